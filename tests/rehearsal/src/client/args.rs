@@ -1,0 +1,107 @@
+//! The client's command line.
+
+use serde::{Deserialize, Serialize};
+
+/// The commands that the stand-in has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Stores a profile.
+    Configure,
+    /// Asks the device to unlock.
+    UnlockDevice,
+    /// Says what the device is doing.
+    DescribeDevice,
+    /// Says which client this is.
+    Version,
+    /// Lists the commands.
+    Help,
+}
+
+impl Command {
+    /// All of them, in the order of `help`.
+    pub const ALL: [Self; 5] = [Self::Configure, Self::UnlockDevice, Self::DescribeDevice, Self::Version, Self::Help];
+
+    /// The name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Configure => "configure",
+            Self::UnlockDevice => "unlock-device",
+            Self::DescribeDevice => "describe-device",
+            Self::Version => "version",
+            Self::Help => "help",
+        }
+    }
+}
+
+/// The options common to all commands that deal with a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Options {
+    pub(super) endpoint: Option<String>,
+    pub(super) manifest_file: Option<String>,
+    pub(super) unlock_code: Option<String>,
+    pub(super) profile: Option<String>,
+}
+
+/// Takes a command line apart.
+///
+/// # Errors
+/// Names what is unknown or incomplete. The value of an option is never part of it: it may be the code.
+pub(super) fn parse(args: &[String]) -> Result<(Command, Options), String> {
+    let mut args = args.iter();
+    let name = args.next().ok_or("no command given; try help")?;
+    let command = Command::ALL
+        .into_iter()
+        .find(|command| command.name() == name)
+        .ok_or_else(|| format!("unknown command {name}; try help"))?;
+    let mut options = Options::default();
+    while let Some(option) = args.next() {
+        let place = match option.as_str() {
+            _ if matches!(command, Command::Version | Command::Help) => None,
+            "--endpoint" => Some(&mut options.endpoint),
+            "--manifest-file" => Some(&mut options.manifest_file),
+            "--unlock-code" => Some(&mut options.unlock_code),
+            "--profile" => Some(&mut options.profile),
+            _ => None,
+        };
+        let place = place.ok_or_else(|| format!("unknown option {option} of {name}"))?;
+        *place = Some(args.next().ok_or_else(|| format!("{option} needs a value"))?.clone());
+    }
+    Ok((command, options))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<(Command, Options), String> {
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn documented_forms() {
+        let (command, options) =
+            parsed("unlock-device --endpoint https://192.0.2.0 --manifest-file m.bin --unlock-code c").unwrap();
+        assert_eq!(command, Command::UnlockDevice);
+        assert_eq!(options.endpoint.as_deref(), Some("https://192.0.2.0"));
+        assert_eq!(options.manifest_file.as_deref(), Some("m.bin"));
+        assert_eq!(options.unlock_code.as_deref(), Some("c"));
+        assert_eq!(parsed("describe-device --profile p").unwrap().1.profile.as_deref(), Some("p"));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for line in [
+            "",
+            "unlock",
+            "wait unlocked",
+            "unlock-device --code c",
+            "unlock-device extra",
+            "describe-device --profile",
+            "version --profile p",
+        ] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The commands other than `configure`.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+
+use super::{
+    Command, INVENTED, StandIn, Trick, args::Options, configure::configure, device, json, output::Output, profile,
+};
+use crate::{
+    device::Question,
+    manifest::{self, Contents},
+};
+
+/// The profile of a command that names none.
+pub(super) const DEFAULT_PROFILE: &str = "default";
+
+/// Word for word the guide's.
+const UNLOCKING: &str = "Your Snowball Edge device is unlocking. You may determine the unlock state of your device \
+                         using the describe-device command. Your Snowball Edge device will be available for use when \
+                         it is in the UNLOCKED state.";
+
+/// Why a command failed; the code is known where a client that tells it would have it at hand.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) text: String,
+    pub(super) code: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn new(text: &str) -> Self {
+        Self { text: format!("{INVENTED} {text}"), code: None }
+    }
+
+    fn knowing(self, code: &str) -> Self {
+        Self { code: Some(code.to_owned()), ..self }
+    }
+}
+
+/// Runs a command in this home.
+pub(super) fn run(
+    stand_in: &StandIn,
+    home: &Path,
+    command: Command,
+    options: Options,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    log(home, command);
+    match command {
+        Command::Version => output.line(stand_in.options.version.line()),
+        Command::Help => {
+            output.line(&format!("{INVENTED} snowballEdge: commands"));
+            Command::ALL.iter().for_each(|command| output.line(&format!("  {}", command.name())));
+        }
+        _ if stand_in.does(command, Trick::Pretend) => output.line(UNLOCKING),
+        Command::Configure => configure(stand_in, home, options, output)?,
+        Command::UnlockDevice => {
+            let access = Access::resolve(stand_in, home, options)?;
+            let asked = access.ask(stand_in, command, true);
+            asked.map_err(|failure| failure.knowing(&access.code))?;
+            output.line(UNLOCKING);
+        }
+        Command::DescribeDevice => {
+            let access = Access::resolve(stand_in, home, options)?;
+            let asked = access.ask(stand_in, command, false);
+            let answer = asked.map_err(|failure| failure.knowing(&access.code))?;
+            output.line(&json::pretty(&description(&access.endpoint, &answer)));
+        }
+    }
+    Ok(())
+}
+
+/// Opens a manifest with a code, offline. Says the same for a code that is wrong and a file that is: it can't tell.
+pub(super) fn open_pair(manifest: &Path, code: &str) -> Result<Contents, Failure> {
+    let bytes = fs::read(manifest)
+        .map_err(|error| Failure::new(&format!("the manifest can't be read: {error}")).knowing(code))?;
+    manifest::open(&bytes, code)
+        .map_err(|_| Failure::new("the unlock code and the manifest do not belong together").knowing(code))
+}
+
+/// What a command needs to reach a device, from the command line or from a profile.
+struct Access {
+    endpoint: String,
+    manifest: PathBuf,
+    code: String,
+}
+
+impl Access {
+    fn resolve(stand_in: &StandIn, home: &Path, options: Options) -> Result<Self, Failure> {
+        if let (Some(endpoint), Some(manifest), Some(code)) =
+            (&options.endpoint, &options.manifest_file, &options.unlock_code)
+        {
+            let (endpoint, code) = (endpoint.clone(), code.clone());
+            return Ok(Self { endpoint, manifest: manifest.into(), code });
+        }
+        let name = options.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
+        let mut config = profile::load(home).map_err(|text| Failure::new(&text))?;
+        let found = config.profiles.remove(name).filter(|_| !stand_in.options.no_profiles);
+        let profile = found.ok_or_else(|| Failure::new(&format!("there is no profile {name}")))?;
+        Ok(Self {
+            endpoint: options.endpoint.unwrap_or(profile.default_endpoint),
+            manifest: options.manifest_file.map_or(profile.manifest_path, PathBuf::from),
+            code: options.unlock_code.unwrap_or(profile.unlock_code),
+        })
+    }
+
+    /// The pair is checked before the device hears of anything.
+    fn ask(&self, stand_in: &StandIn, command: Command, unlock: bool) -> Result<crate::device::Answer, Failure> {
+        let contents = open_pair(&self.manifest, &self.code)?;
+        if stand_in.does(command, Trick::DeleteManifest) {
+            let _ = fs::remove_file(&self.manifest);
+        }
+        if stand_in.does(command, Trick::RewriteManifest) {
+            let _ = fs::write(&self.manifest, INVENTED);
+        }
+        device::ask(&self.endpoint, &Question { unlock, device_key: contents.device_key })
+    }
+}
+
+fn description(endpoint: &str, answer: &crate::device::Answer) -> serde_json::Value {
+    let address = endpoint.trim_start_matches("https://").rsplit_once(':').map_or(endpoint, |(host, _)| host);
+    let mut description = json!({
+        "DeviceId": answer.device_id,
+        "UnlockStatus": { "State": answer.state },
+        "ActiveNetworkInterface": { "IpAddress": address },
+        "PhysicalNetworkInterfaces": [ {
+            "PhysicalNetworkInterfaceId": "s.ni-8d0ef958ec860ac7c",
+            "PhysicalConnectorType": "RJ45",
+            "IpAddressAssignment": "DHCP",
+            "IpAddress": address,
+            "Netmask": "255.255.255.0",
+            "DefaultGateway": "192.0.2.1",
+            "MacAddress": "02:00:00:00:00:01"
+        } ]
+    });
+    if answer.device_id.is_none() {
+        description.as_object_mut().map(|members| members.remove("DeviceId"));
+    }
+    description
+}
+
+/// The vendor's client logs beside its configuration. What its logs hold is not public; this one names the command.
+fn log(home: &Path, command: Command) {
+    let folder = home.join(".aws").join("snowball").join("logs");
+    let written = fs::create_dir_all(&folder).and_then(|()| {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(folder.join("snowball-edge.log"))?;
+        writeln!(file, "{INVENTED} {}", command.name())
+    });
+    // A home that can't be written is no reason for `version` to fail.
+    drop(written);
+}

@@ -1,0 +1,42 @@
+//! Stand-ins for what nobody has on a desk: the Snowball API, the bucket with the manifests, a Snowball Edge device
+//! and the vendor's client. [`Rehearsal`] starts all of them on loopback, over real TLS, and ends and removes them when
+//! it is dropped. The agent runs against them as its own process, through nothing but its public settings.
+//!
+//! - [`rehearsal`] has the starting, and handles for tests
+//! - `api`, [`sigv4`], `bucket`, `range`, `server` and `tls` make the two servers
+//! - [`jobs`], [`manifest`], [`faults`], [`log`] say what they serve, what goes wrong, what they were asked
+//! - [`device`] is the box
+//! - [`client`] is `snowballEdge`
+//! - [`show`] is the rehearsal that people watch
+//!
+//! Facts come from the service model, the vendor's guides and, where those are silent, from nowhere: such texts carry
+//! `[invented]`.
+
+mod api;
+mod body;
+mod bucket;
+pub mod client;
+pub mod device;
+mod error;
+pub mod faults;
+pub mod jobs;
+pub mod log;
+pub mod manifest;
+mod range;
+pub mod rehearsal;
+mod server;
+pub mod show;
+pub mod sigv4;
+mod source;
+mod tls;
+mod world;
+
+pub use crate::{
+    client::{ClientOptions, Command, Invocation, Trick, VersionText, client_binary, install_client},
+    device::{Device, DeviceOptions, Mode, State, Unlocking},
+    error::Error,
+    faults::{BucketFault, Fault, Operation, Times},
+    jobs::Job,
+    log::{Protocol, Request, Server},
+    rehearsal::{Builder, JobHandle, Rehearsal},
+};

@@ -1,0 +1,61 @@
+//! What the API and the bucket were asked, for tests to read.
+
+use time::OffsetDateTime;
+
+/// Which of the two servers was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// The Snowball API.
+    Api,
+    /// The bucket with the manifests.
+    Bucket,
+}
+
+/// How the Snowball API was spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// awsJson 1.1.
+    Json,
+    /// Smithy RPC v2 CBOR.
+    Cbor,
+}
+
+impl Protocol {
+    /// The name that the service model gives it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Cbor => "smithy-rpc-v2-cbor",
+        }
+    }
+}
+
+/// One request, whatever came of it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// When its answer was ready (or found impossible).
+    pub at: OffsetDateTime,
+    /// Who was asked.
+    pub server: Server,
+    /// The operation's name, or the bucket's method (`GET`); as sent, so it may be unknown.
+    pub operation: String,
+    /// The job asked for, or the cluster.
+    pub job_id: Option<String>,
+    /// `None` for the bucket and for what is neither protocol.
+    pub protocol: Option<Protocol>,
+    /// `HTTP/1.1` or `HTTP/2.0`.
+    pub http: &'static str,
+    /// The access key whose signature was verified; `None` if it did not hold.
+    pub identity: Option<String>,
+    /// The status answered; 0 for a fault that gives none.
+    pub status: u16,
+    /// The error's name, if the answer was one.
+    pub error: Option<String>,
+    /// Whether an `Authorization` header came: right for the API, a leak for the bucket.
+    pub authorization: bool,
+    /// The `Range` asked for.
+    pub range: Option<String>,
+    /// Who says to ask.
+    pub user_agent: Option<String>,
+}

@@ -1,0 +1,297 @@
+//! Starting the stand-ins, and handles on them.
+
+mod builder;
+mod job;
+
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{
+    net::TcpListener,
+    runtime::{self, Handle},
+    sync::oneshot,
+};
+
+use self::builder::Places;
+pub use self::{builder::Builder, job::JobHandle};
+use crate::{
+    Error, api, bucket,
+    client::{ClientOptions, Invocation, install_client, invocations},
+    device::{Device, DeviceOptions},
+    faults::{BucketFault, Fault, Operation, Times},
+    log::{Request, Server},
+    server::serve,
+    world::{World, lock},
+};
+
+/// A rehearsal that is on. Ends, and removes everything it made, when dropped.
+pub struct Rehearsal {
+    device: Device,
+    client: PathBuf,
+    places: Places,
+    stage: Stage,
+    world: Arc<World>,
+    dir: TempDir,
+}
+
+impl Rehearsal {
+    /// Begins to describe one.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The variables that the agent is to be started with, and no others beside `PATH` and what a test adds.
+    #[must_use]
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let mut variables = vec![
+            ("AWS_ENDPOINT_URL_SNOWBALL", self.endpoint_url()),
+            ("AWS_ACCESS_KEY_ID", self.access_key().to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", self.secret_key().to_owned()),
+            ("AWS_REGION", self.region().to_owned()),
+            ("XDG_STATE_HOME", path(&self.places.state)),
+            ("XDG_RUNTIME_DIR", path(&self.places.runtime)),
+            ("HOME", path(&self.places.home)),
+        ];
+        if cfg!(windows) {
+            variables.push(("USERPROFILE", path(&self.places.home)));
+            variables.push(("LOCALAPPDATA", path(&self.places.state)));
+        }
+        variables.extend(self.session_token().map(|token| ("AWS_SESSION_TOKEN", token.to_owned())));
+        variables
+    }
+
+    /// `https://127.0.0.1:PORT` of the API.
+    #[must_use]
+    pub fn endpoint_url(&self) -> String {
+        format!("https://{}", self.stage.api)
+    }
+
+    /// `https://127.0.0.1:PORT` of the bucket.
+    #[must_use]
+    pub fn bucket_url(&self) -> String {
+        format!("https://{}", self.world.bucket.get().map(String::as_str).unwrap_or_default())
+    }
+
+    /// The caller's access key.
+    #[must_use]
+    pub fn access_key(&self) -> &str {
+        &self.world.keys.access_key
+    }
+
+    /// The caller's secret.
+    #[must_use]
+    pub fn secret_key(&self) -> &str {
+        &self.world.keys.secret
+    }
+
+    /// The caller's session token, if the key is a temporary one.
+    #[must_use]
+    pub fn session_token(&self) -> Option<&str> {
+        self.world.keys.session_token.as_deref()
+    }
+
+    /// The one region that signatures may be made for.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.world.region
+    }
+
+    /// PEM of the throw-away authority.
+    #[must_use]
+    pub fn ca_bundle(&self) -> &Path {
+        &self.places.ca_bundle
+    }
+
+    /// The agent's home: empty at first, private.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.places.home
+    }
+
+    /// The agent's state home: empty at first, private.
+    #[must_use]
+    pub fn state_home(&self) -> &Path {
+        &self.places.state
+    }
+
+    /// The agent's runtime folder: empty at first, private, and not in memory.
+    #[must_use]
+    pub fn runtime_dir(&self) -> &Path {
+        &self.places.runtime
+    }
+
+    /// The folder that everything of this rehearsal lies in.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The launcher `snowballEdge`.
+    #[must_use]
+    pub fn client_path(&self) -> &Path {
+        &self.client
+    }
+
+    /// Installs another client, for example one that behaves differently, beside the first, and gives its launcher.
+    ///
+    /// # Errors
+    /// If its folder can't be written.
+    pub fn install_client(&self, name: &str, options: &ClientOptions) -> Result<PathBuf, Error> {
+        let folder = self.places.client.join(name);
+        fs::create_dir_all(&folder)?;
+        Ok(install_client(&folder, options)?)
+    }
+
+    /// How the first client was started so far, oldest first.
+    ///
+    /// # Errors
+    /// If its log can't be read.
+    pub fn client_invocations(&self) -> Result<Vec<Invocation>, Error> {
+        Ok(invocations(&self.places.client)?)
+    }
+
+    /// The first job.
+    #[must_use]
+    pub fn job(&self) -> JobHandle {
+        self.jobs().swap_remove(0)
+    }
+
+    /// All jobs, in the order in which they were added; a cluster's nodes and an export's parts each count.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<JobHandle> {
+        let account = lock(&self.world.account);
+        account.jobs.iter().map(|job| JobHandle { id: job.id.clone(), world: self.world.clone() }).collect()
+    }
+
+    /// Ids of the clusters.
+    #[must_use]
+    pub fn clusters(&self) -> Vec<String> {
+        lock(&self.world.account).clusters.iter().map(|cluster| cluster.id.clone()).collect()
+    }
+
+    /// The first job's device.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Starts the device of another job.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    pub fn add_device(&self, job: &JobHandle, options: DeviceOptions) -> Result<Device, Error> {
+        Ok(Device::start(self.world.clone(), job.id(), options, &self.stage.runtime)?)
+    }
+
+    /// What API and bucket were asked so far, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.world.log).clone()
+    }
+
+    /// How often this operation was asked for, whatever came of it.
+    #[must_use]
+    pub fn count(&self, operation: Operation) -> usize {
+        let asked = |request: &&Request| request.server == Server::Api && request.operation == operation.name();
+        lock(&self.world.log).iter().filter(asked).count()
+    }
+
+    /// How often the bucket was asked for anything.
+    #[must_use]
+    pub fn downloads(&self) -> usize {
+        lock(&self.world.log).iter().filter(|request| request.server == Server::Bucket).count()
+    }
+
+    /// Every presigned address handed out so far: secrets that a leak test looks for.
+    #[must_use]
+    pub fn issued_addresses(&self) -> Vec<String> {
+        lock(&self.world.issued).clone()
+    }
+
+    /// Makes an operation fail for whatever job it is about.
+    pub fn plant(&self, operation: Operation, fault: Fault, times: Times) {
+        lock(&self.world.api_faults).plant((Some(operation), None), fault, times);
+    }
+
+    /// Makes every operation fail.
+    pub fn plant_everywhere(&self, fault: Fault, times: Times) {
+        lock(&self.world.api_faults).plant((None, None), fault, times);
+    }
+
+    /// Makes every download fail.
+    pub fn plant_in_bucket(&self, fault: BucketFault, times: Times) {
+        lock(&self.world.bucket_faults).plant(None, fault, times);
+    }
+
+    /// Takes all faults back.
+    pub fn heal(&self) {
+        lock(&self.world.api_faults).clear();
+        lock(&self.world.bucket_faults).clear();
+    }
+
+    /// Sets the API's clock ahead, or back: signatures are refused from 15 minutes on.
+    pub fn set_api_clock(&self, ahead: time::Duration) {
+        lock(&self.world.settings).api_clock = ahead;
+    }
+
+    /// Sets the bucket's clock ahead: addresses expire an hour after they were made.
+    pub fn set_bucket_clock(&self, ahead: time::Duration) {
+        lock(&self.world.settings).bucket_clock = ahead;
+    }
+
+    /// The runtime that the servers run on.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.stage.runtime
+    }
+
+    /// What every request takes from now on, at least.
+    pub fn set_latency(&self, latency: Duration) {
+        lock(&self.world.settings).latency = latency;
+    }
+}
+
+/// The thread that the servers and the device run on.
+struct Stage {
+    runtime: Handle,
+    api: String,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Stage {
+    fn start(world: &Arc<World>, tls: Arc<tokio_rustls::rustls::ServerConfig>) -> Result<Self, Error> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let listen = || runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+        let (api_port, bucket_port) = (listen()?, listen()?);
+        let api = api_port.local_addr()?.to_string();
+        world.bucket.get_or_init(|| bucket_port.local_addr().map(|at| at.to_string()).unwrap_or_default());
+        runtime.spawn(serve(api_port, tls.clone(), world.clone(), api::handle));
+        runtime.spawn(serve(bucket_port, tls, world.clone(), bucket::handle));
+        let handle = runtime.handle().clone();
+        let (end, ended) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("stage".to_owned()).spawn(move || {
+            // Either word or the loss of the sender ends it; the runtime takes every task along.
+            drop(runtime.block_on(ended));
+        })?;
+        Ok(Self { runtime: handle, api, end: Some(end), thread: Some(thread) })
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            // It can only have failed by panicking, and has said so by then.
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Keeping the stand-ins up, for people and for clients that are not ours.
+
+use std::{
+    io::{self, Read},
+    sync::mpsc,
+    thread,
+};
+
+use serde_json::{Value, json};
+
+use super::say;
+use crate::{Error, Job, Rehearsal, sigv4::sha256_hex};
+
+/// Serves until Ctrl-C, or with `json` until stdin closes.
+pub(super) fn serve(json: bool) -> Result<(), Error> {
+    let rehearsal = Rehearsal::builder()
+        .job(Job::new())
+        .job(Job::new().state("InTransitToCustomer").description(Some("On its way")))
+        .job(Job::new().state("PreparingAppliance").description(Some("Not ready")))
+        .cluster(Job::new().job_type("LOCAL_USE").snowball_type("EDGE_C"), 3)
+        .export(Job::new(), 2)
+        .start()?;
+    let (end, ended) = mpsc::channel();
+    let interrupted = end.clone();
+    rehearsal.runtime().spawn(async move {
+        interrupt().await;
+        let _ = interrupted.send(());
+    });
+    if json {
+        say(&describe(&rehearsal).to_string());
+        thread::spawn(move || {
+            // Closed or broken, either way nobody is left who wants us.
+            let _ = io::stdin().read_to_end(&mut Vec::new());
+            let _ = end.send(());
+        });
+    } else {
+        explain(&rehearsal);
+    }
+    // The signal's task holds the other end for as long as the servers run.
+    let _ = ended.recv();
+    Ok(())
+}
+
+/// Completes when somebody wants the program to end.
+pub(super) async fn interrupt() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn explain(rehearsal: &Rehearsal) {
+    say("The stand-ins are up. In another terminal:\n");
+    for (name, value) in rehearsal.env() {
+        say(&format!("export {name}={}", quote(&value)));
+    }
+    let job = rehearsal.job();
+    say(&format!(
+        "\nsnow-onboard run {} \\\n    --endpoint {} \\\n    --client {} \\\n    --ca-bundle {}\n",
+        job.id(),
+        rehearsal.device().endpoint(),
+        quote(&rehearsal.client_path().to_string_lossy()),
+        quote(&rehearsal.ca_bundle().to_string_lossy()),
+    ));
+    say("Other jobs of the account:");
+    for job in rehearsal.jobs().iter().skip(1) {
+        say(&format!("  {}  {}", job.id(), job.state()));
+    }
+    say("\nCtrl-C ends it and removes everything.");
+}
+
+fn describe(rehearsal: &Rehearsal) -> Value {
+    let jobs: Vec<Value> = rehearsal
+        .jobs()
+        .iter()
+        .map(|job| {
+            let manifest = job.manifest();
+            json!({
+                "id": job.id(),
+                "state": job.state(),
+                "unlock_code": job.unlock_code(),
+                "manifest_size": manifest.len(),
+                "manifest_sha256": sha256_hex(&manifest),
+            })
+        })
+        .collect();
+    json!({
+        "endpoint_url": rehearsal.endpoint_url(),
+        "bucket_url": rehearsal.bucket_url(),
+        "device_endpoint": rehearsal.device().endpoint(),
+        "ca_bundle": rehearsal.ca_bundle(),
+        "access_key": rehearsal.access_key(),
+        "secret_key": rehearsal.secret_key(),
+        "session_token": rehearsal.session_token(),
+        "region": rehearsal.region(),
+        "client": rehearsal.client_path(),
+        "env": rehearsal.env().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "jobs": jobs,
+        "clusters": rehearsal.clusters(),
+    })
+}
+
+/// For a POSIX shell.
+fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_what_a_shell_would_take_apart() {
+        assert_eq!(quote("/a/b-c.pem"), "/a/b-c.pem");
+        assert_eq!(quote("/a b"), "'/a b'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,94 @@
+//! What the servers, the device and the test share.
+
+use std::{
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use time::OffsetDateTime;
+
+use crate::{
+    faults::{BucketFault, Fault, Operation, Planted},
+    jobs::{Account, READY_STATES},
+    log::Request,
+    sigv4::Keys,
+    source::Source,
+};
+
+/// Operation and job that a fault is meant for.
+pub(crate) type ApiKey = (Option<Operation>, Option<String>);
+
+/// The one state behind a rehearsal.
+pub(crate) struct World {
+    /// What the caller of the API signs with.
+    pub(crate) keys: Keys,
+    /// What the service signs addresses with; never the caller's.
+    pub(crate) bucket_keys: Keys,
+    pub(crate) region: String,
+    pub(crate) source: Source,
+    pub(crate) account: Mutex<Account>,
+    pub(crate) settings: Mutex<Settings>,
+    pub(crate) api_faults: Mutex<Planted<ApiKey, Fault>>,
+    pub(crate) bucket_faults: Mutex<Planted<Option<String>, BucketFault>>,
+    pub(crate) log: Mutex<Vec<Request>>,
+    /// Every presigned address handed out: bearer secrets, which a leak test has to know.
+    pub(crate) issued: Mutex<Vec<String>>,
+    /// `127.0.0.1:PORT`, known once the bucket listens.
+    pub(crate) bucket: OnceLock<String>,
+}
+
+/// What a test may change while the servers run.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) ready_states: Vec<String>,
+    pub(crate) page_size: usize,
+    pub(crate) latency: Duration,
+    pub(crate) api_clock: time::Duration,
+    pub(crate) bucket_clock: time::Duration,
+    pub(crate) expires: u32,
+    pub(crate) session_token: bool,
+    pub(crate) checksum: bool,
+    pub(crate) etag: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ready_states: READY_STATES.map(str::to_owned).to_vec(),
+            page_size: 100,
+            latency: Duration::ZERO,
+            api_clock: time::Duration::ZERO,
+            bucket_clock: time::Duration::ZERO,
+            // The API reference: the address is usable for 60 minutes.
+            expires: 3600,
+            session_token: false,
+            checksum: true,
+            etag: true,
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn settings(&self) -> Settings {
+        lock(&self.settings).clone()
+    }
+
+    /// The hour by the API's clock.
+    pub(crate) fn api_now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc() + lock(&self.settings).api_clock
+    }
+
+    /// The hour by the bucket's clock, which is set ahead to see an address expire.
+    pub(crate) fn bucket_now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc() + lock(&self.settings).bucket_clock
+    }
+
+    pub(crate) fn record(&self, request: Request) {
+        lock(&self.log).push(request);
+    }
+}
+
+/// Locks, also after a holder panicked: a test that failed in one thread is to fail once, not everywhere.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
