@@ -1,0 +1,107 @@
+//! The audit log: one JSON object a line, appended, never rewritten. Who did which step to which job, when, and with
+//! which manifest; never a secret.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::error::{Error, Result};
+use crate::job::JobId;
+use crate::os;
+use crate::pair::ManifestDigest;
+use crate::store::StateFolder;
+
+/// The audit log of a state folder.
+#[derive(Debug)]
+pub struct Audit {
+    path: PathBuf,
+}
+
+/// A step worth a line.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditStep {
+    /// Code and manifest were fetched and kept.
+    Kept,
+    /// Code and manifest were handed to the vendor's client.
+    HandedOver,
+    /// They were handed over with the code on a command line.
+    HandedOverOnCommandLine,
+    /// The device said UNLOCKED.
+    Unlocked,
+    /// Both halves and the record were removed.
+    Forgotten,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+    user: Option<String>,
+    pid: u32,
+    job: &'a JobId,
+    step: AuditStep,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_sha256: Option<&'a ManifestDigest>,
+}
+
+impl Audit {
+    /// The log of this state folder.
+    #[must_use]
+    pub fn of(state: &StateFolder) -> Self {
+        Self { path: state.path().join("audit.jsonl") }
+    }
+
+    /// Appends a line and syncs it.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn note(&self, job: &JobId, step: AuditStep, manifest: Option<&ManifestDigest>) -> Result<()> {
+        // For people reading it; whoever can set the variable can edit the file as well.
+        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let user = user.map(|user| crate::text::clean(&user));
+        let line =
+            Line { at: OffsetDateTime::now_utc(), user, pid: std::process::id(), job, step, manifest_sha256: manifest };
+        let mut text = serde_json::to_vec(&line)
+            .map_err(|error| Error::Internal { what: format!("an audit line can't be written as JSON: {error}") })?;
+        text.push(b'\n');
+        let writing = |error: io::Error| Error::disk("Writing", &self.path, &error);
+        // One write of a short line in append mode stays whole beside other processes'.
+        let mut file = self.open().map_err(writing)?;
+        file.write_all(&text).and_then(|()| file.sync_data()).map_err(writing)
+    }
+
+    fn open(&self) -> io::Result<File> {
+        match os::create_private_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        File::options().append(true).open(&self.path)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_appended_to_a_private_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(&dir.path().join("snow-onboard")).unwrap();
+        let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        let audit = Audit::of(&state);
+        audit.note(&job, AuditStep::Kept, None).unwrap();
+        audit.note(&job, AuditStep::HandedOverOnCommandLine, None).unwrap();
+        let path = state.path().join("audit.jsonl");
+        let lines: Vec<serde_json::Value> =
+            std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["job"], job.as_str());
+        assert_eq!(lines[1]["step"], "handed_over_on_command_line");
+        assert_eq!(os::privacy_flaw(&path).unwrap(), None);
+    }
+}

@@ -1,0 +1,246 @@
+//! The command line: what can be typed, and its help. Nothing is decided here: every value is text until `settings`
+//! has resolved the layers.
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
+
+use crate::log::Verbosity;
+use crate::settings::Flags;
+
+/// Brings an AWS Snowball Edge device through its first start.
+///
+/// Fetches the job's manifest and unlock code from AWS, keeps the code in the keychain of this machine and the manifest
+/// on its disk, and gives both to the vendor's client without putting the code on a command line.
+#[derive(Debug, Parser)]
+#[command(name = "snow-onboard", version, about, long_about, max_term_width = 100, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  See your jobs, and which have been delivered:
+    snow-onboard jobs
+  Bring the device of a job through its first start, or open it again after a power cut:
+    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10
+  Fetch code and manifest before the device arrives, to be offline later:
+    snow-onboard fetch JID123e4567-e89b-12d3-a456-426655440000
+  Remove both when the device goes back:
+    snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fetch code and manifest if they are not here, open the device with them, and wait until it is open
+    #[command(after_help = "\
+Examples:
+  With the address from the device's display:
+    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10
+  With a client that is not in PATH, keeping nothing on this machine:
+    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 \\
+      --client ~/snowball-client-linux/bin/snowballEdge --keychain none")]
+    Run(Run),
+    /// Fetch code and manifest and keep them, without a device
+    #[command(after_help = "\
+Examples:
+  Fetch once; a second time does nothing:
+    snow-onboard fetch JID123e4567-e89b-12d3-a456-426655440000
+  Fetch a new pair, after a software update of the device:
+    snow-onboard fetch --refresh JID123e4567-e89b-12d3-a456-426655440000")]
+    Fetch(Fetch),
+    /// List the account's jobs: state, type, age, tracking number, which are ready, which are kept here
+    #[command(after_help = "\
+Examples:
+  snow-onboard jobs
+  snow-onboard jobs --region us-east-1 --profile field --json")]
+    Jobs,
+    /// Remove a job's code from the keychain, and its manifest and record from the disk
+    #[command(after_help = "\
+Examples:
+  snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000")]
+    Forget(Forget),
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The job's id; without it, the one job that has been delivered
+    #[arg(value_name = "JOB")]
+    pub job: Option<String>,
+    /// The device's address, as its display shows it
+    #[arg(long, short, value_name = "ADDRESS")]
+    endpoint: Option<String>,
+    /// The vendor's client; without it, snowballEdge in PATH
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::ExecutablePath)]
+    client: Option<String>,
+    /// Use only a client with this SHA-256 over its tree
+    #[arg(long, value_name = "HEX")]
+    client_sha256: Option<String>,
+    /// Use a client whose version is not known
+    #[arg(long)]
+    allow_unknown_client: bool,
+    /// How the client may get the code: never on a command line, there too, or there if you agree [default: auto]
+    #[arg(long, value_name = "HOW", value_parser = ["private", "argv", "auto"], conflicts_with = "allow_argv")]
+    handoff: Option<String>,
+    /// Allow the code on the client's command line if nothing else works; others on this machine can read it there
+    #[arg(long)]
+    allow_argv: bool,
+    /// How long the device may take to start, and again to open [default: 15m]
+    #[arg(long, value_name = "TIME")]
+    unlock_timeout: Option<String>,
+    #[command(flatten)]
+    fetching: Fetching,
+}
+
+/// `fetch`
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// The job's id
+    #[arg(value_name = "JOB")]
+    pub job: String,
+    /// Fetch a new pair even if one is kept; the old one is replaced only when the new one is whole
+    #[arg(long)]
+    pub refresh: bool,
+    #[command(flatten)]
+    fetching: Fetching,
+}
+
+/// `forget`
+#[derive(Debug, Args)]
+pub struct Forget {
+    /// The job's id
+    #[arg(value_name = "JOB")]
+    pub job: String,
+}
+
+#[derive(Debug, Args)]
+struct Fetching {
+    /// Largest manifest accepted, in bytes [default: 67108864]
+    #[arg(long, value_name = "BYTES")]
+    manifest_limit: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+struct Common {
+    /// AWS profile (else AWS_PROFILE, else the default one)
+    #[arg(long, global = true, value_name = "NAME")]
+    profile: Option<String>,
+    /// AWS region in which the job was ordered (else AWS_REGION, else the profile's)
+    #[arg(long, global = true, value_name = "REGION")]
+    region: Option<String>,
+    /// PEM file of the CAs to trust instead of the system's, for a proxy that inspects traffic (else AWS_CA_BUNDLE)
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ca_bundle: Option<String>,
+    /// Where to keep the code: the OS keychain, the kernel's memory (gone at the next reboot, or after some days unused), or
+    /// nowhere [default: system]
+    #[arg(long, global = true, value_name = "WHERE", value_parser = ["system", "kernel", "none"])]
+    keychain: Option<String>,
+    /// Accept a keyring without a password, which keeps the code in clear
+    #[arg(long, global = true)]
+    allow_plain_keyring: bool,
+    /// How long a keychain prompt may wait for you [default: 2m]
+    #[arg(long, global = true, value_name = "TIME")]
+    keychain_timeout: Option<String>,
+    /// How long AWS may take for everything together [default: 2m]
+    #[arg(long, global = true, value_name = "TIME")]
+    network_timeout: Option<String>,
+    /// Folder for manifests and records
+    #[arg(long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    state_dir: Option<String>,
+    /// One JSON object a line on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Only errors and results
+    #[arg(long, short, global = true, conflicts_with_all = ["json", "verbose"])]
+    quiet: bool,
+    /// Tell on stderr what is being done; twice, with details. Never a secret, and RUST_LOG is not read
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Append a log with all details to this file, made for you alone. Never a secret, and RUST_LOG is not read
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    log_file: Option<String>,
+}
+
+impl Cli {
+    /// Whether `--json` was given.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.common.json
+    }
+
+    /// Whether `--quiet` was given.
+    #[must_use]
+    pub fn quiet(&self) -> bool {
+        self.common.quiet
+    }
+
+    /// How often `-v` was given.
+    #[must_use]
+    pub fn verbosity(&self) -> Verbosity {
+        Verbosity::from_count(self.common.verbose)
+    }
+
+    /// The settings that were given as flags, by key.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        let common = &self.common;
+        let mut flags = Flags::new();
+        let mut text = |key: &'static str, value: &Option<String>| {
+            if let Some(value) = value {
+                flags.insert(key, value.clone());
+            }
+        };
+        text("profile", &common.profile);
+        text("region", &common.region);
+        text("ca_bundle", &common.ca_bundle);
+        text("keychain", &common.keychain);
+        text("keychain_timeout", &common.keychain_timeout);
+        text("network_timeout", &common.network_timeout);
+        text("state_dir", &common.state_dir);
+        text("log_file", &common.log_file);
+        match &self.command {
+            Command::Run(run) => {
+                text("endpoint", &run.endpoint);
+                text("client", &run.client);
+                text("client_sha256", &run.client_sha256);
+                text("handoff", &run.handoff);
+                text("unlock_timeout", &run.unlock_timeout);
+                text("manifest_limit", &run.fetching.manifest_limit);
+                text("allow_unknown_client", &run.allow_unknown_client.then(|| "true".to_owned()));
+                text("handoff", &run.allow_argv.then(|| "argv".to_owned()));
+            }
+            Command::Fetch(fetch) => text("manifest_limit", &fetch.fetching.manifest_limit),
+            Command::Jobs | Command::Forget(_) => {}
+        }
+        text("allow_plain_keyring", &common.allow_plain_keyring.then(|| "true".to_owned()));
+        flags
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_a_setting_is_called_like_it() {
+        let command = Cli::command();
+        let mut known: Vec<String> = command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
+        for verb in command.get_subcommands() {
+            known.extend(verb.get_arguments().map(|arg| arg.get_id().to_string()));
+        }
+        for key in crate::settings::KEYS {
+            assert!(known.iter().any(|id| id == key), "no flag for {key}");
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The operations of the Snowball API that the agent needs.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_snowball::Client;
+use aws_sdk_snowball::types::{JobListEntry, JobMetadata};
+use aws_types::service_config::ServiceConfigKey;
+use time::OffsetDateTime;
+
+use super::credentials::Profiles;
+use super::failure::{Refusal, Setting};
+use super::http::{Http, Https, read_timeout, without_secrets};
+use super::text::clean;
+use super::wait::Wait;
+use super::{CloudSettings, FetchedPair, download, logged};
+use crate::error::{Error, Result};
+use crate::job::{JobFacts, JobId, JobState, Readiness};
+use crate::notice::{Notice, Notify};
+use crate::secret::{ManifestUrl, UnlockCode};
+
+/// Jobs asked for at once, the most that the API gives (Snowball API, ListJobs).
+const PAGE: i32 = 100;
+
+/// Pages followed. A service that names a next page for ever must not hold the agent for ever.
+const MOST_PAGES: usize = 100;
+
+/// The client with all that its errors need to be told.
+pub(super) struct Api {
+    client: Client,
+    http: Https,
+    setting: Setting,
+    wait: Wait,
+    manifest_limit: u64,
+}
+
+/// DescribeJob's answer.
+struct Described {
+    facts: JobFacts,
+    /// Ids of the parts of a main export job.
+    parts: Vec<String>,
+}
+
+impl Api {
+    /// Reads the AWS settings and sets the client up; connects to nothing.
+    ///
+    /// # Errors
+    /// [`Error::CredentialsFailed`] for profile files, [`Error::RegionMissing`], [`Error::SettingInvalid`] for the
+    /// region, [`Error::ApiNotHttps`].
+    pub(super) async fn open(settings: &CloudSettings, http: Http, wait: Wait) -> Result<Self> {
+        let profiles = Profiles::load(settings.profile.as_deref()).await?;
+        let region = profiles.region(settings.region.as_deref())?;
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .profile_name(profiles.name())
+            .region(region.clone())
+            .http_client(http.strict.clone())
+            .credentials_provider(profiles.provider(&region, http.credentials, wait.clone()))
+            // The default gives up after five seconds, too soon for a credential process that asks for a fingerprint.
+            .identity_cache(IdentityCache::lazy().load_timeout(settings.network_timeout * 2).build())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .read_timeout(read_timeout(settings.network_timeout))
+                    // A net below ours (`Wait::attend`), which knows what was waited for and is to win.
+                    .operation_timeout(settings.network_timeout * 2)
+                    .build(),
+            )
+            .stalled_stream_protection(
+                StalledStreamProtectionConfig::enabled().grace_period(Duration::from_secs(20)).build(),
+            )
+            .load()
+            .await;
+        let endpoint = configured_endpoint(&config);
+        if let Some(url) = endpoint.as_deref().filter(|url| !is_https(url)) {
+            return Err(Error::ApiNotHttps { url: without_secrets(url) });
+        }
+        let place = match &endpoint {
+            Some(url) => format!("at {}", without_secrets(url).trim_start_matches("https://")),
+            None => format!("in {region}"),
+        };
+        tracing::info!(api = place, proxy = http.proxy, profile = clean(profiles.name()), "AWS is asked");
+        Ok(Self {
+            client: Client::new(&config),
+            http: http.strict,
+            setting: Setting { region: region.to_string(), place, proxy: http.proxy, profiles },
+            wait,
+            manifest_limit: settings.manifest_limit,
+        })
+    }
+
+    /// See [`Cloud::job`](super::Cloud::job).
+    pub(super) async fn job(&self, job: &JobId) -> Result<JobFacts> {
+        let work = async {
+            match self.describe(job.as_str()).await {
+                Ok(described) => Ok(described.facts),
+                Err(refusal) => Err(self.plain(job, refusal)),
+            }
+        };
+        self.wait.attend(self.setting.api(), work).await
+    }
+
+    /// See [`Cloud::fetch_pair`](super::Cloud::fetch_pair).
+    pub(super) async fn fetch_pair(&self, job: &JobId, sink: &mut dyn Write) -> Result<FetchedPair> {
+        let manifest = async {
+            let url = self.manifest_url(job).await?;
+            download::manifest(&self.http, url, self.manifest_limit, &self.setting, &self.wait, sink)
+                .await
+                .map_err(Refusal::Failed)
+        };
+        // The manifest first: its two requests are the longest way, so its connection is to be the first to open.
+        let pair = async { tokio::try_join!(manifest, self.unlock_code(job)) };
+        // DescribeJob is waited for even if a half was refused, since it tells why.
+        let work = async {
+            let (pair, described) = tokio::join!(pair, self.describe(job.as_str()));
+            match (pair, described) {
+                (Ok((bytes, code)), Ok(Described { facts, .. })) => Ok(FetchedPair { facts, code, bytes }),
+                (Err(Refusal::State | Refusal::Unknown), Ok(described)) => Err(not_given(job, described)),
+                (Err(Refusal::Failed(error)), _) => Err(error),
+                (_, Err(refusal)) => Err(self.plain(job, refusal)),
+            }
+        };
+        self.wait.attend(self.setting.api(), work).await
+    }
+
+    /// See [`Cloud::jobs`](super::Cloud::jobs).
+    pub(super) async fn jobs(&self, notify: &dyn Notify) -> Result<Vec<JobFacts>> {
+        let work = async {
+            let mut jobs = self.list(notify).await?;
+            for job in &mut jobs {
+                if job.is_main || !matches!(job.state.readiness(), Readiness::OnItsWay | Readiness::Ready) {
+                    continue;
+                }
+                match self.describe(&job.id).await {
+                    Ok(described) => *job = described.facts,
+                    // Between the list and here it may have gone; the list's word stands.
+                    Err(Refusal::Unknown | Refusal::State) => {}
+                    Err(Refusal::Failed(error)) => {
+                        notify.notify(Notice::Warning(format!("Tracking numbers and clusters are not shown. {error}")));
+                        break;
+                    }
+                }
+            }
+            Ok(jobs)
+        };
+        self.wait.attend(self.setting.api(), work).await
+    }
+
+    async fn list(&self, notify: &dyn Notify) -> Result<Vec<JobFacts>> {
+        let mut jobs = Vec::new();
+        let mut next = None;
+        for _ in 0..MOST_PAGES {
+            let started = Instant::now();
+            let page = self.client.list_jobs().max_results(PAGE).set_next_token(next).send().await;
+            logged::answer("ListJobs", started, &page);
+            let page = page.map_err(|error| match self.setting.refusal("ListJobs", &error, &self.wait) {
+                Refusal::Failed(error) => error,
+                Refusal::State | Refusal::Unknown => Error::AnswerMalformed { what: "Snowball ListJobs".to_owned() },
+            })?;
+            jobs.extend(page.job_list_entries.unwrap_or_default().into_iter().filter_map(listed));
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(jobs);
+            }
+        }
+        notify.notify(Notice::Warning(format!("Only the first {} jobs are shown.", jobs.len())));
+        Ok(jobs)
+    }
+
+    async fn describe(&self, job: &str) -> Result<Described, Refusal> {
+        let started = Instant::now();
+        let answer = self.client.describe_job().job_id(job).send().await;
+        logged::answer("DescribeJob", started, &answer);
+        let answer = answer.map_err(|error| self.setting.refusal("DescribeJob", &error, &self.wait))?;
+        let missing = |missing: &str| Refusal::Failed(incomplete("DescribeJob", missing));
+        let parts: Vec<String> =
+            answer.sub_job_metadata.unwrap_or_default().into_iter().filter_map(|part| part.job_id).collect();
+        let metadata = answer.job_metadata.ok_or_else(|| missing("JobMetadata"))?;
+        let facts = described(job, metadata, !parts.is_empty()).ok_or_else(|| missing("JobState"))?;
+        Ok(Described { facts, parts })
+    }
+
+    async fn manifest_url(&self, job: &JobId) -> Result<ManifestUrl, Refusal> {
+        let started = Instant::now();
+        let answer = self.client.get_job_manifest().job_id(job.as_str()).send().await;
+        logged::answer("GetJobManifest", started, &answer);
+        let answer = answer.map_err(|error| self.setting.refusal("GetJobManifest", &error, &self.wait))?;
+        let text = answer.manifest_uri.ok_or_else(|| Refusal::Failed(incomplete("GetJobManifest", "ManifestURI")))?;
+        ManifestUrl::take(text).map_err(|no| Refusal::Failed(Error::ManifestUrlBad { why: no.why.to_owned() }))
+    }
+
+    async fn unlock_code(&self, job: &JobId) -> Result<UnlockCode, Refusal> {
+        let started = Instant::now();
+        let answer = self.client.get_job_unlock_code().job_id(job.as_str()).send().await;
+        logged::answer("GetJobUnlockCode", started, &answer);
+        let answer = answer.map_err(|error| self.setting.refusal("GetJobUnlockCode", &error, &self.wait))?;
+        let text = answer.unlock_code.ok_or_else(|| Refusal::Failed(incomplete("GetJobUnlockCode", "UnlockCode")))?;
+        UnlockCode::take(text).map_err(|no| Refusal::Failed(Error::CodeMalformed { length: no.length }))
+    }
+
+    /// A refusal of DescribeJob itself.
+    fn plain(&self, job: &JobId, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Failed(error) => error,
+            Refusal::Unknown => Error::JobUnknown { job: job.to_string(), region: self.setting.region.clone() },
+            // No operation of the model that describes can answer so.
+            Refusal::State => Error::AnswerMalformed { what: "Snowball DescribeJob".to_owned() },
+        }
+    }
+}
+
+/// The address that the SDK will call, if one is configured: `AWS_ENDPOINT_URL_SNOWBALL`, the profile's services
+/// section, `AWS_ENDPOINT_URL`, the profile's `endpoint_url`. The same lookup as in the SDK's own client.
+fn configured_endpoint(config: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id("Snowball")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    let of_service = config.service_config().and_then(|service| service.load_config(key));
+    // The SDK drops a general address that it can't parse, and would call AWS instead of what the operator meant.
+    let unparsed = || match std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+        Err(_) => std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),
+        Ok(_) => None,
+    };
+    of_service.or_else(|| config.endpoint_url().map(str::to_owned)).or_else(unparsed)
+}
+
+fn is_https(url: &str) -> bool {
+    url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme() == Some(&http::uri::Scheme::HTTPS) && uri.host().is_some())
+}
+
+fn incomplete(operation: &str, missing: &str) -> Error {
+    Error::AnswerIncomplete { what: format!("Snowball {operation}"), missing: missing.to_owned() }
+}
+
+/// Why the pair of a job that exists is not given out: the API said no, and the job's state says why.
+fn not_given(job: &JobId, described: Described) -> Error {
+    let Described { facts, parts } = described;
+    let job = job.to_string();
+    if facts.is_main {
+        let parts = parts.iter().map(|part| clean(part)).collect::<Vec<_>>().join(", ");
+        return Error::JobIsMain { job, parts };
+    }
+    let mut state = facts.state.in_words().to_owned();
+    if let JobState::Other(text) = &facts.state {
+        state = format!("{state} (“{}”)", clean(text));
+    }
+    if let Some(number) = &facts.tracking_number {
+        state = format!("{state} (tracking number {})", clean(number));
+    }
+    match facts.state.readiness() {
+        Readiness::NotYet | Readiness::OnItsWay => Error::JobNotReady { job, state },
+        Readiness::TooLate => Error::JobTooLate { job, state },
+        Readiness::Ready | Readiness::Unknown => Error::JobNotUsable { job, state },
+    }
+}
+
+fn described(asked: &str, job: JobMetadata, is_main: bool) -> Option<JobFacts> {
+    let tracking_number = job
+        .shipping_details
+        .and_then(|shipping| shipping.outbound_shipment)
+        .and_then(|shipment| shipment.tracking_number)
+        .filter(|number| !number.is_empty());
+    Some(JobFacts {
+        id: job.job_id.unwrap_or_else(|| asked.to_owned()),
+        state: JobState::from_api(job.job_state?.as_str()),
+        kind: job.job_type.map(|kind| kind.as_str().to_owned()),
+        device_type: job.snowball_type.map(|kind| kind.as_str().to_owned()),
+        description: job.description.filter(|text| !text.is_empty()),
+        created: job.creation_date.and_then(moment),
+        tracking_number,
+        cluster: job.cluster_id.filter(|id| !id.is_empty()),
+        is_main,
+    })
+}
+
+/// A line of the list. One without an id can't be named, so it is of no use to anyone.
+fn listed(job: JobListEntry) -> Option<JobFacts> {
+    Some(JobFacts {
+        id: job.job_id?,
+        state: JobState::from_api(job.job_state.as_ref().map_or("", |state| state.as_str())),
+        kind: job.job_type.map(|kind| kind.as_str().to_owned()),
+        device_type: job.snowball_type.map(|kind| kind.as_str().to_owned()),
+        description: job.description.filter(|text| !text.is_empty()),
+        created: job.creation_date.and_then(moment),
+        tracking_number: None,
+        cluster: None,
+        is_main: job.is_master,
+    })
+}
+
+fn moment(time: aws_smithy_types::DateTime) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(time.secs()).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use aws_sdk_snowball::types::{JobState as ApiState, Shipment, ShippingDetails};
+
+    const JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
+
+    fn refused(state: &str, tracking: Option<&str>, parts: &[&str]) -> Error {
+        let shipment = Shipment::builder().set_tracking_number(tracking.map(str::to_owned)).build();
+        let metadata = JobMetadata::builder()
+            .job_state(ApiState::from(state))
+            .shipping_details(ShippingDetails::builder().outbound_shipment(shipment).build())
+            .build();
+        let facts = described(JOB, metadata, !parts.is_empty()).unwrap();
+        not_given(
+            &JOB.parse().unwrap(),
+            Described { facts, parts: parts.iter().map(|&part| part.to_owned()).collect() },
+        )
+    }
+
+    #[test]
+    fn a_refused_pair_is_explained_by_the_state() {
+        let Error::JobNotReady { state, .. } = refused("InTransitToCustomer", Some("1Z999"), &[]) else { panic!() };
+        assert_eq!(state, "is in transit to you (tracking number 1Z999)");
+        let Error::JobTooLate { state, .. } = refused("WithAWS", None, &[]) else { panic!() };
+        assert_eq!(state, "is back at AWS");
+        let Error::JobNotUsable { state, .. } = refused("Invented\n", None, &[]) else { panic!() };
+        assert_eq!(state, "is in a state this version does not know (“Invented”)");
+        assert!(matches!(refused("WithCustomer", None, &[]), Error::JobNotUsable { .. }));
+        let Error::JobIsMain { parts, .. } = refused("WithCustomer", None, &["JIDa", "JIDb"]) else { panic!() };
+        assert_eq!(parts, "JIDa, JIDb");
+    }
+
+    #[test]
+    fn facts_are_taken_over_and_a_missing_state_is_noticed() {
+        assert!(described(JOB, JobMetadata::builder().build(), false).is_none());
+        let job = JobMetadata::builder()
+            .job_state(ApiState::WithCustomer)
+            .creation_date(aws_smithy_types::DateTime::from_secs(1_475_626_164))
+            .cluster_id("CID1")
+            .build();
+        let facts = described(JOB, job, false).unwrap();
+        assert_eq!(
+            (facts.id.as_str(), facts.state, facts.cluster.as_deref()),
+            (JOB, JobState::WithCustomer, Some("CID1"))
+        );
+        assert_eq!(facts.created.unwrap().unix_timestamp(), 1_475_626_164);
+        assert!(listed(JobListEntry::builder().build()).is_none());
+    }
+
+    #[test]
+    fn only_whole_https_addresses_are_called() {
+        for (url, fine) in [
+            ("https://127.0.0.1:1", true),
+            ("HTTPS://host.example", true),
+            ("http://127.0.0.1", false),
+            ("host.example", false),
+            ("https://", false),
+            ("htps://host.example", false),
+        ] {
+            assert_eq!(is_https(url), fine, "{url}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Which profile, which region, whose credentials.
+//!
+//! The chain is built by hand: the SDK's default one ends at the instance metadata service, which costs a laptop
+//! seconds, and lets credentials in the environment win over a profile that was named on the command line.
+
+use std::borrow::Cow;
+
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileSet;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_types::os_shim_internal::{Env, Fs};
+
+use super::http::Https;
+use super::logged::millis;
+use super::text::clean;
+use super::wait::Wait;
+use crate::error::{Error, Result};
+
+/// What the profile files say, and which profile counts.
+pub(super) struct Profiles {
+    set: ProfileSet,
+    /// Named on the command line or in the settings: then it wins over the environment.
+    explicit: bool,
+}
+
+impl Profiles {
+    /// Reads `~/.aws/config` and `~/.aws/credentials`, or what `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE` name.
+    ///
+    /// # Errors
+    /// [`Error::CredentialsFailed`] if they can't be read, or if the profile asked for is in neither.
+    pub(super) async fn load(explicit: Option<&str>) -> Result<Self> {
+        let named = explicit.map(|name| Cow::Owned(name.to_owned()));
+        #[allow(deprecated, reason = "the parameter's type has no other public name in aws-config")]
+        let files = aws_config::profile::profile_file::ProfileFiles::default();
+        let set = aws_config::profile::load(&Fs::real(), &Env::real(), &files, named)
+            .await
+            .map_err(|error| Error::CredentialsFailed { why: super::failure::in_words(&error) })?;
+        // A profile that AWS_PROFILE names may be missing where the environment holds credentials as well.
+        if explicit.is_some() && set.get_profile(set.selected_profile()).is_none() {
+            return Err(no_such_profile(set.selected_profile()));
+        }
+        Ok(Self { set, explicit: explicit.is_some() })
+    }
+
+    /// The selected profile's name.
+    pub(super) fn name(&self) -> &str {
+        self.set.selected_profile()
+    }
+
+    /// The region, and where it comes from: `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile.
+    ///
+    /// # Errors
+    /// [`Error::RegionMissing`]; [`Error::SettingInvalid`] if it can't be part of a host name.
+    pub(super) fn region(&self, explicit: Option<&str>) -> Result<Region> {
+        let variable = |name: &str| {
+            std::env::var(name).ok().filter(|value| !value.trim().is_empty()).map(|value| (value, name.to_owned()))
+        };
+        let (region, origin) = explicit
+            .map(|region| (region.to_owned(), "--region or its setting".to_owned()))
+            .or_else(|| variable("AWS_REGION"))
+            .or_else(|| variable("AWS_DEFAULT_REGION"))
+            .or_else(|| {
+                let region = self.set.get("region").filter(|value| !value.is_empty())?;
+                Some((region.to_owned(), format!("profile “{}”", clean(self.name()))))
+            })
+            .ok_or(Error::RegionMissing)?;
+        parse_region(&region, &origin)
+    }
+
+    /// What signs the user in again, if the profile in use, or the one it borrows from, uses IAM Identity Center.
+    pub(super) fn sso_login(&self) -> Option<String> {
+        let mut name = self.name().to_owned();
+        // Bounded: source profiles can form a circle.
+        for _ in 0..16 {
+            let profile = self.set.get_profile(&name)?;
+            if profile.get("sso_session").is_some() || profile.get("sso_start_url").is_some() {
+                // The profile files admit no name that a shell would take apart.
+                return Some(format!("aws sso login --profile {}", clean(&name)));
+            }
+            name = profile.get("source_profile").filter(|source| *source != name)?.to_owned();
+        }
+        None
+    }
+
+    /// Something about the profile that its failure alone would not tell.
+    pub(super) fn peculiarity(&self) -> Option<&'static str> {
+        let profile = self.set.get_profile(self.name())?;
+        if profile.get("login_session").is_some() {
+            Some(
+                "the profile signs in with “aws login”, which only the AWS CLI can read; \
+                 “aws configure export-credentials --format env” prints variables that work here",
+            )
+        } else if profile.get("mfa_serial").is_some() {
+            Some(
+                "the profile asks for a one-time code (mfa_serial), which only the AWS CLI can ask for; \
+                 “aws configure export-credentials --format env” prints variables that work here",
+            )
+        } else {
+            None
+        }
+    }
+
+    /// Where credentials are looked for, in words.
+    pub(super) fn tried(&self) -> String {
+        let profile = format!("profile “{}”", clean(self.name()));
+        if self.explicit {
+            profile
+        } else {
+            format!("AWS_ACCESS_KEY_ID, {profile}, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI")
+        }
+    }
+
+    /// Set by `AWS_PROFILE`, but in neither file: the reason why nothing was found.
+    pub(super) fn missing_profile(&self) -> Option<Error> {
+        let is_missing = self.name() != "default" && self.set.get_profile(self.name()).is_none();
+        is_missing.then(|| no_such_profile(self.name()))
+    }
+
+    /// The chain: environment, profile (keys, SSO, assume-role, credential process), web identity, container. A
+    /// profile named explicitly stands alone, as with the AWS CLI.
+    pub(super) fn provider(&self, region: &Region, http: Https, wait: Wait) -> SharedCredentialsProvider {
+        let config = ProviderConfig::without_region()
+            .with_region(Some(region.clone()))
+            .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
+            .with_http_client(http);
+        let profile = aws_config::profile::ProfileFileCredentialsProvider::builder()
+            .configure(&config)
+            .profile_name(self.name())
+            .build();
+        let chain = if self.explicit {
+            CredentialsProviderChain::first_try("profile", profile)
+        } else {
+            let environment = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
+            let web_identity = aws_config::web_identity_token::WebIdentityTokenCredentialsProvider::builder()
+                .configure(&config)
+                .build();
+            let container = aws_config::ecs::EcsCredentialsProvider::builder().configure(&config).build();
+            CredentialsProviderChain::first_try("environment", environment)
+                .or_else("profile", profile)
+                .or_else("web identity", web_identity)
+                .or_else("container", container)
+        };
+        SharedCredentialsProvider::new(SaidAloud { chain, wait })
+    }
+}
+
+fn no_such_profile(name: &str) -> Error {
+    Error::CredentialsFailed {
+        why: format!("there is no profile “{}” in ~/.aws/config or ~/.aws/credentials", clean(name)),
+    }
+}
+
+/// A region becomes part of a host name; anything else in it would be a way to another host.
+fn parse_region(region: &str, origin: &str) -> Result<Region> {
+    let fits = (1..=63).contains(&region.len())
+        && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !region.starts_with('-')
+        && !region.ends_with('-');
+    if fits {
+        Ok(Region::new(region.to_owned()))
+    } else {
+        Err(Error::SettingInvalid {
+            name: "region".to_owned(),
+            given: clean(region),
+            origin: origin.to_owned(),
+            why: "is not the name of an AWS region, such as eu-central-1".to_owned(),
+        })
+    }
+}
+
+/// Says that the wait is for the sign-in while it is: a credential process may be asking the user something.
+#[derive(Debug)]
+struct SaidAloud {
+    chain: CredentialsProviderChain,
+    wait: Wait,
+}
+
+impl ProvideCredentials for SaidAloud {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async move {
+            let started = std::time::Instant::now();
+            let before = self.wait.begin("the AWS sign-in".to_owned());
+            let credentials = self.chain.provide_credentials().await;
+            self.wait.begin(before);
+            match &credentials {
+                Ok(found) => {
+                    crate::redact::register(found.secret_access_key());
+                    found.session_token().inspect(|token| crate::redact::register(token));
+                    let temporary = found.session_token().is_some();
+                    tracing::info!(temporary, millis = millis(started), "credentials were found");
+                }
+                Err(_) => tracing::warn!(millis = millis(started), "no credentials were found"),
+            }
+            credentials
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Profiles from a text instead of the user's files.
+    pub(in crate::cloud) fn profiles(config: &str, name: &'static str, explicit: bool) -> Profiles {
+        #[allow(deprecated)]
+        use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+        #[allow(deprecated)]
+        let files = ProfileFiles::builder().with_contents(ProfileFileKind::Config, config).build();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let load =
+            async { aws_config::profile::load(&Fs::real(), &Env::from_slice(&[]), &files, Some(name.into())).await };
+        Profiles { set: runtime.block_on(load).unwrap(), explicit }
+    }
+
+    #[test]
+    fn the_sign_in_command_names_the_profile_that_signs_in() {
+        let config = "[profile a]\nsource_profile = b\nrole_arn = arn:aws:iam::123456789012:role/r\n\
+                      [profile b]\nsso_session = s\n\
+                      [profile old]\nsso_start_url = https://x.example/start\n\
+                      [profile ring]\nsource_profile = gnir\n[profile gnir]\nsource_profile = ring\n\
+                      [profile keys]\naws_access_key_id = A\n";
+        let login = |name| profiles(config, name, true).sso_login();
+        assert_eq!(login("a").unwrap(), "aws sso login --profile b");
+        assert_eq!(login("old").unwrap(), "aws sso login --profile old");
+        assert_eq!(login("ring"), None);
+        assert_eq!(login("keys"), None);
+    }
+
+    #[test]
+    fn regions_are_names_or_refused_with_their_origin() {
+        assert_eq!(parse_region("eu-central-1", "x").unwrap().as_ref(), "eu-central-1");
+        for text in ["", "EU-central-1", "eu-central-1.evil.example/", "-eu", "eu central 1"] {
+            let Err(Error::SettingInvalid { origin, .. }) = parse_region(text, "AWS_REGION") else { panic!("{text}") };
+            assert_eq!(origin, "AWS_REGION");
+        }
+        let profile = profiles("[profile a]\nregion = ap-south-1\n", "a", true);
+        assert_eq!(profile.region(Some("eu-west-1")).unwrap().as_ref(), "eu-west-1");
+    }
+
+    #[test]
+    fn a_profile_that_only_the_cli_can_use_is_explained() {
+        let config = "[profile a]\nlogin_session = arn:aws:iam::123456789012:user/u\n[profile b]\nmfa_serial = x\n";
+        assert!(profiles(config, "a", true).peculiarity().unwrap().contains("aws login"));
+        assert!(profiles(config, "b", true).peculiarity().unwrap().contains("mfa_serial"));
+        assert!(profiles(config, "c", false).missing_profile().is_some());
+    }
+}

@@ -1,0 +1,398 @@
+//! From the SDK's errors to ours.
+//!
+//! An SDK error is never printed: its `Debug` shows the whole answer, secrets included, when the answer could not be
+//! decoded. What is taken from it is the kind, the service's code, and the service's message, cleaned.
+
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_snowball::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::error::metadata::ErrorMetadata;
+use time::OffsetDateTime;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
+
+use super::credentials::Profiles;
+use super::http::NotHttps;
+use super::text::{clean, clean_or};
+use super::wait::Wait;
+use crate::error::{Error, io_in_words};
+
+/// A difference of clocks that is worth a sentence. AWS refuses signatures from 5 minutes on at the earliest.
+const SKEW: time::Duration = time::Duration::minutes(4);
+
+/// What a sentence about a failure needs to know.
+pub(super) struct Setting {
+    pub(super) region: String,
+    /// Which API, in words that follow "the Snowball API": "in eu-central-1", "at 127.0.0.1:4443".
+    pub(super) place: String,
+    pub(super) proxy: Option<String>,
+    pub(super) profiles: Profiles,
+}
+
+/// Why an operation gave no answer.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The job's state does not allow it; which state that is, DescribeJob tells.
+    State,
+    /// The id is unknown; of a main job the parts may be known.
+    Unknown,
+    /// Anything else.
+    Failed(Error),
+}
+
+impl Setting {
+    /// "the Snowball API in eu-central-1"
+    pub(super) fn api(&self) -> String {
+        format!("the Snowball API {}", self.place)
+    }
+
+    /// Why `operation` ("GetJobManifest") failed.
+    pub(super) fn refusal<E>(&self, operation: &str, error: &SdkError<E, HttpResponse>, wait: &Wait) -> Refusal
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        match error {
+            SdkError::ServiceError(service) => {
+                let answer = Answer {
+                    status: service.raw().status().as_u16(),
+                    code: service.err().code(),
+                    message: service.err().message(),
+                    date: service.raw().headers().get("date"),
+                };
+                self.answered(operation, &answer)
+            }
+            SdkError::ResponseError(response) if io_error(error).is_none() => {
+                let answer = Answer { status: response.raw().status().as_u16(), code: None, message: None, date: None };
+                self.answered(operation, &answer)
+            }
+            SdkError::TimeoutError(_) => Refusal::Failed(wait.timed_out(&self.api())),
+            _ => Refusal::Failed(self.unanswered(&self.api(), error, wait)),
+        }
+    }
+
+    fn answered(&self, operation: &str, answer: &Answer<'_>) -> Refusal {
+        let what = format!("Snowball {operation}");
+        let message = || clean_or(answer.message, "no reason given");
+        let because = || match answer.code {
+            Some(code) => format!("{} ({})", message(), clean(code)),
+            None => format!("it answered {}", answer.status),
+        };
+        Refusal::Failed(match answer.code.unwrap_or_default() {
+            "InvalidJobStateException" => return Refusal::State,
+            "InvalidResourceException" => return Refusal::Unknown,
+            "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" | "OptInRequired" => {
+                Error::AccessDenied { action: format!("snowball:{operation}"), why: message() }
+            }
+            "ExpiredToken" | "ExpiredTokenException" => self.expired(message()),
+            "RequestExpired" | "RequestTimeTooSkewed" | "RequestInTheFuture" => clock_skew(answer.date),
+            // Also what a wrong clock leads to; the SDK corrects for the clock once, and this is what remains.
+            "InvalidSignatureException" | "SignatureDoesNotMatch" | "AuthFailure" if is_skewed(answer.date) => {
+                clock_skew(answer.date)
+            }
+            "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "AuthFailure"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidAccessKeyId"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException" => Error::CredentialsRefused { why: because() },
+            "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "SlowDown" => Error::ApiThrottled { what },
+            _ if answer.status == 429 => Error::ApiThrottled { what },
+            _ if answer.status >= 500 => Error::ApiFailed { what, why: because() },
+            // An answer of AWS has a code. This one is of a proxy, a sign-in page, or can't be decoded.
+            "" => Error::AnswerMalformed { what },
+            _ => Error::ApiRefused { what, why: because() },
+        })
+    }
+
+    /// Why no answer came from `what` ("the Snowball API at …").
+    pub(super) fn unanswered(&self, what: &str, error: &(dyn StdError + 'static), wait: &Wait) -> Error {
+        if let Some(credentials) = find::<CredentialsError>(error) {
+            return self.no_credentials(credentials, wait);
+        }
+        if let Some(NotHttps { url }) = find(error) {
+            return Error::ApiNotHttps { url: url.clone() };
+        }
+        if find::<ConnectorError>(error).is_some_and(ConnectorError::is_timeout) {
+            return wait.timed_out(what);
+        }
+        if let Some(rustls::Error::InvalidCertificate(reason)) = find(error) {
+            return Error::TlsUntrusted { what: what.to_owned(), why: certificate_in_words(reason) };
+        }
+        let what = super::text::capitalised(what);
+        let mut why = match (find::<rustls::Error>(error), io_error(error)) {
+            (Some(tls), _) => format!("the TLS handshake failed ({})", clean(&tls.to_string())),
+            (None, Some(io)) => clean(&io_in_words(io)),
+            (None, None) => in_words(error),
+        };
+        if let Some(proxy) = &self.proxy {
+            why = format!("{why} (a proxy is set: {})", clean(proxy));
+        }
+        Error::ApiUnreachable { what, why }
+    }
+
+    fn no_credentials(&self, error: &CredentialsError, wait: &Wait) -> Error {
+        // A role is assumed with credentials that may fail themselves; what lies deepest is the cause.
+        if let Some(connector) = find::<ConnectorError>(error) {
+            return match find::<CredentialsError>(connector) {
+                Some(deeper) => self.no_credentials(deeper, wait),
+                None => self.sign_in_unanswered(connector, wait),
+            };
+        }
+        if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+            return self.profiles.missing_profile().unwrap_or_else(|| match self.profiles.peculiarity() {
+                Some(why) => Error::CredentialsFailed { why: why.to_owned() },
+                None => Error::CredentialsMissing { tried: self.profiles.tried() },
+            });
+        }
+        let why = in_words(error);
+        let code = chain(error).find_map(|link| link.downcast_ref::<ErrorMetadata>()).and_then(ErrorMetadata::code);
+        let expired = why.starts_with("ExpiredToken") || code.is_some_and(|code| code.starts_with("ExpiredToken"));
+        // The SDK's SSO errors have no public types. Their words: "the SSO token has expired and cannot be
+        // refreshed", "failed to load the cached SSO token", "failed to read `….json`"; the service's for a token
+        // ended before its time: UnauthorizedException.
+        let said: String = chain(error).map(|link| clean(&link.to_string()) + "\n").collect();
+        if self.profiles.sso_login().is_some() {
+            if said.contains("has expired") || said.contains("Unauthorized") {
+                return self.expired(why);
+            }
+            if said.contains("cached SSO token") || said.contains("failed to read") {
+                return self.expired("none is kept on this machine".to_owned());
+            }
+        }
+        if expired {
+            return self.expired(why);
+        }
+        Error::CredentialsFailed {
+            why: self.profiles.peculiarity().map_or(why.clone(), |peculiarity| format!("{why}; {peculiarity}")),
+        }
+    }
+
+    fn sign_in_unanswered(&self, error: &ConnectorError, wait: &Wait) -> Error {
+        match self.unanswered("the AWS sign-in", error, wait) {
+            // It is not the Snowball API's address that is wrong here.
+            Error::ApiNotHttps { url } => {
+                Error::CredentialsFailed { why: format!("the sign-in address {url} is not an https address") }
+            }
+            error => error,
+        }
+    }
+
+    fn expired(&self, why: String) -> Error {
+        let login = self.profiles.sso_login().unwrap_or_else(|| "aws sso login".to_owned());
+        Error::CredentialsExpired { why, login }
+    }
+}
+
+/// The part of an answer that tells why it is a refusal.
+struct Answer<'a> {
+    status: u16,
+    code: Option<&'a str>,
+    message: Option<&'a str>,
+    date: Option<&'a str>,
+}
+
+/// An error's own words: those of the innermost cause that says something, cleaned.
+pub(super) fn in_words(error: &(dyn StdError + 'static)) -> String {
+    let said = chain(error).filter_map(|link| {
+        let words = match link.downcast_ref::<ErrorMetadata>() {
+            // Its `Display` is a `Debug`.
+            Some(metadata) => match (metadata.message(), metadata.code()) {
+                (Some(message), Some(code)) => format!("{message} ({code})"),
+                (message, code) => message.or(code)?.to_owned(),
+            },
+            None => link.downcast_ref::<std::io::Error>().map_or_else(|| link.to_string(), io_in_words),
+        };
+        Some(clean(&words)).filter(|words| !words.is_empty())
+    });
+    said.last().unwrap_or_else(|| "no reason given".to_owned())
+}
+
+fn certificate_in_words(reason: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Reason;
+    match reason {
+        // A bad signature is what an authority of the same name with another key leads to.
+        Reason::UnknownIssuer | Reason::BadSignature => {
+            "it was issued by an authority that this machine does not know".to_owned()
+        }
+        Reason::Expired | Reason::ExpiredContext { .. } => {
+            format!("it has expired, or this machine's clock is wrong (it is {} here)", utc(OffsetDateTime::now_utc()))
+        }
+        Reason::NotValidYet | Reason::NotValidYetContext { .. } => {
+            format!(
+                "it is not valid yet, or this machine's clock is wrong (it is {} here)",
+                utc(OffsetDateTime::now_utc())
+            )
+        }
+        Reason::NotValidForName | Reason::NotValidForNameContext { .. } => "it was issued for another name".to_owned(),
+        Reason::Revoked => "it was revoked".to_owned(),
+        _ => "it is not one that TLS allows here".to_owned(),
+    }
+}
+
+fn clock_skew(date: Option<&str>) -> Error {
+    Error::ClockSkew {
+        here: utc(OffsetDateTime::now_utc()),
+        // A proxy may have put its own date there, and the service's word counts more than that.
+        there: date.filter(|_| is_skewed(date)).and_then(parse_date).map_or_else(|| "another time".to_owned(), utc),
+    }
+}
+
+fn is_skewed(date: Option<&str>) -> bool {
+    date.and_then(parse_date).is_some_and(|there| (OffsetDateTime::now_utc() - there).abs() > SKEW)
+}
+
+/// The `Date` header: RFC 2822 but for its zone, which is the letters GMT.
+fn parse_date(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()
+}
+
+/// 2026-01-31 14:05:09 UTC
+fn utc(time: OffsetDateTime) -> String {
+    let seconds = time.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(time);
+    seconds.format(&Rfc3339).map_or_else(|_| "unknown".to_owned(), |text| text.replace('T', " ").replace('Z', " UTC"))
+}
+
+/// An error and its causes. An `io::Error` skips its own payload in `source()`, and the payload is what tells.
+pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+        None => error.source(),
+    })
+}
+
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    chain(error).find_map(|link| link.downcast_ref())
+}
+
+/// The innermost I/O error, which has the operating system's words.
+fn io_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a std::io::Error> {
+    chain(error).filter_map(|link| link.downcast_ref::<std::io::Error>()).last()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::cloud::credentials::tests::profiles;
+    use crate::cloud::http::NotHttps;
+    use crate::notice::Kept;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn setting(config: &str, profile: &'static str) -> Setting {
+        let profiles = profiles(config, profile, true);
+        Setting { region: "eu-west-1".to_owned(), place: "in eu-west-1".to_owned(), proxy: None, profiles }
+    }
+
+    fn wait() -> Wait {
+        Wait::new(Arc::new(Kept::default()), Duration::from_secs(1))
+    }
+
+    fn answered(status: u16, code: Option<&str>, message: Option<&str>, date: Option<&str>) -> Refusal {
+        let setting = setting("[profile p]\nsso_session = s\n", "p");
+        setting.answered("GetJobUnlockCode", &Answer { status, code, message, date })
+    }
+
+    fn report(refusal: Refusal) -> (&'static str, String) {
+        let Refusal::Failed(error) = refusal else { panic!("a refusal by state") };
+        (error.report().code, error.report().sentence)
+    }
+
+    #[test]
+    fn answers_of_the_service_get_the_error_they_deserve() {
+        for (status, code, expected) in [
+            (400, "AccessDeniedException", "access_denied"),
+            (400, "ExpiredTokenException", "credentials_expired"),
+            (403, "InvalidClientTokenId", "credentials_refused"),
+            (400, "UnrecognizedClientException", "credentials_refused"),
+            (400, "InvalidSignatureException", "credentials_refused"),
+            (400, "RequestExpired", "clock_skew"),
+            (400, "ThrottlingException", "api_throttled"),
+            (429, "Whatever", "api_throttled"),
+            (500, "InternalFailure", "api_failed"),
+            (503, "", "api_failed"),
+            (403, "", "answer_malformed"),
+            (200, "", "answer_malformed"),
+            (400, "ValidationError", "api_refused"),
+        ] {
+            let code = Some(code).filter(|code| !code.is_empty());
+            assert_eq!(
+                report(answered(status, code, Some("said"), None)).0,
+                expected,
+                "{status} {}",
+                code.unwrap_or("-")
+            );
+        }
+        assert!(matches!(answered(400, Some("InvalidJobStateException"), None, None), Refusal::State));
+        assert!(matches!(answered(400, Some("InvalidResourceException"), None, None), Refusal::Unknown));
+    }
+
+    #[test]
+    fn what_the_service_says_is_cleaned() {
+        let said = "no\u{1b}[31m 12345-abcde-12345-ABCDE-12345 https://b.example/?X-Amz-Signature=1.";
+        let (_, sentence) = report(answered(400, Some("AccessDenied"), Some(said), None));
+        assert!(!sentence.contains("abcde") && !sentence.contains("Amz") && !sentence.contains('\u{1b}'), "{sentence}");
+        assert!(sentence.contains("snowball:GetJobUnlockCode"), "{sentence}");
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_with_both_times() {
+        let (code, sentence) =
+            report(answered(403, Some("SignatureDoesNotMatch"), None, Some("Sat, 24 Dec 2016 00:51:15 GMT")));
+        assert_eq!(code, "clock_skew");
+        assert!(sentence.contains("2016-12-24 00:51:15 UTC at AWS"), "{sentence}");
+    }
+
+    #[test]
+    fn missing_answers_are_told_apart() {
+        let setting = setting("[profile p]\nregion = x\n", "p");
+        let why = |error: ConnectorError| setting.unanswered("the Snowball API", &error, &wait()).report();
+        let io =
+            |kind: std::io::ErrorKind, inner: rustls::Error| std::io::Error::new(kind, std::io::Error::other(inner));
+        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let report = why(ConnectorError::io(io(std::io::ErrorKind::InvalidData, untrusted).into()));
+        assert_eq!(report.code, "tls_untrusted");
+        assert!(report.sentence.starts_with("The certificate that the Snowball API shows"), "{}", report.sentence);
+        let report = why(ConnectorError::io(io(std::io::ErrorKind::InvalidData, rustls::Error::DecryptError).into()));
+        assert_eq!(report.code, "api_unreachable");
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let report = why(ConnectorError::io(refused.into()));
+        assert_eq!(report.sentence, "The Snowball API can't be reached: connection refused.");
+        let plain = NotHttps { url: "http://h".to_owned() };
+        assert_eq!(why(ConnectorError::user(plain.into())).code, "api_not_https");
+        assert_eq!(why(ConnectorError::timeout("x".into())).code, "api_timeout");
+    }
+
+    #[test]
+    fn credentials_that_fail_are_told_with_the_way_out() {
+        let config = "[profile p]\nsso_session = s\n[profile k]\nregion = x\n";
+        let told = |profile, error: CredentialsError| {
+            let outer = ConnectorError::other(error.into(), None);
+            setting(config, profile).unanswered("the Snowball API", &outer, &wait()).report()
+        };
+        let expired = || CredentialsError::provider_error("the SSO token has expired and cannot be refreshed");
+        let report = told("p", expired());
+        assert_eq!(report.code, "credentials_expired");
+        assert!(report.hint.contains("aws sso login --profile p"), "{}", report.hint);
+        assert_eq!(told("k", CredentialsError::not_loaded_no_source()).code, "credentials_missing");
+        let report = told("k", CredentialsError::provider_error("process exited with 3"));
+        assert_eq!(report.code, "credentials_failed");
+        assert!(report.sentence.contains("process exited with 3"), "{}", report.sentence);
+        let unreachable = ConnectorError::io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into());
+        let report = told("p", CredentialsError::provider_error(unreachable));
+        assert_eq!(report.sentence, "The AWS sign-in can't be reached: connection refused.");
+    }
+}

@@ -1,0 +1,135 @@
+//! The Snowball API and the manifest's bucket: what a job is, and both halves of its pair.
+//!
+//! The only module that names the AWS crates. It keeps a current-thread runtime of its own inside; every call blocks,
+//! and has one deadline for all that it does. Dropping [`Cloud`] drops clients, connections and runtime: a pooled
+//! connection's read buffer still holds the code in clear.
+
+mod api;
+mod credentials;
+mod download;
+mod failure;
+mod http;
+mod logged;
+mod text;
+mod wait;
+
+use std::fmt;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, Result, io_in_words};
+use crate::job::{JobFacts, JobId};
+use crate::notice::Notify;
+use crate::secret::UnlockCode;
+
+use api::Api;
+
+/// What the operator decides about AWS and the way to it.
+#[derive(Debug, Clone)]
+pub struct CloudSettings {
+    /// Profile to use. If set it wins over credentials in the environment, as `--profile` of the AWS CLI does; if
+    /// not, `AWS_PROFILE` or `default` counts.
+    pub profile: Option<String>,
+    /// Region of the job; if not set, `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile's.
+    pub region: Option<String>,
+    /// PEM file that replaces the system's CA certificates, and where its name comes from: `--ca-bundle`.
+    pub ca_bundle: Option<(PathBuf, String)>,
+    /// Deadline of each call of [`Cloud`], with all its requests, retries, sign-in and download.
+    pub network_timeout: Duration,
+    /// Largest manifest taken, in bytes.
+    pub manifest_limit: u64,
+}
+
+/// One job's pair as it came from AWS; the manifest is in the writer that was given.
+#[derive(Debug)]
+pub struct FetchedPair {
+    /// What DescribeJob says of the job.
+    pub facts: JobFacts,
+    /// The unlock code.
+    pub code: UnlockCode,
+    /// Length of the manifest.
+    pub bytes: u64,
+}
+
+/// A way to the Snowball API with one account, region and proxy.
+pub struct Cloud {
+    /// `None` only while it is dropped.
+    parts: Option<(Api, tokio::runtime::Runtime)>,
+    notify: Arc<dyn Notify>,
+}
+
+impl Cloud {
+    /// Reads the AWS settings, the proxy variables and the CA certificates, and sets the client up. Connects to
+    /// nothing: credentials are obtained at the first call.
+    ///
+    /// # Errors
+    /// [`Error::CaFileBad`], [`Error::ProxyBad`], [`Error::ApiNotHttps`], [`Error::RegionMissing`],
+    /// [`Error::SettingInvalid`] for a malformed region, [`Error::CredentialsFailed`] for unreadable profile files or
+    /// a profile that is in none of them.
+    pub fn open(settings: &CloudSettings, notify: Arc<dyn Notify>) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+            Error::Internal { what: format!("no runtime for the network: {}", io_in_words(&error)) }
+        })?;
+        let wait = wait::Wait::new(Arc::clone(&notify), settings.network_timeout);
+        let api = runtime.block_on(async { Api::open(settings, http::Http::new(settings)?, wait).await })?;
+        Ok(Self { parts: Some((api, runtime)), notify })
+    }
+
+    /// What AWS says of one job.
+    ///
+    /// # Errors
+    /// [`Error::JobUnknown`], and those of credentials, network and answers.
+    pub fn job(&self, job: &JobId) -> Result<JobFacts> {
+        let (api, runtime) = self.parts();
+        runtime.block_on(api.job(job))
+    }
+
+    /// Obtains both halves of one job's pair at once: DescribeJob, GetJobManifest and GetJobUnlockCode overlap, and
+    /// the download, into `manifest`, begins as soon as its address is there.
+    ///
+    /// Whether the pair can be had is the API's answer alone; the job's state only explains a refusal. After an error
+    /// `manifest` may have received a part.
+    ///
+    /// # Errors
+    /// [`Error::JobUnknown`], [`Error::JobNotReady`], [`Error::JobTooLate`], [`Error::JobNotUsable`],
+    /// [`Error::JobIsMain`]; [`Error::CodeMalformed`], [`Error::ManifestUrlBad`] and the other `Manifest…` errors;
+    /// [`Error::NotAManifest`]; those of credentials, network and answers. A failure of `manifest` is an
+    /// [`Error::Disk`] with the path "the manifest", for the caller to name.
+    pub fn fetch_pair(&self, job: &JobId, manifest: &mut dyn Write) -> Result<FetchedPair> {
+        let (api, runtime) = self.parts();
+        runtime.block_on(api.fetch_pair(job, manifest))
+    }
+
+    /// All jobs of account and region, in the service's order; those on their way or delivered with tracking number
+    /// and cluster (the list itself has neither: Snowball API, JobListEntry).
+    ///
+    /// # Errors
+    /// Those of credentials, network and answers. If only the details can't be had, that is a warning.
+    pub fn jobs(&self) -> Result<Vec<JobFacts>> {
+        let (api, runtime) = self.parts();
+        runtime.block_on(api.jobs(&*self.notify))
+    }
+
+    fn parts(&self) -> (&Api, &tokio::runtime::Runtime) {
+        let (api, runtime) = self.parts.as_ref().expect("taken by drop alone");
+        (api, runtime)
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        if let Some((api, runtime)) = self.parts.take() {
+            drop(api);
+            // Ends the connections now, but does not wait for a name lookup that the system's resolver sits on.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cloud(…)")
+    }
+}

@@ -1,0 +1,48 @@
+//! `fetch`: up to the kept pair, no device.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::cli::Fetch;
+use crate::error::{Error, Result};
+use crate::job::JobId;
+use crate::onboard::Requested;
+use crate::settings::Settings;
+use crate::store::PairRecord;
+use crate::ui::Ui;
+use crate::vault::KeychainKind;
+
+#[derive(Serialize)]
+struct Fetched<'a> {
+    job: &'a JobId,
+    was_kept_already: bool,
+    keychain: &'a str,
+    manifest: &'a Path,
+    #[serde(flatten)]
+    pair: &'a PairRecord,
+}
+
+pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+    let job = super::parse_job(&args.job)?;
+    if settings.keychain == KeychainKind::None {
+        return Err(Error::Usage {
+            why: "“fetch” with --keychain none would fetch a code and keep it nowhere.".to_owned(),
+        });
+    }
+    let checked = Requested { job: job.clone(), settings, ui: Arc::clone(ui) }.check()?;
+    let kept = if args.refresh { checked.keep_anew()? } else { checked.keep()? };
+    let (manifest, keychain, pair) = (kept.manifest(), kept.keychain().to_owned(), kept.pair().clone());
+    let was_kept_already = kept.was_kept_already();
+    // Writing the result may take as long as its reader likes, and the code is of no more use here.
+    drop(kept);
+    ui.result(
+        &format!(
+            "\nCode and manifest of {job} are kept.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\nWhen the device is here:\n  snow-onboard run {job} --endpoint 192.0.2.10",
+            manifest.display()
+        ),
+        Fetched { job: &job, was_kept_already, keychain: &keychain, manifest: &manifest, pair: &pair },
+    );
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! `forget`: both halves and the record, gone.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::audit::{Audit, AuditStep};
+use crate::cli::Forget;
+use crate::error::{Error, Result};
+use crate::job::JobId;
+use crate::notice::{Notice, Notify};
+use crate::settings::Settings;
+use crate::store::{JobFolder, StateFolder};
+use crate::ui::Ui;
+use crate::vault::{KeychainKind, Vault, VaultSettings};
+
+#[derive(Serialize)]
+struct Forgotten<'a> {
+    job: &'a JobId,
+    code_removed_from: &'a [String],
+    files_removed: bool,
+}
+
+pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+    let job = super::parse_job(&args.job)?;
+    if settings.keychain == KeychainKind::None {
+        return Err(Error::Usage {
+            why: "“forget” with --keychain none has no keychain to remove a code from.".to_owned(),
+        });
+    }
+    let state = StateFolder::open(&settings.state_dir)?;
+    let folder = state.job(&job)?;
+    folder.check_all_is_ours()?;
+    let kept_in = keychains_of(&folder, ui)?;
+    let look_in = match &kept_in[..] {
+        _ if settings.keychain_was_chosen => vec![settings.keychain],
+        [] => vec![settings.keychain],
+        named => named.to_vec(),
+    };
+    // The code first: should the keychain fail, the record still says where the code is.
+    let mut removed_from = Vec::new();
+    for kind in &look_in {
+        // Removing something from a keyring that keeps in clear is nothing to refuse.
+        let settings = VaultSettings { allow_plain: true, ..settings.vault(*kind) };
+        let vault = Vault::open(settings, Arc::clone(ui) as Arc<dyn Notify>)?;
+        if vault.forget(&job)? {
+            removed_from.push(vault.name().to_owned());
+        }
+    }
+    // A keychain that was named and is not the pair's: the pair that is kept stays whole.
+    let keeps_elsewhere = kept_in.iter().any(|kind| !look_in.contains(kind));
+    let files_removed = !keeps_elsewhere && folder.remove()?;
+    if removed_from.is_empty() && !files_removed {
+        return Err(Error::NotKept { job: job.to_string() });
+    }
+    Audit::of(&state).note(&job, AuditStep::Forgotten, None)?;
+    let code = if removed_from.is_empty() {
+        "was in no keychain".to_owned()
+    } else {
+        format!("removed from {}", removed_from.join(" and "))
+    };
+    let files = match (files_removed, keeps_elsewhere) {
+        (true, _) => "removed",
+        (false, true) => "kept, with the code in the other keychain",
+        (false, false) => "none were here",
+    };
+    ui.result(
+        &format!("{job} is forgotten.\n\n  Unlock code          {code}\n  Manifest and record  {files}"),
+        Forgotten { job: &job, code_removed_from: &removed_from, files_removed },
+    );
+    Ok(())
+}
+
+/// The keychains that the record names, for the pair and for an unfinished change.
+fn keychains_of(folder: &JobFolder, ui: &Ui) -> Result<Vec<KeychainKind>> {
+    let record = match folder.record() {
+        Err(error @ Error::RecordUnreadable { .. }) => {
+            ui.notify(Notice::Warning(format!(
+                "{error} The code is looked for in one keychain only; name another with --keychain."
+            )));
+            None
+        }
+        result => result?,
+    };
+    let pairs = record.into_iter().flat_map(|record| [record.pair, record.incoming]).flatten();
+    let mut kinds: Vec<KeychainKind> = pairs.filter_map(|pair| pair.keychain.parse().ok()).collect();
+    kinds.dedup();
+    Ok(kinds)
+}

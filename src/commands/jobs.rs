@@ -1,0 +1,144 @@
+//! `jobs`: the account's jobs, which are ready, which are kept here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::cloud::Cloud;
+use crate::error::Result;
+use crate::job::{JobFacts, Readiness};
+use crate::notice::Notify;
+use crate::onboard::age_in_words;
+use crate::settings::Settings;
+use crate::store::StateFolder;
+use crate::text::clean;
+use crate::ui::Ui;
+
+#[derive(Serialize)]
+struct Listing {
+    jobs: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    job: String,
+    state: String,
+    ready: bool,
+    kept: bool,
+    kind: Option<String>,
+    device_type: Option<String>,
+    description: Option<String>,
+    tracking_number: Option<String>,
+    cluster: Option<String>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    created: Option<OffsetDateTime>,
+    #[serde(skip)]
+    state_in_words: String,
+}
+
+pub(super) fn jobs(settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+    let kept: BTreeSet<String> = StateFolder::open(&settings.state_dir)?
+        .kept()?
+        .into_iter()
+        .filter(|(_, record)| record.as_ref().is_some_and(|record| record.pair.is_some()))
+        .map(|(job, _)| job.to_string())
+        .collect();
+    let cloud = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)?;
+    let mut rows: Vec<Row> = cloud.jobs()?.into_iter().map(|job| Row::new(job, &kept)).collect();
+    // What is ready first, then the youngest.
+    rows.sort_by(|a, b| b.ready.cmp(&a.ready).then(b.created.cmp(&a.created)));
+    ui.result(&table(&rows, OffsetDateTime::now_utc()), Listing { jobs: rows });
+    Ok(())
+}
+
+impl Row {
+    fn new(job: JobFacts, kept: &BTreeSet<String>) -> Self {
+        let cleaned = |text: Option<String>| text.map(|text| clean(&text)).filter(|text| !text.is_empty());
+        Self {
+            ready: job.state.readiness() == Readiness::Ready && !job.is_main,
+            kept: kept.contains(&job.id),
+            state: clean(job.state.as_api()),
+            state_in_words: if job.is_main {
+                "main job, without a device".to_owned()
+            } else {
+                job.state.in_words().to_owned()
+            },
+            job: clean(&job.id),
+            kind: cleaned(job.kind),
+            device_type: cleaned(job.device_type),
+            description: cleaned(job.description),
+            tracking_number: cleaned(job.tracking_number),
+            cluster: cleaned(job.cluster),
+            created: job.created,
+        }
+    }
+}
+
+fn table(rows: &[Row], now: OffsetDateTime) -> String {
+    if rows.is_empty() {
+        return "No jobs in this account and region.".to_owned();
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mark = match (row.ready, row.kept) {
+            (true, true) => "ready, kept here",
+            (true, false) => "ready",
+            (false, true) => "kept here",
+            (false, false) => "",
+        };
+        text.push_str(format!("{}  {mark}", row.job).trim_end());
+        text.push_str(&format!("\n    {}", row.state_in_words));
+        let age = row.created.map(|created| format!("created {}", age_in_words(now - created)));
+        let tracking = row.tracking_number.as_ref().map(|number| format!("tracking number {number}"));
+        let cluster = row.cluster.as_ref().map(|id| format!("node of {id}"));
+        for part in [&age, &tracking].into_iter().flatten() {
+            text.push_str(&format!(", {part}"));
+        }
+        let what: Vec<&str> = [&row.device_type, &row.kind, &row.description, &cluster]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        if !what.is_empty() {
+            text.push_str(&format!("\n    {}", what.join(", ")));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::job::JobState;
+
+    fn facts(state: JobState) -> JobFacts {
+        JobFacts {
+            id: "JID123e4567-e89b-12d3-a456-426655440000".to_owned(),
+            state,
+            kind: Some("LOCAL_USE".to_owned()),
+            device_type: Some("EDGE_S".to_owned()),
+            description: Some("Ship\u{1b}[2J log".to_owned()),
+            created: Some(OffsetDateTime::UNIX_EPOCH),
+            tracking_number: Some("1Z999".to_owned()),
+            cluster: None,
+            is_main: false,
+        }
+    }
+
+    #[test]
+    fn a_row_says_state_type_age_tracking_number_and_readiness() {
+        let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(12);
+        let kept = BTreeSet::from(["JID123e4567-e89b-12d3-a456-426655440000".to_owned()]);
+        let text = table(&[Row::new(facts(JobState::WithCustomer), &kept)], now);
+        assert_eq!(
+            text,
+            "JID123e4567-e89b-12d3-a456-426655440000  ready, kept here\n    has been delivered to you, created 12 days ago, tracking number 1Z999\n    EDGE_S, LOCAL_USE, Ship log\n"
+        );
+        let text = table(&[Row::new(facts(JobState::InTransitToCustomer), &BTreeSet::new())], now);
+        assert!(text.starts_with("JID123e4567-e89b-12d3-a456-426655440000\n    is in transit to you"), "{text}");
+    }
+}

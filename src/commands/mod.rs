@@ -1,0 +1,71 @@
+//! The verbs: one file each, thin. What they do is in `onboard`.
+
+mod fetch;
+mod forget;
+mod jobs;
+mod run;
+
+use std::sync::Arc;
+
+use crate::cli::{Cli, Command};
+use crate::device::{self, Places};
+use crate::error::{Error, ExitCode, Result, io_in_words};
+use crate::job::JobId;
+use crate::log;
+use crate::notice::{Notice, Notify as _};
+use crate::os;
+use crate::settings::{Settings, Surroundings};
+use crate::text::clean;
+use crate::ui::{Ui, Voice};
+
+/// Does what the command line says and tells how it went.
+#[must_use]
+pub fn execute(cli: &Cli) -> ExitCode {
+    let voice = match (cli.json(), cli.quiet()) {
+        (true, _) => Voice::Json,
+        (_, true) => Voice::Quiet,
+        _ => Voice::Plain,
+    };
+    let ui = Arc::new(Ui::new(voice));
+    let voice_of_the_end = Arc::clone(&ui);
+    let told = os::on_interrupt(move |signal| {
+        voice_of_the_end.failure(&Error::Interrupted { signal });
+    });
+    if let Err(error) = told {
+        return ui.failure(&Error::Internal { what: format!("signals can't be handled: {}", io_in_words(&error)) });
+    }
+    let settings = Settings::resolve(&cli.flags(), &Surroundings::of_this_process());
+    let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
+    if let Err(error) = log::start(cli.verbosity(), log_file) {
+        return ui.failure(&error);
+    }
+    // What a power cut left of an earlier run's private home goes first, whatever the command.
+    for (path, error) in device::sweep(&Places::of_system()) {
+        ui.notify(Notice::Warning(format!(
+            "An earlier run left {} behind, which may hold an unlock code, and it can't be removed: {}.",
+            path.display(),
+            io_in_words(&error)
+        )));
+    }
+    match settings.and_then(|settings| dispatch(cli, &settings, &ui)) {
+        Ok(()) => ExitCode::Done,
+        Err(error) => ui.failure(&error),
+    }
+}
+
+fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+    match &cli.command {
+        Command::Run(args) => run::run(args, settings, ui),
+        Command::Fetch(args) => fetch::fetch(args, settings, ui),
+        Command::Jobs => jobs::jobs(settings, ui),
+        Command::Forget(args) => forget::forget(args, settings, ui),
+    }
+}
+
+fn parse_job(given: &str) -> Result<JobId> {
+    given.parse().map_err(|malformed: crate::job::Malformed| Error::JobIdInvalid {
+        given: clean(given),
+        origin: "argument JOB".to_owned(),
+        why: malformed.why,
+    })
+}

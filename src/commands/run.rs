@@ -1,0 +1,99 @@
+//! `run`: the whole flow.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::cli::Run;
+use crate::cloud::Cloud;
+use crate::error::{Error, Result};
+use crate::job::{JobId, Readiness};
+use crate::notice::Notify;
+use crate::onboard::{Requested, Unlocked};
+use crate::settings::Settings;
+use crate::ui::Ui;
+
+pub(super) fn run(args: &Run, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+    // Everything that can be mistyped is looked at before anything is asked of AWS.
+    let named = args.job.as_deref().map(super::parse_job).transpose()?;
+    let endpoint = settings.endpoint.as_ref().ok_or(Error::EndpointMissing)?;
+    let job = match named {
+        Some(job) => job,
+        None => the_delivered_job(settings, ui)?,
+    };
+    let unlocked = Requested { job, settings, ui: Arc::clone(ui) }
+        .check_with_device(endpoint)?
+        .keep()?
+        .hand_over(endpoint)?
+        .wait()?;
+    tell(&unlocked, ui);
+    Ok(())
+}
+
+/// The one job that has been delivered.
+fn the_delivered_job(settings: &Settings, ui: &Arc<Ui>) -> Result<JobId> {
+    let cloud = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)?;
+    let jobs = cloud.jobs()?;
+    let delivered: Vec<JobId> = jobs
+        .iter()
+        .filter(|job| job.state.readiness() == Readiness::Ready && !job.is_main)
+        .filter_map(|job| job.id.parse().ok())
+        .collect();
+    match &delivered[..] {
+        [] => Err(Error::NoJobReady),
+        [job] => {
+            ui.step("Job", &format!("{job} is the one that has been delivered"));
+            Ok(job.clone())
+        }
+        several => {
+            let jobs = several.iter().map(JobId::as_str).collect::<Vec<_>>().join(", ");
+            Err(Error::JobAmbiguous { jobs })
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Opened<'a> {
+    job: &'a JobId,
+    device: &'static str,
+    endpoint: &'a str,
+    was_open_already: bool,
+    handed_over_by: &'a str,
+    argv_seconds: Option<u64>,
+    keychain: &'a str,
+    manifest: Option<&'a PathBuf>,
+}
+
+fn tell(unlocked: &Unlocked, ui: &Ui) {
+    let hand_over = &unlocked.hand_over;
+    let mut text = format!("\nThe device at {} is UNLOCKED.\n\n", hand_over.endpoint);
+    match &unlocked.manifest {
+        Some(manifest) => {
+            text.push_str(&format!("  Unlock code  {}\n  Manifest     {}\n\n", unlocked.keychain, manifest.display()));
+            text.push_str(&format!(
+                "After a power cut the device is locked again. This opens it, without internet:\n  snow-onboard run {} --endpoint {}",
+                unlocked.job, hand_over.endpoint
+            ));
+        }
+        None => text.push_str("Nothing is kept on this machine. After a power cut, run the same command again."),
+    }
+    if let Some(seconds) = hand_over.argv_seconds {
+        text.push_str(&format!(
+            "\nThe code stood on the client's command line for {seconds} s, where other programs here could read it."
+        ));
+    }
+    ui.result(
+        &text,
+        Opened {
+            job: &unlocked.job,
+            device: "UNLOCKED",
+            endpoint: &hand_over.endpoint,
+            was_open_already: unlocked.was_open_already,
+            handed_over_by: &hand_over.rung,
+            argv_seconds: hand_over.argv_seconds,
+            keychain: &unlocked.keychain,
+            manifest: unlocked.manifest.as_ref(),
+        },
+    );
+}

@@ -1,0 +1,234 @@
+//! The vendor's client: where it is, and whether it is safe to give it the code.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+
+use super::data::ClientData;
+use super::tree::Tree;
+use super::{environment, sys};
+use crate::error::{Error, Result, io_in_words};
+use crate::notice::{Notify, while_waiting};
+
+/// Settings that say which client to use.
+#[derive(Debug, Clone, Default)]
+pub struct ClientSettings {
+    /// Its launcher, with the origin of the setting for messages; else PATH is searched.
+    pub client: Option<(PathBuf, String)>,
+    /// SHA-256 that its tree must have, as hex digits.
+    pub client_sha256: Option<String>,
+    /// Use a client of a version that is not known.
+    pub allow_unknown: bool,
+}
+
+/// A client that was found and is safe to run: nobody else can write to any of its files.
+pub struct Client {
+    /// Without links, and Unicode.
+    launcher: String,
+    is_alone: bool,
+    digest: OnceLock<Result<String, (String, String)>>,
+    digesting: Mutex<Option<JoinHandle<Result<String>>>>,
+    allow_unknown: bool,
+    pub(super) data: ClientData,
+}
+
+impl Client {
+    /// Finds the client, resolves links, and checks launcher, package and all folders above.
+    ///
+    /// Digesting the vendor's 200 MB takes a third of a second. With a pin it is done here, else on a thread that
+    /// overlaps whatever comes next, until [`Client::sha256`] asks for it.
+    ///
+    /// # Errors
+    /// [`Error::ClientMissing`], [`Error::ClientUnusable`], [`Error::ClientUnsafe`], [`Error::ClientNotPinned`].
+    ///
+    /// [`Error::ClientNotWhole`] if a pin is given for a launcher that lies in no package.
+    pub fn find(settings: &ClientSettings, notify: &dyn Notify) -> Result<Self> {
+        while_waiting(notify, "the client's files to be looked at", || {
+            Self::find_in(settings, &std::env::var_os("PATH").unwrap_or_default())
+        })
+    }
+
+    fn find_in(settings: &ClientSettings, path: &OsStr) -> Result<Self> {
+        let data = ClientData::built_in();
+        let (found, launcher) = match &settings.client {
+            Some((launcher, origin)) => (launcher.clone(), named(launcher, origin)?),
+            None => on_path(&data, path)?,
+        };
+        let unusable = |why: &str| Error::ClientUnusable { path: launcher.display().to_string(), why: why.to_owned() };
+        if !launcher.is_file() {
+            return Err(unusable("it is not a file"));
+        }
+        let Some(text) = launcher.to_str().map(str::to_owned) else {
+            return Err(unusable("its path is not valid Unicode"));
+        };
+        let tree = Tree::check(&found, &launcher)?;
+        let is_alone = tree.is_alone();
+        if is_alone && settings.client_sha256.is_some() {
+            return Err(Error::ClientNotWhole { path: text });
+        }
+        let client = Self {
+            launcher: text,
+            is_alone,
+            digest: OnceLock::new(),
+            digesting: Mutex::new(None),
+            allow_unknown: settings.allow_unknown,
+            data,
+        };
+        match &settings.client_sha256 {
+            Some(expected) => {
+                let found = tree.digest()?;
+                if !found.eq_ignore_ascii_case(expected.trim()) {
+                    return Err(Error::ClientNotPinned { path: client.launcher, expected: expected.clone(), found });
+                }
+                let _ = client.digest.set(Ok(found));
+            }
+            None => {
+                let thread = std::thread::spawn(move || tree.digest());
+                *client.digesting.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+            }
+        }
+        Ok(client)
+    }
+
+    /// The launcher, without links.
+    #[must_use]
+    pub fn launcher(&self) -> &Path {
+        Path::new(&self.launcher)
+    }
+
+    /// SHA-256 of the client's tree, 64 hex digits, for the record. Waits for it where it is still being computed.
+    ///
+    /// # Errors
+    /// [`Error::ClientUnsafe`] if a file can't be read.
+    pub fn sha256(&self, notify: &dyn Notify) -> Result<String> {
+        let digest = self.digest.get_or_init(|| {
+            let thread = self.digesting.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let result = while_waiting(notify, "the client's files to be read", || thread.map(JoinHandle::join));
+            match result {
+                Some(Ok(Ok(digest))) => Ok(digest),
+                Some(Ok(Err(Error::ClientUnsafe { path, why }))) => Err((path, why)),
+                _ => Err((self.launcher.clone(), "can't be digested".to_owned())),
+            }
+        });
+        digest.clone().map_err(|(path, why)| Error::ClientUnsafe { path, why })
+    }
+
+    /// Whether its launcher lies in no package, so that nothing beside it could be checked.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.is_alone
+    }
+
+    pub(super) fn program(&self) -> &str {
+        &self.launcher
+    }
+
+    pub(super) fn allows_unknown(&self) -> bool {
+        self.allow_unknown
+    }
+}
+
+fn named(launcher: &Path, origin: &str) -> Result<PathBuf> {
+    sys::real(launcher).map_err(|error| Error::ClientMissing {
+        looked: format!("{}, named by {origin}: {}", launcher.display(), io_in_words(&error)),
+    })
+}
+
+/// The first on the search path, relative entries skipped, as found and without links. On Windows an .exe or .bat.
+fn on_path(data: &ClientData, path: &OsStr) -> Result<(PathBuf, PathBuf)> {
+    let fits = |found: &PathBuf| {
+        !cfg!(windows)
+            || found
+                .extension()
+                .is_some_and(|ext| ["exe", "bat", "cmd"].iter().any(|fit| ext.eq_ignore_ascii_case(fit)))
+    };
+    let missing = || Error::ClientMissing { looked: "in the folders of PATH".to_owned() };
+    let found = which::which_in_all(&data.program, Some(environment::absolute_entries(path)), "/")
+        .map_err(|_| missing())?
+        .find(fits)
+        .ok_or_else(missing)?;
+    let real = sys::real(&found).map_err(|_| missing())?;
+    Ok((found, real))
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use crate::notice::Kept;
+
+    fn executable(path: &Path) {
+        fs::write(path, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn find(settings: &ClientSettings) -> Result<Client> {
+        Client::find(settings, &Kept::default())
+    }
+
+    fn code(result: Result<Client>) -> &'static str {
+        result.err().map_or("found", |error| error.report().code)
+    }
+
+    #[test]
+    fn the_search_skips_relative_folders_and_resolves_links() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path().canonicalize().unwrap();
+        fs::create_dir_all(base.join("real")).unwrap();
+        fs::create_dir_all(base.join("links")).unwrap();
+        executable(&base.join("real/snowballEdge"));
+        symlink(base.join("real/snowballEdge"), base.join("links/snowballEdge")).unwrap();
+        let settings = ClientSettings::default();
+        let found = Client::find_in(&settings, base.join("links").as_os_str()).unwrap();
+        assert_eq!(found.launcher(), base.join("real/snowballEdge"));
+        assert_eq!(code(Client::find_in(&settings, OsStr::new("real:.::/nonexistent"))), "client_missing");
+    }
+
+    #[test]
+    fn a_named_client_is_taken_or_refused_with_the_origin() {
+        let base = tempfile::tempdir().unwrap();
+        let launcher = base.path().join("snowballEdge");
+        let settings = ClientSettings { client: Some((launcher.clone(), "--client".to_owned())), ..Default::default() };
+        let missing = find(&settings).err().unwrap();
+        assert!(missing.to_string().contains("named by --client"), "{missing}");
+        fs::create_dir(&launcher).unwrap();
+        assert_eq!(code(find(&settings)), "client_unusable");
+        fs::remove_dir(&launcher).unwrap();
+        executable(&launcher);
+        assert_eq!(code(find(&settings)), "found");
+        fs::set_permissions(&launcher, fs::Permissions::from_mode(0o757)).unwrap();
+        assert_eq!(code(find(&settings)), "client_unsafe");
+    }
+
+    #[test]
+    fn the_pin_decides() {
+        let base = tempfile::tempdir().unwrap();
+        let launcher = base.path().join("client/bin/snowballEdge");
+        fs::create_dir_all(launcher.parent().unwrap()).unwrap();
+        executable(&launcher);
+        let mut settings =
+            ClientSettings { client: Some((launcher.clone(), "--client".to_owned())), ..Default::default() };
+        let digest = find(&settings).unwrap().sha256(&Kept::default()).unwrap();
+        settings.client_sha256 = Some(digest.to_ascii_uppercase());
+        assert_eq!(find(&settings).unwrap().sha256(&Kept::default()).unwrap(), digest);
+        fs::write(&launcher, "#!/bin/sh\necho changed\n").unwrap();
+        assert_eq!(code(find(&settings)), "client_not_pinned");
+    }
+
+    #[test]
+    fn a_pin_for_a_launcher_alone_is_refused_as_it_would_promise_too_much() {
+        let base = tempfile::tempdir().unwrap();
+        let launcher = base.path().join("snowballEdge");
+        executable(&launcher);
+        let mut settings = ClientSettings { client: Some((launcher, "--client".to_owned())), ..Default::default() };
+        let client = find(&settings).unwrap();
+        assert!(client.is_alone());
+        settings.client_sha256 = Some(client.sha256(&Kept::default()).unwrap());
+        assert_eq!(code(find(&settings)), "client_not_whole");
+    }
+}

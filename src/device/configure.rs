@@ -1,0 +1,262 @@
+//! The guard's part of `configure`: answering the client's prompts, the code only when the client has said that it
+//! writes into our home, and asks for the code.
+
+use std::io::Write;
+use std::path::{Component, Path};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::child::{self, Input, Running, Streams, Woken};
+use super::data::{Answer, Prompt};
+use super::guard::{Inbox, say};
+use super::profile;
+use super::protocol::{Configure, Outcome, Ran, Report};
+
+/// Runs `configure` on a pipe and, if it does not come to the code there, on a terminal.
+pub(super) fn run(order: &Configure, home: &Path, inbox: &mut Inbox) -> Report {
+    let first = attempt(order, home, Streams::Together, inbox);
+    let Ok((Outcome::NoCodeAsked, _)) = first else { return report(order, first) };
+    // Held back in a buffer, or refused for want of a terminal. The code was not given, so a second try is the first.
+    match child::terminal() {
+        _ if inbox.stopped => report(order, first),
+        Ok(Some(terminal)) => report(order, attempt(order, home, terminal, inbox)),
+        Ok(None) => report(order, first),
+        Err(error) => Report::NotStarted { why: crate::error::io_in_words(&error) },
+    }
+}
+
+fn report(order: &Configure, result: Result<(Outcome, Ran), String>) -> Report {
+    match result {
+        Ok((outcome, mut ran)) => {
+            match profile::read_code(Path::new(&order.code_from)) {
+                Ok(code) => ran.hide(&code),
+                // What can't be looked for is not passed on.
+                Err(why) => (ran.stdout, ran.stderr) = (String::new(), why),
+            }
+            Report::Configured { outcome, ran }
+        }
+        Err(why) => Report::NotStarted { why },
+    }
+}
+
+fn attempt(order: &Configure, home: &Path, streams: Streams, inbox: &mut Inbox) -> Result<(Outcome, Ran), String> {
+    let words = |error: std::io::Error| crate::error::io_in_words(&error);
+    let (mut running, mut input) = Running::start(&order.run, home, streams, inbox).map_err(words)?;
+    let limit = Instant::now() + Duration::from_millis(order.run.limit_ms);
+    let prompt_limit = Duration::from_millis(order.prompt_limit_ms);
+    if !say(&Report::Started { group: running.group() }) {
+        return Ok((Outcome::NoCodeAsked, running.finish(Woken::Stop)));
+    }
+    let mut script = Script::new(home, &order.prompts, &order.path_label);
+    let mut prompt_until = Instant::now() + prompt_limit;
+    loop {
+        let woken = running.next(if script.is_through() { limit } else { limit.min(prompt_until) });
+        loop {
+            match script.read(&running.output()) {
+                // Nothing is given to a client that has ended or whose time is up; what it said is still judged.
+                Step::Answer(answer) if woken == Woken::Output => {
+                    // One that has closed its input is about to end, and its end says the rest.
+                    let _ = give(answer, order, &mut input)?;
+                    script.answered(answer);
+                    prompt_until = Instant::now() + prompt_limit;
+                }
+                Step::Answer(_) | Step::Wait => break,
+                Step::Elsewhere(path) => return Ok((Outcome::Elsewhere { path }, running.finish(Woken::Stop))),
+                // The answer was not liked. It is not given twice.
+                Step::AskedAgain => return Ok((script.failure(), running.finish(Woken::TimeUp))),
+            }
+        }
+        if script.is_through() {
+            // A client that asks for more finds the end of a pipe rather than waiting for us.
+            input = None;
+        }
+        if woken != Woken::Output {
+            let ran = running.finish(woken);
+            let done = script.is_through() && ran.succeeded();
+            return Ok((if done { Outcome::Done } else { script.failure() }, ran));
+        }
+    }
+}
+
+/// Writes one answer with its line end, in one piece.
+fn give(answer: Answer, order: &Configure, input: &mut Option<Input>) -> Result<std::io::Result<()>, String> {
+    let mut line = Zeroizing::new(Vec::with_capacity(4096));
+    match answer {
+        Answer::Manifest => line.extend_from_slice(order.manifest.as_bytes()),
+        Answer::Endpoint => line.extend_from_slice(order.endpoint.as_bytes()),
+        Answer::Code => {
+            let code = profile::read_code(Path::new(&order.code_from))?;
+            code.expose(|code| line.extend_from_slice(code.as_bytes()));
+        }
+    }
+    line.push(b'\n');
+    let Some(input) = input else { return Ok(Ok(())) };
+    Ok(input.write_all(&line).and_then(|()| input.flush()))
+}
+
+/// What to do after what was read.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Wait,
+    Answer(Answer),
+    /// The client names a file outside our home.
+    Elsewhere(String),
+    /// It asks for something that it has been given.
+    AskedAgain,
+}
+
+/// Reads the client's side of the conversation.
+struct Script<'a> {
+    home: &'a Path,
+    prompts: &'a [Prompt],
+    path_label: String,
+    /// The client has named a file inside our home.
+    is_ours: bool,
+    given: Vec<Answer>,
+    /// Up to where the output has been understood.
+    cursor: usize,
+    /// Where the prompt ends that was found last.
+    next: usize,
+}
+
+impl<'a> Script<'a> {
+    fn new(home: &'a Path, prompts: &'a [Prompt], path_label: &str) -> Self {
+        let path_label = path_label.to_ascii_lowercase();
+        Self { home, prompts, path_label, is_ours: false, given: Vec::new(), cursor: 0, next: 0 }
+    }
+
+    /// Looks at all the output so far.
+    fn read(&mut self, output: &str) -> Step {
+        // Lower case for ASCII alone, so that positions stay.
+        let lower = output.to_ascii_lowercase();
+        if !self.is_ours {
+            // The line counts only when it is whole: half a path may lie in our home by accident.
+            let Some(start) = lower.find(&self.path_label).map(|at| at + self.path_label.len()) else {
+                return Step::Wait;
+            };
+            let Some(end) = lower[start..].find('\n').map(|length| start + length) else { return Step::Wait };
+            let path = output[start..end].trim().trim_matches(['"', '\'']);
+            if !is_inside(path, self.home) {
+                return Step::Elsewhere(path.to_owned());
+            }
+            self.is_ours = true;
+            self.cursor = end;
+        }
+        if self.is_through() {
+            return Step::Wait;
+        }
+        let Some(rest) = lower.get(self.cursor..) else { return Step::Wait };
+        let next = self
+            .prompts
+            .iter()
+            .filter_map(|prompt| Some((rest.find(&prompt.label.to_ascii_lowercase())?, prompt)))
+            .min_by_key(|(at, _)| *at);
+        match next {
+            None => Step::Wait,
+            Some((_, prompt)) if self.given.contains(&prompt.answer) => Step::AskedAgain,
+            Some((at, prompt)) => {
+                self.next = self.cursor + at + prompt.label.len();
+                Step::Answer(prompt.answer)
+            }
+        }
+    }
+
+    /// The prompt that [`Script::read`] found last has been seen to.
+    fn answered(&mut self, answer: Answer) {
+        self.cursor = self.next;
+        self.given.push(answer);
+    }
+
+    fn is_through(&self) -> bool {
+        self.prompts.iter().all(|prompt| self.given.contains(&prompt.answer))
+    }
+
+    /// How a try that did not succeed counts.
+    fn failure(&self) -> Outcome {
+        if self.given.contains(&Answer::Code) { Outcome::FailedWithCode } else { Outcome::NoCodeAsked }
+    }
+}
+
+/// Whether `path` names something inside `home`, going by its text: there may be nothing there yet.
+fn is_inside(path: &str, home: &Path) -> bool {
+    let path = Path::new(path);
+    path.starts_with(home) && !path.components().any(|part| part == Component::ParentDir)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::data::ClientData;
+    use super::*;
+
+    const HOME: &str = if cfg!(windows) { r"C:\Temp\snow-onboard-x" } else { "/run/user/1000/snow-onboard-x" };
+
+    fn inside(file: &str) -> String {
+        Path::new(HOME).join(file).display().to_string()
+    }
+
+    /// Feeds a conversation piece by piece; gives what was answered and the last step.
+    fn converse(pieces: &[&str]) -> (Vec<Answer>, Step) {
+        let data = ClientData::built_in().configure;
+        let mut script = Script::new(Path::new(HOME), &data.prompts, &data.path_label);
+        let (mut output, mut given) = (String::new(), Vec::new());
+        let mut last = Step::Wait;
+        for piece in pieces {
+            output.push_str(piece);
+            loop {
+                last = script.read(&output);
+                let Step::Answer(answer) = last else { break };
+                given.push(answer);
+                script.answered(answer);
+            }
+        }
+        (given, last)
+    }
+
+    #[test]
+    fn the_documented_conversation_is_answered_in_order() {
+        let path = inside(".aws/snowball/config/snowball-edge.config");
+        for wording in ["Configuration will stored at", "Configuration will be stored at"] {
+            let (given, last) = converse(&[
+                "noise\r\n",
+                &format!("{wording} {path}\r\n"),
+                "Snowball Edge Manifest ",
+                "Path: ",
+                "Unlock Code: ",
+                "Default Endpoint: ",
+            ]);
+            assert_eq!(given, [Answer::Manifest, Answer::Code, Answer::Endpoint]);
+            assert_eq!(last, Step::Wait);
+        }
+        let (given, _) = converse(&[&format!("stored at {path}\nManifest Path: Unlock Code: Default Endpoint: ")]);
+        assert_eq!(given.len(), 3, "prompts that come in one piece");
+    }
+
+    #[test]
+    fn nothing_is_answered_before_the_home_is_named() {
+        assert_eq!(converse(&["Manifest Path: ", "Unlock Code: "]), (vec![], Step::Wait));
+        let half = format!("stored at {HOME}");
+        assert_eq!(converse(&[&half, "Manifest Path: "]), (vec![], Step::Wait), "half a line");
+    }
+
+    #[test]
+    fn a_file_elsewhere_ends_the_conversation() {
+        for path in
+            ["/home/x/.aws/snowball/config/snowball-edge.config", "home directory\\.aws", "", &inside("../other/file")]
+        {
+            let (given, last) = converse(&[&format!("stored at {path}\nManifest Path: ")]);
+            assert_eq!((given, last), (vec![], Step::Elsewhere(path.trim().to_owned())));
+        }
+        let beside = format!("{HOME}-other");
+        assert!(matches!(converse(&[&format!("stored at {beside}\n")]).1, Step::Elsewhere(_)));
+    }
+
+    #[test]
+    fn a_prompt_that_comes_again_is_not_answered_again() {
+        let path = inside("f");
+        let (given, last) =
+            converse(&[&format!("stored at {path}\nManifest Path: "), "Unlock Code: ", "wrong\nUnlock Code: "]);
+        assert_eq!((given, last), (vec![Answer::Manifest, Answer::Code], Step::AskedAgain));
+    }
+}

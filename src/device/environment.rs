@@ -1,0 +1,159 @@
+//! The environment of the guard and of the client: an allow-list, and the client's private home.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// What passes from the caller. Never AWS_*, JAVA_*, CLASSPATH, LD_*, DYLD_*: they could redirect the client or load
+/// code into it, and some carry secrets that are none of its business.
+const PASSED: &[&str] =
+    if cfg!(windows) { &["PATH", "PATHEXT", "SystemRoot", "SystemDrive", "TEMP", "TMP"] } else { &["PATH", "TMPDIR"] };
+
+/// The caller's variables that pass to the guard, and through it to the client.
+pub(super) fn passed(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    let mut kept: Vec<(OsString, OsString)> = all
+        .filter_map(|(name, value)| {
+            let text = name.to_str()?;
+            let known = PASSED
+                .iter()
+                .find(|known| if cfg!(windows) { known.eq_ignore_ascii_case(text) } else { **known == text })?;
+            let value = if *known == "PATH" { absolute_entries(&value) } else { value };
+            Some((OsString::from(known), value))
+        })
+        .collect();
+    if cfg!(unix) && !kept.iter().any(|(name, value)| name == "PATH" && !value.is_empty()) {
+        kept.retain(|(name, _)| name != "PATH");
+        kept.push(("PATH".into(), "/usr/bin:/bin".into()));
+    }
+    kept
+}
+
+/// A search path without its relative and empty entries, which would mean whatever folder one stands in.
+pub(super) fn absolute_entries(path: &OsStr) -> OsString {
+    let entries = std::env::split_paths(path).filter(|entry| entry.is_absolute());
+    // Joining fails only on an entry with a separator in it, which splitting can't have produced, save on Windows
+    // for a quoted entry with a semicolon; that one is dropped with the rest.
+    std::env::join_paths(entries).unwrap_or_default()
+}
+
+/// What the client gets besides: its home, told in every way a JVM or a script may look for it.
+///
+/// `java_options` names the variables that its JVM reads. The home has been checked to contain no quote and no line
+/// break ([`path_flaw`]).
+pub(super) fn of_home(home: &Path, java_options: &[String]) -> Vec<(OsString, OsString)> {
+    let options = jvm_options(home);
+    let mut set: Vec<(OsString, OsString)> = vec![("HOME".into(), home.into()), ("USERPROFILE".into(), home.into())];
+    if cfg!(unix) {
+        // In the C locale a JVM turns the bytes of "/home/jürgen" into question marks.
+        set.push(("LANG".into(), "C.UTF-8".into()));
+        set.push(("LC_ALL".into(), "C.UTF-8".into()));
+    }
+    set.extend(java_options.iter().map(|name| (name.into(), options.clone())));
+    set
+}
+
+/// Why a home at `path` can't be named to a JVM, as the end of "`path` …", or `None`.
+pub(super) fn path_flaw(path: &Path) -> Option<&'static str> {
+    match path.to_str() {
+        None => Some("its path is not valid Unicode"),
+        Some(text) if text.contains('"') => Some("its path contains a quote, which JAVA_TOOL_OPTIONS can't carry"),
+        Some(text) if text.contains(char::is_control) => Some("its path contains a control character"),
+        Some(_) => None,
+    }
+}
+
+/// Options for the JVM. Always quoted: an unquoted space ends an option, and the rest stops the JVM.
+fn jvm_options(home: &Path) -> OsString {
+    let quoted = |option: &str, path: &Path| format!("\"{option}{}\"", path.display());
+    // In an error file's name % introduces a pattern.
+    let error_file = home.join("hs_err_%p.log").display().to_string();
+    let error_file = error_file.replace('%', "%%").replace("hs_err_%%p", "hs_err_%p");
+    [
+        // First, so that a JVM too old or too different for one of the others starts all the same.
+        "-XX:+IgnoreUnrecognizedVMOptions".to_owned(),
+        quoted("-Duser.home=", home),
+        // Its command line in /tmp/hsperfdata_*, attaching from outside, dumps of its memory: all of them leaks.
+        "-XX:-UsePerfData".to_owned(),
+        "-XX:+DisableAttachMechanism".to_owned(),
+        "-XX:-CreateCoredumpOnCrash".to_owned(),
+        "-XX:-HeapDumpOnOutOfMemoryError".to_owned(),
+        format!("\"-XX:ErrorFile={error_file}\""),
+    ]
+    .join(" ")
+    .into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stderr)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    fn variables(list: &[(&str, &str)]) -> impl Iterator<Item = (OsString, OsString)> {
+        list.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn only_the_allowed_pass() {
+        let kept = passed(variables(&[
+            ("PATH", "/usr/bin:.::bin:/bin"),
+            ("TMPDIR", "/tmp"),
+            ("HOME", "/home/x"),
+            ("AWS_SECRET_ACCESS_KEY", "no"),
+            ("JAVA_TOOL_OPTIONS", "-javaagent:x"),
+            ("_JAVA_OPTIONS", "-Dx"),
+            ("JDK_JAVA_OPTIONS", "-Dx"),
+            ("CLASSPATH", "x"),
+            ("LD_PRELOAD", "x"),
+            ("DYLD_INSERT_LIBRARIES", "x"),
+        ]));
+        assert_eq!(kept, variables(&[("PATH", "/usr/bin:/bin"), ("TMPDIR", "/tmp")]).collect::<Vec<_>>());
+        assert_eq!(passed(variables(&[])), variables(&[("PATH", "/usr/bin:/bin")]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_home_that_cannot_be_told_is_seen() {
+        assert_eq!(path_flaw(Path::new("/run/user/1000/Jürgen Müller")), None);
+        assert!(path_flaw(Path::new("/tmp/a\"b")).unwrap().contains("quote"));
+        assert!(path_flaw(Path::new("/tmp/a\nb")).unwrap().contains("control"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            assert!(path_flaw(Path::new(OsStr::from_bytes(b"/tmp/\xff"))).unwrap().contains("Unicode"));
+        }
+    }
+
+    #[test]
+    fn the_error_file_stays_in_a_home_with_a_percent_sign() {
+        let options = jvm_options(Path::new("/tmp/100%p")).into_string().unwrap();
+        assert!(options.contains("\"-Duser.home=/tmp/100%p\""), "{options}");
+        assert!(options.contains("-XX:ErrorFile=/tmp/100%%p"), "{options}");
+        assert!(options.contains("hs_err_%p.log\""), "{options}");
+    }
+
+    /// The real thing, where there is one: a JVM must find its home in a path with a space and an umlaut.
+    #[test]
+    #[cfg(unix)]
+    fn a_real_jvm_takes_the_home_we_give_it() {
+        let Ok(java) = which::which("java") else {
+            eprintln!("no java on PATH: the redirection of a real JVM's user.home was not tried");
+            return;
+        };
+        let base = tempfile::tempdir().unwrap();
+        let home = base.path().join("Jürgen Müller 100%");
+        std::fs::create_dir(&home).unwrap();
+        for variable in ["JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"] {
+            let output = std::process::Command::new(&java)
+                .args(["-XshowSettings:properties", "-version"])
+                .env_clear()
+                .envs(passed(std::env::vars_os()))
+                .envs(of_home(&home, &[variable.to_owned()]))
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{text}");
+            let told = text.lines().find_map(|line| line.trim().strip_prefix("user.home = ")).unwrap();
+            assert_eq!(told, home.to_str().unwrap(), "by {variable}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The guard: a second process of ours that owns the private home and the client.
+//!
+//! It takes orders on its stdin ([`super::protocol`]). When that pipe ends, for whatever reason, or SIGTERM comes, it
+//! ends the client with its descendants and removes the home, within a second.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use super::child::{ChildEvent, Running, Streams, Woken};
+use super::data::CODE_PLACEHOLDER;
+use super::home::Home;
+use super::protocol::{Order, Report, Run};
+use super::{configure, profile, sys};
+
+/// First argument of a process that is to call [`guard_main`].
+pub const GUARD_ARGUMENT: &str = "__guard";
+
+/// What the guard's main loop waits for.
+#[derive(Debug)]
+pub(super) enum Event {
+    Order(Box<Order>),
+    /// The agent is gone, or somebody wants us to end.
+    Stop,
+    /// From the command with this number.
+    Child(u32, ChildEvent),
+}
+
+/// The guard's one queue. Once it has seen a stop it never forgets it.
+pub(super) struct Inbox {
+    pub(super) sender: Sender<Event>,
+    receiver: Receiver<Event>,
+    pub(super) stopped: bool,
+    /// Commands so far, to tell the events of one from late ones of another.
+    pub(super) runs: u32,
+}
+
+impl Inbox {
+    fn new() -> Self {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        Self { sender, receiver, stopped: false, runs: 0 }
+    }
+
+    /// The next order, or `None` when the guard is to end.
+    fn order(&mut self) -> Option<Order> {
+        while !self.stopped {
+            match self.receiver.recv() {
+                Ok(Event::Order(order)) => return Some(*order),
+                Ok(Event::Child(..)) => {}
+                Ok(Event::Stop) | Err(_) => self.stopped = true,
+            }
+        }
+        None
+    }
+
+    /// The next event of command `number` within `limit`. `None` also when the guard is to end: see `stopped`.
+    pub(super) fn child_event(&mut self, number: u32, limit: Duration) -> Option<ChildEvent> {
+        let until = Instant::now() + limit;
+        while !self.stopped {
+            match self.receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Event::Child(of, event)) if of == number => return Some(event),
+                Ok(Event::Child(..)) => {}
+                Err(RecvTimeoutError::Timeout) => return None,
+                // While a command runs the agent orders nothing, unless it wants an end.
+                Ok(Event::Order(_) | Event::Stop) | Err(RecvTimeoutError::Disconnected) => self.stopped = true,
+            }
+        }
+        None
+    }
+}
+
+/// Main function of the guard process. Gives its exit status: 0 when the home is gone.
+///
+/// To be called by a process that was started with [`GUARD_ARGUMENT`], hardened like the agent, before any other work.
+#[must_use]
+pub fn guard_main() -> i32 {
+    let mut inbox = Inbox::new();
+    if let Err(error) = sys::settle_in(&inbox.sender) {
+        let _ = say(&Report::NotStarted { why: crate::error::io_in_words(&error) });
+        return 1;
+    }
+    read_orders(inbox.sender.clone());
+    let Some(Order::Begin { places }) = inbox.order() else { return 0 };
+    let home = match Home::make(&places) {
+        Ok(home) => home,
+        Err(fault) => {
+            let _ = say(&Report::NoHome(fault));
+            return 1;
+        }
+    };
+    serve(&home, &mut inbox);
+    let fault = home.remove().err().map(|error| crate::error::io_in_words(&error));
+    // Only now, and not for long: one that hangs in the kernel must hold up neither the removal nor our end.
+    sys::collect_children(Duration::from_millis(300));
+    let status = i32::from(fault.is_some());
+    let _ = say(&Report::Gone { fault });
+    status
+}
+
+/// Works off the orders until the end. Whatever panics in here, the home is removed by its `Drop`.
+fn serve(home: &Home, inbox: &mut Inbox) {
+    let Some(path) = home.path().to_str() else { return };
+    let (path, passed_over) = (path.to_owned(), home.passed_over().to_vec());
+    if !say(&Report::Home { path, in_memory: home.is_in_memory(), passed_over }) {
+        return;
+    }
+    while let Some(order) = inbox.order() {
+        let report = match order {
+            Order::Run(run) => run_command(run, home.path(), inbox),
+            Order::Configure(order) => configure::run(&order, home.path(), inbox),
+            Order::Begin { .. } | Order::End => return,
+        };
+        if inbox.stopped || !say(&report) {
+            return;
+        }
+    }
+}
+
+fn run_command(mut run: Run, home: &Path, inbox: &mut Inbox) -> Report {
+    let code = match run.code_from.as_deref().map(|file| profile::read_code(Path::new(file))).transpose() {
+        Ok(code) => code,
+        Err(why) => return Report::NotStarted { why },
+    };
+    if let Some(code) = &code {
+        for arg in run.args.iter_mut().filter(|arg| *arg == CODE_PLACEHOLDER) {
+            *arg = code.expose(str::to_owned);
+        }
+    }
+    let until = Instant::now() + Duration::from_millis(run.limit_ms);
+    let started = Running::start(&run, home, Streams::Apart, inbox);
+    if code.is_some() {
+        run.args.iter_mut().for_each(zeroize::Zeroize::zeroize);
+    }
+    let (mut running, _) = match started {
+        Ok(started) => started,
+        Err(error) => return Report::NotStarted { why: crate::error::io_in_words(&error) },
+    };
+    let woken = if say(&Report::Started { group: running.group() }) { running.wait(until) } else { Woken::Stop };
+    let mut ran = running.finish(woken);
+    if let Some(code) = &code {
+        ran.hide(code);
+    }
+    Report::Ran(ran)
+}
+
+/// Tells the agent. `false` when it is gone.
+pub(super) fn say(report: &Report) -> bool {
+    let Ok(mut line) = serde_json::to_vec(report) else { return false };
+    line.push(b'\n');
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&line).and_then(|()| stdout.flush()).is_ok()
+}
+
+/// Reads orders on a thread of its own: a read of a pipe has no deadline, and its end must be seen at any moment.
+fn read_orders(sender: Sender<Event>) {
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let order = line.ok().and_then(|line| serde_json::from_str(&line).ok());
+            let Some(order) = order else { break };
+            if sender.send(Event::Order(Box::new(order))).is_err() {
+                return;
+            }
+        }
+        let _ = sender.send(Event::Stop);
+    });
+}

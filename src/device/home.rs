@@ -1,0 +1,477 @@
+//! The private client home: a fresh folder that only this user can enter, in memory where the system has it, and gone
+//! when the guard is.
+//!
+//! A home holds a lock file that its guard keeps locked, so that a later command can tell a home in use from what a
+//! power cut left ([`sweep`]).
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::protocol::{HomeFault, Place};
+use super::{environment, sys};
+use crate::os;
+
+/// Begins the name of every home.
+const PREFIX: &str = "snow-onboard-";
+/// Begins the name of a home that is not locked yet: the sweep must not take it for a leftover.
+const MAKING: &str = ".snow-onboard-making-";
+const LOCK: &str = ".lock";
+/// Least free space: the client's profile and logs, and the JVM's error file.
+const LEAST_SPACE: u64 = 8 << 20;
+/// Most bytes that are overwritten before removal. A home holds a few kilobytes.
+const MOST_WIPED: u64 = 64 << 20;
+/// A home without a locked lock file is a leftover only when it is older: one may be in the making.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Where homes may be made, best first.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// `$XDG_RUNTIME_DIR`: the user's own, taken if it lies in memory.
+    pub runtime: Option<PathBuf>,
+    /// `/dev/shm`, taken if it lies in memory.
+    pub shared_memory: Option<PathBuf>,
+    /// The per-user temporary folder.
+    pub temporary: PathBuf,
+}
+
+impl Places {
+    /// The system's.
+    #[must_use]
+    pub fn of_system() -> Self {
+        let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        if cfg!(windows) {
+            let temporary = folder("LOCALAPPDATA").map(|local| local.join("Temp"));
+            Self { runtime: None, shared_memory: None, temporary: temporary.unwrap_or_else(std::env::temp_dir) }
+        } else if cfg!(target_os = "macos") {
+            // $TMPDIR, else what confstr says: the user's own folder below /var/folders, not /tmp.
+            Self { runtime: None, shared_memory: None, temporary: std::env::temp_dir() }
+        } else {
+            Self {
+                runtime: folder("XDG_RUNTIME_DIR"),
+                shared_memory: Some(PathBuf::from("/dev/shm")),
+                temporary: std::env::temp_dir(),
+            }
+        }
+    }
+
+    /// For the guard: those that lie outside every folder of `keep_away`. Links are resolved first on both sides.
+    pub(super) fn outside(&self, keep_away: &[&Path]) -> Vec<Place> {
+        let real = |path: &Path| sys::real(path).unwrap_or_else(|_| path.to_owned());
+        let keep_away: Vec<PathBuf> = keep_away.iter().map(|path| real(path)).collect();
+        self.all()
+            .into_iter()
+            .filter(|place| !keep_away.iter().any(|away| real(Path::new(&place.folder)).starts_with(away)))
+            .collect()
+    }
+
+    fn all(&self) -> Vec<Place> {
+        let place = |folder: &Path, memory_only, own_only| {
+            // A home in a folder that is not Unicode could not be named to the client anyway.
+            Some(Place { folder: folder.to_str()?.to_owned(), memory_only, own_only })
+        };
+        let runtime = self.runtime.as_deref().and_then(|folder| place(folder, true, true));
+        let shared = self.shared_memory.as_deref().and_then(|folder| place(folder, true, false));
+        runtime.into_iter().chain(shared).chain(place(&self.temporary, false, false)).collect()
+    }
+}
+
+/// A home, removed when dropped.
+pub(super) struct Home {
+    path: PathBuf,
+    in_memory: bool,
+    /// Why the places before would not do.
+    passed_over: Vec<String>,
+    /// Locked for the life of the home.
+    lock: Option<File>,
+}
+
+impl Home {
+    /// Makes one in the first of `places` that will do.
+    pub(super) fn make(places: &[Place]) -> Result<Self, HomeFault> {
+        let mut unusable = None;
+        let mut reasons = Vec::new();
+        for place in places {
+            let folder = match check(place) {
+                Ok(folder) => folder,
+                Err(why) => {
+                    reasons.push(format!("{} {why}", place.folder));
+                    continue;
+                }
+            };
+            if let Some(why) = environment::path_flaw(&folder) {
+                reasons.push(format!("{}: {why}", place.folder));
+                unusable = Some(HomeFault::Unusable { path: place.folder.clone(), why: why.to_owned() });
+                continue;
+            }
+            match Self::make_in(&folder) {
+                Ok(mut home) => {
+                    home.passed_over = reasons;
+                    return Ok(home);
+                }
+                Err(error) => {
+                    reasons.push(format!("{} refused one: {}", place.folder, crate::error::io_in_words(&error)))
+                }
+            }
+        }
+        Err(unusable.unwrap_or_else(|| HomeFault::Impossible {
+            why: if reasons.is_empty() { "there is no place for one".to_owned() } else { reasons.join("; ") },
+        }))
+    }
+
+    fn make_in(folder: &Path) -> io::Result<Self> {
+        let in_memory = sys::is_in_memory(folder)?;
+        // Windows does not rename a folder with an open file in it; there the grace of the sweep covers the moment
+        // between making and locking.
+        let prefix = if cfg!(windows) { PREFIX } else { MAKING };
+        let made = tempfile::Builder::new().prefix(prefix).rand_bytes(12).make_in(folder, os::create_private_dir)?;
+        // The temporary name's own clean-up removes files only; from here on the folder is ours to remove.
+        let (_, made) = made.keep().map_err(|error| error.error)?;
+        Self::settle(&made, folder, in_memory).inspect_err(|_| {
+            let _ = remove(&made);
+        })
+    }
+
+    /// Locks the new folder, then gives it the name that the sweep looks for.
+    fn settle(made: &Path, folder: &Path, in_memory: bool) -> io::Result<Self> {
+        let lock = os::create_private_file(&made.join(LOCK))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::Error(error) => error,
+            TryLockError::WouldBlock => io::Error::other("its lock is taken"),
+        })?;
+        let name = made.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let path = folder.join(name.replacen(MAKING, PREFIX, 1));
+        if path != made {
+            // Nothing of ours has that name, and in a sticky folder nothing of others gives way to it.
+            fs::rename(made, &path)?;
+        }
+        Ok(Self { path, in_memory, passed_over: Vec::new(), lock: Some(lock) })
+    }
+
+    pub(super) fn passed_over(&self) -> &[String] {
+        &self.passed_over
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.in_memory
+    }
+
+    /// Removes it now; what is left undone is told.
+    pub(super) fn remove(mut self) -> io::Result<()> {
+        self.take_away()
+    }
+
+    fn take_away(&mut self) -> io::Result<()> {
+        if cfg!(windows) {
+            self.lock = None;
+        }
+        let result = remove(&self.path);
+        self.lock = None;
+        result
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            let _ = self.take_away();
+        }
+    }
+}
+
+/// Removes a home with all it holds; one that is gone already is fine. Overwrites first where that means something.
+///
+/// Tries again for a moment: a client that has just been ended may have left a file in the folder meanwhile.
+pub(super) fn remove(home: &Path) -> io::Result<()> {
+    if sys::is_in_memory(home).unwrap_or(false) {
+        wipe(home, &mut { MOST_WIPED }, 0);
+    }
+    let mut tries = 0;
+    loop {
+        match fs::remove_dir_all(home) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !home.exists() => return Ok(()),
+            Err(error) if tries == 20 => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+        tries += 1;
+    }
+}
+
+/// Overwrites the files below `folder` with zeros. Best effort: the removal that follows is what counts.
+fn wipe(folder: &Path, left: &mut u64, depth: u32) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        // Not followed: a link could lead to a file that is not ours to overwrite.
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() && depth < 32 {
+            wipe(&entry.path(), left, depth + 1);
+        } else if kind.is_file() {
+            let _ = wipe_file(&entry.path(), left);
+        }
+    }
+}
+
+fn wipe_file(path: &Path, left: &mut u64) -> io::Result<()> {
+    let mut file = sys::open_to_overwrite(path)?;
+    let mut length = file.metadata()?.len().min(*left);
+    *left -= length;
+    let zeros = [0_u8; 4096];
+    while length > 0 {
+        let part = length.min(zeros.len() as u64);
+        file.write_all(&zeros[..usize::try_from(part).unwrap_or(zeros.len())])?;
+        length -= part;
+    }
+    Ok(())
+}
+
+/// Overwrites and removes one file in a home.
+pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+    if sys::is_in_memory(path).unwrap_or(false) {
+        wipe_file(path, &mut { MOST_WIPED })?;
+    }
+    fs::remove_file(path)
+}
+
+/// Overwrites and removes all that is in a home but its lock.
+pub(super) fn empty(home: &Path) -> io::Result<()> {
+    if sys::is_in_memory(home)? {
+        wipe(home, &mut { MOST_WIPED }, 0);
+    }
+    for entry in fs::read_dir(home)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != LOCK {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder is fit to hold a home: the resolved folder, or why not, as the end of "`folder` …".
+fn check(place: &Place) -> Result<PathBuf, String> {
+    let words = |error: io::Error| format!("can't be looked at: {}", crate::error::io_in_words(&error));
+    let folder = sys::real(Path::new(&place.folder)).map_err(words)?;
+    if place.own_only && !sys::is_own(&folder).map_err(words)? {
+        // sudo -E keeps another user's XDG_RUNTIME_DIR.
+        return Err("belongs to another user".to_owned());
+    }
+    for ancestor in folder.ancestors() {
+        if let Some(flaw) = os::exchangeable_by_others(ancestor).map_err(words)? {
+            return Err(if ancestor == folder {
+                flaw
+            } else {
+                format!("lies in {}, which {flaw}", ancestor.display())
+            });
+        }
+    }
+    if place.memory_only && !sys::is_in_memory(&folder).map_err(words)? {
+        return Err("does not lie in memory".to_owned());
+    }
+    if sys::free_space(&folder).map_err(words)?.is_some_and(|free| free < LEAST_SPACE) {
+        return Err("has less than 8 MB of free space".to_owned());
+    }
+    Ok(folder)
+}
+
+/// Removes the homes that a power cut or a kill of all our processes left behind. Every command calls it at its start.
+///
+/// Homes in use, and homes of other users, stay. Gives those that should have gone and would not, with the reason.
+pub fn sweep(places: &Places) -> Vec<(PathBuf, io::Error)> {
+    let mut stuck = Vec::new();
+    for place in places.all() {
+        let Ok(entries) = fs::read_dir(&place.folder) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if (name.starts_with(PREFIX) || name.starts_with(MAKING))
+                && is_leftover(&path, name.starts_with(MAKING) || cfg!(windows))
+                && let Err(error) = remove(&path)
+            {
+                stuck.push((path, error));
+            }
+        }
+    }
+    stuck
+}
+
+/// Whether nobody is at home. `may_be_new`: a home of this name may not have come to lock its lock yet.
+fn is_leftover(path: &Path, may_be_new: bool) -> bool {
+    let Ok(meta) = path.symlink_metadata() else { return false };
+    if !meta.is_dir() || !sys::is_own(path).unwrap_or(false) {
+        return false;
+    }
+    let is_old = meta.modified().is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > GRACE));
+    // Age first: to try the lock is to hold it for a moment, and its maker may want it in that very moment.
+    if may_be_new && !is_old {
+        return false;
+    }
+    match sys::open_to_overwrite(&path.join(LOCK)) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        // One that is just being removed by its guard has lost its lock file, too.
+        Err(error) => error.kind() == io::ErrorKind::NotFound && is_old,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stderr)]
+mod tests {
+    use super::*;
+
+    fn place(folder: &Path) -> Place {
+        Place { folder: folder.to_str().unwrap().to_owned(), memory_only: false, own_only: false }
+    }
+
+    fn places(folder: &Path) -> Places {
+        Places { runtime: None, shared_memory: None, temporary: folder.to_owned() }
+    }
+
+    #[test]
+    fn a_home_is_private_and_goes_when_dropped() {
+        let base = tempfile::tempdir().unwrap();
+        let home = Home::make(&[place(base.path())]).unwrap();
+        let path = home.path().to_owned();
+        assert!(path.file_name().unwrap().to_str().unwrap().starts_with(PREFIX));
+        assert_eq!(os::privacy_flaw(&path).unwrap(), None);
+        fs::create_dir_all(path.join("a/b")).unwrap();
+        fs::write(path.join("a/b/c"), "secret").unwrap();
+        drop(home);
+        assert!(!path.exists());
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0, "nothing beside it either");
+    }
+
+    #[test]
+    fn the_sweep_takes_what_nobody_holds_and_nothing_else() {
+        let base = tempfile::tempdir().unwrap();
+        let living = Home::make(&[place(base.path())]).unwrap();
+        let left = Home::make(&[place(base.path())]).unwrap();
+        let path = left.path().to_owned();
+        fs::write(path.join("profile"), "secret").unwrap();
+        // As after a power cut: the folder is there, the lock is not held.
+        let mut left = std::mem::ManuallyDrop::new(left);
+        left.lock = None;
+        let in_the_making = base.path().join(format!("{MAKING}123"));
+        os::create_private_dir(&in_the_making).unwrap();
+        let other = base.path().join("something-else");
+        fs::create_dir(&other).unwrap();
+        let file = base.path().join(format!("{PREFIX}file"));
+        fs::write(&file, "not a folder").unwrap();
+
+        if cfg!(windows) {
+            assert!(sweep(&places(base.path())).is_empty());
+            return assert!(path.exists(), "too young to tell from one in the making");
+        }
+        assert!(sweep(&places(base.path())).is_empty());
+        assert!(!path.exists(), "the leftover is gone");
+        assert!(living.path().exists(), "the one in use stays");
+        assert!(in_the_making.exists(), "the one in the making stays");
+        assert!(other.exists() && file.exists());
+    }
+
+    #[test]
+    fn a_sweep_does_not_disturb_a_home_in_the_making() {
+        let base = tempfile::tempdir().unwrap();
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                        let _ = sweep(&places(base.path()));
+                    }
+                });
+            }
+            let failed = (0..3000).filter(|_| Home::make(&[place(base.path())]).is_err()).count();
+            is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(failed, 0);
+        });
+    }
+
+    #[test]
+    fn an_emptied_home_is_still_a_home_in_use() {
+        let base = tempfile::tempdir().unwrap();
+        let home = Home::make(&[place(base.path())]).unwrap();
+        fs::create_dir_all(home.path().join("a/b")).unwrap();
+        fs::write(home.path().join("a/b/c"), "secret").unwrap();
+        fs::write(home.path().join("code"), "secret").unwrap();
+        empty(home.path()).unwrap();
+        let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, [LOCK]);
+        assert!(sweep(&places(base.path())).is_empty() && home.path().exists());
+    }
+
+    #[test]
+    fn places_inside_a_folder_to_keep_away_from_are_not_offered() {
+        let base = tempfile::tempdir().unwrap();
+        let inside = base.path().join("state/tmp");
+        fs::create_dir_all(&inside).unwrap();
+        assert!(places(&inside).outside(&[&base.path().join("state")]).is_empty());
+        assert_eq!(places(&inside).outside(&[&base.path().join("sta")]).len(), 1, "a name that merely begins alike");
+        assert_eq!(places(base.path()).outside(&[&base.path().join("state")]).len(), 1, "a sibling of the state");
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use super::*;
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        #[test]
+        fn folders_that_will_not_do_are_refused_with_the_reason() {
+            let base = tempfile::tempdir().unwrap();
+            let open = base.path().join("open");
+            fs::create_dir(&open).unwrap();
+            fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+            let below = open.join("below");
+            fs::create_dir(&below).unwrap();
+            let why = |place: Place| match Home::make(&[place]).err().unwrap() {
+                HomeFault::Impossible { why } => why,
+                HomeFault::Unusable { why, .. } => format!("unusable: {why}"),
+            };
+            assert!(why(place(&open)).contains("can be written by everyone"));
+            assert!(why(place(&below)).contains("lies in"));
+            assert!(why(place(&base.path().join("absent"))).contains("can't be looked at"));
+            let quoted = base.path().join("a\"b");
+            fs::create_dir(&quoted).unwrap();
+            assert!(why(place(&quoted)).contains("unusable: its path contains a quote"));
+            if rustix::process::geteuid().is_root() {
+                let foreign = base.path().join("foreign");
+                fs::create_dir(&foreign).unwrap();
+                std::os::unix::fs::chown(&foreign, Some(54_321), None).unwrap();
+                assert!(why(Place { own_only: true, ..place(&foreign) }).contains("belongs to another user"));
+            }
+        }
+
+        #[test]
+        fn a_link_in_a_home_is_removed_and_its_target_left() {
+            let base = tempfile::tempdir().unwrap();
+            let target = base.path().join("target");
+            fs::write(&target, "keep me").unwrap();
+            let home = Home::make(&[place(base.path())]).unwrap();
+            symlink(&target, home.path().join("link")).unwrap();
+            home.remove().unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), "keep me");
+        }
+
+        #[test]
+        #[cfg(target_os = "linux")]
+        fn memory_is_told_from_disk_and_wiped_before_removal() {
+            let Ok(base) = tempfile::tempdir_in("/dev/shm") else {
+                eprintln!("no /dev/shm to write to: the wiping in memory was not tried");
+                return;
+            };
+            assert!(sys::is_in_memory(base.path()).unwrap());
+            assert!(!sys::is_in_memory(Path::new("/proc")).unwrap());
+            let file = base.path().join("profile");
+            fs::write(&file, "secret").unwrap();
+            // A second name keeps the bytes in sight after the first one is removed.
+            let witness = base.path().join("witness");
+            fs::hard_link(&file, &witness).unwrap();
+            remove_file(&file).unwrap();
+            assert_eq!(fs::read(&witness).unwrap(), [0; 6]);
+        }
+    }
+}

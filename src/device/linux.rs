@@ -1,0 +1,80 @@
+//! Linux: what lies in memory, and processes that left their group.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitOptions};
+
+const TMPFS: u64 = 0x0102_1994;
+const RAMFS: u64 = 0x8584_58f6;
+
+/// Whether `path` lies on tmpfs or ramfs (statfs(2)). tmpfs may be swapped out; ramfs never is.
+pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
+    // The field's type differs between architectures; the numbers fit 32 bits.
+    let kind = rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff;
+    Ok(kind == TMPFS || kind == RAMFS)
+}
+
+/// Makes this process the parent of what its children leave behind, daemons included.
+pub(super) fn adopt_orphans() {
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// Ends every child of this process but `leader`, and theirs as they come to us, within a third of a second.
+pub(super) fn end_orphans(leader: Pid) {
+    let until = Instant::now() + Duration::from_millis(300);
+    loop {
+        let orphans: Vec<Pid> = children().into_iter().filter(|child| *child != leader).collect();
+        if orphans.is_empty() || Instant::now() > until {
+            return;
+        }
+        for orphan in orphans {
+            let _ = rustix::process::kill_process(orphan, Signal::KILL);
+            // Only our own children are collected here, and nothing else waits for them.
+            let _ = rustix::process::waitpid(Some(orphan), WaitOptions::NOHANG);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Ends everything in the session that `leader` made.
+pub(super) fn end_session(leader: Pid) {
+    for (process, _, session) in processes() {
+        if session == leader && process != leader {
+            let _ = rustix::process::kill_process(process, Signal::KILL);
+        }
+    }
+}
+
+fn children() -> Vec<Pid> {
+    let me = rustix::process::getpid();
+    // An orphan may become the child of any of our threads.
+    let Ok(threads) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let lists: io::Result<Vec<String>> =
+        threads.flatten().map(|thread| fs::read_to_string(thread.path().join("children"))).collect();
+    match lists {
+        Ok(lists) => lists.iter().flat_map(|list| list.split_whitespace()).filter_map(number).collect(),
+        // A kernel without CONFIG_PROC_CHILDREN, or a thread that ended while we looked.
+        Err(_) => processes().filter(|(_, parent, _)| *parent == me).map(|(process, ..)| process).collect(),
+    }
+}
+
+/// Every process that can be seen: itself, its parent, its session.
+fn processes() -> impl Iterator<Item = (Pid, Pid, Pid)> {
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
+        let process = number(entry.file_name().to_str()?)?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        // proc_pid_stat(5): the name in parentheses may contain anything, so count from the last one:
+        // state, parent, group, session.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
+        let parent = fields.next().and_then(number)?;
+        let session = fields.nth(1).and_then(number)?;
+        Some((process, parent, session))
+    })
+}
+
+fn number(text: &str) -> Option<Pid> {
+    text.parse().ok().and_then(Pid::from_raw)
+}

@@ -1,0 +1,179 @@
+//! The vendor's client `snowballEdge`, and through it the device: find, check, hand over the code, wait.
+//!
+//! The only module that starts processes. Plain blocking code: the runtime of the cloud phase is gone by now.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `data` | what differs between clients: `config/clients/*.toml` |
+//! | `client`, `tree` | where the client is, who can write to it, its digest |
+//! | `reach` | whether anything answers at the device's address |
+//! | `home` | the private home, and the sweep of what a power cut left |
+//! | `guard`, `child`, `configure` | the second process: owns home and client |
+//! | `link`, `protocol` | the agent's end of the pipe to it, and what is said there |
+//! | `environment` | what the client's environment holds |
+//! | `profile` | the client's profile file |
+//! | `ladder`, `watch` | the hand-over, and the wait for UNLOCKED |
+//! | `text` | the client's output: read, and made fit to be shown |
+//! | `unix`, `linux`, `macos`, `windows` | what the systems do differently |
+
+mod child;
+mod client;
+mod configure;
+mod data;
+mod environment;
+mod guard;
+mod home;
+mod ladder;
+mod link;
+mod profile;
+mod protocol;
+mod reach;
+mod text;
+mod tree;
+mod watch;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(all(unix, not(target_os = "linux")))]
+mod macos;
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as sys;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as sys;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use client::{Client, ClientSettings};
+pub use data::Rung;
+pub use guard::{GUARD_ARGUMENT, guard_main};
+pub use home::{Places, sweep};
+pub use ladder::{ArgvExposure, HandOver, HandedOver, Handoff};
+pub use reach::reach;
+pub use watch::Unlocked;
+
+use crate::error::{Error, Result, io_in_words};
+use crate::notice::{Notice, Notify, while_waiting};
+use link::Link;
+use protocol::Run;
+
+/// What [`Device::prepare`] needs.
+pub struct Preparation<'a> {
+    /// The client, found and safe.
+    pub client: Client,
+    /// Folders in which the private home must not lie, such as the state folder.
+    pub keep_away: &'a [&'a Path],
+    /// Where it may lie.
+    pub places: Places,
+    /// Program whose main function calls [`guard_main`] for [`GUARD_ARGUMENT`]; this program if `None`.
+    pub guard: Option<PathBuf>,
+    /// Who is told what goes on.
+    pub notify: Arc<dyn Notify>,
+}
+
+/// A client that is ready to be given a code: guard at work, private home made, version known.
+///
+/// Dropping it ends the guard and removes the home.
+pub struct Device {
+    client: Client,
+    version: Option<String>,
+    link: Link,
+    notify: Arc<dyn Notify>,
+}
+
+impl Device {
+    /// Starts the guard, makes the home, and asks the client's version in it.
+    ///
+    /// # Errors
+    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::GuardLost`],
+    /// [`Error::ClientUnusable`], [`Error::ClientUnknown`] unless such a client is allowed, [`Error::ClientHung`].
+    pub fn prepare(preparation: Preparation<'_>) -> Result<Self> {
+        let Preparation { client, keep_away, places, guard, notify } = preparation;
+        let guard = match guard {
+            Some(guard) => guard,
+            None => std::env::current_exe().map_err(|error| Error::GuardLost {
+                why: format!("this program can't find itself to start it ({})", io_in_words(&error)),
+            })?,
+        };
+        let places = places.outside(keep_away);
+        let memory_was_wanted = places.iter().any(|place| place.memory_only);
+        let link = while_waiting(&*notify, "the private folder for the client", || {
+            Link::start(&guard, places, notify.clone())
+        })?;
+        if memory_was_wanted && !link.is_in_memory() {
+            notify.notify(Notice::Warning(format!(
+                "The private folder for the client lies on a disk and not in memory: {}. It goes when the device is open; until then, and for what a disk keeps of a removed file, disk encryption is what protects the code.",
+                link.passed_over().join("; ")
+            )));
+        }
+        if client.is_alone() {
+            notify.notify(Notice::Warning(format!(
+                "The client {} lies in no folder as the vendor's package unpacks to, so only this one file was checked for who can write to it.",
+                client.program()
+            )));
+        }
+        let mut device = Self { client, version: None, link, notify };
+        device.version = device.read_version()?;
+        Ok(device)
+    }
+
+    /// The private home. Gone once the device is open, or this is dropped.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.link.home()
+    }
+
+    /// Whether the home lies in memory, and so is never written to a disk (save by swapping).
+    #[must_use]
+    pub fn home_is_in_memory(&self) -> bool {
+        self.link.is_in_memory()
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The client's version as it says it, such as `1.2.0`; `None` for one that was allowed though unknown.
+    #[must_use]
+    pub fn client_version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    fn read_version(&mut self) -> Result<Option<String>> {
+        let data = &self.client.data.version;
+        let run = Run {
+            program: self.client.program().to_owned(),
+            args: data.args.clone(),
+            java_options: self.client.data.java_options.clone(),
+            limit_ms: millis(data.limit()),
+            code_from: None,
+        };
+        let ran = while_waiting(&*self.notify, "the client to say its version", || self.link.run(run))?;
+        let version = text::version(&ran.stdout, data).or_else(|| text::version(&ran.stderr, data));
+        if version.as_deref().is_some_and(|version| text::is_known(version, data)) {
+            return Ok(version);
+        }
+        if ran.timed_out {
+            return Err(Error::ClientHung { what: data.args.join(" "), seconds: data.limit().as_secs() });
+        }
+        let path = self.client.program().to_owned();
+        if self.client.allows_unknown() {
+            self.notify.notify(Notice::Warning(format!(
+                "The client {path} does not say a version that this program knows as {}; it is used all the same.",
+                self.client.data.name
+            )));
+            return Ok(version);
+        }
+        Err(Error::ClientUnknown { path, said: text::said(&ran) })
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,208 @@
+//! The client's profile file, in the client's documented format, holding code and manifest path together: allowed in
+//! the private home alone, and only until the device is open.
+//!
+//! Format: Snowball Edge developer guide, "Managing your devices", `snowball-edge.config`.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::data::ProfileData;
+use super::sys;
+use crate::error::{Error, Result, io_in_words};
+use crate::job::{Endpoint, JobId};
+use crate::os;
+use crate::secret::UnlockCode;
+
+/// Stands before the code in a file that we wrote.
+const BEFORE_CODE: &[u8] = b"\"unlockCode\":\"";
+
+/// A name for this run's profile, such as `snow-onboard-0b1c2d3e`.
+///
+/// Another one for each run: a profile of a name known beforehand may lie in the user's real file, left there by a
+/// client that once wrote past our home, and a client that ignores our home would find it and use what is in it.
+pub(super) fn new_name() -> String {
+    // Keyed by the system's random numbers; the name need not be secret, only nowhere yet.
+    format!("snow-onboard-{:08x}", RandomState::new().hash_one(std::process::id()) >> 32)
+}
+
+/// What a profile says.
+pub(super) struct Profile<'a> {
+    pub(super) name: &'a str,
+    pub(super) job: &'a JobId,
+    pub(super) manifest: &'a str,
+    pub(super) endpoint: &'a Endpoint,
+}
+
+/// Path of the client's profile file below a home.
+pub(super) fn path_in(home: &Path, data: &ProfileData) -> PathBuf {
+    data.file.iter().fold(home.to_owned(), |path, part| path.join(part))
+}
+
+/// Writes the file, and the folders that the client expects, into a home; `code` is wiped on return.
+pub(super) fn write(home: &Path, data: &ProfileData, profile: &Profile<'_>, code: UnlockCode) -> Result<PathBuf> {
+    let path = path_in(home, data);
+    let parents = data.file.split_last().map_or(&[][..], |(_, parents)| parents);
+    for folder in data.folders.iter().map(Vec::as_slice).chain([parents]) {
+        make_folders(home, folder)?;
+    }
+    let text = text(data.version, profile, &code);
+    drop(code);
+    let fail = |error: std::io::Error| Error::disk("Writing", &path, &error);
+    let mut file = os::create_private_file(&path).map_err(fail)?;
+    // One write from the wiped buffer: a BufWriter would keep a copy.
+    file.write_all(&text).map_err(fail)?;
+    Ok(path)
+}
+
+fn make_folders(home: &Path, parts: &[String]) -> Result<()> {
+    let mut path = home.to_owned();
+    for part in parts {
+        path.push(part);
+        match os::create_private_dir(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::disk("Making", &path, &error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The file's text. Put together by hand in a buffer that never grows: a JSON library would leave copies of the code.
+fn text(version: u32, profile: &Profile<'_>, code: &UnlockCode) -> Zeroizing<Vec<u8>> {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let (name, job) = (quoted(profile.name), quoted(profile.job.as_str()));
+    let head = format!("{{\"version\":{version},\"profiles\":{{{name}:{{\"name\":{name},\"jobId\":{job},");
+    let tail = format!(
+        "\",\"manifestPath\":{},\"defaultEndpoint\":{},\"isCluster\":false,\"deviceIps\":[]}}}}}}\n",
+        quoted(profile.manifest),
+        quoted(&profile.endpoint.as_url())
+    );
+    let length = head.len() + BEFORE_CODE.len() + UnlockCode::LENGTH + tail.len();
+    let mut text = Zeroizing::new(Vec::with_capacity(length));
+    text.extend_from_slice(head.as_bytes());
+    text.extend_from_slice(BEFORE_CODE);
+    code.expose(|code| text.extend_from_slice(code.as_bytes()));
+    text.extend_from_slice(tail.as_bytes());
+    debug_assert_eq!(text.len(), length);
+    text
+}
+
+/// Takes the code back out of a file that [`write`] wrote. Errors in words, for the guard to tell.
+pub(super) fn read_code(path: &Path) -> Result<UnlockCode, String> {
+    let words = |error: std::io::Error| format!("{} can't be read: {}", path.display(), io_in_words(&error));
+    let mut file = std::fs::File::open(path).map_err(words)?;
+    let length = usize::try_from(file.metadata().map_err(words)?.len()).unwrap_or(usize::MAX).min(1 << 20);
+    let mut text = Zeroizing::new(vec![0; length]);
+    file.read_exact(&mut text).map_err(words)?;
+    let start = text.windows(BEFORE_CODE.len()).position(|window| window == BEFORE_CODE);
+    start
+        .map(|start| start + BEFORE_CODE.len())
+        .and_then(|start| text.get(start..start + UnlockCode::LENGTH))
+        .and_then(|code| UnlockCode::take(code).ok())
+        .ok_or_else(|| format!("{} does not hold what was written to it", path.display()))
+}
+
+/// The vendor's real profile files of this user, as they are now: to see afterwards that the client left them alone.
+#[derive(PartialEq, Eq)]
+pub(super) struct Witness(Vec<(PathBuf, Option<Look>)>);
+
+/// Size, time of change, SHA-256.
+type Look = (u64, Option<std::time::SystemTime>, [u8; 32]);
+
+impl Witness {
+    /// Looks at the file in each place where the client may take the user's home to be.
+    pub(super) fn look(data: &ProfileData) -> Self {
+        Self::look_in(&sys::homes(), data)
+    }
+
+    fn look_in(homes: &[PathBuf], data: &ProfileData) -> Self {
+        let look = |path: &Path| {
+            let meta = path.metadata().ok()?;
+            let content = Zeroizing::new(std::fs::read(path).unwrap_or_default());
+            Some((meta.len(), meta.modified().ok(), Sha256::digest(&content[..]).into()))
+        };
+        Self(homes.iter().map(|home| path_in(home, data)).map(|path| (path.clone(), look(&path))).collect())
+    }
+
+    /// The first file that is not as it was.
+    pub(super) fn changed(&self, data: &ProfileData) -> Option<PathBuf> {
+        self.changed_in(&sys::homes(), data)
+    }
+
+    fn changed_in(&self, homes: &[PathBuf], data: &ProfileData) -> Option<PathBuf> {
+        let now = Self::look_in(homes, data);
+        self.0.iter().zip(now.0).find(|(before, after)| **before != *after).map(|(before, _)| before.0.clone())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::data::ClientData;
+    use super::*;
+
+    const CODE: &str = "12345-abcde-12345-ABCDE-12345";
+    const JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
+
+    #[test]
+    fn the_file_is_the_documented_json_and_private() {
+        let home = tempfile::tempdir().unwrap();
+        let data = ClientData::built_in().profile;
+        let job = JOB.parse().unwrap();
+        let endpoint = "192.0.2.10:8443".parse().unwrap();
+        let manifest = "C:\\Users\\Jürgen \"J\" Müller\\m.bin";
+        let profile = Profile { name: "snow-onboard-1", job: &job, manifest, endpoint: &endpoint };
+        let path = write(home.path(), &data, &profile, UnlockCode::take(CODE).unwrap()).unwrap();
+
+        let text = std::fs::read_to_string(&path).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let expected = serde_json::json!({"version": 1, "profiles": {"snow-onboard-1": {
+            "name": "snow-onboard-1", "jobId": JOB, "unlockCode": CODE, "manifestPath": manifest,
+            "defaultEndpoint": "https://192.0.2.10:8443", "isCluster": false, "deviceIps": []
+        }}});
+        assert_eq!(json, expected);
+        assert_eq!(os::privacy_flaw(&path).unwrap(), None);
+        assert!(home.path().join(".aws/snowball/logs").is_dir());
+        assert!(read_code(&path).unwrap().expose(|code| code == CODE));
+        let again = write(home.path(), &data, &profile, UnlockCode::take(CODE).unwrap());
+        assert_eq!(again.unwrap_err().report().code, "disk", "an existing file is not written over");
+    }
+
+    #[test]
+    fn no_two_runs_share_a_name() {
+        let (one, two) = (new_name(), new_name());
+        assert_ne!(one, two);
+        let suffix = one.strip_prefix("snow-onboard-").unwrap();
+        assert!(suffix.len() == 8 && suffix.bytes().all(|byte| byte.is_ascii_hexdigit()), "{one}");
+    }
+
+    #[test]
+    fn a_file_without_a_code_is_told_without_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "{\"unlockCode\":\"12345\"}").unwrap();
+        assert!(read_code(&path).unwrap_err().contains("does not hold"));
+    }
+
+    #[test]
+    fn a_change_of_the_real_file_is_seen() {
+        let home = tempfile::tempdir().unwrap();
+        let homes = [home.path().to_owned()];
+        let data = ClientData::built_in().profile;
+        let path = path_in(home.path(), &data);
+        let absent = Witness::look_in(&homes, &data);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert_eq!(absent.changed_in(&homes, &data), None);
+        std::fs::write(&path, "one").unwrap();
+        assert_eq!(absent.changed_in(&homes, &data), Some(path.clone()));
+        let present = Witness::look_in(&homes, &data);
+        assert_eq!(present.changed_in(&homes, &data), None);
+        std::fs::write(&path, "two").unwrap();
+        assert_eq!(present.changed_in(&homes, &data), Some(path));
+    }
+}

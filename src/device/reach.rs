@@ -1,0 +1,113 @@
+//! Whether there is anything at the device's address, and whether that address is a local one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use crate::error::{Error, Result, io_in_words};
+use crate::job::{Endpoint, EndpointHost};
+use crate::notice::{Notify, while_waiting};
+
+/// How long a connection or a look-up may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Tries the device's port, without a word to it.
+///
+/// # Errors
+/// [`Error::DeviceUnreachable`], good for a warning: a device takes 10 to 20 minutes to start.
+/// [`Error::EndpointPublic`] if the address is a name that leads out of the local network, even in part: nothing must
+/// be sent there.
+pub fn reach(endpoint: &Endpoint, notify: &dyn Notify) -> Result<()> {
+    while_waiting(notify, "the device's port", || try_port(endpoint))
+}
+
+fn try_port(endpoint: &Endpoint) -> Result<()> {
+    let unreachable = |why: String| Error::DeviceUnreachable { endpoint: endpoint.to_string(), why };
+    let addresses = match endpoint.host() {
+        EndpointHost::Address(address) => vec![*address],
+        EndpointHost::Name(name) => {
+            let addresses = look_up(name).map_err(unreachable)?;
+            if let Some(address) = addresses.iter().find(|address| !is_local(**address)) {
+                return Err(Error::EndpointPublic { name: name.clone(), address: address.to_string() });
+            }
+            addresses
+        }
+    };
+    let mut why = "its name leads to no address".to_owned();
+    for address in addresses.iter().take(4) {
+        match TcpStream::connect_timeout(&SocketAddr::new(*address, endpoint.port()), LIMIT) {
+            Ok(_) => return Ok(()),
+            Err(error) => why = io_in_words(&error),
+        }
+    }
+    Err(unreachable(why))
+}
+
+/// Looks a name up on a thread of its own: the system's resolver knows no deadline.
+fn look_up(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
+    let (sender, answer) = std::sync::mpsc::channel();
+    let name = name.to_owned();
+    std::thread::spawn(move || {
+        let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|found| found.ip()).collect());
+        let _ = sender.send(found);
+    });
+    match answer.recv_timeout(LIMIT) {
+        Ok(Ok(addresses)) => Ok(addresses),
+        Ok(Err(error)) => Err(format!("its name can't be looked up: {}", io_in_words(&error))),
+        Err(_) => Err("its name was not looked up in time".to_owned()),
+    }
+}
+
+/// Loopback, private (RFC 1918), link-local, shared (RFC 6598), unique local (RFC 4193).
+fn is_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let shared = u32::from(Ipv4Addr::new(100, 64, 0, 0));
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || u32::from(v4) & 0xffc0_0000 == shared
+        }
+        IpAddr::V6(v6) => v6 == Ipv6Addr::LOCALHOST || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_addresses_are_told_from_public_ones() {
+        for local in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.1.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(is_local(local.parse().unwrap()), "{local}");
+        }
+        for public in ["8.8.8.8", "172.32.0.1", "100.63.255.255", "100.128.0.0", "2001:db8::1", "::ffff:8.8.8.8"] {
+            assert!(!is_local(public.parse().unwrap()), "{public}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_listens_is_reached_and_another_is_not() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint: Endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
+        try_port(&endpoint).unwrap();
+        drop(listener);
+        assert_eq!(try_port(&endpoint).unwrap_err().report().code, "device_unreachable");
+    }
+
+    #[test]
+    fn a_name_is_looked_up() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        try_port(&format!("localhost:{port}").parse().unwrap()).unwrap();
+    }
+}

@@ -1,0 +1,282 @@
+//! Linux and macOS: process groups, pseudo-terminals, owners, signals.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Component, Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::termios::{LocalModes, OptionalActions};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::guard::Event;
+#[cfg(target_os = "linux")]
+use super::linux as special;
+#[cfg(not(target_os = "linux"))]
+use super::macos as special;
+use super::tree::Way;
+
+pub(super) use special::is_in_memory;
+
+/// `path` without links.
+pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
+    path.canonicalize()
+}
+
+/// The way that the system goes to `path`, link by link (path_resolution(7)).
+pub(super) fn way_to(path: &Path) -> io::Result<Way> {
+    let mut way = Way { folders: Vec::new(), links: Vec::new(), target: None };
+    let mut here = PathBuf::from("/");
+    let mut ahead: Vec<PathBuf> = vec![std::path::absolute(path)?];
+    while let Some(path) = ahead.pop() {
+        let mut parts = path.components();
+        let Some(part) = parts.next() else { continue };
+        ahead.push(parts.as_path().to_owned());
+        match part {
+            Component::RootDir => here = PathBuf::from("/"),
+            Component::ParentDir => _ = here.pop(),
+            Component::Normal(name) => {
+                way.folders.push(here.clone());
+                let next = here.join(name);
+                match next.symlink_metadata() {
+                    Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                        return Ok(way);
+                    }
+                    Err(error) => return Err(error),
+                    Ok(meta) if meta.is_symlink() => {
+                        way.links.push(next.clone());
+                        // As many as Linux follows. A ring leads nowhere.
+                        if way.links.len() > 40 {
+                            return Ok(way);
+                        }
+                        ahead.push(std::fs::read_link(&next)?);
+                    }
+                    Ok(_) => here = next,
+                }
+            }
+            Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    way.target = Some(here);
+    Ok(way)
+}
+
+/// Whether `path` itself belongs to this very user.
+pub(super) fn is_own(path: &Path) -> io::Result<bool> {
+    Ok(path.symlink_metadata()?.uid() == rustix::process::geteuid().as_raw())
+}
+
+/// Free space for this user, if it can be told.
+pub(super) fn free_space(folder: &Path) -> io::Result<Option<u64>> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize)))
+}
+
+/// Opens a file for overwriting, but not what a link leads to.
+pub(super) fn open_to_overwrite(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits();
+    OpenOptions::new().write(true).custom_flags(i32::try_from(flags).unwrap_or_default()).open(path)
+}
+
+/// Where a client may take this user's home to be: `$HOME`, and what the password database says, which is where a JVM
+/// looks.
+pub(super) fn homes() -> Vec<PathBuf> {
+    let me = rustix::process::getuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let listed = users.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2) == Some(&me.as_str())).then(|| fields.get(5).map(PathBuf::from)).flatten()
+    });
+    let mut homes: Vec<PathBuf> = std::env::var_os("HOME").map(PathBuf::from).into_iter().chain(listed).collect();
+    homes.retain(|home| home.is_absolute());
+    homes.dedup();
+    homes
+}
+
+/// Nothing to add: the guard leaves the caller's process group by itself ([`settle_in`]).
+pub(super) fn prepare_guard(_: &mut Command) {}
+
+/// What the guard does first: a session of its own, so that neither the terminal's Ctrl-C nor its hang-up reaches it
+/// or the client, and the client can't open the operator's terminal behind our back.
+pub(super) fn settle_in(events: &Sender<Event>) -> io::Result<()> {
+    // Fails only for a leader of a process group, which a freshly started child is not, unless it was started from a
+    // shell by hand; that is harmless.
+    let _ = rustix::process::setsid();
+    special::adopt_orphans();
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    // Handlers and not SIG_IGN, which the client would inherit.
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGHUP, SIGTERM])?;
+    let events = events.clone();
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if signal == SIGTERM && events.send(Event::Stop).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Whether a child still runs. One that has ended is not collected, so that its number stays its own.
+pub(super) fn is_running(child: &mut Child) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    matches!(rustix::process::waitid(WaitId::Pid(pid(child.id())), options), Ok(None))
+}
+
+/// Collects what children there are as they end, for a moment: who takes over from us may leave them lying as zombies.
+pub(super) fn collect_children(limit: Duration) {
+    let until = Instant::now() + limit;
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(2)),
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+/// How a process ended.
+pub(super) struct Exit {
+    pub(super) code: Option<i32>,
+    pub(super) signal: Option<i32>,
+}
+
+/// A client process, leader of a process group of its own.
+pub(super) struct Proc {
+    child: Child,
+    reaped: bool,
+}
+
+impl Proc {
+    /// No need to look at the process while waiting: [`Proc::watch`] tells.
+    pub(super) const POLL: Option<Duration> = None;
+
+    pub(super) fn spawn(mut command: Command) -> io::Result<Self> {
+        command.process_group(0);
+        Ok(Self { child: command.spawn()?, reaped: false })
+    }
+
+    pub(super) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    pub(super) fn group(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Calls `told` when the process has ended. It stays a zombie until [`Proc::end`], so that its number can't go to
+    /// a stranger between its end and the signal to its group.
+    pub(super) fn watch(&self, told: impl FnOnce() + Send + 'static) {
+        let pid = pid(self.child.id());
+        std::thread::spawn(move || {
+            while let Err(Errno::INTR) =
+                rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
+            {}
+            told();
+        });
+    }
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        false
+    }
+
+    /// Ends the process, its group, and what it left elsewhere.
+    pub(super) fn end(&mut self) {
+        if !self.reaped {
+            let leader = pid(self.child.id());
+            let _ = rustix::process::kill_process_group(leader, Signal::KILL);
+            // Between fork and setpgid the group may not be there yet; the process is.
+            let _ = self.child.kill();
+            special::end_orphans(leader);
+        }
+    }
+
+    /// Leaves the ended process to [`collect_children`]: it may take its time to go.
+    pub(super) fn leave(&mut self) {
+        self.reaped = true;
+    }
+
+    /// Collects the ended process.
+    pub(super) fn reap(&mut self) -> io::Result<Exit> {
+        let status = self.child.wait()?;
+        self.reaped = true;
+        Ok(Exit { code: status.code(), signal: status.signal() })
+    }
+}
+
+impl Drop for Proc {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.end();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// For the agent whose guard is gone: ends the client's process group, and on Linux whatever else is in the guard's
+/// session. `guard` must not have been collected yet, so that its number is still its own.
+pub(super) fn end_without_guard(guard: u32, group: Option<u32>) {
+    if let Some(group) = group
+        && is_of_session(pid(group), pid(guard))
+    {
+        let _ = rustix::process::kill_process_group(pid(group), Signal::KILL);
+    }
+    special::end_session(pid(guard));
+}
+
+/// Whether the process group `group` is one of the guard's session. The client may have ended and been collected by
+/// init, and its number gone to a stranger, who is in another session. While only others of the group live, nobody gets
+/// its number, so a group without its leader is still the old one.
+fn is_of_session(group: Pid, guard: Pid) -> bool {
+    match rustix::process::getsid(Some(group)) {
+        Ok(session) => session == guard,
+        Err(error) => error == Errno::SRCH,
+    }
+}
+
+/// A pseudo-terminal that does not echo: our end, and the client's.
+pub(super) fn open_terminal() -> io::Result<Option<(File, OwnedFd)>> {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    // posix_openpt knows no O_CLOEXEC; the guard starts no other process between these two lines.
+    rustix::io::fcntl_setfd(&ours, rustix::io::FdFlags::CLOEXEC)?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    let name = ptsname(&ours, Vec::new())?;
+    let theirs = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut modes = rustix::termios::tcgetattr(&theirs)?;
+    modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHOE | LocalModes::ECHOK | LocalModes::ECHONL);
+    rustix::termios::tcsetattr(&theirs, OptionalActions::Now, &modes)?;
+    Ok(Some((File::from(ours), theirs)))
+}
+
+pub(super) fn pid(number: u32) -> Pid {
+    i32::try_from(number).ok().and_then(Pid::from_raw).expect("the number of a child process")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_of_another_session_is_not_ended() {
+        let mut stranger = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+        let mut guard = Command::new("sleep").arg("600").spawn().unwrap();
+        // As if the client's number had gone to the stranger, who is in our session and not in one of the guard's.
+        end_without_guard(guard.id(), Some(stranger.id()));
+        assert!(is_running(&mut stranger));
+        assert!(is_of_session(pid(stranger.id()), rustix::process::getsid(None).unwrap()));
+        for child in [&mut stranger, &mut guard] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The wait for UNLOCKED.
+
+use std::time::{Duration, Instant};
+
+use super::data::{Rung, StatesData};
+use super::ladder::{Attempt, HandedOver};
+use super::text::State;
+use crate::error::{Error, Result};
+use crate::notice::Notice;
+
+/// Shortest and longest pause between two looks.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+
+/// A device that is open. The private home is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlocked {
+    /// What the device calls itself: the job id, told at least once.
+    pub device_id: Option<String>,
+    /// How the client got the code.
+    pub rung: Rung,
+    /// For how long it was on the client's command line, rounded up, if it was at all.
+    pub argv_seconds: Option<u64>,
+    /// Nothing had to be unlocked.
+    pub was_open_already: bool,
+}
+
+impl HandedOver {
+    /// Asks the client for the device's state, at growing intervals, until it is UNLOCKED; then removes the home.
+    ///
+    /// # Errors
+    /// [`Error::DeviceTimeout`], [`Error::DeviceRelocked`], [`Error::DeviceStaysLocked`], [`Error::DeviceIsAnother`],
+    /// [`Error::DeviceUnidentified`] if it is open and never said whose it is, [`Error::GuardLost`];
+    /// [`Error::Disk`] if the home could not be removed. The home is gone after any of the others.
+    pub fn wait_until_unlocked(mut self, deadline: Duration) -> Result<Unlocked> {
+        let (started, until) = (Instant::now(), Instant::now() + deadline);
+        let mut watch = Watch::new(&self.climb.client.data.states);
+        let mut pause = Pause::new();
+        let mut state = self.state.clone();
+        loop {
+            match watch.see(&state, started.elapsed()) {
+                Verdict::Open => return self.open(),
+                Verdict::Relocked { after } => return Err(Error::DeviceRelocked { seconds: after.as_secs() }),
+                Verdict::StaysLocked { after } => {
+                    let job = self.climb.job.to_string();
+                    return Err(Error::DeviceStaysLocked { job, seconds: after.as_secs() });
+                }
+                Verdict::NotYet => {}
+            }
+            if Instant::now() >= until {
+                return Err(Error::DeviceTimeout { state: state.as_str().to_owned(), seconds: deadline.as_secs() });
+            }
+            self.climb.notify.notify(Notice::Waiting {
+                what: format!("the device at {} to open (it says {})", self.climb.endpoint, state.as_str()),
+                so_far: started.elapsed(),
+            });
+            self.climb.link.pause(pause.next().min(until.saturating_duration_since(Instant::now())))?;
+            // One that can't be asked at the moment is not open yet.
+            if let Attempt::Described(described) = self.climb.describe(self.rung, until)? {
+                self.climb.check_identity(&described)?;
+                // An id once told was the right one; a later look that leaves it out takes nothing back.
+                self.device_id = described.device_id.or(self.device_id);
+                state = described.state;
+            }
+        }
+    }
+
+    fn open(self) -> Result<Unlocked> {
+        if self.device_id.is_none() {
+            return Err(self.climb.unidentified());
+        }
+        let unlocked = Unlocked {
+            device_id: self.device_id,
+            rung: self.rung,
+            argv_seconds: self.climb.argv_seconds(),
+            was_open_already: self.was_open_already,
+        };
+        self.climb.link.close()?;
+        Ok(unlocked)
+    }
+}
+
+/// Growing pauses: 1, 2, 4, 8, 15, 15 … seconds.
+pub(super) struct Pause(Duration);
+
+impl Pause {
+    pub(super) fn new() -> Self {
+        Self(PAUSES.0)
+    }
+
+    pub(super) fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (self.0 * 2).min(PAUSES.1);
+        pause
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Open,
+    NotYet,
+    /// It was opening.
+    Relocked {
+        after: Duration,
+    },
+    /// It never was anything else.
+    StaysLocked {
+        after: Duration,
+    },
+}
+
+/// What a row of states means.
+struct Watch {
+    /// How long LOCKED may be a lag: whether it can be is documented nowhere, and AWS's own sample takes it for a
+    /// failure.
+    grace: Duration,
+    seen_unlocking: bool,
+}
+
+impl Watch {
+    fn new(states: &StatesData) -> Self {
+        Self { grace: states.locked_grace(), seen_unlocking: false }
+    }
+
+    fn see(&mut self, state: &State, elapsed: Duration) -> Verdict {
+        match state {
+            State::Unlocked => Verdict::Open,
+            State::Locked if self.seen_unlocking => Verdict::Relocked { after: elapsed },
+            State::Locked if elapsed > self.grace => Verdict::StaysLocked { after: elapsed },
+            State::Unlocking => {
+                self.seen_unlocking = true;
+                Verdict::NotYet
+            }
+            State::Locked | State::Other(_) => Verdict::NotYet,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::data::ClientData;
+    use super::*;
+
+    fn watch(states: &[(State, u64)]) -> Verdict {
+        let mut watch = Watch::new(&ClientData::built_in().states);
+        states.iter().fold(Verdict::NotYet, |_, (state, at)| watch.see(state, Duration::from_secs(*at)))
+    }
+
+    #[test]
+    fn locked_is_a_lag_for_a_minute_unless_unlocking_was_seen() {
+        use State::{Locked, Other, Unlocked, Unlocking};
+        assert_eq!(watch(&[(Locked, 0), (Locked, 60)]), Verdict::NotYet);
+        assert_eq!(watch(&[(Locked, 0), (Locked, 61)]), Verdict::StaysLocked { after: Duration::from_secs(61) });
+        assert_eq!(watch(&[(Unlocking, 1), (Locked, 2)]), Verdict::Relocked { after: Duration::from_secs(2) });
+        assert_eq!(watch(&[(Locked, 59), (Unlocking, 62), (Unlocking, 600)]), Verdict::NotYet);
+        assert_eq!(watch(&[(Other("DEGRADED".to_owned()), 600)]), Verdict::NotYet);
+        assert_eq!(watch(&[(Unlocking, 1), (Unlocked, 9)]), Verdict::Open);
+    }
+
+    #[test]
+    fn pauses_grow_to_a_quarter_of_a_minute() {
+        let mut pause = Pause::new();
+        let pauses: Vec<u64> = (0..6).map(|_| pause.next().as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 15, 15]);
+    }
+}

@@ -1,0 +1,165 @@
+//! Windows: job objects that end their members when their last handle closes, however that comes about.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::os::windows::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use win32job::{ExtendedLimitInfo, Job};
+use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OPEN_REPARSE_POINT;
+use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
+
+use super::guard::Event;
+use super::tree::Way;
+
+/// `path` without links, and without the `\\?\` that neither cmd.exe nor a JVM takes.
+pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
+    let path = path.canonicalize()?;
+    Ok(match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
+        Some(text) if !text.starts_with("UNC") => PathBuf::from(text),
+        _ => path,
+    })
+}
+
+/// The folders above `path` once its links are resolved: who may make links here may administer the machine anyway.
+pub(super) fn way_to(path: &Path) -> io::Result<Way> {
+    match real(path) {
+        Ok(target) => {
+            let folders = target.ancestors().skip(1).map(Path::to_owned).collect();
+            Ok(Way { folders, links: Vec::new(), target: Some(target) })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(Way { folders: Vec::new(), links: Vec::new(), target: None })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A home made by another user is not seen here: the per-user temporary folder lets no one else in.
+pub(super) fn is_own(path: &Path) -> io::Result<bool> {
+    path.symlink_metadata().map(|_| true)
+}
+
+/// Windows has no memory file system.
+pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
+    path.symlink_metadata().map(|_| false)
+}
+
+/// Not looked at: a full system disk is told by the failure to write.
+pub(super) fn free_space(folder: &Path) -> io::Result<Option<u64>> {
+    folder.symlink_metadata().map(|_| None)
+}
+
+/// Opens a file for overwriting, but not what a link leads to.
+pub(super) fn open_to_overwrite(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
+}
+
+/// Where a client may take this user's home to be.
+pub(super) fn homes() -> Vec<PathBuf> {
+    std::env::var_os("USERPROFILE").map(PathBuf::from).filter(|home| home.is_absolute()).into_iter().collect()
+}
+
+/// A console of its own that nobody sees, so that the operator's Ctrl-C does not reach the guard or the client.
+pub(super) fn prepare_guard(command: &mut Command) {
+    command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
+}
+
+/// What the guard does first: puts itself into a job that ends with it. The only handle is the guard's own, so the
+/// system ends the client with all descendants even when the guard is ended from outside.
+pub(super) fn settle_in(_: &Sender<Event>) -> io::Result<()> {
+    let job = ending_job()?;
+    job.assign_current_process().map_err(io::Error::other)?;
+    // Never closed by us: closing it would end us.
+    std::mem::forget(job);
+    Ok(())
+}
+
+fn ending_job() -> io::Result<Job> {
+    let mut limits = ExtendedLimitInfo::new();
+    limits.limit_kill_on_job_close();
+    Job::create_with_limit_info(&limits).map_err(io::Error::other)
+}
+
+/// Whether a child still runs.
+pub(super) fn is_running(child: &mut Child) -> bool {
+    matches!(child.try_wait(), Ok(None))
+}
+
+/// Nothing to do: an ended process goes when its last handle is closed.
+pub(super) fn collect_children(_: Duration) {}
+
+/// How a process ended.
+pub(super) struct Exit {
+    pub(super) code: Option<i32>,
+    pub(super) signal: Option<i32>,
+}
+
+/// A client process in a job of its own, inside the guard's.
+pub(super) struct Proc {
+    child: Child,
+    job: Option<Job>,
+}
+
+impl Proc {
+    /// How often to look whether the process has ended.
+    pub(super) const POLL: Option<Duration> = Some(Duration::from_millis(20));
+
+    pub(super) fn spawn(mut command: Command) -> io::Result<Self> {
+        command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
+        let job = ending_job()?;
+        let mut child = command.spawn()?;
+        // What the process starts before this line stays in the guard's job and ends with the guard at the latest.
+        if let Err(error) = job.assign_process(child.as_raw_handle() as isize) {
+            // One that is through already can't be assigned, and need not be.
+            if child.try_wait()?.is_none() {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(io::Error::other(error));
+            }
+        }
+        Ok(Self { child, job: Some(job) })
+    }
+
+    pub(super) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    pub(super) fn group(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn watch(&self, _: impl FnOnce() + Send + 'static) {}
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Ends the process and its descendants: closing the job does.
+    pub(super) fn end(&mut self) {
+        self.job = None;
+        let _ = self.child.kill();
+    }
+
+    /// Leaves the ended process to the system, which collects it by itself.
+    pub(super) fn leave(&mut self) {}
+
+    /// Collects the ended process.
+    pub(super) fn reap(&mut self) -> io::Result<Exit> {
+        let status = self.child.wait()?;
+        Ok(Exit { code: status.code(), signal: None })
+    }
+}
+
+/// The guard's job has ended them already.
+pub(super) fn end_without_guard(_: u32, _: Option<u32>) {}
+
+/// Windows has pseudo-consoles, but no safe wrapper for them; `configure` is tried on a pipe alone.
+pub(super) fn open_terminal() -> io::Result<Option<(File, OwnedHandle)>> {
+    Ok(None)
+}

@@ -1,0 +1,449 @@
+//! Everything that can go wrong, in one table: what happened, what to do, a string code and an exit code a variant.
+//!
+//! The sentences are read together and changed together. A sentence says what happened; a hint says what to do next,
+//! as a command to paste where there is one. Texts from outside are cleaned before they get in here.
+
+use std::fmt;
+
+/// Exit codes. Stable: scripts depend on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// The command did what it says.
+    Done = 0,
+    /// A mistake in this program.
+    Internal = 1,
+    /// The command line: flag, job id, address.
+    Usage = 2,
+    /// A settings file, a variable or a CA file.
+    Settings = 3,
+    /// AWS credentials or permissions.
+    Credentials = 4,
+    /// The network to AWS.
+    Network = 5,
+    /// The job is unknown, not ready, or too late.
+    Job = 6,
+    /// AWS answered with something unusable.
+    Answer = 7,
+    /// The keychain.
+    Keychain = 8,
+    /// Files and folders of this program.
+    Disk = 9,
+    /// Code and manifest don't belong together, or lie together.
+    Pair = 10,
+    /// The vendor's client: missing, unsafe, unknown.
+    Client = 11,
+    /// The client can't be given the code privately.
+    HandOver = 12,
+    /// The device: unreachable, another one, or it refused.
+    Device = 13,
+    /// The device did not open in time.
+    DeviceTimeout = 14,
+    /// Another run is at work on the job.
+    Busy = 15,
+    /// Interrupted from outside (SIGINT; others end as 128 + their number).
+    Interrupted = 130,
+}
+
+/// One error, ready for a person or a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Stable code, such as `keychain_locked`.
+    pub code: &'static str,
+    /// Exit code of the process.
+    pub exit: ExitCode,
+    /// What happened: one sentence or two, without a trailing full stop only if it ends in a path or command.
+    pub sentence: String,
+    /// What to do. May be several lines; a line to paste stands alone, indented by two.
+    pub hint: String,
+}
+
+macro_rules! errors {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident $({ $($field:ident : $type:ty),+ $(,)? })? = $exit:ident $code:literal
+            $sentence:literal
+            => $hint:literal;
+    )+) => {
+        /// Any failure of the program. See [`Error::report`].
+        #[derive(Debug)]
+        #[allow(missing_docs, reason = "the sentence of each variant names its fields")]
+        pub enum Error {
+            $( $(#[$doc])* $name $({ $($field: $type),+ })? ),+
+        }
+
+        impl Error {
+            /// What happened, what to do, and the two codes.
+            #[must_use]
+            pub fn report(&self) -> Report {
+                match self {
+                    $( Self::$name $({ $($field),+ })? => Report {
+                        code: $code,
+                        exit: ExitCode::$exit,
+                        sentence: format!($sentence),
+                        // A field may serve the sentence alone; naming it here keeps the table free of noise.
+                        hint: { $($( let _ = $field; )+)? format!($hint) },
+                    } ),+
+                }
+            }
+
+            /// Every string code with its exit code, in the order of the table.
+            pub const CODES: &'static [(&'static str, ExitCode)] = &[$( ($code, ExitCode::$exit) ),+];
+
+            #[cfg(test)]
+            fn samples() -> Vec<Self> {
+                vec![$( Self::$name $({ $($field: tests::Sample::sample(stringify!($field))),+ })? ),+]
+            }
+        }
+    };
+}
+
+errors! {
+    /// A combination of flags that makes no sense, found after parsing.
+    Usage { why: String } = Usage "usage"
+        "{why}"
+        => "See the examples in:\n  snow-onboard --help";
+    JobIdInvalid { given: String, origin: String, why: String } = Usage "job_id_invalid"
+        "The job id “{given}” ({origin}) {why}."
+        => "A job id looks like JID123e4567-e89b-12d3-a456-426655440000. List yours with:\n  snow-onboard jobs";
+    EndpointInvalid { given: String, origin: String, why: String } = Usage "endpoint_invalid"
+        "The device address “{given}” ({origin}) {why}."
+        => "Read the IP address off the device's display and give it as it stands:\n  --endpoint 192.0.2.10";
+    EndpointMissing = Usage "endpoint_missing"
+        "No device address was given."
+        => "Read the IP address off the device's display and add it:\n  --endpoint 192.0.2.10";
+    EndpointPublic { name: String, address: String } = Usage "endpoint_public"
+        "The name {name} leads to {address}, outside the local network. A device stands on the local network, so this is probably a typing mistake."
+        => "Give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";
+
+    SettingInvalid { name: String, given: String, origin: String, why: String } = Settings "setting_invalid"
+        "The value “{given}” of {name} ({origin}) {why}."
+        => "Correct it there, or override it with the flag of the same name.";
+    SettingUnknown { key: String, origin: String, known: String } = Settings "setting_unknown"
+        "There is no setting called “{key}” ({origin})."
+        => "Settings that exist: {known}";
+    SettingsFileUnreadable { path: String, why: String } = Settings "settings_file_unreadable"
+        "The settings file {path} can't be used: {why}."
+        => "Correct or remove the file, then run the command again.";
+    CaFileBad { path: String, origin: String, why: String } = Settings "ca_file_bad"
+        "The CA file {path} ({origin}) can't be used: {why}."
+        => "Give a PEM file with at least one CA certificate:\n  --ca-bundle /path/to/ca.pem";
+
+    CredentialsMissing { tried: String } = Credentials "credentials_missing"
+        "No AWS credentials were found (looked in {tried})."
+        => "Sign in, or name the profile to use:\n  aws configure sso\n  snow-onboard … --profile NAME";
+    CredentialsExpired { why: String, login: String } = Credentials "credentials_expired"
+        "The AWS sign-in is missing or has expired: {why}."
+        => "Sign in again, then repeat the command:\n  {login}";
+    CredentialsFailed { why: String } = Credentials "credentials_failed"
+        "AWS credentials could not be obtained: {why}."
+        => "Check the profile in ~/.aws/config, or try another one:\n  snow-onboard … --profile NAME";
+    CredentialsRefused { why: String } = Credentials "credentials_refused"
+        "AWS does not accept these credentials: {why}."
+        => "Check which identity is in use, and sign in again if it is the wrong one:\n  aws sts get-caller-identity";
+    AccessDenied { action: String, why: String } = Credentials "access_denied"
+        "These credentials are not allowed to do {action}: {why}."
+        => "Ask for an IAM policy that allows snowball:DescribeJob, snowball:ListJobs, snowball:GetJobManifest and snowball:GetJobUnlockCode on resource \"*\". If those are granted, kms:Decrypt on the job's key may be missing.";
+    ClockSkew { here: String, there: String } = Credentials "clock_skew"
+        "AWS refused the request because this machine's clock is off: it is {here} here and {there} at AWS."
+        => "Set the clock of this machine, then repeat the command.";
+    RegionMissing = Credentials "region_missing"
+        "No AWS region is set."
+        => "Name the region in which the job was ordered:\n  snow-onboard … --region eu-central-1";
+
+    ApiNotHttps { url: String } = Settings "api_not_https"
+        "The Snowball API address {url} is not an https address. The unlock code would cross the network in clear."
+        => "Correct AWS_ENDPOINT_URL_SNOWBALL, AWS_ENDPOINT_URL or endpoint_url in ~/.aws/config to begin with https://";
+    ProxyBad { why: String } = Settings "proxy_bad"
+        "The proxy settings can't be used: {why}."
+        => "Correct HTTPS_PROXY and NO_PROXY, or unset them.";
+    ApiUnreachable { what: String, why: String } = Network "api_unreachable"
+        "{what} can't be reached: {why}."
+        => "Check the network, and HTTPS_PROXY if there is a proxy. Then repeat the same command.";
+    TlsUntrusted { what: String, why: String } = Network "tls_untrusted"
+        "The certificate that {what} shows is not trusted: {why}."
+        => "If a company proxy inspects this network's traffic, give its CA certificate:\n  --ca-bundle /path/to/ca.pem";
+    ApiTimeout { what: String, seconds: u64 } = Network "api_timeout"
+        "{what} did not answer within {seconds} seconds."
+        => "Repeat the same command, with more time if the network is slow:\n  --network-timeout 600";
+    ApiThrottled { what: String } = Network "api_throttled"
+        "{what} asks to be called less often."
+        => "Wait a minute, then repeat the same command.";
+    ApiFailed { what: String, why: String } = Network "api_failed"
+        "{what} failed at AWS: {why}."
+        => "Wait a minute, then repeat the same command. AWS's state: https://health.aws.amazon.com";
+    ApiRefused { what: String, why: String } = Answer "api_refused"
+        "{what} was refused by AWS: {why}."
+        => "If the text does not help, show it to AWS Support with the job id.";
+
+    JobUnknown { job: String, region: String } = Job "job_unknown"
+        "AWS knows no job {job} in region {region} for these credentials."
+        => "Check the id, the region and the account. The jobs you can see:\n  snow-onboard jobs";
+    JobNotReady { job: String, state: String } = Job "job_not_ready"
+        "The code and manifest of {job} can't be had yet: the job {state}."
+        => "They come with the device, when the job is “Delivered to you”. Repeat the same command then. See how far it is:\n  snow-onboard jobs";
+    JobTooLate { job: String, state: String } = Job "job_too_late"
+        "The code and manifest of {job} can't be had any more: the job {state}."
+        => "Check that this is the job of the device before you:\n  snow-onboard jobs";
+    JobNotUsable { job: String, state: String } = Job "job_not_usable"
+        "AWS does not give out the code and manifest of {job} in its state: the job {state}."
+        => "Check that this is the job of the device before you:\n  snow-onboard jobs";
+    JobIsMain { job: String, parts: String } = Job "job_is_main"
+        "{job} is the main job of a divided export and has no device of its own."
+        => "Use the part that this device belongs to: {parts}";
+    NoJobReady = Job "no_job_ready"
+        "No job of this account and region has been delivered."
+        => "See all of them, and name the one you mean:\n  snow-onboard jobs";
+    JobAmbiguous { jobs: String } = Usage "job_ambiguous"
+        "More than one job has been delivered: {jobs}."
+        => "Name the job of the device before you:\n  snow-onboard run JID… --endpoint 192.0.2.10";
+    NotKept { job: String } = Job "not_kept"
+        "Nothing is kept here for {job}."
+        => "See what is kept and what AWS has:\n  snow-onboard jobs";
+
+    AnswerIncomplete { what: String, missing: String } = Answer "answer_incomplete"
+        "{what} answered without {missing}."
+        => "Repeat the command in a few minutes. If it stays so, show this to AWS Support with the job id.";
+    AnswerMalformed { what: String } = Answer "answer_malformed"
+        "{what} answered with something that can't be read."
+        => "If a proxy stands between, check that it passes AWS traffic through unchanged; else repeat the command in a few minutes.";
+    CodeMalformed { length: usize } = Answer "code_malformed"
+        "The Snowball API answered with {length} characters that are not shaped like an unlock code. They were discarded unseen."
+        => "Repeat the command. If it stays so, show this to AWS Support with the job id.";
+    ManifestUrlBad { why: String } = Answer "manifest_url_bad"
+        "The address of the manifest {why}. It was not used."
+        => "Repeat the command. If it stays so, show this to AWS Support with the job id.";
+    ManifestRefused { status: u16, why: String } = Answer "manifest_refused"
+        "The manifest could not be downloaded: the bucket answered {status} ({why})."
+        => "The address is good for an hour, by this machine's clock too. Check the clock, then repeat the same command.";
+    ManifestRedirected { host: String } = Answer "manifest_redirected"
+        "The manifest's address led on to another host ({host}). It was not followed."
+        => "A hotel or guest network may be asking for a sign-in: open a browser and look. Then repeat the same command.";
+    ManifestCut { got: u64, expected: String } = Network "manifest_cut"
+        "The download of the manifest broke off after {got} of {expected} bytes."
+        => "Repeat the same command.";
+    ManifestDamaged { why: String } = Answer "manifest_damaged"
+        "The manifest arrived damaged: {why}."
+        => "Repeat the same command.";
+    ManifestTooLarge { limit: u64 } = Answer "manifest_too_large"
+        "The manifest is larger than the limit of {limit} bytes. It was discarded."
+        => "If you trust the source, raise the limit:\n  --manifest-limit 268435456";
+    NotAManifest { why: String } = Answer "not_a_manifest"
+        "What was downloaded is not a manifest: {why}. It was discarded."
+        => "A hotel or guest network may be asking for a sign-in: open a browser and look. Then repeat the same command.";
+
+    KeychainUnavailable { which: String, why: String } = Keychain "keychain_unavailable"
+        "{which} can't be used: {why}."
+        => "Run it from a desktop session, or choose another place for the code (kernel: until the next reboot at the latest; none: only during this run):\n  --keychain kernel\n  --keychain none";
+    KeychainNoCollection { why: String } = Keychain "keychain_no_collection"
+        "The Secret Service has no default keyring to keep the code in: {why}."
+        => "Create a default keyring once (in “Passwords and Keys”: File, New, Password Keyring, then Set as default). Under WSL use the Windows build of this program instead.";
+    KeychainLocked { which: String } = Keychain "keychain_locked"
+        "{which} is locked, and its unlock prompt was dismissed or could not be shown."
+        => "Unlock it, then repeat the same command.";
+    KeychainTimeout { what: String, seconds: u64 } = Keychain "keychain_timeout"
+        "The keychain did not answer within {seconds} seconds while {what}."
+        => "Look for a prompt that waits for you, possibly behind other windows, then repeat the same command. More time:\n  --keychain-timeout 600";
+    KeychainInClear { place: String } = Keychain "keychain_in_clear"
+        "The default keyring has no password, so it keeps what it is given in clear in {place}."
+        => "Set a password for it (in “Passwords and Keys”: right click, Change Password), or accept it with:\n  --allow-plain-keyring";
+    KeychainKeepsNothing { which: String, why: String } = Keychain "keychain_keeps_nothing"
+        "{which} accepted an item but did not give it back: {why}."
+        => "Choose another place for the code:\n  --keychain kernel\n  --keychain none";
+    KeychainAmbiguous { job: String } = Keychain "keychain_ambiguous"
+        "The keychain holds more than one code for {job}, and there is no telling which is right."
+        => "Remove both in the keychain's own app (search for “snow-onboard”), then repeat the same command.";
+    KeychainFailed { what: String, why: String } = Keychain "keychain_failed"
+        "The keychain failed while {what}: {why}."
+        => "Open the keychain's own app to see whether it works, then repeat the same command.";
+    KeychainForeignItem { job: String } = Keychain "keychain_foreign_item"
+        "The keychain's item for {job} does not hold an unlock code. It was left as it is."
+        => "Remove it, then fetch a new pair:\n  snow-onboard forget {job}\n  snow-onboard fetch {job}";
+    KeychainUnsupported { which: String } = Usage "keychain_unsupported"
+        "The keychain “{which}” does not exist on this system."
+        => "Leave --keychain out to use the system's own.";
+    KernelKeyringClosed { why: String } = Keychain "kernel_keyring_closed"
+        "The kernel keyring can't keep the code: {why}."
+        => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none), or:\n  keyctl session - snow-onboard …";
+
+    StateFolderBad { path: String, why: String } = Disk "state_folder_bad"
+        "The folder {path} can't be used: {why}."
+        => "Correct that, or name another folder that only you can write to:\n  --state-dir PATH";
+    Disk { what: String, path: String, why: String } = Disk "disk"
+        "{what} {path} failed: {why}."
+        => "Nothing that was there before has been lost. Correct that, then repeat the same command.";
+    ForeignFile { path: String } = Disk "foreign_file"
+        "The manifest's folder holds something that is not this program's: {path}."
+        => "Move it elsewhere, then repeat the same command. Nothing was removed.";
+    RecordUnreadable { job: String, path: String, why: String } = Disk "record_unreadable"
+        "The record {path} can't be read: {why}."
+        => "Fetch a new pair for the job; the record is written anew:\n  snow-onboard fetch --refresh {job}";
+    RecordNewer { path: String, version: u32 } = Disk "record_newer"
+        "The record {path} was written by a newer snow-onboard (format {version})."
+        => "Use the newer version here as well.";
+    Busy { job: String, pid: String } = Busy "busy"
+        "Another snow-onboard is at work on {job} (process {pid})."
+        => "Let it finish, or end it, then repeat the same command.";
+
+    PairMismatch { job: String, why: String } = Pair "pair_mismatch"
+        "The code and the manifest kept for {job} don't belong together: {why}. The device was not touched."
+        => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
+    NotApart { what: String, path: String } = Pair "not_apart"
+        "{what}: {path}. The run stopped before anything was handed over."
+        => "If it is not the manifest or the record of this program, move it elsewhere. Else remove it and fetch a new pair with “fetch --refresh”.";
+
+    ClientMissing { looked: String } = Client "client_missing"
+        "The Snowball Edge client (snowballEdge) was not found ({looked})."
+        => "Unpack it from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
+    ClientUnsafe { path: String, why: String } = Client "client_unsafe"
+        "The client is not safe to give a code to: {path} {why}."
+        => "Unpack the client where only you or an administrator can write. If the folder is yours, taking the right away from others is enough:\n  chmod -R go-w FOLDER";
+    ClientUnusable { path: String, why: String } = Client "client_unusable"
+        "The client {path} can't be started: {why}."
+        => "Check that it was unpacked for this system and is executable:\n  chmod +x …/bin/snowballEdge …/jre/bin/java";
+    ClientUnknown { path: String, said: String } = Client "client_unknown"
+        "The client {path} does not say a version that this program knows. It said: {said}"
+        => "Check that it is the Snowball Edge client of 1.0 or later. To use it all the same:\n  --allow-unknown-client";
+    ClientNotPinned { path: String, expected: String, found: String } = Client "client_not_pinned"
+        "The client {path} is not the one that is pinned: its SHA-256 is {found}, the setting client_sha256 says {expected}."
+        => "Install the pinned version, or have client_sha256 changed by who set it.";
+    ClientNotWhole { path: String } = Client "client_not_whole"
+        "The client {path} does not lie in a folder as the vendor's package unpacks to, so client_sha256 could pin its launcher alone and not what runs."
+        => "Unpack the vendor's package into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
+    ClientHung { what: String, seconds: u64 } = Client "client_hung"
+        "The client's {what} did not end within {seconds} seconds. It was ended."
+        => "Repeat the same command. If it stays so, run the client's “help” by hand to see whether it works.";
+
+    HandOverRefused { why: String } = HandOver "hand_over_refused"
+        "The client can't be given the code privately: {why}."
+        => "To hand it over on the client's command line, where other programs on this machine can read it while the client runs:\n  --allow-argv";
+    ProfileLeaked { path: String, profile: String } = HandOver "profile_leaked"
+        "While the client was given its settings, {path} changed, which it was told not to use: the unlock code may stand there in clear now. The device was not touched."
+        => "Open {path} and remove the profile “{profile}” from it, or the whole file if there is nothing else in it. Then use another version of the client: this one does not keep to the folder it is given.";
+    PrivateHomeImpossible { why: String } = HandOver "private_home_impossible"
+        "No private folder could be made for the client: {why}."
+        => "Set XDG_RUNTIME_DIR (or TMPDIR) to a folder that belongs to you and that only you can write to.";
+    PrivateHomeUnusable { path: String, why: String } = HandOver "private_home_unusable"
+        "The private folder {path} can't be named to the client: {why}."
+        => "Set XDG_RUNTIME_DIR (or TMPDIR) to a folder without quotes and line breaks in its path.";
+    GuardLost { why: String } = HandOver "guard_lost"
+        "The process that guards the client's private folder is gone: {why}. The client was ended and the folder removed."
+        => "Repeat the same command.";
+
+    DeviceUnreachable { endpoint: String, why: String } = Device "device_unreachable"
+        "The device at {endpoint} can't be reached: {why}."
+        => "A device takes 10 to 20 minutes to start. Check the address on its display, the cable, and that no VPN or firewall stands between (port 9091). Then repeat the same command.";
+    /// `way_on` is the hint: it repeats what the device says only where that is a job id.
+    DeviceIsAnother { expected: String, found: String, endpoint: String, way_on: String } = Device "device_is_another"
+        "The device at {endpoint} is not the one of {expected}: it says it is {found}."
+        => "{way_on}";
+    DeviceUnidentified { expected: String, endpoint: String } = Device "device_unidentified"
+        "The device at {endpoint} is open but never said whose it is, so whether it is the one of {expected} could not be checked."
+        => "Compare the device's label and display with the job. Then repeat the same command, which asks it again; if it stays so, show this to AWS Support with the job id.";
+    DeviceRefused { job: String, what: String, said: String } = Device "device_refused"
+        "The client's {what} failed. It said: {said}"
+        => "A kept pair stays kept, and a wrong one is never tried twice by itself. Check the address and that the device is up. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
+    DeviceRelocked { seconds: u64 } = Device "device_relocked"
+        "The device began to unlock but is locked again after {seconds} seconds."
+        => "A kept pair stays kept. Repeat the same command once; if it happens again, show this to AWS Support with the job id.";
+    DeviceStaysLocked { job: String, seconds: u64 } = Device "device_stays_locked"
+        "The client passed on the request to open, but the device still says LOCKED after {seconds} seconds."
+        => "A kept pair stays kept. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
+    DeviceTimeout { state: String, seconds: u64 } = DeviceTimeout "device_timeout"
+        "The device is not open after {seconds} seconds; its last state is {state}."
+        => "A kept pair stays kept. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 3600";
+
+    Interrupted { signal: i32 } = Interrupted "interrupted"
+        "Interrupted (signal {signal})."
+        => "What was kept before is still kept. Repeat the same command to go on.";
+    Internal { what: String } = Internal "internal"
+        "Something happened that this program did not expect: {what}."
+        => "This is a mistake in snow-onboard. What was kept before is still kept; repeating the command is safe.";
+}
+
+impl Error {
+    /// An operation on a file that failed: `what` begins the sentence ("Writing"), the path follows it.
+    #[must_use]
+    pub fn disk(what: &str, path: &std::path::Path, why: &std::io::Error) -> Self {
+        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: io_in_words(why) }
+    }
+}
+
+/// An I/O error in words for a sentence: no `Os {{ code: 28 … }}`, no trailing "(os error 28)".
+#[must_use]
+pub fn io_in_words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default().trim_end_matches('.');
+    let mut chars = words.chars();
+    // "No space left on device" stands after a colon; an acronym such as "TLS" stays as it is.
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => words.to_owned(),
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report().sentence)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// A recognisable value for a field, so that each variant can be made and looked at.
+    pub(super) trait Sample {
+        fn sample(field: &str) -> Self;
+    }
+    impl Sample for String {
+        fn sample(field: &str) -> Self {
+            format!("<{field}>")
+        }
+    }
+    macro_rules! number_samples { ($($t:ty),*) => {$(impl Sample for $t { fn sample(_: &str) -> Self { 7 } })*} }
+    number_samples!(u16, u32, u64, usize, i32);
+
+    #[test]
+    fn every_variant_has_a_sentence_a_hint_and_codes_of_its_own() {
+        let samples = Error::samples();
+        assert_eq!(samples.len(), Error::CODES.len());
+        let mut codes = HashSet::new();
+        let mut sentences = HashSet::new();
+        for (error, (code, exit)) in samples.iter().zip(Error::CODES) {
+            let report = error.report();
+            assert_eq!((report.code, report.exit), (*code, *exit));
+            assert!(codes.insert(report.code), "code {code} is used twice");
+            assert!(sentences.insert(report.sentence.clone()), "the sentence of {code} is used twice");
+            assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
+            assert!(!report.hint.trim().is_empty(), "{code} has no hint");
+            assert!(report.exit != ExitCode::Done, "{code} would end as a success");
+            for text in [&report.sentence, &report.hint] {
+                assert!(!text.contains("{{") && !text.contains("  \n") && !text.contains("Error"), "{code}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn some_fifteen_exit_codes_each_in_use() {
+        let used: HashSet<u8> = Error::CODES.iter().map(|(_, exit)| *exit as u8).collect();
+        assert_eq!(used, (1..=15).chain([130]).collect());
+    }
+
+    #[test]
+    fn io_errors_read_as_words() {
+        let error = std::io::Error::from_raw_os_error(if cfg!(windows) { 112 } else { 28 });
+        let words = io_in_words(&error);
+        assert!(!words.contains("os error") && !words.ends_with('.'), "{words}");
+        assert!(words.starts_with(|c: char| c.is_lowercase()), "{words}");
+    }
+}

@@ -1,0 +1,70 @@
+//! snow-onboard brings an AWS Snowball Edge through its first start.
+//!
+//! It fetches a job's encrypted **manifest** and its 29-character **unlock code** from the Snowball API, keeps the
+//! code in the OS keychain and the manifest on disk, gives both to the vendor's client `snowballEdge` without putting
+//! the code on a command line, and stays until the device says `UNLOCKED`. This page is the reader's map; whoever answers for the secrets rather reads the
+//! [`manual`].
+//!
+//! # What it promises
+//!
+//! 1. **Apart.** Code and manifest never share a folder, a file, a log, an argument list or an environment. The code
+//!    is in the keychain and, until the device is open, in one private client home; nowhere else.
+//! 2. **Paired.** What is handed over was fetched for one job and has not changed since ([`pair`]).
+//! 3. **Nothing half done.** Files appear whole or not at all ([`store`]); a killed run is finished or undone by the
+//!    next ([`reconcile`]); the client and its home don't outlive the agent ([`device`]).
+//! 4. **Never a silent weaker way.** No keychain, nothing fetched; a keychain that keeps in clear is refused; the
+//!    command line is used only when allowed; everything that carries a half is https.
+//! 5. **Never an endless wait.** Every call has a deadline, and says what it waits for ([`notice`]).
+//! 6. **Every failure** says what happened and what to do, with a code of its own ([`error`]).
+//!
+//! # Where things are
+//!
+//! ```text
+//! main        harden, parse, call, exit code          onboard     THE FLOW: Requested → … → Unlocked
+//! cli         what can be typed                       reconcile   what is kept, put right after an interruption
+//! commands    one file a verb, thin                   pair        do the halves belong together, do they lie apart
+//! settings    flags > variables > files > defaults    job         job ids, states, device addresses
+//! ui          the only writer of stdout and stderr    secret      the code and the signed address
+//! error       sentence, hint and codes of each error  text        foreign text made fit to show
+//! audit       who did what, when                      notice      what a step tells while it runs
+//! harden      no core files, no tracing               os          private files; one file an OS
+//! manual      chapters for whoever answers for the secrets
+//! log         -v, --log-file; others' ceiling         redact      no secret leaves as text, cut or encoded as it may be
+//!
+//! cloud       Snowball API, credentials, HTTP, the download of the manifest
+//! vault       the keychains, on one thread of their own, each call with a deadline
+//! store       manifest and record on disk
+//! device      the vendor's client: find, check, private home, guard, hand-over, states
+//! ```
+//!
+//! Arrows point one way: `main → cli → commands → onboard → {cloud, vault, store, device} → {pair, job, secret}`. The
+//! four adapters don't know each other. Only `cloud` names the AWS crates, only `vault` keyring, only `device` starts
+//! processes, only `ui` prints.
+//!
+//! # Where a value goes
+//!
+//! The code: [`cloud::Cloud::fetch_pair`] parses it into a [`secret::UnlockCode`]; [`vault::Vault::keep`] stores and
+//! compares it; [`pair::Apart::check`] looks for it where it must not be; [`device::Device::hand_over`] consumes it.
+
+pub mod audit;
+pub mod cli;
+pub mod cloud;
+pub mod commands;
+pub mod device;
+pub mod error;
+pub mod harden;
+pub mod job;
+pub mod log;
+pub mod manual;
+pub mod notice;
+pub mod onboard;
+pub mod os;
+pub mod pair;
+pub mod reconcile;
+pub mod redact;
+pub mod secret;
+pub mod settings;
+pub mod store;
+pub mod text;
+pub mod ui;
+pub mod vault;

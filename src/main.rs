@@ -1,0 +1,56 @@
+//! `snow-onboard`: harden, call the library, turn the outcome into an exit code.
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+use clap::Parser as _;
+use snow_onboard::cli::Cli;
+use snow_onboard::error::{Error, ExitCode as Outcome};
+use snow_onboard::ui::{Ui, Voice};
+use snow_onboard::{commands, device, harden, ui};
+use zeroizing_alloc::ZeroAlloc;
+
+/// Zeroes what is freed. TLS, HTTP, CBOR and D-Bus code each copy the secrets into buffers of their own and free them
+/// unwiped; this is the one place where all of those can be reached.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
+
+fn main() -> ExitCode {
+    // First of all: what a panic says by itself may quote a secret.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }));
+    let status = status();
+    ui::finish();
+    status
+}
+
+fn status() -> ExitCode {
+    if let Err(error) = harden::harden() {
+        return (Ui::new(Voice::Plain).failure(&error) as u8).into();
+    }
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == device::GUARD_ARGUMENT) {
+        return u8::try_from(device::guard_main()).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
+    match Cli::try_parse() {
+        Ok(cli) => (unless_it_panics(|| commands::execute(&cli)) as u8).into(),
+        Err(not_a_command) => {
+            Ui::parser_says(&not_a_command.render().to_string(), not_a_command.use_stderr());
+            u8::try_from(not_a_command.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+    }
+}
+
+/// Where it panicked last.
+static PLACE: Mutex<String> = Mutex::new(String::new());
+
+/// Turns a panic, ours or a library's, into an error with its place. Its message is not shown: that of a library may
+/// quote what it was given.
+fn unless_it_panics(run: impl FnOnce() -> Outcome) -> Outcome {
+    std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ui::new(Voice::Plain).failure(&Error::Internal { what: format!("a panic at {place}") })
+    })
+}

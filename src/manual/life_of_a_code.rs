@@ -1,0 +1,73 @@
+//! Every place that an unlock code passes in this program, and how long it stays there.
+//!
+//! # 1. From AWS: less than a second
+//!
+//! [`Cloud::fetch_pair`](crate::cloud::Cloud::fetch_pair) asks the Snowball API over https and for nothing else: plain
+//! http is refused before anything is sent (`tests/cloud/network.rs::an_http_endpoint_is_refused_before_anything_is_sent`). The answer
+//! passes through buffers of the TLS, HTTP and CBOR libraries. These free them unwiped; the program's allocator wipes
+//! whatever is freed, and the connections are closed before the next step. The code goes into one
+//! [`UnlockCode`](crate::secret::UnlockCode): a block of memory that never moves, wiped when it is let go. It can't be
+//! copied, printed or written to a file by mistake, since it has no such ability.
+//!
+//! # 2. In the program's memory: until the client's profile is written
+//!
+//! Long enough to put it into the keychain, to compare it, and to look for it where it must not be. Nothing of it is
+//! left in memory from the moment the client starts (`tests/leak/memory.rs::nothing_is_left_when_the_client_starts_with_a_keyring`),
+//! while the device is polled (`tests/leak/memory.rs::nothing_is_left_while_the_device_is_polled`), when `fetch` ends
+//! (`tests/leak/memory.rs::nothing_is_left_at_the_end_of_fetch`) and when a run ends
+//! (`tests/leak/memory.rs::nothing_is_left_at_the_end_of_a_run`). These tests run on Linux.
+//!
+//! # 3. In the keychain: until `forget`
+//!
+//! [`Vault::keep`](crate::vault::Vault::keep) stores it, reads it back on a second connection and compares. Before
+//! anything is fetched, the keychain is tried with an item of no value
+//! ([`Vault::prove`](crate::vault::Vault::prove)). A keychain that isn't there means that nothing is asked of AWS
+//! (`tests/whole/secret_service.rs::without_a_session_bus_nothing_is_asked_of_aws`); one that keeps in clear is refused unless that is
+//! allowed (`tests/whole/secret_service.rs::a_keyring_that_keeps_in_clear_is_refused_unless_allowed`). `snow-onboard forget` removes it
+//! (`tests/whole/secret_service.rs::fetch_keeps_refresh_replaces_and_forget_removes`).
+//!
+//! With `--keychain kernel` it is in the memory of the Linux kernel, until the next reboot at the latest. With
+//! `--keychain none` this step is left out.
+//!
+//! # 4. Never beside the manifest
+//!
+//! Before a hand-over [`Apart::check`](crate::pair::Apart::check) looks through the job's folder: exactly the expected files, none of
+//! which contains the code (`src/pair.rs::apart_is_granted_to_the_expected_files_only`). Without that proof there is no hand-over;
+//! [`Device::hand_over`](crate::device::Device::hand_over) demands it.
+//!
+//! # 5. In one private folder: until the device is open
+//!
+//! The vendor's client takes a code either on its command line, which every program of the machine can read, or from a
+//! profile file in its user's home. So the client gets a home of its own, that only this user can open, in memory where
+//! the system has such a place. A second process of ours, the guard, owns it. **In this folder, and in no other place, the
+//! code and the manifest's path stand side by side**: the vendor's file format wants it so. The manifest itself is
+//! elsewhere. The folder goes
+//!
+//! - when the device is open (`tests/whole/first_start.rs::a_device_is_opened_and_the_code_is_nowhere`);
+//! - when the run fails at any step (`tests/leak/files.rs::no_file_after_failure_at_any_step`);
+//! - when the run is asked to stop, and within a second when it is killed
+//!   (`tests/whole/sudden_death.rs::sigkill_while_the_device_unlocks_takes_client_and_home_along_within_a_second`, `tests/leak/files.rs::no_file_after_a_signal`);
+//! - after a power cut, with the next command (`tests/leak/files.rs::the_next_command_takes_what_a_power_cut_left`).
+//!
+//! What lies in memory is overwritten first (`tests/leak/files.rs::what_lay_in_memory_is_overwritten_before_it_is_removed`). On a disk an
+//! overwritten file may survive in places that the file system does not tell of; disk encryption is what protects there.
+//!
+//! # 6. In the vendor's client: while it runs
+//!
+//! The client reads its profile and sends the code to the device. What it holds in its own memory is not ours to
+//! promise. Its command line and its environment hold no code, and neither do those of any other process
+//! (`tests/leak/command_lines.rs::no_process_of_the_machine_shows_it`, `tests/leak/command_lines.rs::no_program_is_started_with_it`).
+//!
+//! A client that takes the code in no private way is given it on the command line only with `--allow-argv` or after a yes
+//! at the terminal. The output and the record then say for how many seconds it stood there
+//! (`tests/device_behaviour/handing_over.rs::the_command_line_is_used_by_leave_alone_and_its_time_is_told`).
+//!
+//! # Nowhere: logs, messages, records
+//!
+//! Whatever leaves this program as text goes through one writer ([`Redacting`](crate::redact::Redacting)): messages, JSON lines, and
+//! [the log](crate::log). It replaces whatever is shaped like a code, also when it is cut into pieces
+//! (`src/redact/writer.rs::however_it_is_cut_no_secret_gets_through_and_nothing_else_is_lost`) or encoded
+//! (`src/redact/mod.rs::encoded_codes_are_seen_through`), and the AWS keys of this run (`src/redact/pieces.rs::what_is_registered_is_taken_out_also_encoded_and_in_parts`).
+//! It holds with everything turned on that makes libraries talk
+//! (`tests/whole/logs.rs::the_most_talkative_run_tells_what_was_done_and_no_secret`) and with a client that says the code aloud
+//! (`tests/whole/logs.rs::a_client_that_says_the_code_is_quoted_without_it`).

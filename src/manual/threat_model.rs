@@ -1,0 +1,40 @@
+//! Who is kept from the unlock code, and who is not.
+//!
+//! A device opens to whoever has three things: the device, its manifest and its unlock code. This program keeps the last
+//! two apart, so that whoever finds or steals one of them has nothing.
+//!
+//! # Who is kept out
+//!
+//! | who | by what | shown by |
+//! | --- | --- | --- |
+//! | Another user of the same machine | Files and folders that only their owner can open; nothing on a command line; processes whose memory the same system's other users can't read | `tests/leak/other_user.rs::another_user_reads_nothing` |
+//! | Whoever reads process lists, audit logs of started programs, or the console of an endpoint protection | The code is in no argument list and in no environment | `tests/leak/command_lines.rs::no_program_is_started_with_it` |
+//! | Whoever reads logs, CI output, scrollback or a support ticket | One redacting writer; a ceiling over what libraries may log | `tests/whole/logs.rs::the_most_talkative_run_tells_what_was_done_and_no_secret` |
+//! | Whoever gets a copy of the state folder: a backup, a synchronised folder | The manifest is there, the code is not | `tests/leak/files.rs::no_file_after_success` |
+//! | The finder of a laptop that was switched off | The code is in the keychain, under its password. The private folder lies in memory on Linux; on macOS and Windows it is on the disk while a run lasts, and only disk encryption protects what it leaves there | `tests/leak/files.rs::no_file_after_success` |
+//! | Whoever collects crash dumps | No core file of the program, nor of the client | `tests/leak/cores.rs::an_agent_that_crashes_with_the_code_in_its_hands_leaves_no_core`, `tests/leak/cores.rs::a_crash_while_the_client_has_the_code_leaves_no_core` |
+//! | A program put in the client's place by another user | Launcher, package and all folders above must not be writable by others | `src/device/tree.rs::anything_that_others_can_write_to_is_refused_by_name` |
+//! | A device that is not the one of the job | Its id is compared before anything is asked of it | `tests/whole/first_start.rs::another_device_is_refused_before_it_is_touched` |
+//! | A server that only pretends to be AWS | https with a known CA everywhere, no redirect to another host | `tests/cloud/network.rs::certificates_are_taken_from_where_they_should_be`, `tests/whole/refusals.rs::bad_downloads_cost_nothing` |
+//!
+//! # Who is not
+//!
+//! - **The administrator** (root, SYSTEM). Reads every memory and every file. Processes are closed to debuggers and leave
+//!   no dump, which makes it harder and not impossible.
+//! - **Malicious software that runs as the same user.** On most systems it can ask the same keychain. macOS asks the person
+//!   first if another program wants the item; the Secret Service and Windows don't.
+//! - **A proxy that inspects TLS**, if its CA was added (`--ca-bundle`, or to the system's). It sees what AWS answers: the
+//!   code and the address of the manifest. Such a proxy must not log bodies of `GetJobUnlockCode`.
+//! - **Swap and hibernation.** Memory may be written to disk by the system at any time. Nothing here prevents it; encrypt
+//!   the swap, as full-disk encryption does.
+//! - **The heap of the vendor's client.** What it keeps in memory, and whether it wipes it, is the vendor's. What it wrote
+//!   into its own private home goes with the home.
+//! - **Whoever may call `GetJobUnlockCode` and `GetJobManifest` in the AWS account.** AWS gives both halves to one
+//!   permission level. Give those two permissions to few, and watch their use in CloudTrail.
+//! - **Whoever holds the machine unlocked**, with its user signed in.
+//!
+//! # What is not proven
+//!
+//! The tests of memory, crash dumps and command lines run on Linux. On macOS debuggers are refused and core files
+//! limited, on Windows the program is left out of crash reports; that these hold is not tested beyond that they can be
+//! set. A real device and AWS itself have not been part of any test: their stand-ins are made after the vendor's documents.

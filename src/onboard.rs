@@ -1,0 +1,471 @@
+//! THE FLOW. One device's first start, from the request to the receipt:
+//!
+//! [`Requested`] → [`Checked`] → `Fetched` → [`Kept`] → [`HandedOver`] → [`Unlocked`]
+//!
+//! Each state is a type, and each step consumes the state before it. `fetch` stops at `Kept`; a run whose pair is
+//! kept already goes from `Checked` to `Kept` without a word to AWS.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::audit::{Audit, AuditStep};
+use crate::cloud::Cloud;
+use crate::device::{self, ArgvExposure, Client, Device, Places, Preparation, Rung};
+use crate::error::{Error, Result};
+use crate::job::{Endpoint, JobFacts, JobId};
+use crate::notice::{Notice, Notify};
+use crate::pair::{Apart, PairTag};
+use crate::reconcile::{kept_pair, settle};
+use crate::secret::UnlockCode;
+use crate::settings::Settings;
+use crate::store::{HandOverRecord, JobFolder, JobSummary, Manifest, PairRecord, Record, StateFolder};
+use crate::text::clean;
+use crate::ui::Ui;
+use crate::vault::{KeychainKind, Vault};
+
+/// A job was named, and how to go about it is settled. Nothing has been touched.
+#[derive(Debug)]
+pub struct Requested<'a> {
+    /// The job.
+    pub job: JobId,
+    /// How to go about it.
+    pub settings: &'a Settings,
+    /// Who is told.
+    pub ui: Arc<Ui>,
+}
+
+/// What every state carries on.
+struct Trip<'a> {
+    settings: &'a Settings,
+    ui: Arc<Ui>,
+    audit: Audit,
+    folder: JobFolder,
+}
+
+/// The keychain answers, the client is safe to run, the job is ours alone. Nothing has been asked of AWS.
+pub struct Checked<'a> {
+    trip: Trip<'a>,
+    vault: Vault,
+    device: Option<Device>,
+}
+
+/// Both halves are here: the manifest whole in a file of its own, the code in memory. Neither is in its place yet.
+struct Fetched<'a> {
+    checked: Checked<'a>,
+    facts: JobFacts,
+    code: UnlockCode,
+    manifest: Manifest,
+}
+
+/// Both halves are in their places, belong together and lie apart.
+pub struct Kept<'a> {
+    trip: Trip<'a>,
+    record: Record,
+    pair: PairRecord,
+    code: UnlockCode,
+    keychain: String,
+    device: Option<Device>,
+    apart: Apart,
+    was_kept_already: bool,
+}
+
+/// The vendor's client has the pair; the code is wiped from this process.
+pub struct HandedOver<'a> {
+    trip: Trip<'a>,
+    record: Record,
+    pair: PairRecord,
+    keychain: String,
+    device: device::HandedOver,
+    exposure: ArgvExposure,
+}
+
+/// The device is open, and the receipt is written.
+#[derive(Debug)]
+pub struct Unlocked {
+    /// The job.
+    pub job: JobId,
+    /// Where the code is kept, in words.
+    pub keychain: String,
+    /// Where the manifest is kept; `None` if nothing was kept.
+    pub manifest: Option<PathBuf>,
+    /// How the hand-over went.
+    pub hand_over: HandOverRecord,
+    /// Whether the device had been open before.
+    pub was_open_already: bool,
+}
+
+impl Trip<'_> {
+    /// Tells and puts down for how long the code stood on a command line, if it did, in a run that fails.
+    fn record_exposure(&self, mut record: Record, exposure: &ArgvExposure) {
+        let (Some(seconds), Some(hand_over)) = (exposure.seconds(), record.hand_over.as_mut()) else { return };
+        hand_over.argv_seconds = Some(seconds);
+        self.ui.notify(Notice::Warning(format!(
+            "The code stood on the client's command line for {seconds} s, where other programs here could read it."
+        )));
+        // The run fails for a reason of its own, which is the one to tell; the audit log has the exposure already.
+        if let Err(error) = self.folder.write_record(&record) {
+            self.ui.notify(Notice::Warning(format!("That could not be recorded: {error}")));
+        }
+    }
+}
+
+impl<'a> Requested<'a> {
+    /// Preflight without a device, for `fetch`.
+    ///
+    /// # Errors
+    /// Those of the keychain and the state folder; [`Error::Busy`].
+    pub fn check(self) -> Result<Checked<'a>> {
+        let (state, folder) = self.open_folder()?;
+        let vault = self.open_vault(&folder)?;
+        Ok(Checked { trip: self.trip(&state, folder), vault, device: None })
+    }
+
+    /// Preflight with a device, for `run`: the client is found and looked at while the keychain is opened.
+    ///
+    /// # Errors
+    /// Those of [`Requested::check`], and of the client and its private home.
+    pub fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
+        let (state, folder) = self.open_folder()?;
+        // A client takes seconds to start, and so may a person at a keychain prompt.
+        let (device, vault) = std::thread::scope(|scope| {
+            let device = scope.spawn(|| self.prepare_device(&state, endpoint));
+            let vault = self.open_vault(&folder);
+            let device = device.join().unwrap_or_else(|_| {
+                Err(Error::Internal { what: "the preflight of the client ended in a panic".to_owned() })
+            });
+            (device, vault)
+        });
+        let (vault, device) = (vault?, device?);
+        Ok(Checked { trip: self.trip(&state, folder), vault, device: Some(device) })
+    }
+
+    fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
+        let state = StateFolder::open(&self.settings.state_dir)?;
+        let folder = match self.settings.keychain {
+            KeychainKind::None => state.job_for_once(&self.job)?,
+            KeychainKind::System | KeychainKind::Kernel => state.job(&self.job)?,
+        };
+        Ok((state, folder))
+    }
+
+    /// Opens the keychain: the one that was chosen, else the one in which the code is. An unfinished change is settled
+    /// first, with the keychain that it was for.
+    fn open_vault(&self, folder: &JobFolder) -> Result<Vault> {
+        let open = |kind| Vault::open(self.settings.vault(kind), Arc::clone(&self.ui) as Arc<dyn Notify>);
+        let keychain_of = |pair: Option<PairRecord>| pair.and_then(|pair| pair.keychain.parse::<KeychainKind>().ok());
+        let record = || match folder.record() {
+            // Of no use to anyone any more; a newer one is.
+            Err(Error::RecordUnreadable { .. }) => Ok(None),
+            result => result,
+        };
+        let mut vault = None;
+        if let Some(kind) = keychain_of(record()?.and_then(|record| record.incoming)) {
+            match open(kind) {
+                Ok(opened) => {
+                    settle(folder, opened.recall(folder.job())?.as_ref(), &*self.ui)?;
+                    vault = Some(opened);
+                }
+                // Whoever chose another keychain may have no other one; the change stays unfinished until then.
+                Err(error) if self.settings.keychain_was_chosen && self.settings.keychain != kind => {
+                    self.ui.notify(Notice::Warning(format!("An interrupted change could not be finished: {error}")));
+                }
+                Err(error) => return Err(error),
+            }
+        } else {
+            // Of a run that was killed before it had written down what it was about to keep.
+            folder.discard_incoming()?;
+        }
+        let kept_in = keychain_of(record()?.and_then(|record| record.pair));
+        let kind = kept_in.filter(|_| !self.settings.keychain_was_chosen).unwrap_or(self.settings.keychain);
+        if let Some(other) = kept_in.filter(|other| *other != kind && kind != KeychainKind::None) {
+            self.ui.notify(Notice::Warning(format!(
+                "An earlier code of this job is in the keychain “{other}” and stays there. To remove it: snow-onboard forget {} --keychain {other}",
+                self.job
+            )));
+        }
+        match vault.filter(|vault| vault.kind() == kind) {
+            Some(vault) => Ok(vault),
+            None => open(kind),
+        }
+    }
+
+    fn prepare_device(&self, state: &StateFolder, endpoint: &Endpoint) -> Result<Device> {
+        let client = Client::find(&self.settings.client(), &*self.ui)?;
+        let device = Device::prepare(Preparation {
+            client,
+            keep_away: &[state.path()],
+            places: Places::of_system(),
+            guard: None,
+            notify: Arc::clone(&self.ui) as Arc<dyn Notify>,
+        })?;
+        match device::reach(endpoint, &*self.ui) {
+            Ok(()) => {}
+            // It may still be starting, which takes 10 to 20 minutes; fetching the pair meanwhile loses nothing.
+            Err(error @ Error::DeviceUnreachable { .. }) => {
+                self.ui.notify(Notice::Warning(format!("{error} Going on; it may still be starting.")));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(device)
+    }
+
+    fn trip(self, state: &StateFolder, folder: JobFolder) -> Trip<'a> {
+        Trip { settings: self.settings, ui: self.ui, audit: Audit::of(state), folder }
+    }
+}
+
+impl<'a> Checked<'a> {
+    /// Takes the pair that is kept, or fetches one.
+    ///
+    /// # Errors
+    /// [`Error::PairMismatch`] if what is kept is not a pair; else those of fetching and keeping.
+    pub fn keep(self) -> Result<Kept<'a>> {
+        let code = self.vault.recall(self.trip.folder.job())?;
+        let keychain = self.vault.kind().to_string();
+        match kept_pair(&self.trip.folder, &keychain, code, &*self.trip.ui)? {
+            Some(kept) => {
+                let when = age_in_words(OffsetDateTime::now_utc() - kept.pair.fetched_at);
+                self.trip.ui.step("Kept", &format!("code and manifest, fetched {when}; AWS is not asked"));
+                self.into_kept(kept.record, kept.pair, kept.code, true)
+            }
+            None => self.fetch()?.keep(),
+        }
+    }
+
+    /// Fetches a new pair, whatever is kept. The old one is replaced only when the new one is whole.
+    ///
+    /// # Errors
+    /// Those of fetching and keeping.
+    pub fn keep_anew(self) -> Result<Kept<'a>> {
+        self.fetch()?.keep()
+    }
+
+    fn fetch(self) -> Result<Fetched<'a>> {
+        // Before anything is fetched: what this keychain is given, does it give back?
+        self.vault.prove()?;
+        self.trip.ui.step(
+            "Keychain",
+            &match self.vault.kind() {
+                KeychainKind::None => "none: the code stays in memory until this run ends".to_owned(),
+                KeychainKind::System | KeychainKind::Kernel => format!("{} keeps what it is given", self.vault.name()),
+            },
+        );
+        let cloud = Cloud::open(&self.trip.settings.cloud(), Arc::clone(&self.trip.ui) as Arc<dyn Notify>)?;
+        let mut draft = self.trip.folder.draft()?;
+        let fetched = cloud.fetch_pair(self.trip.folder.job(), &mut draft).map_err(|error| match error {
+            // The cloud knows the draft as something to write to; only here has it a name.
+            Error::Disk { what, why, .. } => Error::Disk { what, why, path: draft.path().display().to_string() },
+            other => other,
+        })?;
+        // The connections and their buffers have held both secrets.
+        drop(cloud);
+        let manifest = draft.finish()?;
+        self.trip.ui.step("Job", &in_words(&fetched.facts));
+        Ok(Fetched { checked: self, facts: fetched.facts, code: fetched.code, manifest })
+    }
+
+    fn into_kept(self, record: Record, pair: PairRecord, code: UnlockCode, was_kept_already: bool) -> Result<Kept<'a>> {
+        let Self { trip, vault, device } = self;
+        let keychain = vault.name().to_owned();
+        // Its connection's buffers have held the code.
+        drop(vault);
+        let folder = &trip.folder;
+        let expected = [folder.manifest_name(), folder.record_name().to_owned()];
+        let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+        let home: Vec<_> = device.iter().map(Device::home).collect();
+        let apart = Apart::check(folder.path(), &expected, &code, &home)?;
+        Ok(Kept { trip, record, pair, code, keychain, device, apart, was_kept_already })
+    }
+}
+
+impl<'a> Fetched<'a> {
+    /// Puts both halves in their places. Killed anywhere in here, the next run finishes or undoes it.
+    fn keep(self) -> Result<Kept<'a>> {
+        let Self { checked, facts, code, manifest } = self;
+        let folder = &checked.trip.folder;
+        // A record that can't be read is of no use to anyone any more; a newer one is.
+        let old = match folder.record() {
+            Err(Error::RecordUnreadable { .. }) => None,
+            result => result?,
+        };
+        let pair = PairRecord {
+            fetched_at: OffsetDateTime::now_utc(),
+            keychain: checked.vault.kind().to_string(),
+            manifest_sha256: manifest.digest,
+            manifest_bytes: manifest.bytes,
+            tag: PairTag::of(&code, folder.job(), &manifest.digest),
+        };
+        let mut record = old.unwrap_or_else(|| Record::new(folder.job().clone()));
+        record.summary = JobSummary::from(&facts);
+        record.incoming = Some(pair.clone());
+        folder.write_record(&record)?;
+
+        checked.vault.keep(folder.job(), &code)?;
+        folder.promote_incoming()?;
+        record.incoming = None;
+        record.pair = Some(pair.clone());
+        folder.write_record(&record)?;
+
+        checked.trip.audit.note(folder.job(), AuditStep::Kept, Some(&pair.manifest_sha256))?;
+        let ui = &checked.trip.ui;
+        if checked.vault.kind() != KeychainKind::None {
+            ui.step("Code", &format!("in {}, read back and compared", checked.vault.name()));
+        }
+        ui.step("Manifest", &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
+        checked.into_kept(record, pair, code, false)
+    }
+}
+
+impl<'a> Kept<'a> {
+    /// Whether the pair had been kept before this run.
+    #[must_use]
+    pub fn was_kept_already(&self) -> bool {
+        self.was_kept_already
+    }
+
+    /// Where the code is, in words.
+    #[must_use]
+    pub fn keychain(&self) -> &str {
+        &self.keychain
+    }
+
+    /// Where the manifest is.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.trip.folder.manifest_path()
+    }
+
+    /// The pair's entry in the record.
+    #[must_use]
+    pub fn pair(&self) -> &PairRecord {
+        &self.pair
+    }
+
+    /// Gives both halves to the vendor's client. The code is gone from this process when it returns.
+    ///
+    /// # Errors
+    /// Those of the client, the hand-over and the device.
+    pub fn hand_over(self, endpoint: &Endpoint) -> Result<HandedOver<'a>> {
+        let Self { trip, mut record, pair, code, keychain, device, apart, .. } = self;
+        let Some(device) = device else {
+            return Err(Error::Internal { what: "a hand-over without a preflight of the client".to_owned() });
+        };
+        trip.ui.step("Pair", "belongs together and lies apart");
+        let client = device.client();
+        let version = device.client_version().map_or_else(|| "unknown".to_owned(), clean);
+        trip.ui.step("Client", &format!("{}, version {version}", client.launcher().display()));
+        let mut hand_over = HandOverRecord {
+            at: OffsetDateTime::now_utc(),
+            endpoint: endpoint.to_string(),
+            rung: Rung::Profile.as_str().to_owned(),
+            argv_seconds: None,
+            client: client.launcher().display().to_string(),
+            client_version: version,
+            client_sha256: client.sha256(&*trip.ui)?,
+            device_id: None,
+            unlocked_at: None,
+        };
+        let ask = || {
+            trip.ui.ask(
+                "The client takes the unlock code only on its command line, where other programs of this machine \
+                 can read it while it runs.\nHand it over that way?",
+            )
+        };
+        let exposure = ArgvExposure::default();
+        let digest = &pair.manifest_sha256;
+        let handed_over = device.hand_over(device::HandOver {
+            apart,
+            job: trip.folder.job(),
+            manifest: &trip.folder.manifest_path(),
+            code,
+            endpoint,
+            policy: trip.settings.handoff,
+            ask: &ask,
+            // Before it happens: an exposure is on record whatever becomes of the run.
+            on_argv: &|| trip.audit.note(trip.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
+            exposure: exposure.clone(),
+            patience: trip.settings.unlock_timeout,
+        });
+        let device = match handed_over {
+            Ok(device) => device,
+            Err(error) => {
+                hand_over.rung = Rung::Argv.as_str().to_owned();
+                record.hand_over = Some(hand_over);
+                trip.record_exposure(record, &exposure);
+                return Err(error);
+            }
+        };
+        hand_over.rung = device.rung().as_str().to_owned();
+        record.hand_over = Some(hand_over);
+        trip.folder.write_record(&record)?;
+        if device.rung() != Rung::Argv {
+            trip.audit.note(trip.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
+        }
+        trip.ui.step("Hand-over", device.rung().in_words());
+        Ok(HandedOver { trip, record, pair, keychain, device, exposure })
+    }
+}
+
+impl HandedOver<'_> {
+    /// Waits until the device says UNLOCKED, and writes the receipt.
+    ///
+    /// # Errors
+    /// Those of the device. The pair is kept.
+    pub fn wait(self) -> Result<Unlocked> {
+        let Self { trip, mut record, pair, keychain, device, exposure } = self;
+        let start = std::time::Instant::now();
+        let unlocked = match device.wait_until_unlocked(trip.settings.unlock_timeout) {
+            Ok(unlocked) => unlocked,
+            Err(error) => {
+                trip.record_exposure(record, &exposure);
+                return Err(error);
+            }
+        };
+        let took = crate::ui::in_words(start.elapsed());
+        trip.ui.step(
+            "Device",
+            &if unlocked.was_open_already { "UNLOCKED already".to_owned() } else { format!("UNLOCKED after {took}") },
+        );
+        let mut hand_over = record.hand_over.take().expect("written by the hand-over");
+        hand_over.argv_seconds = unlocked.argv_seconds;
+        hand_over.device_id = unlocked.device_id.as_deref().map(clean);
+        hand_over.unlocked_at = Some(OffsetDateTime::now_utc());
+        record.hand_over = Some(hand_over.clone());
+        trip.folder.write_record(&record)?;
+        trip.audit.note(trip.folder.job(), AuditStep::Unlocked, Some(&pair.manifest_sha256))?;
+        let kept = pair.keychain != KeychainKind::None.to_string();
+        Ok(Unlocked {
+            job: trip.folder.job().clone(),
+            keychain,
+            manifest: kept.then(|| trip.folder.manifest_path()),
+            hand_over,
+            was_open_already: unlocked.was_open_already,
+        })
+    }
+}
+
+/// The job in one line: what the service says of it.
+fn in_words(facts: &JobFacts) -> String {
+    let mut text = format!("{} {}", clean(&facts.id), facts.state.in_words());
+    let details: Vec<String> =
+        [&facts.device_type, &facts.kind, &facts.description].into_iter().flatten().map(|text| clean(text)).collect();
+    if !details.is_empty() {
+        text.push_str(&format!(" ({})", details.join(", ")));
+    }
+    text
+}
+
+/// How long ago, as a person says it.
+pub(crate) fn age_in_words(age: time::Duration) -> String {
+    match age.whole_days() {
+        ..=0 => match age.whole_minutes() {
+            ..=0 => "just now".to_owned(),
+            minutes @ 1..120 => format!("{minutes} min ago"),
+            minutes => format!("{} h ago", minutes / 60),
+        },
+        1 => "yesterday".to_owned(),
+        days => format!("{days} days ago"),
+    }
+}

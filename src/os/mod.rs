@@ -1,0 +1,57 @@
+//! What the operating systems do differently: private folders, durable renames, who may write where, and keeping
+//! a process's memory to itself.
+//!
+//! One interface, one file an OS. The files named for an OS are the only places that may allow `unsafe`.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::on_interrupt;
+#[cfg(unix)]
+pub use unix::{
+    create_private_dir, create_private_file, exchangeable_by_others, link_flaw, privacy_flaw, sync_dir,
+    writable_by_others,
+};
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::harden_process;
+
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub(crate) use macos::harden_process;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use windows::{
+    create_private_dir, create_private_file, exchangeable_by_others, link_flaw, privacy_flaw, sync_dir,
+    writable_by_others,
+};
+#[cfg(windows)]
+pub(crate) use windows::{harden_process, on_interrupt};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_things_are_made_once_and_are_private() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("Jürgen Müller");
+        create_private_dir(&folder).unwrap();
+        assert_eq!(privacy_flaw(&folder).unwrap(), None);
+        assert!(create_private_dir(&folder).is_err(), "made exclusively");
+        let file = folder.join("manifest.bin");
+        create_private_file(&file).unwrap();
+        assert_eq!(privacy_flaw(&file).unwrap(), None);
+        assert!(create_private_file(&file).is_err(), "made exclusively");
+        sync_dir(&folder).unwrap();
+        assert_eq!(writable_by_others(&folder).unwrap(), None);
+        assert_eq!(exchangeable_by_others(&folder).unwrap(), None);
+        assert_eq!(link_flaw(&folder).unwrap(), None);
+    }
+}

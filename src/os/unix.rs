@@ -1,0 +1,268 @@
+//! Linux and macOS: modes and owners. No `unsafe` is needed.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Makes a folder, 0700, that did not exist before (`AlreadyExists` if it did). Parents must exist.
+///
+/// # Errors
+/// What mkdir(2) says.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Makes a file, 0600, that did not exist before, not even as a link, open for reading and writing.
+///
+/// # Errors
+/// What open(2) says; `AlreadyExists` if something has the name.
+pub fn create_private_file(path: &Path) -> io::Result<File> {
+    // O_EXCL refuses a symbolic link planted under the name, so O_NOFOLLOW would add nothing.
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Why `path` is not private to this user, as the end of the sentence "`path` …", or `None` if it is.
+///
+/// Private means: not a symbolic link, owned by this user (or root), no permission for group and others.
+///
+/// # Errors
+/// What lstat(2) says.
+pub fn privacy_flaw(path: &Path) -> io::Result<Option<String>> {
+    let meta = path.symlink_metadata()?;
+    let me = rustix::process::geteuid().as_raw();
+    Ok(if meta.file_type().is_symlink() {
+        Some("is a symbolic link".to_owned())
+    } else if meta.uid() != me && meta.uid() != 0 {
+        Some(format!("belongs to another user (uid {})", meta.uid()))
+    } else if meta.mode() & 0o077 != 0 {
+        Some(format!("can be opened by others (mode {:04o})", meta.mode() & 0o7777))
+    } else {
+        None
+    })
+}
+
+/// Makes a rename or removal in `folder` durable: fsync of the folder.
+///
+/// # Errors
+/// What fsync(2) says. Some network file systems don't support it (`InvalidInput`); that is no failure here.
+pub fn sync_dir(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        result => result,
+    }
+}
+
+/// Who besides this user and root may write to `path`, as the end of the sentence "`path` …", or `None`.
+///
+/// What this user's private group may write does not count, a group of the user's own number without another member:
+/// distributions that make such groups unpack with umask 002. Links are followed: it is the target that is run.
+///
+/// # Errors
+/// What stat(2) says.
+pub fn writable_by_others(path: &Path) -> io::Result<Option<String>> {
+    write_flaw(path, false)
+}
+
+/// Who besides this user and root may exchange what lies in the folder `path`, as the end of the sentence "`path` …",
+/// or `None`.
+///
+/// As [`writable_by_others`], save that a folder with the sticky bit (such as /tmp) will do: others may add to it, but
+/// can't replace what is not theirs. So it is a question for the folders above a thing, never for one whose whole
+/// content counts.
+///
+/// # Errors
+/// What stat(2) says.
+pub fn exchangeable_by_others(path: &Path) -> io::Result<Option<String>> {
+    write_flaw(path, true)
+}
+
+/// Why others may turn the link `path` to another target, as the end of the sentence "`path` …", or `None` if they
+/// can't or it is no link. In a sticky folder its owner can; the folder itself is not looked at.
+///
+/// # Errors
+/// What lstat(2) says.
+pub fn link_flaw(path: &Path) -> io::Result<Option<String>> {
+    let meta = path.symlink_metadata()?;
+    let is_foreign = meta.uid() != rustix::process::geteuid().as_raw() && meta.uid() != 0;
+    Ok((meta.is_symlink() && is_foreign)
+        .then(|| format!("is a link that belongs to another user (uid {})", meta.uid())))
+}
+
+fn write_flaw(path: &Path, sticky_will_do: bool) -> io::Result<Option<String>> {
+    let meta = path.metadata()?;
+    let me = rustix::process::geteuid().as_raw();
+    let sticky = sticky_will_do && meta.is_dir() && meta.mode() & 0o1000 != 0;
+    Ok(if meta.uid() != me && meta.uid() != 0 {
+        Some(format!("belongs to another user (uid {})", meta.uid()))
+    } else if meta.mode() & 0o002 != 0 && !sticky {
+        Some(format!("can be written by everyone (mode {:04o})", meta.mode() & 0o7777))
+    } else if meta.mode() & 0o020 != 0
+        && !sticky
+        && meta.gid() != 0
+        && (has_access_list(path) || !is_private_group(meta.gid()))
+    {
+        Some(format!("can be written by the group {} (mode {:04o})", meta.gid(), meta.mode() & 0o7777))
+    } else {
+        None
+    })
+}
+
+/// Limits core files to `bytes`, for this process and its children for good, and takes every permission for others
+/// from files made from now on.
+pub(super) fn limit_core_and_umask(bytes: u64) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
+    // A hard limit can't be raised again, so one that is lower already stays.
+    let limit = getrlimit(Resource::Core).maximum.map_or(bytes, |hard| hard.min(bytes));
+    setrlimit(Resource::Core, Rlimit { current: Some(limit), maximum: Some(limit) })?;
+    umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    Ok(())
+}
+
+/// Calls `tell` with the number of the first SIGINT, SIGTERM or SIGHUP, and then ends the process by that signal, so that
+/// a shell sees what ended it. What must not outlive the process is ended by its guard, which sees the pipe close.
+///
+/// # Errors
+/// If the handlers can't be set.
+pub(crate) fn on_interrupt(tell: impl Fn(i32) + Send + 'static) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            tell(signal);
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    });
+    Ok(())
+}
+
+/// Whether `gid` is the group that was made for this user alone.
+fn is_private_group(gid: u32) -> bool {
+    // Read once: a client's tree has hundreds of files of the same group.
+    static ANSWER: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    let me = rustix::process::geteuid().as_raw();
+    // A user named by a directory service stands in neither file, and then nobody can tell who else is in the group.
+    gid == me
+        && gid == rustix::process::getegid().as_raw()
+        && *ANSWER.get_or_init(|| {
+            match (std::fs::read_to_string("/etc/passwd"), std::fs::read_to_string("/etc/group")) {
+                (Ok(users), Ok(groups)) => is_private_in(me, &users, &groups),
+                _ => false,
+            }
+        })
+}
+
+/// Whether the group with the number of user `id` has no one else in it, going by passwd(5) and group(5).
+fn is_private_in(id: u32, users: &str, groups: &str) -> bool {
+    let number = |field: Option<&&str>| field.and_then(|text| text.parse::<u32>().ok());
+    let mut name = None;
+    for fields in users.lines().map(|line| line.split(':').collect::<Vec<_>>()) {
+        let (uid, gid) = (number(fields.get(2)), number(fields.get(3)));
+        if uid == Some(id) {
+            name = name.or(fields.first().copied());
+        } else if gid == Some(id) {
+            return false;
+        }
+    }
+    let Some(name) = name else { return false };
+    let mut found = false;
+    for fields in groups.lines().map(|line| line.split(':').collect::<Vec<_>>()) {
+        if number(fields.get(2)) == Some(id) {
+            found = true;
+            let members = fields.get(3).copied().unwrap_or_default();
+            if members.split(',').map(str::trim).any(|member| !member.is_empty() && member != name) {
+                return false;
+            }
+        }
+    }
+    found
+}
+
+/// Whether the group bits stand for an access list that may name other users (acl(5)), or it can't be told.
+#[cfg(target_os = "linux")]
+fn has_access_list(path: &Path) -> bool {
+    use rustix::io::Errno;
+    let answer = rustix::fs::getxattr(path, c"system.posix_acl_access", &mut [0_u8; 0][..]);
+    !matches!(answer, Err(Errno::NODATA | Errno::OPNOTSUPP))
+}
+
+/// On macOS the mode's group bits stand for the group alone.
+#[cfg(not(target_os = "linux"))]
+fn has_access_list(_: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stderr)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_private_group_is_one_without_anyone_else() {
+        let users =
+            "root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\nbert:x:1001:1001::/home/bert:/bin/sh\n";
+        let groups = "root:x:0:\nanna:x:1000:\nbert:x:1001:bert\n";
+        assert!(is_private_in(1000, users, groups));
+        assert!(is_private_in(1001, users, groups), "naming the user himself changes nothing");
+        assert!(!is_private_in(1002, users, groups), "an unknown user");
+        assert!(!is_private_in(1000, users, "anna:x:1000:bert\n"), "another member");
+        assert!(!is_private_in(1000, users, "anna:x:1000:\nalias:x:1000:bert\n"), "another name of the group");
+        assert!(!is_private_in(1000, users, "root:x:0:\n"), "a group that is not listed");
+        let shared = format!("{users}carl:x:1002:1000::/home/carl:/bin/sh\n");
+        assert!(!is_private_in(1000, &shared, groups), "somebody else's main group");
+    }
+
+    #[test]
+    fn what_others_may_write_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = |mode| std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        set(0o757);
+        assert!(writable_by_others(folder.path()).unwrap().unwrap().contains("everyone"));
+        set(0o1777);
+        assert!(writable_by_others(folder.path()).unwrap().unwrap().contains("everyone"), "others may add to it");
+        assert_eq!(exchangeable_by_others(folder.path()).unwrap(), None, "sticky");
+        set(0o777);
+        assert!(exchangeable_by_others(folder.path()).unwrap().unwrap().contains("everyone"));
+        set(0o755);
+        assert_eq!(writable_by_others(folder.path()).unwrap(), None);
+        assert_eq!(writable_by_others(Path::new("/")).unwrap(), None);
+    }
+
+    #[test]
+    fn what_was_unpacked_with_umask_002_passes_for_a_user_with_a_private_group() {
+        let me = rustix::process::geteuid().as_raw();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o775)).unwrap();
+        let gid = folder.path().metadata().unwrap().gid();
+        if me != 0 && !is_private_group(gid) {
+            eprintln!("this user (uid {me}) has no private group: it was not tried");
+            return;
+        }
+        assert_eq!(writable_by_others(folder.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_link_of_another_user_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("anywhere", &link).unwrap();
+        assert_eq!(link_flaw(&link).unwrap(), None);
+        if std::os::unix::fs::lchown(&link, Some(54_321), None).is_err() {
+            eprintln!("only root can give a link away: the foreign link was not tried");
+            return;
+        }
+        assert!(link_flaw(&link).unwrap().unwrap().contains("uid 54321"));
+    }
+
+    #[test]
+    fn a_group_that_is_not_ones_own_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o775)).unwrap();
+        if std::os::unix::fs::chown(folder.path(), None, Some(54_321)).is_err() {
+            eprintln!("only root can give a folder to a group it is not in: the foreign group was not tried");
+            return;
+        }
+        assert!(writable_by_others(folder.path()).unwrap().unwrap().contains("group 54321"));
+    }
+}

@@ -1,0 +1,486 @@
+//! Windows: access lists, crash reports. There is no well-kept safe crate for access lists, so the few calls are here.
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::os::windows::ffi::OsStrExt;
+use std::os::windows::io::{FromRawHandle, OwnedHandle};
+use std::path::Path;
+use std::ptr::{null, null_mut};
+
+use windows_sys::Win32::Foundation::{
+    GENERIC_ALL, GENERIC_READ, GENERIC_WRITE, HANDLE, INVALID_HANDLE_VALUE, LocalFree,
+};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetNamedSecurityInfoW,
+    SDDL_REVISION_1, SE_FILE_OBJECT,
+};
+use windows_sys::Win32::Security::{
+    ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, GetSecurityDescriptorDacl,
+    GetSecurityDescriptorOwner, GetTokenInformation, INHERIT_ONLY_ACE, LookupAccountSidW, OWNER_SECURITY_INFORMATION,
+    PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    CREATE_NEW, CreateDirectoryW, CreateFileW, DELETE, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_DELETE_CHILD,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_DATA, WRITE_DAC, WRITE_OWNER,
+};
+use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode};
+use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP, WerSetFlags};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+
+// Well-known identifiers (Microsoft, "Security identifiers").
+const SYSTEM: &str = "S-1-5-18";
+const ADMINISTRATORS: &str = "S-1-5-32-544";
+const TRUSTED_INSTALLER: &str = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
+/// Stands for whoever owns what is made in a folder; who owns the folder is looked at by itself.
+const CREATOR_OWNER: &str = "S-1-3-0";
+const OWNER_RIGHTS: &str = "S-1-3-4";
+
+/// Makes a folder that did not exist before, for this user, SYSTEM and administrators only; what is made in it
+/// inherits that. Parents must exist.
+///
+/// # Errors
+/// What the system says; `AlreadyExists` if something has the name.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    create_dir(path, &private_sddl("OICI")?)
+}
+
+/// Makes a file that did not exist before, for this user, SYSTEM and administrators only, open for reading and writing.
+///
+/// # Errors
+/// What the system says; `AlreadyExists` if something has the name.
+pub fn create_private_file(path: &Path) -> io::Result<File> {
+    let descriptor = Descriptor::parse(&private_sddl("")?)?;
+    let (path, attributes) = (wide(path)?, descriptor.attributes());
+    let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    // SAFETY: `path` ends in a zero and lives through the call, as does the descriptor that `attributes` points to.
+    let handle = unsafe {
+        CreateFileW(
+            path.as_ptr(),
+            GENERIC_READ | GENERIC_WRITE,
+            share,
+            &attributes,
+            CREATE_NEW,
+            FILE_ATTRIBUTE_NORMAL,
+            null_mut(),
+        )
+    };
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call above made the handle, and nobody else has it.
+    Ok(File::from(unsafe { OwnedHandle::from_raw_handle(handle) }))
+}
+
+/// Why `path` is not private to this user, as the end of the sentence "`path` …", or `None` if it is.
+///
+/// Private means: not a link, owned by this user, SYSTEM or administrators, and nobody else is granted anything.
+///
+/// # Errors
+/// What the system says.
+pub fn privacy_flaw(path: &Path) -> io::Result<Option<String>> {
+    if path.symlink_metadata()?.file_type().is_symlink() {
+        return Ok(Some("is a symbolic link".to_owned()));
+    }
+    Ok(Access::of(path)?.privacy_flaw(&current_user()?))
+}
+
+/// Makes a rename or removal in a folder durable: nothing to do. NTFS logs changes of names before it answers, and
+/// Windows has no fsync of a folder.
+///
+/// # Errors
+/// None.
+pub fn sync_dir(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Who besides this user and the system may write to `path`, as the end of the sentence "`path` …", or `None`.
+///
+/// To make folders in a folder does not count: it is how `C:\` is, for every user, and replaces nothing that is there.
+/// Links are followed: it is the target that is run.
+///
+/// # Errors
+/// What the system says.
+pub fn writable_by_others(path: &Path) -> io::Result<Option<String>> {
+    Ok(Access::of(path)?.write_flaw(&current_user()?, path.metadata()?.is_dir()))
+}
+
+/// Who may exchange what lies in the folder `path`: Windows has no sticky bit, so as [`writable_by_others`].
+///
+/// # Errors
+/// What the system says.
+pub fn exchangeable_by_others(path: &Path) -> io::Result<Option<String>> {
+    writable_by_others(path)
+}
+
+/// None: a link is turned by who may write to its folder, and that is looked at.
+///
+/// # Errors
+/// None but that `path` is not there.
+pub fn link_flaw(path: &Path) -> io::Result<Option<String>> {
+    path.symlink_metadata().map(|_| None)
+}
+
+/// See [`crate::harden::harden`].
+pub(crate) fn harden_process() -> io::Result<()> {
+    // SAFETY: both calls take flags alone.
+    let reported = unsafe {
+        // The first keeps Windows Error Reporting, with its dumps, from being called at a crash (SetErrorMode);
+        // children inherit it.
+        SetErrorMode(SEM_NOGPFAULTERRORBOX | SEM_FAILCRITICALERRORS);
+        // Should it be called all the same, by a policy, then without the heap. The list of excluded programs
+        // (WerAddExcludedApplication) is not used: it would stay in the user's registry for good.
+        WerSetFlags(WER_FAULT_REPORTING_FLAG_NOHEAP)
+    };
+    if reported < 0 { Err(io::Error::from_raw_os_error(reported)) } else { Ok(()) }
+}
+
+/// Nothing to do: Windows ends a console program at Ctrl-C by itself, and the job object ends its guard and client.
+pub(crate) fn on_interrupt(_tell: impl Fn(i32) + Send + 'static) -> io::Result<()> {
+    Ok(())
+}
+
+/// The owner this user, and a list that is not added to by the folder above.
+fn private_sddl(inheritance: &str) -> io::Result<String> {
+    let me = current_user()?;
+    Ok(format!("O:{me}D:P(A;{inheritance};FA;;;{me})(A;{inheritance};FA;;;SY)(A;{inheritance};FA;;;BA)"))
+}
+
+fn create_dir(path: &Path, sddl: &str) -> io::Result<()> {
+    let descriptor = Descriptor::parse(sddl)?;
+    let (path, attributes) = (wide(path)?, descriptor.attributes());
+    // SAFETY: `path` ends in a zero and lives through the call, as does the descriptor that `attributes` points to.
+    ok_if(unsafe { CreateDirectoryW(path.as_ptr(), &attributes) })
+}
+
+/// Memory that the system allocated and that we give back.
+struct Local(*mut c_void);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // SAFETY: only made from pointers that the system said to free with LocalFree, once.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+struct Descriptor(Local);
+
+impl Descriptor {
+    fn parse(sddl: &str) -> io::Result<Self> {
+        let text: Vec<u16> = sddl.encode_utf16().chain([0]).collect();
+        let mut descriptor: PSECURITY_DESCRIPTOR = null_mut();
+        // SAFETY: `text` ends in a zero; the result is written to a place of its type, and is LocalFree's to free.
+        ok_if(unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                text.as_ptr(),
+                SDDL_REVISION_1,
+                &mut descriptor,
+                null_mut(),
+            )
+        })?;
+        Ok(Self(Local(descriptor)))
+    }
+
+    fn attributes(&self) -> SECURITY_ATTRIBUTES {
+        let length = u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).unwrap_or(u32::MAX);
+        SECURITY_ATTRIBUTES { nLength: length, lpSecurityDescriptor: self.0.0, bInheritHandle: 0 }
+    }
+}
+
+/// Who may do what with a file or folder.
+struct Access {
+    owner: Sid,
+    /// `None`: no list at all, so everyone may do everything.
+    entries: Option<Vec<Ace>>,
+}
+
+struct Sid {
+    text: String,
+    /// "DOMAIN\name" where the system knows one.
+    name: Option<String>,
+}
+
+struct Ace {
+    sid: Sid,
+    mask: u32,
+    /// Counts for the thing itself, not only for what is made in it.
+    effective: bool,
+}
+
+impl Access {
+    fn of(path: &Path) -> io::Result<Self> {
+        let path = wide(path)?;
+        let mut descriptor: PSECURITY_DESCRIPTOR = null_mut();
+        // SAFETY: `path` ends in a zero; the result is written to a place of its type, and is LocalFree's to free.
+        let error = unsafe {
+            GetNamedSecurityInfoW(
+                path.as_ptr(),
+                SE_FILE_OBJECT,
+                OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
+                null_mut(),
+                null_mut(),
+                null_mut(),
+                null_mut(),
+                &mut descriptor,
+            )
+        };
+        if error != 0 {
+            return Err(io::Error::from_raw_os_error(error.cast_signed()));
+        }
+        Self::read(&Descriptor(Local(descriptor)))
+    }
+
+    fn read(descriptor: &Descriptor) -> io::Result<Self> {
+        let (mut owner, mut list): (PSID, *mut ACL) = (null_mut(), null_mut());
+        let (mut defaulted, mut present) = (0, 0);
+        // SAFETY: the descriptor is valid; the results are written to places of their types and point into it, so
+        // they are valid where they are read.
+        unsafe {
+            ok_if(GetSecurityDescriptorOwner(descriptor.0.0, &mut owner, &mut defaulted))?;
+            ok_if(GetSecurityDescriptorDacl(descriptor.0.0, &mut present, &mut list, &mut defaulted))?;
+            Ok(Self { owner: Sid::read(owner)?, entries: entries(list)? })
+        }
+    }
+
+    fn privacy_flaw(&self, me: &str) -> Option<String> {
+        let ours = [me, SYSTEM, ADMINISTRATORS, CREATOR_OWNER, OWNER_RIGHTS];
+        self.owner_flaw(&ours).or_else(|| self.flaw(&ours, "opened", |_| true))
+    }
+
+    fn write_flaw(&self, me: &str, is_folder: bool) -> Option<String> {
+        let trusted = [me, SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER, CREATOR_OWNER, OWNER_RIGHTS];
+        let writes =
+            FILE_WRITE_DATA | FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_WRITE | GENERIC_ALL;
+        // In a folder the same bit means making folders.
+        let writes = if is_folder { writes } else { writes | FILE_APPEND_DATA };
+        let counts = |ace: &Ace| ace.effective && ace.mask & writes != 0;
+        self.owner_flaw(&trusted).or_else(|| self.flaw(&trusted, "written", counts))
+    }
+
+    fn owner_flaw(&self, trusted: &[&str]) -> Option<String> {
+        (!trusted.contains(&&*self.owner.text)).then(|| format!("belongs to another user ({})", self.owner.shown()))
+    }
+
+    fn flaw(&self, trusted: &[&str], done: &str, counts: impl Fn(&Ace) -> bool) -> Option<String> {
+        let Some(entries) = &self.entries else {
+            return Some(format!("can be {done} by everyone (it has no access list)"));
+        };
+        let other = entries.iter().find(|ace| !trusted.contains(&&*ace.sid.text) && counts(ace))?;
+        Some(format!("can be {done} by {}", other.sid.shown()))
+    }
+}
+
+/// The entries of a list that allow something. Those that deny are passed over: they only take away.
+///
+/// # Safety
+/// `list` is null or a valid access list.
+unsafe fn entries(list: *const ACL) -> io::Result<Option<Vec<Ace>>> {
+    if list.is_null() {
+        return Ok(None);
+    }
+    // Kinds of entries (winnt.h): allowed, and allowed with a condition, which have one layout.
+    const ALLOWED: u8 = 0;
+    const ALLOWED_CALLBACK: u8 = 9;
+    const DENIED: [u8; 3] = [1, 6, 10];
+    let mut found = Vec::new();
+    // SAFETY: the list is valid, so its count is; GetAce gives a pointer into it, to an entry that begins with its
+    // header; an entry of the two kinds is an ACCESS_ALLOWED_ACE whose SID starts at `SidStart`.
+    unsafe {
+        for index in 0..u32::from((*list).AceCount) {
+            let mut ace: *mut c_void = null_mut();
+            ok_if(GetAce(list, index, &mut ace))?;
+            let header = &*ace.cast::<ACE_HEADER>();
+            match header.AceType {
+                ALLOWED | ALLOWED_CALLBACK => {
+                    let ace = ace.cast::<ACCESS_ALLOWED_ACE>();
+                    let sid = Sid::read((&raw mut (*ace).SidStart).cast())?;
+                    let effective = u32::from(header.AceFlags) & INHERIT_ONLY_ACE == 0;
+                    found.push(Ace { sid, mask: (*ace).Mask, effective });
+                }
+                kind if DENIED.contains(&kind) => {}
+                kind => {
+                    let text = format!("an access entry of kind {kind}, which this program can't read");
+                    found.push(Ace { sid: Sid { text, name: None }, mask: u32::MAX, effective: true });
+                }
+            }
+        }
+    }
+    Ok(Some(found))
+}
+
+impl Sid {
+    /// # Safety
+    /// `sid` is a valid security identifier.
+    unsafe fn read(sid: PSID) -> io::Result<Self> {
+        let mut text: *mut u16 = null_mut();
+        // SAFETY: `sid` is valid; the text is written to a place of its type, ends in a zero, and is LocalFree's.
+        let text = unsafe {
+            ok_if(ConvertSidToStringSidW(sid, &mut text))?;
+            let _text = Local(text.cast());
+            let length = (0..).take_while(|&at| *text.add(at) != 0).count();
+            String::from_utf16_lossy(std::slice::from_raw_parts(text, length))
+        };
+        // SAFETY: as above.
+        Ok(Self { text, name: unsafe { Self::name(sid) } })
+    }
+
+    /// # Safety
+    /// `sid` is a valid security identifier.
+    unsafe fn name(sid: PSID) -> Option<String> {
+        const ROOM: u32 = 512;
+        let (mut name, mut domain) = ([0_u16; ROOM as usize], [0_u16; ROOM as usize]);
+        let (mut name_length, mut domain_length, mut kind) = (ROOM, ROOM, 0);
+        // SAFETY: `sid` is valid, and both lengths are those of their buffers.
+        ok_if(unsafe {
+            LookupAccountSidW(
+                null(),
+                sid,
+                name.as_mut_ptr(),
+                &mut name_length,
+                domain.as_mut_ptr(),
+                &mut domain_length,
+                &mut kind,
+            )
+        })
+        .ok()?;
+        let name = String::from_utf16_lossy(name.get(..name_length as usize)?);
+        let domain = String::from_utf16_lossy(domain.get(..domain_length as usize)?);
+        Some(if domain.is_empty() { name } else { format!("{domain}\\{name}") })
+    }
+
+    fn shown(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.text)
+    }
+}
+
+/// This process's user, as a security identifier in text.
+fn current_user() -> io::Result<String> {
+    let mut token: HANDLE = null_mut();
+    // SAFETY: the process's own pseudo handle; the token is written to a place of its type.
+    ok_if(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) })?;
+    // SAFETY: the call above made the handle, and nobody else has it.
+    let _token = unsafe { OwnedHandle::from_raw_handle(token) };
+    // A TOKEN_USER and its SID, at most 16 + 68 bytes; of `u64` for the alignment of the pointer in it.
+    let mut buffer = [0_u64; 32];
+    let (size, mut used) = (u32::try_from(size_of_val(&buffer)).unwrap_or(0), 0);
+    // SAFETY: the buffer has that size and alignment, and holds a TOKEN_USER once the call succeeded; its SID points
+    // into the buffer.
+    unsafe {
+        ok_if(GetTokenInformation(token, TokenUser, buffer.as_mut_ptr().cast(), size, &mut used))?;
+        Ok(Sid::read((*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid)?.text)
+    }
+}
+
+/// The path as the system takes it: absolute, with a zero at its end. Past the old limit of 260 characters (248 for
+/// folders) only in its verbatim form.
+fn wide(path: &Path) -> io::Result<Vec<u16>> {
+    let path = std::path::absolute(path)?;
+    let mut text: Vec<u16> = path.as_os_str().encode_wide().collect();
+    if text.contains(&0) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path contains a zero"));
+    }
+    let begins_with_a_drive = text.get(1) == Some(&u16::from(b':'));
+    if text.len() >= 240 && begins_with_a_drive {
+        text.splice(0..0, r"\\?\".encode_utf16());
+    }
+    text.push(0);
+    Ok(text)
+}
+
+fn ok_if(succeeded: i32) -> io::Result<()> {
+    if succeeded == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const ME: &str = "S-1-5-21-1-2-3-1001";
+
+    fn access(sddl: &str) -> Access {
+        Access::read(&Descriptor::parse(sddl).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn private_means_the_user_the_system_and_administrators() {
+        let me = current_user().unwrap();
+        let access = access(&private_sddl("OICI").unwrap());
+        let who: Vec<&str> = access.entries.iter().flatten().map(|ace| &*ace.sid.text).collect();
+        assert_eq!((&*access.owner.text, &who[..]), (&*me, &[&*me, SYSTEM, ADMINISTRATORS][..]));
+        assert_eq!((access.privacy_flaw(&me), access.write_flaw(&me, true)), (None, None));
+    }
+
+    /// Wine keeps an access list as a Unix mode, so it loses entries (that of administrators, for one) but adds none
+    /// for strangers, and it does not inherit. What the entries mean is tried on descriptors below instead.
+    #[test]
+    fn private_things_let_nobody_else_in() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("Jürgen Müller");
+        create_private_dir(&folder).unwrap();
+        create_private_file(&folder.join("made")).unwrap();
+        let me = current_user().unwrap();
+        for path in [folder.clone(), folder.join("made")] {
+            let access = Access::of(&path).unwrap();
+            assert_eq!(access.owner.text, me);
+            let who: Vec<&str> = access.entries.iter().flatten().map(|ace| &*ace.sid.text).collect();
+            assert!(who.contains(&&*me), "{who:?}");
+            assert!(who.iter().all(|who| [&*me, SYSTEM, ADMINISTRATORS].contains(who)), "{who:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_else_is_let_in_is_named() {
+        // WD is everyone, AU every signed-in user, BG guests, CO whoever makes a thing. FR: read; FA: everything;
+        // 0x2: write, add files; 0x4: append, add folders; SD: delete; WD, WO: change the list, the owner.
+        for (more, private, writable_folder, writable_file) in [
+            ("", true, false, false),
+            ("(A;;FR;;;WD)", false, false, false),
+            ("(A;;0x2;;;WD)", false, true, true),
+            ("(A;;0x4;;;AU)", false, false, true),
+            ("(A;;SD;;;WD)", false, true, true),
+            ("(A;;WD;;;WD)", false, true, true),
+            ("(A;;WO;;;WD)", false, true, true),
+            ("(A;;GW;;;WD)", false, true, true),
+            ("(A;OICIIO;FA;;;AU)", false, false, false),
+            ("(D;;FA;;;BG)", true, false, false),
+            ("(A;OICIIO;FA;;;CO)", true, false, false),
+        ] {
+            let access = access(&format!("O:{ME}D:P(A;OICI;FA;;;{ME})(A;OICI;FA;;;SY){more}"));
+            assert_eq!(access.privacy_flaw(ME).is_none(), private, "{more}");
+            assert_eq!(access.write_flaw(ME, true).is_some(), writable_folder, "{more}");
+            assert_eq!(access.write_flaw(ME, false).is_some(), writable_file, "{more}");
+        }
+        let everyone = access(&format!("O:{ME}D:P(A;;FA;;;WD)")).privacy_flaw(ME).unwrap();
+        assert!(everyone.starts_with("can be opened by "), "{everyone}");
+        let no_list = access(&format!("O:{ME}"));
+        assert_eq!(no_list.write_flaw(ME, true).unwrap(), "can be written by everyone (it has no access list)");
+        let installed = access(&format!("O:{TRUSTED_INSTALLER}D:P(A;;FA;;;{TRUSTED_INSTALLER})(A;;FR;;;WD)"));
+        assert_eq!(installed.write_flaw(ME, false), None);
+        let stranger = access(&format!("O:S-1-5-21-1-2-3-1002D:P(A;;FA;;;{ME})"));
+        for flaw in [stranger.privacy_flaw(ME), stranger.write_flaw(ME, true)] {
+            assert!(flaw.unwrap().starts_with("belongs to another user (S-1-5-21-1-2-3-1002"));
+        }
+    }
+
+    #[test]
+    fn long_paths_are_taken() {
+        let base = tempfile::tempdir().unwrap();
+        let mut folder = base.path().to_owned();
+        for _ in 0..4 {
+            folder.push("x".repeat(80));
+            create_private_dir(&folder).unwrap();
+        }
+        create_private_file(&folder.join("file")).unwrap();
+        assert_eq!(privacy_flaw(&folder.join("file")).unwrap(), None);
+    }
+
+    #[test]
+    fn hardening_is_accepted() {
+        harden_process().unwrap();
+        // SAFETY: takes flags alone, and gives the ones before.
+        let before = unsafe { SetErrorMode(SEM_NOGPFAULTERRORBOX | SEM_FAILCRITICALERRORS) };
+        assert_eq!(before & SEM_NOGPFAULTERRORBOX, SEM_NOGPFAULTERRORBOX);
+    }
+}

@@ -1,0 +1,275 @@
+//! The pair: one code and one manifest, fetched together for one job.
+//!
+//! Two questions are answered here and nowhere else: do the halves belong together ([`PairTag`]), and do they lie
+//! apart ([`Apart`]).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Result};
+use crate::job::JobId;
+use crate::secret::UnlockCode;
+
+/// SHA-256 of a manifest. Not secret; written as 64 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ManifestDigest([u8; 32]);
+
+/// `HMAC-SHA256(key = code, "snow-onboard/pair/1" ‖ 0 ‖ job id ‖ manifest SHA-256)`.
+///
+/// An error detector, not a seal: who can write the record can also write the manifest. It finds a swapped, damaged
+/// or foreign half before a device is touched. Without the code it tells nothing of the code: guessing one means
+/// trying 36^25 keys.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PairTag([u8; 32]);
+
+const TAG_CONTEXT: &[u8] = b"snow-onboard/pair/1\0";
+
+impl ManifestDigest {
+    /// Digest of all that is left to read.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn of(mut source: impl Read) -> io::Result<Self> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match source.read(&mut buffer) {
+                Ok(0) => return Ok(Self(hasher.finalize().into())),
+                Ok(read) => hasher.update(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// From a finished hasher, for a manifest that is hashed while it is written.
+    #[must_use]
+    pub fn from_hasher(hasher: Sha256) -> Self {
+        Self(hasher.finalize().into())
+    }
+
+    /// The first digits, for people.
+    #[must_use]
+    pub fn short(&self) -> String {
+        to_hex(&self.0[..6])
+    }
+}
+
+impl PairTag {
+    /// Tag of this code, job and manifest.
+    #[must_use]
+    pub fn of(code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> Self {
+        Self(mac(code, job, manifest).finalize().into_bytes().into())
+    }
+
+    /// Whether the tag was made of this code, job and manifest. Takes the same time wherever it differs.
+    #[must_use]
+    pub fn fits(&self, code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> bool {
+        mac(code, job, manifest).verify_slice(&self.0).is_ok()
+    }
+}
+
+fn mac(code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> Hmac<Sha256> {
+    let mut mac =
+        code.expose(|code| Hmac::<Sha256>::new_from_slice(code.as_bytes())).expect("HMAC takes keys of any length");
+    mac.update(TAG_CONTEXT);
+    mac.update(job.as_str().as_bytes());
+    mac.update(&manifest.0);
+    mac
+}
+
+/// Proof that code and manifest lie apart. Only [`Apart::check`] can make one, and the hand-over demands it.
+#[derive(Debug)]
+pub struct Apart {
+    _only_check_makes_it: (),
+}
+
+impl Apart {
+    /// Looks at the job's folder: it holds exactly the `expected` files, none of them contains the code, and none of
+    /// the places `elsewhere` (where the code is, or will be) lies inside it.
+    ///
+    /// # Errors
+    /// [`Error::NotApart`] for the first thing that is not so; [`Error::Disk`] if the folder can't be read.
+    pub fn check(folder: &Path, expected: &[&str], code: &UnlockCode, elsewhere: &[&Path]) -> Result<Self> {
+        let not_apart =
+            |what: &str, path: &Path| Err(Error::NotApart { what: what.to_owned(), path: path.display().to_string() });
+        let reading = |error: io::Error| Error::disk("Reading", folder, &error);
+        let real_folder = folder.canonicalize().map_err(reading)?;
+        for place in elsewhere {
+            // A place that does not exist holds nothing yet; its name is compared all the same.
+            let real = place.canonicalize().unwrap_or_else(|_| place.to_path_buf());
+            if real.starts_with(&real_folder) {
+                return not_apart("The place of the unlock code lies in the manifest's folder", place);
+            }
+        }
+        for entry in folder.read_dir().map_err(reading)? {
+            let entry = entry.map_err(reading)?;
+            let path = entry.path();
+            let is_file = entry.file_type().map_err(reading)?.is_file();
+            if !is_file || !expected.iter().any(|name| entry.file_name() == *name) {
+                return not_apart("The manifest's folder holds something that does not belong there", &path);
+            }
+            let content = File::open(&path).map_err(|error| Error::disk("Reading", &path, &error))?;
+            if contains_code(content, code).map_err(|error| Error::disk("Reading", &path, &error))? {
+                return not_apart("A file in the manifest's folder contains the unlock code", &path);
+            }
+        }
+        Ok(Self { _only_check_makes_it: () })
+    }
+}
+
+/// Whether the code stands anywhere in what is left to read, also across two reads.
+fn contains_code(mut source: impl Read, code: &UnlockCode) -> io::Result<bool> {
+    const OVERLAP: usize = UnlockCode::LENGTH - 1;
+    let mut window = vec![0_u8; 64 * 1024];
+    let mut kept = 0;
+    loop {
+        let read = match source.read(&mut window[kept..]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => result?,
+        };
+        if read == 0 {
+            return Ok(false);
+        }
+        let filled = kept + read;
+        if code.expose(|code| memchr::memmem::find(&window[..filled], code.as_bytes())).is_some() {
+            return Ok(true);
+        }
+        kept = filled.min(OVERLAP);
+        window.copy_within(filled - kept..filled, 0);
+    }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn from_hex(text: &str) -> Result<[u8; 32], &'static str> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return Err("a SHA-256 has 64 hexadecimal digits");
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let digits = std::str::from_utf8(digits).map_err(|_| "not hexadecimal")?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| "a SHA-256 has only hexadecimal digits")?;
+    }
+    Ok(bytes)
+}
+
+macro_rules! hex_text {
+    ($($of:ident),*) => {$(
+        impl std::fmt::Display for $of {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&to_hex(&self.0))
+            }
+        }
+        impl TryFrom<String> for $of {
+            type Error = &'static str;
+            fn try_from(text: String) -> Result<Self, &'static str> {
+                from_hex(&text).map(Self)
+            }
+        }
+        impl From<$of> for String {
+            fn from(value: $of) -> String {
+                to_hex(&value.0)
+            }
+        }
+    )*};
+}
+hex_text!(ManifestDigest, PairTag);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const CODE: &str = "7c0e1-bab84-f7675-0a2b6-f8b33";
+
+    fn code() -> UnlockCode {
+        UnlockCode::take(CODE).unwrap()
+    }
+    fn job() -> JobId {
+        "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap()
+    }
+
+    #[test]
+    fn the_tag_is_the_documented_one() {
+        // Computed with another implementation (Python's hmac and hashlib).
+        let manifest = ManifestDigest::of(&b"manifest"[..]).unwrap();
+        assert_eq!(
+            PairTag::of(&code(), &job(), &manifest).to_string(),
+            "31a494ce958c41262b00accdbd636f4e7fecb53326ca8777da49c3978c24ae29"
+        );
+    }
+
+    #[test]
+    fn any_other_half_is_found() {
+        let manifest = ManifestDigest::of(&b"manifest"[..]).unwrap();
+        let tag = PairTag::of(&code(), &job(), &manifest);
+        assert!(tag.fits(&code(), &job(), &manifest));
+        let other_manifest = ManifestDigest::of(&b"manifesu"[..]).unwrap();
+        let other_code = UnlockCode::take("7c0e1-bab84-f7675-0a2b6-f8b34").unwrap();
+        let other_job = "JID123e4567-e89b-12d3-a456-426655440001".parse().unwrap();
+        assert!(!tag.fits(&code(), &job(), &other_manifest));
+        assert!(!tag.fits(&other_code, &job(), &manifest));
+        assert!(!tag.fits(&code(), &other_job, &manifest));
+    }
+
+    #[test]
+    fn digests_come_back_from_their_text() {
+        let digest = ManifestDigest::of(&b"x"[..]).unwrap();
+        assert_eq!(ManifestDigest::try_from(digest.to_string()).unwrap(), digest);
+        for bad in ["", "zz", &"g".repeat(64), &"ä".repeat(32)] {
+            assert!(ManifestDigest::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn apart_is_granted_to_the_expected_files_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("job");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("manifest.bin"), b"\x01\x02").unwrap();
+        let expected = ["manifest.bin", "record.json"];
+        let check = |elsewhere: &[&Path]| Apart::check(&folder, &expected, &code(), elsewhere);
+        assert!(check(&[dir.path()]).is_ok(), "the place above is outside");
+        assert!(matches!(check(&[&folder.join("home")]), Err(Error::NotApart { .. })), "a place inside");
+
+        fs::write(folder.join("notes.txt"), b"").unwrap();
+        assert!(matches!(check(&[]), Err(Error::NotApart { path, .. }) if path.ends_with("notes.txt")));
+        fs::remove_file(folder.join("notes.txt")).unwrap();
+
+        fs::create_dir(folder.join("record.json")).unwrap();
+        assert!(matches!(check(&[]), Err(Error::NotApart { .. })), "a folder under an expected name");
+        fs::remove_dir(folder.join("record.json")).unwrap();
+
+        // Exactly across the seam of two reads.
+        let mut content = vec![b'x'; 64 * 1024 - 10];
+        content.extend_from_slice(CODE.as_bytes());
+        fs::write(folder.join("manifest.bin"), content).unwrap();
+        assert!(matches!(check(&[]), Err(Error::NotApart { what, .. }) if what.contains("contains the unlock code")));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_into_the_folder_does_not_hide_a_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("job");
+        fs::create_dir_all(folder.join("inside")).unwrap();
+        std::os::unix::fs::symlink(folder.join("inside"), dir.path().join("link")).unwrap();
+        let refusal = Apart::check(&folder, &[], &code(), &[&dir.path().join("link")]);
+        assert!(matches!(refusal, Err(Error::NotApart { what, .. }) if what.contains("lies in")));
+    }
+}

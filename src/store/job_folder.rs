@@ -1,0 +1,402 @@
+//! One job's folder: its manifest and its record, and the way into it.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::files::{make_or_check_private, remove_if_there};
+use super::lock::JobLock;
+use super::record::Record;
+use crate::error::{Error, Result, io_in_words};
+use crate::job::JobId;
+use crate::os;
+use crate::pair::ManifestDigest;
+
+const RECORD: &str = "record.json";
+/// A record is a few hundred bytes; more than this is not one of ours.
+const RECORD_LIMIT: u64 = 64 * 1024;
+
+/// A job's folder, locked for this process.
+#[derive(Debug)]
+pub struct JobFolder {
+    job: JobId,
+    folder: PathBuf,
+    incoming: PathBuf,
+    draft: PathBuf,
+    once: bool,
+    _lock: JobLock,
+}
+
+/// A manifest on disk, whole and synced, with what its bytes amount to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// SHA-256 of its bytes.
+    pub digest: ManifestDigest,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A manifest that is being written. Dropped unfinished, it is removed.
+#[derive(Debug)]
+pub struct Draft {
+    path: PathBuf,
+    becomes: PathBuf,
+    file: File,
+    hasher: Sha256,
+    bytes: u64,
+    finished: bool,
+}
+
+impl JobFolder {
+    pub(super) fn open(
+        job: JobId,
+        folder: PathBuf,
+        incoming_folder: PathBuf,
+        lock: JobLock,
+        once: bool,
+    ) -> Result<Self> {
+        // A single run has a name of its own, so that it can't damage an interrupted change of the kept pair.
+        let suffix = if once { "once" } else { "manifest" };
+        let incoming = incoming_folder.join(format!("{job}_{suffix}.bin"));
+        let draft = incoming_folder.join(format!("{job}_{suffix}.draft"));
+        if folder.exists() {
+            make_or_check_private(&folder)?;
+        }
+        Ok(Self { job, folder, incoming, draft, once, _lock: lock })
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn job(&self) -> &JobId {
+        &self.job
+    }
+
+    /// The folder. It exists once something has been put into it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the manifest lies when there is one: `<JobId>_manifest.bin`, the name it has at AWS.
+    #[must_use]
+    pub fn manifest_path(&self) -> PathBuf {
+        self.folder.join(self.manifest_name())
+    }
+
+    /// Name of the manifest's file.
+    #[must_use]
+    pub fn manifest_name(&self) -> String {
+        format!("{}_manifest.bin", self.job)
+    }
+
+    /// Name of the record's file.
+    #[must_use]
+    pub fn record_name(&self) -> &'static str {
+        RECORD
+    }
+
+    /// The record, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::RecordUnreadable`] if it is damaged or of another job, [`Error::RecordNewer`] if a newer version
+    /// wrote it.
+    pub fn record(&self) -> Result<Option<Record>> {
+        read_record(&self.job, &self.folder)
+    }
+
+    /// Puts the record in place of the old one: whole and synced, or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Disk`]; the old record is then untouched.
+    pub fn write_record(&self, record: &Record) -> Result<()> {
+        self.ensure_folder()?;
+        let path = self.folder.join(RECORD);
+        let writing = |error: &io::Error| Error::disk("Writing", &path, error);
+        let beside = self.incoming.parent().expect("the incoming file lies in a folder");
+        let mut text = serde_json::to_vec_pretty(record)
+            .map_err(|error| Error::Internal { what: format!("the record can't be written as JSON: {error}") })?;
+        text.push(b'\n');
+        let mut file = tempfile::Builder::new()
+            .prefix(&format!("{}_record.", self.job))
+            .tempfile_in(beside)
+            .map_err(|error| writing(&error))?;
+        file.write_all(&text).and_then(|()| file.as_file().sync_all()).map_err(|error| writing(&error))?;
+        file.persist(&path).map_err(|refused| writing(&refused.error))?;
+        tracing::debug!(file = %path.display(), "the record is written");
+        os::sync_dir(&self.folder).map_err(|error| writing(&error))
+    }
+
+    /// A new manifest to write. It becomes the incoming one, in place of an earlier, when it is finished.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn draft(&self) -> Result<Draft> {
+        remove_if_there(&self.draft)?;
+        let file = os::create_private_file(&self.draft).map_err(|error| Error::disk("Writing", &self.draft, &error))?;
+        let (path, becomes) = (self.draft.clone(), self.incoming.clone());
+        Ok(Draft { path, becomes, file, hasher: Sha256::new(), bytes: 0, finished: false })
+    }
+
+    /// The manifest that is about to be kept, if one lies there, hashed anew.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn incoming(&self) -> Result<Option<Manifest>> {
+        manifest_at(&self.incoming)
+    }
+
+    /// The manifest that is kept, if one lies there, hashed anew.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn manifest(&self) -> Result<Option<Manifest>> {
+        manifest_at(&self.manifest_path())
+    }
+
+    /// Puts the incoming manifest in place of the old one, synced.
+    ///
+    /// # Errors
+    /// [`Error::Disk`]; the old one is then untouched.
+    pub fn promote_incoming(&self) -> Result<()> {
+        self.ensure_folder()?;
+        let path = self.manifest_path();
+        let writing = |error: io::Error| Error::disk("Writing", &path, &error);
+        fs::rename(&self.incoming, &path).map_err(writing)?;
+        tracing::debug!(file = %path.display(), "the manifest is in its place");
+        os::sync_dir(&self.folder).map_err(writing)
+    }
+
+    /// Removes the incoming manifest, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn discard_incoming(&self) -> Result<()> {
+        remove_if_there(&self.incoming)
+    }
+
+    /// Checks that the folder holds nothing but what this program put there.
+    ///
+    /// # Errors
+    /// [`Error::ForeignFile`] for the first other thing; [`Error::Disk`].
+    pub fn check_all_is_ours(&self) -> Result<()> {
+        let reading = |error: io::Error| Error::disk("Reading", &self.folder, &error);
+        let entries = match self.folder.read_dir() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result.map_err(reading)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(reading)?;
+            if entry.file_name() != *self.manifest_name() && entry.file_name() != *RECORD {
+                return Err(Error::ForeignFile { path: entry.path().display().to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the manifest, the record, and the folder. `true` if there was anything.
+    ///
+    /// # Errors
+    /// [`Error::ForeignFile`] before anything is removed; [`Error::Disk`].
+    pub fn remove(&self) -> Result<bool> {
+        self.check_all_is_ours()?;
+        self.discard_incoming()?;
+        if !self.folder.exists() {
+            return Ok(false);
+        }
+        // The record last: while it is there, a second `forget` knows which keychain to look in.
+        remove_if_there(&self.manifest_path())?;
+        remove_if_there(&self.folder.join(RECORD))?;
+        let removing = |error: io::Error| Error::disk("Removing", &self.folder, &error);
+        fs::remove_dir(&self.folder).map_err(removing)?;
+        tracing::debug!(folder = %self.folder.display(), "the job's folder is removed");
+        self.folder.parent().map_or(Ok(()), os::sync_dir).map_err(removing)?;
+        Ok(true)
+    }
+
+    fn ensure_folder(&self) -> Result<()> {
+        make_or_check_private(&self.folder)
+    }
+}
+
+impl Drop for JobFolder {
+    fn drop(&mut self) {
+        if self.once {
+            // What can't be removed now is removed by the next command (`StateFolder::sweep`).
+            let _ = fs::remove_file(&self.incoming);
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> {
+    let path = folder.join(RECORD);
+    let unreadable =
+        |why: String| Error::RecordUnreadable { job: job.to_string(), path: path.display().to_string(), why };
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => result.map_err(|error| unreadable(io_in_words(&error)))?,
+    };
+    let mut text = Vec::new();
+    file.take(RECORD_LIMIT + 1).read_to_end(&mut text).map_err(|error| unreadable(io_in_words(&error)))?;
+    if text.len() as u64 > RECORD_LIMIT {
+        return Err(unreadable("it is larger than any record".to_owned()));
+    }
+    // The version is looked at before the rest, which a newer format may have changed.
+    #[derive(serde::Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let Version { version } = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+    if version > Record::VERSION {
+        return Err(Error::RecordNewer { path: path.display().to_string(), version });
+    }
+    let record: Record = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+    if record.job != *job {
+        return Err(unreadable(format!("it is the record of {}", record.job)));
+    }
+    Ok(Some(record))
+}
+
+fn manifest_at(path: &Path) -> Result<Option<Manifest>> {
+    let reading = |error: &io::Error| Error::disk("Reading", path, error);
+    let meta = match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => result.map_err(|error| reading(&error))?,
+    };
+    if !meta.is_file() {
+        return Err(reading(&io::Error::other("it is not a regular file")));
+    }
+    let digest = File::open(path).and_then(ManifestDigest::of).map_err(|error| reading(&error))?;
+    Ok(Some(Manifest { path: path.to_path_buf(), digest, bytes: meta.len() }))
+}
+
+impl Draft {
+    /// Where it is being written.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes what was written durable, as the job's incoming manifest.
+    ///
+    /// # Errors
+    /// [`Error::Disk`]; the draft is then removed, and an earlier incoming manifest untouched.
+    pub fn finish(mut self) -> Result<Manifest> {
+        let folder = self.path.parent().expect("a draft lies in a folder");
+        self.file
+            .sync_all()
+            .and_then(|()| fs::rename(&self.path, &self.becomes))
+            .and_then(|()| os::sync_dir(folder))
+            .map_err(|error| Error::disk("Writing", &self.path, &error))?;
+        self.finished = true;
+        let hasher = std::mem::take(&mut self.hasher);
+        Ok(Manifest { path: self.becomes.clone(), digest: ManifestDigest::from_hasher(hasher), bytes: self.bytes })
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(buffer)?;
+        self.hasher.update(&buffer[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.finished {
+            // A leftover does no harm: the next draft of the job removes it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::store::StateFolder;
+
+    fn open() -> (tempfile::TempDir, JobFolder) {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(&dir.path().join("snow-onboard")).unwrap();
+        let folder = state.job(&"JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap()).unwrap();
+        (dir, folder)
+    }
+
+    #[test]
+    fn a_manifest_appears_whole_or_not_at_all() {
+        let (_dir, folder) = open();
+        let mut draft = folder.draft().unwrap();
+        draft.write_all(b"half").unwrap();
+        assert!(folder.manifest().unwrap().is_none(), "not under its name yet");
+        drop(draft);
+        assert!(folder.incoming().unwrap().is_none() && !folder.draft.exists(), "an unfinished draft is removed");
+
+        let mut draft = folder.draft().unwrap();
+        draft.write_all(b"who").unwrap();
+        draft.write_all(b"le").unwrap();
+        let finished = draft.finish().unwrap();
+        assert_eq!(finished, folder.incoming().unwrap().unwrap(), "hashed while writing as when read");
+        folder.promote_incoming().unwrap();
+        let kept = folder.manifest().unwrap().unwrap();
+        assert_eq!((kept.digest, kept.bytes), (finished.digest, 5));
+        assert!(folder.incoming().unwrap().is_none());
+        assert_eq!(os::privacy_flaw(&kept.path).unwrap(), None);
+        assert_eq!(os::privacy_flaw(folder.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn nothing_is_made_before_there_is_something_to_keep() {
+        let (_dir, folder) = open();
+        assert!(folder.record().unwrap().is_none());
+        assert!(!folder.path().exists());
+        assert!(!folder.remove().unwrap());
+    }
+
+    #[test]
+    fn a_record_comes_back_and_a_bad_one_says_why() {
+        let (_dir, folder) = open();
+        let record = Record::new(folder.job().clone());
+        folder.write_record(&record).unwrap();
+        let path = folder.path().join(RECORD);
+        assert_eq!(os::privacy_flaw(&path).unwrap(), None);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(folder.record().unwrap().unwrap().job, *folder.job());
+
+        for (damage, why) in [
+            (text.replace("\"version\": 1", "\"version\": 2"), "format 2"),
+            (text.replace("456-426655440000", "456-426655440001"), "it is the record of"),
+            (text[..text.len() / 2].to_owned(), "can't be read"),
+            (text.replace("\"summary\"", "\"sumary\""), "can't be read"),
+            (" ".repeat(70_000), "larger"),
+        ] {
+            fs::write(&path, damage).unwrap();
+            let refusal = folder.record().unwrap_err().to_string();
+            assert!(refusal.contains(why), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn removing_takes_both_files_but_nothing_foreign() {
+        let (_dir, folder) = open();
+        folder.write_record(&Record::new(folder.job().clone())).unwrap();
+        folder.draft().unwrap().finish().unwrap();
+        folder.promote_incoming().unwrap();
+        fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        assert!(matches!(folder.remove(), Err(Error::ForeignFile { path }) if path.ends_with("notes.txt")));
+        assert!(folder.path().join("notes.txt").exists() && folder.manifest_path().exists(), "nothing was removed");
+        fs::remove_file(folder.path().join("notes.txt")).unwrap();
+        assert!(folder.remove().unwrap());
+        assert!(!folder.path().exists());
+    }
+}

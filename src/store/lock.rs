@@ -1,0 +1,54 @@
+//! The lock on a job: one process at a time works on it.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::job::JobId;
+use crate::os;
+
+/// The lock on a job. The operating system releases it when the process ends, however it ends.
+#[derive(Debug)]
+pub(super) struct JobLock {
+    _locked: File,
+}
+
+impl JobLock {
+    /// Takes the lock of `job`, which is on the file `path`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] with the number of the process that holds it; [`Error::Disk`].
+    pub(super) fn take(job: &JobId, path: &Path) -> Result<Self> {
+        let opening = |error: io::Error| Error::disk("Opening", path, &error);
+        let mut file = match os::create_private_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                File::options().read(true).write(true).open(path).map_err(opening)?
+            }
+            result => result.map_err(opening)?,
+        };
+        // Another command that is just sweeping holds the lock for a moment.
+        let until = Instant::now() + Duration::from_millis(200);
+        let mut locked = file.try_lock();
+        while matches!(locked, Err(TryLockError::WouldBlock)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+            locked = file.try_lock();
+        }
+        match locked {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                // Windows lets no one read a locked file; the message then goes without the number.
+                let _ = (&file).take(20).read_to_string(&mut pid);
+                let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
+                return Err(Error::Busy { job: job.to_string(), pid });
+            }
+            Err(TryLockError::Error(error)) => return Err(Error::disk("Locking", path, &error)),
+        }
+        // The number is a courtesy for the message above; the lock holds without it.
+        let _ = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0)));
+        let _ = write!(file, "{}", std::process::id());
+        Ok(Self { _locked: file })
+    }
+}

@@ -1,0 +1,25 @@
+//! The manifest and the record on disk: atomic, private, verified.
+//!
+//! ```text
+//! <state folder>/snow-onboard/          0700
+//!     jobs/<JobId>/                     0700: exactly the two files below
+//!         <JobId>_manifest.bin          0600
+//!         record.json                   0600: states, times, digests; never the code or the signed address
+//!     incoming/                         0700: what is not whole yet
+//!     once/<JobId>/                     0700: as jobs/, for one run with `--keychain none`
+//!     locks/<JobId>                     0600: locked by the run that is at work on the job
+//!     audit.jsonl                       0600
+//! ```
+//!
+//! A file appears under its name whole and synced, or not at all: it is written in `incoming`, synced, renamed, and
+//! the folder is synced. `incoming` lies beside `jobs` so that a job's folder never holds anything but the two files.
+
+mod files;
+mod job_folder;
+mod lock;
+mod record;
+mod state_folder;
+
+pub use job_folder::{Draft, JobFolder, Manifest};
+pub use record::{HandOverRecord, JobSummary, PairRecord, Record};
+pub use state_folder::{StateFolder, default_state_folder};

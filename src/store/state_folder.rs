@@ -1,0 +1,198 @@
+//! The state folder of this program.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::files::{make_or_check_private, remove_if_there};
+use super::job_folder::JobFolder;
+use super::lock::JobLock;
+use super::record::Record;
+use crate::error::{Error, Result, io_in_words};
+use crate::job::JobId;
+
+/// The folder `snow-onboard` in the user's local state folder, private and ours.
+#[derive(Debug, Clone)]
+pub struct StateFolder {
+    root: PathBuf,
+}
+
+/// Where the state folder is when no setting says otherwise: local, never roaming or synced.
+///
+/// Linux `$XDG_STATE_HOME/snow-onboard` or `~/.local/state/snow-onboard`; macOS
+/// `~/Library/Application Support/snow-onboard`; Windows `%LOCALAPPDATA%\snow-onboard`. `None` without a home.
+#[must_use]
+pub fn default_state_folder() -> Option<PathBuf> {
+    let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::home_dir().filter(|home| home.is_absolute());
+    let parent = if cfg!(windows) {
+        absolute("LOCALAPPDATA").or_else(|| home().map(|home| home.join("AppData").join("Local")))
+    } else if cfg!(target_os = "macos") {
+        home().map(|home| home.join("Library").join("Application Support"))
+    } else {
+        absolute("XDG_STATE_HOME").or_else(|| home().map(|home| home.join(".local").join("state")))
+    };
+    parent.map(|parent| parent.join("snow-onboard"))
+}
+
+impl StateFolder {
+    /// Opens the state folder, making it when it is not there.
+    ///
+    /// # Errors
+    /// [`Error::StateFolderBad`] if it can't be made, is a link, or is not private to this user.
+    pub fn open(root: &Path) -> Result<Self> {
+        let bad = |why: String| Error::StateFolderBad { path: root.display().to_string(), why };
+        if let Some(parent) = root.parent() {
+            fs::create_dir_all(parent).map_err(|error| bad(io_in_words(&error)))?;
+        }
+        make_or_check_private(root)?;
+        // Absolute and without links from here on: a change of the working directory can't move it, and comparing it
+        // with the private home's path means something.
+        let root = dunce::canonicalize(root).map_err(|error| bad(io_in_words(&error)))?;
+        let folder = Self { root };
+        for part in ["jobs", "incoming", "locks"] {
+            make_or_check_private(&folder.root.join(part))?;
+        }
+        folder.sweep();
+        Ok(folder)
+    }
+
+    /// Its absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Locks a job and opens its folder.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while another process is at work on the job; [`Error::Disk`].
+    pub fn job(&self, job: &JobId) -> Result<JobFolder> {
+        let lock = self.lock(job)?;
+        let folder = self.root.join("jobs").join(job.as_str());
+        JobFolder::open(job.clone(), folder, self.root.join("incoming"), lock, false)
+    }
+
+    /// Locks a job and makes a folder for one run of it, removed when it is dropped. What is kept is not looked at.
+    ///
+    /// # Errors
+    /// As [`StateFolder::job`].
+    pub fn job_for_once(&self, job: &JobId) -> Result<JobFolder> {
+        let lock = self.lock(job)?;
+        let once = self.root.join("once");
+        make_or_check_private(&once)?;
+        let folder = once.join(job.as_str());
+        remove_if_there(&folder)?;
+        JobFolder::open(job.clone(), folder, self.root.join("incoming"), lock, true)
+    }
+
+    /// The jobs that have a folder here, with their records where those can be read.
+    ///
+    /// # Errors
+    /// [`Error::Disk`] if the folder can't be listed. An unreadable record is no error: the job is still named.
+    pub fn kept(&self) -> Result<Vec<(JobId, Option<Record>)>> {
+        let jobs = self.root.join("jobs");
+        let listing = |error: io::Error| Error::disk("Listing", &jobs, &error);
+        let mut kept = Vec::new();
+        for entry in jobs.read_dir().map_err(listing)? {
+            let entry = entry.map_err(listing)?;
+            let Some(job) = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok()) else { continue };
+            let record = super::job_folder::read_record(&job, &entry.path()).ok().flatten();
+            kept.push((job, record));
+        }
+        kept.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(kept)
+    }
+
+    /// Removes what killed runs left behind and no later run would: single runs' folders, drafts, temporary records.
+    /// Jobs that are being worked on are left alone.
+    fn sweep(&self) {
+        let entries = ["once", "incoming"].iter().filter_map(|part| self.root.join(part).read_dir().ok());
+        for entry in entries.flatten().flatten() {
+            let name = entry.file_name();
+            let Some((job, rest)) = name.to_str().and_then(|name| name.split_at_checked(JobId::LENGTH)) else {
+                continue;
+            };
+            let Ok(job) = job.parse::<JobId>() else { continue };
+            // An incoming manifest is part of a change that can still be finished.
+            if rest == "_manifest.bin" {
+                continue;
+            }
+            if let Ok(_lock) = self.lock(&job) {
+                // Nothing depends on it being gone: what would be in a later run's way, that run removes.
+                let _ = remove_if_there(&entry.path());
+            }
+        }
+    }
+
+    fn lock(&self, job: &JobId) -> Result<JobLock> {
+        JobLock::take(job, &self.root.join("locks").join(job.as_str()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn job() -> JobId {
+        "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap()
+    }
+
+    #[test]
+    fn a_job_is_worked_on_by_one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(&dir.path().join("Jürgen Müller").join("snow-onboard")).unwrap();
+        let first = state.job(&job()).unwrap();
+        // A second handle in the same process stands for a second process: the lock belongs to the open file.
+        let refusal = state.job(&job()).unwrap_err();
+        assert!(matches!(refusal, Error::Busy { .. }), "{refusal}");
+        #[cfg(unix)]
+        assert!(refusal.to_string().contains(&std::process::id().to_string()), "{refusal}");
+        drop(first);
+        assert!(state.job(&job()).is_ok());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_state_folder_that_others_can_open_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("snow-onboard");
+        fs::create_dir(&root).unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(StateFolder::open(&root), Err(Error::StateFolderBad { why, .. }) if why.contains("0755")));
+        fs::remove_dir(&root).unwrap();
+        std::os::unix::fs::symlink(dir.path(), &root).unwrap();
+        assert!(matches!(StateFolder::open(&root), Err(Error::StateFolderBad { why, .. }) if why.contains("link")));
+    }
+
+    #[test]
+    fn what_killed_runs_leave_is_swept_but_not_under_a_run_s_feet() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("snow-onboard");
+        let open = || StateFolder::open(&root).unwrap();
+        let state = open();
+        let once = state.path().join("once").join(job().as_str());
+        let running = state.job_for_once(&job()).unwrap();
+        running.write_record(&Record::new(job())).unwrap();
+        assert!(once.is_dir());
+        open();
+        assert!(once.is_dir(), "its run holds the lock");
+        drop(running);
+        assert!(!once.exists(), "removed at the end of the run");
+
+        fs::create_dir(&once).unwrap();
+        let incoming = state.path().join("incoming");
+        let left =
+            ["_once.bin", "_manifest.draft", "_record.Xy12"].map(|rest| incoming.join(format!("{}{rest}", job())));
+        for path in &left {
+            fs::write(path, "").unwrap();
+        }
+        let unfinished = incoming.join(format!("{}_manifest.bin", job()));
+        fs::write(&unfinished, "").unwrap();
+        open();
+        assert!(!once.exists() && !left.iter().any(|path| path.exists()));
+        assert!(unfinished.exists(), "a change that can still be finished");
+    }
+}

@@ -1,0 +1,146 @@
+//! Text from outside, made fit for a terminal and for a record: an argument, a server's message, a client's output.
+
+use crate::redact::redacted;
+
+/// Longest cleaned text, in characters.
+const LIMIT: usize = 500;
+
+/// Makes foreign text safe to show and to keep: one line, no terminal sequences, control or direction-changing
+/// characters, no signed address, no secret of this run ([`redacted`]), at most some 500 characters.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    // A pathological answer is cut before the work, and once more after it.
+    let start: String = text.chars().take(LIMIT * 64).collect();
+    let mut cleaned = String::new();
+    for word in without_sequences(&start).split(|c: char| c.is_whitespace() || c.is_control()) {
+        let word: String = word.chars().filter(|c| !is_invisible(*c)).collect();
+        if word.is_empty() {
+            continue;
+        }
+        if !cleaned.is_empty() {
+            cleaned.push(' ');
+        }
+        cleaned.push_str(if is_signed_address(&word) { "[signed address]" } else { &word });
+    }
+    // Only now: what was taken out of the middle of a code may have hidden it.
+    cleaned = without_secrets(&cleaned);
+    if let Some((end, _)) = cleaned.char_indices().nth(LIMIT) {
+        cleaned.truncate(end);
+        cleaned.push('…');
+    }
+    cleaned
+}
+
+/// The same for text of several lines that is ours but quotes what was typed, such as a complaint of the command-line
+/// parser: the lines and their indentation stay.
+#[must_use]
+pub fn clean_lines(text: &str) -> String {
+    let clean_line = |line: &str| {
+        let visible: String = line.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
+        let words = visible.split(' ').map(|word| if is_signed_address(word) { "[signed address]" } else { word });
+        without_secrets(&words.collect::<Vec<_>>().join(" "))
+    };
+    text.lines().flat_map(|line| [clean_line(line), "\n".to_owned()]).collect()
+}
+
+/// Drops ANSI control sequences and strings as wholes, so that their parameters don't stay behind as text.
+fn without_sequences(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => match chars.next() {
+                Some('[') => while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
+                Some(']' | 'P' | '^' | '_') => {
+                    while let Some(c) = chars.next() {
+                        if c == '\u{7}' || c == '\u{9c}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
+                            break;
+                        }
+                    }
+                }
+                _ => {}
+            },
+            '\u{9b}' => while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// Characters that have no width or turn the direction of what follows (Unicode's bidi and zero-width formats).
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+/// A presigned address or a part of its query. Header names such as `x-amz-date` stay.
+fn is_signed_address(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    (lower.contains("x-amz-") && (lower.contains('=') || lower.contains("%3d"))) || lower.contains("signature=")
+}
+
+/// Here and not only on the way out: what is cut off afterwards, or kept in a record, must not hold a part of one.
+fn without_secrets(text: &str) -> String {
+    String::from_utf8_lossy(&redacted(text.as_bytes())).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{UnlockCode, has_shape_of_code};
+    use proptest::prelude::*;
+
+    #[test]
+    fn terminals_are_left_alone() {
+        for (raw, shown) in [
+            ("\u{1b}[31mred\u{1b}[0m \u{202e}evil\r\n  next\u{7}", "red evil next"),
+            ("\u{1b}]0;title\u{7}after", "after"),
+            ("a\u{1b}[2J\r\nb\u{202e}c\tд.", "a bc д."),
+            ("\n\u{7}", ""),
+        ] {
+            assert_eq!(clean(raw), shown, "{}", raw.escape_debug());
+        }
+        assert_eq!(clean(&"ä".repeat(600)).chars().count(), LIMIT + 1);
+    }
+
+    #[test]
+    fn a_quoted_command_line_keeps_its_lines_and_not_its_code() {
+        let raw = "error: unexpected argument '7c0e1-bab84-f7675-0a2b6-f8b33' \u{1b}[2Jfound\n\n  Usage: x\n";
+        assert_eq!(clean_lines(raw), "error: unexpected argument '[unlock code]' [2Jfound\n\n  Usage: x\n");
+    }
+
+    #[test]
+    fn signed_addresses_are_taken_out() {
+        assert_eq!(
+            clean("see https://b.example/m.bin?X-Amz-Signature=abc&x=1 or x-amz-date"),
+            "see [signed address] or x-amz-date"
+        );
+    }
+
+    #[test]
+    fn codes_are_taken_out_wherever_they_stand() {
+        let code = "7c0e1-bab84-f7675-0a2b6-f8b33";
+        assert_eq!(clean(&format!("bad code {code}!")), "bad code [unlock code]!");
+        assert_eq!(clean(&format!("xx{code}{code}!")), "xx[unlock code][unlock code]!");
+        assert_eq!(clean(&format!("abcde-{code}-x")), "[unlock code]-x", "overlapping shapes go whole");
+        assert_eq!(clean(&code.replace('a', "a\u{200B}")), "[unlock code]", "put together by the cleaning");
+        assert_eq!(clean(&code.replace('a', "a\u{1b}[31m")), "[unlock code]", "split by a colour");
+        let base64 = aws_smithy_types::base64::encode(format!("{{\"code\":\"{code}\"}}"));
+        let cut = clean(&format!("{} {base64}", "x".repeat(LIMIT - 30)));
+        assert!(cut.contains("[unlock code]") && !cut.contains(&base64[12..20]), "{cut}");
+        let job = "job JID123e4567-e89b-12d3-a456-426655440000";
+        assert_eq!(clean(job), job, "a job id has another shape");
+    }
+
+    proptest! {
+        #[test]
+        fn no_code_and_no_control_character_survives(
+            before in "\\PC{0,40}", code in "[0-9a-zA-Z]{5}(-[0-9a-zA-Z]{5}){4}", after in ".{0,40}"
+        ) {
+            let cleaned = clean(&format!("{before}{code}{after}"));
+            prop_assert!(!cleaned.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code), "{}", cleaned);
+            prop_assert!(!cleaned.chars().any(char::is_control));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Linux: the kernel's keyring. Keys live in the session keyring and, where the kernel has it, in the user's
+//! persistent one, both in memory only.
+//!
+//! It needs a session keyring of its own. A process without one (cron, su, many containers) is given the user's
+//! default one on first use; there a key can be added but not linked or searched, so the store's `set` fails with
+//! "access denied" *after* it has put the code where it stays readable. Hence: looked at first, swept afterwards.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use keyring_core::{CredentialStore, Entry};
+use linux_keyutils::{Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, LinkNode, Permission};
+
+use super::SERVICE;
+use super::store::{Failure, Opened, Store, if_there};
+use crate::error::{Error, Result};
+
+/// Links read of a keyring when sweeping it; more than the kernel's quota of keys a user (200) lets there be.
+const MAX_LINKS: usize = 1024;
+
+/// Opens the session's keyring, if it is one that can keep a code to itself. Nothing is written.
+pub(super) fn open() -> Result<Opened> {
+    let session = own_session_keyring().map_err(|why| Error::KernelKeyringClosed { why })?;
+    let persistent = KeyRing::get_persistent(KeyRingIdentifier::Session).ok();
+    let end = if persistent.is_some() { "until the next reboot" } else { "until you log out" };
+    Ok(Opened { store: Box::new(SessionKeyring { session, persistent }), name: format!("kernel keyring ({end})") })
+}
+
+fn own_session_keyring() -> Result<KeyRing, String> {
+    let session = KeyRing::from_special_id(KeyRingIdentifier::Session, false).map_err(|error| match error {
+        KeyError::KeyDoesNotExist => "this login session has no keyring".to_owned(),
+        other => in_words(other).to_owned(),
+    })?;
+    if KeyRing::from_special_id(KeyRingIdentifier::UserSession, false) == Ok(session) {
+        return Err("this session has no keyring of its own, only the user's default one, which does not keep \
+                    a code to the session"
+            .to_owned());
+    }
+    let about = session.metadata().map_err(|error| in_words(error).to_owned())?;
+    let me = rustix::process::geteuid().as_raw();
+    if about.get_uid() != me {
+        return Err(format!("the session's keyring belongs to another user (uid {})", about.get_uid()));
+    }
+    let needed = Permission::VIEW | Permission::READ | Permission::WRITE | Permission::SEARCH | Permission::LINK;
+    let of_possessor = about.get_perms().bits() >> 24;
+    if of_possessor & u32::from(needed.bits()) != u32::from(needed.bits()) {
+        return Err("the session's keyring does not let its own session search and write it".to_owned());
+    }
+    Ok(session)
+}
+
+struct SessionKeyring {
+    session: KeyRing,
+    persistent: Option<KeyRing>,
+}
+
+impl Store for SessionKeyring {
+    fn put(&mut self, user: &str, _label: &str, value: &[u8]) -> Result<(), Failure> {
+        let kept = explained(entry(user)?.set_secret(value)).and_then(|()| self.keep_to_the_session(user));
+        kept.map_err(|failure| self.swept(user, failure))
+    }
+
+    fn get(&mut self, user: &str) -> Result<Option<Vec<u8>>, Failure> {
+        match entry(user)?.get_secret() {
+            Err(keyring_core::Error::NoEntry) => Ok(None),
+            answer => explained(answer).map(Some),
+        }
+    }
+
+    fn remove(&mut self, user: &str) -> Result<bool, Failure> {
+        let there = if_there(entry(user)?.delete_credential())?.is_some();
+        Ok(there)
+    }
+
+    fn check(&mut self, user: &str) -> Result<(), Failure> {
+        let perms = self.key(user)?.metadata().map_err(closed)?.get_perms();
+        if perms.bits() & 0x00ff_ffff == 0 {
+            Ok(())
+        } else {
+            Err(Failure::KeepsNothing("the key can be seen from outside this session".to_owned()))
+        }
+    }
+}
+
+impl SessionKeyring {
+    /// A new key can be viewed by all of the user's processes. Ours is for who has it in a keyring, and nobody else.
+    fn keep_to_the_session(&self, user: &str) -> Result<(), Failure> {
+        let possessor_only = KeyPermissionsBuilder::builder().posessor(Permission::ALL).build();
+        self.key(user)?.set_perms(possessor_only).map_err(closed)
+    }
+
+    fn key(&self, user: &str) -> Result<Key, Failure> {
+        self.session.search(&description(user)).map_err(closed)
+    }
+
+    /// Removes what a failed put may have left, and says so if it can't.
+    fn swept(&self, user: &str, failure: Failure) -> Failure {
+        let rings = [Some(self.session), self.persistent];
+        if rings.into_iter().flatten().all(|ring| sweep(ring, &description(user))) {
+            return failure;
+        }
+        Failure::KernelClosed("it took the code only in part, and does not let it be removed: log out".to_owned())
+    }
+}
+
+/// Takes every key of that description out of `ring` and ends it. By its link, not by a search: the keyring that
+/// makes a put fail is one that can't be searched. Says whether none is left.
+fn sweep(ring: KeyRing, description: &str) -> bool {
+    let ours = || {
+        let links = ring.get_links(MAX_LINKS).ok()?;
+        let keys = links.iter().filter_map(LinkNode::as_key);
+        Some(keys.filter(|key| key.metadata().is_ok_and(|it| it.get_description() == description)).collect::<Vec<_>>())
+    };
+    for key in ours().unwrap_or_default() {
+        // Whichever of the two is allowed will do.
+        let _ = key.invalidate();
+        let _ = ring.unlink_key(key);
+    }
+    ours().is_some_and(|left| left.is_empty())
+}
+
+/// An entry of a store of its own, so that nothing but the kernel connects two calls.
+fn entry(user: &str) -> Result<Entry, Failure> {
+    let store: Arc<CredentialStore> = linux_keyutils_keyring_store::Store::new()?;
+    explained(store.build(SERVICE, user, Some(&HashMap::from([("description", &*description(user))]))))
+}
+
+/// What `keyctl show` calls the key.
+fn description(user: &str) -> String {
+    format!("{SERVICE}:{user}")
+}
+
+fn explained<R>(answer: keyring_core::Result<R>) -> Result<R, Failure> {
+    use keyring_core::Error::{NoStorageAccess, PlatformFailure};
+    answer.map_err(|error| match &error {
+        NoStorageAccess(cause) | PlatformFailure(cause) => match cause.downcast_ref::<KeyError>() {
+            Some(cause) => closed(*cause),
+            None => error.into(),
+        },
+        _ => error.into(),
+    })
+}
+
+fn closed(error: KeyError) -> Failure {
+    Failure::KernelClosed(in_words(error).to_owned())
+}
+
+fn in_words(error: KeyError) -> &'static str {
+    match error {
+        KeyError::AccessDenied => "access to it is denied",
+        // A seccomp filter answers EPERM, a kernel without keyrings ENOSYS.
+        KeyError::PermissionDenied | KeyError::OperationNotSupported | KeyError::Unknown(_) => {
+            "this system does not let programs use it (containers often don't)"
+        }
+        KeyError::QuotaExceeded => "this user's keyrings are full",
+        KeyError::KeyExpired | KeyError::KeyRevoked | KeyError::KeyRejected => "the session's keyring has ended",
+        KeyError::KeyDoesNotExist | KeyError::KeyringDoesNotExist => "the key or its keyring is not there",
+        KeyError::OutOfMemory => "the kernel has no memory for it",
+        _ => "the kernel refused",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_failed_put_leaves_is_swept_and_nothing_else() {
+        let ring = match KeyRing::from_special_id(KeyRingIdentifier::Process, true) {
+            Ok(ring) => ring,
+            // No keyrings at all here, so there is nothing to sweep, but that must be said.
+            Err(error) => return assert!(matches!(open(), Err(Error::KernelKeyringClosed { .. })), "{error}"),
+        };
+        let leftover = ring.add_key("snow-onboard:leftover", b"a code").unwrap();
+        let other = ring.add_key("snow-onboard:other", b"another's").unwrap();
+        assert!(sweep(ring, "snow-onboard:leftover"));
+        assert!(leftover.read_to_vec().is_err(), "it can't be read by its number either");
+        assert_eq!(other.read_to_vec().unwrap(), b"another's");
+        assert!(sweep(ring, "snow-onboard:leftover"), "nothing left is no failure");
+    }
+}

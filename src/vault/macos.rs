@@ -1,0 +1,80 @@
+//! macOS: the user's login keychain.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use keyring_core::{CredentialStore, Entry};
+
+use super::SERVICE;
+use super::store::{Failure, Opened, Store, if_there, shared, system_store};
+use crate::error::Result;
+use crate::notice::Notify;
+
+const NAME: &str = "macOS Keychain";
+
+/// Opens the login keychain. macOS itself asks for its password when an item is touched while it is locked, so there
+/// is nothing to unlock here; it is sealed with that password and never in clear.
+pub(super) fn open(_allow_plain: bool, _notify: Arc<dyn Notify>) -> Result<Opened> {
+    let store = system_store(shared).map_err(|failure| failure.into_error(NAME, "opening it", SERVICE))?;
+    Ok(Opened { store: Box::new(LoginKeychain { store }), name: NAME.to_owned() })
+}
+
+/// What a library error of this system means. The numbers are Apple's (Security framework, SecBase.h).
+pub(super) fn explain(error: &(dyn StdError + Send + Sync + 'static)) -> Option<Failure> {
+    const USER_CANCELED: i32 = -128;
+    const AUTH_FAILED: i32 = -25293;
+    const NO_SUCH_KEYCHAIN: i32 = -25294;
+    const NO_DEFAULT_KEYCHAIN: i32 = -25307;
+    const INTERACTION_NOT_ALLOWED: i32 = -25308;
+    match error.downcast_ref::<security_framework::base::Error>()?.code() {
+        USER_CANCELED | AUTH_FAILED | INTERACTION_NOT_ALLOWED => Some(Failure::Locked),
+        NO_SUCH_KEYCHAIN | NO_DEFAULT_KEYCHAIN => Some(Failure::Failed("this user has no login keychain".to_owned())),
+        _ => None,
+    }
+}
+
+struct LoginKeychain {
+    store: Arc<CredentialStore>,
+}
+
+impl LoginKeychain {
+    /// Every call opens the keychain anew, so each entry is a connection of its own. The store takes no label:
+    /// Keychain Access shows the service as the item's name and the job id as its account.
+    fn entry(&self, user: &str) -> Result<Entry, Failure> {
+        Ok(self.store.build(SERVICE, user, None)?)
+    }
+}
+
+impl Store for LoginKeychain {
+    fn put(&mut self, user: &str, _label: &str, value: &[u8]) -> Result<(), Failure> {
+        Ok(self.entry(user)?.set_secret(value)?)
+    }
+
+    fn get(&mut self, user: &str) -> Result<Option<Vec<u8>>, Failure> {
+        if_there(self.entry(user)?.get_secret())
+    }
+
+    fn remove(&mut self, user: &str) -> Result<bool, Failure> {
+        Ok(if_there(self.entry(user)?.delete_credential())?.is_some())
+    }
+
+    fn check(&mut self, _user: &str) -> Result<(), Failure> {
+        // The login keychain is a file on this machine; only the data protection keychain can sync, and that is
+        // another store.
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_apple_says_of_locks_is_a_lock() {
+        for code in [-128, -25293, -25308] {
+            let error = security_framework::base::Error::from_code(code);
+            assert!(matches!(explain(&error), Some(Failure::Locked)), "{code}");
+        }
+        assert!(explain(&security_framework::base::Error::from_code(-50)).is_none());
+    }
+}

@@ -1,0 +1,133 @@
+//! The one thread that talks to the keychain, so that whoever asks can stop waiting.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::store::{Failure, Opened, Store};
+use crate::error::{Error, Result};
+use crate::notice::{Notify, while_waiting};
+
+/// How long a drop waits for an idle thread to close its connections.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Bytes of stack that a call may use: generous for the libraries below, and well within the two megabytes of a thread.
+const STACK_OF_A_CALL: usize = 256 * 1024;
+
+/// Ends the sentence "waiting for …".
+const WAITING_FOR: &str = "you to unlock the keychain";
+
+type Call = Box<dyn FnOnce(&mut dyn Store) + Send>;
+
+/// A handle to the thread. One that hangs in a call is left behind: nothing joins it, so the process can exit.
+pub(super) struct KeychainThread {
+    calls: Option<mpsc::Sender<Call>>,
+    /// Never gets a value: the thread drops the other end after its store. In a `Mutex` only to be `Sync`.
+    ended: Mutex<mpsc::Receiver<()>>,
+    deadline: Duration,
+    notify: Arc<dyn Notify>,
+    hung: AtomicBool,
+}
+
+impl KeychainThread {
+    /// Starts the thread and has it open its store. Gives the store's name too.
+    pub(super) fn start(
+        deadline: Duration,
+        notify: Arc<dyn Notify>,
+        open: impl FnOnce() -> Result<Opened> + Send + 'static,
+    ) -> Result<(String, Self)> {
+        let what = "opening it";
+        let (calls, to_do) = mpsc::channel::<Call>();
+        let (name, opened) = mpsc::sync_channel(1);
+        let (ends, ended) = mpsc::channel();
+        let body = move || {
+            // The first local is dropped last, also when a call panics: whoever sees it go knows the store is closed.
+            let _ends: mpsc::Sender<()> = ends;
+            let mut store = match open() {
+                Ok(opened) => {
+                    let _ = name.send(Ok(opened.name));
+                    opened.store
+                }
+                Err(error) => return drop(name.send(Err(error))),
+            };
+            drop(name);
+            for call in to_do {
+                call(&mut *store);
+                // The decryption of an answer leaves blocks of the code on this stack, which glibc keeps for the next
+                // thread. A call is behind a pointer, so its frames are below this one.
+                zeroize::zeroize_stack::<STACK_OF_A_CALL>();
+            }
+        };
+        std::thread::Builder::new()
+            .name("keychain".to_owned())
+            .spawn(body)
+            .map_err(|error| Error::KeychainFailed { what: what.to_owned(), why: crate::error::io_in_words(&error) })?;
+        let this =
+            Self { calls: Some(calls), ended: Mutex::new(ended), deadline, notify, hung: AtomicBool::new(false) };
+        let name = this.wait(what, &opened)??;
+        Ok((name, this))
+    }
+
+    /// Has the thread do `work`, and waits for it as long as the deadline allows.
+    ///
+    /// # Errors
+    /// [`Error::KeychainTimeout`], also for every call after the one that hung; [`Error::KeychainFailed`] if the
+    /// thread panicked. What `work` says is inside.
+    pub(super) fn call<R: Send + 'static>(
+        &self,
+        what: &str,
+        work: impl FnOnce(&mut dyn Store) -> Result<R, Failure> + Send + 'static,
+    ) -> Result<Result<R, Failure>> {
+        if self.hung.load(Ordering::Relaxed) {
+            return Err(self.timeout(what));
+        }
+        let (answer, answered) = mpsc::sync_channel(1);
+        let call: Call = Box::new(move |store| {
+            // Nobody waits any more when the deadline has passed.
+            let _ = answer.send(work(store));
+        });
+        if let Some(calls) = &self.calls {
+            // A thread that is gone drops `call`, and with it `answer`: the wait ends at once.
+            let _ = calls.send(call);
+        }
+        let started = std::time::Instant::now();
+        let done = self.wait(what, &answered);
+        let outcome = match &done {
+            Ok(Ok(_)) => "done",
+            Ok(Err(_)) => "refused",
+            Err(_) => "no answer",
+        };
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(what, outcome, millis, "keychain");
+        done
+    }
+
+    fn wait<R>(&self, what: &str, answered: &mpsc::Receiver<R>) -> Result<R> {
+        match while_waiting(&*self.notify, WAITING_FOR, || answered.recv_timeout(self.deadline)) {
+            Ok(answer) => Ok(answer),
+            Err(RecvTimeoutError::Timeout) => {
+                self.hung.store(true, Ordering::Relaxed);
+                Err(self.timeout(what))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Error::KeychainFailed { what: what.to_owned(), why: "the library that talks to it gave up".into() })
+            }
+        }
+    }
+
+    fn timeout(&self, what: &str) -> Error {
+        Error::KeychainTimeout { what: what.to_owned(), seconds: self.deadline.as_secs() }
+    }
+}
+
+impl Drop for KeychainThread {
+    fn drop(&mut self) {
+        self.calls = None;
+        if !self.hung.load(Ordering::Relaxed)
+            && let Ok(ended) = self.ended.get_mut()
+        {
+            let _ = ended.recv_timeout(CLOSING);
+        }
+    }
+}
