@@ -1,0 +1,200 @@
+//! The way to AWS: https only, CA certificates, proxies.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use snow_rehearsal::Rehearsal;
+
+use crate::child::Call;
+
+fn one() -> Rehearsal {
+    Rehearsal::builder().start().unwrap()
+}
+
+fn fetch(world: &Rehearsal) -> Call {
+    Call::new(world, "fetch", world.job().id())
+}
+
+/// Counts who connects, and answers nobody.
+fn listener() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, count) = (listener.local_addr().unwrap().to_string(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for _ in listener.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (address, count)
+}
+
+#[test]
+fn an_http_endpoint_is_refused_before_anything_is_sent() {
+    let world = one();
+    let (address, connections) = listener();
+    let plain = format!("http://user:hunter2@{address}/path");
+    let services = format!("[profile p]\nservices = s\n[services s]\nsnowball =\n  endpoint_url = {plain}\n");
+    let global = format!("[profile p]\nendpoint_url = {plain}\n");
+    let bare = || fetch(&world).without("AWS_ENDPOINT_URL_SNOWBALL");
+    for call in [
+        fetch(&world).env("AWS_ENDPOINT_URL_SNOWBALL", plain.as_str()),
+        bare().env("AWS_ENDPOINT_URL", plain.as_str()),
+        bare().env("AWS_ENDPOINT_URL", "127.0.0.1:1 or so"),
+        bare().profiles(&services).set("profile", "p"),
+        bare().profiles(&global).set("profile", "p"),
+    ] {
+        let outcome = call.run().expect("api_not_https");
+        outcome.never_says("hunter2");
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn an_api_that_is_not_there_is_said_to_be_unreachable() {
+    let world = one();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let outcome =
+        fetch(&world).env("AWS_ENDPOINT_URL_SNOWBALL", format!("https://{gone}")).run().expect("api_unreachable");
+    assert!(outcome.sentence.starts_with(&format!("The Snowball API at {gone} can't be reached: ")));
+}
+
+#[test]
+fn certificates_are_taken_from_where_they_should_be() {
+    let (world, stranger) = (one(), one());
+    let outcome = fetch(&world).set("ca", stranger.ca_bundle().to_str()).run().expect("tls_untrusted");
+    assert!(outcome.sentence.contains("authority that this machine does not know"), "{}", outcome.sentence);
+    let of_system = || fetch(&world).set("ca", serde_json::Value::Null);
+    of_system().env("SSL_CERT_FILE", world.ca_bundle().to_str().unwrap()).run().expect("ok");
+    of_system().env("SSL_CERT_FILE", stranger.ca_bundle().to_str().unwrap()).run().expect("tls_untrusted");
+    // The file that was named replaces the system's.
+    fetch(&world).env("SSL_CERT_FILE", stranger.ca_bundle().to_str().unwrap()).run().expect("ok");
+}
+
+#[test]
+fn a_bad_ca_file_is_an_error_wherever_it_is_named() {
+    let world = one();
+    for content in [
+        "",
+        "hello",
+        "-----BEGIN CERTIFICATE-----\n!\n",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        let call = fetch(&world);
+        let path = call.file("ca.pem", content).to_str().unwrap().to_owned();
+        let outcome = call.set("ca", path.as_str()).run().expect("ca_file_bad");
+        assert!(outcome.sentence.contains(&format!("{path} (--ca-bundle)")), "{}", outcome.sentence);
+
+        let call = fetch(&world).set("ca", serde_json::Value::Null);
+        let path = call.file("ca.pem", content).to_str().unwrap().to_owned();
+        let outcome = call.env("SSL_CERT_FILE", path.as_str()).run().expect("ca_file_bad");
+        assert!(outcome.sentence.contains(&format!("{path} (SSL_CERT_FILE)")), "{}", outcome.sentence);
+    }
+}
+
+/// A proxy for CONNECT that notes where it was asked to go and with what `Proxy-Authorization`.
+struct Proxy {
+    address: String,
+    asked: Arc<Asked>,
+}
+
+/// Target and `Proxy-Authorization` of each request.
+type Asked = Mutex<Vec<(String, Option<String>)>>;
+
+impl Proxy {
+    fn start(answer: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(Asked::default());
+        let noted = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let noted = Arc::clone(&noted);
+                std::thread::spawn(move || tunnel(stream, answer, &noted));
+            }
+        });
+        Self { address, asked }
+    }
+
+    fn targets(&self) -> Vec<String> {
+        let mut targets: Vec<_> = self.asked.lock().unwrap().iter().map(|(target, _)| target.clone()).collect();
+        targets.sort();
+        targets.dedup();
+        targets
+    }
+}
+
+fn tunnel(mut near: TcpStream, answer: &str, noted: &Asked) -> Option<()> {
+    let mut lines = BufReader::new(near.try_clone().ok()?).lines();
+    let first = lines.next()?.ok()?;
+    let target = first.strip_prefix("CONNECT ")?.split(' ').next()?.to_owned();
+    let head: Vec<String> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+    let authorization = head.iter().find_map(|line| {
+        line.to_ascii_lowercase()
+            .starts_with("proxy-authorization:")
+            .then(|| line["proxy-authorization:".len()..].trim().to_owned())
+    });
+    noted.lock().unwrap().push((target.clone(), authorization));
+    near.write_all(format!("HTTP/1.1 {answer}\r\n\r\n").as_bytes()).ok()?;
+    if !answer.starts_with("200") {
+        return None;
+    }
+    let far = TcpStream::connect(target).ok()?;
+    let copy = |mut from: TcpStream, mut to: TcpStream| {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            if to.write_all(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    };
+    let (near_too, far_too) = (near.try_clone().ok()?, far.try_clone().ok()?);
+    let up = std::thread::spawn(move || copy(near_too, far_too));
+    copy(far, near);
+    up.join().ok()
+}
+
+#[test]
+fn api_and_bucket_are_reached_through_the_proxy_of_the_variables() {
+    let world = one();
+    let both = || {
+        let mut both = [world.endpoint_url(), world.bucket_url()].map(|url| url.replace("https://", "")).to_vec();
+        both.sort();
+        both
+    };
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        let proxy = Proxy::start("200 Fine");
+        fetch(&world).env(name, format!("http://user:p%40ss@{}", proxy.address)).run().expect("ok");
+        assert_eq!(proxy.targets(), both(), "{name}");
+        // user:p@ss
+        assert!(proxy.asked.lock().unwrap().iter().all(|(_, login)| login.as_deref() == Some("Basic dXNlcjpwQHNz")));
+    }
+    for (name, rule) in [("NO_PROXY", "127.0.0.0/8"), ("no_proxy", "example.com, 127.0.0.1"), ("NO_PROXY", "*")] {
+        let proxy = Proxy::start("200 Fine");
+        fetch(&world).env("HTTPS_PROXY", format!("http://{}", proxy.address)).env(name, rule).run().expect("ok");
+        assert!(proxy.targets().is_empty(), "{name}={rule}");
+    }
+    let proxy = Proxy::start("200 Fine");
+    fetch(&world).env("HTTP_PROXY", format!("http://{}", proxy.address)).run().expect("ok");
+    assert!(proxy.targets().is_empty(), "HTTP_PROXY is not for https");
+}
+
+#[test]
+fn a_proxy_that_refuses_or_is_malformed_is_named() {
+    let world = one();
+    for answer in ["407 Proxy Authentication Required", "403 Forbidden"] {
+        let proxy = Proxy::start(answer);
+        let outcome = fetch(&world).env("HTTPS_PROXY", format!("http://user:hunter2@{}", proxy.address)).run();
+        let outcome = outcome.expect("api_unreachable");
+        assert!(outcome.sentence.contains("(a proxy is set: 127.0.0.1)"), "{}", outcome.sentence);
+        outcome.never_says("hunter2");
+    }
+    for bad in ["http://user:hunter2@", "socks5://user:hunter2@127.0.0.1:1", "http://user:hunter2@host:none"] {
+        let outcome = fetch(&world).env("HTTPS_PROXY", bad).run().expect("proxy_bad");
+        assert!(outcome.sentence.contains("HTTPS_PROXY"), "{}", outcome.sentence);
+        outcome.never_says("hunter2");
+    }
+    assert!(world.requests().is_empty());
+}

@@ -1,0 +1,377 @@
+//! The ladder: by which way the code reaches the client, and what others get to see of it.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use snow_onboard::device::{ArgvExposure, ClientSettings, Handoff, Rung};
+use snow_onboard::error::Error;
+
+use crate::stage::{CODE, JOB, Stage, code_of};
+
+const WAIT: Duration = Duration::from_secs(60);
+
+/// A client that keeps its settings in its own form: it does not take a profile that it did not write.
+const OWN_FORM: &str = r#"
+known() { grep -q "written by the client: $CODE" "$(config)"; }
+ask() { printf '%s ' "$1"; read -r answer || exit 5; }
+converse() {
+  echo "Configuration will stored at $(config)"
+  ask 'Snowball Edge Manifest Path:'; manifest=$answer
+  ask 'Unlock Code:'; code=$answer
+  [ "$code" = "$CODE" ] || { echo "INVENTED: $code does not fit" >&2; exit 6; }
+  ask 'Default Endpoint:'
+  [ -f "$(config)" ] && exit 7
+  printf 'written by the client: %s %s %s\n' "$code" "$manifest" "$answer" >"$(config)"
+}
+"#;
+
+#[test]
+fn by_a_profile_in_a_home_with_a_space_and_an_umlaut() {
+    let stage =
+        Stage::new("version() { ls -ldR \"$home\" >\"$W/home\"; echo 'Snowball client version: 1.2.0  Build 254'; }");
+    let device = stage.prepare().unwrap();
+    assert_eq!(device.client_version(), Some("1.2.0"));
+    assert!(device.home().starts_with(stage.place().canonicalize().unwrap()));
+    drop(device);
+    stage.assert_nothing_left();
+
+    let handed = stage.hand_over().unwrap();
+    assert_eq!(handed.rung(), Rung::Profile);
+    assert!(
+        stage.homes_told().iter().all(|home| home.parent().unwrap().ends_with("Jürgen Müller")),
+        "as told to the client"
+    );
+    let homes = stage.homes();
+    let profile = homes[0].join(".aws/snowball/config/snowball-edge.config");
+    assert_eq!(homes.len(), 1);
+    assert_eq!(snow_onboard::os::privacy_flaw(&homes[0]).unwrap(), None);
+    assert_eq!(snow_onboard::os::privacy_flaw(&profile).unwrap(), None);
+    assert!(std::fs::read_to_string(&profile).unwrap().contains(CODE));
+    let unlocked = handed.wait_until_unlocked(WAIT).unwrap();
+    assert_eq!((unlocked.device_id.as_deref(), unlocked.rung), (Some(JOB), Rung::Profile));
+    assert_eq!((unlocked.argv_seconds, unlocked.was_open_already), (None, false));
+    assert!(stage.homes().is_empty(), "gone at once, not some time after");
+    assert_eq!(stage.calls("unlock-device"), 1);
+    stage.assert_the_code_was_private();
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn the_client_sees_an_allow_list_and_stands_nowhere() {
+    let stage = Stage::new("");
+    let _handed = stage.hand_over().unwrap();
+    let seen = stage.seen();
+    let home = stage.homes()[0].canonicalize().unwrap();
+    for line in seen.lines() {
+        if let Some(folder) = line.strip_prefix("cwd: ") {
+            assert_eq!(folder, "/");
+        } else if let Some(umask) = line.strip_prefix("umask: ") {
+            assert_eq!(umask.trim_start_matches('0'), "77");
+        } else if let Some((name, _)) = line.strip_prefix("env: ").and_then(|line| line.split_once('=')) {
+            let allowed = [
+                "PATH",
+                "TMPDIR",
+                "LANG",
+                "LC_ALL",
+                "HOME",
+                "USERPROFILE",
+                "JAVA_TOOL_OPTIONS",
+                "PWD",
+                "OLDPWD",
+                "SHLVL",
+                "_",
+            ];
+            assert!(allowed.contains(&name), "{name}");
+        }
+    }
+    assert!(seen.contains(&format!("env: HOME={}\n", home.display())), "{seen}");
+    assert!(seen.contains("env: LC_ALL=C.UTF-8\n"));
+}
+
+#[test]
+fn by_configure_on_a_pipe() {
+    let stage = Stage::new(&format!("{OWN_FORM}\nconfigure() {{ converse; }}"));
+    let handed = stage.hand_over().unwrap();
+    assert_eq!(handed.rung(), Rung::Configure);
+    let home = &stage.homes()[0];
+    let written = std::fs::read_to_string(home.join(".aws/snowball/config/snowball-edge.config")).unwrap();
+    let expected = format!("written by the client: {CODE} {} https://{}\n", stage.manifest().display(), stage.endpoint);
+    assert_eq!(written, expected);
+    let files: Vec<_> = std::fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!files.iter().any(|name| name == "code"), "our own file is gone: {files:?}");
+    handed.wait_until_unlocked(WAIT).unwrap();
+    stage.assert_the_code_was_private();
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn by_configure_on_a_terminal_without_echo_where_a_pipe_is_not_taken() {
+    let stage = Stage::new(&format!(
+        r#"{OWN_FORM}
+configure() {{
+  if ! [ -t 0 ] || ! [ -t 1 ]; then echo 'INVENTED: this wants a terminal' >&2; exit 1; fi
+  stty -a >"$W/terminal"
+  (exec 3</dev/tty) 2>/dev/null && echo 'the operator'"'"'s terminal can be opened' >"$W/tty"
+  converse
+}}"#
+    ));
+    let handed = stage.hand_over().unwrap();
+    assert_eq!((handed.rung(), stage.calls("configure")), (Rung::Configure, 2));
+    let terminal = std::fs::read_to_string(stage.work().join("terminal")).unwrap();
+    assert!(terminal.split_whitespace().any(|word| word.trim_end_matches(';') == "-echo"), "{terminal}");
+    assert!(!stage.work().join("tty").exists(), "the guard's session has no terminal");
+    handed.wait_until_unlocked(WAIT).unwrap();
+    stage.assert_the_code_was_private();
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn by_configure_on_a_terminal_where_a_pipe_holds_the_prompts_back() {
+    let stage =
+        Stage::new(&format!("{OWN_FORM}\nconfigure() {{ if [ -t 1 ]; then converse; else cat >/dev/null; fi; }}"));
+    let handed = stage.hand_over().unwrap();
+    assert_eq!((handed.rung(), stage.calls("configure")), (Rung::Configure, 2));
+    stage.assert_the_code_was_private();
+}
+
+#[test]
+fn a_configure_that_refuses_the_code_is_not_asked_again() {
+    let stage = Stage::new(&format!("{OWN_FORM}\nconfigure() {{ CODE=another; converse; }}"));
+    let error = stage.hand_over_by(Handoff::Argv, &|| true).err().unwrap();
+    assert_eq!(error.report().code, "device_refused");
+    assert!(error.to_string().contains("[unlock code] does not fit"), "{error}");
+    assert_eq!(stage.calls("configure"), 1);
+    stage.assert_the_code_was_private();
+    stage.assert_nothing_left();
+}
+
+/// Takes its home from the password database, as a JVM does that nobody told otherwise.
+const IGNORES_OUR_HOME: &str = r#"
+home="$W/real-home"
+configure() { echo "Configuration will be stored at $(config)"; printf 'Snowball Edge Manifest Path: '; read -r x && echo "$x" >"$W/told"; }
+"#;
+
+#[test]
+fn a_client_that_ignores_our_home_learns_nothing_by_private_ways() {
+    let stage = Stage::new(IGNORES_OUR_HOME);
+    let error = stage.hand_over().err().unwrap();
+    assert_eq!(error.report().code, "hand_over_refused");
+    let text = error.to_string();
+    assert!(text.contains("real-home") && text.contains("INVENTED: no such profile"), "{text}");
+    assert!(!stage.work().join("told").exists(), "not even the manifest's path");
+    assert_eq!(stage.calls("unlock-device"), 0);
+    stage.assert_the_code_was_private();
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn the_command_line_is_used_by_leave_alone_and_its_time_is_told() {
+    let stage = Stage::new(IGNORES_OUR_HOME);
+    let asked = Cell::new(0);
+    let refuse = || {
+        asked.set(asked.get() + 1);
+        false
+    };
+    assert_eq!(code_of(stage.hand_over_by(Handoff::Auto, &refuse)), "hand_over_refused");
+    assert_eq!(asked.get(), 1);
+    stage.assert_the_code_was_private();
+
+    let handed = stage.hand_over_by(Handoff::Auto, &|| true).unwrap();
+    assert_eq!(handed.rung(), Rung::Argv);
+    let unlocked = handed.wait_until_unlocked(WAIT).unwrap();
+    assert!(unlocked.argv_seconds.is_some_and(|seconds| (1..60).contains(&seconds)), "{unlocked:?}");
+    assert_eq!(stage.calls("unlock-device"), 1);
+    let with_code: Vec<String> = stage.seen().lines().filter(|line| line.contains(CODE)).map(str::to_owned).collect();
+    assert!(with_code.iter().all(|line| line.starts_with("args: ") && !line.contains("--profile")), "{with_code:?}");
+    assert!(stage.notices.all().iter().any(|notice| notice.starts_with("warning: The code goes")));
+    stage.assert_nothing_left();
+
+    let again = stage.hand_over_by(Handoff::Argv, &|| panic!("handoff = argv asks nothing")).unwrap();
+    assert_eq!(again.rung(), Rung::Argv);
+}
+
+#[test]
+fn a_client_that_does_not_read_what_it_wrote_gets_the_code_on_the_command_line_by_leave() {
+    let stage = Stage::new(&format!(
+        r#"{OWN_FORM}
+known() {{ case " $* " in *" --unlock-code $CODE "*) ;; *) return 3 ;; esac; }}
+configure() {{ converse; }}"#
+    ));
+    let asked = Cell::new(0);
+    let grant = || {
+        asked.set(asked.get() + 1);
+        true
+    };
+    assert_eq!(stage.hand_over_by(Handoff::Auto, &grant).unwrap().rung(), Rung::Argv);
+    assert_eq!((asked.get(), stage.calls("configure"), stage.calls("unlock-device")), (1, 1, 1));
+}
+
+/// Everything in the homes that there are.
+fn content(stage: &Stage) -> Vec<String> {
+    fn below(folder: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().is_dir() {
+                below(&entry.path(), found);
+            } else {
+                found.push(std::fs::read_to_string(entry.path()).unwrap());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    stage.homes().iter().for_each(|home| below(home, &mut found));
+    found
+}
+
+#[test]
+fn while_the_question_stands_the_code_is_in_no_file() {
+    // A client that leaves a copy of its own, too.
+    let stage = Stage::new(&format!(
+        r#"{OWN_FORM}
+known() {{ case " $* " in *" --unlock-code $CODE "*) ;; *) return 3 ;; esac; }}
+configure() {{ converse; }}"#
+    ));
+    for answer in [false, true] {
+        let asked = Cell::new(0);
+        let ask = || {
+            asked.set(asked.get() + 1);
+            assert_eq!(stage.homes().len(), 1, "a control");
+            assert!(!content(&stage).iter().any(|text| text.contains(CODE)));
+            answer
+        };
+        let result = stage.hand_over_by(Handoff::Auto, &ask);
+        assert_eq!(asked.get(), 1);
+        match result {
+            Ok(handed) => assert_eq!((handed.rung(), answer), (Rung::Argv, true)),
+            Err(error) => assert_eq!((error.report().code, answer), ("hand_over_refused", false)),
+        }
+    }
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_guard_that_is_lost_while_the_question_stands_is_noticed_before_anything_is_written() {
+    let stage = Stage::new(IGNORES_OUR_HOME);
+    let ask = || {
+        let guard = rustix::process::Pid::from_raw(stage.number("guard").unwrap()).unwrap();
+        rustix::process::kill_process(guard, rustix::process::Signal::KILL).unwrap();
+        crate::stage::wait_for("the end of the guard", crate::stage::A_SECOND, || {
+            !crate::stage::is_alive(guard.as_raw_nonzero().get())
+        });
+        // Its end of the pipe is read by a thread of ours.
+        std::thread::sleep(Duration::from_millis(200));
+        true
+    };
+    assert_eq!(code_of(stage.hand_over_by(Handoff::Auto, &ask)), "guard_lost");
+    assert!(!stage.seen().contains("--unlock-code"));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn the_time_on_the_command_line_is_told_after_an_error_too() {
+    let stage = Stage::new(&format!(
+        "{IGNORES_OUR_HOME}
+unlock() {{ return 9; }}"
+    ));
+    let exposure = ArgvExposure::default();
+    let noted = Cell::new(0);
+    let note = || {
+        assert!(!stage.seen().contains(CODE), "before and not after");
+        noted.set(noted.get() + 1);
+        Ok(())
+    };
+    let device = stage.prepare().unwrap();
+    let result = stage.hand_over_with(device, Handoff::Argv, &|| true, &note, exposure.clone());
+    assert_eq!((code_of(result), noted.get()), ("device_refused", 1));
+    assert!(exposure.seconds().is_some_and(|seconds| (1..60).contains(&seconds)));
+
+    let stage = Stage::new(IGNORES_OUR_HOME);
+    let exposure = ArgvExposure::default();
+    let fail = || Err(Error::Internal { what: "no audit".to_owned() });
+    let device = stage.prepare().unwrap();
+    let result = stage.hand_over_with(device, Handoff::Argv, &|| true, &fail, exposure.clone());
+    assert_eq!((code_of(result), exposure.seconds()), ("internal", None));
+    stage.assert_the_code_was_private();
+}
+
+#[test]
+fn a_client_that_does_not_read_what_it_wrote_is_not_asked_for_ever() {
+    let mut stage = Stage::new(&format!(
+        "{OWN_FORM}
+known() {{ return 3; }}
+configure() {{ converse; }}"
+    ));
+    stage.patience = Duration::from_secs(600);
+    let start = std::time::Instant::now();
+    let error = stage.hand_over().err().unwrap();
+    assert_eq!(error.report().code, "hand_over_refused");
+    assert!(error.to_string().contains("wrote itself"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(120));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn an_echo_that_the_client_turns_on_does_not_reach_the_agent() {
+    let stage = Stage::new(&format!(
+        r#"{OWN_FORM}
+configure() {{
+  [ -t 0 ] || exit 1
+  stty echo
+  converse
+}}"#
+    ));
+    // Between agent and guard a listener that writes down what passes.
+    let listener = stage.work().join("listener");
+    let script = format!(
+        "#!/bin/sh\n'{}' \"$@\" | tee -a '{}'\n",
+        env!("CARGO_BIN_EXE_snow-onboard"),
+        stage.work().join("passed").display()
+    );
+    std::fs::write(&listener, script).unwrap();
+    std::fs::set_permissions(&listener, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let device = stage.prepare_by(stage.settings(), listener).unwrap();
+    let private = || panic!("a private hand-over asks nothing");
+    let handed = stage.hand_over_with(device, Handoff::Private, &private, &|| Ok(()), ArgvExposure::default()).unwrap();
+    assert_eq!(handed.rung(), Rung::Configure);
+    let passed = std::fs::read_to_string(stage.work().join("passed")).unwrap();
+    assert!(passed.contains("[unlock code]"), "a control: it was echoed: {}", passed.replace(CODE, "CODE"));
+    assert!(!passed.contains(CODE));
+}
+
+#[test]
+fn a_launcher_that_lies_alone_is_said_to() {
+    let stage = Stage::new("");
+    drop(stage.prepare().unwrap());
+    let says_so = || stage.notices.all().iter().any(|notice| notice.contains("only this one file was checked"));
+    assert!(!says_so());
+    let alone = stage.work().join("snowballEdge");
+    std::fs::copy(stage.launcher(), &alone).unwrap();
+    let settings = ClientSettings { client: Some((alone, "the test".to_owned())), ..ClientSettings::default() };
+    drop(stage.prepare_with(settings).unwrap());
+    assert!(says_so());
+}
+
+#[test]
+fn private_ways_come_first_even_where_the_command_line_is_allowed() {
+    let stage = Stage::new("");
+    assert_eq!(stage.hand_over_by(Handoff::Argv, &|| true).unwrap().rung(), Rung::Profile);
+    stage.assert_the_code_was_private();
+}
+
+#[test]
+fn an_unknown_client_is_used_only_by_leave() {
+    let stage = Stage::new("version() { echo \"INVENTED 9.9 $CODE\"; }");
+    let error = stage.prepare().err().unwrap();
+    assert_eq!(error.report().code, "client_unknown");
+    assert!(error.to_string().contains("INVENTED 9.9 [unlock code]"), "{error}");
+    let allowed = ClientSettings { allow_unknown: true, ..stage.settings() };
+    assert_eq!(stage.prepare_with(allowed).unwrap().client_version(), None);
+    assert!(stage.notices.all().iter().any(|notice| notice.contains("does not say a version")));
+}
+
+#[test]
+fn a_client_that_cannot_be_started_is_told_from_an_unknown_one() {
+    let stage = Stage::new("");
+    std::fs::write(stage.launcher(), "#!/nonexistent/interpreter\n").unwrap();
+    assert_eq!(code_of(stage.prepare()), "client_unusable");
+    stage.assert_nothing_left();
+}

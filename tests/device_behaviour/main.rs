@@ -1,0 +1,8 @@
+//! The device phase as it behaves: real processes, a real guard, a shell script for a client.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::use_debug, clippy::print_stderr, missing_docs, unreachable_pub)]
+
+mod endings;
+mod handing_over;
+mod stage;
+mod states;

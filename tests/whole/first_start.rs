@@ -1,0 +1,148 @@
+//! The main job.
+
+use std::time::Duration;
+
+use snow_rehearsal::{ClientOptions, DeviceOptions, Mode, Operation, Rehearsal, State, Unlocking};
+
+use crate::agent::{Agent, contains, files, files_with, state};
+
+#[test]
+fn a_device_is_opened_and_the_code_is_nowhere() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let code = rehearsal.job().unlock_code();
+    let ended = Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
+    assert_eq!(rehearsal.device().state(), State::Unlocked);
+    assert!(ended.stdout.contains("is UNLOCKED"), "{}", ended.stdout);
+
+    let invocations = rehearsal.client_invocations().unwrap();
+    assert!(invocations.iter().any(|call| call.argv.iter().any(|arg| arg == "unlock-device")), "a control: seen");
+    for call in &invocations {
+        assert!(!call.argv.iter().any(|arg| arg.contains(&code)), "the code is in argv");
+        assert!(!call.env.values().any(|value| value.contains(&code)), "the code is in the environment");
+        for name in call.env.keys() {
+            assert!(
+                !name.starts_with("AWS_") && name != "CLASSPATH" && !name.starts_with("LD_"),
+                "{name} was passed on"
+            );
+        }
+        assert!(!call.user_home.starts_with(state(&rehearsal)), "the private home lies outside the state folder");
+        assert!(!call.user_home.exists(), "the private home is gone");
+        assert!(!call.cwd.starts_with(&call.user_home) && !call.cwd.starts_with(state(&rehearsal)));
+    }
+    for text in [&ended.stdout, &ended.stderr] {
+        assert!(!text.contains(&code));
+    }
+    for folder in [rehearsal.home(), rehearsal.state_home()] {
+        assert!(files_with(folder, &code).is_empty());
+    }
+    // `none` keeps nothing: neither half, and no folder of the job.
+    assert!(!files(&state(&rehearsal)).iter().any(|(path, _)| path.to_string_lossy().contains("_manifest.bin")));
+    let audit = std::fs::read(state(&rehearsal).join("audit.jsonl")).unwrap();
+    assert!(contains(&audit, "\"unlocked\"") && contains(&audit, rehearsal.job().id()));
+}
+
+#[test]
+fn the_two_answers_and_the_download_are_each_asked_for_once() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
+    for operation in [Operation::DescribeJob, Operation::GetJobManifest, Operation::GetJobUnlockCode] {
+        assert_eq!(rehearsal.count(operation), 1, "{operation}");
+    }
+    assert_eq!(rehearsal.downloads(), 1);
+    assert!(rehearsal.requests().iter().all(|request| request.identity.is_some() || !request.authorization));
+}
+
+#[test]
+fn an_open_device_is_left_alone() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    rehearsal.device().open();
+    let ended = Agent::run(&rehearsal, &["--keychain", "none", "--json"]).end().done();
+    assert_eq!(ended.json("result")["was_open_already"], true);
+    assert_eq!(rehearsal.device().unlock_requests(), 0);
+}
+
+#[test]
+fn another_device_is_refused_before_it_is_touched() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let other = "JID00000000-0000-4000-8000-000000000000";
+    rehearsal.device().set_mode(Mode::OtherDevice(other.to_owned()));
+    let ended = Agent::run(&rehearsal, &["--keychain", "none"]).end().failed(13, "is not the one of");
+    assert!(ended.stderr.contains(other));
+    assert_eq!(rehearsal.device().unlock_requests(), 0);
+}
+
+#[test]
+fn a_device_that_does_not_open_in_time_has_an_exit_code_of_its_own() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    rehearsal.device().set_mode(Mode::StuckUnlocking);
+    Agent::run(&rehearsal, &["--keychain", "none", "--unlock-timeout", "3s"])
+        .end()
+        .failed(14, "last state is UNLOCKING");
+    assert_eq!(rehearsal.device().unlock_requests(), 1, "a failed unlock is never tried twice by itself");
+}
+
+#[test]
+fn a_device_that_falls_back_is_a_failure() {
+    // Two polls say UNLOCKING first; a LOCKED that nothing preceded would be given a minute's grace.
+    let options = DeviceOptions { unlocking: Unlocking::Polls(2), ..DeviceOptions::default() };
+    let rehearsal = Rehearsal::builder().device(options).start().unwrap();
+    rehearsal.device().set_mode(Mode::FallsBack);
+    Agent::run(&rehearsal, &["--keychain", "none"]).end().failed(13, "locked again");
+}
+
+#[test]
+fn a_device_that_is_still_starting_is_waited_for() {
+    let options = DeviceOptions { boot: Duration::from_secs(3), ..DeviceOptions::default() };
+    let rehearsal = Rehearsal::builder().device(options).start().unwrap();
+    let ended = Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
+    assert!(ended.stderr.contains("still be starting"), "{}", ended.stderr);
+    assert_eq!(rehearsal.device().state(), State::Unlocked);
+}
+
+#[test]
+fn a_home_with_spaces_and_umlauts_is_a_home() {
+    let options = DeviceOptions { unlocking: Unlocking::Polls(1), ..DeviceOptions::default() };
+    let rehearsal = Rehearsal::builder().device(options).start().unwrap();
+    let base = rehearsal.home().join("Jürgen Müller");
+    std::fs::create_dir(&base).unwrap();
+    Agent::run(&rehearsal, &["--keychain", "none"])
+        .env("HOME", &base)
+        .env("USERPROFILE", &base)
+        .env("XDG_STATE_HOME", base.join("state"))
+        .env("LOCALAPPDATA", base.join("state"))
+        .env("TMPDIR", &base)
+        .without_env("XDG_RUNTIME_DIR")
+        .end()
+        .done();
+    assert_eq!(rehearsal.device().state(), State::Unlocked);
+}
+
+/// A client that finds no profile, whatever its file says: only the command line is left.
+fn stubborn() -> ClientOptions {
+    ClientOptions { no_profiles: true, ..ClientOptions::default() }
+}
+
+#[test]
+fn the_command_line_is_used_by_leave_alone_and_the_exposure_is_told() {
+    let rehearsal = Rehearsal::builder().client(stubborn()).start().unwrap();
+    let code = rehearsal.job().unlock_code();
+    let seen_with_code = || {
+        let calls = rehearsal.client_invocations().unwrap();
+        calls.iter().filter(|call| call.argv.iter().any(|arg| arg.contains(&code))).count()
+    };
+    let none = ["--keychain", "none", "--unlock-timeout", "20s"];
+    // Without a terminal nobody can be asked, so "auto" does not allow it either.
+    Agent::run(&rehearsal, &none).end().failed(12, "--allow-argv");
+    Agent::run(&rehearsal, &[&none[..], &["--handoff", "private"]].concat()).end();
+    assert_eq!(seen_with_code(), 0);
+    assert_eq!(rehearsal.device().unlock_requests(), 0);
+
+    let ended = Agent::run(&rehearsal, &[&none[..], &["--allow-argv", "--json"]].concat()).end().done();
+    assert!(seen_with_code() > 0, "the control: it was there");
+    let result = ended.json("result");
+    assert_eq!(result["handed_over_by"], "argv");
+    assert!(result["argv_seconds"].as_u64().unwrap() >= 1);
+    assert!(!ended.stdout.contains(&code) && !ended.stderr.contains(&code));
+    let audit = std::fs::read_to_string(state(&rehearsal).join("audit.jsonl")).unwrap();
+    assert!(audit.contains("handed_over_on_command_line"), "{audit}");
+}

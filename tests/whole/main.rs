@@ -1,0 +1,17 @@
+//! The whole program, as a user starts it: the real binary, its own process, against the stand-ins.
+
+#![allow(clippy::unwrap_used)]
+
+mod agent;
+#[cfg(target_os = "linux")]
+#[path = "../keyring_bus/mod.rs"]
+mod keyring_bus;
+
+mod first_start;
+mod jobs;
+mod logs;
+mod refusals;
+#[cfg(target_os = "linux")]
+mod secret_service;
+#[cfg(unix)]
+mod sudden_death;

@@ -1,0 +1,177 @@
+//! With a real Secret Service: what is kept, what a second run costs, and what happens without one. What the agent
+//! stored is read back with `secret-tool`, not with its own code.
+
+use snow_rehearsal::{Fault, Operation, Rehearsal, State, Times};
+
+use crate::agent::{Agent, files_with, state};
+use crate::keyring_bus::{Keyring, KeyringBus};
+
+/// The agent with the bus's keyring, and the rehearsal's folders for the rest.
+fn on_the_bus(agent: Agent, bus: &KeyringBus) -> Agent {
+    let of_the_keyring = |name: &&str| matches!(*name, "DBUS_SESSION_BUS_ADDRESS" | "XDG_DATA_HOME");
+    bus.environment()
+        .into_iter()
+        .filter(|(name, _)| of_the_keyring(name))
+        .fold(agent, |agent, (name, value)| agent.env(name, value))
+}
+
+#[test]
+fn a_second_run_asks_aws_nothing() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let code = rehearsal.job().unlock_code();
+    on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().done();
+    assert_eq!(bus.lookup(rehearsal.job().id()).as_deref(), Some(code.as_str()), "secret-tool sees the code");
+    assert!(files_with(&state(&rehearsal), &code).is_empty());
+    let manifest = state(&rehearsal).join("jobs").join(rehearsal.job().id());
+    let manifest = manifest.join(format!("{}_manifest.bin", rehearsal.job().id()));
+    assert_eq!(std::fs::read(&manifest).unwrap(), rehearsal.job().manifest());
+    assert_eq!(rehearsal.requests().len(), 4, "three calls and a download");
+
+    rehearsal.device().power_loss();
+    assert_eq!(rehearsal.device().state(), State::Locked);
+    let ended = on_the_bus(Agent::run(&rehearsal, &[]), &bus)
+        .without_env("AWS_ACCESS_KEY_ID")
+        .without_env("AWS_SECRET_ACCESS_KEY")
+        .without_env("AWS_REGION")
+        .end()
+        .done();
+    assert!(ended.stderr.contains("AWS is not asked"), "{}", ended.stderr);
+    assert_eq!(rehearsal.device().state(), State::Unlocked);
+    assert_eq!(rehearsal.requests().len(), 4, "no call and no download");
+}
+
+#[test]
+fn fetch_keeps_refresh_replaces_and_forget_removes() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    agent(&["fetch", &id]).done();
+    let again = agent(&["fetch", &id, "--json"]).done();
+    assert_eq!(again.json("result")["was_kept_already"], true);
+    assert_eq!(rehearsal.downloads(), 1);
+
+    rehearsal.job().renew_pair();
+    agent(&["fetch", &id, "--refresh"]).done();
+    assert_eq!(bus.lookup(&id), Some(rehearsal.job().unlock_code()));
+    let manifest = state(&rehearsal).join("jobs").join(&id).join(format!("{id}_manifest.bin"));
+    assert_eq!(std::fs::read(&manifest).unwrap(), rehearsal.job().manifest());
+
+    // A refresh that fails leaves the old pair whole.
+    rehearsal.plant(Operation::GetJobUnlockCode, Fault::MissingMember, Times::Always);
+    agent(&["fetch", &id, "--refresh"]).failed(7, "answered without");
+    rehearsal.heal();
+    assert_eq!(agent(&["fetch", &id, "--json"]).done().json("result")["was_kept_already"], true);
+
+    let listed = agent(&["jobs"]).done();
+    assert!(listed.stdout.contains("ready, kept here"), "{}", listed.stdout);
+    agent(&["forget", &id]).done();
+    assert_eq!(bus.lookup(&id), None);
+    assert!(!manifest.exists() && !manifest.parent().unwrap().exists());
+    agent(&["forget", &id]).failed(6, "Nothing is kept");
+}
+
+#[test]
+fn halves_that_don_t_belong_together_never_reach_a_device() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    on_the_bus(Agent::new(&rehearsal, ["fetch", &id]), &bus).end().done();
+    let manifest = state(&rehearsal).join("jobs").join(&id).join(format!("{id}_manifest.bin"));
+    let whole = std::fs::read(&manifest).unwrap();
+    let mut damaged = whole.clone();
+    damaged[1000] ^= 1;
+    std::fs::write(&manifest, damaged).unwrap();
+    on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().failed(10, "has changed since it was fetched");
+
+    std::fs::write(&manifest, whole).unwrap();
+    bus.store(&["--label", "of another job"], &id, &[], "00000-11111-22222-33333-44444");
+    let ended = on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().failed(10, "not the one that was fetched");
+    assert!(!ended.stderr.contains("00000-11111"));
+    assert_eq!(rehearsal.device().unlock_requests(), 0);
+    let unlocking = rehearsal.client_invocations().unwrap();
+    assert!(!unlocking.iter().any(|call| call.argv.iter().any(|arg| arg == "describe-device")), "no device touched");
+}
+
+#[test]
+fn forgetting_takes_nothing_before_it_can_take_all() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    agent(&["fetch", &id]).done();
+    let folder = state(&rehearsal).join("jobs").join(&id);
+    std::fs::write(folder.join("notes.txt"), "mine").unwrap();
+    agent(&["forget", &id]).failed(9, "notes.txt");
+    assert_eq!(bus.lookup(&id), Some(rehearsal.job().unlock_code()), "nothing is removed");
+    std::fs::remove_file(folder.join("notes.txt")).unwrap();
+    agent(&["forget", &id, "--keychain", "none"]).failed(2, "no keychain to remove");
+    agent(&["forget", &id]).done();
+}
+
+/// What a run leaves that is killed between two steps of keeping a new pair, put together by hand: the record with its
+/// journal, the incoming manifest, and the keychain as it was or as it became.
+#[test]
+fn a_refresh_that_was_killed_is_finished_by_the_same_command_offline() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    let folder = state(&rehearsal).join("jobs").join(&id);
+    let (manifest, record) = (folder.join(format!("{id}_manifest.bin")), folder.join("record.json"));
+    agent(&["fetch", &id]).done();
+    let old: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    let old_manifest = std::fs::read(&manifest).unwrap();
+    rehearsal.job().renew_pair();
+    agent(&["fetch", &id, "--refresh"]).done();
+    let new: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+
+    let mut killed = old.clone();
+    killed["incoming"] = new["pair"].clone();
+    let incoming = state(&rehearsal).join("incoming").join(format!("{id}_manifest.bin"));
+    std::fs::rename(&manifest, &incoming).unwrap();
+    std::fs::write(&manifest, &old_manifest).unwrap();
+    std::fs::write(&record, serde_json::to_vec(&killed).unwrap()).unwrap();
+
+    rehearsal.plant_everywhere(Fault::CutOff, Times::Always);
+    agent(&["fetch", &id, "--refresh", "--network-timeout", "5s"]).failed(5, "can't be reached");
+    let ended = agent(&["fetch", &id, "--json"]).done();
+    assert_eq!(ended.json("result")["manifest_sha256"], new["pair"]["manifest_sha256"], "finished, not lost");
+    assert_eq!(std::fs::read(&manifest).unwrap(), rehearsal.job().manifest());
+    assert!(!incoming.exists());
+}
+
+#[test]
+fn half_a_pair_is_completed() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    let fetch = || on_the_bus(Agent::new(&rehearsal, ["fetch", &id]), &bus).end().done();
+    fetch();
+    let manifest = state(&rehearsal).join("jobs").join(&id).join(format!("{id}_manifest.bin"));
+    std::fs::remove_file(&manifest).unwrap();
+    fetch();
+    assert_eq!(std::fs::read(&manifest).unwrap(), rehearsal.job().manifest());
+    bus.clear(&id);
+    fetch();
+    assert_eq!(bus.lookup(&id), Some(rehearsal.job().unlock_code()));
+}
+
+#[test]
+fn without_a_session_bus_nothing_is_asked_of_aws() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    Agent::run(&rehearsal, &[]).end().failed(8, "there is no D-Bus session bus");
+    assert!(rehearsal.requests().is_empty());
+    assert_eq!(rehearsal.device().unlock_requests(), 0);
+}
+
+#[test]
+fn a_keyring_that_keeps_in_clear_is_refused_unless_allowed() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Plain);
+    let run = |more: &[&str]| on_the_bus(Agent::run(&rehearsal, more), &bus).end();
+    run(&[]).failed(8, "in clear");
+    assert!(rehearsal.requests().is_empty());
+    run(&["--allow-plain-keyring"]).done();
+}
