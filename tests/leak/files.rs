@@ -1,0 +1,148 @@
+//! No file holds the code: after success, failure at every step, signals, and a power cut with the next command.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use snow_rehearsal::{BucketFault, Builder, ClientOptions, Command, Fault, Mode, Operation, Rehearsal, Times, Trick};
+
+use crate::process::{self, guard_of, is_alive, wait_until};
+use crate::scan;
+use crate::stage::{Running, Stage};
+use crate::table;
+
+/// A run that is held with the client at work, so that the private home must hold the code: that it is found there is
+/// the control. Gives the agent, how many files hold the code, and the home.
+fn held(stage: &Stage) -> (Running, usize, std::path::PathBuf) {
+    let agent = Running::start(stage.run().stdout(Stdio::null()).stderr(Stdio::null()));
+    let home = stage.wait_for_client("describe-device").user_home;
+    let found = stage.files_with_code();
+    assert!(!found.is_empty() && found.iter().all(|path| path.starts_with(&home)), "in the private home alone");
+    (agent, found.len(), home)
+}
+
+fn hanging() -> Stage {
+    let hangs = ClientOptions::default().trick(Command::DescribeDevice, Trick::Hang);
+    Stage::without_keychain(Rehearsal::builder().client(hangs))
+}
+
+#[track_caller]
+fn no_file(stage: &Stage, when: &str, control: usize) {
+    let found = stage.files_with_code();
+    found.iter().for_each(|path| println!("  {}", path.display()));
+    table::none("code", &format!("all folders and /dev/shm, {when}"), found.len(), control);
+}
+
+/// The control of the tests that hold nothing: a file of the kind looked for, put where it is looked for.
+fn planted(stage: &Stage) -> usize {
+    let places = [stage.rehearsal.home(), stage.rehearsal.state_home(), stage.rehearsal.runtime_dir()];
+    let plant = |folder: &Path| {
+        let path = folder.join("planted");
+        std::fs::write(&path, stage.rehearsal.job().unlock_code()).unwrap();
+        path
+    };
+    let paths = places.map(plant);
+    let found = stage.files_with_code();
+    paths.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    assert!(paths.iter().all(|path| found.contains(path)), "a file in each folder is seen");
+    found.len()
+}
+
+#[test]
+fn no_file_after_success() {
+    let stage = Stage::without_keychain(Rehearsal::builder());
+    let control = planted(&stage);
+    assert!(stage.run().status().unwrap().success());
+    no_file(&stage, "after a run that keeps nothing", control);
+
+    let stage = Stage::with_keyring(Rehearsal::builder());
+    let control = planted(&stage);
+    assert!(stage.fetch().status().unwrap().success());
+    assert!(stage.bus.as_ref().unwrap().lookup(&stage.id()).is_some(), "it is kept all the same");
+    no_file(&stage, "after a fetch into a keyring", control);
+    assert!(stage.run().status().unwrap().success());
+    no_file(&stage, "after a run with a keyring", control);
+}
+
+#[test]
+fn no_file_after_failure_at_any_step() {
+    let client = |of: Command, trick| Rehearsal::builder().client(ClientOptions::default().trick(of, trick));
+    let well = Rehearsal::builder;
+    type Breaking<'a> = (&'a str, Builder, &'a dyn Fn(&Rehearsal));
+    let broken: [Breaking<'_>; 7] = [
+        ("an undecodable answer", well(), &|stage| {
+            stage.plant(Operation::GetJobUnlockCode, Fault::MalformedBody, Times::Always);
+        }),
+        ("a refused manifest", well(), &|stage| {
+            stage.plant(Operation::GetJobManifest, Fault::AccessDenied, Times::Always);
+        }),
+        ("a damaged manifest", well(), &|stage| stage.plant_in_bucket(BucketFault::Damaged, Times::Always)),
+        ("a client that fails at once", client(Command::DescribeDevice, Trick::Fail), &|_| {}),
+        ("another device", well(), &|stage| {
+            stage.device().set_mode(Mode::OtherDevice("JID00000000-0000-4000-8000-000000000000".to_owned()));
+        }),
+        ("a client that can't unlock", client(Command::UnlockDevice, Trick::Fail), &|_| {}),
+        ("a device that stays as it is", well(), &|stage| stage.device().set_mode(Mode::StuckUnlocking)),
+    ];
+    for (what, builder, make_so) in broken {
+        let stage = Stage::without_keychain(builder);
+        let control = planted(&stage);
+        make_so(&stage.rehearsal);
+        let output = stage.run().args(["--unlock-timeout", "1s"]).output().unwrap();
+        assert!(!output.status.success(), "{what} is a failure");
+        no_file(&stage, &format!("after {what}"), control);
+    }
+}
+
+#[test]
+fn no_file_after_a_signal() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::KILL] {
+        let stage = hanging();
+        let (mut agent, control, home) = held(&stage);
+        process::signal(agent.id(), signal);
+        let start = Instant::now();
+        agent.child().wait().unwrap();
+        wait_until("the private home to go", || !home.exists());
+        assert!(start.elapsed() < Duration::from_secs(1), "within a second: {} ms", start.elapsed().as_millis());
+        no_file(&stage, &format!("within a second of signal {}", signal.as_raw()), control);
+    }
+}
+
+#[test]
+fn the_next_command_takes_what_a_power_cut_left() {
+    let stage = hanging();
+    let (mut agent, control, home) = held(&stage);
+    let client = stage.client_at("describe-device").unwrap().pid;
+    let guard = guard_of(agent.id());
+    // Stopped first: neither is to see the other go.
+    process::signal(guard, Signal::STOP);
+    process::signal(agent.id(), Signal::STOP);
+    process::signal(guard, Signal::KILL);
+    process::signal(agent.id(), Signal::KILL);
+    agent.child().wait().unwrap();
+    wait_until("the guard to be gone", || !is_alive(guard));
+    process::signal(client, Signal::KILL);
+    assert!(!scan::files_with(&home, &stage.code()).is_empty(), "left behind, as by a power cut");
+    assert!(stage.agent(["jobs"]).status().unwrap().success());
+    assert!(!home.exists());
+    no_file(&stage, "after a power cut and the next command", control);
+}
+
+#[test]
+fn what_lay_in_memory_is_overwritten_before_it_is_removed() {
+    let stage = hanging();
+    let (mut agent, _, home) = held(&stage);
+    assert!(home.starts_with("/dev/shm"), "the runtime folder of a rehearsal is no memory: {}", home.display());
+    // A second name keeps the bytes in sight after the first is gone.
+    let witnesses = tempfile::tempdir_in("/dev/shm").unwrap();
+    let witness = witnesses.path().join("profile");
+    std::fs::hard_link(home.join(".aws/snowball/config/snowball-edge.config"), &witness).unwrap();
+    let control = scan::files_with(witnesses.path(), &stage.code()).len();
+    process::signal(agent.id(), Signal::KILL);
+    agent.child().wait().unwrap();
+    wait_until("the private home to go", || !home.exists());
+    let left = scan::files_with(witnesses.path(), &stage.code()).len();
+    table::none("code", "the memory in which the private home lay", left, control);
+    assert!(std::fs::read(&witness).unwrap().iter().all(|byte| *byte == 0));
+}

@@ -1,0 +1,130 @@
+//! No copy in any writable page of the agent or its guard, at the points where the code is to be gone.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use snow_rehearsal::{BucketFault, ClientOptions, Command, DeviceOptions, Mode, Operation, Rehearsal, Times, Trick};
+
+use crate::needles::Needles;
+use crate::process::{guard_of, is_root_or_rerun, wait_until};
+use crate::scan::Memory;
+use crate::stage::{FullPipe, Running, Stage};
+use crate::table;
+
+/// The agent in the middle of a fetch, when it must hold both secrets: that the scanner finds them there is the control.
+/// Gives the numbers of copies of the code and of the address's signature.
+fn control() -> [usize; 2] {
+    let stage = Stage::without_keychain(Rehearsal::builder());
+    stage.rehearsal.plant_in_bucket(BucketFault::Hang, Times::Always);
+    let agent = Running::start(stage.run().stderr(Stdio::null()));
+    let asked = || stage.rehearsal.count(Operation::GetJobUnlockCode) == 1 && stage.rehearsal.downloads() == 1;
+    wait_until("both halves to be asked for", asked);
+    let secrets = [stage.code(), Needles::of(&stage.signature())];
+    let look = || {
+        let memory = Memory::of(agent.id());
+        secrets.each_ref().map(|needles| memory.count(needles))
+    };
+    wait_until("both to come", || look().iter().all(|copies| *copies > 0));
+    look()
+}
+
+/// Asserts that none of the processes holds the code or the signed address.
+#[track_caller]
+fn nothing_in(processes: &[(&str, u32)], stage: &Stage, signature: Option<&str>, when: &str, control: [usize; 2]) {
+    for (name, pid) in processes {
+        let memory = Memory::of(*pid);
+        let secrets = [("code", Some(stage.code())), ("signature", signature.map(Needles::of))];
+        for ((secret, needles), control) in secrets.into_iter().zip(control) {
+            let Some(needles) = needles else { continue };
+            let found = memory.find(&needles);
+            let place = format!("memory of the {name} ({} KiB), {when}", memory.bytes() / 1024);
+            found.iter().for_each(|place| println!("  {place}"));
+            table::none(secret, &place, found.len(), control);
+        }
+    }
+}
+
+fn hangs_at_first_start() -> ClientOptions {
+    ClientOptions::default().trick(Command::DescribeDevice, Trick::Hang)
+}
+
+/// One `run`, held where the client starts for the first time with the profile.
+fn at_first_start(stage: &Stage, when: &str, fetches: bool, control: [usize; 2]) {
+    let agent = Running::start(stage.run().stderr(Stdio::null()));
+    stage.wait_for_client("describe-device");
+    let processes = [("agent", agent.id()), ("guard", guard_of(agent.id()))];
+    let signature = fetches.then(|| stage.signature());
+    nothing_in(&processes, stage, signature.as_deref(), when, control);
+}
+
+#[test]
+fn nothing_is_left_when_the_client_starts_without_a_keychain() {
+    if !is_root_or_rerun("memory::nothing_is_left_when_the_client_starts_without_a_keychain") {
+        return;
+    }
+    let stage = Stage::without_keychain(Rehearsal::builder().client(hangs_at_first_start()));
+    at_first_start(&stage, "client starting, no keychain", true, control());
+}
+
+#[test]
+fn nothing_is_left_when_the_client_starts_with_a_keyring() {
+    if !is_root_or_rerun("memory::nothing_is_left_when_the_client_starts_with_a_keyring") {
+        return;
+    }
+    let control = control();
+    let stage = Stage::with_keyring(Rehearsal::builder().client(hangs_at_first_start()));
+    at_first_start(&stage, "client starting, keyring", true, control);
+    // The same again, with what is kept.
+    let stage = Stage::with_keyring(Rehearsal::builder().client(hangs_at_first_start()));
+    assert!(stage.fetch().status().unwrap().success());
+    at_first_start(&stage, "client starting, keyring, kept before", false, control);
+}
+
+#[test]
+fn nothing_is_left_while_the_device_is_polled() {
+    if !is_root_or_rerun("memory::nothing_is_left_while_the_device_is_polled") {
+        return;
+    }
+    let control = control();
+    let device = || DeviceOptions { mode: Mode::StuckUnlocking, ..DeviceOptions::default() };
+    for (when, stage) in [
+        ("polling, no keychain", Stage::without_keychain(Rehearsal::builder().device(device()))),
+        ("polling, keyring", Stage::with_keyring(Rehearsal::builder().device(device()))),
+    ] {
+        let agent = Running::start(stage.run().stderr(Stdio::null()));
+        wait_until("two polls", || stage.rehearsal.device().descriptions() >= 3);
+        let processes = [("agent", agent.id()), ("guard", guard_of(agent.id()))];
+        nothing_in(&processes, &stage, Some(&stage.signature()), when, control);
+    }
+}
+
+#[test]
+fn nothing_is_left_at_the_end_of_fetch() {
+    if !is_root_or_rerun("memory::nothing_is_left_at_the_end_of_fetch") {
+        return;
+    }
+    let control = control();
+    let stage = Stage::with_keyring(Rehearsal::builder());
+    for when in ["end of fetch, keyring", "end of fetch, keyring, kept before"] {
+        let (pipe, end) = FullPipe::new();
+        let mut agent = Running::start(stage.fetch().stdout(end).stderr(Stdio::null()));
+        pipe.hold(&mut agent);
+        nothing_in(&[("agent", agent.id())], &stage, Some(&stage.signature()), when, control);
+        assert!(pipe.drain().contains("are kept"));
+        assert!(agent.child().wait().unwrap().success());
+    }
+}
+
+#[test]
+fn nothing_is_left_at_the_end_of_a_run() {
+    if !is_root_or_rerun("memory::nothing_is_left_at_the_end_of_a_run") {
+        return;
+    }
+    let stage = Stage::without_keychain(Rehearsal::builder().latency(Duration::from_millis(20)));
+    let (pipe, end) = FullPipe::new();
+    let mut agent = Running::start(stage.run().stdout(end).stderr(Stdio::null()));
+    pipe.hold(&mut agent);
+    nothing_in(&[("agent", agent.id())], &stage, Some(&stage.signature()), "end of run, no keychain", control());
+    assert!(pipe.drain().contains("is UNLOCKED"));
+    assert!(agent.child().wait().unwrap().success());
+}

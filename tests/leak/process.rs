@@ -1,0 +1,97 @@
+//! Processes, seen through /proc.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+
+/// Whether this process may read others' memory. If not, runs the test of this name again as root, and panics where
+/// that is not allowed or fails.
+pub(crate) fn is_root_or_rerun(test: &str) -> bool {
+    if geteuid().is_root() {
+        return true;
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut again = Command::new("sudo");
+    again.args(["-n", "env", &format!("PATH={path}")]).arg(std::env::current_exe().unwrap());
+    let status = again.args(["--exact", test, "--include-ignored", "--nocapture"]).status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "{test} has to be root, and failed or was not allowed to. Run it as root, or give this user sudo without a password"
+    );
+    false
+}
+
+/// `/proc/PID/NAME`, unless the process is gone.
+pub(crate) fn read(pid: u32, name: &str) -> io::Result<Vec<u8>> {
+    fs::read(PathBuf::from(format!("/proc/{pid}/{name}")))
+}
+
+fn text(pid: u32, name: &str) -> String {
+    read(pid, name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+/// All process ids there are.
+pub(crate) fn all() -> impl Iterator<Item = u32> {
+    fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The agent's guard.
+pub(crate) fn guard_of(agent: u32) -> u32 {
+    let is_guard = |pid: &u32| parent(*pid) == Some(agent) && text(*pid, "cmdline").contains("\0__guard\0");
+    all().find(is_guard).expect("an agent with a device has a guard")
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    after_name(pid, 1)?.parse().ok()
+}
+
+/// The state letter of proc(5).
+pub(crate) fn state(pid: u32) -> Option<char> {
+    after_name(pid, 0)?.chars().next()
+}
+
+/// A field of `/proc/PID/stat`, counted from the one after the name, which may hold anything.
+fn after_name(pid: u32, field: usize) -> Option<String> {
+    let stat = text(pid, "stat");
+    stat.rsplit_once(')')?.1.split_whitespace().nth(field).map(str::to_owned)
+}
+
+/// Whether the main thread waits in a write to stdout: the first two fields are the call's number (1 on x86-64, 64
+/// elsewhere) and the descriptor.
+pub(crate) fn writes_to_stdout(pid: u32) -> bool {
+    let call = text(pid, "syscall");
+    let mut fields = call.split_whitespace();
+    matches!(fields.next(), Some("1" | "64")) && fields.next() == Some("0x1")
+}
+
+/// The soft and the hard limit of a core file, as the kernel words them.
+pub(crate) fn core_limits(pid: u32) -> Vec<String> {
+    let limits = text(pid, "limits");
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or_default();
+    line.split_whitespace().skip(4).take(2).map(str::to_owned).collect()
+}
+
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    // One that has ended meanwhile is what most of them are for.
+    let _ = kill_process(pid, signal);
+}
+
+pub(crate) fn is_alive(pid: u32) -> bool {
+    state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// Waits until `condition` holds, generously.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
