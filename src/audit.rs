@@ -34,6 +34,8 @@ pub enum AuditStep {
     Unlocked,
     /// Both halves and the record were removed.
     Forgotten,
+    /// A profile was taken out of the client's own settings.
+    ClientProfileRemoved,
 }
 
 #[derive(Serialize)]

@@ -61,7 +61,10 @@ Examples:
     /// Remove a job's code from the keychain, and its manifest and record from the disk
     #[command(after_help = "\
 Examples:
-  snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000")]
+  When the device goes back:
+    snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000
+  Only take a profile with the code in clear out of the client's own settings:
+    snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000 --client-profile NAME")]
     Forget(Forget),
 }
 
@@ -115,6 +118,9 @@ pub struct Forget {
     /// The job's id
     #[arg(value_name = "JOB")]
     pub job: String,
+    /// Take just this profile out of the client's own settings, and forget nothing else
+    #[arg(long, value_name = "NAME")]
+    pub client_profile: Option<String>,
 }
 
 #[derive(Debug, Args)]

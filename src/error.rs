@@ -317,9 +317,18 @@ errors! {
     HandOverRefused { why: String } = HandOver "hand_over_refused"
         "The client can't be given the code privately: {why}."
         => "To hand it over on the client's command line, where other programs on this machine can read it while the client runs:\n  --allow-argv";
-    ProfileLeaked { path: String, profile: String } = HandOver "profile_leaked"
+    ProfileLeaked { job: String, path: String, profile: String } = HandOver "profile_leaked"
         "While the client was given its settings, {path} changed, which it was told not to use: the unlock code may stand there in clear now. The device was not touched."
-        => "Open {path} and remove the profile “{profile}” from it, or the whole file if there is nothing else in it. Then use another version of the client: this one does not keep to the folder it is given.";
+        => "Remove that profile, then use another version of the client: this one does not keep to the folder it is given.\n  snow-onboard forget {job} --client-profile {profile}";
+    OwnProfileMissing { profile: String, files: String } = Usage "own_profile_missing"
+        "The client's own settings have no profile “{profile}” ({files})."
+        => "Look into that file for the profile's name.";
+    OwnProfileOfAnother { profile: String, of: String, job: String } = Usage "own_profile_of_another"
+        "The profile “{profile}” of the client's own settings is for the job {of}, not for {job}. It was left as it is."
+        => "Check which of the two you mean.";
+    OwnProfilesUnreadable { path: String, why: String } = Disk "own_profiles_unreadable"
+        "The client's own settings {path} can't be read: {why}. They were left as they are."
+        => "Open the file in an editor and remove the profile by hand.";
     PrivateHomeImpossible { why: String } = HandOver "private_home_impossible"
         "No private folder could be made for the client: {why}."
         => "Set XDG_RUNTIME_DIR (or TMPDIR) to a folder that belongs to you and that only you can write to.";

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::audit::{Audit, AuditStep};
 use crate::cloud::Cloud;
-use crate::device::{self, ArgvExposure, Client, Device, Places, Preparation, Rung};
+use crate::device::{self, ArgvExposure, Client, Device, OwnProfile, OwnProfiles, Places, Preparation, Rung};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobFacts, JobId};
 use crate::notice::{Notice, Notify};
@@ -109,6 +109,43 @@ impl Trip<'_> {
             self.ui.notify(Notice::Warning(format!("That could not be recorded: {error}")));
         }
     }
+}
+
+impl Trip<'_> {
+    /// Keeps what the client logged in a run that fails. That run has a reason of its own, which is the one to tell.
+    fn keep_client_log(&self, log: &str) {
+        if self.settings.keychain == KeychainKind::None {
+            // Which keeps nothing, by its name; the folder goes with the run.
+            return;
+        }
+        self.ui.notify(match self.folder.write_client_log(log) {
+            Ok(path) => Notice::Fact(format!("What the client logged is in {}, without the code.", path.display())),
+            Err(error) => Notice::Warning(format!("What the client logged could not be kept: {error}")),
+        });
+    }
+
+    /// Says where else on this machine the job's code stands in clear: where the client or OpsHub, used by hand, put it.
+    fn warn_of_codes_in_clear(&self, code: &UnlockCode) {
+        for OwnProfile { file, profile } in OwnProfiles::of_this_user().with_code(code) {
+            let (file, job) = (file.display(), self.folder.job());
+            let text = match profile {
+                Some(name) if is_plain(&name) => format!(
+                    "This job's unlock code stands in clear in {file}, in the profile “{name}” of the client's own settings. To take just that profile out: snow-onboard forget {job} --client-profile \"{name}\""
+                ),
+                Some(name) => format!(
+                    "This job's unlock code stands in clear in {file}, in the profile “{}” of the client's own settings. Take that profile out with an editor.",
+                    clean(&name)
+                ),
+                None => format!("This job's unlock code stands in clear in {file}. Take it out with an editor."),
+            };
+            self.ui.notify(Notice::Warning(text));
+        }
+    }
+}
+
+/// Whether a name means the same in every shell, between double quotes.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-')) && !name.starts_with('-')
 }
 
 impl<'a> Requested<'a> {
@@ -272,10 +309,11 @@ impl<'a> Checked<'a> {
         // Its connection's buffers have held the code.
         drop(vault);
         let folder = &trip.folder;
-        let expected = [folder.manifest_name(), folder.record_name().to_owned()];
+        let expected = folder.names();
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
         let home: Vec<_> = device.iter().map(Device::home).collect();
         let apart = Apart::check(folder.path(), &expected, &code, &home)?;
+        trip.warn_of_codes_in_clear(&code);
         Ok(Kept { trip, record, pair, code, keychain, device, apart, was_kept_already })
     }
 }
@@ -387,6 +425,7 @@ impl<'a> Kept<'a> {
             on_argv: &|| trip.audit.note(trip.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
             exposure: exposure.clone(),
             patience: trip.settings.unlock_timeout,
+            keep_log: &|log| trip.keep_client_log(log),
         });
         let device = match handed_over {
             Ok(device) => device,
@@ -416,7 +455,8 @@ impl HandedOver<'_> {
     pub fn wait(self) -> Result<Unlocked> {
         let Self { trip, mut record, pair, keychain, device, exposure } = self;
         let start = std::time::Instant::now();
-        let unlocked = match device.wait_until_unlocked(trip.settings.unlock_timeout) {
+        let unlocked = match device.wait_until_unlocked(trip.settings.unlock_timeout, &|log| trip.keep_client_log(log))
+        {
             Ok(unlocked) => unlocked,
             Err(error) => {
                 trip.record_exposure(record, &exposure);
@@ -434,6 +474,8 @@ impl HandedOver<'_> {
         hand_over.unlocked_at = Some(OffsetDateTime::now_utc());
         record.hand_over = Some(hand_over.clone());
         trip.folder.write_record(&record)?;
+        // Of a failure that is over.
+        trip.folder.discard_client_log()?;
         trip.audit.note(trip.folder.job(), AuditStep::Unlocked, Some(&pair.manifest_sha256))?;
         let kept = pair.keychain != KeychainKind::None.to_string();
         Ok(Unlocked {

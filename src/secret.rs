@@ -10,11 +10,19 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The code that opens one job's device: 25 ASCII letters or digits in five groups of five, joined by hyphens.
 ///
-/// Lives in one heap block that never grows and never moves, and is wiped when dropped. Case is kept: whether it
-/// matters is documented nowhere (Snowball API, GetJobUnlockCode).
+/// Lives in a page of its own that never grows and never moves, is kept from being swapped out where the system grants
+/// that, and is wiped when dropped. Case is kept: whether it matters is documented nowhere (Snowball API,
+/// GetJobUnlockCode).
 pub struct UnlockCode {
-    text: Box<[u8; UnlockCode::LENGTH]>,
+    // Dropped in this order: a page is unlocked while it still is ours.
+    _in_memory: Option<region::LockGuard>,
+    page: Box<Page>,
 }
+
+/// Apart from all else on the heap: systems lock whole pages, and the end of one lock would end that of a neighbour. Four
+/// of x86-64's pages are one of Apple silicon's.
+#[repr(C, align(16384))]
+struct Page([u8; UnlockCode::LENGTH]);
 
 /// Why a text is not an unlock code. Says how long it was, never what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,20 +44,22 @@ impl UnlockCode {
         if !has_shape_of_code(&source) {
             return Err(NotAnUnlockCode { length: source.len() });
         }
-        let mut text = Box::new([0_u8; Self::LENGTH]);
-        text.copy_from_slice(&source);
-        Ok(Self { text })
+        let mut page = Box::new(Page([0; Self::LENGTH]));
+        // Refused where the limit is used up (`ulimit -l`); the code is then as well kept as all other memory.
+        let in_memory = region::lock(page.0.as_ptr(), Self::LENGTH).ok();
+        page.0.copy_from_slice(&source);
+        Ok(Self { _in_memory: in_memory, page })
     }
 
     /// Lends the code to `use_it`. What the closure copies is the closure's to wipe.
     pub fn expose<R>(&self, use_it: impl FnOnce(&str) -> R) -> R {
-        use_it(std::str::from_utf8(&*self.text).expect("the shape admits only ASCII"))
+        use_it(std::str::from_utf8(&self.page.0).expect("the shape admits only ASCII"))
     }
 
     /// Whether both are the same code, in time that does not depend on where they differ.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
-        let difference = self.text.iter().zip(other.text.iter()).fold(0_u8, |sum, (a, b)| sum | (a ^ b));
+        let difference = self.page.0.iter().zip(&other.page.0).fold(0_u8, |sum, (a, b)| sum | (a ^ b));
         std::hint::black_box(difference) == 0
     }
 }
@@ -68,7 +78,7 @@ pub fn has_shape_of_code(text: &[u8]) -> bool {
 
 impl Drop for UnlockCode {
     fn drop(&mut self) {
-        self.text.zeroize();
+        self.page.0.zeroize();
     }
 }
 
@@ -155,6 +165,39 @@ mod tests {
         {
             assert!(UnlockCode::take(code).unwrap().expose(|text| text == code));
         }
+    }
+
+    /// What the kernel says of the mapping that holds this address (proc(5), smaps): "lo" stands for locked.
+    #[cfg(target_os = "linux")]
+    fn is_locked(address: usize) -> bool {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut inside = false;
+        for line in smaps.lines() {
+            let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
+            if let Some(range) = range.and_then(|(start, end)| {
+                Some(usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
+            }) {
+                inside = range.contains(&address);
+            } else if inside && let Some(flags) = line.strip_prefix("VmFlags:") {
+                return flags.split_whitespace().any(|flag| flag == "lo");
+            }
+        }
+        panic!("no mapping holds the address");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_code_is_kept_out_of_the_swap_and_shares_its_page_with_nothing() {
+        let other = Box::new([0_u8; 4096]);
+        let code = UnlockCode::take("12345-abcde-12345-ABCDE-12345").unwrap();
+        let neighbour = UnlockCode::take("12345-abcde-12345-ABCDE-12346").unwrap();
+        let at = |code: &UnlockCode| code.page.0.as_ptr() as usize;
+        assert!(is_locked(at(&code)) && is_locked(at(&neighbour)));
+        assert!(!is_locked(other.as_ptr() as usize), "a control: other memory is not");
+        assert_eq!(at(&code) % 16384, 0);
+        assert!(at(&code).abs_diff(at(&neighbour)) >= 16384);
+        drop(neighbour);
+        assert!(is_locked(at(&code)), "the end of another's lock leaves it alone");
     }
 
     #[test]

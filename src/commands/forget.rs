@@ -1,16 +1,19 @@
-//! `forget`: both halves and the record, gone.
+//! `forget`: both halves and the record, gone; or a profile out of the client's own settings.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::audit::{Audit, AuditStep};
 use crate::cli::Forget;
+use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::job::JobId;
 use crate::notice::{Notice, Notify};
 use crate::settings::Settings;
 use crate::store::{JobFolder, StateFolder};
+use crate::text::clean;
 use crate::ui::Ui;
 use crate::vault::{KeychainKind, Vault, VaultSettings};
 
@@ -23,6 +26,9 @@ struct Forgotten<'a> {
 
 pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     let job = super::parse_job(&args.job)?;
+    if let Some(profile) = &args.client_profile {
+        return take_out(profile, &job, settings, ui);
+    }
     if settings.keychain == KeychainKind::None {
         return Err(Error::Usage {
             why: "“forget” with --keychain none has no keychain to remove a code from.".to_owned(),
@@ -67,6 +73,26 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
     ui.result(
         &format!("{job} is forgotten.\n\n  Unlock code          {code}\n  Manifest and record  {files}"),
         Forgotten { job: &job, code_removed_from: &removed_from, files_removed },
+    );
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct TakenOut<'a> {
+    job: &'a JobId,
+    client_profile: &'a str,
+    files: &'a [PathBuf],
+}
+
+/// Takes a profile out of the client's own settings, and leaves what is kept here alone.
+fn take_out(profile: &str, job: &JobId, settings: &Settings, ui: &Ui) -> Result<()> {
+    let files = OwnProfiles::of_this_user().remove(profile, job)?;
+    let state = StateFolder::open(&settings.state_dir)?;
+    Audit::of(&state).note(job, AuditStep::ClientProfileRemoved, None)?;
+    let places: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    ui.result(
+        &format!("The profile “{}” is no longer in {}.", clean(profile), places.join(" and ")),
+        TakenOut { job, client_profile: &clean(profile), files: &files },
     );
     Ok(())
 }

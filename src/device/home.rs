@@ -184,6 +184,11 @@ impl Drop for Home {
     }
 }
 
+/// Whether `path` is the lock file of `home`.
+pub(super) fn is_lock(path: &Path, home: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == LOCK) && path.parent() == Some(home)
+}
+
 /// Removes a home with all it holds; one that is gone already is fine. Overwrites first where that means something.
 ///
 /// Tries again for a moment: a client that has just been ended may have left a file in the folder meanwhile.

@@ -14,7 +14,7 @@ use super::profile::{self, Profile, Witness};
 use super::protocol::{Configure, Order, Outcome, Ran, Report, Run};
 use super::text::{self, Described, State};
 use super::watch::Pause;
-use super::{Device, home, millis, reach};
+use super::{Device, home, leavings, millis, reach};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobId};
 use crate::notice::{Notice, Notify, while_waiting};
@@ -60,6 +60,8 @@ pub struct HandOver<'a> {
     pub exposure: ArgvExposure,
     /// How long a device that is still starting is waited for.
     pub patience: Duration,
+    /// Called when the hand-over fails, with what the client wrote into its home, made fit to be kept.
+    pub keep_log: &'a dyn Fn(&str),
 }
 
 /// For how long the unlock code has been on the client's command line. Clones count together.
@@ -108,8 +110,19 @@ impl Device {
     /// [`Error::ProfileLeaked`] when the client wrote the code past our home, [`Error::GuardLost`],
     /// [`Error::StateFolderBad`] if the manifest's path can't be told to the client; what `on_argv` says.
     pub fn hand_over(self, order: HandOver<'_>) -> Result<HandedOver> {
-        let HandOver { apart: _proven, job, manifest, code, endpoint, policy, ask, on_argv, exposure, patience } =
-            order;
+        let HandOver {
+            apart: _proven,
+            job,
+            manifest,
+            code,
+            endpoint,
+            policy,
+            ask,
+            on_argv,
+            exposure,
+            patience,
+            keep_log,
+        } = order;
         let Some(manifest) = manifest.to_str() else {
             let (path, why) = (manifest.display().to_string(), "its path is not valid Unicode".to_owned());
             return Err(Error::StateFolderBad { path, why });
@@ -130,22 +143,16 @@ impl Device {
             patience,
             until: Instant::now() + patience,
         };
-        let (rung, first) = climb.up(policy, ask, on_argv)?;
-        climb.check_identity(&first)?;
-        if first.device_id.is_none() {
-            if first.state == State::Unlocked {
-                return Err(climb.unidentified());
+        let asked = climb.up(policy, ask, on_argv).and_then(|(rung, first)| climb.open(rung, first));
+        match asked {
+            Ok(Opening { rung, state, device_id, was_open_already }) => {
+                Ok(HandedOver { climb, rung, state, device_id, was_open_already })
             }
-            climb.notify.notify(Notice::Warning(format!(
-                "The device at {endpoint} does not say whose it is; whether it is the one of {job} could not be checked."
-            )));
+            Err(error) => {
+                climb.leave(keep_log);
+                Err(error)
+            }
         }
-        let was_open_already = first.state == State::Unlocked;
-        let mut handed = HandedOver { climb, rung, state: first.state, device_id: first.device_id, was_open_already };
-        if !matches!(handed.state, State::Unlocked | State::Unlocking) {
-            handed.unlock()?;
-        }
-        Ok(handed)
     }
 }
 
@@ -155,38 +162,20 @@ impl HandedOver {
     pub fn rung(&self) -> Rung {
         self.rung
     }
-
-    /// Asks the device to open. Never a second time by itself: what a wrong code costs is documented nowhere.
-    fn unlock(&mut self) -> Result<()> {
-        let command = self.climb.client.data.commands.unlock.clone();
-        let args = self.climb.args(&command, self.rung);
-        let ran = self.climb.run(args, command.limit(), self.rung, "the client to pass on the request to open")?;
-        if ran.succeeded() {
-            return Ok(());
-        }
-        // The request may have arrived all the same, or somebody else's may have. Only the device knows.
-        let until = Instant::now() + self.climb.client.data.commands.describe.limit();
-        if let Attempt::Described(described) = self.climb.describe(self.rung, until)? {
-            self.climb.check_identity(&described)?;
-            if matches!(described.state, State::Unlocked | State::Unlocking) {
-                self.state = described.state;
-                self.device_id = described.device_id.or(self.device_id.take());
-                return Ok(());
-            }
-        }
-        let what = "unlock-device".to_owned();
-        Err(if ran.timed_out {
-            Error::ClientHung { what, seconds: command.limit().as_secs() }
-        } else {
-            self.climb.refused(&what, &ran)
-        })
-    }
 }
 
 /// What became of one `describe-device`.
 pub(super) enum Attempt {
     Described(Described),
     Failed(Ran),
+}
+
+/// A device that is open or opening.
+struct Opening {
+    rung: Rung,
+    state: State,
+    device_id: Option<String>,
+    was_open_already: bool,
 }
 
 /// What a rung led to.
@@ -277,6 +266,66 @@ impl Climb {
             self.code_file = profile::write(self.link.home(), &self.client.data.profile, &profile, code)?;
         }
         Ok(is_granted)
+    }
+
+    /// Has the device that was described open, unless it is open or opening already.
+    fn open(&mut self, rung: Rung, first: Described) -> Result<Opening> {
+        self.check_identity(&first)?;
+        if first.device_id.is_none() {
+            if first.state == State::Unlocked {
+                return Err(self.unidentified());
+            }
+            self.notify.notify(Notice::Warning(format!(
+                "The device at {} does not say whose it is; whether it is the one of {} could not be checked.",
+                self.endpoint, self.job
+            )));
+        }
+        let Described { device_id, state } = first;
+        let was_open_already = state == State::Unlocked;
+        if matches!(state, State::Unlocked | State::Unlocking) {
+            return Ok(Opening { rung, state, device_id, was_open_already });
+        }
+        let later = self.unlock(rung)?;
+        let told = later.as_ref().and_then(|later| later.device_id.clone());
+        let state = later.map_or(state, |later| later.state);
+        Ok(Opening { rung, state, device_id: told.or(device_id), was_open_already })
+    }
+
+    /// Asks the device to open. Never a second time by itself: what a wrong code costs is documented nowhere. Gives what
+    /// the device says of itself where it had to be asked.
+    fn unlock(&mut self, rung: Rung) -> Result<Option<Described>> {
+        let command = self.client.data.commands.unlock.clone();
+        let args = self.args(&command, rung);
+        let ran = self.run(args, command.limit(), rung, "the client to pass on the request to open")?;
+        if ran.succeeded() {
+            return Ok(None);
+        }
+        // The request may have arrived all the same, or somebody else's may have. Only the device knows.
+        let until = Instant::now() + self.client.data.commands.describe.limit();
+        if let Attempt::Described(described) = self.describe(rung, until)? {
+            self.check_identity(&described)?;
+            if matches!(described.state, State::Unlocked | State::Unlocking) {
+                return Ok(Some(described));
+            }
+        }
+        let what = "unlock-device".to_owned();
+        Err(if ran.timed_out {
+            Error::ClientHung { what, seconds: command.limit().as_secs() }
+        } else {
+            self.refused(&what, &ran)
+        })
+    }
+
+    /// Gives away what the client left in its home, before that goes.
+    pub(super) fn leave(&self, keep_log: &dyn Fn(&str)) {
+        let home = self.link.home();
+        let profile = profile::path_in(home, &self.client.data.profile);
+        // Without the code nobody can tell whether a log holds a part of it. A home that is gone has nothing to tell.
+        let code = profile::find_code(&self.code_file).or_else(|| profile::find_code(&profile));
+        let Some(code) = code else { return };
+        if let Some(log) = leavings::read(home, &[&self.code_file, &profile], &code) {
+            keep_log(&log);
+        }
     }
 
     /// The first `describe-device` on a rung, as often as a device that is still starting wants.
@@ -461,7 +510,11 @@ impl Climb {
         let report = while_waiting(&*self.notify, "the client to take its settings", || link.converse(&order, limit));
         // Before anything else: whatever it says of itself, this is what it did.
         if let Some(path) = witness.changed(&self.client.data.profile) {
-            return Err(Error::ProfileLeaked { path: path.display().to_string(), profile: self.profile.clone() });
+            return Err(Error::ProfileLeaked {
+                job: self.job.to_string(),
+                path: path.display().to_string(),
+                profile: self.profile.clone(),
+            });
         }
         let (outcome, ran) = match report? {
             Report::Configured { outcome, ran } => (outcome, ran),

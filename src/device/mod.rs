@@ -13,6 +13,8 @@
 //! | `environment` | what the client's environment holds |
 //! | `profile` | the client's profile file |
 //! | `ladder`, `watch` | the hand-over, and the wait for UNLOCKED |
+//! | `leavings` | what the client left in its home when it failed, made fit to be kept |
+//! | `own_profiles` | codes in clear in the operator's own profile file of the client |
 //! | `text` | the client's output: read, and made fit to be shown |
 //! | `unix`, `linux`, `macos`, `windows` | what the systems do differently |
 
@@ -24,7 +26,9 @@ mod environment;
 mod guard;
 mod home;
 mod ladder;
+mod leavings;
 mod link;
+mod own_profiles;
 mod profile;
 mod protocol;
 mod reach;
@@ -53,6 +57,7 @@ pub use data::Rung;
 pub use guard::{GUARD_ARGUMENT, guard_main};
 pub use home::{Places, sweep};
 pub use ladder::{ArgvExposure, HandOver, HandedOver, Handoff};
+pub use own_profiles::{OwnProfile, OwnProfiles};
 pub use reach::reach;
 pub use watch::Unlocked;
 

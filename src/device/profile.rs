@@ -15,7 +15,7 @@ use super::sys;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::{Endpoint, JobId};
 use crate::os;
-use crate::secret::UnlockCode;
+use crate::secret::{UnlockCode, has_shape_of_code};
 
 /// Stands before the code in a file that we wrote.
 const BEFORE_CODE: &[u8] = b"\"unlockCode\":\"";
@@ -105,6 +105,13 @@ pub(super) fn read_code(path: &Path) -> Result<UnlockCode, String> {
         .and_then(|start| text.get(start..start + UnlockCode::LENGTH))
         .and_then(|code| UnlockCode::take(code).ok())
         .ok_or_else(|| format!("{} does not hold what was written to it", path.display()))
+}
+
+/// The code in a file that the client may have written, wherever in it; `None` if there is none.
+pub(super) fn find_code(path: &Path) -> Option<UnlockCode> {
+    let text = Zeroizing::new(std::fs::read(path).ok()?);
+    let code = text.windows(UnlockCode::LENGTH).find(|window| has_shape_of_code(window))?;
+    UnlockCode::take(code).ok()
 }
 
 /// The vendor's real profile files of this user, as they are now: to see afterwards that the client left them alone.

@@ -30,15 +30,28 @@ impl HandedOver {
     /// # Errors
     /// [`Error::DeviceTimeout`], [`Error::DeviceRelocked`], [`Error::DeviceStaysLocked`], [`Error::DeviceIsAnother`],
     /// [`Error::DeviceUnidentified`] if it is open and never said whose it is, [`Error::GuardLost`];
-    /// [`Error::Disk`] if the home could not be removed. The home is gone after any of the others.
-    pub fn wait_until_unlocked(mut self, deadline: Duration) -> Result<Unlocked> {
+    /// [`Error::Disk`] if the home could not be removed. The home is gone after any of the others; what the client wrote
+    /// into it is given to `keep_log` before, made fit to be kept.
+    pub fn wait_until_unlocked(mut self, deadline: Duration, keep_log: &dyn Fn(&str)) -> Result<Unlocked> {
+        match self.watch(deadline) {
+            Ok(()) => self.open(),
+            Err(error) => {
+                self.climb.leave(keep_log);
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks for the state until it is UNLOCKED and the device has said whose it is.
+    fn watch(&mut self, deadline: Duration) -> Result<()> {
         let (started, until) = (Instant::now(), Instant::now() + deadline);
         let mut watch = Watch::new(&self.climb.client.data.states);
         let mut pause = Pause::new();
         let mut state = self.state.clone();
         loop {
             match watch.see(&state, started.elapsed()) {
-                Verdict::Open => return self.open(),
+                Verdict::Open if self.device_id.is_none() => return Err(self.climb.unidentified()),
+                Verdict::Open => return Ok(()),
                 Verdict::Relocked { after } => return Err(Error::DeviceRelocked { seconds: after.as_secs() }),
                 Verdict::StaysLocked { after } => {
                     let job = self.climb.job.to_string();
@@ -58,16 +71,13 @@ impl HandedOver {
             if let Attempt::Described(described) = self.climb.describe(self.rung, until)? {
                 self.climb.check_identity(&described)?;
                 // An id once told was the right one; a later look that leaves it out takes nothing back.
-                self.device_id = described.device_id.or(self.device_id);
+                self.device_id = described.device_id.or(self.device_id.take());
                 state = described.state;
             }
         }
     }
 
     fn open(self) -> Result<Unlocked> {
-        if self.device_id.is_none() {
-            return Err(self.climb.unidentified());
-        }
         let unlocked = Unlocked {
             device_id: self.device_id,
             rung: self.rung,

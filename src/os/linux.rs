@@ -1,7 +1,10 @@
 //! Linux alone: process hardening.
 
+use std::fs::File;
 use std::io;
+use std::path::Path;
 
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// See [`crate::harden::harden`].
@@ -10,4 +13,40 @@ pub(crate) fn harden_process() -> io::Result<()> {
     // Not 0: a core pattern that pipes into a program (systemd-coredump, apport) ignores 0 and heeds 1
     // (Linux, fs/coredump.c). This is for the client: exec makes a process dumpable again, but keeps its limits.
     super::unix::limit_core_and_umask(1)
+}
+
+/// Asks backups to leave out a folder and what will be made in it: the attribute "no dump" (chattr(1)), which dump, borg
+/// and bsdtar heed when told to.
+///
+/// # Errors
+/// What the file system says; many have no such attribute.
+pub fn exclude_from_backups(folder: &Path) -> io::Result<()> {
+    let folder = File::open(folder)?;
+    let flags = ioctl_getflags(&folder)?;
+    if !flags.contains(IFlags::NODUMP) {
+        ioctl_setflags(&folder, flags | IFlags::NODUMP)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stderr)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_in_an_excluded_folder_is_excluded() {
+        let base = tempfile::tempdir().unwrap();
+        if ioctl_getflags(File::open(base.path()).unwrap()).is_err() {
+            eprintln!("the file system of {} has no attributes: it was not tried", base.path().display());
+            return;
+        }
+        let flags = |path: &Path| ioctl_getflags(File::open(path).unwrap()).unwrap();
+        assert!(!flags(base.path()).contains(IFlags::NODUMP), "a control");
+        exclude_from_backups(base.path()).unwrap();
+        exclude_from_backups(base.path()).unwrap();
+        let made = base.path().join("made");
+        std::fs::create_dir(&made).unwrap();
+        assert!(flags(base.path()).contains(IFlags::NODUMP) && flags(&made).contains(IFlags::NODUMP));
+    }
 }

@@ -1,7 +1,10 @@
-//! macOS alone: process hardening.
+//! macOS alone: process hardening, Time Machine.
 #![allow(unsafe_code)]
 
 use std::io;
+use std::path::Path;
+
+use rustix::fs::{XattrFlags, setxattr};
 
 /// See [`crate::harden::harden`].
 pub(crate) fn harden_process() -> io::Result<()> {
@@ -11,6 +14,20 @@ pub(crate) fn harden_process() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     super::unix::limit_core_and_umask(0)
+}
+
+/// Asks Time Machine to leave out a folder with all it holds: the attribute that `tmutil addexclusion` sets, the word
+/// `com.apple.backupd` as a binary property list.
+///
+/// # Errors
+/// What the file system says.
+pub fn exclude_from_backups(folder: &Path) -> io::Result<()> {
+    const NAME: &str = "com.apple.metadata:com_apple_backup_excludeItem";
+    // Header, one string of 17 characters, its offset, and the trailer: one object, which is the top one, offsets of one
+    // byte, the table of them at 28.
+    const VALUE: &[u8] = b"bplist00\x5f\x10\x11com.apple.backupd\x08\
+        \0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x1c";
+    Ok(setxattr(folder, NAME, VALUE, XattrFlags::empty())?)
 }
 
 #[cfg(test)]

@@ -16,10 +16,14 @@ pub use unix::{
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+pub use linux::exclude_from_backups;
+#[cfg(target_os = "linux")]
 pub(crate) use linux::harden_process;
 
 #[cfg(target_os = "macos")]
 mod macos;
+#[cfg(target_os = "macos")]
+pub use macos::exclude_from_backups;
 #[cfg(target_os = "macos")]
 pub(crate) use macos::harden_process;
 
@@ -27,8 +31,8 @@ pub(crate) use macos::harden_process;
 mod windows;
 #[cfg(windows)]
 pub use windows::{
-    create_private_dir, create_private_file, exchangeable_by_others, link_flaw, privacy_flaw, sync_dir,
-    writable_by_others,
+    create_private_dir, create_private_file, exchangeable_by_others, exclude_from_backups, link_flaw, privacy_flaw,
+    sync_dir, writable_by_others,
 };
 #[cfg(windows)]
 pub(crate) use windows::{harden_process, on_interrupt};

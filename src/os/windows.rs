@@ -95,6 +95,14 @@ pub fn sync_dir(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Nothing to do: what Windows leaves out of backups (`FilesNotToBackup`) is for an administrator to set.
+///
+/// # Errors
+/// None.
+pub fn exclude_from_backups(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Who besides this user and the system may write to `path`, as the end of the sentence "`path` …", or `None`.
 ///
 /// To make folders in a folder does not count: it is how `C:\` is, for every user, and replaces nothing that is there.

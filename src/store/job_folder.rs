@@ -15,6 +15,8 @@ use crate::os;
 use crate::pair::ManifestDigest;
 
 const RECORD: &str = "record.json";
+/// What the client logged when a hand-over failed.
+const CLIENT_LOG: &str = "client.log";
 /// A record is a few hundred bytes; more than this is not one of ours.
 const RECORD_LIMIT: u64 = 64 * 1024;
 
@@ -93,10 +95,10 @@ impl JobFolder {
         format!("{}_manifest.bin", self.job)
     }
 
-    /// Name of the record's file.
+    /// Names of all files that the folder may hold.
     #[must_use]
-    pub fn record_name(&self) -> &'static str {
-        RECORD
+    pub fn names(&self) -> [String; 3] {
+        [self.manifest_name(), RECORD.to_owned(), CLIENT_LOG.to_owned()]
     }
 
     /// The record, if there is one.
@@ -113,20 +115,42 @@ impl JobFolder {
     /// # Errors
     /// [`Error::Disk`]; the old record is then untouched.
     pub fn write_record(&self, record: &Record) -> Result<()> {
-        self.ensure_folder()?;
-        let path = self.folder.join(RECORD);
-        let writing = |error: &io::Error| Error::disk("Writing", &path, error);
-        let beside = self.incoming.parent().expect("the incoming file lies in a folder");
         let mut text = serde_json::to_vec_pretty(record)
             .map_err(|error| Error::Internal { what: format!("the record can't be written as JSON: {error}") })?;
         text.push(b'\n');
+        self.put(RECORD, "record", &text)
+    }
+
+    /// Keeps what the client logged, in place of an earlier log. Gives where it lies.
+    ///
+    /// # Errors
+    /// [`Error::Disk`]; an earlier log is then untouched.
+    pub fn write_client_log(&self, log: &str) -> Result<PathBuf> {
+        self.put(CLIENT_LOG, "log", log.as_bytes())?;
+        Ok(self.folder.join(CLIENT_LOG))
+    }
+
+    /// Removes the client's log, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn discard_client_log(&self) -> Result<()> {
+        remove_if_there(&self.folder.join(CLIENT_LOG))
+    }
+
+    /// Puts a file into the folder, in place of an old one: whole and synced, or not at all.
+    fn put(&self, name: &str, temporary: &str, text: &[u8]) -> Result<()> {
+        self.ensure_folder()?;
+        let path = self.folder.join(name);
+        let writing = |error: &io::Error| Error::disk("Writing", &path, error);
+        let beside = self.incoming.parent().expect("the incoming file lies in a folder");
         let mut file = tempfile::Builder::new()
-            .prefix(&format!("{}_record.", self.job))
+            .prefix(&format!("{}_{temporary}.", self.job))
             .tempfile_in(beside)
             .map_err(|error| writing(&error))?;
-        file.write_all(&text).and_then(|()| file.as_file().sync_all()).map_err(|error| writing(&error))?;
+        file.write_all(text).and_then(|()| file.as_file().sync_all()).map_err(|error| writing(&error))?;
         file.persist(&path).map_err(|refused| writing(&refused.error))?;
-        tracing::debug!(file = %path.display(), "the record is written");
+        tracing::debug!(file = %path.display(), "written");
         os::sync_dir(&self.folder).map_err(|error| writing(&error))
     }
 
@@ -190,7 +214,7 @@ impl JobFolder {
         };
         for entry in entries {
             let entry = entry.map_err(reading)?;
-            if entry.file_name() != *self.manifest_name() && entry.file_name() != *RECORD {
+            if !self.names().iter().any(|name| entry.file_name() == **name) {
                 return Err(Error::ForeignFile { path: entry.path().display().to_string() });
             }
         }
@@ -207,6 +231,7 @@ impl JobFolder {
         if !self.folder.exists() {
             return Ok(false);
         }
+        self.discard_client_log()?;
         // The record last: while it is there, a second `forget` knows which keychain to look in.
         remove_if_there(&self.manifest_path())?;
         remove_if_there(&self.folder.join(RECORD))?;
@@ -392,6 +417,7 @@ mod tests {
         folder.write_record(&Record::new(folder.job().clone())).unwrap();
         folder.draft().unwrap().finish().unwrap();
         folder.promote_incoming().unwrap();
+        assert_eq!(os::privacy_flaw(&folder.write_client_log("one\n").unwrap()).unwrap(), None);
         fs::write(folder.path().join("notes.txt"), "mine").unwrap();
         assert!(matches!(folder.remove(), Err(Error::ForeignFile { path }) if path.ends_with("notes.txt")));
         assert!(folder.path().join("notes.txt").exists() && folder.manifest_path().exists(), "nothing was removed");

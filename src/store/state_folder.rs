@@ -10,6 +10,7 @@ use super::lock::JobLock;
 use super::record::Record;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
+use crate::os;
 
 /// The folder `snow-onboard` in the user's local state folder, private and ours.
 #[derive(Debug, Clone)]
@@ -52,6 +53,12 @@ impl StateFolder {
         let folder = Self { root };
         for part in ["jobs", "incoming", "locks"] {
             make_or_check_private(&folder.root.join(part))?;
+        }
+        // What is in them can be had again from AWS, and a manifest in a backup outlives `forget`. The audit log stays in.
+        for part in ["jobs", "incoming"].map(|part| folder.root.join(part)) {
+            if let Err(error) = os::exclude_from_backups(&part) {
+                tracing::debug!(folder = %part.display(), why = io_in_words(&error), "backups are not told to leave it out");
+            }
         }
         folder.sweep();
         Ok(folder)

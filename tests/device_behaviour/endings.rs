@@ -38,7 +38,7 @@ state() { if grep -q HANG \"$W/states\"; then sleep 600; else echo LOCKED; fi; }
     );
     let handed = stage.hand_over().unwrap();
     let start = Instant::now();
-    assert_eq!(code_of(handed.wait_until_unlocked(Duration::from_secs(3))), "device_timeout");
+    assert_eq!(code_of(handed.wait_until_unlocked(Duration::from_secs(3), &|_| ())), "device_timeout");
     assert!(start.elapsed() < Duration::from_secs(20));
     stage.assert_nothing_left();
 }
@@ -90,7 +90,7 @@ fn a_guard_that_is_killed_while_nothing_runs_is_noticed_at_once() {
     let stage = Stage::new("unlock() { :; }");
     let handed = stage.hand_over().unwrap();
     std::thread::scope(|scope| {
-        let waited = scope.spawn(|| code_of(handed.wait_until_unlocked(Duration::from_secs(600))));
+        let waited = scope.spawn(|| code_of(handed.wait_until_unlocked(Duration::from_secs(600), &|_| ())));
         // Far enough into the growing pauses.
         wait_for("a long pause", Duration::from_secs(60), || stage.calls("describe-device") == 4);
         wait_for("the end of the client", A_SECOND, || stage.pids().iter().all(|pid| !is_alive(*pid)));
@@ -109,7 +109,7 @@ fn a_terminals_interrupt_and_hang_up_do_not_reach_the_guard() {
     send(guard, Signal::HUP);
     let own_session = rustix::process::getsid(Pid::from_raw(guard)).unwrap();
     assert_eq!(own_session.as_raw_nonzero().get(), guard);
-    handed.wait_until_unlocked(Duration::from_secs(60)).unwrap();
+    handed.wait_until_unlocked(Duration::from_secs(60), &|_| ()).unwrap();
 }
 
 /// Promise 3, with a process that has no chance to do anything: the agent is killed while the client runs.
@@ -168,6 +168,7 @@ fn agent_to_be_killed() {
         on_argv: &|| Ok(()),
         exposure: snow_onboard::device::ArgvExposure::default(),
         patience: Duration::from_secs(30),
+        keep_log: &|_| (),
     });
     // The one whose agent is killed does not get here.
     std::fs::write(path("SNOW_ONBOARD_TEST_OUTCOME"), code_of(outcome)).unwrap();

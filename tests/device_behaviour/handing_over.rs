@@ -47,7 +47,7 @@ fn by_a_profile_in_a_home_with_a_space_and_an_umlaut() {
     assert_eq!(snow_onboard::os::privacy_flaw(&homes[0]).unwrap(), None);
     assert_eq!(snow_onboard::os::privacy_flaw(&profile).unwrap(), None);
     assert!(std::fs::read_to_string(&profile).unwrap().contains(CODE));
-    let unlocked = handed.wait_until_unlocked(WAIT).unwrap();
+    let unlocked = handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
     assert_eq!((unlocked.device_id.as_deref(), unlocked.rung), (Some(JOB), Rung::Profile));
     assert_eq!((unlocked.argv_seconds, unlocked.was_open_already), (None, false));
     assert!(stage.homes().is_empty(), "gone at once, not some time after");
@@ -99,7 +99,7 @@ fn by_configure_on_a_pipe() {
     assert_eq!(written, expected);
     let files: Vec<_> = std::fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!files.iter().any(|name| name == "code"), "our own file is gone: {files:?}");
-    handed.wait_until_unlocked(WAIT).unwrap();
+    handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
     stage.assert_the_code_was_private();
     stage.assert_nothing_left();
 }
@@ -120,7 +120,7 @@ configure() {{
     let terminal = std::fs::read_to_string(stage.work().join("terminal")).unwrap();
     assert!(terminal.split_whitespace().any(|word| word.trim_end_matches(';') == "-echo"), "{terminal}");
     assert!(!stage.work().join("tty").exists(), "the guard's session has no terminal");
-    handed.wait_until_unlocked(WAIT).unwrap();
+    handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
     stage.assert_the_code_was_private();
     stage.assert_nothing_left();
 }
@@ -178,7 +178,7 @@ fn the_command_line_is_used_by_leave_alone_and_its_time_is_told() {
 
     let handed = stage.hand_over_by(Handoff::Auto, &|| true).unwrap();
     assert_eq!(handed.rung(), Rung::Argv);
-    let unlocked = handed.wait_until_unlocked(WAIT).unwrap();
+    let unlocked = handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
     assert!(unlocked.argv_seconds.is_some_and(|seconds| (1..60).contains(&seconds)), "{unlocked:?}");
     assert_eq!(stage.calls("unlock-device"), 1);
     let with_code: Vec<String> = stage.seen().lines().filter(|line| line.contains(CODE)).map(str::to_owned).collect();

@@ -71,6 +71,8 @@ pub struct Stage {
     pub endpoint: Endpoint,
     /// How long a device that is still starting is waited for.
     pub patience: Duration,
+    /// What was given away to be kept.
+    pub logs: Mutex<Vec<String>>,
 }
 
 impl Stage {
@@ -79,7 +81,8 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let device = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = device.local_addr().unwrap().to_string().parse().unwrap();
-        let stage = Self { folder, device, notices: Arc::default(), endpoint, patience: Duration::from_secs(60) };
+        let (notices, patience, logs) = (Arc::default(), Duration::from_secs(60), Mutex::default());
+        let stage = Self { folder, device, notices, endpoint, patience, logs };
         fs::create_dir(stage.work()).unwrap();
         fs::create_dir_all(stage.place()).unwrap();
         // A package of its own, in which nothing changes while it is digested.
@@ -168,7 +171,13 @@ impl Stage {
             on_argv,
             exposure,
             patience: self.patience,
+            keep_log: &self.keep_log(),
         })
+    }
+
+    /// For what is given away to be kept.
+    pub fn keep_log(&self) -> impl Fn(&str) {
+        |log| self.logs.lock().unwrap().push(log.to_owned())
     }
 
     /// What the client wrote down: arguments, environment, working directory of each call.
@@ -251,6 +260,7 @@ impl Unplugged {
             notices: self.notices,
             endpoint: self.endpoint,
             patience: Duration::from_secs(60),
+            logs: Mutex::default(),
         };
         (stage, move || TcpListener::bind(self.address).unwrap())
     }

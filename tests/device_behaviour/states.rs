@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use snow_onboard::device::Handoff;
 
-use crate::stage::{JOB, Stage, code_of};
+use crate::stage::{CODE, JOB, Stage, code_of};
 
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -12,7 +12,7 @@ const WAIT: Duration = Duration::from_secs(60);
 fn a_device_that_is_open_already_is_not_asked_to_open() {
     let stage = Stage::new("");
     stage.device_says(&["UNLOCKED"]);
-    let unlocked = stage.hand_over().unwrap().wait_until_unlocked(WAIT).unwrap();
+    let unlocked = stage.hand_over().unwrap().wait_until_unlocked(WAIT, &|_| ()).unwrap();
     assert!(unlocked.was_open_already);
     assert_eq!((unlocked.device_id.as_deref(), stage.calls("unlock-device")), (Some(JOB), 0));
     stage.assert_nothing_left();
@@ -22,7 +22,7 @@ fn a_device_that_is_open_already_is_not_asked_to_open() {
 fn a_device_that_is_opening_already_is_not_asked_again() {
     let stage = Stage::new("");
     stage.device_says(&["UNLOCKING", "UNLOCKING", "UNLOCKED"]);
-    let unlocked = stage.hand_over().unwrap().wait_until_unlocked(WAIT).unwrap();
+    let unlocked = stage.hand_over().unwrap().wait_until_unlocked(WAIT, &|_| ()).unwrap();
     assert!(!unlocked.was_open_already);
     assert_eq!((stage.calls("unlock-device"), stage.calls("describe-device")), (0, 3));
 }
@@ -46,7 +46,7 @@ fn a_device_that_becomes_another_is_noticed() {
         "id() { if grep -q '^args: unlock' \"$W/seen\"; then printf JID-OTHER; else printf %s \"$JOB\"; fi; }",
     );
     let handed = stage.hand_over().unwrap();
-    assert_eq!(code_of(handed.wait_until_unlocked(WAIT)), "device_is_another");
+    assert_eq!(code_of(handed.wait_until_unlocked(WAIT, &|_| ())), "device_is_another");
     stage.assert_nothing_left();
 }
 
@@ -55,7 +55,7 @@ fn a_device_that_never_says_whose_it_is_is_no_success() {
     let stage = Stage::new("id() { :; }");
     let handed = stage.hand_over().unwrap();
     assert!(stage.notices.all().iter().any(|notice| notice.contains("does not say whose it is")));
-    assert_eq!(code_of(handed.wait_until_unlocked(WAIT)), "device_unidentified");
+    assert_eq!(code_of(handed.wait_until_unlocked(WAIT, &|_| ())), "device_unidentified");
     stage.assert_nothing_left();
     // It is open by now.
     assert_eq!(code_of(stage.hand_over()), "device_unidentified");
@@ -67,7 +67,7 @@ fn a_device_that_never_says_whose_it_is_is_no_success() {
 fn an_id_that_was_told_once_is_not_forgotten() {
     // Told while it is opening, not when it is open.
     let stage = Stage::new("id() { if grep -q UNLOCKING \"$W/states\"; then printf %s \"$JOB\"; fi; }");
-    let unlocked = stage.hand_over().unwrap().wait_until_unlocked(WAIT).unwrap();
+    let unlocked = stage.hand_over().unwrap().wait_until_unlocked(WAIT, &|_| ()).unwrap();
     assert_eq!(unlocked.device_id.as_deref(), Some(JOB));
 }
 
@@ -86,7 +86,7 @@ fn a_command_to_paste_never_repeats_what_a_device_says() {
 fn a_success_that_changes_nothing_ends_with_the_time() {
     let stage = Stage::new("unlock() { echo 'INVENTED: fine'; }");
     let handed = stage.hand_over().unwrap();
-    let error = handed.wait_until_unlocked(Duration::from_secs(4)).unwrap_err();
+    let error = handed.wait_until_unlocked(Duration::from_secs(4), &|_| ()).unwrap_err();
     assert_eq!(error.report().code, "device_timeout");
     assert!(error.to_string().contains("LOCKED"), "{error}");
     assert_eq!(stage.calls("unlock-device"), 1);
@@ -97,7 +97,7 @@ fn a_success_that_changes_nothing_ends_with_the_time() {
 #[test]
 fn a_device_that_locks_itself_again_is_told() {
     let stage = Stage::new("unlock() { printf 'UNLOCKING\\nLOCKED\\n' >\"$W/states\"; }");
-    assert_eq!(code_of(stage.hand_over().unwrap().wait_until_unlocked(WAIT)), "device_relocked");
+    assert_eq!(code_of(stage.hand_over().unwrap().wait_until_unlocked(WAIT, &|_| ())), "device_relocked");
     assert_eq!(stage.calls("unlock-device"), 1);
     stage.assert_nothing_left();
 }
@@ -113,9 +113,27 @@ fn a_refused_request_is_not_repeated_and_its_text_is_cleaned() {
 }
 
 #[test]
+fn what_the_client_logged_is_given_away_before_its_home_goes() {
+    let log = "printf 'INVENTED: opening with %s\\n' \"$CODE\" >\"$HOME/.aws/snowball/logs/today\"";
+    let refuses = Stage::new(&format!("unlock() {{ {log}; return 9; }}"));
+    assert_eq!(code_of(refuses.hand_over()), "device_refused");
+    let locks_again = Stage::new(&format!("unlock() {{ {log}; printf 'UNLOCKING\\nLOCKED\\n' >\"$W/states\"; }}"));
+    let handed = locks_again.hand_over().unwrap();
+    assert!(locks_again.logs.lock().unwrap().is_empty(), "nothing has failed yet");
+    assert_eq!(code_of(handed.wait_until_unlocked(WAIT, &locks_again.keep_log())), "device_relocked");
+    for stage in [refuses, locks_again] {
+        let logs = stage.logs.lock().unwrap().clone();
+        let [log] = &logs[..] else { panic!("one log: {logs:?}") };
+        assert!(log.contains("/logs/today (") && log.contains("[a line with the unlock code in it]"), "{log}");
+        assert!(!log.contains(&CODE[..12]), "{log}");
+        stage.assert_nothing_left();
+    }
+}
+
+#[test]
 fn a_request_that_fails_but_arrives_counts() {
     let stage = Stage::new("unlock() { printf 'UNLOCKING\\nUNLOCKED\\n' >\"$W/states\"; return 9; }");
-    stage.hand_over().unwrap().wait_until_unlocked(WAIT).unwrap();
+    stage.hand_over().unwrap().wait_until_unlocked(WAIT, &|_| ()).unwrap();
     assert_eq!(stage.calls("unlock-device"), 1);
 }
 
@@ -132,7 +150,7 @@ known() { [ -e \"$W/up\" ] || { echo 'INVENTED: connection refused' >&2; return 
         std::fs::write(work.join("up"), "").unwrap();
         port
     });
-    stage.hand_over().unwrap().wait_until_unlocked(WAIT).unwrap();
+    stage.hand_over().unwrap().wait_until_unlocked(WAIT, &|_| ()).unwrap();
     device.join().unwrap();
     assert!(stage.notices.all().iter().any(|notice| notice.contains("to start")));
     assert_eq!(stage.calls("configure"), 0, "no weaker way was tried for want of a device");

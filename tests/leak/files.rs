@@ -96,6 +96,23 @@ fn no_file_after_failure_at_any_step() {
 }
 
 #[test]
+fn no_file_after_a_failure_whose_log_is_kept() {
+    // The manifest is gone when it is to unlock: it says so, with the code, on stderr and in its log.
+    let client = ClientOptions { tells_code: true, ..ClientOptions::default() };
+    let client = client.trick(Command::DescribeDevice, Trick::DeleteManifest);
+    let stage = Stage::with_keyring(Rehearsal::builder().client(client));
+    let control = planted(&stage);
+    let output = stage.run().output().unwrap();
+    assert_eq!(output.status.code(), Some(13));
+    let jobs = stage.rehearsal.state_home().join("snow-onboard/jobs");
+    let log = jobs.join(stage.id()).join("client.log");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&log.display().to_string()));
+    let text = std::fs::read_to_string(log).unwrap();
+    assert!(text.contains("[invented] unlock-device") && text.contains("the unlock code in it"), "{text}");
+    no_file(&stage, "after a failure whose log is kept", control);
+}
+
+#[test]
 fn no_file_after_a_signal() {
     for signal in [Signal::TERM, Signal::HUP, Signal::KILL] {
         let stage = hanging();

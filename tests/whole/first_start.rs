@@ -146,3 +146,31 @@ fn the_command_line_is_used_by_leave_alone_and_the_exposure_is_told() {
     let audit = std::fs::read_to_string(state(&rehearsal).join("audit.jsonl")).unwrap();
     assert!(audit.contains("handed_over_on_command_line"), "{audit}");
 }
+
+#[test]
+fn a_code_in_clear_in_the_client_s_own_settings_is_told_with_the_command_that_takes_it_out() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let (id, code) = (rehearsal.job().id().to_owned(), rehearsal.job().unlock_code());
+    let file = rehearsal.home().join(".aws/snowball/config/snowball-edge.config");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let other = serde_json::json!({"name": "other", "jobId": "JID0", "unlockCode": "00000-11111-22222-33333-44444"});
+    let mine = serde_json::json!({"name": "by hand", "jobId": id, "unlockCode": code});
+    let document = serde_json::json!({"version": 1, "profiles": {"by hand": mine, "other": other}});
+    std::fs::write(&file, document.to_string()).unwrap();
+
+    let ended = Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
+    let command = format!("snow-onboard forget {id} --client-profile \"by hand\"");
+    assert!(ended.stderr.contains(&command) && ended.stderr.contains(&file.display().to_string()), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(&code));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), document.to_string(), "a run never writes it");
+
+    let take_out = |name: &str| Agent::new(&rehearsal, ["forget", &id, "--client-profile", name]).end();
+    take_out("other").failed(2, "is for the job JID0");
+    take_out("nobody").failed(2, "no profile “nobody”");
+    let ended = take_out("by hand").done();
+    assert!(ended.stdout.contains("is no longer in") && !ended.stdout.contains(&code), "{}", ended.stdout);
+    let left: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(left, serde_json::json!({"version": 1, "profiles": {"other": other}}));
+    let ended = Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
+    assert!(!ended.stderr.contains("stands in clear"), "{}", ended.stderr);
+}

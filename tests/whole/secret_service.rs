@@ -1,7 +1,7 @@
 //! With a real Secret Service: what is kept, what a second run costs, and what happens without one. What the agent
 //! stored is read back with `secret-tool`, not with its own code.
 
-use snow_rehearsal::{Fault, Operation, Rehearsal, State, Times};
+use snow_rehearsal::{Fault, Mode, Operation, Rehearsal, State, Times};
 
 use crate::agent::{Agent, files_with, state};
 use crate::keyring_bus::{Keyring, KeyringBus};
@@ -92,6 +92,21 @@ fn halves_that_don_t_belong_together_never_reach_a_device() {
     assert_eq!(rehearsal.device().unlock_requests(), 0);
     let unlocking = rehearsal.client_invocations().unwrap();
     assert!(!unlocking.iter().any(|call| call.argv.iter().any(|arg| arg == "describe-device")), "no device touched");
+}
+
+#[test]
+fn the_client_s_log_of_a_failure_is_kept_until_the_device_is_open() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let log = state(&rehearsal).join("jobs").join(rehearsal.job().id()).join("client.log");
+    rehearsal.device().set_mode(Mode::StuckUnlocking);
+    let ended = on_the_bus(Agent::run(&rehearsal, &["--unlock-timeout", "1s"]), &bus).end();
+    ended.failed(14, "client.log, without the code");
+    assert!(std::fs::read_to_string(&log).unwrap().contains("[invented] unlock-device"));
+
+    rehearsal.device().set_mode(Mode::Normal);
+    on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().done();
+    assert!(!log.exists());
 }
 
 #[test]

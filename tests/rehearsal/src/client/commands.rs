@@ -49,7 +49,7 @@ pub(super) fn run(
     options: Options,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    log(home, command);
+    log(home, &format!("{INVENTED} {}", command.name()));
     match command {
         Command::Version => output.line(stand_in.options.version.line()),
         Command::Help => {
@@ -143,12 +143,13 @@ fn description(endpoint: &str, answer: &crate::device::Answer) -> serde_json::Va
     description
 }
 
-/// The vendor's client logs beside its configuration. What its logs hold is not public; this one names the command.
-fn log(home: &Path, command: Command) {
+/// The vendor's client logs beside its configuration. What its logs hold is not public; this one names the
+/// command, and why it failed.
+pub(super) fn log(home: &Path, text: &str) {
     let folder = home.join(".aws").join("snowball").join("logs");
     let written = fs::create_dir_all(&folder).and_then(|()| {
         let mut file = fs::OpenOptions::new().append(true).create(true).open(folder.join("snowball-edge.log"))?;
-        writeln!(file, "{INVENTED} {}", command.name())
+        writeln!(file, "{text}")
     });
     // A home that can't be written is no reason for `version` to fail.
     drop(written);

@@ -95,7 +95,7 @@ pub struct ClientOptions {
     pub grammatical: bool,
     /// Finds no profile, whatever the file says.
     pub no_profiles: bool,
-    /// Error texts hold the unlock code.
+    /// Error texts hold the unlock code, on stderr and in the client's log.
     pub tells_code: bool,
     /// A bundled Java 8, which knows fewer `-XX` flags.
     pub java_8: bool,

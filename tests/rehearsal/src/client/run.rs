@@ -73,7 +73,9 @@ fn program(stand_in: &StandIn, place: &Path, home: &Path, args: &[String]) -> Ex
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let told = failure.code.filter(|_| stand_in.options.tells_code);
-            complain(&format!("{} {}", failure.text, told.unwrap_or_default()));
+            let text = format!("{} {}", failure.text, told.unwrap_or_default());
+            commands::log(home, &text);
+            complain(&text);
             ExitCode::FAILURE
         }
     }
