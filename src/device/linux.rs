@@ -42,7 +42,7 @@ pub(super) fn end_orphans(leader: Pid) {
 /// Ends everything in the session that `leader` made.
 pub(super) fn end_session(leader: Pid) {
     for (process, _, session) in processes() {
-        if session == leader && process != leader {
+        if session == Some(leader) && process != leader {
             let _ = rustix::process::kill_process(process, Signal::KILL);
         }
     }
@@ -57,22 +57,33 @@ fn children() -> Vec<Pid> {
     match lists {
         Ok(lists) => lists.iter().flat_map(|list| list.split_whitespace()).filter_map(number).collect(),
         // A kernel without CONFIG_PROC_CHILDREN, or a thread that ended while we looked.
-        Err(_) => processes().filter(|(_, parent, _)| *parent == me).map(|(process, ..)| process).collect(),
+        Err(_) => processes().filter(|(_, parent, _)| *parent == Some(me)).map(|(process, ..)| process).collect(),
     }
 }
 
-/// Every process that can be seen: itself, its parent, its session.
-fn processes() -> impl Iterator<Item = (Pid, Pid, Pid)> {
+/// Every process that can be seen: itself, its parent, its session; where these are in sight.
+fn processes() -> impl Iterator<Item = (Pid, Option<Pid>, Option<Pid>)> {
     fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
         let process = number(entry.file_name().to_str()?)?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // proc_pid_stat(5): the name in parentheses may contain anything, so count from the last one:
-        // state, parent, group, session.
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
-        let parent = fields.next().and_then(number)?;
-        let session = fields.nth(1).and_then(number)?;
+        let (parent, session) = parent_and_session(process)?;
         Some((process, parent, session))
     })
+}
+
+/// Whether `process` is in the session that `leader` made; `None` if there is no such process.
+///
+/// Not by getsid(2): seen from a container, a session that was begun outside has the number 0, which the safe wrapper
+/// takes for impossible.
+pub(super) fn is_of_session(process: Pid, leader: Pid) -> Option<bool> {
+    parent_and_session(process).map(|(_, session)| session == Some(leader))
+}
+
+fn parent_and_session(process: Pid) -> Option<(Option<Pid>, Option<Pid>)> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // proc_pid_stat(5): the name in parentheses may contain anything, so count from the last one:
+    // state, parent, group, session.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
+    Some((fields.next().and_then(number), fields.nth(1).and_then(number)))
 }
 
 fn number(text: &str) -> Option<Pid> {

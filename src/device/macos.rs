@@ -18,3 +18,8 @@ pub(super) fn end_orphans(_: Pid) {}
 
 /// The process group is all that can be ended.
 pub(super) fn end_session(_: Pid) {}
+
+/// Whether `process` is in the session that `leader` made; `None` if there is no such process.
+pub(super) fn is_of_session(process: Pid, leader: Pid) -> Option<bool> {
+    rustix::process::getsid(Some(process)).ok().map(|session| session == leader)
+}

@@ -235,10 +235,7 @@ pub(super) fn end_without_guard(guard: u32, group: Option<u32>) {
 /// init, and its number gone to a stranger, who is in another session. While only others of the group live, nobody gets
 /// its number, so a group without its leader is still the old one.
 fn is_of_session(group: Pid, guard: Pid) -> bool {
-    match rustix::process::getsid(Some(group)) {
-        Ok(session) => session == guard,
-        Err(error) => error == Errno::SRCH,
-    }
+    special::is_of_session(group, guard).unwrap_or(true)
 }
 
 /// A pseudo-terminal that does not echo: our end, and the client's.
@@ -273,10 +270,27 @@ mod tests {
         // As if the client's number had gone to the stranger, who is in our session and not in one of the guard's.
         end_without_guard(guard.id(), Some(stranger.id()));
         assert!(is_running(&mut stranger));
-        assert!(is_of_session(pid(stranger.id()), rustix::process::getsid(None).unwrap()));
-        for child in [&mut stranger, &mut guard] {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+        assert!(is_of_session(pid(stranger.id()), pid(guard.id())), "one that is gone is of any");
+        guard.kill().unwrap();
+        guard.wait().unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_in_the_session_of_a_guard_is_ended() {
+        // The leader of a session of its own, as a guard is, with a client in a group of its own.
+        let script = "set -m; sleep 600 & echo $!; wait";
+        let mut guard = Command::new("setsid");
+        let mut guard = guard.args(["sh", "-c", script]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        io::BufRead::read_line(&mut io::BufReader::new(guard.stdout.take().unwrap()), &mut line).unwrap();
+        let client: u32 = line.trim().parse().unwrap();
+        assert!(is_of_session(pid(client), pid(guard.id())));
+        assert!(!is_of_session(pid(std::process::id()), pid(guard.id())), "a control");
+        end_without_guard(guard.id(), Some(client));
+        // Which was its child, and told it.
+        assert!(guard.wait().unwrap().success());
     }
 }
