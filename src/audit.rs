@@ -81,6 +81,9 @@ impl Audit {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
+        if let Some(flaw) = os::alias_flaw(&self.path)? {
+            return Err(io::Error::other(format!("it {flaw}")));
+        }
         File::options().append(true).open(&self.path)
     }
 }

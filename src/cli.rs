@@ -40,6 +40,8 @@ pub enum Command {
 Examples:
   With the address from the device's display:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10
+  Before either has arrived, and go on when both have:
+    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 --wait --wait-device
   With a client that is not in PATH, keeping nothing on this machine:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 \\
       --client ~/snowball-client-linux/bin/snowballEdge --keychain none")]
@@ -95,6 +97,9 @@ pub struct Run {
     /// How long the device may take to start, and again to open [default: 15m]
     #[arg(long, value_name = "TIME")]
     unlock_timeout: Option<String>,
+    /// Wait for the device to answer as long as --wait-timeout says: not plugged in yet, or starting
+    #[arg(long)]
+    wait_device: bool,
     #[command(flatten)]
     fetching: Fetching,
 }
@@ -125,6 +130,12 @@ pub struct Forget {
 
 #[derive(Debug, Args)]
 struct Fetching {
+    /// Wait for a job that is still on its way, and go on when it is delivered
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait with --wait or --wait-device [default: 8h]
+    #[arg(long, value_name = "TIME")]
+    wait_timeout: Option<String>,
     /// Largest manifest accepted, in bytes [default: 67108864]
     #[arg(long, value_name = "BYTES")]
     manifest_limit: Option<String>,
@@ -209,6 +220,16 @@ impl Cli {
         text("network_timeout", &common.network_timeout);
         text("state_dir", &common.state_dir);
         text("log_file", &common.log_file);
+        let fetching = match &self.command {
+            Command::Run(run) => Some(&run.fetching),
+            Command::Fetch(fetch) => Some(&fetch.fetching),
+            Command::Jobs | Command::Forget(_) => None,
+        };
+        if let Some(fetching) = fetching {
+            text("manifest_limit", &fetching.manifest_limit);
+            text("wait_timeout", &fetching.wait_timeout);
+            text("wait", &fetching.wait.then(|| "true".to_owned()));
+        }
         match &self.command {
             Command::Run(run) => {
                 text("endpoint", &run.endpoint);
@@ -216,12 +237,11 @@ impl Cli {
                 text("client_sha256", &run.client_sha256);
                 text("handoff", &run.handoff);
                 text("unlock_timeout", &run.unlock_timeout);
-                text("manifest_limit", &run.fetching.manifest_limit);
+                text("wait_device", &run.wait_device.then(|| "true".to_owned()));
                 text("allow_unknown_client", &run.allow_unknown_client.then(|| "true".to_owned()));
                 text("handoff", &run.allow_argv.then(|| "argv".to_owned()));
             }
-            Command::Fetch(fetch) => text("manifest_limit", &fetch.fetching.manifest_limit),
-            Command::Jobs | Command::Forget(_) => {}
+            Command::Fetch(_) | Command::Jobs | Command::Forget(_) => {}
         }
         text("allow_plain_keyring", &common.allow_plain_keyring.then(|| "true".to_owned()));
         flags

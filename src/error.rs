@@ -222,6 +222,9 @@ errors! {
     ManifestCut { got: u64, expected: String } = Network "manifest_cut"
         "The download of the manifest broke off after {got} of {expected} bytes."
         => "Repeat the same command.";
+    ManifestSlow { got: u64, expected: String, seconds: u64 } = Network "manifest_slow"
+        "The manifest comes too slowly: {got} of {expected} bytes, and hardly any in the last {seconds} seconds."
+        => "Move to a better connection, then repeat the same command.";
     ManifestDamaged { why: String } = Answer "manifest_damaged"
         "The manifest arrived damaged: {why}."
         => "Repeat the same command.";
@@ -275,6 +278,9 @@ errors! {
     ForeignFile { path: String } = Disk "foreign_file"
         "The manifest's folder holds something that is not this program's: {path}."
         => "Move it elsewhere, then repeat the same command. Nothing was removed.";
+    FileAliased { path: String, flaw: String } = Disk "file_aliased"
+        "{path} {flaw}, which this program never makes. It was not touched."
+        => "Find out who made it so. To go on without it, move it elsewhere and repeat the same command.";
     RecordUnreadable { job: String, path: String, why: String } = Disk "record_unreadable"
         "The record {path} can't be read: {why}."
         => "Fetch a new pair for the job; the record is written anew:\n  snow-onboard fetch --refresh {job}";
@@ -362,9 +368,9 @@ errors! {
         "The device is not open after {seconds} seconds; its last state is {state}."
         => "A kept pair stays kept. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 3600";
 
-    Interrupted { signal: i32 } = Interrupted "interrupted"
-        "Interrupted (signal {signal})."
-        => "What was kept before is still kept. Repeat the same command to go on.";
+    Interrupted { signal: i32, kept: String } = Interrupted "interrupted"
+        "Interrupted (signal {signal}). {kept}"
+        => "Repeat the same command to go on.";
     Internal { what: String } = Internal "internal"
         "Something happened that this program did not expect: {what}."
         => "This is a mistake in snow-onboard. What was kept before is still kept; repeating the command is safe.";

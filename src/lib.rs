@@ -26,6 +26,7 @@
 //! settings    flags > variables > files > defaults    job         job ids, states, device addresses
 //! ui          the only writer of stdout and stderr    secret      the code and the signed address
 //! error       sentence, hint and codes of each error  text        foreign text made fit to show
+//! delivery    the wait for a job on its way
 //! audit       who did what, when                      notice      what a step tells while it runs
 //! harden      no core files, no tracing               os          private files; one file an OS
 //! manual      chapters for whoever answers for the secrets
@@ -50,6 +51,7 @@ pub mod audit;
 pub mod cli;
 pub mod cloud;
 pub mod commands;
+pub mod delivery;
 pub mod device;
 pub mod error;
 pub mod harden;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::audit::{Audit, AuditStep};
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Sink};
+use crate::delivery::fetch_when_delivered;
 use crate::device::{self, ArgvExposure, Client, Device, OwnProfile, OwnProfiles, Places, Preparation, Rung};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobFacts, JobId};
@@ -20,7 +21,7 @@ use crate::pair::{Apart, PairTag};
 use crate::reconcile::{kept_pair, settle};
 use crate::secret::UnlockCode;
 use crate::settings::Settings;
-use crate::store::{HandOverRecord, JobFolder, JobSummary, Manifest, PairRecord, Record, StateFolder};
+use crate::store::{Draft, HandOverRecord, JobFolder, JobSummary, Manifest, PairRecord, Record, StateFolder};
 use crate::text::clean;
 use crate::ui::Ui;
 use crate::vault::{KeychainKind, Vault};
@@ -180,6 +181,11 @@ impl<'a> Requested<'a> {
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
         let state = StateFolder::open(&self.settings.state_dir)?;
+        if let Some(flaw) = state.remoteness() {
+            let path = state.path().display();
+            self.ui
+                .notify(Notice::Warning(format!("The folder for manifests, {path}, {flaw}. Another one: --state-dir")));
+        }
         let folder = match self.settings.keychain {
             KeychainKind::None => state.job_for_once(&self.job)?,
             KeychainKind::System | KeychainKind::Kernel => state.job(&self.job)?,
@@ -291,11 +297,15 @@ impl<'a> Checked<'a> {
         );
         let cloud = Cloud::open(&self.trip.settings.cloud(), Arc::clone(&self.trip.ui) as Arc<dyn Notify>)?;
         let mut draft = self.trip.folder.draft()?;
-        let fetched = cloud.fetch_pair(self.trip.folder.job(), &mut draft).map_err(|error| match error {
-            // The cloud knows the draft as something to write to; only here has it a name.
-            Error::Disk { what, why, .. } => Error::Disk { what, why, path: draft.path().display().to_string() },
-            other => other,
-        })?;
+        let (job, patience) = (self.trip.folder.job(), self.trip.settings.patience_for_delivery());
+        let fetch = || {
+            cloud.fetch_pair(job, &mut draft).map_err(|error| match error {
+                // The cloud knows the draft as something to write to; only here has it a name.
+                Error::Disk { what, why, .. } => Error::Disk { what, why, path: draft.path().display().to_string() },
+                other => other,
+            })
+        };
+        let fetched = fetch_when_delivered(&cloud, job, patience, &*self.trip.ui, fetch)?;
         // The connections and their buffers have held both secrets.
         drop(cloud);
         let manifest = draft.finish()?;
@@ -306,6 +316,7 @@ impl<'a> Checked<'a> {
     fn into_kept(self, record: Record, pair: PairRecord, code: UnlockCode, was_kept_already: bool) -> Result<Kept<'a>> {
         let Self { trip, vault, device } = self;
         let keychain = vault.name().to_owned();
+        let vault_keeps = vault.kind() != KeychainKind::None;
         // Its connection's buffers have held the code.
         drop(vault);
         let folder = &trip.folder;
@@ -314,6 +325,9 @@ impl<'a> Checked<'a> {
         let home: Vec<_> = device.iter().map(Device::home).collect();
         let apart = Apart::check(folder.path(), &expected, &code, &home)?;
         trip.warn_of_codes_in_clear(&code);
+        if vault_keeps {
+            trip.ui.is_kept(format!("Code and manifest of {} are kept.", folder.job()));
+        }
         Ok(Kept { trip, record, pair, code, keychain, device, apart, was_kept_already })
     }
 }
@@ -424,7 +438,7 @@ impl<'a> Kept<'a> {
             // Before it happens: an exposure is on record whatever becomes of the run.
             on_argv: &|| trip.audit.note(trip.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
             exposure: exposure.clone(),
-            patience: trip.settings.unlock_timeout,
+            patience: trip.settings.patience_for_start(),
             keep_log: &|log| trip.keep_client_log(log),
         });
         let device = match handed_over {
@@ -485,6 +499,12 @@ impl HandedOver<'_> {
             hand_over,
             was_open_already: unlocked.was_open_already,
         })
+    }
+}
+
+impl Sink for Draft {
+    fn restart(&mut self) -> std::io::Result<()> {
+        Draft::restart(self)
     }
 }
 

@@ -33,6 +33,9 @@ pub const KEYS: &[&str] = &[
     "allow_unknown_client",
     "handoff",
     "unlock_timeout",
+    "wait",
+    "wait_device",
+    "wait_timeout",
     "network_timeout",
     "manifest_limit",
     "state_dir",
@@ -100,6 +103,12 @@ pub struct Settings {
     pub handoff: Handoff,
     /// Deadline from the hand-over to UNLOCKED.
     pub unlock_timeout: Duration,
+    /// Whether a job that is still on its way is waited for.
+    pub wait: bool,
+    /// Whether a device that does not answer yet is waited for as long as a job would be.
+    pub wait_device: bool,
+    /// Deadline of either wait.
+    pub wait_timeout: Duration,
     /// Deadline of all that is asked of AWS.
     pub network_timeout: Duration,
     /// Largest manifest accepted, bytes.
@@ -194,6 +203,9 @@ impl Settings {
                 _ => Err("is not one of private, argv, auto"),
             })?,
             unlock_timeout: layers.parsed("unlock_timeout", duration)?,
+            wait: layers.parsed("wait", yes_or_no)?,
+            wait_device: layers.parsed("wait_device", yes_or_no)?,
+            wait_timeout: layers.parsed("wait_timeout", duration)?,
             network_timeout: layers.parsed("network_timeout", duration)?,
             manifest_limit: layers.parsed("manifest_limit", |text| {
                 text.parse().ok().filter(|limit| *limit > 0).ok_or("is not a number of bytes")
@@ -215,6 +227,18 @@ impl Settings {
             network_timeout: self.network_timeout,
             manifest_limit: self.manifest_limit,
         }
+    }
+
+    /// How long a job that is not ready may be waited for, if at all.
+    #[must_use]
+    pub fn patience_for_delivery(&self) -> Option<Duration> {
+        self.wait.then_some(self.wait_timeout)
+    }
+
+    /// How long a device may take to give its first answer.
+    #[must_use]
+    pub fn patience_for_start(&self) -> Duration {
+        if self.wait_device { self.wait_timeout.max(self.unlock_timeout) } else { self.unlock_timeout }
     }
 
     /// The part that is about the vendor's client.

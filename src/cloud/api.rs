@@ -1,6 +1,5 @@
 //! The operations of the Snowball API that the agent needs.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use aws_config::identity::IdentityCache;
@@ -14,11 +13,12 @@ use aws_types::service_config::ServiceConfigKey;
 use time::OffsetDateTime;
 
 use super::credentials::Profiles;
+use super::download::{Broken, Download};
 use super::failure::{Refusal, Setting};
 use super::http::{Http, Https, read_timeout, without_secrets};
 use super::text::clean;
-use super::wait::Wait;
-use super::{CloudSettings, FetchedPair, download, logged};
+use super::wait::{Backoff, Wait};
+use super::{CloudSettings, FetchedPair, Sink, logged};
 use crate::error::{Error, Result};
 use crate::job::{JobFacts, JobId, JobState, Readiness};
 use crate::notice::{Notice, Notify};
@@ -26,6 +26,12 @@ use crate::secret::{ManifestUrl, UnlockCode};
 
 /// Jobs asked for at once, the most that the API gives (Snowball API, ListJobs).
 const PAGE: i32 = 100;
+
+/// Addresses of one manifest asked for, one after the other. A new one that is refused like the old is not the cure.
+const MOST_ADDRESSES: usize = 3;
+
+/// Downloads in a row that may break off without having brought more than the one before.
+const MOST_FRUITLESS: usize = 5;
 
 /// Pages followed. A service that names a next page for ever must not hold the agent for ever.
 const MOST_PAGES: usize = 100;
@@ -62,7 +68,9 @@ impl Api {
             .credentials_provider(profiles.provider(&region, http.credentials, wait.clone()))
             // The default gives up after five seconds, too soon for a credential process that asks for a fingerprint.
             .identity_cache(IdentityCache::lazy().load_timeout(settings.network_timeout * 2).build())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            // One more try at once, which is also how the SDK corrects for a wrong clock. The rest is ours (`Wait::patiently`),
+            // which says what it waits for.
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
             .timeout_config(
                 TimeoutConfig::builder()
                     .read_timeout(read_timeout(settings.network_timeout))
@@ -105,13 +113,8 @@ impl Api {
     }
 
     /// See [`Cloud::fetch_pair`](super::Cloud::fetch_pair).
-    pub(super) async fn fetch_pair(&self, job: &JobId, sink: &mut dyn Write) -> Result<FetchedPair> {
-        let manifest = async {
-            let url = self.manifest_url(job).await?;
-            download::manifest(&self.http, url, self.manifest_limit, &self.setting, &self.wait, sink)
-                .await
-                .map_err(Refusal::Failed)
-        };
+    pub(super) async fn fetch_pair(&self, job: &JobId, sink: &mut dyn Sink) -> Result<FetchedPair> {
+        let manifest = self.manifest(job, sink);
         // The manifest first: its two requests are the longest way, so its connection is to be the first to open.
         let pair = async { tokio::try_join!(manifest, self.unlock_code(job)) };
         // DescribeJob is waited for even if a half was refused, since it tells why.
@@ -120,7 +123,7 @@ impl Api {
             match (pair, described) {
                 (Ok((bytes, code)), Ok(Described { facts, .. })) => Ok(FetchedPair { facts, code, bytes }),
                 (Err(Refusal::State | Refusal::Unknown), Ok(described)) => Err(not_given(job, described)),
-                (Err(Refusal::Failed(error)), _) => Err(error),
+                (Err(Refusal::Failed(error) | Refusal::Passing(error)), _) => Err(error),
                 (_, Err(refusal)) => Err(self.plain(job, refusal)),
             }
         };
@@ -139,7 +142,7 @@ impl Api {
                     Ok(described) => *job = described.facts,
                     // Between the list and here it may have gone; the list's word stands.
                     Err(Refusal::Unknown | Refusal::State) => {}
-                    Err(Refusal::Failed(error)) => {
+                    Err(Refusal::Failed(error) | Refusal::Passing(error)) => {
                         notify.notify(Notice::Warning(format!("Tracking numbers and clusters are not shown. {error}")));
                         break;
                     }
@@ -154,11 +157,14 @@ impl Api {
         let mut jobs = Vec::new();
         let mut next = None;
         for _ in 0..MOST_PAGES {
-            let started = Instant::now();
-            let page = self.client.list_jobs().max_results(PAGE).set_next_token(next).send().await;
-            logged::answer("ListJobs", started, &page);
-            let page = page.map_err(|error| match self.setting.refusal("ListJobs", &error, &self.wait) {
-                Refusal::Failed(error) => error,
+            let page = self.wait.patiently("ListJobs", async || {
+                let started = Instant::now();
+                let page = self.client.list_jobs().max_results(PAGE).set_next_token(next.clone()).send().await;
+                logged::answer("ListJobs", started, &page);
+                page.map_err(|error| self.setting.refusal("ListJobs", &error, &self.wait))
+            });
+            let page = page.await.map_err(|refusal| match refusal {
+                Refusal::Failed(error) | Refusal::Passing(error) => error,
                 Refusal::State | Refusal::Unknown => Error::AnswerMalformed { what: "Snowball ListJobs".to_owned() },
             })?;
             jobs.extend(page.job_list_entries.unwrap_or_default().into_iter().filter_map(listed));
@@ -172,10 +178,13 @@ impl Api {
     }
 
     async fn describe(&self, job: &str) -> Result<Described, Refusal> {
-        let started = Instant::now();
-        let answer = self.client.describe_job().job_id(job).send().await;
-        logged::answer("DescribeJob", started, &answer);
-        let answer = answer.map_err(|error| self.setting.refusal("DescribeJob", &error, &self.wait))?;
+        let answer = self.wait.patiently("DescribeJob", async || {
+            let started = Instant::now();
+            let answer = self.client.describe_job().job_id(job).send().await;
+            logged::answer("DescribeJob", started, &answer);
+            answer.map_err(|error| self.setting.refusal("DescribeJob", &error, &self.wait))
+        });
+        let answer = answer.await?;
         let missing = |missing: &str| Refusal::Failed(incomplete("DescribeJob", missing));
         let parts: Vec<String> =
             answer.sub_job_metadata.unwrap_or_default().into_iter().filter_map(|part| part.job_id).collect();
@@ -184,20 +193,66 @@ impl Api {
         Ok(Described { facts, parts })
     }
 
+    /// The manifest, whole, in `sink`; gives its length.
+    async fn manifest(&self, job: &JobId, sink: &mut dyn Sink) -> Result<u64, Refusal> {
+        const NAME: &str = "the manifest";
+        let mut url = self.manifest_url(job).await?;
+        let mut download = Download::new(&self.http, self.manifest_limit, &self.setting, &self.wait, sink);
+        let (mut addresses, mut fruitless, mut was_damaged) = (1, 0, false);
+        let mut backoff = Backoff::new();
+        loop {
+            let before = download.received();
+            match download.attempt(&url).await {
+                Ok(bytes) => {
+                    self.wait.recovered(NAME);
+                    return Ok(bytes);
+                }
+                Err(Broken::Address(_)) if addresses < MOST_ADDRESSES => {
+                    addresses += 1;
+                    url = self.manifest_url(job).await?;
+                }
+                Err(Broken::Damaged(_)) if !was_damaged => {
+                    was_damaged = true;
+                    download.restart().map_err(Refusal::Failed)?;
+                }
+                Err(Broken::Passing(error)) => {
+                    if download.received() > before {
+                        (backoff, fruitless) = (Backoff::new(), 0);
+                    } else if matches!(error, Error::ManifestCut { .. }) {
+                        fruitless += 1;
+                        if fruitless == MOST_FRUITLESS {
+                            return Err(Refusal::Failed(error));
+                        }
+                    }
+                    self.wait.pause(NAME, error, &mut backoff).await.map_err(Refusal::Failed)?;
+                }
+                Err(Broken::Address(error) | Broken::Damaged(error) | Broken::Failed(error)) => {
+                    return Err(Refusal::Failed(error));
+                }
+            }
+        }
+    }
+
     async fn manifest_url(&self, job: &JobId) -> Result<ManifestUrl, Refusal> {
-        let started = Instant::now();
-        let answer = self.client.get_job_manifest().job_id(job.as_str()).send().await;
-        logged::answer("GetJobManifest", started, &answer);
-        let answer = answer.map_err(|error| self.setting.refusal("GetJobManifest", &error, &self.wait))?;
+        let answer = self.wait.patiently("GetJobManifest", async || {
+            let started = Instant::now();
+            let answer = self.client.get_job_manifest().job_id(job.as_str()).send().await;
+            logged::answer("GetJobManifest", started, &answer);
+            answer.map_err(|error| self.setting.refusal("GetJobManifest", &error, &self.wait))
+        });
+        let answer = answer.await?;
         let text = answer.manifest_uri.ok_or_else(|| Refusal::Failed(incomplete("GetJobManifest", "ManifestURI")))?;
         ManifestUrl::take(text).map_err(|no| Refusal::Failed(Error::ManifestUrlBad { why: no.why.to_owned() }))
     }
 
     async fn unlock_code(&self, job: &JobId) -> Result<UnlockCode, Refusal> {
-        let started = Instant::now();
-        let answer = self.client.get_job_unlock_code().job_id(job.as_str()).send().await;
-        logged::answer("GetJobUnlockCode", started, &answer);
-        let answer = answer.map_err(|error| self.setting.refusal("GetJobUnlockCode", &error, &self.wait))?;
+        let answer = self.wait.patiently("GetJobUnlockCode", async || {
+            let started = Instant::now();
+            let answer = self.client.get_job_unlock_code().job_id(job.as_str()).send().await;
+            logged::answer("GetJobUnlockCode", started, &answer);
+            answer.map_err(|error| self.setting.refusal("GetJobUnlockCode", &error, &self.wait))
+        });
+        let answer = answer.await?;
         let text = answer.unlock_code.ok_or_else(|| Refusal::Failed(incomplete("GetJobUnlockCode", "UnlockCode")))?;
         UnlockCode::take(text).map_err(|no| Refusal::Failed(Error::CodeMalformed { length: no.length }))
     }
@@ -205,7 +260,7 @@ impl Api {
     /// A refusal of DescribeJob itself.
     fn plain(&self, job: &JobId, refusal: Refusal) -> Error {
         match refusal {
-            Refusal::Failed(error) => error,
+            Refusal::Failed(error) | Refusal::Passing(error) => error,
             Refusal::Unknown => Error::JobUnknown { job: job.to_string(), region: self.setting.region.clone() },
             // No operation of the model that describes can answer so.
             Refusal::State => Error::AnswerMalformed { what: "Snowball DescribeJob".to_owned() },

@@ -1,9 +1,11 @@
 //! The download of the manifest from its presigned address.
 //!
 //! A plain GET by the same HTTP client: no AWS credentials, no cookies, no redirects. What arrives goes to the
-//! caller's writer as it comes, except its first 512 bytes, which are looked at before.
+//! caller's writer as it comes, except its first 512 bytes, which are looked at before. One that breaks off is resumed
+//! where it broke, as long as the object is the same by its `ETag`; else it begins anew.
 
-use std::io::Write;
+use std::io;
+use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
@@ -11,12 +13,13 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::failure::Setting;
+use super::Sink;
+use super::failure::{Setting, passes};
 use super::http::Https;
 use super::logged::millis;
 use super::text::{capitalised, clean, clean_or};
 use super::wait::Wait;
-use crate::error::{Error, Result, io_in_words};
+use crate::error::{Error, io_in_words};
 use crate::secret::ManifestUrl;
 
 /// Bytes that decide whether something is text. Encrypted bytes begin with `<`, `{` or `[` once in a hundred devices.
@@ -25,100 +28,191 @@ const SNIFFED: usize = 512;
 /// Bytes read of a refusal.
 const LONGEST_REFUSAL: usize = 8 * 1024;
 
-/// Downloads the manifest into `sink`; gives its length.
-///
-/// # Errors
-/// The `Manifest…` family, [`Error::NotAManifest`], [`Error::Disk`] if `sink` fails (its path is "the manifest"),
-/// and the network's.
-pub(super) async fn manifest(
-    http: &Https,
-    url: ManifestUrl,
-    limit: u64,
-    setting: &Setting,
-    wait: &Wait,
-    sink: &mut dyn Write,
-) -> Result<u64> {
-    let what = format!("the manifest's bucket at {}", clean(url.host()));
-    let before = wait.begin(what.clone());
-    let mut request = url
-        .expose(|text| HttpRequest::get(text))
-        .map_err(|_| Error::ManifestUrlBad { why: "is not an address".to_owned() })?;
-    let host = url.host().to_owned();
-    drop(url);
-    let started = std::time::Instant::now();
-    request.headers_mut().insert("user-agent", concat!("snow-onboard/", env!("CARGO_PKG_VERSION")));
-    let response = http.call(request).await.map_err(|error| setting.unanswered(&what, &error, wait))?;
-    tracing::info!(
-        host = clean(&host),
-        status = response.status().as_u16(),
-        millis = millis(started),
-        "the bucket has answered"
-    );
-    match response.status().as_u16() {
-        200 => {}
-        status => return Err(refused(status, &host, &what, response).await),
-    }
-    let promised = Promised::of(&response);
-    if promised.length.is_some_and(|length| length > limit) {
-        return Err(Error::ManifestTooLarge { limit });
-    }
-    let receiver = Receiver { limit, promised, received: 0, start: Vec::with_capacity(SNIFFED), wait, sink };
-    let bytes = receiver.run(response.into_body()).await?;
-    tracing::info!(bytes, millis = millis(started), "the manifest has arrived");
-    // The code may still be on its way.
-    wait.begin(before);
-    Ok(bytes)
-}
+/// How long a download may bring less than [`FLOOR`] before the connection counts as dead, at most.
+const SLOW: Duration = Duration::from_secs(20);
 
-/// What the head of the answer says about the body.
-struct Promised {
+/// Bytes a second. A satellite telephone brings ten times as much.
+const FLOOR: u64 = 256;
+
+/// A manifest on its way.
+pub(super) struct Download<'a> {
+    http: &'a Https,
+    limit: u64,
+    setting: &'a Setting,
+    wait: &'a Wait,
+    sink: &'a mut dyn Sink,
+    received: u64,
+    /// The first bytes, held back until it is known that they are no text.
+    start: Vec<u8>,
+    /// Length of the whole, where the bucket tells it.
     length: Option<u64>,
     /// SHA-256 of the whole, where the bucket tells it. A checksum of parts ("…-3") can't be compared.
     sha256: Option<(Vec<u8>, Sha256)>,
+    /// By which a part that comes later is known to be of the same object.
+    etag: Option<String>,
 }
 
-impl Promised {
-    fn of(response: &HttpResponse) -> Self {
+/// Why an attempt did not bring the whole manifest.
+pub(super) enum Broken {
+    /// The same address may bring it.
+    Passing(Error),
+    /// A new address may bring it: this one has expired, or is said not to be right.
+    Address(Error),
+    /// Another download may bring it undamaged.
+    Damaged(Error),
+    /// Nothing will.
+    Failed(Error),
+}
+
+impl<'a> Download<'a> {
+    pub(super) fn new(
+        http: &'a Https,
+        limit: u64,
+        setting: &'a Setting,
+        wait: &'a Wait,
+        sink: &'a mut dyn Sink,
+    ) -> Self {
+        let start = Vec::with_capacity(SNIFFED);
+        Self { http, limit, setting, wait, sink, received: 0, start, length: None, sha256: None, etag: None }
+    }
+
+    /// Bytes that need not come again.
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Forgets what has come.
+    ///
+    /// # Errors
+    /// [`Error::Disk`] if the sink can't be emptied.
+    pub(super) fn restart(&mut self) -> Result<(), Error> {
+        self.sink.restart().map_err(|error| sink_failed(&error))?;
+        (self.received, self.length, self.sha256, self.etag) = (0, None, None, None);
+        self.start.clear();
+        Ok(())
+    }
+
+    /// One request: for the whole, or for what is missing. Gives the length of the whole when all has come.
+    ///
+    /// # Errors
+    /// The `Manifest…` family, [`Error::NotAManifest`], [`Error::Disk`] if the sink fails (its path is "the manifest"),
+    /// and the network's; with what can be done about it.
+    pub(super) async fn attempt(&mut self, url: &ManifestUrl) -> Result<u64, Broken> {
+        let what = format!("the manifest's bucket at {}", clean(url.host()));
+        let before = self.wait.begin(what.clone());
+        if self.received > 0 && self.etag.is_none() {
+            self.restart().map_err(Broken::Failed)?;
+        }
+        let started = Instant::now();
+        let request = self.request(url).map_err(Broken::Failed)?;
+        let response = self.http.call(request).await.map_err(|error| {
+            let passes = passes(&error);
+            let error = self.setting.unanswered(&what, &error, self.wait);
+            if passes { Broken::Passing(error) } else { Broken::Failed(error) }
+        })?;
+        let status = response.status().as_u16();
+        tracing::info!(
+            host = clean(url.host()),
+            status,
+            from = self.received,
+            millis = millis(started),
+            "the bucket has answered"
+        );
+        match status {
+            200 => self.begin(&response)?,
+            206 if self.continues(&response) => {}
+            // Another object has taken its place, or what has come was more than there is.
+            206 | 412 | 416 if self.received > 0 => {
+                let cut = self.cut();
+                self.restart().map_err(Broken::Failed)?;
+                return Err(Broken::Passing(cut));
+            }
+            _ => return Err(refused(status, url.host(), &what, response).await),
+        }
+        let bytes = self.receive(response.into_body()).await?;
+        tracing::info!(bytes, millis = millis(started), "the manifest has arrived");
+        // The code may still be on its way.
+        self.wait.begin(before);
+        Ok(bytes)
+    }
+
+    fn request(&self, url: &ManifestUrl) -> Result<HttpRequest, Error> {
+        let mut request = url
+            .expose(|text| HttpRequest::get(text))
+            .map_err(|_| Error::ManifestUrlBad { why: "is not an address".to_owned() })?;
+        let headers = request.headers_mut();
+        headers.insert("user-agent", concat!("snow-onboard/", env!("CARGO_PKG_VERSION")));
+        if let Some(etag) = self.etag.clone().filter(|_| self.received > 0) {
+            headers.insert("range", format!("bytes={}-", self.received));
+            // Else nothing (412), rather than a part of another object.
+            headers.insert("if-match", etag);
+        }
+        Ok(request)
+    }
+
+    /// The whole is about to come, whatever has come before.
+    fn begin(&mut self, response: &HttpResponse) -> Result<(), Broken> {
+        if self.received > 0 {
+            self.restart().map_err(Broken::Failed)?;
+        }
         let header = |name: &str| response.headers().get(name);
         let sha256 = header("x-amz-checksum-sha256")
             .and_then(|text| aws_smithy_types::base64::decode(text).ok())
             .filter(|digest| digest.len() == 32);
-        Self {
-            length: header("content-length").and_then(|text| text.parse().ok()),
-            sha256: sha256.map(|digest| (digest, Sha256::new())),
+        self.sha256 = sha256.map(|digest| (digest, Sha256::new()));
+        self.length = header("content-length").and_then(|text| text.parse().ok());
+        // A weak one (`W/…`) may stand for other bytes. One that no header can carry back is of no use.
+        self.etag = header("etag").filter(|etag| etag.starts_with('"') && etag.is_ascii()).map(str::to_owned);
+        if self.length.is_some_and(|length| length > self.limit) {
+            return Err(Broken::Failed(Error::ManifestTooLarge { limit: self.limit }));
         }
+        Ok(())
     }
-}
 
-struct Receiver<'a> {
-    limit: u64,
-    promised: Promised,
-    received: u64,
-    /// The first bytes, held back until it is known that they are no text.
-    start: Vec<u8>,
-    wait: &'a Wait,
-    sink: &'a mut dyn Write,
-}
+    /// Whether a part begins where the last one ended, in the same object.
+    fn continues(&self, response: &HttpResponse) -> bool {
+        let header = |name: &str| response.headers().get(name);
+        let range = header("content-range").and_then(|text| text.strip_prefix("bytes "));
+        let Some((span, whole)) = range.and_then(|range| range.split_once('/')) else { return false };
+        let first = span.split_once('-').and_then(|(first, _)| first.trim().parse().ok());
+        let same_length = self.length.is_none_or(|length| whole.trim().parse().is_ok_and(|whole: u64| whole == length));
+        let same_object = header("etag").is_none_or(|etag| self.etag.as_deref() == Some(etag));
+        self.received > 0 && first == Some(self.received) && same_length && same_object
+    }
 
-impl Receiver<'_> {
-    async fn run(mut self, mut body: SdkBody) -> Result<u64> {
-        while let Some(frame) = body.frame().await {
-            // Whatever broke the connection: what the person needs to know is how far it came.
-            let frame = frame.map_err(|_| self.cut())?;
-            if let Ok(data) = frame.into_data() {
-                self.take(&data)?;
-                self.wait.received(self.received, self.promised.length);
+    async fn receive(&mut self, mut body: SdkBody) -> Result<u64, Broken> {
+        let patience = SLOW.min(self.wait.limit() / 4);
+        let (mut since, mut recent) = (Instant::now(), 0);
+        loop {
+            let frame = tokio::time::timeout(patience.saturating_sub(since.elapsed()), body.frame()).await;
+            match frame {
+                Ok(None) => return self.finish(),
+                // Whatever broke the connection: what the person needs to know is how far it came.
+                Ok(Some(Err(_))) => return Err(Broken::Passing(self.cut())),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        recent += data.len() as u64;
+                        self.take(&data)?;
+                        self.wait.received(self.received, self.length);
+                    }
+                }
+                Err(_) => {}
+            }
+            if since.elapsed() >= patience {
+                if recent < FLOOR * patience.as_secs().max(1) {
+                    return Err(Broken::Passing(self.slow(patience)));
+                }
+                (since, recent) = (Instant::now(), 0);
             }
         }
-        self.finish()
     }
 
-    fn take(&mut self, mut data: &[u8]) -> Result<()> {
+    fn take(&mut self, mut data: &[u8]) -> Result<(), Broken> {
         self.received += data.len() as u64;
         if self.received > self.limit {
-            return Err(Error::ManifestTooLarge { limit: self.limit });
+            return Err(Broken::Failed(Error::ManifestTooLarge { limit: self.limit }));
         }
-        if let Some((_, hasher)) = &mut self.promised.sha256 {
+        if let Some((_, hasher)) = &mut self.sha256 {
             hasher.update(data);
         }
         if self.start.len() < SNIFFED {
@@ -130,43 +224,54 @@ impl Receiver<'_> {
             }
             self.release_start()?;
         }
-        self.sink.write_all(data).map_err(|error| sink_failed(&error))
+        self.sink.write_all(data).map_err(|error| Broken::Failed(sink_failed(&error)))
     }
 
-    fn finish(mut self) -> Result<u64> {
-        if self.promised.length.is_some_and(|length| length != self.received) {
-            return Err(self.cut());
+    fn finish(&mut self) -> Result<u64, Broken> {
+        if self.length.is_some_and(|length| length > self.received) {
+            return Err(Broken::Passing(self.cut()));
         }
         if self.received == 0 {
-            return Err(Error::NotAManifest { why: "it is empty".to_owned() });
+            return Err(Broken::Failed(Error::NotAManifest { why: "it is empty".to_owned() }));
         }
         if self.start.len() < SNIFFED {
             self.release_start()?;
         }
-        if let Some((digest, hasher)) = self.promised.sha256
+        let damaged = |why: &str| Err(Broken::Damaged(Error::ManifestDamaged { why: why.to_owned() }));
+        if self.length.is_some_and(|length| length != self.received) {
+            return damaged("it is longer than the bucket says");
+        }
+        if let Some((digest, hasher)) = self.sha256.take()
             && hasher.finalize()[..] != digest[..]
         {
-            return Err(Error::ManifestDamaged { why: "its SHA-256 is not the one that the bucket names".to_owned() });
+            return damaged("its SHA-256 is not the one that the bucket names");
         }
-        self.sink.flush().map_err(|error| sink_failed(&error))?;
+        self.sink.flush().map_err(|error| Broken::Failed(sink_failed(&error)))?;
         Ok(self.received)
     }
 
-    fn release_start(&mut self) -> Result<()> {
+    fn release_start(&mut self) -> Result<(), Broken> {
         if is_text(&self.start) {
-            return Err(Error::NotAManifest { why: "it is text, not encrypted data".to_owned() });
+            let why = "it is text, not encrypted data".to_owned();
+            return Err(Broken::Failed(Error::NotAManifest { why }));
         }
-        self.sink.write_all(&self.start).map_err(|error| sink_failed(&error))
+        self.sink.write_all(&self.start).map_err(|error| Broken::Failed(sink_failed(&error)))
     }
 
     fn cut(&self) -> Error {
-        let expected =
-            self.promised.length.map_or_else(|| "an unknown number of".to_owned(), |length| length.to_string());
-        Error::ManifestCut { got: self.received, expected }
+        Error::ManifestCut { got: self.received, expected: self.expected() }
+    }
+
+    fn slow(&self, patience: Duration) -> Error {
+        Error::ManifestSlow { got: self.received, expected: self.expected(), seconds: patience.as_secs().max(1) }
+    }
+
+    fn expected(&self) -> String {
+        self.length.map_or_else(|| "an unknown number of".to_owned(), |length| length.to_string())
     }
 }
 
-fn sink_failed(error: &std::io::Error) -> Error {
+fn sink_failed(error: &io::Error) -> Error {
     Error::Disk { what: "Writing".to_owned(), path: "the manifest".to_owned(), why: io_in_words(error) }
 }
 
@@ -184,17 +289,17 @@ fn is_text(bytes: &[u8]) -> bool {
 }
 
 /// Why the bucket did not give the manifest.
-async fn refused(status: u16, asked: &str, what: &str, response: HttpResponse) -> Error {
+async fn refused(status: u16, asked: &str, what: &str, response: HttpResponse) -> Broken {
     if (300..400).contains(&status) {
         let target = response.headers().get("location").and_then(|text| text.parse::<http::Uri>().ok());
-        return match target.as_ref().and_then(http::Uri::host) {
+        return Broken::Failed(match target.as_ref().and_then(http::Uri::host) {
             Some(host) if host.eq_ignore_ascii_case(asked) => Error::ManifestRefused {
                 status,
                 why: "it redirects to another address, which is not followed".to_owned(),
             },
             Some(host) => Error::ManifestRedirected { host: clean(host) },
             None => Error::ManifestRefused { status, why: "it redirects without saying where to".to_owned() },
-        };
+        });
     }
     let phrase = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let text = start_of(response.into_body()).await;
@@ -204,10 +309,15 @@ async fn refused(status: u16, asked: &str, what: &str, response: HttpResponse) -
         (either, other) => clean_or(either.or(other).or(phrase), "no reason given"),
     };
     match status {
-        429 => Error::ApiThrottled { what: capitalised(what) },
-        _ if code == Some("SlowDown") => Error::ApiThrottled { what: capitalised(what) },
-        500.. => Error::ApiFailed { what: capitalised(what), why },
-        _ => Error::ManifestRefused { status, why },
+        429 => Broken::Passing(Error::ApiThrottled { what: capitalised(what) }),
+        _ if code == Some("SlowDown") => Broken::Passing(Error::ApiThrottled { what: capitalised(what) }),
+        500.. => Broken::Passing(Error::ApiFailed { what: capitalised(what), why }),
+        // What S3 says of an address that has expired, or was signed with what is no longer valid.
+        401 | 403 => Broken::Address(Error::ManifestRefused { status, why }),
+        _ if matches!(code, Some("ExpiredToken" | "InvalidToken" | "RequestTimeTooSkewed")) => {
+            Broken::Address(Error::ManifestRefused { status, why })
+        }
+        _ => Broken::Failed(Error::ManifestRefused { status, why }),
     }
 }
 

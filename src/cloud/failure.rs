@@ -10,12 +10,13 @@ use aws_sdk_snowball::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::metadata::ErrorMetadata;
+use aws_smithy_types::retry::ErrorKind;
 use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 use super::credentials::Profiles;
 use super::http::NotHttps;
-use super::text::{clean, clean_or};
+use super::text::{clean, clean_or, uncapitalised};
 use super::wait::Wait;
 use crate::error::{Error, io_in_words};
 
@@ -38,6 +39,8 @@ pub(super) enum Refusal {
     State,
     /// The id is unknown; of a main job the parts may be known.
     Unknown,
+    /// May pass by itself: worth another try.
+    Passing(Error),
     /// Anything else.
     Failed(Error),
 }
@@ -67,7 +70,8 @@ impl Setting {
                 let answer = Answer { status: response.raw().status().as_u16(), code: None, message: None, date: None };
                 self.answered(operation, &answer)
             }
-            SdkError::TimeoutError(_) => Refusal::Failed(wait.timed_out(&self.api())),
+            SdkError::TimeoutError(_) => Refusal::Passing(wait.timed_out(&self.api())),
+            _ if passes(error) => Refusal::Passing(self.unanswered(&self.api(), error, wait)),
             _ => Refusal::Failed(self.unanswered(&self.api(), error, wait)),
         }
     }
@@ -79,7 +83,7 @@ impl Setting {
             Some(code) => format!("{} ({})", message(), clean(code)),
             None => format!("it answered {}", answer.status),
         };
-        Refusal::Failed(match answer.code.unwrap_or_default() {
+        let error = match answer.code.unwrap_or_default() {
             "InvalidJobStateException" => return Refusal::State,
             "InvalidResourceException" => return Refusal::Unknown,
             "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" | "OptInRequired" => {
@@ -114,7 +118,11 @@ impl Setting {
             // An answer of AWS has a code. This one is of a proxy, a sign-in page, or can't be decoded.
             "" => Error::AnswerMalformed { what },
             _ => Error::ApiRefused { what, why: because() },
-        })
+        };
+        match error {
+            Error::ApiThrottled { .. } | Error::ApiFailed { .. } => Refusal::Passing(error),
+            _ => Refusal::Failed(error),
+        }
     }
 
     /// Why no answer came from `what` ("the Snowball API at …").
@@ -193,6 +201,46 @@ impl Setting {
     fn expired(&self, why: String) -> Error {
         let login = self.profiles.sso_login().unwrap_or_else(|| "aws sso login".to_owned());
         Error::CredentialsExpired { why, login }
+    }
+}
+
+/// Whether a request without an answer is worth another one: it took too long, or the connection broke off. What can't
+/// be reached at all, or is not trusted, is for a person to look at.
+pub(super) fn passes(error: &(dyn StdError + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    if find::<CredentialsError>(error).is_some() {
+        return false;
+    }
+    // The HTTP client's errors have no public types. Their words: "client error (SendRequest)" and the like once there was
+    // a connection, "client error (Connect)" before.
+    let broke_off = |link: &(dyn StdError + 'static)| {
+        matches!(
+            &*link.to_string(),
+            "client error (SendRequest)" | "client error (ChannelClosed)" | "client error (Canceled)"
+        )
+    };
+    let connector = find::<ConnectorError>(error);
+    chain(error).any(broke_off)
+        || connector.is_some_and(|error| error.is_timeout() || error.as_other() == Some(ErrorKind::TransientError))
+        || io_error(error).is_some_and(|error| {
+            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
+        })
+}
+
+/// What is waited for while something is tried again: ends the sentence "waiting for …".
+pub(super) fn trouble(error: &Error) -> String {
+    match error {
+        Error::ApiThrottled { what } => format!("{}, which asks to be called less often", uncapitalised(what)),
+        Error::ApiFailed { what, why } => format!("{}, which failed at AWS ({why})", uncapitalised(what)),
+        Error::ApiTimeout { what, .. } => format!("{}, which does not answer", uncapitalised(what)),
+        Error::ApiUnreachable { what, why } => format!("{}, which broke off ({why})", uncapitalised(what)),
+        Error::ManifestCut { got, expected } => {
+            format!("the rest of the manifest, which broke off after {got} of {expected} bytes")
+        }
+        Error::ManifestSlow { got, .. } => {
+            format!("the rest of the manifest, which comes too slowly ({got} bytes so far)")
+        }
+        other => format!("another try ({})", other.report().sentence.trim_end_matches('.')),
     }
 }
 
@@ -307,7 +355,7 @@ mod tests {
     }
 
     fn report(refusal: Refusal) -> (&'static str, String) {
-        let Refusal::Failed(error) = refusal else { panic!("a refusal by state") };
+        let (Refusal::Failed(error) | Refusal::Passing(error)) = refusal else { panic!("a refusal by state") };
         (error.report().code, error.report().sentence)
     }
 
@@ -335,6 +383,12 @@ mod tests {
                 "{status} {}",
                 code.unwrap_or("-")
             );
+        }
+        for (status, code, passes) in
+            [(400, "ThrottlingException", true), (503, "", true), (400, "AccessDenied", false), (403, "", false)]
+        {
+            let refusal = answered(status, Some(code).filter(|code| !code.is_empty()), None, None);
+            assert_eq!(matches!(refusal, Refusal::Passing(_)), passes, "{status} {code}");
         }
         assert!(matches!(answered(400, Some("InvalidJobStateException"), None, None), Refusal::State));
         assert!(matches!(answered(400, Some("InvalidResourceException"), None, None), Refusal::Unknown));
@@ -374,6 +428,19 @@ mod tests {
         let plain = NotHttps { url: "http://h".to_owned() };
         assert_eq!(why(ConnectorError::user(plain.into())).code, "api_not_https");
         assert_eq!(why(ConnectorError::timeout("x".into())).code, "api_timeout");
+    }
+
+    #[test]
+    fn what_broke_off_is_worth_another_try_and_what_is_not_there_is_not() {
+        use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, UnexpectedEof};
+        let io = |kind| passes(&ConnectorError::io(std::io::Error::from(kind).into()));
+        assert!(io(ConnectionReset) && io(UnexpectedEof) && !io(ConnectionRefused));
+        assert!(passes(&ConnectorError::timeout("x".into())));
+        assert!(passes(&ConnectorError::other("x".into(), Some(ErrorKind::TransientError))));
+        assert!(!passes(&ConnectorError::other("x".into(), None)));
+        let reset = ConnectorError::io(std::io::Error::from(ConnectionReset).into());
+        let of_the_sign_in = ConnectorError::other(CredentialsError::provider_error(reset).into(), None);
+        assert!(!passes(&of_the_sign_in), "a sign-in has tries of its own");
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod text;
 mod wait;
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,15 @@ pub struct FetchedPair {
     pub bytes: u64,
 }
 
+/// Where a manifest goes while it is downloaded.
+pub trait Sink: Write {
+    /// Forgets all that was written: the download begins anew.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn restart(&mut self) -> io::Result<()>;
+}
+
 /// A way to the Snowball API with one account, region and proxy.
 pub struct Cloud {
     /// `None` only while it is dropped.
@@ -87,7 +96,9 @@ impl Cloud {
     }
 
     /// Obtains both halves of one job's pair at once: DescribeJob, GetJobManifest and GetJobUnlockCode overlap, and
-    /// the download, into `manifest`, begins as soon as its address is there.
+    /// the download, into `manifest`, begins as soon as its address is there. What may pass (throttling, failures of the
+    /// service, connections that break off) is tried again until the deadline; an address that has expired is asked for
+    /// anew, and a download that broke off goes on where it broke.
     ///
     /// Whether the pair can be had is the API's answer alone; the job's state only explains a refusal. After an error
     /// `manifest` may have received a part.
@@ -97,7 +108,7 @@ impl Cloud {
     /// [`Error::JobIsMain`]; [`Error::CodeMalformed`], [`Error::ManifestUrlBad`] and the other `Manifest…` errors;
     /// [`Error::NotAManifest`]; those of credentials, network and answers. A failure of `manifest` is an
     /// [`Error::Disk`] with the path "the manifest", for the caller to name.
-    pub fn fetch_pair(&self, job: &JobId, manifest: &mut dyn Write) -> Result<FetchedPair> {
+    pub fn fetch_pair(&self, job: &JobId, manifest: &mut dyn Sink) -> Result<FetchedPair> {
         let (api, runtime) = self.parts();
         runtime.block_on(api.fetch_pair(job, manifest))
     }

@@ -20,6 +20,11 @@ pub(super) fn capitalised(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
+/// For the middle of a sentence what may begin one: "the Snowball API" of "The Snowball API"; names stay as they are.
+pub(super) fn uncapitalised(text: &str) -> String {
+    text.strip_prefix("The ").map_or_else(|| text.to_owned(), |rest| format!("the {rest}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +35,7 @@ mod tests {
         assert_eq!(clean_or(Some("\n\u{7}"), "no reason given"), "no reason given");
         assert_eq!(clean_or(None, "no reason given"), "no reason given");
         assert_eq!(capitalised("the bucket"), "The bucket");
+        assert_eq!(uncapitalised("The bucket"), "the bucket");
+        assert_eq!(uncapitalised("Snowball ListJobs"), "Snowball ListJobs");
     }
 }

@@ -1,10 +1,12 @@
-//! No call without a deadline, and none silent for longer than two seconds (promise 5).
+//! No call without a deadline, and none silent for longer than two seconds (promise 5). What may pass by itself is tried
+//! again until then, with growing pauses.
 
 use std::fmt;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::failure::{Refusal, trouble};
 use super::text::capitalised;
 use crate::error::{Error, Result};
 use crate::notice::{Notice, Notify, SILENCE};
@@ -14,6 +16,9 @@ const PROGRESS: Duration = Duration::from_millis(500);
 
 /// The longest pause between two lines of a wait.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The first and the longest pause before another try.
+const TRIES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
 /// What one call is waiting for; shared by its parts, told to the person by [`Wait::attend`].
 #[derive(Clone)]
@@ -27,6 +32,8 @@ struct Now {
     what: String,
     started: Instant,
     spoke: Instant,
+    /// What is being tried again, by its name, and why it has to be.
+    failing: Vec<(&'static str, Error)>,
 }
 
 impl fmt::Debug for Wait {
@@ -38,8 +45,60 @@ impl fmt::Debug for Wait {
 impl Wait {
     /// Waits of at most `limit` each.
     pub(super) fn new(notify: Arc<dyn Notify>, limit: Duration) -> Self {
-        let now = Instant::now();
-        Self { notify, now: Arc::new(Mutex::new(Now { what: String::new(), started: now, spoke: now })), limit }
+        Self { notify, now: Arc::new(Mutex::new(Now::new(String::new()))), limit }
+    }
+
+    /// The deadline of each.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// Makes a call again and again, as long as it fails for reasons that may pass and there is time.
+    ///
+    /// # Errors
+    /// What the call says at last; never [`Refusal::Passing`].
+    pub(super) async fn patiently<T>(
+        &self,
+        name: &'static str,
+        mut call: impl AsyncFnMut() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut backoff = Backoff::new();
+        loop {
+            match call().await {
+                Err(Refusal::Passing(error)) => self.pause(name, error, &mut backoff).await.map_err(Refusal::Failed)?,
+                other => {
+                    self.recovered(name);
+                    return other;
+                }
+            }
+        }
+    }
+
+    /// Says why `name` has to be tried again, and lets a pause pass.
+    ///
+    /// # Errors
+    /// The error given, when there is no time for another try.
+    pub(super) async fn pause(&self, name: &'static str, error: Error, backoff: &mut Backoff) -> Result<()> {
+        let pause = backoff.next();
+        {
+            let mut now = self.lock();
+            if now.started.elapsed() + pause >= self.limit {
+                return Err(error);
+            }
+            now.spoke = Instant::now();
+            let notice = Notice::Waiting { what: trouble(&error), so_far: now.started.elapsed() };
+            now.failing.retain(|(failing, _)| *failing != name);
+            now.failing.push((name, error));
+            drop(now);
+            self.notify.notify(notice);
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    /// `name` is no longer tried again.
+    pub(super) fn recovered(&self, name: &'static str) {
+        self.lock().failing.retain(|(failing, _)| *failing != name);
     }
 
     /// From here on the wait is for `what` ("the Snowball API"); gives what it was for before.
@@ -67,12 +126,10 @@ impl Wait {
     /// Runs `work`, which waits for `what` first, to its end or to the deadline.
     ///
     /// # Errors
-    /// [`Error::ApiTimeout`] at the deadline, naming what was waited for then; what `work` gives.
+    /// At the deadline what was being tried again, else [`Error::ApiTimeout`], naming what was waited for; what `work`
+    /// gives.
     pub(super) async fn attend<T>(&self, what: String, work: impl Future<Output = Result<T>>) -> Result<T> {
-        {
-            let mut now = self.lock();
-            *now = Now { what, started: Instant::now(), spoke: Instant::now() };
-        }
+        *self.lock() = Now::new(what);
         let mut work = pin!(work);
         let mut deadline = pin!(tokio::time::sleep(self.limit));
         let mut pause = SILENCE;
@@ -82,8 +139,15 @@ impl Wait {
                 biased;
                 result = &mut work => return result,
                 () = &mut deadline => {
-                    let what = self.lock().what.clone();
-                    return Err(self.timed_out(&what));
+                    let (what, failing) = {
+                        let mut now = self.lock();
+                        (now.what.clone(), now.failing.pop())
+                    };
+                    return Err(match failing {
+                        // The seconds in it were counted when it was new.
+                        None | Some((_, Error::ApiTimeout { .. })) => self.timed_out(&what),
+                        Some((_, error)) => error,
+                    });
                 }
                 () = tokio::time::sleep(pause.saturating_sub(silent_for)) => {
                     if self.speak(pause) {
@@ -112,6 +176,31 @@ impl Wait {
     }
 }
 
+impl Now {
+    fn new(what: String) -> Self {
+        let now = Instant::now();
+        Self { what, started: now, spoke: now, failing: Vec::new() }
+    }
+}
+
+/// Growing pauses between tries, each a random part of its length off: a service that turned many away must not see them
+/// all again at once.
+pub(super) struct Backoff(Duration);
+
+impl Backoff {
+    pub(super) fn new() -> Self {
+        Self(TRIES.0)
+    }
+
+    fn next(&mut self) -> Duration {
+        let longest = self.0;
+        self.0 = (longest * 2).min(TRIES.1);
+        // Without random numbers the pause is merely a whole one.
+        let part = getrandom::u32().unwrap_or(u32::MAX);
+        longest / 2 + longest.mul_f64(f64::from(part) / f64::from(u32::MAX)) / 2
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -135,6 +224,52 @@ mod tests {
         assert!(
             matches!(&notices[..], [Notice::Waiting { what, so_far }] if what == "the second" && *so_far >= SILENCE)
         );
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_told_and_its_reason_is_what_stays() {
+        let kept = Arc::new(Kept::default());
+        let wait = Wait::new(kept.clone(), Duration::from_millis(1200));
+        let throttled = || Refusal::Passing(Error::ApiThrottled { what: "Snowball ListJobs".to_owned() });
+        let call = |succeeds_after: u32| {
+            let mut tries = 0;
+            let wait = wait.clone();
+            async move {
+                let answer = wait.patiently("ListJobs", async || {
+                    tries += 1;
+                    if tries > succeeds_after { Ok(tries) } else { Err(throttled()) }
+                });
+                answer.await.map_err(|refusal| match refusal {
+                    Refusal::Failed(error) => error,
+                    _ => panic!("neither a state nor one that may pass"),
+                })
+            }
+        };
+        assert_eq!(block_on(wait.attend("it".to_owned(), call(1))).unwrap(), 2);
+        let said = |notice: &Notice| matches!(notice, Notice::Waiting { what, .. } if what.contains("less often"));
+        assert!(matches!(&kept.0.lock().unwrap()[..], [notice] if said(notice)));
+        let failed = block_on(wait.attend("it".to_owned(), call(u32::MAX)));
+        assert!(matches!(failed, Err(Error::ApiThrottled { .. })), "and not a mere timeout");
+        // As when the last try is the one that hangs.
+        let hung = block_on(wait.attend("it".to_owned(), async {
+            wait.pause("ListJobs", Error::ApiThrottled { what: "it".to_owned() }, &mut Backoff::new()).await?;
+            std::future::pending::<Result<()>>().await
+        }));
+        assert!(matches!(hung, Err(Error::ApiThrottled { .. })));
+    }
+
+    #[test]
+    fn pauses_grow_to_a_quarter_of_a_minute_and_no_two_rows_are_alike() {
+        let row = || {
+            let mut backoff = Backoff::new();
+            std::iter::repeat_with(|| backoff.next()).take(8).collect::<Vec<_>>()
+        };
+        let (one, two) = (row(), row());
+        assert_ne!(one, two);
+        for (pause, longest) in one.iter().zip([500, 1000, 2000, 4000, 8000, 15000, 15000, 15000]) {
+            let longest = Duration::from_millis(longest);
+            assert!(*pause >= longest / 2 && *pause <= longest, "{pause:?} of {longest:?}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn execute(cli: &Cli) -> ExitCode {
     let ui = Arc::new(Ui::new(voice));
     let voice_of_the_end = Arc::clone(&ui);
     let told = os::on_interrupt(move |signal| {
-        voice_of_the_end.failure(&Error::Interrupted { signal });
+        voice_of_the_end.failure(&Error::Interrupted { signal, kept: voice_of_the_end.kept() });
     });
     if let Err(error) = told {
         return ui.failure(&Error::Internal { what: format!("signals can't be handled: {}", io_in_words(&error)) });

@@ -29,10 +29,35 @@ pub fn exclude_from_backups(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What kind of network file system `path` lies on, or `None` if on none that is known (statfs(2), linux/magic.h).
+///
+/// # Errors
+/// What the system says.
+pub fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
+    // The field's type differs between architectures; the numbers fit 32 bits.
+    Ok(match rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff {
+        0x6969 => Some("NFS"),
+        0x517b | 0xfe53_4d42 | 0xff53_4d42 => Some("SMB"),
+        0x5346_414f | 0x6b41_4653 => Some("AFS"),
+        0x00c3_6400 => Some("Ceph"),
+        0x0102_1997 => Some("9P"),
+        // sshfs, rclone and their like; some of them are local, but none syncs as a disk does.
+        0x6573_5546 => Some("FUSE"),
+        _ => None,
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::print_stderr)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_of_this_machine_is_no_network_drive() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(network_drive(folder.path()).unwrap(), None);
+        assert!(network_drive(&folder.path().join("absent")).is_err());
+    }
 
     #[test]
     fn what_is_made_in_an_excluded_folder_is_excluded() {

@@ -30,6 +30,23 @@ pub fn exclude_from_backups(folder: &Path) -> io::Result<()> {
     Ok(setxattr(folder, NAME, VALUE, XattrFlags::empty())?)
 }
 
+/// What kind of network file system `path` lies on, or `None` if on none that is known (statfs(2), `f_fstypename`).
+///
+/// # Errors
+/// What the system says.
+pub fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
+    let name = rustix::fs::statfs(path)?.f_fstypename;
+    let name: Vec<u8> = name.iter().take_while(|byte| **byte != 0).map(|byte| byte.cast_unsigned()).collect();
+    Ok(match &name[..] {
+        b"nfs" => Some("NFS"),
+        b"smbfs" => Some("SMB"),
+        b"afpfs" => Some("AFP"),
+        b"webdav" => Some("WebDAV"),
+        b"macfuse" | b"osxfuse" => Some("FUSE"),
+        _ => None,
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -9,30 +9,30 @@ mod unix;
 pub(crate) use unix::on_interrupt;
 #[cfg(unix)]
 pub use unix::{
-    create_private_dir, create_private_file, exchangeable_by_others, link_flaw, privacy_flaw, sync_dir,
+    alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, link_flaw, privacy_flaw, sync_dir,
     writable_by_others,
 };
 
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use linux::exclude_from_backups;
-#[cfg(target_os = "linux")]
 pub(crate) use linux::harden_process;
+#[cfg(target_os = "linux")]
+pub use linux::{exclude_from_backups, network_drive};
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub use macos::exclude_from_backups;
-#[cfg(target_os = "macos")]
 pub(crate) use macos::harden_process;
+#[cfg(target_os = "macos")]
+pub use macos::{exclude_from_backups, network_drive};
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
 pub use windows::{
-    create_private_dir, create_private_file, exchangeable_by_others, exclude_from_backups, link_flaw, privacy_flaw,
-    sync_dir, writable_by_others,
+    alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, exclude_from_backups, link_flaw,
+    privacy_flaw, sync_dir, writable_by_others,
 };
 #[cfg(windows)]
 pub(crate) use windows::{harden_process, on_interrupt};

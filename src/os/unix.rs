@@ -42,6 +42,25 @@ pub fn privacy_flaw(path: &Path) -> io::Result<Option<String>> {
     })
 }
 
+/// Why the file `path` may be reached under another name as well, as the end of the sentence "`path` …", or `None`: a
+/// symbolic link, or one of several hard links. What is written to or removed under one name would stay, or change, under
+/// the other.
+///
+/// # Errors
+/// What lstat(2) says.
+pub fn alias_flaw(path: &Path) -> io::Result<Option<String>> {
+    let meta = path.symlink_metadata()?;
+    Ok(if meta.is_symlink() {
+        Some("is a symbolic link".to_owned())
+    } else if !meta.is_file() {
+        Some("is not a file".to_owned())
+    } else if meta.nlink() > 1 {
+        Some(format!("has {} names (hard links)", meta.nlink()))
+    } else {
+        None
+    })
+}
+
 /// Makes a rename or removal in `folder` durable: fsync of the folder.
 ///
 /// # Errors
@@ -197,6 +216,19 @@ fn has_access_list(_: &Path) -> bool {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_second_name_of_a_file_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(alias_flaw(&file).unwrap(), None);
+        std::os::unix::fs::symlink(&file, folder.path().join("link")).unwrap();
+        assert!(alias_flaw(&folder.path().join("link")).unwrap().unwrap().contains("symbolic"));
+        std::fs::hard_link(&file, folder.path().join("other")).unwrap();
+        assert!(alias_flaw(&file).unwrap().unwrap().contains("2 names"));
+        assert!(alias_flaw(folder.path()).unwrap().unwrap().contains("not a file"));
+    }
 
     #[test]
     fn a_private_group_is_one_without_anyone_else() {

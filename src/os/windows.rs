@@ -86,6 +86,22 @@ pub fn privacy_flaw(path: &Path) -> io::Result<Option<String>> {
     Ok(Access::of(path)?.privacy_flaw(&current_user()?))
 }
 
+/// Why the file `path` may be reached under another name as well, as the end of the sentence "`path` …", or `None`: a
+/// link. Other names of a file can't be told without opening it, and only who may write to the folder can give it one.
+///
+/// # Errors
+/// What the system says.
+pub fn alias_flaw(path: &Path) -> io::Result<Option<String>> {
+    let kind = path.symlink_metadata()?.file_type();
+    Ok(if kind.is_symlink() {
+        Some("is a symbolic link".to_owned())
+    } else if !kind.is_file() {
+        Some("is not a file".to_owned())
+    } else {
+        None
+    })
+}
+
 /// Makes a rename or removal in a folder durable: nothing to do. NTFS logs changes of names before it answers, and
 /// Windows has no fsync of a folder.
 ///
@@ -101,6 +117,20 @@ pub fn sync_dir(_folder: &Path) -> io::Result<()> {
 /// None.
 pub fn exclude_from_backups(_folder: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Whether `path` names a share of another machine; a share under a letter of its own is not told from a disk.
+///
+/// # Errors
+/// None.
+pub fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
+    use std::path::{Component, Prefix};
+    Ok(match path.components().next() {
+        Some(Component::Prefix(prefix)) if matches!(prefix.kind(), Prefix::UNC(..) | Prefix::VerbatimUNC(..)) => {
+            Some("SMB")
+        }
+        _ => None,
+    })
 }
 
 /// Who besides this user and the system may write to `path`, as the end of the sentence "`path` …", or `None`.

@@ -1,7 +1,7 @@
 //! One job's folder: its manifest and its record, and the way into it.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -105,7 +105,7 @@ impl JobFolder {
     ///
     /// # Errors
     /// [`Error::RecordUnreadable`] if it is damaged or of another job, [`Error::RecordNewer`] if a newer version
-    /// wrote it.
+    /// wrote it, [`Error::FileAliased`] if it has a second name.
     pub fn record(&self) -> Result<Option<Record>> {
         read_record(&self.job, &self.folder)
     }
@@ -261,10 +261,13 @@ pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> 
     let path = folder.join(RECORD);
     let unreadable =
         |why: String| Error::RecordUnreadable { job: job.to_string(), path: path.display().to_string(), why };
-    let file = match File::open(&path) {
+    match os::alias_flaw(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => result.map_err(|error| unreadable(io_in_words(&error)))?,
-    };
+        Err(error) => return Err(unreadable(io_in_words(&error))),
+        Ok(Some(flaw)) => return Err(Error::FileAliased { path: path.display().to_string(), flaw }),
+        Ok(None) => {}
+    }
+    let file = File::open(&path).map_err(|error| unreadable(io_in_words(&error)))?;
     let mut text = Vec::new();
     file.take(RECORD_LIMIT + 1).read_to_end(&mut text).map_err(|error| unreadable(io_in_words(&error)))?;
     if text.len() as u64 > RECORD_LIMIT {
@@ -288,15 +291,16 @@ pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> 
 
 fn manifest_at(path: &Path) -> Result<Option<Manifest>> {
     let reading = |error: &io::Error| Error::disk("Reading", path, error);
-    let meta = match path.symlink_metadata() {
+    match os::alias_flaw(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => result.map_err(|error| reading(&error))?,
-    };
-    if !meta.is_file() {
-        return Err(reading(&io::Error::other("it is not a regular file")));
+        Err(error) => return Err(reading(&error)),
+        Ok(Some(flaw)) => return Err(Error::FileAliased { path: path.display().to_string(), flaw }),
+        Ok(None) => {}
     }
-    let digest = File::open(path).and_then(ManifestDigest::of).map_err(|error| reading(&error))?;
-    Ok(Some(Manifest { path: path.to_path_buf(), digest, bytes: meta.len() }))
+    let file = File::open(path).map_err(|error| reading(&error))?;
+    let bytes = file.metadata().map_err(|error| reading(&error))?.len();
+    let digest = ManifestDigest::of(file).map_err(|error| reading(&error))?;
+    Ok(Some(Manifest { path: path.to_path_buf(), digest, bytes }))
 }
 
 impl Draft {
@@ -304,6 +308,17 @@ impl Draft {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Forgets what was written.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        (self.hasher, self.bytes) = (Sha256::new(), 0);
+        Ok(())
     }
 
     /// Makes what was written durable, as the job's incoming manifest.
@@ -368,6 +383,8 @@ mod tests {
         assert!(folder.incoming().unwrap().is_none() && !folder.draft.exists(), "an unfinished draft is removed");
 
         let mut draft = folder.draft().unwrap();
+        draft.write_all(b"something else").unwrap();
+        draft.restart().unwrap();
         draft.write_all(b"who").unwrap();
         draft.write_all(b"le").unwrap();
         let finished = draft.finish().unwrap();

@@ -19,11 +19,14 @@ impl JobLock {
     /// Takes the lock of `job`, which is on the file `path`.
     ///
     /// # Errors
-    /// [`Error::Busy`] with the number of the process that holds it; [`Error::Disk`].
+    /// [`Error::Busy`] with the number of the process that holds it; [`Error::FileAliased`]; [`Error::Disk`].
     pub(super) fn take(job: &JobId, path: &Path) -> Result<Self> {
         let opening = |error: io::Error| Error::disk("Opening", path, &error);
         let mut file = match os::create_private_file(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if let Some(flaw) = os::alias_flaw(path).map_err(opening)? {
+                    return Err(Error::FileAliased { path: path.display().to_string(), flaw });
+                }
                 File::options().read(true).write(true).open(path).map_err(opening)?
             }
             result => result.map_err(opening)?,

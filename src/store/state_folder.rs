@@ -70,6 +70,18 @@ impl StateFolder {
         &self.root
     }
 
+    /// Why it is not as good a place as a folder of this machine's disk, as the end of a sentence, or `None`.
+    ///
+    /// On a network drive a rename is not as whole and a lock not as sure; a synchronised folder takes the manifest to other
+    /// machines.
+    #[must_use]
+    pub fn remoteness(&self) -> Option<String> {
+        if let Ok(Some(kind)) = os::network_drive(&self.root) {
+            return Some(format!("lies on a network drive ({kind})"));
+        }
+        synchronised(&self.root).map(|by| format!("lies in a folder that {by} may be synchronising to other machines"))
+    }
+
     /// Locks a job and opens its folder.
     ///
     /// # Errors
@@ -137,6 +149,25 @@ impl StateFolder {
     }
 }
 
+/// The program that synchronises a folder on this path, by the names that such programs give theirs.
+fn synchronised(path: &Path) -> Option<&'static str> {
+    let known = [
+        ("onedrive", "OneDrive"),
+        ("dropbox", "Dropbox"),
+        ("google drive", "Google Drive"),
+        ("googledrive", "Google Drive"),
+        ("nextcloud", "Nextcloud"),
+        ("owncloud", "ownCloud"),
+        ("mobile documents", "iCloud"),
+        ("cloudstorage", "a cloud service"),
+    ];
+    path.components().find_map(|part| {
+        let name = part.as_os_str().to_str()?.to_lowercase();
+        // "OneDrive - Example Ltd" and "GoogleDrive-anna@example.com" are such names as well.
+        known.iter().find(|(begins, _)| name.starts_with(begins)).map(|(_, by)| *by)
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -158,6 +189,15 @@ mod tests {
         assert!(refusal.to_string().contains(&std::process::id().to_string()), "{refusal}");
         drop(first);
         assert!(state.job(&job()).is_ok());
+    }
+
+    #[test]
+    fn a_synchronised_folder_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(StateFolder::open(&dir.path().join("snow-onboard")).unwrap().remoteness(), None);
+        let state = StateFolder::open(&dir.path().join("OneDrive - Example Ltd").join("snow-onboard")).unwrap();
+        assert!(state.remoteness().unwrap().contains("OneDrive"));
+        assert_eq!(synchronised(Path::new("/home/anna/not-dropbox")), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod out;
 
 use std::io::{self, BufRead, IsTerminal};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -43,6 +43,8 @@ pub struct Ui {
     voice: Voice,
     // Notices come from several threads; a line must stay one line.
     last_notice: Mutex<Option<Notice>>,
+    /// What is kept by now, for whoever is interrupted.
+    kept: Mutex<Option<String>>,
 }
 
 #[derive(Serialize)]
@@ -88,7 +90,19 @@ impl Ui {
     /// A voice for this run.
     #[must_use]
     pub fn new(voice: Voice) -> Self {
-        Self { voice, last_notice: Mutex::new(None) }
+        Self { voice, last_notice: Mutex::new(None), kept: Mutex::new(None) }
+    }
+
+    /// From here on an interruption says this: a whole sentence on what is kept.
+    pub fn is_kept(&self, sentence: String) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(sentence);
+    }
+
+    /// What is kept, for the sentence about an interruption.
+    #[must_use]
+    pub fn kept(&self) -> String {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        kept.unwrap_or_else(|| "What was kept before is still kept.".to_owned())
     }
 
     /// A step of the flow is done. `name` is one word; `text` is one line, with anything foreign in it cleaned before.
@@ -163,7 +177,7 @@ impl Ui {
 impl Notify for Ui {
     fn notify(&self, notice: Notice) {
         // The same words twice in a row tell nobody anything; a wait differs by its seconds.
-        let mut last = self.last_notice.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self.last_notice.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_ref() == Some(&notice) {
             return;
         }

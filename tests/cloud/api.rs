@@ -121,7 +121,7 @@ fn incomplete_and_unreadable_answers_are_errors_that_say_nothing_secret() {
     ] {
         world.heal();
         world.plant(operation, fault, Times::Always);
-        let outcome = Call::new(&world, "fetch", job.id()).run().expect(code);
+        let outcome = Call::new(&world, "fetch", job.id()).set("timeout_ms", 3000).run().expect(code);
         assert!(outcome.sentence.contains(operation.name()) || !code.starts_with("answer"), "{}", outcome.sentence);
         outcome.never_says(&job.unlock_code());
         outcome.never_says(short);
@@ -130,14 +130,29 @@ fn incomplete_and_unreadable_answers_are_errors_that_say_nothing_secret() {
 }
 
 #[test]
-fn what_passes_is_tried_again_and_what_stays_is_given_up_after_three() {
+fn what_passes_is_tried_again_until_the_deadline_and_nothing_else_is() {
     let world = one();
-    world.plant(Operation::GetJobUnlockCode, Fault::Throttled, Times::First(2));
-    Call::new(&world, "fetch", world.job().id()).run().expect("ok");
-    assert_eq!(world.count(Operation::GetJobUnlockCode), 3);
-    world.plant(Operation::DescribeJob, Fault::Unavailable, Times::Always);
-    Call::new(&world, "job", world.job().id()).run().expect("api_failed");
-    assert_eq!(world.count(Operation::DescribeJob), 4);
+    for fault in [Fault::Throttled, Fault::Unavailable, Fault::Internal, Fault::CutOff] {
+        let before = world.count(Operation::GetJobUnlockCode);
+        world.plant(Operation::GetJobUnlockCode, fault.clone(), Times::First(4));
+        let outcome = Call::new(&world, "fetch", world.job().id()).run().expect("ok");
+        assert_eq!(world.count(Operation::GetJobUnlockCode) - before, 5, "{fault:?}");
+        let told = outcome.notices.iter().any(|line| line.starts_with("waiting for ") && line.contains(", which "));
+        assert!(told, "{:?}", outcome.notices);
+    }
+    for (fault, code, is_tried_again) in [
+        (Fault::Unavailable, "api_failed", true),
+        (Fault::Throttled, "api_throttled", true),
+        (Fault::AccessDenied, "access_denied", false),
+        (Fault::MissingMember, "answer_incomplete", false),
+    ] {
+        world.heal();
+        let before = world.count(Operation::DescribeJob);
+        world.plant(Operation::DescribeJob, fault, Times::Always);
+        let outcome = Call::new(&world, "job", world.job().id()).set("timeout_ms", 4000).run().expect(code);
+        assert!(outcome.took < Duration::from_secs(9), "{:?}", outcome.took);
+        assert_eq!(world.count(Operation::DescribeJob) - before > 2, is_tried_again, "{code}");
+    }
 }
 
 #[test]

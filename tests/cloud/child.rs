@@ -1,13 +1,13 @@
 //! The child that makes one call, and the parent's side of it.
 
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use snow_onboard::cloud::{Cloud, CloudSettings};
+use snow_onboard::cloud::{Cloud, CloudSettings, Sink};
 use snow_onboard::job::JobFacts;
 use snow_onboard::notice::{Notice, Notify};
 use snow_rehearsal::Rehearsal;
@@ -166,6 +166,31 @@ impl Write for Full {
     }
 }
 
+impl Sink for Full {
+    fn restart(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file, as what is downloaded goes to.
+struct Plain(std::fs::File);
+
+impl Write for Plain {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Sink for Plain {
+    fn restart(&mut self) -> std::io::Result<()> {
+        self.0.set_len(0)?;
+        self.0.rewind()
+    }
+}
+
 /// The child. A test run has no order and nothing to do here.
 #[test]
 fn makes_the_call_it_was_started_for() {
@@ -206,9 +231,9 @@ fn call(cloud: &Cloud, order: &Value, manifest: &std::path::Path) -> snow_onboar
     let job = || order["job"].as_str().unwrap().parse().unwrap();
     match order["what"].as_str().unwrap() {
         "fetch" => {
-            let mut file = std::fs::File::create(manifest).unwrap();
+            let mut file = Plain(std::fs::File::create(manifest).unwrap());
             let mut full = Full(order["room"].as_u64().unwrap_or(0) as usize);
-            let sink: &mut dyn Write = if order["room"].is_u64() { &mut full } else { &mut file };
+            let sink: &mut dyn Sink = if order["room"].is_u64() { &mut full } else { &mut file };
             let pair = cloud.fetch_pair(&job(), sink)?;
             // Debug of the pair is what a careless log line would print.
             #[allow(clippy::use_debug, clippy::print_stdout)]

@@ -15,3 +15,5 @@ mod refusals;
 mod secret_service;
 #[cfg(unix)]
 mod sudden_death;
+#[cfg(unix)]
+mod waiting;

@@ -1,9 +1,10 @@
 //! With a real Secret Service: what is kept, what a second run costs, and what happens without one. What the agent
 //! stored is read back with `secret-tool`, not with its own code.
 
+use rustix::process::{Pid, Signal, kill_process};
 use snow_rehearsal::{Fault, Mode, Operation, Rehearsal, State, Times};
 
-use crate::agent::{Agent, files_with, state};
+use crate::agent::{Agent, files_with, state, wait_until};
 use crate::keyring_bus::{Keyring, KeyringBus};
 
 /// The agent with the bus's keyring, and the rehearsal's folders for the rest.
@@ -107,6 +108,19 @@ fn the_client_s_log_of_a_failure_is_kept_until_the_device_is_open() {
     rehearsal.device().set_mode(Mode::Normal);
     on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().done();
     assert!(!log.exists());
+}
+
+#[test]
+fn an_interrupt_says_what_is_kept() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    rehearsal.device().set_mode(Mode::StuckUnlocking);
+    let agent = on_the_bus(Agent::run(&rehearsal, &[]), &bus).spawn();
+    wait_until("the device to be asked", || rehearsal.device().unlock_requests() == 1);
+    kill_process(Pid::from_child(&agent), Signal::TERM).unwrap();
+    let output = agent.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains(&format!("Code and manifest of {} are kept.", rehearsal.job().id())), "{stderr}");
 }
 
 #[test]

@@ -132,6 +132,11 @@ async fn serve(world: &World, head: &request::Parts, entry: &mut Request) -> Res
         Some(BucketFault::Delay(pause)) => tokio::time::sleep(pause).await,
         Some(fault) => return faulty(&fault, manifest, headers, head).map(Some),
     }
+    let wanted = head.headers.get(header::IF_MATCH);
+    if wanted.is_some_and(|wanted| headers.get(header::ETAG) != Some(wanted)) {
+        let message = "At least one of the pre-conditions you specified did not hold";
+        return Err(Refusal::new(412, "PreconditionFailed", message));
+    }
     // Checksums are of whole objects: S3 sends none with a part.
     let asked = entry.range.as_deref().map_or(Range::Whole, |text| range::parse(text, manifest.len() as u64));
     match asked {
@@ -295,6 +300,8 @@ fn feed(pieces: Vec<Bytes>, pause: Duration, breaks: bool) -> Body {
             }
         }
         if breaks {
+            // What was sent is to arrive first.
+            tokio::time::sleep(Duration::from_millis(100)).await;
             sender.abort(io::Error::other("cut off as scripted"));
         }
     });

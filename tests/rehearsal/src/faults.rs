@@ -79,6 +79,8 @@ pub enum Fault {
     MissingMember,
     /// 200 with this text where `ManifestURI`, `UnlockCode` or `UpdatesURI` should be.
     Text(String),
+    /// For `GetJobManifest`: 200 with an address that has expired when it arrives.
+    Stale,
     /// 400 `ThrottlingException`.
     Throttled,
     /// 503 `ServiceUnavailable`.

@@ -117,8 +117,13 @@ fn describe_cluster(world: &World, input: &Input) -> Result<Value, Refusal> {
 }
 
 fn get_job_manifest(world: &World, input: &Input) -> Result<Value, Refusal> {
+    manifest_for(world, input, world.settings().expires)
+}
+
+/// An address that is good for so many seconds.
+pub(super) fn manifest_for(world: &World, input: &Input, seconds: u32) -> Result<Value, Refusal> {
     let id = with_ready_job(world, input, |entry| entry.id.clone())?;
-    let address = bucket::presign(world, &format!("/{id}_manifest.bin"), world.settings().expires);
+    let address = bucket::presign(world, &format!("/{id}_manifest.bin"), seconds);
     lock(&world.issued).push(address.clone());
     Ok(Value::Map(vec![("ManifestURI", Value::Text(address))]))
 }

@@ -1,0 +1,91 @@
+//! Waiting for a job that is still on its way (`--wait`).
+
+use std::time::{Duration, Instant};
+
+use crate::cloud::{Cloud, FetchedPair};
+use crate::error::{Error, ExitCode, Result};
+use crate::job::{JobId, Readiness};
+use crate::notice::{Notice, Notify};
+
+/// No faster than this: the service publishes no limit, and a state changes a few times in weeks.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
+
+/// Fetches; when the job is not ready yet, looks at its state about once a minute, and fetches again when that has
+/// changed. Whether the pair can be had is the API's answer alone, but it is not asked for without a reason: each time it
+/// is leaves a line in the account's CloudTrail.
+///
+/// `patience` is how long all of it may take; `None` waits for nothing.
+///
+/// # Errors
+/// Those of `fetch`: after `patience` [`Error::JobNotReady`]; those of looking, save the network's, which may be better at
+/// the next look.
+pub fn fetch_when_delivered(
+    cloud: &Cloud,
+    job: &JobId,
+    patience: Option<Duration>,
+    notify: &dyn Notify,
+    mut fetch: impl FnMut() -> Result<FetchedPair>,
+) -> Result<FetchedPair> {
+    let started = Instant::now();
+    loop {
+        let not_ready = match fetch() {
+            Err(error @ Error::JobNotReady { .. }) => error,
+            result => return result,
+        };
+        let Some(patience) = patience else { return Err(not_ready) };
+        wait_for_change(cloud, job, not_ready, (started, patience), notify)?;
+    }
+}
+
+/// Waits until the job is in another state than the one that `not_ready` names.
+fn wait_for_change(
+    cloud: &Cloud,
+    job: &JobId,
+    not_ready: Error,
+    (started, patience): (Instant, Duration),
+    notify: &dyn Notify,
+) -> Result<()> {
+    let Error::JobNotReady { state: was, .. } = &not_ready else { return Err(not_ready) };
+    loop {
+        notify.notify(Notice::Waiting { what: format!("{job} to be delivered (it {was})"), so_far: started.elapsed() });
+        let left = patience.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return Err(not_ready);
+        }
+        std::thread::sleep(pause(patience).min(left));
+        match cloud.job(job) {
+            Ok(facts) => {
+                let is_as_before = was.starts_with(facts.state.in_words());
+                if !is_as_before || !matches!(facts.state.readiness(), Readiness::NotYet | Readiness::OnItsWay) {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.report().exit == ExitCode::Network => {
+                notify.notify(Notice::Fact(format!("{error} Going on; it may be better at the next look.")));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A minute, or less where the whole wait is short; up to a tenth more or less, so that twenty sites that were started
+/// together don't ask together.
+fn pause(patience: Duration) -> Duration {
+    let whole = (patience / 10).clamp(Duration::from_secs(1), BETWEEN_LOOKS);
+    let part = getrandom::u32().unwrap_or(u32::MAX / 2);
+    whole.mul_f64(0.9 + 0.2 * f64::from(part) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_a_minute_apart_and_never_at_the_same_moment() {
+        let pauses: Vec<Duration> = std::iter::repeat_with(|| pause(Duration::from_secs(8 * 3600))).take(50).collect();
+        assert!(pauses.iter().all(|pause| (54..=66).contains(&pause.as_secs())));
+        assert!(pauses.iter().max() > pauses.iter().min());
+        assert!(pause(Duration::from_secs(20)) < Duration::from_secs(3));
+        assert!(pause(Duration::from_secs(1)) > Duration::from_millis(800));
+    }
+}

@@ -1,0 +1,73 @@
+//! `--wait` and `--wait-device`: what has not arrived yet is waited for, and not for ever.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use snow_rehearsal::{DeviceOptions, Fault, Job, Operation, Rehearsal, State, Times};
+
+use crate::agent::{Agent, wait_until};
+
+fn on_its_way() -> Rehearsal {
+    let job = Job::new().state("PreparingShipment").tracking(Some("1Z999AA10123456784"));
+    Rehearsal::builder().job(job).start().unwrap()
+}
+
+#[test]
+fn a_job_on_its_way_is_waited_for_and_its_device_opened() {
+    let rehearsal = on_its_way();
+    let agent =
+        Agent::run(&rehearsal, &["--keychain", "none", "--wait", "--wait-timeout", "30s", "--network-timeout", "2s"])
+            .spawn();
+    wait_until("the first look", || rehearsal.count(Operation::GetJobUnlockCode) == 1);
+    // A look that fails is no reason to give up a wait of hours.
+    let looks = rehearsal.count(Operation::DescribeJob);
+    rehearsal.plant(Operation::DescribeJob, Fault::Unavailable, Times::Always);
+    wait_until("a look that fails", || rehearsal.count(Operation::DescribeJob) > looks + 2);
+    thread::sleep(Duration::from_secs(2));
+    rehearsal.heal();
+    rehearsal.job().set_state("InTransitToCustomer");
+    wait_until("the second look", || rehearsal.count(Operation::GetJobUnlockCode) == 2);
+    rehearsal.job().set_state("WithCustomer");
+    let output = agent.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("to be delivered (it is being prepared for shipment (tracking number 1Z999"), "{stderr}");
+    assert!(stderr.contains("better at the next look"), "{stderr}");
+    assert_eq!(rehearsal.device().state(), State::Unlocked);
+    // The code is asked for when the state has changed, and not at each look: each time leaves a line in CloudTrail.
+    assert!(rehearsal.count(Operation::GetJobUnlockCode) <= 3);
+}
+
+#[test]
+fn a_job_that_does_not_come_in_time_or_can_t_come_any_more_ends_the_wait() {
+    let rehearsal = on_its_way();
+    let start = Instant::now();
+    let args = ["--keychain", "none", "--wait", "--wait-timeout", "3s"];
+    Agent::run(&rehearsal, &args).end().failed(6, "can't be had yet");
+    assert!(start.elapsed() >= Duration::from_secs(3));
+
+    let agent = Agent::run(&rehearsal, &["--keychain", "none", "--wait", "--wait-timeout", "20s"]).spawn();
+    let before = rehearsal.count(Operation::GetJobUnlockCode);
+    wait_until("the first look", || rehearsal.count(Operation::GetJobUnlockCode) > before);
+    rehearsal.job().set_state("Cancelled");
+    let output = agent.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(6));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("any more"));
+    assert!(rehearsal.client_invocations().unwrap().iter().all(|call| call.argv.contains(&"version".to_owned())));
+}
+
+#[test]
+fn a_device_that_is_not_plugged_in_yet_is_waited_for_on_request() {
+    let options = DeviceOptions { boot: Duration::from_secs(4), ..DeviceOptions::default() };
+    let rehearsal = Rehearsal::builder().device(options).start().unwrap();
+    let run = |more: &[&str]| {
+        Agent::run(&rehearsal, &[&["--keychain", "none", "--unlock-timeout", "1s"], more].concat()).end()
+    };
+    run(&[]).failed(13, "can't be reached");
+    rehearsal.device().power_loss_for(Duration::from_secs(4));
+    thread::sleep(Duration::from_millis(100));
+    // Opening takes longer than a second as well, but it is not what was to be waited for: the rehearsal's opens at once.
+    rehearsal.device().set_unlocking(snow_rehearsal::Unlocking::Polls(0));
+    run(&["--wait-device", "--wait-timeout", "1m"]).done();
+    assert_eq!(rehearsal.device().state(), State::Unlocked);
+}
