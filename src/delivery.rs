@@ -14,32 +14,36 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 /// changed. Whether the pair can be had is the API's answer alone, but it is not asked for without a reason: each time it
 /// is leaves a line in the account's CloudTrail.
 ///
-/// `patience` is how long all of it may take; `None` waits for nothing.
+/// `fetch` is told whether there has been a wait. A connection lives for one call of it or one look: what it has carried
+/// lies in its buffers, and is not to lie there for hours. `patience` is how long all of it may take; `None` waits for
+/// nothing.
 ///
 /// # Errors
-/// Those of `fetch`: after `patience` [`Error::JobNotReady`]; those of looking, save the network's, which may be better at
+/// Those of `open` and `fetch`: after `patience` [`Error::JobNotReady`]; those of looking, save the network's, which may be better at
 /// the next look.
 pub fn fetch_when_delivered(
-    cloud: &Cloud,
+    open: impl Fn() -> Result<Cloud>,
     job: &JobId,
     patience: Option<Duration>,
     notify: &dyn Notify,
-    mut fetch: impl FnMut() -> Result<FetchedPair>,
+    mut fetch: impl FnMut(&Cloud, bool) -> Result<FetchedPair>,
 ) -> Result<FetchedPair> {
     let started = Instant::now();
+    let mut has_waited = false;
     loop {
-        let not_ready = match fetch() {
+        let not_ready = match fetch(&open()?, has_waited) {
             Err(error @ Error::JobNotReady { .. }) => error,
             result => return result,
         };
         let Some(patience) = patience else { return Err(not_ready) };
-        wait_for_change(cloud, job, not_ready, (started, patience), notify)?;
+        wait_for_change(&open, job, not_ready, (started, patience), notify)?;
+        has_waited = true;
     }
 }
 
 /// Waits until the job is in another state than the one that `not_ready` names.
 fn wait_for_change(
-    cloud: &Cloud,
+    open: impl Fn() -> Result<Cloud>,
     job: &JobId,
     not_ready: Error,
     (started, patience): (Instant, Duration),
@@ -53,7 +57,7 @@ fn wait_for_change(
             return Err(not_ready);
         }
         std::thread::sleep(pause(patience).min(left));
-        match cloud.job(job) {
+        match open()?.job(job) {
             Ok(facts) => {
                 let is_as_before = was.starts_with(facts.state.in_words());
                 if !is_as_before || !matches!(facts.state.readiness(), Readiness::NotYet | Readiness::OnItsWay) {

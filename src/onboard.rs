@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use crate::audit::{Audit, AuditStep};
 use crate::cloud::{Cloud, Sink};
 use crate::delivery::fetch_when_delivered;
-use crate::device::{self, ArgvExposure, Client, Device, OwnProfile, OwnProfiles, Places, Preparation, Rung};
+use crate::device::{self, ArgvExposure, Client, Device, OwnProfiles, Places, Preparation, Rung};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobFacts, JobId};
 use crate::notice::{Notice, Notify};
@@ -127,26 +127,10 @@ impl Trip<'_> {
 
     /// Says where else on this machine the job's code stands in clear: where the client or OpsHub, used by hand, put it.
     fn warn_of_codes_in_clear(&self, code: &UnlockCode) {
-        for OwnProfile { file, profile } in OwnProfiles::of_this_user().with_code(code) {
-            let (file, job) = (file.display(), self.folder.job());
-            let text = match profile {
-                Some(name) if is_plain(&name) => format!(
-                    "This job's unlock code stands in clear in {file}, in the profile “{name}” of the client's own settings. To take just that profile out: snow-onboard forget {job} --client-profile \"{name}\""
-                ),
-                Some(name) => format!(
-                    "This job's unlock code stands in clear in {file}, in the profile “{}” of the client's own settings. Take that profile out with an editor.",
-                    clean(&name)
-                ),
-                None => format!("This job's unlock code stands in clear in {file}. Take it out with an editor."),
-            };
-            self.ui.notify(Notice::Warning(text));
+        for found in OwnProfiles::of_this_user().with_code(code) {
+            self.ui.notify(Notice::Warning(found.warning(self.folder.job())));
         }
     }
-}
-
-/// Whether a name means the same in every shell, between double quotes.
-fn is_plain(name: &str) -> bool {
-    name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-')) && !name.starts_with('-')
 }
 
 impl<'a> Requested<'a> {
@@ -285,31 +269,34 @@ impl<'a> Checked<'a> {
         self.fetch()?.keep()
     }
 
-    fn fetch(self) -> Result<Fetched<'a>> {
-        // Before anything is fetched: what this keychain is given, does it give back?
-        self.vault.prove()?;
-        self.trip.ui.step(
-            "Keychain",
-            &match self.vault.kind() {
+    fn fetch(mut self) -> Result<Fetched<'a>> {
+        let (settings, ui, folder) = (self.trip.settings, &self.trip.ui, &self.trip.folder);
+        let mut draft = folder.draft()?;
+        let open = || Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>);
+        let vault = &mut self.vault;
+        let fetch = |cloud: &Cloud, has_waited: bool| {
+            if has_waited {
+                // Hours may have passed, and the screen's lock may have taken the keychain's along.
+                *vault = Vault::open(settings.vault(vault.kind()), Arc::clone(ui) as Arc<dyn Notify>)?;
+            }
+            // Before anything is fetched: what this keychain is given, does it give back?
+            vault.prove(folder.job())?;
+            let keeps = match vault.kind() {
                 KeychainKind::None => "none: the code stays in memory until this run ends".to_owned(),
-                KeychainKind::System | KeychainKind::Kernel => format!("{} keeps what it is given", self.vault.name()),
-            },
-        );
-        let cloud = Cloud::open(&self.trip.settings.cloud(), Arc::clone(&self.trip.ui) as Arc<dyn Notify>)?;
-        let mut draft = self.trip.folder.draft()?;
-        let (job, patience) = (self.trip.folder.job(), self.trip.settings.patience_for_delivery());
-        let fetch = || {
-            cloud.fetch_pair(job, &mut draft).map_err(|error| match error {
+                KeychainKind::System | KeychainKind::Kernel => format!("{} keeps what it is given", vault.name()),
+            };
+            ui.step("Keychain", &keeps);
+            let path = draft.path().display().to_string();
+            draft.restart().map_err(|error| Error::disk("Writing", draft.path(), &error))?;
+            cloud.fetch_pair(folder.job(), &mut draft).map_err(|error| match error {
                 // The cloud knows the draft as something to write to; only here has it a name.
-                Error::Disk { what, why, .. } => Error::Disk { what, why, path: draft.path().display().to_string() },
+                Error::Disk { what, why, .. } => Error::Disk { what, why, path },
                 other => other,
             })
         };
-        let fetched = fetch_when_delivered(&cloud, job, patience, &*self.trip.ui, fetch)?;
-        // The connections and their buffers have held both secrets.
-        drop(cloud);
+        let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), &**ui, fetch)?;
         let manifest = draft.finish()?;
-        self.trip.ui.step("Job", &in_words(&fetched.facts));
+        ui.step("Job", &in_words(&fetched.facts));
         Ok(Fetched { checked: self, facts: fetched.facts, code: fetched.code, manifest })
     }
 

@@ -107,7 +107,7 @@ fn in_a_child() {
             println!(
                 ">> {}",
                 match *step {
-                    "prove" => answer(vault.prove(), |()| "proven".to_owned()),
+                    "prove" => answer(vault.prove(&job), |()| "proven".to_owned()),
                     "keep-a" => answer(vault.keep(&job, &code(CODE_A)), |()| "kept".to_owned()),
                     "keep-b" => answer(vault.keep(&job, &code(CODE_B)), |()| "kept".to_owned()),
                     "recall" => answer(vault.recall(&job), |found| match found {

@@ -86,8 +86,10 @@ struct TakenOut<'a> {
 
 /// Takes a profile out of the client's own settings, and leaves what is kept here alone.
 fn take_out(profile: &str, job: &JobId, settings: &Settings, ui: &Ui) -> Result<()> {
-    let files = OwnProfiles::of_this_user().remove(profile, job)?;
     let state = StateFolder::open(&settings.state_dir)?;
+    // One at a time, as far as it is ours to say.
+    let _locked = state.job(job)?;
+    let files = OwnProfiles::of_this_user().remove(profile, job)?;
     Audit::of(&state).note(job, AuditStep::ClientProfileRemoved, None)?;
     let places: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     ui.result(

@@ -16,7 +16,7 @@ use crate::notice::{Notice, Notify as _};
 use crate::os;
 use crate::settings::{Settings, Surroundings};
 use crate::text::clean;
-use crate::ui::{Ui, Voice};
+use crate::ui::{self, Ui, Voice};
 
 /// Does what the command line says and tells how it went.
 #[must_use]
@@ -30,6 +30,7 @@ pub fn execute(cli: &Cli) -> ExitCode {
     let voice_of_the_end = Arc::clone(&ui);
     let told = os::on_interrupt(move |signal| {
         voice_of_the_end.failure(&Error::Interrupted { signal, kept: voice_of_the_end.kept() });
+        ui::finish_soon();
     });
     if let Err(error) = told {
         return ui.failure(&Error::Internal { what: format!("signals can't be handled: {}", io_in_words(&error)) });

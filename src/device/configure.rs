@@ -34,6 +34,7 @@ fn report(order: &Configure, result: Result<(Outcome, Ran), String>) -> Report {
                 // What can't be looked for is not passed on.
                 Err(why) => (ran.stdout, ran.stderr) = (String::new(), why),
             }
+            ran.redact();
             Report::Configured { outcome, ran }
         }
         Err(why) => Report::NotStarted { why },

@@ -32,6 +32,8 @@ pub(super) struct Inbox {
     pub(super) sender: Sender<Event>,
     receiver: Receiver<Event>,
     pub(super) stopped: bool,
+    /// When the guard ends by itself: an agent that hangs or was stopped must not keep the code lying.
+    until: Option<Instant>,
     /// Commands so far, to tell the events of one from late ones of another.
     pub(super) runs: u32,
 }
@@ -39,15 +41,16 @@ pub(super) struct Inbox {
 impl Inbox {
     fn new() -> Self {
         let (sender, receiver) = std::sync::mpsc::channel();
-        Self { sender, receiver, stopped: false, runs: 0 }
+        Self { sender, receiver, stopped: false, until: None, runs: 0 }
     }
 
     /// The next order, or `None` when the guard is to end.
     fn order(&mut self) -> Option<Order> {
         while !self.stopped {
-            match self.receiver.recv() {
+            match self.receiver.recv_timeout(self.left()) {
                 Ok(Event::Order(order)) => return Some(*order),
                 Ok(Event::Child(..)) => {}
+                Err(RecvTimeoutError::Timeout) if !self.left().is_zero() => {}
                 Ok(Event::Stop) | Err(_) => self.stopped = true,
             }
         }
@@ -58,15 +61,21 @@ impl Inbox {
     pub(super) fn child_event(&mut self, number: u32, limit: Duration) -> Option<ChildEvent> {
         let until = Instant::now() + limit;
         while !self.stopped {
-            match self.receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let left = until.saturating_duration_since(Instant::now()).min(self.left());
+            match self.receiver.recv_timeout(left) {
                 Ok(Event::Child(of, event)) if of == number => return Some(event),
                 Ok(Event::Child(..)) => {}
-                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Timeout) if !self.left().is_zero() => return None,
                 // While a command runs the agent orders nothing, unless it wants an end.
-                Ok(Event::Order(_) | Event::Stop) | Err(RecvTimeoutError::Disconnected) => self.stopped = true,
+                Ok(Event::Order(_) | Event::Stop) | Err(_) => self.stopped = true,
             }
         }
         None
+    }
+
+    /// Time until the guard ends by itself.
+    fn left(&self) -> Duration {
+        self.until.map_or(Duration::from_secs(3600), |until| until.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -107,6 +116,10 @@ fn serve(home: &Home, inbox: &mut Inbox) {
     }
     while let Some(order) = inbox.order() {
         let report = match order {
+            Order::EndWithin { ms } => {
+                inbox.until = Some(Instant::now() + Duration::from_millis(ms));
+                continue;
+            }
             Order::Run(run) => run_command(run, home.path(), inbox),
             Order::Configure(order) => configure::run(&order, home.path(), inbox),
             Order::Begin { .. } | Order::End => return,
@@ -141,6 +154,7 @@ fn run_command(mut run: Run, home: &Path, inbox: &mut Inbox) -> Report {
     if let Some(code) = &code {
         ran.hide(code);
     }
+    ran.redact();
     Report::Ran(ran)
 }
 
@@ -164,4 +178,23 @@ fn read_orders(sender: Sender<Event>) {
         }
         let _ = sender.send(Event::Stop);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_ends_by_itself_when_its_time_is_over() {
+        let mut inbox = Inbox::new();
+        let soon = || Some(Instant::now() + Duration::from_millis(50));
+        assert_eq!(inbox.child_event(1, Duration::from_millis(10)), None);
+        assert!(!inbox.stopped, "a control: a command's own limit is no end");
+        inbox.until = soon();
+        assert_eq!(inbox.child_event(1, Duration::from_secs(600)), None);
+        assert!(inbox.stopped, "while a command runs");
+        let mut inbox = Inbox::new();
+        inbox.until = soon();
+        assert!(inbox.order().is_none() && inbox.stopped, "and while none does");
+    }
 }

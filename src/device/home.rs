@@ -18,11 +18,13 @@ const PREFIX: &str = "snow-onboard-";
 /// Begins the name of a home that is not locked yet: the sweep must not take it for a leftover.
 const MAKING: &str = ".snow-onboard-making-";
 const LOCK: &str = ".lock";
+/// Random letters and digits at the end of the name.
+const RANDOM: usize = 12;
 /// Least free space: the client's profile and logs, and the JVM's error file.
 const LEAST_SPACE: u64 = 8 << 20;
 /// Most bytes that are overwritten before removal. A home holds a few kilobytes.
 const MOST_WIPED: u64 = 64 << 20;
-/// A home without a locked lock file is a leftover only when it is older: one may be in the making.
+/// A home that may be in the making is a leftover only when it is older.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// Where homes may be made, best first.
@@ -125,7 +127,8 @@ impl Home {
         // Windows does not rename a folder with an open file in it; there the grace of the sweep covers the moment
         // between making and locking.
         let prefix = if cfg!(windows) { PREFIX } else { MAKING };
-        let made = tempfile::Builder::new().prefix(prefix).rand_bytes(12).make_in(folder, os::create_private_dir)?;
+        let made =
+            tempfile::Builder::new().prefix(prefix).rand_bytes(RANDOM).make_in(folder, os::create_private_dir)?;
         // The temporary name's own clean-up removes files only; from here on the folder is ours to remove.
         let (_, made) = made.keep().map_err(|error| error.error)?;
         Self::settle(&made, folder, in_memory).inspect_err(|_| {
@@ -184,11 +187,6 @@ impl Drop for Home {
     }
 }
 
-/// Whether `path` is the lock file of `home`.
-pub(super) fn is_lock(path: &Path, home: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == LOCK) && path.parent() == Some(home)
-}
-
 /// Removes a home with all it holds; one that is gone already is fine. Overwrites first where that means something.
 ///
 /// Tries again for a moment: a client that has just been ended may have left a file in the folder meanwhile.
@@ -198,7 +196,7 @@ pub(super) fn remove(home: &Path) -> io::Result<()> {
     }
     let mut tries = 0;
     loop {
-        match fs::remove_dir_all(home) {
+        match take_down(home) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !home.exists() => return Ok(()),
             Err(error) if tries == 20 => return Err(error),
@@ -206,6 +204,28 @@ pub(super) fn remove(home: &Path) -> io::Result<()> {
         }
         tries += 1;
     }
+}
+
+/// The lock file last: as long as there is anything else, a later command knows by it whose folder this is.
+fn take_down(home: &Path) -> io::Result<()> {
+    remove_all_but_lock(home)?;
+    match fs::remove_file(home.join(LOCK)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::remove_dir(home)
+}
+
+fn remove_all_but_lock(home: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(home)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != LOCK {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Overwrites the files below `folder` with zeros. Best effort: the removal that follows is what counts.
@@ -248,15 +268,7 @@ pub(super) fn empty(home: &Path) -> io::Result<()> {
     if sys::is_in_memory(home)? {
         wipe(home, &mut { MOST_WIPED }, 0);
     }
-    for entry in fs::read_dir(home)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else if entry.file_name() != LOCK {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
+    remove_all_but_lock(home)
 }
 
 /// Whether a folder is fit to hold a home: the resolved folder, or why not, as the end of "`folder` …".
@@ -287,15 +299,14 @@ fn check(place: &Place) -> Result<PathBuf, String> {
 
 /// Removes the homes that a power cut or a kill of all our processes left behind. Every command calls it at its start.
 ///
-/// Homes in use, and homes of other users, stay. Gives those that should have gone and would not, with the reason.
+/// Homes in use, homes of other users, and what only has a similar name stay. Gives those that should have gone and would
+/// not, with the reason.
 pub fn sweep(places: &Places) -> Vec<(PathBuf, io::Error)> {
     let mut stuck = Vec::new();
     for place in places.all() {
         let Ok(entries) = fs::read_dir(&place.folder) else { continue };
         for path in entries.flatten().map(|entry| entry.path()) {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if (name.starts_with(PREFIX) || name.starts_with(MAKING))
-                && is_leftover(&path, name.starts_with(MAKING) || cfg!(windows))
+            if is_leftover(&path)
                 && let Err(error) = remove(&path)
             {
                 stuck.push((path, error));
@@ -305,21 +316,34 @@ pub fn sweep(places: &Places) -> Vec<(PathBuf, io::Error)> {
     stuck
 }
 
-/// Whether nobody is at home. `may_be_new`: a home of this name may not have come to lock its lock yet.
-fn is_leftover(path: &Path, may_be_new: bool) -> bool {
+/// Whether `path` is a home, by all the signs of one, and nobody is in it.
+fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some((is_making, random)) =
+        name.strip_prefix(MAKING).map(|rest| (true, rest)).or(name.strip_prefix(PREFIX).map(|rest| (false, rest)))
+    else {
+        return false;
+    };
+    if random.len() != RANDOM || !random.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return false;
+    }
     let Ok(meta) = path.symlink_metadata() else { return false };
-    if !meta.is_dir() || !sys::is_own(path).unwrap_or(false) {
+    if !meta.is_dir() || !sys::is_own(path).unwrap_or(false) || !matches!(os::privacy_flaw(path), Ok(None)) {
         return false;
     }
     let is_old = meta.modified().is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > GRACE));
     // Age first: to try the lock is to hold it for a moment, and its maker may want it in that very moment.
-    if may_be_new && !is_old {
+    if (is_making || cfg!(windows)) && !is_old {
         return false;
     }
-    match sys::open_to_overwrite(&path.join(LOCK)) {
-        Ok(lock) => lock.try_lock().is_ok(),
-        // One that is just being removed by its guard has lost its lock file, too.
-        Err(error) => error.kind() == io::ErrorKind::NotFound && is_old,
+    let lock = path.join(LOCK);
+    match sys::open_to_overwrite(&lock) {
+        Ok(file) => file.metadata().is_ok_and(|meta| meta.is_file()) && file.try_lock().is_ok(),
+        // One whose guard was killed at its very beginning or end: there was nothing in it yet, or is nothing any more.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_old => {
+            fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+        }
+        Err(_) => false,
     }
 }
 
@@ -360,8 +384,18 @@ mod tests {
         // As after a power cut: the folder is there, the lock is not held.
         let mut left = std::mem::ManuallyDrop::new(left);
         left.lock = None;
-        let in_the_making = base.path().join(format!("{MAKING}123"));
+        let in_the_making = base.path().join(format!("{MAKING}0123456789ab"));
         os::create_private_dir(&in_the_making).unwrap();
+        let foreign = ["snow-onboard-0.1.0", "snow-onboard-source123", "snow-onboard-0123456789ab"].map(|name| {
+            let folder = base.path().join(name);
+            os::create_private_dir(&folder).unwrap();
+            fs::write(folder.join("main.rs"), "not ours").unwrap();
+            let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+            if cfg!(unix) {
+                File::open(&folder).unwrap().set_modified(an_hour_ago).unwrap();
+            }
+            folder
+        });
         let other = base.path().join("something-else");
         fs::create_dir(&other).unwrap();
         let file = base.path().join(format!("{PREFIX}file"));
@@ -376,6 +410,7 @@ mod tests {
         assert!(living.path().exists(), "the one in use stays");
         assert!(in_the_making.exists(), "the one in the making stays");
         assert!(other.exists() && file.exists());
+        assert!(foreign.iter().all(|folder| folder.join("main.rs").exists()), "what only has a similar name stays");
     }
 
     #[test]

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use super::client::Client;
 use super::data::{CommandData, Rung, Values};
 use super::link::Link;
+use super::own_profiles::{OwnProfile, OwnProfiles};
 use super::profile::{self, Profile, Witness};
 use super::protocol::{Configure, Order, Outcome, Ran, Report, Run};
 use super::text::{self, Described, State};
-use super::watch::Pause;
+use super::watch::{PAUSES, Pause};
 use super::{Device, home, leavings, millis, reach};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobId};
@@ -21,9 +22,11 @@ use crate::notice::{Notice, Notify, while_waiting};
 use crate::pair::Apart;
 use crate::secret::UnlockCode;
 
-/// How long a client may fail, the device's port being open, with a profile that it wrote itself, before it counts as
-/// one that does not read what it writes: a device is up a moment before its services are.
-const OWN_PROFILE: Duration = Duration::from_secs(15);
+/// Time beyond the device's that a hand-over may take: the client's own limits, a question, a slow machine. When it is over
+/// the guard ends by itself.
+const BEYOND: Duration = Duration::from_secs(15 * 60);
+/// Time for the last rung when the device's time was used up by the one before.
+const LAST_RUNG: Duration = Duration::from_secs(60);
 /// Least time for a look, however near the deadline: a JVM takes seconds to start.
 const LEAST_LOOK: Duration = Duration::from_secs(5);
 
@@ -129,10 +132,12 @@ impl Device {
         };
         let name = profile::new_name();
         let profile = Profile { name: &name, job, manifest, endpoint };
-        let written = profile::write(self.link.home(), &self.client.data.profile, &profile, code)?;
+        let mut link = self.link;
+        link.end_within(patience + BEYOND)?;
+        let written = profile::write(link.home(), &self.client.data.profile, &profile, code)?;
         let mut climb = Climb {
             client: self.client,
-            link: self.link,
+            link,
             notify: self.notify,
             job: job.clone(),
             manifest: manifest.to_owned(),
@@ -142,8 +147,12 @@ impl Device {
             exposure,
             patience,
             until: Instant::now() + patience,
+            may_show: policy != Handoff::Private,
+            log: None,
+            in_clear: Vec::new(),
         };
         let asked = climb.up(policy, ask, on_argv).and_then(|(rung, first)| climb.open(rung, first));
+        climb.tell_of_codes_in_clear();
         match asked {
             Ok(Opening { rung, state, device_id, was_open_already }) => {
                 Ok(HandedOver { climb, rung, state, device_id, was_open_already })
@@ -201,6 +210,12 @@ pub(super) struct Climb {
     /// How long the device may take until its first answer, and until when that is.
     patience: Duration,
     until: Instant,
+    /// Whether the last rung may come to be used.
+    may_show: bool,
+    /// What the client had left in the home when that was emptied.
+    log: Option<String>,
+    /// Where the code stood in clear already before it was on a command line; only for that rung.
+    in_clear: Vec<OwnProfile>,
 }
 
 impl Climb {
@@ -233,6 +248,8 @@ impl Climb {
                             .to_owned(),
                     ));
                     on_argv()?;
+                    self.in_clear = self.codes_in_clear();
+                    self.until = self.until.max(Instant::now() + LAST_RUNG);
                     self.first_look(rung)?
                 }
             };
@@ -254,6 +271,7 @@ impl Climb {
     /// Asks the person. A question may stand for minutes, so meanwhile the code lies nowhere but in our own memory.
     fn ask(&mut self, ask: &dyn Fn() -> bool) -> Result<bool> {
         let code = profile::read_code(&self.code_file).map_err(|why| Error::GuardLost { why })?;
+        self.log = self.leavings(&code);
         // All of it: the client may have written a profile of its own.
         let home = self.link.home();
         home::empty(home).map_err(|error| Error::disk("Emptying", home, &error))?;
@@ -318,21 +336,44 @@ impl Climb {
 
     /// Gives away what the client left in its home, before that goes.
     pub(super) fn leave(&self, keep_log: &dyn Fn(&str)) {
-        let home = self.link.home();
-        let profile = profile::path_in(home, &self.client.data.profile);
         // Without the code nobody can tell whether a log holds a part of it. A home that is gone has nothing to tell.
-        let code = profile::find_code(&self.code_file).or_else(|| profile::find_code(&profile));
-        let Some(code) = code else { return };
-        if let Some(log) = leavings::read(home, &[&self.code_file, &profile], &code) {
-            keep_log(&log);
+        let now = self.code().and_then(|code| self.leavings(&code));
+        let logs: Vec<String> = self.log.clone().into_iter().chain(now).collect();
+        if !logs.is_empty() {
+            keep_log(&logs.concat());
         }
+    }
+
+    fn leavings(&self, code: &UnlockCode) -> Option<String> {
+        leavings::read(self.link.home(), &self.client.data.profile.folders, code)
+    }
+
+    /// The code, from the file of ours or the one that the client wrote.
+    fn code(&self) -> Option<UnlockCode> {
+        let profile = profile::path_in(self.link.home(), &self.client.data.profile);
+        profile::find_code(&self.code_file).or_else(|| profile::find_code(&profile))
+    }
+
+    fn codes_in_clear(&self) -> Vec<OwnProfile> {
+        self.code().map(|code| OwnProfiles::of_this_user().with_code(&code)).unwrap_or_default()
+    }
+
+    /// After the last rung: a client that ignores our home may save what it is told in the operator's own.
+    pub(super) fn tell_of_codes_in_clear(&mut self) {
+        if self.exposure.seconds().is_none() {
+            return;
+        }
+        let now = self.codes_in_clear();
+        for found in now.iter().filter(|found| !self.in_clear.contains(found)) {
+            self.notify.notify(Notice::Warning(found.warning(&self.job)));
+        }
+        self.in_clear = now;
     }
 
     /// The first `describe-device` on a rung, as often as a device that is still starting wants.
     fn first_look(&mut self, rung: Rung) -> Result<Step> {
         let mut pause = Pause::new();
         let mut failures = 0;
-        let mut first_failure = None;
         loop {
             self.wait_for_port()?;
             let ran = match self.describe(rung, self.until)? {
@@ -342,7 +383,6 @@ impl Climb {
             // One that went down while it was asked says nothing of the client.
             if self.try_port()?.is_none() {
                 failures += 1;
-                let failing = first_failure.get_or_insert_with(Instant::now).elapsed();
                 if ran.timed_out {
                     return Err(self.out_of_time(&ran));
                 }
@@ -350,9 +390,10 @@ impl Climb {
                 match rung {
                     // Its services may have come up just after the client gave up, so once more before a weaker way.
                     Rung::Profile if failures == 2 => return down("does not take a profile from a folder of ours"),
-                    // The client wrote the profile, so it is the device that is not ready, or a client that does not
-                    // read what it writes. Only time can tell, and it gets little of it.
-                    Rung::Configure if failures > 1 && failing >= OWN_PROFILE => {
+                    // The client wrote the profile, so it takes the code privately, and it is the device that is not
+                    // ready: one that is starting has an open port long before its services. Only when all its time is
+                    // over it may be the client after all.
+                    Rung::Configure if Instant::now() >= self.until && self.may_show => {
                         return down("does not get through with a profile that it wrote itself");
                     }
                     // Each try shows the code on a command line anew.
@@ -366,7 +407,10 @@ impl Climb {
                     self.say_starting();
                 }
             }
-            self.link.pause(pause.next().min(self.left()))?;
+            let pause = pause.next();
+            // A device that is starting is not helped by three looks in three seconds, each of which shows the code.
+            let pause = if rung == Rung::Argv { PAUSES.1 } else { pause };
+            self.link.pause(pause.min(self.left()))?;
         }
     }
 

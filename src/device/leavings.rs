@@ -1,13 +1,12 @@
-//! What the client left in its private home when a hand-over failed, made fit to be kept: its logs are often all that
+//! What the client logged in its private home when a hand-over failed, made fit to be kept: its logs are often all that
 //! the vendor's support has to go by.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
-use super::home;
 use crate::secret::UnlockCode;
 use crate::text::clean_lines;
 
@@ -17,32 +16,60 @@ const OF_EACH: u64 = 64 * 1024;
 const MOST_FILES: usize = 32;
 /// Folders one in the other.
 const DEEPEST: u32 = 8;
-/// Characters of the code in a row that no line may hold.
-const RUN: usize = 12;
+/// Letters and digits of the code in a row, whatever stands between them, that may not be kept.
+const RUN: usize = 8;
 
-/// The text of all files below `home`, save its lock and the files `holding` the code. `None` if there is nothing.
+/// The text of all files in the client's log folders, which are named by their parts below `home`. `None` if there is
+/// nothing. What else the client left there is not its log, and goes with the home.
 ///
-/// Cleaned and redacted line by line; a line with a part of the code in it is left out whole.
-pub(super) fn read(home: &Path, holding: &[&Path], code: &UnlockCode) -> Option<String> {
+/// Cleaned and redacted line by line. A line with a part of the code in it, however it is written, is left out whole; if
+/// parts stand in lines one after the other, so is all of that file.
+pub(super) fn read(home: &Path, folders: &[Vec<String>], code: &UnlockCode) -> Option<String> {
     let mut files = Vec::new();
-    collect(home, 0, &mut files);
+    for folder in folders {
+        collect(&folder.iter().fold(home.to_owned(), |path, part| path.join(part)), 0, &mut files);
+    }
+    let parts = Parts::of(code);
     let mut text = String::new();
-    for path in files.iter().filter(|path| !holding.contains(&path.as_path()) && !home::is_lock(path, home)) {
+    for path in &files {
         let Ok((content, length)) = end_of(path) else { continue };
         let name = path.strip_prefix(home).unwrap_or(path).display().to_string();
         let part = if content.len() as u64 == length { String::new() } else { format!(", the last {}", content.len()) };
         text.push_str(&clean_lines(&format!("== {name} ({length} bytes{part})")));
-        for line in String::from_utf8_lossy(&content).lines() {
-            let holds_a_part = code.expose(|code| code.as_bytes().windows(RUN).any(|run| contains(line, run)));
-            let line = if holds_a_part { "[a line with the unlock code in it]" } else { line };
-            text.push_str(&clean_lines(line));
+        let cleaned = Zeroizing::new(clean_lines(&String::from_utf8_lossy(&content)));
+        let mut kept = String::new();
+        for line in cleaned.lines() {
+            kept.push_str(if parts.are_in(line) { "[a line with the unlock code in it]" } else { line });
+            kept.push('\n');
         }
+        if parts.are_in(&kept) {
+            kept.zeroize();
+            kept.push_str("[left out: the unlock code is in it]\n");
+        }
+        text.push_str(&kept);
     }
     (!text.is_empty()).then_some(text)
 }
 
-fn contains(line: &str, part: &[u8]) -> bool {
-    memchr::memmem::find(line.as_bytes(), part).is_some()
+/// The code's letters and digits, in small letters.
+struct Parts(Zeroizing<Vec<u8>>);
+
+impl Parts {
+    fn of(code: &UnlockCode) -> Self {
+        Self(code.expose(reduced))
+    }
+
+    /// Whether so many of them stand in a row in `text`, whatever stands between.
+    fn are_in(&self, text: &str) -> bool {
+        let text = reduced(text);
+        self.0.windows(RUN).any(|run| memchr::memmem::find(&text, run).is_some())
+    }
+}
+
+fn reduced(text: &str) -> Zeroizing<Vec<u8>> {
+    let mut reduced = Zeroizing::new(Vec::with_capacity(text.len()));
+    reduced.extend(text.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase()));
+    reduced
 }
 
 /// The files below `folder`, in the order of their names. Links are not followed.
@@ -75,32 +102,53 @@ mod tests {
     use super::*;
 
     const CODE: &str = "7c0e1-bab84-f7675-0a2b6-f8b33";
+    const LEFT_OUT: &str = "[a line with the unlock code in it]";
+
+    /// What is kept of a home with this log, and some files that are no log.
+    fn kept(log: &str) -> String {
+        let home = tempfile::tempdir().unwrap();
+        let logs = home.path().join("logs/deep");
+        fs::create_dir_all(&logs).unwrap();
+        fs::write(home.path().join("profile"), CODE).unwrap();
+        fs::write(home.path().join("hs_err.log"), "words of memory").unwrap();
+        fs::write(logs.join("a.log"), log).unwrap();
+        let text = read(home.path(), &[vec!["logs".to_owned()]], &UnlockCode::take(CODE).unwrap()).unwrap();
+        let (head, text) = text.split_once('\n').unwrap();
+        let name = Path::new("logs").join("deep").join("a.log").display().to_string();
+        assert!(head.starts_with(&format!("== {name} (")), "{head}");
+        assert!(!text.contains("profile") && !text.contains("memory"), "{text}");
+        text.to_owned()
+    }
 
     #[test]
-    fn logs_are_kept_without_the_code_and_without_what_holds_it() {
-        let home = tempfile::tempdir().unwrap();
-        let logs = home.path().join(".aws/snowball/logs");
-        fs::create_dir_all(&logs).unwrap();
-        let profile = home.path().join("profile");
-        fs::write(&profile, CODE).unwrap();
-        fs::write(home.path().join("empty"), "").unwrap();
-        let half = &CODE[3..3 + RUN];
-        let log = format!("one\x1b[2J\nwith {CODE}\n{half}\n{}\nlast {}\n", CODE.replace('-', "%2D"), &half[1..]);
-        let length = log.len();
-        fs::write(logs.join("a.log"), log).unwrap();
-        fs::write(logs.join("long.log"), "x".repeat(70_000) + "\nend").unwrap();
+    fn a_line_with_a_part_of_the_code_is_left_out_however_it_is_written() {
+        let bare = CODE.replace('-', "");
+        for line in [
+            format!("with {CODE} in it"),
+            format!("key={bare}"),
+            format!("key={}", bare.to_uppercase()),
+            CODE.replace('-', " "),
+            format!("half {}", &CODE[3..14]),
+            format!("half {}", &bare[10..10 + RUN]),
+            format!("{}\u{1b}[2m{}", &CODE[..4], &CODE[4..]),
+        ] {
+            let text = kept(&format!("before\n{line}\nafter\n"));
+            // What has the code's very shape is redacted before.
+            let line_is = |shown: &str| text == format!("before\n{shown}\nafter\n");
+            assert!(line_is(LEFT_OUT) || line_is("with [unlock code] in it"), "{line}: {text}");
+        }
+        assert!(kept(&format!("{}\n", CODE.replace('-', "%2D"))).contains("[unlock code]"));
+        let harmless = format!("short {}\nJID123e4567-e89b-12d3-a456-426655440000\n", &bare[..RUN - 1]);
+        assert_eq!(kept(&harmless), harmless);
+        let over_lines = kept(&format!("{}\n{}\n", &bare[..6], &bare[6..12]));
+        assert_eq!(over_lines, "[left out: the unlock code is in it]\n");
+    }
 
+    #[test]
+    fn the_end_of_a_long_log_is_kept() {
+        let text = kept(&("x".repeat(70_000) + "\nend"));
+        assert!(text.len() <= 65_537 && text.ends_with("\nend\n"));
         let code = UnlockCode::take(CODE).unwrap();
-        let text = read(home.path(), &[&profile], &code).unwrap();
-        let name = Path::new(".aws").join("snowball").join("logs").join("a.log").display().to_string();
-        let expected = format!(
-            "== {name} ({length} bytes)\none[2J\n[a line with the unlock code in it]\n[a line with the unlock code in it]\n[unlock code]\nlast {}\n",
-            &half[1..]
-        );
-        assert!(text.starts_with(&expected), "{text}");
-        assert!(text.contains("long.log (70004 bytes, the last 65536)") && text.contains("\nend\n"));
-        assert!(text.contains("== empty (0 bytes)\n") && !text.contains("== profile"), "{text}");
-        assert!(!code.expose(|code| code.as_bytes().windows(RUN).any(|run| contains(&text, run))));
-        assert_eq!(read(&home.path().join("absent"), &[], &code), None);
+        assert_eq!(read(Path::new("/absent"), &[vec!["logs".to_owned()]], &code), None);
     }
 }

@@ -123,6 +123,11 @@ impl Link {
         }
     }
 
+    /// Has the guard end by itself when `time` has passed.
+    pub(super) fn end_within(&mut self, time: Duration) -> Result<()> {
+        self.order(&Order::EndWithin { ms: super::millis(time) })
+    }
+
     /// Gives an order and waits for the report that ends it.
     pub(super) fn converse(&mut self, order: &Order, limit: Duration) -> Result<Report> {
         self.order(order)?;

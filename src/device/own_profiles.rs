@@ -33,6 +33,32 @@ pub struct OwnProfile {
     pub file: PathBuf,
     /// The profile's name; `None` if the file can't be read as the client's, and only holds the code somewhere.
     pub profile: Option<String>,
+    /// The job that the profile names: for a node of a cluster it may be another node's, which has the same code.
+    pub job: Option<JobId>,
+}
+
+impl OwnProfile {
+    /// Says so to the person, with the command that takes it out where one can be pasted. `job` is whose code it is.
+    #[must_use]
+    pub fn warning(&self, job: &JobId) -> String {
+        let file = self.file.display();
+        let begin = format!("The unlock code of {job} stands in clear in {file}");
+        match (&self.profile, &self.job) {
+            (Some(name), Some(of)) if is_plain(name) => format!(
+                "{begin}, in the profile “{name}” of the client's own settings. To take just that profile out: snow-onboard forget {of} --client-profile \"{name}\""
+            ),
+            (Some(name), _) => format!(
+                "{begin}, in the profile “{}” of the client's own settings. Take that profile out with an editor.",
+                crate::text::clean(name)
+            ),
+            (None, _) => format!("{begin}. Take it out with an editor."),
+        }
+    }
+}
+
+/// Whether a name means the same in every shell, between double quotes.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-')) && !name.starts_with('-')
 }
 
 #[derive(Deserialize)]
@@ -46,6 +72,8 @@ struct Document<'a> {
 struct Entry<'a> {
     #[serde(borrow)]
     unlock_code: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    job_id: Option<Cow<'a, str>>,
 }
 
 impl OwnProfiles {
@@ -63,20 +91,21 @@ impl OwnProfiles {
     #[must_use]
     pub fn with_code(&self, code: &UnlockCode) -> Vec<OwnProfile> {
         let mut found = Vec::new();
-        for file in &self.files {
+        for file in self.files.iter().chain(&self.half_written()) {
             let Ok(Some(text)) = read(file) else { continue };
             if !code.expose(|code| memchr::memmem::find(&text, code.as_bytes()).is_some()) {
                 continue;
             }
             let profiles = serde_json::from_slice::<Document<'_>>(&text).map(|document| document.profiles);
-            let names = profiles.unwrap_or_default().into_iter().filter_map(|(name, entry)| {
+            let named = profiles.unwrap_or_default().into_iter().filter_map(|(name, entry)| {
                 let is_it = code.expose(|code| entry.unlock_code.as_deref() == Some(code));
-                is_it.then(|| OwnProfile { file: file.clone(), profile: Some(name.into_owned()) })
+                let job = entry.job_id.and_then(|job| job.parse().ok());
+                is_it.then(|| OwnProfile { file: file.clone(), profile: Some(name.into_owned()), job })
             });
             let before = found.len();
-            found.extend(names);
+            found.extend(named);
             if found.len() == before {
-                found.push(OwnProfile { file: file.clone(), profile: None });
+                found.push(OwnProfile { file: file.clone(), profile: None, job: None });
             }
         }
         found
@@ -85,40 +114,55 @@ impl OwnProfiles {
     /// Takes the profile called `name` out of the file, and leaves all else in it. Gives the files it was taken out of.
     ///
     /// # Errors
-    /// [`Error::OwnProfileMissing`] if no file has it; [`Error::OwnProfileOfAnother`] if it names another job, before
-    /// anything is changed; [`Error::OwnProfilesUnreadable`] for a file that is not as the client writes it;
-    /// [`Error::Disk`].
+    /// [`Error::OwnProfileMissing`] if no file has it; [`Error::OwnProfileOfAnother`] if it names another job;
+    /// [`Error::OwnProfilesUnreadable`] for a file that is not as the client writes it: all of these before anything is
+    /// changed. [`Error::Disk`], also if the file changes meanwhile.
     pub fn remove(&self, name: &str, job: &JobId) -> Result<Vec<PathBuf>> {
-        let mut changed = Vec::new();
+        let mut changes = Vec::new();
         for file in &self.files {
             let unreadable = |why: String| Error::OwnProfilesUnreadable { path: file.display().to_string(), why };
-            let Some(text) = read(file).map_err(|error| unreadable(io_in_words(&error)))? else { continue };
-            let mut document: serde_json::Value = serde_json::from_slice(&text)
+            let Some(before) = read(file).map_err(|error| unreadable(io_in_words(&error)))? else { continue };
+            let mut document: serde_json::Value = serde_json::from_slice(&before)
                 .map_err(|error| unreadable(format!("it is not JSON (line {})", error.line())))?;
             let profiles = document.get_mut("profiles").and_then(serde_json::Value::as_object_mut);
             let Some(profiles) = profiles else { continue };
-            let of = profiles.get(name).map(|profile| profile.get("jobId").and_then(serde_json::Value::as_str));
-            match of {
-                None => continue,
-                Some(Some(of)) if of != job.as_str() => {
-                    let (profile, of) = (crate::text::clean(name), crate::text::clean(of));
-                    return Err(Error::OwnProfileOfAnother { profile, of, job: job.to_string() });
-                }
-                Some(_) => {}
+            let Some(profile) = profiles.get(name) else { continue };
+            if let Some(of) = profile.get("jobId").and_then(serde_json::Value::as_str)
+                && of != job.as_str()
+            {
+                let (profile, of) = (crate::text::clean(name), crate::text::clean(of));
+                return Err(Error::OwnProfileOfAnother { profile, of, job: job.to_string() });
             }
             // Not `remove`, which puts the last one in its place.
             profiles.shift_remove(name);
-            let text = serde_json::to_vec_pretty(&document).map(Zeroizing::new);
-            let text = text.map_err(|error| unreadable(error.to_string()))?;
-            replace(file, &text).map_err(|error| Error::disk("Writing", file, &error))?;
-            changed.push(file.clone());
+            let after = serde_json::to_vec_pretty(&document).map(Zeroizing::new);
+            changes.push((file, before, after.map_err(|error| unreadable(error.to_string()))?));
         }
-        if changed.is_empty() {
+        if changes.is_empty() {
             let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
             return Err(Error::OwnProfileMissing { profile: crate::text::clean(name), files: files.join(" or ") });
         }
-        Ok(changed)
+        for half in self.half_written() {
+            fs::remove_file(&half).map_err(|error| Error::disk("Removing", &half, &error))?;
+        }
+        for (file, before, after) in &changes {
+            replace(file, before, after).map_err(|error| Error::disk("Writing", file, &error))?;
+        }
+        Ok(changes.into_iter().map(|(file, ..)| file.clone()).collect())
     }
+
+    /// What an earlier removal that was killed left beside a file, with all its other codes.
+    fn half_written(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| half(file)).filter(|half| half.symlink_metadata().is_ok()).collect()
+    }
+}
+
+/// Where a file is written before it takes the place of `file`.
+fn half(file: &Path) -> PathBuf {
+    // A link stays a link to the file that is replaced.
+    let mut name = file.canonicalize().unwrap_or_else(|_| file.to_owned()).into_os_string();
+    name.push(".snow-onboard");
+    name.into()
 }
 
 /// `None` if there is no such file.
@@ -135,17 +179,21 @@ fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     fs::read(path).map(|text| Some(Zeroizing::new(text)))
 }
 
-/// Puts `text` in the place of the file, whole or not at all, for this user alone: what is left in it may be codes.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    // A link stays a link to the file that is replaced.
-    let path = path.canonicalize()?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let made = tempfile::Builder::new().prefix(".snowball-edge.").make_in(folder, os::create_private_file)?;
-    let (mut file, name) = made.into_parts();
-    file.write_all(text).and_then(|()| file.sync_all())?;
-    drop(file);
-    name.persist(&path).map_err(|error| error.error)?;
-    os::sync_dir(folder)
+/// Puts `after` in the place of the file that reads `before`, whole or not at all, for this user alone: what is left in it
+/// may be codes.
+fn replace(file: &Path, before: &[u8], after: &[u8]) -> io::Result<()> {
+    let (half, file) = (half(file), file.canonicalize()?);
+    let mut made = os::create_private_file(&half)?;
+    let put = made.write_all(after).and_then(|()| made.sync_all()).and_then(|()| {
+        // The client or OpsHub may be at work on it; neither knows of a lock.
+        if *fs::read(&file).map(Zeroizing::new)? != *before {
+            return Err(io::Error::other("another program has just changed it"));
+        }
+        fs::rename(&half, &file)
+    });
+    drop(made);
+    put.inspect_err(|_| drop(fs::remove_file(&half)))?;
+    file.parent().map_or(Ok(()), os::sync_dir)
 }
 
 #[cfg(test)]
@@ -184,11 +232,28 @@ mod tests {
     fn a_code_in_clear_is_found_with_its_profile() {
         let (_home, own, file) = home_with(&document());
         let found = |code: &str| own.with_code(&UnlockCode::take(code).unwrap());
-        assert_eq!(found(CODE), [OwnProfile { file: file.clone(), profile: Some("field one".to_owned()) }]);
+        assert_eq!(
+            found(CODE),
+            [OwnProfile { file: file.clone(), profile: Some("field one".to_owned()), job: JOB.parse().ok() }]
+        );
         assert_eq!(found("22222-22222-22222-22222-22222"), []);
         // As people write it by hand: with a stray comma.
         fs::write(&file, document().replace("false,", "false,,")).unwrap();
-        assert_eq!(found(CODE), [OwnProfile { file, profile: None }]);
+        assert_eq!(found(CODE), [OwnProfile { file, profile: None, job: None }]);
+    }
+
+    #[test]
+    fn the_command_to_paste_is_one_that_works() {
+        let job: JobId = JOB.parse().unwrap();
+        let of = |profile: &str, of: Option<&str>| {
+            let job_of = of.and_then(|of| of.parse().ok());
+            OwnProfile { file: "/f".into(), profile: Some(profile.to_owned()), job: job_of }.warning(&job)
+        };
+        let node = "JID00000000-0000-4000-8000-000000000000";
+        assert!(of("the cluster", Some(node)).ends_with(&format!("forget {node} --client-profile \"the cluster\"")));
+        for (name, job) in [("a\"; rm -r x", Some(JOB)), ("$(x)", Some(JOB)), ("-x", Some(JOB)), ("plain", None)] {
+            assert!(of(name, job).ends_with("with an editor."), "{name}");
+        }
     }
 
     #[test]
@@ -199,6 +264,11 @@ mod tests {
         assert_eq!(refused("absent"), "own_profile_missing");
         assert_eq!(refused("a"), "own_profile_of_another");
         assert_eq!(fs::read_to_string(&file).unwrap(), document(), "nothing was touched");
+        // A removal that was killed left all the codes beside the file.
+        let half = half(&file);
+        fs::write(&half, CODE).unwrap();
+        let found = own.with_code(&UnlockCode::take(CODE).unwrap());
+        assert!(found.len() == 2 && found[1].warning(&job).contains(".snow-onboard. Take it out"), "it is told");
 
         assert_eq!(own.remove("field one", &job).unwrap(), std::slice::from_ref(&file));
         let text = fs::read_to_string(&file).unwrap();
@@ -209,6 +279,10 @@ mod tests {
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
         assert_eq!(os::privacy_flaw(&file).unwrap(), None);
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing beside it");
+
+        let changed = replace(&file, b"as it was before somebody else changed it", b"").unwrap_err();
+        assert!(changed.to_string().contains("another program") && !half.exists());
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
 
         fs::write(&file, "{,}").unwrap();
         assert_eq!(refused("field one"), "own_profiles_unreadable");

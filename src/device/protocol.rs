@@ -16,6 +16,11 @@ pub(super) enum Order {
     },
     Run(Run),
     Configure(Configure),
+    /// From here on, to end as after [`Order::End`] when so much time has passed, whatever becomes of the agent. A later one
+    /// takes its place.
+    EndWithin {
+        ms: u64,
+    },
     /// End the client, remove the home, exit.
     End,
 }
@@ -121,6 +126,20 @@ impl Ran {
             if let Some(hidden) = hidden {
                 text.zeroize();
                 *text = hidden;
+            }
+        }
+    }
+}
+
+impl Ran {
+    /// Takes out whatever has the shape of a code: a client may say one that it was not given by us, but read from its
+    /// profile, and what crosses to the agent stays in its memory.
+    pub(super) fn redact(&mut self) {
+        for text in [&mut self.stdout, &mut self.stderr] {
+            let redacted = crate::redact::redacted(text.as_bytes());
+            if redacted != text.as_bytes() {
+                text.zeroize();
+                *text = String::from_utf8_lossy(&redacted).into_owned();
             }
         }
     }

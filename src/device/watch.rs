@@ -9,7 +9,10 @@ use crate::error::{Error, Result};
 use crate::notice::Notice;
 
 /// Shortest and longest pause between two looks.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+
+/// Time beyond the deadline after which the guard ends by itself: one look and a slow machine.
+const BEYOND: Duration = Duration::from_secs(5 * 60);
 
 /// A device that is open. The private home is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +36,9 @@ impl HandedOver {
     /// [`Error::Disk`] if the home could not be removed. The home is gone after any of the others; what the client wrote
     /// into it is given to `keep_log` before, made fit to be kept.
     pub fn wait_until_unlocked(mut self, deadline: Duration, keep_log: &dyn Fn(&str)) -> Result<Unlocked> {
-        match self.watch(deadline) {
+        let watched = self.climb.link.end_within(deadline + BEYOND).and_then(|()| self.watch(deadline));
+        self.climb.tell_of_codes_in_clear();
+        match watched {
             Ok(()) => self.open(),
             Err(error) => {
                 self.climb.leave(keep_log);

@@ -138,19 +138,28 @@ pub(super) fn limit_core_and_umask(bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// How long an interrupted process may take to say so.
+const TELLING: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Calls `tell` with the number of the first SIGINT, SIGTERM or SIGHUP, and then ends the process by that signal, so that
 /// a shell sees what ended it. What must not outlive the process is ended by its guard, which sees the pipe close.
 ///
 /// # Errors
 /// If the handlers can't be set.
-pub(crate) fn on_interrupt(tell: impl Fn(i32) + Send + 'static) -> io::Result<()> {
+pub(crate) fn on_interrupt(tell: impl Fn(i32) + Send + Sync + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
+        let mut signals = signals.forever();
+        let Some(signal) = signals.next() else { return };
+        let (told, is_told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
             tell(signal);
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
-        }
+            let _ = told.send(());
+        });
+        // Whatever holds up the telling does not hold up the end.
+        let _ = is_told.recv_timeout(TELLING);
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
     });
     Ok(())
 }

@@ -8,6 +8,8 @@ use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::{FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
     GENERIC_ALL, GENERIC_READ, GENERIC_WRITE, HANDLE, INVALID_HANDLE_VALUE, LocalFree,
@@ -25,6 +27,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     CREATE_NEW, CreateDirectoryW, CreateFileW, DELETE, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_DELETE_CHILD,
     FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_DATA, WRITE_DAC, WRITE_OWNER,
 };
+use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode};
 use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP, WerSetFlags};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
@@ -174,9 +177,31 @@ pub(crate) fn harden_process() -> io::Result<()> {
     if reported < 0 { Err(io::Error::from_raw_os_error(reported)) } else { Ok(()) }
 }
 
-/// Nothing to do: Windows ends a console program at Ctrl-C by itself, and the job object ends its guard and client.
-pub(crate) fn on_interrupt(_tell: impl Fn(i32) + Send + 'static) -> io::Result<()> {
-    Ok(())
+/// What Ctrl-C and its like are told by, once it is set.
+static TELL: OnceLock<Box<dyn Fn(i32) + Send + Sync>> = OnceLock::new();
+
+/// Calls `tell` with 2 (the number of SIGINT elsewhere) at the first Ctrl-C, Ctrl-Break or closing of the console, and then
+/// ends the process with 130. What must not outlive it is ended by its guard, which sees the pipe close.
+///
+/// # Errors
+/// If the handler can't be set, or is set already.
+pub(crate) fn on_interrupt(tell: impl Fn(i32) + Send + Sync + 'static) -> io::Result<()> {
+    TELL.set(Box::new(tell)).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))?;
+    // SAFETY: the handler is a function that lives as long as the program. Windows calls it on a thread of its own.
+    ok_if(unsafe { SetConsoleCtrlHandler(Some(interrupted), 1) })
+}
+
+unsafe extern "system" fn interrupted(_event: u32) -> i32 {
+    let (told, is_told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        if let Some(tell) = TELL.get() {
+            tell(2);
+        }
+        let _ = told.send(());
+    });
+    // Whatever holds up the telling does not hold up the end.
+    let _ = is_told.recv_timeout(Duration::from_millis(500));
+    std::process::exit(130)
 }
 
 /// The owner this user, and a list that is not added to by the folder above.

@@ -16,8 +16,8 @@ use crate::error::{Error, ExitCode};
 use crate::log;
 use crate::notice::{Notice, Notify};
 use crate::text::clean;
-pub(crate) use out::Stderr;
 pub use out::finish;
+pub(crate) use out::{Stderr, finish_soon};
 use out::{to_stderr, to_stdout};
 
 /// How to speak.

@@ -1,13 +1,64 @@
 //! The process's two streams. Each has one redacting writer for the whole run, so that nothing gets past it, not even a
 //! secret of which the halves are written by different callers.
+//!
+//! Each writer is on a thread of its own. A terminal that was stopped, or a reader that does not read, must not hold up a
+//! run: its deadlines go on, and an interrupt ends it. What is written waits in memory meanwhile.
 
 use std::io::{self, Write};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::LazyLock;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::time::Duration;
 
 use crate::redact::Redacting;
 
-static STDOUT: LazyLock<Mutex<Redacting<io::Stdout>>> = LazyLock::new(|| Mutex::new(Redacting::new(io::stdout())));
-static STDERR: LazyLock<Mutex<Redacting<io::Stderr>>> = LazyLock::new(|| Mutex::new(Redacting::new(io::stderr())));
+static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::start("stdout", Redacting::new(io::stdout())));
+static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::start("stderr", Redacting::new(io::stderr())));
+
+/// A way to a writer.
+struct Stream(Sender<Piece>);
+
+enum Piece {
+    Text(Vec<u8>),
+    /// Everything before has been said; what is held back is to go out too, and then this told.
+    End(SyncSender<()>),
+}
+
+impl Stream {
+    fn start<W: Write + Send + 'static>(name: &str, mut writer: Redacting<W>) -> Self {
+        let (sender, pieces) = channel();
+        let write = move || write_all(&mut writer, &pieces);
+        // Without a thread nothing is said, and the run goes on: a device that is being opened matters more.
+        let _ = std::thread::Builder::new().name(name.to_owned()).spawn(write);
+        Self(sender)
+    }
+
+    fn write(&self, text: &[u8]) {
+        let _ = self.0.send(Piece::Text(text.to_vec()));
+    }
+
+    /// Waits until all has been written; no longer than `limit`, if there is one.
+    fn finish(&self, limit: Option<Duration>) {
+        let (told, end) = sync_channel(1);
+        if self.0.send(Piece::End(told)).is_ok() {
+            let _ = match limit {
+                Some(limit) => end.recv_timeout(limit).is_ok(),
+                None => end.recv().is_ok(),
+            };
+        }
+    }
+}
+
+fn write_all<W: Write>(writer: &mut Redacting<W>, pieces: &Receiver<Piece>) {
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => _ = writer.write_all(&text).and_then(|()| writer.flush()),
+            Piece::End(told) => {
+                let _ = writer.finish();
+                let _ = told.send(());
+            }
+        }
+    }
+}
 
 /// A handle to the redacted stderr, for the log.
 #[derive(Debug, Clone, Copy)]
@@ -15,29 +66,35 @@ pub(crate) struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        lock(&STDERR).write(text)
+        STDERR.write(text);
+        Ok(text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        lock(&STDERR).flush()
+        Ok(())
     }
 }
 
 pub(super) fn to_stdout(text: &str) {
-    let mut out = lock(&STDOUT);
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    STDOUT.write(text.as_bytes());
 }
 
 pub(super) fn to_stderr(text: &str) {
-    let _ = lock(&STDERR).write_all(text.as_bytes());
+    STDERR.write(text.as_bytes());
 }
 
-/// Writes what the streams hold back: a last word without a line's end. To be called when nothing more is to be said.
+/// Writes all that was said, also a last word without a line's end. To be called when nothing more is to be said; waits for
+/// whoever reads, as long as it takes.
 pub fn finish() {
-    let _ = lock(&STDOUT).finish();
-    let _ = lock(&STDERR).finish();
+    for stream in [&STDERR, &STDOUT] {
+        stream.finish(None);
+    }
 }
 
-fn lock<T>(stream: &Mutex<T>) -> MutexGuard<'_, T> {
-    stream.lock().unwrap_or_else(PoisonError::into_inner)
+/// The same, for a process that is to end at once: what nobody reads in time is lost.
+pub(crate) fn finish_soon() {
+    const SOON: Duration = Duration::from_millis(200);
+    for stream in [&STDERR, &STDOUT] {
+        stream.finish(Some(SOON));
+    }
 }

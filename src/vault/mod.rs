@@ -143,14 +143,15 @@ impl Vault {
 
     /// Proves that the place keeps what it is given, with an item of no value: written, read back on a second
     /// connection, compared, looked at for how it is kept, and removed whatever came of that. Only a write tells a
-    /// working keychain from one that was never created, since both answer a read with "no such item".
+    /// working keychain from one that was never created, since both answer a read with "no such item". The item goes by the
+    /// job, of which one process works at a time: one that a killed run left is taken over.
     ///
     /// # Errors
     /// [`Error::KeychainKeepsNothing`], [`Error::KeychainInClear`] (a keyring's file may come to be by the first
     /// write), or whatever else went wrong.
-    pub fn prove(&self) -> Result<()> {
+    pub fn prove(&self, job: &JobId) -> Result<()> {
         let Some(thread) = &self.thread else { return Ok(()) };
-        let user = format!("probe-{}-{:016x}", std::process::id(), random());
+        let user = probe_of(job);
         let value = format!("{:016x}", random());
         self.on(thread, "trying it out", &user.clone(), move |store| {
             let kept = keep_and_verify(store, &user, "snow-onboard probe (can be removed)", value.as_bytes());
@@ -204,7 +205,12 @@ impl Vault {
     pub fn forget(&self, job: &JobId) -> Result<bool> {
         let Some(thread) = &self.thread else { return Ok(false) };
         let user = job.as_str().to_owned();
-        self.on(thread, "removing the unlock code", job.as_str(), move |store| store.remove(&user))
+        let probe = probe_of(job);
+        self.on(thread, "removing the unlock code", job.as_str(), move |store| {
+            // Of no value, and there only if a run was killed while it tried the keychain out.
+            let _ = store.remove(&probe);
+            store.remove(&user)
+        })
     }
 
     fn on<R: Send + 'static>(
@@ -216,6 +222,10 @@ impl Vault {
     ) -> Result<R> {
         thread.call(what, work)?.map_err(|failure| failure.into_error(&self.name, what, user))
     }
+}
+
+fn probe_of(job: &JobId) -> String {
+    format!("probe for {job}")
 }
 
 fn keep_thread((name, thread): (String, KeychainThread)) -> (String, Option<KeychainThread>) {
@@ -246,7 +256,7 @@ fn code_of(store: &mut dyn Store, user: &str) -> Result<Option<UnlockCode>, Fail
     store.get(user)?.map(UnlockCode::take).transpose().map_err(|_| Failure::Foreign)
 }
 
-/// A number that is another one each time. Nothing secret hangs on it: it keeps two probes apart.
+/// A number that is another one each time. Nothing secret hangs on it: it tells this probe from an earlier one.
 fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0)

@@ -145,10 +145,10 @@ fn proving_leaves_nothing_behind() {
         (Spoil::CheckFails, Some("keychain_in_clear")),
     ] {
         let (vault, items) = fake(spoil);
-        assert_eq!(vault.prove().err().map(|error| error.report().code), expected);
+        assert_eq!(vault.prove(&job(9)).err().map(|error| error.report().code), expected);
         assert!(items.lock().unwrap().is_empty());
     }
-    assert_eq!(code_of_error(fake(Spoil::RemoveFails).0.prove()), "keychain_failed");
+    assert_eq!(code_of_error(fake(Spoil::RemoveFails).0.prove(&job(9))), "keychain_failed");
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_failure_to_open_is_told_as_it_is() {
 fn none_keeps_nothing_and_fails_at_nothing() {
     let vault = Vault::open(settings(KeychainKind::None), Arc::new(Kept::default())).unwrap();
     assert_eq!((vault.name(), vault.kind()), ("memory only", KeychainKind::None));
-    vault.prove().unwrap();
+    vault.prove(&job(9)).unwrap();
     vault.keep(&job(0), &code('1')).unwrap();
     assert!(vault.recall(&job(0)).unwrap().is_none());
     assert!(!vault.forget(&job(0)).unwrap());

@@ -118,6 +118,6 @@ mod tests {
 
     #[test]
     fn proving_leaves_nothing_behind() {
-        vault().prove().unwrap();
+        vault().prove(&job(9)).unwrap();
     }
 }

@@ -5,11 +5,13 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use snow_rehearsal::{BucketFault, Builder, ClientOptions, Command, Fault, Mode, Operation, Rehearsal, Times, Trick};
+use snow_rehearsal::{
+    BucketFault, Builder, ClientOptions, Command, DeviceOptions, Fault, Mode, Operation, Rehearsal, Times, Trick,
+};
 
 use crate::process::{self, guard_of, is_alive, wait_until};
 use crate::scan;
-use crate::stage::{Running, Stage};
+use crate::stage::{FullPipe, Running, Stage};
 use crate::table;
 
 /// A run that is held with the client at work, so that the private home must hold the code: that it is found there is
@@ -108,8 +110,34 @@ fn no_file_after_a_failure_whose_log_is_kept() {
     let log = jobs.join(stage.id()).join("client.log");
     assert!(String::from_utf8_lossy(&output.stderr).contains(&log.display().to_string()));
     let text = std::fs::read_to_string(log).unwrap();
-    assert!(text.contains("[invented] unlock-device") && text.contains("the unlock code in it"), "{text}");
+    assert!(text.contains("[invented] unlock-device") && text.contains("(os error 2) [unlock code]"), "{text}");
     no_file(&stage, "after a failure whose log is kept", control);
+}
+
+/// As when a terminal was stopped with Ctrl-S, or a log collector has stopped to read.
+#[test]
+fn a_reader_that_does_not_read_keeps_no_file_lying() {
+    let device = DeviceOptions { mode: Mode::StuckUnlocking, ..DeviceOptions::default() };
+    let stage = Stage::without_keychain(Rehearsal::builder().device(device));
+    let (pipe, end) = FullPipe::new();
+    let run = || stage.run();
+    let mut agent =
+        Running::start(run().args(["--unlock-timeout", "3s"]).stdout(Stdio::null()).stderr(end.try_clone().unwrap()));
+    let home = stage.wait_for_client("unlock-device").user_home;
+    let control = stage.files_with_code().len();
+    wait_until("the private home to go at the deadline", || !home.exists());
+    no_file(&stage, "after a run whose words nobody reads", control);
+    assert!(is_alive(agent.id()), "it still has something to say");
+    process::signal(agent.id(), Signal::TERM);
+    agent.child().wait().unwrap();
+
+    // And while it is at work.
+    let mut agent = Running::start(run().stdout(Stdio::null()).stderr(end));
+    wait_until("the device to be asked", || stage.rehearsal.device().descriptions() > 3);
+    process::signal(agent.id(), Signal::INT);
+    agent.child().wait().unwrap();
+    drop(pipe);
+    wait_until("the private home to go", || stage.files_with_code().is_empty());
 }
 
 #[test]
@@ -128,6 +156,7 @@ fn no_file_after_a_signal() {
             took
         });
         assert!(took.iter().min().unwrap() < &Duration::from_secs(1), "within a second: {took:?}");
+        assert!(took.iter().max().unwrap() < &Duration::from_secs(10), "each time by itself: {took:?}");
     }
 }
 

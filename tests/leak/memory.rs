@@ -87,7 +87,10 @@ fn nothing_is_left_while_the_device_is_polled() {
     }
     let control = control();
     let device = || DeviceOptions { mode: Mode::StuckUnlocking, ..DeviceOptions::default() };
+    let says_it = ClientOptions::default().trick(Command::DescribeDevice, Trick::SayCode);
+    let indiscreet = Rehearsal::builder().device(device()).client(says_it);
     for (when, stage) in [
+        ("polling, a client that says the code", Stage::without_keychain(indiscreet)),
         ("polling, no keychain", Stage::without_keychain(Rehearsal::builder().device(device()))),
         ("polling, keyring", Stage::with_keyring(Rehearsal::builder().device(device()))),
     ] {

@@ -61,12 +61,14 @@ fn after_name(pid: u32, field: usize) -> Option<String> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(field).map(str::to_owned)
 }
 
-/// Whether the main thread waits in a write to stdout: the first two fields are the call's number (1 on x86-64, 64
-/// elsewhere) and the descriptor.
+/// Whether a thread waits in a write to stdout: the first two fields are the call's number (1 on x86-64, 64 elsewhere)
+/// and the descriptor.
 pub(crate) fn writes_to_stdout(pid: u32) -> bool {
-    let call = text(pid, "syscall");
-    let mut fields = call.split_whitespace();
-    matches!(fields.next(), Some("1" | "64")) && fields.next() == Some("0x1")
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| fs::read_to_string(thread.path().join("syscall")).ok()).any(|call| {
+        let mut fields = call.split_whitespace();
+        matches!(fields.next(), Some("1" | "64")) && fields.next() == Some("0x1")
+    })
 }
 
 /// The soft and the hard limit of a core file, as the kernel words them.

@@ -9,7 +9,12 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Command, INVENTED, StandIn, Trick, args::Options, configure::configure, device, json, output::Output, profile,
+    Command, INVENTED, StandIn, Trick,
+    args::Options,
+    configure::configure,
+    device, json,
+    output::{Output, complain},
+    profile,
 };
 use crate::{
     device::Question,
@@ -110,6 +115,9 @@ impl Access {
 
     /// The pair is checked before the device hears of anything.
     fn ask(&self, stand_in: &StandIn, command: Command, unlock: bool) -> Result<crate::device::Answer, Failure> {
+        if stand_in.does(command, Trick::SayCode) {
+            complain(&format!("{INVENTED} using {}", self.code));
+        }
         let contents = open_pair(&self.manifest, &self.code)?;
         if stand_in.does(command, Trick::DeleteManifest) {
             let _ = fs::remove_file(&self.manifest);

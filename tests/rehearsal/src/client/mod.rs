@@ -48,6 +48,8 @@ pub enum Trick {
     Grandchild,
     /// Fails for no reason.
     Fail,
+    /// Says the unlock code on stderr, and does its work.
+    SayCode,
     /// Removes the manifest once it is read.
     DeleteManifest,
     /// Writes something else over the manifest once it is read.
