@@ -21,7 +21,7 @@ use crate::pair::{Apart, PairTag};
 use crate::reconcile::{kept_pair, settle};
 use crate::secret::UnlockCode;
 use crate::settings::Settings;
-use crate::store::{Draft, HandOverRecord, JobFolder, JobSummary, Manifest, PairRecord, Record, StateFolder};
+use crate::store::{Draft, HandOverRecord, HomeNote, JobFolder, JobSummary, Manifest, PairRecord, Record, StateFolder};
 use crate::text::clean;
 use crate::ui::Ui;
 use crate::vault::{KeychainKind, Vault};
@@ -43,6 +43,8 @@ struct Trip<'a> {
     ui: Arc<Ui>,
     audit: Audit,
     folder: JobFolder,
+    /// Where the private home is, until the run is over.
+    _note: Option<HomeNote>,
 }
 
 /// The keychain answers, the client is safe to run, the job is ours alone. Nothing has been asked of AWS.
@@ -141,7 +143,7 @@ impl<'a> Requested<'a> {
     pub fn check(self) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         let vault = self.open_vault(&folder)?;
-        Ok(Checked { trip: self.trip(&state, folder), vault, device: None })
+        Ok(Checked { trip: self.trip(&state, folder, None), vault, device: None })
     }
 
     /// Preflight with a device, for `run`: the client is found and looked at while the keychain is opened.
@@ -160,7 +162,8 @@ impl<'a> Requested<'a> {
             (device, vault)
         });
         let (vault, device) = (vault?, device?);
-        Ok(Checked { trip: self.trip(&state, folder), vault, device: Some(device) })
+        let note = state.note_home(device.home())?;
+        Ok(Checked { trip: self.trip(&state, folder, Some(note)), vault, device: Some(device) })
     }
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
@@ -238,8 +241,8 @@ impl<'a> Requested<'a> {
         Ok(device)
     }
 
-    fn trip(self, state: &StateFolder, folder: JobFolder) -> Trip<'a> {
-        Trip { settings: self.settings, ui: self.ui, audit: Audit::of(state), folder }
+    fn trip(self, state: &StateFolder, folder: JobFolder, note: Option<HomeNote>) -> Trip<'a> {
+        Trip { settings: self.settings, ui: self.ui, audit: Audit::of(state), folder, _note: note }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::log;
 use crate::notice::{Notice, Notify as _};
 use crate::os;
 use crate::settings::{Settings, Surroundings};
+use crate::store::HomeNote;
 use crate::text::clean;
 use crate::ui::{self, Ui, Voice};
 
@@ -40,17 +41,30 @@ pub fn execute(cli: &Cli) -> ExitCode {
     if let Err(error) = log::start(cli.verbosity(), log_file) {
         return ui.failure(&error);
     }
-    // What a power cut left of an earlier run's private home goes first, whatever the command.
-    for (path, error) in device::sweep(&Places::of_system()) {
+    sweep(settings.as_ref().ok(), &ui);
+    match settings.and_then(|settings| dispatch(cli, &settings, &ui)) {
+        Ok(()) => ExitCode::Done,
+        Err(error) => ui.failure(&error),
+    }
+}
+
+/// What a power cut left of an earlier run's private home goes first, whatever the command: in the places that are for
+/// homes now, and where runs with another environment noted theirs.
+fn sweep(settings: Option<&Settings>, ui: &Ui) {
+    let mut stuck = device::sweep(&Places::of_system());
+    for (note, home) in settings.map(|settings| HomeNote::left_in(&settings.state_dir)).unwrap_or_default() {
+        match device::sweep_home(&home) {
+            Ok(true) => HomeNote::remove(note),
+            Ok(false) => {}
+            Err(error) => stuck.push((home, error)),
+        }
+    }
+    for (path, error) in stuck {
         ui.notify(Notice::Warning(format!(
             "An earlier run left {} behind, which may hold an unlock code, and it can't be removed: {}.",
             path.display(),
             io_in_words(&error)
         )));
-    }
-    match settings.and_then(|settings| dispatch(cli, &settings, &ui)) {
-        Ok(()) => ExitCode::Done,
-        Err(error) => ui.failure(&error),
     }
 }
 

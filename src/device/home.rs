@@ -316,6 +316,20 @@ pub fn sweep(places: &Places) -> Vec<(PathBuf, io::Error)> {
     stuck
 }
 
+/// As [`sweep`], for one home wherever it is. `false` if it is in use, or no home.
+///
+/// # Errors
+/// Why it would not go.
+pub fn sweep_home(path: &Path) -> io::Result<bool> {
+    if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(true);
+    }
+    if !is_leftover(path) {
+        return Ok(false);
+    }
+    remove(path).map(|()| true)
+}
+
 /// Whether `path` is a home, by all the signs of one, and nobody is in it.
 fn is_leftover(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

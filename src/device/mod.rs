@@ -55,7 +55,7 @@ use std::sync::Arc;
 pub use client::{Client, ClientSettings};
 pub use data::Rung;
 pub use guard::{GUARD_ARGUMENT, guard_main};
-pub use home::{Places, sweep};
+pub use home::{Places, sweep, sweep_home};
 pub use ladder::{ArgvExposure, HandOver, HandedOver, Handoff};
 pub use own_profiles::{OwnProfile, OwnProfiles};
 pub use reach::reach;

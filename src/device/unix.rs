@@ -88,12 +88,8 @@ pub(super) fn open_to_overwrite(path: &Path) -> io::Result<File> {
 /// Where a client may take this user's home to be: `$HOME`, and what the password database says, which is where a JVM
 /// looks.
 pub(super) fn homes() -> Vec<PathBuf> {
-    let me = rustix::process::getuid().as_raw().to_string();
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let listed = users.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        (fields.get(2) == Some(&me.as_str())).then(|| fields.get(5).map(PathBuf::from)).flatten()
-    });
+    // Also what a directory service has to say, which is in no file of ours to read.
+    let listed = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.dir);
     let mut homes: Vec<PathBuf> = std::env::var_os("HOME").map(PathBuf::from).into_iter().chain(listed).collect();
     homes.retain(|home| home.is_absolute());
     homes.dedup();

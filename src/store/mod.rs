@@ -22,4 +22,4 @@ mod state_folder;
 
 pub use job_folder::{Draft, JobFolder, Manifest};
 pub use record::{HandOverRecord, JobSummary, PairRecord, Record};
-pub use state_folder::{StateFolder, default_state_folder};
+pub use state_folder::{HomeNote, StateFolder, default_state_folder};

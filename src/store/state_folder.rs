@@ -1,7 +1,7 @@
 //! The state folder of this program.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::files::{make_or_check_private, remove_if_there};
@@ -82,6 +82,22 @@ impl StateFolder {
         synchronised(&self.root).map(|by| format!("lies in a folder that {by} may be synchronising to other machines"))
     }
 
+    /// Writes down where this run's private home is, for a later run whose environment names other places. The note goes when
+    /// it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn note_home(&self, home: &Path) -> Result<HomeNote> {
+        let folder = self.root.join(HOMES);
+        make_or_check_private(&folder)?;
+        let note = folder.join(home.file_name().unwrap_or_default());
+        let writing = |error: io::Error| Error::disk("Writing", &note, &error);
+        let mut file = os::create_private_file(&note).map_err(writing)?;
+        file.write_all(home.to_string_lossy().as_bytes()).and_then(|()| file.sync_all()).map_err(writing)?;
+        os::sync_dir(&folder).map_err(writing)?;
+        Ok(HomeNote { path: note })
+    }
+
     /// Locks a job and opens its folder.
     ///
     /// # Errors
@@ -149,6 +165,44 @@ impl StateFolder {
     }
 }
 
+/// Where the private homes of runs are noted, below the state folder.
+const HOMES: &str = "homes";
+
+/// A note of where a private home is.
+#[derive(Debug)]
+pub struct HomeNote {
+    path: PathBuf,
+}
+
+impl HomeNote {
+    /// The notes in the state folder `root`, and the homes they name. None if there is no such folder. They are not removed
+    /// when dropped.
+    #[must_use]
+    pub fn left_in(root: &Path) -> Vec<(std::mem::ManuallyDrop<Self>, PathBuf)> {
+        let entries = root.join(HOMES).read_dir().into_iter().flatten().flatten();
+        let notes = entries.filter_map(|entry| {
+            let path = entry.path();
+            // A note is a path; what is longer is not one of ours.
+            let is_note = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() < 4096);
+            let home = fs::read_to_string(&path).ok().filter(|_| is_note)?;
+            Some((std::mem::ManuallyDrop::new(Self { path }), PathBuf::from(home)))
+        });
+        notes.collect()
+    }
+
+    /// Removes the note.
+    pub fn remove(note: std::mem::ManuallyDrop<Self>) {
+        drop(std::mem::ManuallyDrop::into_inner(note));
+    }
+}
+
+impl Drop for HomeNote {
+    fn drop(&mut self) {
+        // One that stays names a home that is gone, which does no harm.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 /// The program that synchronises a folder on this path, by the names that such programs give theirs.
 fn synchronised(path: &Path) -> Option<&'static str> {
     let known = [
@@ -189,6 +243,23 @@ mod tests {
         assert!(refusal.to_string().contains(&std::process::id().to_string()), "{refusal}");
         drop(first);
         assert!(state.job(&job()).is_ok());
+    }
+
+    #[test]
+    fn a_home_is_noted_until_its_run_is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("snow-onboard");
+        assert!(HomeNote::left_in(&root).is_empty() && !root.exists());
+        let state = StateFolder::open(&root).unwrap();
+        let home = dir.path().join("snow-onboard-0123456789ab");
+        let note = state.note_home(&home).unwrap();
+        assert!(matches!(&HomeNote::left_in(&root)[..], [(_, noted)] if *noted == home));
+        assert_eq!(HomeNote::left_in(&root).len(), 1, "reading takes nothing away");
+        drop(note);
+        assert!(HomeNote::left_in(&root).is_empty());
+        let _killed = std::mem::ManuallyDrop::new(state.note_home(&home).unwrap());
+        HomeNote::left_in(&root).into_iter().for_each(|(note, _)| HomeNote::remove(note));
+        assert!(HomeNote::left_in(&root).is_empty());
     }
 
     #[test]

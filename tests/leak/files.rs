@@ -16,8 +16,8 @@ use crate::table;
 
 /// A run that is held with the client at work, so that the private home must hold the code: that it is found there is
 /// the control. Gives the agent, how many files hold the code, and the home.
-fn held(stage: &Stage) -> (Running, usize, std::path::PathBuf) {
-    let agent = Running::start(stage.run().stdout(Stdio::null()).stderr(Stdio::null()));
+fn held(stage: &Stage, mut run: std::process::Command) -> (Running, usize, std::path::PathBuf) {
+    let agent = Running::start(run.stdout(Stdio::null()).stderr(Stdio::null()));
     let home = stage.wait_for_client("describe-device").user_home;
     let found = stage.files_with_code();
     assert!(!found.is_empty() && found.iter().all(|path| path.starts_with(&home)), "in the private home alone");
@@ -146,7 +146,7 @@ fn no_file_after_a_signal() {
         // More than once: a busy machine may hold one of them up, for reasons of its own.
         let took = [(); 3].map(|()| {
             let stage = hanging();
-            let (mut agent, control, home) = held(&stage);
+            let (mut agent, control, home) = held(&stage, stage.run());
             process::signal(agent.id(), signal);
             let start = Instant::now();
             agent.child().wait().unwrap();
@@ -160,10 +160,8 @@ fn no_file_after_a_signal() {
     }
 }
 
-#[test]
-fn the_next_command_takes_what_a_power_cut_left() {
-    let stage = hanging();
-    let (mut agent, control, home) = held(&stage);
+/// Ends agent, guard and client so that none of them sees to the home, as a power cut does.
+fn cut_power(stage: &Stage, agent: &mut Running) {
     let client = stage.client_at("describe-device").unwrap().pid;
     let guard = guard_of(agent.id());
     // Stopped first: neither is to see the other go.
@@ -174,16 +172,41 @@ fn the_next_command_takes_what_a_power_cut_left() {
     agent.child().wait().unwrap();
     wait_until("the guard to be gone", || !is_alive(guard));
     process::signal(client, Signal::KILL);
+}
+
+#[test]
+fn the_next_command_takes_what_a_power_cut_left() {
+    let stage = hanging();
+    let (mut agent, control, home) = held(&stage, stage.run());
+    cut_power(&stage, &mut agent);
     assert!(!scan::files_with(&home, &stage.code()).is_empty(), "left behind, as by a power cut");
     assert!(stage.agent(["jobs"]).status().unwrap().success());
     assert!(!home.exists());
     no_file(&stage, "after a power cut and the next command", control);
 }
 
+/// As when the run was in a desktop's session and the next command comes over SSH: the one's places are not the other's.
+#[test]
+fn the_next_command_takes_it_from_a_place_that_its_own_environment_does_not_name() {
+    let stage = hanging();
+    let place = tempfile::tempdir_in("/dev/shm").unwrap();
+    let mut run = stage.run();
+    run.env("XDG_RUNTIME_DIR", place.path());
+    let (mut agent, control, home) = held(&stage, run);
+    assert!(home.starts_with(place.path()), "{}", home.display());
+    cut_power(&stage, &mut agent);
+    assert!(!scan::files_with(&home, &stage.code()).is_empty(), "left behind, as by a power cut");
+    assert!(stage.agent(["jobs"]).status().unwrap().success());
+    assert!(!home.exists());
+    no_file(&stage, "after a power cut and a command in other surroundings", control);
+    let notes = stage.rehearsal.state_home().join("snow-onboard/homes");
+    assert_eq!(std::fs::read_dir(notes).unwrap().count(), 0, "nor is the note");
+}
+
 #[test]
 fn what_lay_in_memory_is_overwritten_before_it_is_removed() {
     let stage = hanging();
-    let (mut agent, _, home) = held(&stage);
+    let (mut agent, _, home) = held(&stage, stage.run());
     assert!(home.starts_with("/dev/shm"), "the runtime folder of a rehearsal is no memory: {}", home.display());
     // A second name keeps the bytes in sight after the first is gone.
     let witnesses = tempfile::tempdir_in("/dev/shm").unwrap();
