@@ -2,8 +2,8 @@
 //!
 //! It fetches a job's encrypted **manifest** and its 29-character **unlock code** from the Snowball API, keeps the
 //! code in the OS keychain and the manifest on disk, gives both to the vendor's client `snowballEdge` without putting
-//! the code on a command line, and stays until the device says `UNLOCKED`. This page is the reader's map; whoever answers for the secrets rather reads the
-//! [`manual`].
+//! the code on a command line, and stays until the device says `UNLOCKED`. This page is the reader's map; whoever answers
+//! for the secrets rather reads the [`manual`].
 //!
 //! # What it promises
 //!
@@ -14,7 +14,8 @@
 //!    next ([`reconcile`]); the client and its home don't outlive the agent ([`device`]).
 //! 4. **Never a silent weaker way.** No keychain, nothing fetched; a keychain that keeps in clear is refused; the
 //!    command line is used only when allowed; everything that carries a half is https.
-//! 5. **Never an endless wait.** Every call has a deadline, and says what it waits for ([`notice`]).
+//! 5. **Never an endless wait.** Every call has a deadline, and says what it waits for ([`notice`]); what may pass is tried
+//!    again until then.
 //! 6. **Every failure** says what happened and what to do, with a code of its own ([`error`]).
 //!
 //! # Where things are

@@ -34,7 +34,9 @@
 //! - `--log-file FILE` writes a log with all details, to a file that only this user can read
 //!   (`src/log.rs::the_file_is_private_and_appended_to`). Neither it nor `-vv` holds a secret, whatever `RUST_LOG` says
 //!   (`tests/whole/logs.rs::the_most_talkative_run_tells_what_was_done_and_no_secret`).
-//! - Each wait has a limit: `--network-timeout`, `--keychain-timeout`, `--unlock-timeout`
+//! - `--wait` and `--wait-device` let a job be started before its device has arrived
+//!   (`tests/whole/waiting.rs::a_job_on_its_way_is_waited_for_and_its_device_opened`).
+//! - Each wait has a limit: `--network-timeout`, `--keychain-timeout`, `--unlock-timeout`, `--wait-timeout`
 //!   (`tests/whole/first_start.rs::a_device_that_does_not_open_in_time_has_an_exit_code_of_its_own`).
 //!
 //! # sudo

@@ -7,7 +7,8 @@
 //! passes through buffers of the TLS, HTTP and CBOR libraries. These free them unwiped; the program's allocator wipes
 //! whatever is freed, and the connections are closed before the next step. The code goes into one
 //! [`UnlockCode`](crate::secret::UnlockCode): a block of memory that never moves, wiped when it is let go. It can't be
-//! copied, printed or written to a file by mistake, since it has no such ability.
+//! copied, printed or written to a file by mistake, since it has no such ability. With `--wait`, which may last for hours,
+//! each look at AWS has a connection of its own.
 //!
 //! # 2. In the program's memory: until the client's profile is written
 //!
@@ -47,7 +48,12 @@
 //! - when the run fails at any step (`tests/leak/files.rs::no_file_after_failure_at_any_step`);
 //! - when the run is asked to stop, and within a second when it is killed
 //!   (`tests/whole/sudden_death.rs::sigkill_while_the_device_unlocks_takes_client_and_home_along_within_a_second`, `tests/leak/files.rs::no_file_after_a_signal`);
-//! - after a power cut, with the next command (`tests/leak/files.rs::the_next_command_takes_what_a_power_cut_left`).
+//! - when the time of the hand-over is over, even if nobody reads what the program says
+//!   (`tests/leak/files.rs::a_reader_that_does_not_read_keeps_no_file_lying`) or it was stopped
+//!   (`src/device/guard.rs::a_guard_ends_by_itself_when_its_time_is_over`);
+//! - after a power cut, with the next command (`tests/leak/files.rs::the_next_command_takes_what_a_power_cut_left`), also one
+//!   from other surroundings
+//!   (`tests/leak/files.rs::the_next_command_takes_it_from_a_place_that_its_own_environment_does_not_name`).
 //!
 //! What lies in memory is overwritten first (`tests/leak/files.rs::what_lay_in_memory_is_overwritten_before_it_is_removed`). On a disk an
 //! overwritten file may survive in places that the file system does not tell of; disk encryption is what protects there.

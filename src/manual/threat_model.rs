@@ -25,10 +25,18 @@
 //!   first if another program wants the item; the Secret Service and Windows don't.
 //! - **A proxy that inspects TLS**, if its CA was added (`--ca-bundle`, or to the system's). It sees what AWS answers: the
 //!   code and the address of the manifest. Such a proxy must not log bodies of `GetJobUnlockCode`.
-//! - **Swap and hibernation.** Memory may be written to disk by the system at any time. Nothing here prevents it; encrypt
-//!   the swap, as full-disk encryption does.
+//! - **Swap and hibernation.** Memory may be written to disk by the system at any time. The page that the code lies in is
+//!   locked against swapping where the system grants that
+//!   (`src/secret.rs::a_code_is_kept_out_of_the_swap_and_shares_its_page_with_nothing`); the buffers of libraries and the
+//!   private folder in memory are not, and nothing is when the machine hibernates. Encrypt the swap, as full-disk
+//!   encryption does.
 //! - **The heap of the vendor's client.** What it keeps in memory, and whether it wipes it, is the vendor's. What it wrote
-//!   into its own private home goes with the home.
+//!   into its own private home goes with the home; of a run that failed its logs are kept beside the record, without any line
+//!   that has a part of the code in it
+//!   (`src/device/leavings.rs::a_line_with_a_part_of_the_code_is_left_out_however_it_is_written`).
+//! - **The vendor's client and OpsHub, used by hand.** They keep codes in clear in their own settings. A run tells of the
+//!   job's code there, and offers the command that takes it out
+//!   (`tests/whole/first_start.rs::a_code_in_clear_in_the_client_s_own_settings_is_told_with_the_command_that_takes_it_out`).
 //! - **Whoever may call `GetJobUnlockCode` and `GetJobManifest` in the AWS account.** AWS gives both halves to one
 //!   permission level. Give those two permissions to few, and watch their use in CloudTrail.
 //! - **Whoever holds the machine unlocked**, with its user signed in.

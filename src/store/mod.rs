@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! <state folder>/snow-onboard/          0700
-//!     jobs/<JobId>/                     0700: exactly the two files below
+//!     jobs/<JobId>/                     0700: the files below and nothing else
 //!         <JobId>_manifest.bin          0600
 //!         record.json                   0600: states, times, digests; never the code or the signed address
+//!         client.log                    0600: after a hand-over that failed; without the code
 //!     incoming/                         0700: what is not whole yet
 //!     once/<JobId>/                     0700: as jobs/, for one run with `--keychain none`
+//!     homes/<name>                      0600: where a run that is at work has its private home
 //!     locks/<JobId>                     0600: locked by the run that is at work on the job
 //!     audit.jsonl                       0600
 //! ```
 //!
 //! A file appears under its name whole and synced, or not at all: it is written in `incoming`, synced, renamed, and
-//! the folder is synced. `incoming` lies beside `jobs` so that a job's folder never holds anything but the two files.
+//! the folder is synced. `incoming` lies beside `jobs` so that a job's folder never holds anything but its files.
+//! A link, or a second name of a file, is refused wherever one is met.
 
 mod files;
 mod job_folder;
