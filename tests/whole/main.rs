@@ -9,6 +9,8 @@ mod keyring_bus;
 
 mod first_start;
 mod jobs;
+#[cfg(target_os = "linux")]
+mod load;
 mod logs;
 mod refusals;
 #[cfg(target_os = "linux")]

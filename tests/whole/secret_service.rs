@@ -8,7 +8,7 @@ use crate::agent::{Agent, files_with, state, wait_until};
 use crate::keyring_bus::{Keyring, KeyringBus};
 
 /// The agent with the bus's keyring, and the rehearsal's folders for the rest.
-fn on_the_bus(agent: Agent, bus: &KeyringBus) -> Agent {
+pub(crate) fn on_the_bus(agent: Agent, bus: &KeyringBus) -> Agent {
     let of_the_keyring = |name: &&str| matches!(*name, "DBUS_SESSION_BUS_ADDRESS" | "XDG_DATA_HOME");
     bus.environment()
         .into_iter()
