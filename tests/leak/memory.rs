@@ -1,8 +1,13 @@
 //! No copy in any writable page of the agent or its guard, at the points where the code is to be gone.
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::fs::{Mode as FileMode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use snow_rehearsal::{BucketFault, ClientOptions, Command, DeviceOptions, Mode, Operation, Rehearsal, Times, Trick};
 
 use crate::needles::Needles;
@@ -78,6 +83,45 @@ fn nothing_is_left_when_the_client_starts_with_a_keyring() {
     let stage = Stage::with_keyring(Rehearsal::builder().client(hangs_at_first_start()));
     assert!(stage.fetch().status().unwrap().success());
     at_first_start(&stage, "client starting, keyring, kept before", false, control);
+}
+
+/// A terminal: our end, and the one for the agent.
+fn terminal() -> (File, OwnedFd) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let theirs = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, FileMode::empty());
+    (File::from(ours), theirs.unwrap())
+}
+
+/// The agent asks whether the command line may be used, and holds the code meanwhile: once, in its own page.
+#[test]
+fn there_is_one_copy_while_the_code_is_held() {
+    if !is_root_or_rerun("memory::there_is_one_copy_while_the_code_is_held") {
+        return;
+    }
+    let ignores = ClientOptions { ignores_our_home: true, ..ClientOptions::default() };
+    let stage = Stage::without_keychain(Rehearsal::builder().client(ignores));
+    let (mut ours, theirs) = terminal();
+    let mut agent = Running::start(stage.run().stdin(theirs.try_clone().unwrap()).stderr(theirs).stdout(Stdio::null()));
+    let mut said = String::new();
+    while !said.contains("[y/N]") {
+        let mut piece = [0; 4096];
+        let length = ours.read(&mut piece).unwrap();
+        said.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    let found = Memory::of(agent.id()).find(&stage.code());
+    found.iter().for_each(|place| println!("  {place}"));
+    table::row("code", "memory of the agent while it holds it: one copy", found.len(), 1);
+    assert_eq!(found.len(), 1);
+    let address = found[0].split(' ').next().unwrap().trim_start_matches("0x");
+    // Found a run's length before its start at most.
+    assert!(usize::from_str_radix(address, 16).unwrap() % 16384 < 29, "in a page of its own: {address}");
+    nothing_in(&[("guard", guard_of(agent.id()))], &stage, None, "while the agent asks", [1, 1]);
+    assert!(stage.files_with_code().is_empty(), "and in no file");
+    ours.write_all(b"n\n").unwrap();
+    assert_eq!(agent.child().wait().unwrap().code(), Some(12));
 }
 
 #[test]
