@@ -89,8 +89,10 @@ pub struct HandedOver<'a> {
 pub struct Unlocked {
     /// The job.
     pub job: JobId,
-    /// Where the code is kept, in words.
+    /// Where the code is kept: `system`, `kernel` or `none`.
     pub keychain: String,
+    /// The same in words.
+    pub keychain_name: String,
     /// Where the manifest is kept; `None` if nothing was kept.
     pub manifest: Option<PathBuf>,
     /// How the hand-over went.
@@ -484,7 +486,8 @@ impl HandedOver<'_> {
         let kept = pair.keychain != KeychainKind::None.to_string();
         Ok(Unlocked {
             job: trip.folder.job().clone(),
-            keychain,
+            keychain: pair.keychain,
+            keychain_name: keychain,
             manifest: kept.then(|| trip.folder.manifest_path()),
             hand_over,
             was_open_already: unlocked.was_open_already,

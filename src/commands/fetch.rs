@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::cli::Fetch;
 use crate::error::{Error, Result};
 use crate::job::JobId;
 use crate::onboard::Requested;
+use crate::pair::ManifestDigest;
 use crate::settings::Settings;
-use crate::store::PairRecord;
 use crate::ui::Ui;
 use crate::vault::KeychainKind;
 
@@ -18,10 +19,15 @@ use crate::vault::KeychainKind;
 struct Fetched<'a> {
     job: &'a JobId,
     was_kept_already: bool,
+    /// `system` or `kernel`.
     keychain: &'a str,
+    /// What a person calls it.
+    keychain_name: &'a str,
     manifest: &'a Path,
-    #[serde(flatten)]
-    pair: &'a PairRecord,
+    manifest_sha256: &'a ManifestDigest,
+    manifest_bytes: u64,
+    #[serde(with = "time::serde::rfc3339")]
+    fetched_at: OffsetDateTime,
 }
 
 pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
@@ -42,7 +48,16 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Arc<Ui>) -> Result<(
             "\nCode and manifest of {job} are kept.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\nWhen the device is here:\n  snow-onboard run {job} --endpoint 192.0.2.10",
             manifest.display()
         ),
-        Fetched { job: &job, was_kept_already, keychain: &keychain, manifest: &manifest, pair: &pair },
+        Fetched {
+            job: &job,
+            was_kept_already,
+            keychain: &pair.keychain,
+            keychain_name: &keychain,
+            manifest: &manifest,
+            manifest_sha256: &pair.manifest_sha256,
+            manifest_bytes: pair.manifest_bytes,
+            fetched_at: pair.fetched_at,
+        },
     );
     Ok(())
 }

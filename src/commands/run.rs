@@ -1,6 +1,6 @@
 //! `run`: the whole flow.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,6 +12,7 @@ use crate::job::{JobId, Readiness};
 use crate::notice::Notify;
 use crate::onboard::{Requested, Unlocked};
 use crate::settings::Settings;
+use crate::store::default_state_folder;
 use crate::ui::Ui;
 
 pub(super) fn run(args: &Run, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
@@ -27,7 +28,7 @@ pub(super) fn run(args: &Run, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
         .keep()?
         .hand_over(endpoint)?
         .wait()?;
-    tell(&unlocked, ui);
+    tell(&unlocked, settings, ui);
     Ok(())
 }
 
@@ -61,19 +62,43 @@ struct Opened<'a> {
     was_open_already: bool,
     handed_over_by: &'a str,
     argv_seconds: Option<u64>,
+    /// `system`, `kernel` or `none`.
     keychain: &'a str,
+    /// What a person calls it.
+    keychain_name: &'a str,
     manifest: Option<&'a PathBuf>,
 }
 
-fn tell(unlocked: &Unlocked, ui: &Ui) {
+/// The flags without which the same command would not find what this one found.
+fn what_else_was_typed(settings: &Settings) -> String {
+    let flag = |name: &str, path: &Path| {
+        let text = path.display().to_string();
+        let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/\\:._-+".contains(c));
+        if is_plain { format!(" --{name} {text}") } else { format!(" --{name} \"{text}\"") }
+    };
+    let client = settings.client.as_ref().filter(|(_, origin)| origin == "--client");
+    let mut flags = client.map_or_else(String::new, |(path, _)| flag("client", path));
+    if default_state_folder().is_none_or(|usual| usual != settings.state_dir) {
+        flags.push_str(&flag("state-dir", &settings.state_dir));
+    }
+    flags
+}
+
+fn tell(unlocked: &Unlocked, settings: &Settings, ui: &Ui) {
     let hand_over = &unlocked.hand_over;
     let mut text = format!("\nThe device at {} is UNLOCKED.\n\n", hand_over.endpoint);
     match &unlocked.manifest {
         Some(manifest) => {
-            text.push_str(&format!("  Unlock code  {}\n  Manifest     {}\n\n", unlocked.keychain, manifest.display()));
             text.push_str(&format!(
-                "After a power cut the device is locked again. This opens it, without internet:\n  snow-onboard run {} --endpoint {}",
-                unlocked.job, hand_over.endpoint
+                "  Unlock code  {}\n  Manifest     {}\n\n",
+                unlocked.keychain_name,
+                manifest.display()
+            ));
+            text.push_str(&format!(
+                "After a power cut the device is locked again. This opens it, without internet:\n  snow-onboard run {} --endpoint {}{}",
+                unlocked.job,
+                hand_over.endpoint,
+                what_else_was_typed(settings)
             ));
         }
         None => text.push_str("Nothing is kept on this machine. After a power cut, run the same command again."),
@@ -93,6 +118,7 @@ fn tell(unlocked: &Unlocked, ui: &Ui) {
             handed_over_by: &hand_over.rung,
             argv_seconds: hand_over.argv_seconds,
             keychain: &unlocked.keychain,
+            keychain_name: &unlocked.keychain_name,
             manifest: unlocked.manifest.as_ref(),
         },
     );

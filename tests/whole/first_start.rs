@@ -148,6 +148,25 @@ fn the_command_line_is_used_by_leave_alone_and_the_exposure_is_told() {
 }
 
 #[test]
+fn the_command_to_paste_after_a_power_cut_is_one_that_works() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let client = rehearsal.install_client("my clients", &ClientOptions::default()).unwrap();
+    let ended = Agent::run_with(&rehearsal, &client, &["--keychain", "none"]).end().done();
+    assert!(ended.stdout.contains("run the same command again"), "{}", ended.stdout);
+    #[cfg(target_os = "linux")]
+    {
+        let bus = crate::keyring_bus::KeyringBus::start(crate::keyring_bus::Keyring::Unlocked);
+        let on_the_bus = |agent| crate::secret_service::on_the_bus(agent, &bus);
+        let ended = on_the_bus(Agent::run_with(&rehearsal, &client, &[])).end().done();
+        let line = ended.stdout.lines().last().unwrap().trim();
+        assert!(line.ends_with(&format!("--client \"{}\"", client.display())), "{line}");
+        let json = on_the_bus(Agent::run_with(&rehearsal, &client, &["--json"])).end().done().json("result");
+        assert_eq!(json["keychain"], "system");
+        assert!(json["keychain_name"].as_str().unwrap().contains("Secret Service"));
+    }
+}
+
+#[test]
 fn a_code_in_clear_in_the_client_s_own_settings_is_told_with_the_command_that_takes_it_out() {
     let rehearsal = Rehearsal::builder().start().unwrap();
     let (id, code) = (rehearsal.job().id().to_owned(), rehearsal.job().unlock_code());
