@@ -32,7 +32,7 @@ mod windows;
 #[cfg(windows)]
 pub use windows::{
     alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, exclude_from_backups, link_flaw,
-    privacy_flaw, sync_dir, writable_by_others,
+    network_drive, privacy_flaw, sync_dir, writable_by_others,
 };
 #[cfg(windows)]
 pub(crate) use windows::{harden_process, on_interrupt};
