@@ -89,6 +89,8 @@ pub enum Fault {
     Internal,
     /// 400 `AccessDeniedException`.
     AccessDenied,
+    /// This status with an error of this name.
+    Refused(u16, &'static str),
     /// 200 with a body that holds the answer, secrets included, and can't be decoded.
     MalformedBody,
     /// The answer, this much later.

@@ -4,6 +4,7 @@
 //!
 //! - [`rehearsal`] has the starting, and handles for tests
 //! - `api`, [`sigv4`], `bucket`, `range`, `server` and `tls` make the two servers
+//! - [`proxy`] stands on the way to both, and lets the line go wrong
 //! - [`jobs`], [`manifest`], [`faults`], [`log`] say what they serve, what goes wrong, what they were asked
 //! - [`device`] is the box
 //! - [`client`] is `snowballEdge`
@@ -22,6 +23,7 @@ pub mod faults;
 pub mod jobs;
 pub mod log;
 pub mod manifest;
+pub mod proxy;
 mod range;
 pub mod rehearsal;
 mod server;
@@ -38,5 +40,6 @@ pub use crate::{
     faults::{BucketFault, Fault, Operation, Times},
     jobs::Job,
     log::{Protocol, Request, Server},
+    proxy::{Impostor, Proxy, ProxyFault},
     rehearsal::{Builder, JobHandle, Rehearsal},
 };

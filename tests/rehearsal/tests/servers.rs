@@ -167,6 +167,9 @@ fn api_faults_strike_as_planted() {
         assert_eq!(code(protocol).status, 503);
         once(Fault::AccessDenied);
         assert!(code(protocol).text().contains("AccessDeniedException"));
+        once(Fault::Refused(400, "ExpiredTokenException"));
+        let refused = code(protocol);
+        assert!(refused.status == 400 && refused.text().contains("ExpiredTokenException"));
         once(Fault::MissingMember);
         assert!(code(protocol).value(protocol).get("UnlockCode").is_none());
         once(Fault::Text("short".to_owned()));

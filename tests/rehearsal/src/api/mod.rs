@@ -115,6 +115,7 @@ async fn serve(world: &World, call: Option<&Call>, signed: &Signed<'_>, entry: &
             );
             Err(Refusal::new(400, "AccessDeniedException", &message))
         }
+        Some(Fault::Refused(status, code)) => Err(Refusal::new(status, code, "Refused as scripted")),
         Some(Fault::Stale) => ops::manifest_for(world, &input, 0).map(Reply::Answer),
         Some(Fault::Hang) => Ok(Reply::Nothing),
         Some(Fault::CutOff) => Ok(Reply::Cut),

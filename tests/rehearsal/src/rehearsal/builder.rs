@@ -170,8 +170,9 @@ impl Builder {
         fs::write(&places.ca_bundle, &tls.ca_pem)?;
         let client = install_client(&places.client, &self.client)?;
         let stage = Stage::start(&world, tls.server)?;
+        let (proxy, impostors) = (OnceLock::new(), tls.impostors);
         let device = Device::start(world.clone(), &first, self.device, &stage.runtime)?;
-        Ok(Rehearsal { device, client, places, stage, world, dir })
+        Ok(Rehearsal { device, client, places, proxy, impostors, stage, world, dir })
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     fs,
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     thread::JoinHandle,
     time::Duration,
 };
@@ -27,7 +27,9 @@ use crate::{
     device::{Device, DeviceOptions},
     faults::{BucketFault, Fault, Operation, Times},
     log::{Request, Server},
+    proxy::Proxy,
     server::serve,
+    tls::Impostors,
     world::{World, lock},
 };
 
@@ -36,6 +38,8 @@ pub struct Rehearsal {
     device: Device,
     client: PathBuf,
     places: Places,
+    proxy: OnceLock<Proxy>,
+    impostors: Impostors,
     stage: Stage,
     world: Arc<World>,
     dir: TempDir,
@@ -232,10 +236,28 @@ impl Rehearsal {
         lock(&self.world.bucket_faults).plant(None, fault, times);
     }
 
-    /// Takes all faults back.
+    /// Takes all faults back, the proxy's too.
     pub fn heal(&self) {
         lock(&self.world.api_faults).clear();
         lock(&self.world.bucket_faults).clear();
+        if let Some(proxy) = self.proxy.get() {
+            proxy.heal();
+        }
+    }
+
+    /// The proxy on the way to API and bucket, started when it is first asked for. Who is to use it is told by
+    /// `HTTPS_PROXY`.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    pub fn proxy(&self) -> Result<&Proxy, Error> {
+        if let Some(proxy) = self.proxy.get() {
+            return Ok(proxy);
+        }
+        let bucket = self.bucket_url().trim_start_matches("https://").to_owned();
+        let proxy = Proxy::start(&self.stage.runtime, self.stage.api.clone(), bucket, self.impostors.clone())?;
+        // One that another thread has started meanwhile is the one; ours goes with the rehearsal.
+        Ok(self.proxy.get_or_init(|| proxy))
     }
 
     /// Sets the API's clock ahead, or back: signatures are refused from 15 minutes on.

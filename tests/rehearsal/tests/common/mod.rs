@@ -1,6 +1,7 @@
 //! A small HTTPS client of the tests' own, so that no SDK stands between them and the wire.
 
 #![allow(clippy::unwrap_used)]
+#![allow(dead_code, reason = "each test binary uses what it needs")]
 
 use std::{
     fs,
@@ -58,6 +59,20 @@ fn untagged(value: ciborium::Value) -> ciborium::Value {
     }
 }
 
+/// The client's side of TLS: trusts the rehearsal's authority, speaks HTTP/1.1.
+pub(crate) fn client_config(rehearsal: &Rehearsal) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    let pem = fs::read(rehearsal.ca_bundle()).unwrap();
+    roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
+}
+
 /// Sends one request over HTTP/1.1 and reads until the server closes.
 pub(crate) fn send(
     rehearsal: &Rehearsal,
@@ -68,15 +83,7 @@ pub(crate) fn send(
 ) -> Option<Reply> {
     let rest = url.strip_prefix("https://").unwrap();
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let mut roots = RootCertStore::empty();
-    let pem = fs::read(rehearsal.ca_bundle()).unwrap();
-    roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let config = client_config(rehearsal);
     let host = authority.split(':').next().unwrap().to_owned();
     let tls = ClientConnection::new(Arc::new(config), ServerName::try_from(host).unwrap()).unwrap();
     let mut stream = StreamOwned::new(tls, TcpStream::connect(authority).unwrap());
