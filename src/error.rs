@@ -384,11 +384,13 @@ impl Error {
     }
 }
 
-/// An I/O error in words for a sentence: no `Os {{ code: 28 … }}`, no trailing "(os error 28)".
+/// An I/O error in words for a sentence: no `Os {{ code: 28 … }}`, no trailing "(os error 28)", no page for developers.
 #[must_use]
 pub fn io_in_words(error: &std::io::Error) -> String {
     let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or_default().trim_end_matches('.');
+    let words = text.split(" (os error").next().unwrap_or_default();
+    // rustls says of a line that was cut: "peer closed connection …: https://docs.rs/rustls/…".
+    let words = words.split(": https://docs.rs/").next().unwrap_or_default().trim_end_matches('.');
     let mut chars = words.chars();
     // "No space left on device" stands after a colon; an acronym such as "TLS" stays as it is.
     match (chars.next(), chars.clone().next()) {
@@ -460,5 +462,7 @@ mod tests {
         let words = io_in_words(&error);
         assert!(!words.contains("os error") && !words.ends_with('.'), "{words}");
         assert!(words.starts_with(|c: char| c.is_lowercase()), "{words}");
+        let cut = std::io::Error::other("peer closed connection: https://docs.rs/rustls/latest/x.html#unexpected-eof");
+        assert_eq!(io_in_words(&cut), "peer closed connection");
     }
 }
