@@ -37,9 +37,8 @@ fn line() -> Vec<Row> {
     let for_good = |name: &str, fault| on(Fetch, name.to_owned(), fault, Always).within(SOON);
     let once = |name: &str, fault| on(Fetch, format!("{name}, once"), fault, First(1)).well();
     vec![
-        // These take longest, so they begin.
+        // Takes longest, so it begins.
         once("the line goes silent at once", Stalls(0)),
-        once("the line goes silent in an answer", Stalls(ANSWER)).within("24s"),
         for_good("the proxy wants a login", Refuses(407)).fails(5, "api_unreachable"),
         for_good("the proxy forbids it", Refuses(403)).fails(5, "api_unreachable"),
         for_good("the proxy gets no further", Refuses(502)).fails(5, "api_unreachable"),
