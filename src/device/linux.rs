@@ -86,6 +86,22 @@ fn parent_and_session(process: Pid) -> Option<(Option<Pid>, Option<Pid>)> {
     Some((fields.next().and_then(number), fields.nth(1).and_then(number)))
 }
 
+/// The number of a process. Of one that is just being collected, the kernel says that its session is -1, which the safe
+/// wrapper takes for impossible.
 fn number(text: &str) -> Option<Pid> {
-    text.parse().ok().and_then(Pid::from_raw)
+    text.parse().ok().filter(|number| *number > 0).and_then(Pid::from_raw)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_of_a_process_is_none() {
+        assert_eq!(number("1").unwrap().as_raw_nonzero().get(), 1);
+        for text in ["-1", "0", "", "self", "99999999999"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
 }
