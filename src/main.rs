@@ -35,7 +35,11 @@ fn status() -> ExitCode {
         return u8::try_from(device::guard_main()).map_or(ExitCode::FAILURE, ExitCode::from);
     }
     match Cli::try_parse() {
-        Ok(cli) => (unless_it_panics(|| commands::execute(&cli)) as u8).into(),
+        Ok(cli) => {
+            // A script that asked for JSON is told of a panic in JSON as well.
+            let voice = if cli.json() { Voice::Json } else { Voice::Plain };
+            (unless_it_panics(voice, || commands::execute(&cli)) as u8).into()
+        }
         Err(not_a_command) => {
             Ui::parser_says(&not_a_command.render().to_string(), not_a_command.use_stderr());
             u8::try_from(not_a_command.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
@@ -48,9 +52,9 @@ static PLACE: Mutex<String> = Mutex::new(String::new());
 
 /// Turns a panic, ours or a library's, into an error with its place. Its message is not shown: that of a library may
 /// quote what it was given.
-fn unless_it_panics(run: impl FnOnce() -> Outcome) -> Outcome {
+fn unless_it_panics(voice: Voice, run: impl FnOnce() -> Outcome) -> Outcome {
     std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ui::new(Voice::Plain).failure(&Error::Internal { what: format!("a panic at {place}") })
+        Ui::new(voice).failure(&Error::Internal { what: format!("a panic at {place}") })
     })
 }
