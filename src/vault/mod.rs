@@ -144,7 +144,8 @@ impl Vault {
     /// Proves that the place keeps what it is given, with an item of no value: written, read back on a second
     /// connection, compared, looked at for how it is kept, and removed whatever came of that. Only a write tells a
     /// working keychain from one that was never created, since both answer a read with "no such item". The item goes by the
-    /// job, of which one process works at a time: one that a killed run left is taken over.
+    /// job, of which one process works at a time: one that a killed run left is taken over, or removed by the next look at
+    /// the job's code.
     ///
     /// # Errors
     /// [`Error::KeychainKeepsNothing`], [`Error::KeychainInClear`] (a keyring's file may come to be by the first
@@ -194,8 +195,11 @@ impl Vault {
     /// are two, or whatever else went wrong. That there is none is no error.
     pub fn recall(&self, job: &JobId) -> Result<Option<UnlockCode>> {
         let Some(thread) = &self.thread else { return Ok(None) };
-        let user = job.as_str().to_owned();
-        self.on(thread, "reading the unlock code", job.as_str(), move |store| code_of(store, &user))
+        let (user, probe) = (job.as_str().to_owned(), probe_of(job));
+        self.on(thread, "reading the unlock code", job.as_str(), move |store| {
+            remove_probe(store, &probe);
+            code_of(store, &user)
+        })
     }
 
     /// Removes what is kept for a job, be it a code or not. Says whether there was something.
@@ -204,11 +208,9 @@ impl Vault {
     /// [`Error::KeychainAmbiguous`] if there are two, or whatever else went wrong.
     pub fn forget(&self, job: &JobId) -> Result<bool> {
         let Some(thread) = &self.thread else { return Ok(false) };
-        let user = job.as_str().to_owned();
-        let probe = probe_of(job);
+        let (user, probe) = (job.as_str().to_owned(), probe_of(job));
         self.on(thread, "removing the unlock code", job.as_str(), move |store| {
-            // Of no value, and there only if a run was killed while it tried the keychain out.
-            let _ = store.remove(&probe);
+            remove_probe(store, &probe);
             store.remove(&user)
         })
     }
@@ -226,6 +228,12 @@ impl Vault {
 
 fn probe_of(job: &JobId) -> String {
     format!("probe for {job}")
+}
+
+/// Removes a probe that is there only if a run was killed while it tried the keychain out.
+fn remove_probe(store: &mut dyn Store, probe: &str) {
+    // It is of no value; what stands in the way here is told by the call that follows.
+    let _ = store.remove(probe);
 }
 
 fn keep_thread((name, thread): (String, KeychainThread)) -> (String, Option<KeychainThread>) {

@@ -152,6 +152,22 @@ fn proving_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_a_killed_proof_left_goes_with_the_next_call_for_its_job() {
+    let prove = |vault: &Vault| vault.prove(&job(0)).unwrap();
+    let recall = |vault: &Vault| assert!(vault.recall(&job(0)).unwrap().is_none());
+    let forget = |vault: &Vault| assert!(!vault.forget(&job(0)).unwrap(), "a probe is no code");
+    for (name, call) in [("prove", &prove as &dyn Fn(&Vault)), ("recall", &recall), ("forget", &forget)] {
+        let (vault, items) = fake(Spoil::Nothing);
+        for of in [0, 1] {
+            items.lock().unwrap().insert(probe_of(&job(of)), b"left".to_vec());
+        }
+        call(&vault);
+        let left: Vec<String> = items.lock().unwrap().keys().cloned().collect();
+        assert_eq!(left, [probe_of(&job(1))], "{name}: another job's may be in use");
+    }
+}
+
+#[test]
 fn what_is_not_kept_as_promised_is_not_left_there() {
     for (spoil, expected) in [
         (Spoil::PutForgets, "keychain_keeps_nothing"),
