@@ -17,7 +17,10 @@ pub(crate) fn is_root_or_rerun(test: &str) -> bool {
     }
     let path = std::env::var("PATH").unwrap_or_default();
     let mut again = Command::new("sudo");
-    again.args(["-n", "env", &format!("PATH={path}")]).arg(std::env::current_exe().unwrap());
+    again.args(["-n", "env", &format!("PATH={path}")]);
+    // What tests are told by whoever starts them; sudo takes the rest away.
+    let told = std::env::vars().filter(|(name, _)| name.starts_with("SNOW_ONBOARD_"));
+    again.args(told.map(|(name, value)| format!("{name}={value}"))).arg(std::env::current_exe().unwrap());
     let status = again.args(["--exact", test, "--include-ignored", "--nocapture"]).status();
     assert!(
         status.is_ok_and(|status| status.success()),

@@ -1,0 +1,26 @@
+//! Nothing half done: the real binary is killed at its system calls, and its power is cut between them; the same command,
+//! run again, ends in the same state.
+//!
+//! `tests/crash/all` tries all points; without it a sample is tried. As root, or with `sudo` that needs no password: the
+//! agent's memory is closed to everyone else.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+#[path = "../keyring_bus/mod.rs"]
+mod keyring_bus;
+#[path = "../leak/needles.rs"]
+mod needles;
+#[allow(dead_code, reason = "made for the leak tests, which use all of it")]
+#[path = "../leak/process.rs"]
+mod process;
+
+mod calls;
+mod kill;
+mod stage;
+mod tracer;
+
+/// Whether every point is to be tried, as `tests/crash/all` asks, and not a sample only.
+fn all_points() -> bool {
+    std::env::var("SNOW_ONBOARD_CRASH_POINTS").is_ok_and(|points| points == "all")
+}

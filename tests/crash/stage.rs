@@ -1,0 +1,360 @@
+//! The stand-ins, a keyring, the agent before them; and what has to be true once all is quiet.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use snow_rehearsal::{DeviceOptions, Fault, Rehearsal, State, Times, Unlocking};
+use tempfile::TempDir;
+
+use crate::keyring_bus::{Keyring, KeyringBus};
+use crate::needles::Needles;
+use crate::process;
+
+/// What a check found wrong, in words.
+pub(crate) type Checked = Result<(), String>;
+
+/// How long client, guard and home may outlive the agent here. The promise is a second, and tests of sudden death hold it
+/// to that; a machine at work on many tests may take longer for reasons of its own.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A pair as AWS has or had it.
+#[derive(Clone)]
+pub(crate) struct Pair {
+    pub(crate) code: String,
+    pub(crate) manifest: Vec<u8>,
+}
+
+/// What was kept at some time: the state folder and the code, which is all the agent has.
+pub(crate) struct Snapshot {
+    folder: TempDir,
+    pub(crate) pair: Pair,
+}
+
+/// A rehearsal and a keyring, used for one run after another.
+pub(crate) struct Stage {
+    pub(crate) rehearsal: Rehearsal,
+    pub(crate) bus: KeyringBus,
+    /// Where private homes are made: in memory, and of this stage alone, so that a home that is left is seen.
+    runtime: TempDir,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let device = DeviceOptions { unlocking: Unlocking::For(Duration::from_millis(1)), ..DeviceOptions::default() };
+        let rehearsal = Rehearsal::builder().device(device).start().unwrap();
+        fs::create_dir(rehearsal.root().join("tmp")).unwrap();
+        let runtime = tempfile::Builder::new().prefix("crash-test-").tempdir_in("/dev/shm").unwrap();
+        Self { rehearsal, bus: KeyringBus::start(Keyring::Unlocked), runtime }
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.rehearsal.job().id().to_owned()
+    }
+
+    /// The pair that AWS hands out now.
+    pub(crate) fn pair(&self) -> Pair {
+        let job = self.rehearsal.job();
+        Pair { code: job.unlock_code(), manifest: job.manifest() }
+    }
+
+    /// The agent's state folder.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.rehearsal.state_home().join("snow-onboard")
+    }
+
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.state().join(format!("jobs/{0}/{0}_manifest.bin", self.id()))
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.rehearsal.root().join("tmp")
+    }
+
+    /// `snow-onboard ARGS…` in these surroundings and with no other variable of ours than PATH.
+    pub(crate) fn agent<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_snow-onboard"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(self.rehearsal.env());
+        let of_the_keyring = |name: &str| matches!(name, "DBUS_SESSION_BUS_ADDRESS" | "XDG_DATA_HOME");
+        command.envs(self.bus.environment().into_iter().filter(|(name, _)| of_the_keyring(name)));
+        command.env("XDG_RUNTIME_DIR", self.runtime.path()).env("TMPDIR", self.temporary());
+        command.args(args).arg("--ca-bundle").arg(self.rehearsal.ca_bundle());
+        command.current_dir(self.rehearsal.root()).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self) -> Command {
+        let (id, endpoint) = (self.id(), self.rehearsal.device().endpoint());
+        self.agent(["run", &id, "--endpoint", &endpoint, "--client", self.rehearsal.client_path().to_str().unwrap()])
+    }
+
+    pub(crate) fn fetch(&self) -> Command {
+        self.agent(["fetch", &self.id()])
+    }
+
+    pub(crate) fn refresh(&self) -> Command {
+        self.agent(["fetch", &self.id(), "--refresh"])
+    }
+
+    pub(crate) fn forget(&self) -> Command {
+        self.agent(["forget", &self.id()])
+    }
+
+    /// Nothing reaches AWS while `work` is done.
+    pub(crate) fn offline<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.rehearsal.plant_everywhere(Fault::CutOff, Times::Always);
+        let result = work();
+        self.rehearsal.heal();
+        result
+    }
+
+    /// What is kept now. Nobody may be at work.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&self.state(), &folder.path().join("state"));
+        Snapshot { folder, pair: self.pair() }
+    }
+
+    /// Puts things as they were then, or as they are before the first run, and locks the device.
+    pub(crate) fn restore(&self, snapshot: Option<&Snapshot>) {
+        remove(&self.state());
+        if let Some(snapshot) = snapshot {
+            copy(&snapshot.folder.path().join("state"), &self.state());
+        }
+        self.put_code(snapshot.map(|snapshot| snapshot.pair.code.as_str()));
+        self.rehearsal.device().power_loss();
+    }
+
+    /// Has the keyring hold this code and nothing else.
+    pub(crate) fn put_code(&self, code: Option<&str>) {
+        if !self.bus.search(None).is_empty() {
+            let mut clear = Command::new("secret-tool");
+            clear.args(["clear", "service", "snow-onboard"]);
+            assert!(self.bus.inside(&mut clear).status().unwrap().success());
+        }
+        if let Some(code) = code {
+            self.bus.store(&["--label", "kept before"], &self.id(), &[], code);
+        }
+    }
+
+    /// Waits until guard and client have ended and the home is gone. Gives how long that took.
+    pub(crate) fn wait_at_rest(&self) -> Result<Duration, String> {
+        let start = Instant::now();
+        loop {
+            let (homes, processes) = (self.homes(), self.processes());
+            if homes.is_empty() && processes.is_empty() {
+                return Ok(start.elapsed());
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(format!("left behind: {homes:?}, processes {processes:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn homes(&self) -> Vec<PathBuf> {
+        everything(self.runtime.path())
+    }
+
+    /// Whatever was started by the agent of this stage, itself included: all of it is given this temporary folder.
+    fn processes(&self) -> Vec<u32> {
+        let mark = format!("TMPDIR={}", self.temporary().display());
+        let is_ours = |pid: &u32| {
+            process::is_alive(*pid)
+                && process::read(*pid, "environ")
+                    .is_ok_and(|all| all.split(|byte| *byte == 0).any(|one| one == mark.as_bytes()))
+        };
+        process::all().filter(is_ours).collect()
+    }
+
+    /// No file that the agent or what it starts could have written holds the code, or a part of it.
+    pub(crate) fn check_no_code_on_disk(&self, code: &str) -> Checked {
+        let needles = Needles::of(code);
+        let of_the_bus = self.bus.home();
+        let places = [self.rehearsal.root(), self.runtime.path(), of_the_bus.parent().unwrap()];
+        let found: Vec<PathBuf> = places
+            .into_iter()
+            .flat_map(everything)
+            .filter(|path| path.symlink_metadata().is_ok_and(|meta| meta.is_file()))
+            .filter(|path| fs::read(path).is_ok_and(|content| needles.count(&content) > 0))
+            .collect();
+        if found.is_empty() { Ok(()) } else { Err(format!("the code is in {found:?}")) }
+    }
+
+    /// This pair is kept, whole, and nothing else is there.
+    pub(crate) fn check_kept(&self, pair: &Pair) -> Checked {
+        let id = self.id();
+        same("the code in the keyring", self.bus.lookup(&id).as_deref(), Some(pair.code.as_str()))?;
+        same("the number of items in the keyring", self.items(), 1)?;
+        if fs::read(self.manifest()).ok().as_ref() != Some(&pair.manifest) {
+            return Err("the manifest is not the pair's".to_owned());
+        }
+        let record = self.record()?;
+        let digest = hex(&Sha256::digest(&pair.manifest));
+        same("the record's digest", record["pair"]["manifest_sha256"].as_str(), Some(digest.as_str()))?;
+        same("the record's unfinished change", &record["incoming"], &serde_json::Value::Null)?;
+        let folder = format!("jobs/{id}");
+        self.check_files(&[format!("{folder}/{id}_manifest.bin"), format!("{folder}/record.json"), folder])
+    }
+
+    /// The device is open, and the receipt says so.
+    pub(crate) fn check_unlocked(&self) -> Checked {
+        same("the device", self.rehearsal.device().state(), State::Unlocked)?;
+        let receipt = &self.record()?["hand_over"];
+        same("the device in the receipt", receipt["device_id"].as_str(), Some(self.id().as_str()))?;
+        same("that the receipt has a time", receipt["unlocked_at"].is_string(), true)
+    }
+
+    /// Neither half is there, nor anything else of the job.
+    pub(crate) fn check_gone(&self) -> Checked {
+        same("the number of items in the keyring", self.items(), 0)?;
+        self.check_files(&[])
+    }
+
+    fn items(&self) -> usize {
+        self.bus.search(None).lines().filter(|line| line.starts_with("[/")).count()
+    }
+
+    fn record(&self) -> Result<serde_json::Value, String> {
+        let path = self.state().join("jobs").join(self.id()).join("record.json");
+        let text = fs::read(path).map_err(|error| format!("the record can't be read: {error}"))?;
+        serde_json::from_slice(&text).map_err(|error| format!("the record is damaged: {error}"))
+    }
+
+    /// The state folder holds these things of the job, what is always there, and no more: no draft, no temporary file, no
+    /// folder of a single run. The audit log consists of whole lines.
+    fn check_files(&self, of_the_job: &[String]) -> Checked {
+        let state = self.state();
+        let always = ["incoming", "jobs", "locks"].map(str::to_owned);
+        let mut expected: Vec<String> = always.into_iter().chain(of_the_job.iter().cloned()).collect();
+        expected.push(format!("locks/{}", self.id()));
+        expected.sort();
+        let found: Vec<String> = everything(&state)
+            .iter()
+            .map(|path| path.strip_prefix(&state).unwrap().display().to_string())
+            // Of a run that was killed before its first line there is none.
+            .filter(|path| path != "audit.jsonl")
+            .collect();
+        same("the files", found, expected)?;
+        let log = fs::read_to_string(state.join("audit.jsonl")).unwrap_or_default();
+        match log.lines().find(|line| serde_json::from_str::<serde_json::Value>(line).is_err()) {
+            Some(line) => Err(format!("a line of the audit log is damaged: {line}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs a command to its end; any exit code but those is an error with all it said.
+pub(crate) fn finish(mut command: Command, codes: &[i32]) -> Checked {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    if status.code().is_some_and(|code| codes.contains(&code)) {
+        return Ok(());
+    }
+    Err(format!("{status}\n{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Checked {
+    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?}, not {expected:?}")) }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// All that is below a folder, sorted. Links are not followed.
+pub(crate) fn everything(folder: &Path) -> Vec<PathBuf> {
+    // What vanishes while it is looked at is gone, which is what is hoped for.
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    for path in found.clone() {
+        if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+            found.extend(everything(&path));
+        }
+    }
+    found.sort();
+    found
+}
+
+pub(crate) fn remove(folder: &Path) {
+    if folder.exists() {
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+/// Copies a private folder with all it holds.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::DirBuilder::new().mode(0o700).create(to).unwrap();
+    for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &name);
+        } else {
+            fs::copy(&path, &name).unwrap();
+        }
+    }
+}
+
+mod tests {
+    use super::*;
+
+    /// What each check is there to find, put there by hand.
+    #[test]
+    fn what_a_kill_could_leave_is_seen() {
+        if !process::is_root_or_rerun("stage::tests::what_a_kill_could_leave_is_seen") {
+            return;
+        }
+        let stage = Stage::new();
+        finish(stage.run(), &[0]).unwrap();
+        let (pair, state, id) = (stage.pair(), stage.state(), stage.id());
+        stage.check_kept(&pair).unwrap();
+        stage.check_unlocked().unwrap();
+        stage.check_no_code_on_disk(&pair.code).unwrap();
+        stage.wait_at_rest().unwrap();
+        let kept = stage.snapshot();
+        let seen = |what: &str, plant: &dyn Fn(), found: &str| {
+            plant();
+            let why = stage.check_kept(&pair).and_then(|()| stage.check_unlocked()).unwrap_err();
+            assert!(why.contains(found), "{what}: {why}");
+            stage.restore(Some(&kept));
+            stage.rehearsal.device().open();
+            stage.check_kept(&pair).and_then(|()| stage.check_unlocked()).unwrap();
+        };
+        for name in [format!("incoming/{id}_manifest.draft"), format!("jobs/{id}/.tmp1"), "once/x".to_owned()] {
+            let path = state.join(&name);
+            let plant = || {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, "").unwrap();
+            };
+            seen(&name, &plant, "the files");
+        }
+        let append = |path: PathBuf, text: &str| {
+            let old = fs::read(&path).unwrap();
+            fs::write(path, [&old, text.as_bytes()].concat()).unwrap();
+        };
+        seen("a manifest", &|| append(stage.manifest(), "x"), "the manifest is not the pair's");
+        seen("a record", &|| append(state.join(format!("jobs/{id}/record.json")), "x"), "the record is damaged");
+        seen("an audit log", &|| append(state.join("audit.jsonl"), "{"), "a line of the audit log");
+        seen("another code", &|| stage.put_code(Some("00000-11111-22222-33333-44444")), "the code in the keyring");
+        seen("a probe", &|| stage.bus.store(&["--label", "left"], "probe", &[], "x"), "the number of items");
+        seen("a device", &|| stage.rehearsal.device().power_loss(), "the device");
+
+        fs::write(stage.temporary().join("log"), format!("code={}", pair.code)).unwrap();
+        assert!(stage.check_no_code_on_disk(&pair.code).unwrap_err().contains("tmp/log"));
+        fs::create_dir(stage.runtime.path().join("snow-onboard-1")).unwrap();
+        assert_eq!(stage.homes().len(), 1);
+        let mut left = Command::new("sleep").arg("60").env("TMPDIR", stage.temporary()).spawn().unwrap();
+        assert_eq!(stage.processes(), [left.id()]);
+        left.kill().unwrap();
+        left.wait().unwrap();
+        assert!(stage.processes().is_empty());
+        stage.put_code(None);
+        remove(&state.join("jobs").join(&id));
+        stage.check_gone().unwrap();
+        fs::create_dir(state.join("jobs").join(&id)).unwrap();
+        assert!(stage.check_gone().unwrap_err().contains("the files"));
+    }
+}
