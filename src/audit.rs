@@ -2,7 +2,7 @@
 //! which manifest; never a secret.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -71,8 +71,11 @@ impl Audit {
             .map_err(|error| Error::Internal { what: format!("an audit line can't be written as JSON: {error}") })?;
         text.push(b'\n');
         let writing = |error: io::Error| Error::disk("Writing", &self.path, &error);
-        // One write of a short line in append mode stays whole beside other processes'.
         let mut file = self.open().map_err(writing)?;
+        if ends_within_a_line(&mut file).map_err(writing)? {
+            text.insert(0, b'\n');
+        }
+        // One write of a short line in append mode stays whole beside other processes'.
         file.write_all(&text).and_then(|()| file.sync_data()).map_err(writing)
     }
 
@@ -84,8 +87,26 @@ impl Audit {
         if let Some(flaw) = os::alias_flaw(&self.path)? {
             return Err(io::Error::other(format!("it {flaw}")));
         }
-        File::options().append(true).open(&self.path)
+        let file = File::options().read(true).append(true).open(&self.path)?;
+        if let Some(folder) = self.path.parent()
+            && file.metadata()?.len() == 0
+        {
+            // A synced line is of no use in a file whose name is lost.
+            os::sync_dir(folder)?;
+        }
+        Ok(file)
     }
+}
+
+/// Whether the last line lacks its end, as after a power cut while it was being written. The next one is not to be spoiled
+/// by that, too.
+fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    Ok(last != [b'\n'])
 }
 
 #[cfg(test)]
@@ -108,5 +129,23 @@ mod tests {
         assert_eq!(lines[0]["job"], job.as_str());
         assert_eq!(lines[1]["step"], "handed_over_on_command_line");
         assert_eq!(os::privacy_flaw(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn a_torn_line_does_not_spoil_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(&dir.path().join("snow-onboard")).unwrap();
+        let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        let audit = Audit::of(&state);
+        audit.note(&job, AuditStep::Kept, None).unwrap();
+        let path = state.path().join("audit.jsonl");
+        let whole = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{whole}{}", &whole[..whole.len() / 2])).unwrap();
+        for _ in 0..2 {
+            audit.note(&job, AuditStep::Forgotten, None).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let is_whole = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+        assert_eq!(text.lines().map(is_whole).collect::<Vec<_>>(), [true, false, true, true], "{text}");
     }
 }
