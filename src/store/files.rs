@@ -31,6 +31,26 @@ pub(super) fn make_or_check_private(path: &Path) -> Result<()> {
     }
 }
 
+/// Makes a folder and those above it where they are missing, for good: what is synced in a folder is of no use when the
+/// folder's own name is lost.
+pub(super) fn make_all(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent();
+    parent.map_or(Ok(()), make_all)?;
+    match fs::create_dir(path) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        result => result?,
+    }
+    match parent.map_or(Ok(()), os::sync_dir) {
+        // Whoever may make folders in a folder may not be allowed to open it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
+
 /// Removes a file or a folder with all it holds; nothing there is fine.
 pub(super) fn remove_if_there(path: &Path) -> Result<()> {
     let result = match path.symlink_metadata() {
@@ -41,5 +61,24 @@ pub(super) fn remove_if_there(path: &Path) -> Result<()> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::disk("Removing", path, &error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_folders_are_made_and_a_file_in_the_way_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a").join("Jürgen Müller").join("c");
+        make_all(&deep).unwrap();
+        assert!(deep.is_dir());
+        make_all(&deep).unwrap();
+        make_all(Path::new("")).unwrap();
+        fs::write(deep.join("file"), "").unwrap();
+        assert!(make_all(&deep.join("file").join("d")).is_err());
+        assert!(make_all(&deep.join("file")).is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::files::{make_or_check_private, remove_if_there};
+use super::files::{make_all, make_or_check_private, remove_if_there};
 use super::job_folder::JobFolder;
 use super::lock::JobLock;
 use super::record::Record;
@@ -44,7 +44,7 @@ impl StateFolder {
     pub fn open(root: &Path) -> Result<Self> {
         let bad = |why: String| Error::StateFolderBad { path: root.display().to_string(), why };
         if let Some(parent) = root.parent() {
-            fs::create_dir_all(parent).map_err(|error| bad(io_in_words(&error)))?;
+            make_all(parent).map_err(|error| bad(io_in_words(&error)))?;
         }
         make_or_check_private(root)?;
         // Absolute and without links from here on: a change of the working directory can't move it, and comparing it
