@@ -86,7 +86,7 @@ fn measure(stage: &Stage, scenario: &Scenario) -> Counts {
 }
 
 /// `count` of the numbers from 1 to `all`, evenly spread, the first and the last among them.
-fn spread(all: usize, count: usize) -> Vec<usize> {
+pub(crate) fn spread(all: usize, count: usize) -> Vec<usize> {
     if count >= all {
         return (1..=all).collect();
     }
@@ -100,6 +100,7 @@ fn survives(stage: &Stage, scenario: &Scenario) -> Result<Duration, String> {
         [stage.pair().code, scenario.before.as_ref().map_or_else(|| stage.pair().code, |b| b.pair.code.clone())];
     codes.iter().try_for_each(|code| stage.check_no_code_on_disk(code))?;
     (scenario.after)(stage, scenario)?;
+    stage.check_audit(false)?;
     stage.wait_at_rest()?;
     codes.iter().try_for_each(|code| stage.check_no_code_on_disk(code))?;
     Ok(took)
@@ -156,7 +157,7 @@ fn everywhere(test: &str, scenario: impl FnOnce(&Stage) -> Scenario) {
 }
 
 /// A pair was kept, and AWS has another one now.
-fn renewed(stage: &Stage) -> Snapshot {
+pub(crate) fn renewed(stage: &Stage) -> Snapshot {
     finish(stage.fetch(), &[0]).unwrap();
     let before = stage.snapshot();
     stage.rehearsal.job().renew_pair();

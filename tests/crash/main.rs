@@ -4,7 +4,8 @@
 //! `tests/crash/all` tries all points; without it a sample is tried. As root, or with `sudo` that needs no password: the
 //! agent's memory is closed to everyone else.
 
-#![cfg(target_os = "linux")]
+// What a call is and how its arguments are passed is known here for these.
+#![cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../keyring_bus/mod.rs"]
@@ -16,7 +17,10 @@ mod needles;
 mod process;
 
 mod calls;
+mod disk;
 mod kill;
+mod power_cut;
+mod record;
 mod stage;
 mod tracer;
 

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use snow_rehearsal::{DeviceOptions, Fault, Rehearsal, State, Times, Unlocking};
 use tempfile::TempDir;
 
+use crate::disk::{self, Tree};
 use crate::keyring_bus::{Keyring, KeyringBus};
 use crate::needles::Needles;
 use crate::process;
@@ -31,7 +31,7 @@ pub(crate) struct Pair {
 
 /// What was kept at some time: the state folder and the code, which is all the agent has.
 pub(crate) struct Snapshot {
-    folder: TempDir,
+    tree: Tree,
     pub(crate) pair: Pair,
 }
 
@@ -62,9 +62,19 @@ impl Stage {
         Pair { code: job.unlock_code(), manifest: job.manifest() }
     }
 
+    /// Where everything is that the agent keeps on disk.
+    pub(crate) fn keeps(&self) -> &Path {
+        self.rehearsal.state_home()
+    }
+
+    /// What is called the state home: not there before the first run.
+    fn state_home(&self) -> PathBuf {
+        self.keeps().join(".local/state")
+    }
+
     /// The agent's state folder.
     pub(crate) fn state(&self) -> PathBuf {
-        self.rehearsal.state_home().join("snow-onboard")
+        self.state_home().join("snow-onboard")
     }
 
     pub(crate) fn manifest(&self) -> PathBuf {
@@ -81,7 +91,10 @@ impl Stage {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(self.rehearsal.env());
         let of_the_keyring = |name: &str| matches!(name, "DBUS_SESSION_BUS_ADDRESS" | "XDG_DATA_HOME");
         command.envs(self.bus.environment().into_iter().filter(|(name, _)| of_the_keyring(name)));
-        command.env("XDG_RUNTIME_DIR", self.runtime.path()).env("TMPDIR", self.temporary());
+        command
+            .env("XDG_STATE_HOME", self.state_home())
+            .env("XDG_RUNTIME_DIR", self.runtime.path())
+            .env("TMPDIR", self.temporary());
         command.args(args).arg("--ca-bundle").arg(self.rehearsal.ca_bundle());
         command.current_dir(self.rehearsal.root()).stdin(Stdio::null());
         command
@@ -114,17 +127,13 @@ impl Stage {
 
     /// What is kept now. Nobody may be at work.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let folder = tempfile::tempdir().unwrap();
-        copy(&self.state(), &folder.path().join("state"));
-        Snapshot { folder, pair: self.pair() }
+        Snapshot { tree: disk::read(self.keeps()), pair: self.pair() }
     }
 
     /// Puts things as they were then, or as they are before the first run, and locks the device.
     pub(crate) fn restore(&self, snapshot: Option<&Snapshot>) {
-        remove(&self.state());
-        if let Some(snapshot) = snapshot {
-            copy(&snapshot.folder.path().join("state"), &self.state());
-        }
+        let nothing = Tree::from([(PathBuf::new(), None)]);
+        disk::write(snapshot.map_or(&nothing, |snapshot| &snapshot.tree), self.keeps());
         self.put_code(snapshot.map(|snapshot| snapshot.pair.code.as_str()));
         self.rehearsal.device().power_loss();
     }
@@ -226,7 +235,7 @@ impl Stage {
     }
 
     /// The state folder holds these things of the job, what is always there, and no more: no draft, no temporary file, no
-    /// folder of a single run. The audit log consists of whole lines.
+    /// folder of a single run.
     fn check_files(&self, of_the_job: &[String]) -> Checked {
         let state = self.state();
         let always = ["incoming", "jobs", "locks"].map(str::to_owned);
@@ -236,12 +245,22 @@ impl Stage {
         let found: Vec<String> = everything(&state)
             .iter()
             .map(|path| path.strip_prefix(&state).unwrap().display().to_string())
-            // Of a run that was killed before its first line there is none.
-            .filter(|path| path != "audit.jsonl")
+            // A run that was killed early has not come to make these. What is in the folder counts.
+            .filter(|path| !["audit.jsonl", "homes"].contains(&path.as_str()))
             .collect();
-        same("the files", found, expected)?;
-        let log = fs::read_to_string(state.join("audit.jsonl")).unwrap_or_default();
-        match log.lines().find(|line| serde_json::from_str::<serde_json::Value>(line).is_err()) {
+        same("the files", found, expected)
+    }
+
+    /// The audit log consists of whole lines; after a power cut, which may tear the last line that was under way, of
+    /// pieces of one line each.
+    pub(crate) fn check_audit(&self, may_be_torn: bool) -> Checked {
+        let log = fs::read_to_string(self.state().join("audit.jsonl")).unwrap_or_default();
+        let is_damaged = |line: &&str| {
+            let is_whole = serde_json::from_str::<serde_json::Value>(line).is_ok();
+            let is_a_piece = line.matches("{\"at\":").count() < 2;
+            !is_whole && (!may_be_torn || !is_a_piece)
+        };
+        match log.lines().find(is_damaged) {
             Some(line) => Err(format!("a line of the audit log is damaged: {line}")),
             None => Ok(()),
         }
@@ -285,19 +304,6 @@ pub(crate) fn remove(folder: &Path) {
     }
 }
 
-/// Copies a private folder with all it holds.
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::DirBuilder::new().mode(0o700).create(to).unwrap();
-    for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
-        let name = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &name);
-        } else {
-            fs::copy(&path, &name).unwrap();
-        }
-    }
-}
-
 mod tests {
     use super::*;
 
@@ -315,15 +321,22 @@ mod tests {
         stage.check_no_code_on_disk(&pair.code).unwrap();
         stage.wait_at_rest().unwrap();
         let kept = stage.snapshot();
+        let whole =
+            || stage.check_kept(&pair).and_then(|()| stage.check_unlocked()).and_then(|()| stage.check_audit(false));
         let seen = |what: &str, plant: &dyn Fn(), found: &str| {
             plant();
-            let why = stage.check_kept(&pair).and_then(|()| stage.check_unlocked()).unwrap_err();
+            let why = whole().unwrap_err();
             assert!(why.contains(found), "{what}: {why}");
             stage.restore(Some(&kept));
             stage.rehearsal.device().open();
-            stage.check_kept(&pair).and_then(|()| stage.check_unlocked()).unwrap();
+            whole().unwrap();
         };
-        for name in [format!("incoming/{id}_manifest.draft"), format!("jobs/{id}/.tmp1"), "once/x".to_owned()] {
+        for name in [
+            format!("incoming/{id}_manifest.draft"),
+            format!("jobs/{id}/.tmp1"),
+            "once/x".to_owned(),
+            "homes/x".to_owned(),
+        ] {
             let path = state.join(&name);
             let plant = || {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -26,6 +26,8 @@ pub(crate) struct Stop {
     pub(crate) number: c_long,
     /// The call's arguments.
     pub(crate) args: [u64; 6],
+    /// What it gave, once it was made; negative is an error.
+    pub(crate) result: i64,
 }
 
 /// What is to become of the agent.
@@ -104,19 +106,25 @@ fn stop(thread: Pid) -> Option<Stop> {
     let registers = ptrace::getregs(thread).ok()?;
     let before = info.op == libc::PTRACE_SYSCALL_INFO_ENTRY;
     #[cfg(target_arch = "x86_64")]
-    let (number, args) = {
+    let (number, args, result) = {
         let r = registers;
-        (r.orig_rax, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9])
+        (r.orig_rax, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9], r.rax)
     };
     #[cfg(target_arch = "aarch64")]
-    let (number, args) = {
+    let (number, args, result) = {
         let r = registers.regs;
-        (r[8], [r[0], r[1], r[2], r[3], r[4], r[5]])
+        // After the call the first argument is overwritten by the result.
+        (r[8], [r[0], r[1], r[2], r[3], r[4], r[5]], r[0])
     };
-    Some(Stop { thread, before, number: number.cast_signed(), args })
+    Some(Stop { thread, before, number: number.cast_signed(), args, result: result.cast_signed() })
 }
 
 impl Stop {
+    /// The number of the thread.
+    pub(crate) fn thread(&self) -> i32 {
+        self.thread.as_raw()
+    }
+
     /// `length` bytes of the agent's memory.
     pub(crate) fn memory(&self, address: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
@@ -140,6 +148,17 @@ impl Stop {
     /// What a descriptor of the agent is open on.
     pub(crate) fn descriptor(&self, descriptor: u64) -> Option<PathBuf> {
         std::fs::read_link(self.link(descriptor)).ok()
+    }
+
+    /// Where the next `write` through a descriptor goes.
+    pub(crate) fn position(&self, descriptor: u64) -> Option<u64> {
+        let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/{}", self.thread, descriptor as u32)).ok()?;
+        let field = |name| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let flags = libc::c_int::from_str_radix(field("flags:")?, 8).ok()?;
+        if flags & libc::O_APPEND != 0 {
+            return std::fs::metadata(self.link(descriptor)).ok().map(|meta| meta.len());
+        }
+        field("pos:")?.parse().ok()
     }
 
     pub(crate) fn is_regular_file(&self, descriptor: u64) -> bool {
