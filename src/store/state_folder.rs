@@ -176,7 +176,7 @@ pub struct HomeNote {
 
 impl HomeNote {
     /// The notes in the state folder `root`, and the homes they name. None if there is no such folder. They are not removed
-    /// when dropped.
+    /// when dropped. What is no whole note is removed at once.
     #[must_use]
     pub fn left_in(root: &Path) -> Vec<(std::mem::ManuallyDrop<Self>, PathBuf)> {
         let entries = root.join(HOMES).read_dir().into_iter().flatten().flatten();
@@ -184,8 +184,13 @@ impl HomeNote {
             let path = entry.path();
             // A note is a path; what is longer is not one of ours.
             let is_note = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() < 4096);
-            let home = fs::read_to_string(&path).ok().filter(|_| is_note)?;
-            Some((std::mem::ManuallyDrop::new(Self { path }), PathBuf::from(home)))
+            let home = PathBuf::from(fs::read_to_string(&path).ok().filter(|_| is_note)?);
+            if home.file_name() != path.file_name() {
+                // Torn by a power cut. It was to be whole on the disk before anything was put into that home.
+                let _ = fs::remove_file(&path);
+                return None;
+            }
+            Some((std::mem::ManuallyDrop::new(Self { path }), home))
         });
         notes.collect()
     }
@@ -260,6 +265,12 @@ mod tests {
         let _killed = std::mem::ManuallyDrop::new(state.note_home(&home).unwrap());
         HomeNote::left_in(&root).into_iter().for_each(|(note, _)| HomeNote::remove(note));
         assert!(HomeNote::left_in(&root).is_empty());
+
+        let noted = root.join(HOMES).join(home.file_name().unwrap());
+        for torn in ["", dir.path().to_str().unwrap()] {
+            fs::write(&noted, torn).unwrap();
+            assert!(HomeNote::left_in(&root).is_empty() && !noted.exists(), "of a power cut: {torn:?}");
+        }
     }
 
     #[test]
