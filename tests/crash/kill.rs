@@ -111,7 +111,7 @@ fn everywhere(test: &str, scenario: impl FnOnce(&Stage) -> Scenario) {
         return;
     }
     let start = Instant::now();
-    let stage = Stage::new();
+    let mut stage = Stage::new();
     let scenario = scenario(&stage);
     let counts = measure(&stage, &scenario);
     let (deeds, others) = if crate::all_points() { ALL } else { SAMPLE };
@@ -119,23 +119,22 @@ fn everywhere(test: &str, scenario: impl FnOnce(&Stage) -> Scenario) {
     let others = spread(counts.others, others).into_iter().map(|number| Point(Kind::Other, number));
     let (mut tried, mut past, mut failures, mut longest) = (0, 0, Vec::new(), Duration::ZERO);
     for point in deeds.chain(others) {
-        stage.restore(scenario.before.as_ref());
-        let (killed, ended) = kill_at(&stage, &scenario, point);
-        let at = match &killed {
-            Some(call) => {
-                assert_eq!(ended.code, None, "it was killed");
-                call.as_str()
-            }
-            None => {
-                past += 1;
-                "its end, which came before"
-            }
-        };
         tried += 1;
-        match survives(&stage, &scenario) {
-            Ok(took) => longest = longest.max(took),
+        let survived = stage.unless_the_keyring_ends(|stage| {
+            stage.restore(scenario.before.as_ref());
+            let (killed, ended) = kill_at(stage, &scenario, point);
+            assert!(killed.is_none() || ended.code.is_none(), "it was killed");
+            let at = killed.as_deref().unwrap_or("its end, which came before");
+            let took = survives(stage, &scenario).map_err(|why| format!("{at}: {why}\n{}", ended.output))?;
+            Ok((killed.is_some(), took))
+        });
+        match survived {
+            Ok((was_killed, took)) => {
+                past += usize::from(!was_killed);
+                longest = longest.max(took);
+            }
             Err(why) => {
-                println!("{}: killed at {} ({at}): {why}\n{}", scenario.name, point.in_words(), ended.output);
+                println!("{}: killed at {}, {why}", scenario.name, point.in_words());
                 failures.push(point);
                 // Whatever is left of it is not to be taken for a fault of the next.
                 let _ = stage.wait_at_rest();

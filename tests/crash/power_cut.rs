@@ -107,7 +107,7 @@ fn cut_everywhere(test: &str, scenario: impl FnOnce(&Stage) -> Scenario) {
         return;
     }
     let start = Instant::now();
-    let stage = Stage::new();
+    let mut stage = Stage::new();
     let scenario = scenario(&stage);
     let (before, recording) = recorded(&stage, &scenario);
     let log = disk::read(stage.keeps()).remove(std::path::Path::new(AUDIT));
@@ -119,7 +119,8 @@ fn cut_everywhere(test: &str, scenario: impl FnOnce(&Stage) -> Scenario) {
         let audit = state.tree.get(std::path::Path::new(AUDIT)).cloned();
         let lasting =
             if state.ended && audit != log { Err("the audit log has lost its end".to_owned()) } else { Ok(()) };
-        if let Err(why) = lasting.and_then(|()| comes_back(&stage, &scenario, state)) {
+        let mut back = || stage.unless_the_keyring_ends(|stage| comes_back(stage, &scenario, state));
+        if let Err(why) = lasting.and_then(|()| back()) {
             println!("{}: power cut {when}: {why}\n{}", scenario.name, listing(state));
             failures += 1;
         }

@@ -125,6 +125,29 @@ impl Stage {
         result
     }
 
+    /// Does what is tried once more if it was the keyring that failed. GNOME's ends by itself now and then, once in a
+    /// thousand clients or so, which says nothing about ours.
+    pub(crate) fn unless_the_keyring_ends<R>(
+        &mut self,
+        attempt: impl Fn(&Self) -> Result<R, String>,
+    ) -> Result<R, String> {
+        self.check_keyring();
+        match attempt(self) {
+            Err(_) if !self.check_keyring() => attempt(self),
+            result => result,
+        }
+    }
+
+    /// Whether the keyring is there. If not, there is another one afterwards, and it is empty.
+    fn check_keyring(&mut self) -> bool {
+        let is_there = !self.bus.search(None).contains("org.freedesktop.secrets was not provided");
+        if !is_there {
+            println!("the keyring ended by itself; going on with another one");
+            self.bus = KeyringBus::start(Keyring::Unlocked);
+        }
+        is_there
+    }
+
     /// What is kept now. Nobody may be at work.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot { tree: disk::read(self.keeps()), pair: self.pair() }
@@ -313,7 +336,7 @@ mod tests {
         if !process::is_root_or_rerun("stage::tests::what_a_kill_could_leave_is_seen") {
             return;
         }
-        let stage = Stage::new();
+        let mut stage = Stage::new();
         finish(stage.run(), &[0]).unwrap();
         let (pair, state, id) = (stage.pair(), stage.state(), stage.id());
         stage.check_kept(&pair).unwrap();
@@ -369,5 +392,9 @@ mod tests {
         stage.check_gone().unwrap();
         fs::create_dir(state.join("jobs").join(&id)).unwrap();
         assert!(stage.check_gone().unwrap_err().contains("the files"));
+
+        assert!(stage.check_keyring());
+        stage.bus.end_keyring();
+        assert!(!stage.check_keyring() && stage.check_keyring());
     }
 }

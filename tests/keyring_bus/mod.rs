@@ -90,8 +90,7 @@ impl KeyringBus {
             }
         }
         if keyring == Keyring::Locked {
-            end(self.children.pop().unwrap());
-            self.wait_for("the keyring to leave the bus", |this| !this.is_owned());
+            self.end_keyring();
             self.keyring_daemon(None);
             self.wait_for_default();
         }
@@ -177,6 +176,12 @@ impl KeyringBus {
         let mut command = tool("secret-tool");
         command.args(["clear", "service", "snow-onboard", "username", user]);
         assert!(self.inside(&mut command).status().unwrap().success());
+    }
+
+    /// Has the keyring end, as in a crash.
+    pub(crate) fn end_keyring(&mut self) {
+        end(self.children.pop().unwrap());
+        self.wait_for("the keyring to leave the bus", |this| !this.is_owned());
     }
 
     /// Counts from now on how often somebody is asked to unlock a keyring.
