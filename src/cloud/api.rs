@@ -7,12 +7,13 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_snowball::Client;
 use aws_sdk_snowball::types::{JobListEntry, JobMetadata};
 use aws_types::service_config::ServiceConfigKey;
 use time::OffsetDateTime;
 
-use super::credentials::Profiles;
+use super::credentials::{Profiles, said_aloud};
 use super::download::{Broken, Download};
 use super::failure::{Refusal, Setting};
 use super::http::{Http, Https, read_timeout, without_secrets};
@@ -53,19 +54,26 @@ struct Described {
 }
 
 impl Api {
-    /// Reads the AWS settings and sets the client up; connects to nothing.
+    /// Reads the AWS settings and sets the client up, with the given credentials or those that the settings lead to;
+    /// connects to nothing.
     ///
     /// # Errors
     /// [`Error::CredentialsFailed`] for profile files, [`Error::RegionMissing`], [`Error::SettingInvalid`] for the
     /// region, [`Error::ApiNotHttps`].
-    pub(super) async fn open(settings: &CloudSettings, http: Http, wait: Wait) -> Result<Self> {
+    pub(super) async fn open(
+        settings: &CloudSettings,
+        http: Http,
+        credentials: Option<SharedCredentialsProvider>,
+        wait: Wait,
+    ) -> Result<Self> {
         let profiles = Profiles::load(settings.profile.as_deref()).await?;
         let region = profiles.region(settings.region.as_deref())?;
+        let credentials = credentials.unwrap_or_else(|| profiles.provider(&region, http.credentials));
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_name(profiles.name())
             .region(region.clone())
             .http_client(http.strict.clone())
-            .credentials_provider(profiles.provider(&region, http.credentials, wait.clone()))
+            .credentials_provider(said_aloud(credentials, wait.clone()))
             // The default gives up after five seconds, too soon for a credential process that asks for a fingerprint.
             .identity_cache(IdentityCache::lazy().load_timeout(settings.network_timeout * 2).build())
             // One more try at once, which is also how the SDK corrects for a wrong clock. The rest is ours (`Wait::patiently`),

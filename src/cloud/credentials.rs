@@ -120,7 +120,7 @@ impl Profiles {
 
     /// The chain: environment, profile (keys, SSO, assume-role, credential process), web identity, container. A
     /// profile named explicitly stands alone, as with the AWS CLI.
-    pub(super) fn provider(&self, region: &Region, http: Https, wait: Wait) -> SharedCredentialsProvider {
+    pub(super) fn provider(&self, region: &Region, http: Https) -> SharedCredentialsProvider {
         let config = ProviderConfig::without_region()
             .with_region(Some(region.clone()))
             .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
@@ -142,8 +142,13 @@ impl Profiles {
                 .or_else("web identity", web_identity)
                 .or_else("container", container)
         };
-        SharedCredentialsProvider::new(SaidAloud { chain, wait })
+        SharedCredentialsProvider::new(chain)
     }
+}
+
+/// `provider` with its wait told and what it finds taken out of everything that is said.
+pub(super) fn said_aloud(provider: SharedCredentialsProvider, wait: Wait) -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(SaidAloud { provider, wait })
 }
 
 fn no_such_profile(name: &str) -> Error {
@@ -173,7 +178,7 @@ fn parse_region(region: &str, origin: &str) -> Result<Region> {
 /// Says that the wait is for the sign-in while it is: a credential process may be asking the user something.
 #[derive(Debug)]
 struct SaidAloud {
-    chain: CredentialsProviderChain,
+    provider: SharedCredentialsProvider,
     wait: Wait,
 }
 
@@ -185,7 +190,7 @@ impl ProvideCredentials for SaidAloud {
         future::ProvideCredentials::new(async move {
             let started = std::time::Instant::now();
             let before = self.wait.begin("the AWS sign-in".to_owned());
-            let credentials = self.chain.provide_credentials().await;
+            let credentials = self.provider.provide_credentials().await;
             self.wait.begin(before);
             match &credentials {
                 Ok(found) => {

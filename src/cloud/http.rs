@@ -73,11 +73,16 @@ impl Http {
                 .sleep_impl(TokioSleep::new())
                 .build(),
         );
-        Ok(Self {
+        Ok(Self { proxy: proxy.map(|proxy| proxy.host), ..Self::over(shared) })
+    }
+
+    /// The client over a connector that is there already.
+    pub(super) fn over(shared: SharedHttpConnector) -> Self {
+        Self {
             strict: Https { inner: shared.clone(), local_http: false },
             credentials: Https { inner: shared, local_http: true },
-            proxy: proxy.map(|proxy| proxy.host),
-        })
+            proxy: None,
+        }
     }
 }
 

@@ -19,6 +19,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+
 use crate::error::{Error, Result, io_in_words};
 use crate::job::{JobFacts, JobId};
 use crate::notice::Notify;
@@ -78,11 +81,35 @@ impl Cloud {
     /// [`Error::SettingInvalid`] for a malformed region, [`Error::CredentialsFailed`] for unreadable profile files or
     /// a profile that is in none of them.
     pub fn open(settings: &CloudSettings, notify: Arc<dyn Notify>) -> Result<Self> {
+        Self::set_up(settings, || http::Http::new(settings), None, notify)
+    }
+
+    /// The same over an HTTP connector and with credentials that the caller has: for a program with a way to AWS of its
+    /// own, or one that plays back what AWS once answered. Plain http is refused here as well. Proxy variables, CA
+    /// certificates and the sources of credentials are not looked at; `settings.ca_bundle` counts for nothing.
+    ///
+    /// # Errors
+    /// As [`Cloud::open`], but for those of what is not looked at.
+    pub fn over(
+        connector: SharedHttpConnector,
+        credentials: SharedCredentialsProvider,
+        settings: &CloudSettings,
+        notify: Arc<dyn Notify>,
+    ) -> Result<Self> {
+        Self::set_up(settings, || Ok(http::Http::over(connector)), Some(credentials), notify)
+    }
+
+    fn set_up(
+        settings: &CloudSettings,
+        http: impl FnOnce() -> Result<http::Http>,
+        credentials: Option<SharedCredentialsProvider>,
+        notify: Arc<dyn Notify>,
+    ) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
             Error::Internal { what: format!("no runtime for the network: {}", io_in_words(&error)) }
         })?;
         let wait = wait::Wait::new(Arc::clone(&notify), settings.network_timeout);
-        let api = runtime.block_on(async { Api::open(settings, http::Http::new(settings)?, wait).await })?;
+        let api = runtime.block_on(async { Api::open(settings, http()?, credentials, wait).await })?;
         Ok(Self { parts: Some((api, runtime)), notify })
     }
 

@@ -40,10 +40,10 @@ impl Rung {
     }
 }
 
-/// One client, as its file in `config/clients/` describes it.
+/// One client, as its file in `config/clients/` describes it: what is said to it, and how its words are read.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ClientData {
+pub struct ClientData {
     /// For people.
     pub(super) name: String,
     /// File name of the launcher, without extension.
@@ -136,7 +136,8 @@ pub(super) const CODE_PLACEHOLDER: &str = "{code}";
 
 impl ClientData {
     /// The client we know.
-    pub(super) fn built_in() -> Self {
+    #[must_use]
+    pub fn built_in() -> Self {
         toml::from_str(include_str!("../../config/clients/snowball-edge.toml"))
             .expect("the data file is compiled in and read by a test")
     }

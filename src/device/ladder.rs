@@ -463,7 +463,7 @@ impl Climb {
         // A deadline is no reason not to see it open at the very end.
         let left = until.saturating_duration_since(Instant::now()).max(LEAST_LOOK);
         let ran = self.run(args, command.limit().min(left), rung, "the client to describe the device")?;
-        let described = ran.succeeded().then(|| text::describe(&ran.stdout, &self.client.data.states)).flatten();
+        let described = ran.succeeded().then(|| self.client.data.described(&ran.stdout)).flatten();
         let state = described.as_ref().map_or("not told", |described| described.state.as_str());
         tracing::info!(state, rung = rung.as_str(), "the device was looked at");
         Ok(described.map_or(Attempt::Failed(ran), Attempt::Described))

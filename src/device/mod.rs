@@ -53,12 +53,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use client::{Client, ClientSettings};
-pub use data::Rung;
+pub use data::{ClientData, Rung};
 pub use guard::{GUARD_ARGUMENT, guard_main};
 pub use home::{Places, sweep, sweep_home};
 pub use ladder::{ArgvExposure, HandOver, HandedOver, Handoff};
 pub use own_profiles::{OwnProfile, OwnProfiles};
 pub use reach::reach;
+pub use text::{Described, State};
 pub use watch::Unlocked;
 
 use crate::error::{Error, Result, io_in_words};
@@ -151,7 +152,8 @@ impl Device {
     }
 
     fn read_version(&mut self) -> Result<Option<String>> {
-        let data = &self.client.data.version;
+        let client = &self.client.data;
+        let data = &client.version;
         let run = Run {
             program: self.client.program().to_owned(),
             args: data.args.clone(),
@@ -160,8 +162,8 @@ impl Device {
             code_from: None,
         };
         let ran = while_waiting(&*self.notify, "the client to say its version", || self.link.run(run))?;
-        let version = text::version(&ran.stdout, data).or_else(|| text::version(&ran.stderr, data));
-        if version.as_deref().is_some_and(|version| text::is_known(version, data)) {
+        let version = client.version_said(&ran.stdout).or_else(|| client.version_said(&ran.stderr));
+        if version.as_deref().is_some_and(|version| client.knows(version)) {
             return Ok(version);
         }
         if ran.timed_out {
