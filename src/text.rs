@@ -5,15 +5,21 @@ use crate::redact::redacted;
 /// Longest cleaned text, in characters.
 const LIMIT: usize = 500;
 
+/// Longest beginning of a secret that may not be known for one yet: a base64 of a percent-encoded code has 116
+/// characters, a signed address names its parameters before that.
+const LONGEST_BEGINNING: usize = 1024;
+
 /// Makes foreign text safe to show and to keep: one line, no terminal sequences, control or direction-changing
 /// characters, no signed address, no secret of this run ([`redacted`]), at most some 500 characters.
 #[must_use]
 pub fn clean(text: &str) -> String {
     // A pathological answer is cut before the work, and once more after it.
-    let start: String = text.chars().take(LIMIT * 64).collect();
-    let mut cleaned = String::new();
-    for word in without_sequences(&start).split(|c: char| c.is_whitespace() || c.is_control()) {
+    let cut = text.char_indices().nth(LIMIT * 64).map(|(end, _)| end);
+    let start = without_sequences(&text[..cut.unwrap_or(text.len())]);
+    let (mut cleaned, mut last_word) = (String::new(), 0);
+    for word in start.split(|c: char| c.is_whitespace() || c.is_control()) {
         let word: String = word.chars().filter(|c| !is_invisible(*c)).collect();
+        last_word = cleaned.len();
         if word.is_empty() {
             continue;
         }
@@ -21,6 +27,11 @@ pub fn clean(text: &str) -> String {
             cleaned.push(' ');
         }
         cleaned.push_str(if is_signed_address(&word) { "[signed address]" } else { &word });
+    }
+    if cut.is_some() {
+        // Much of nothing may have stood before it, so that it would be shown, and it may be half of a code.
+        cleaned.truncate(cleaned.floor_char_boundary(last_word.max(cleaned.len().saturating_sub(LONGEST_BEGINNING))));
+        cleaned.push('…');
     }
     // Only now: what was taken out of the middle of a code may have hidden it.
     cleaned = without_secrets(&cleaned);
@@ -131,6 +142,20 @@ mod tests {
         assert!(cut.contains("[unlock code]") && !cut.contains(&base64[12..20]), "{cut}");
         let job = "job JID123e4567-e89b-12d3-a456-426655440000";
         assert_eq!(clean(job), job, "a job id has another shape");
+    }
+
+    #[test]
+    fn what_is_cut_for_its_length_leaves_no_half_of_a_code() {
+        let code = "7c0e1-bab84-f7675-0a2b6-f8b33";
+        for filler in [" ", "\u{200B}", "\u{1b}[31m"] {
+            let length = LIMIT * 64 / filler.chars().count();
+            for before in length - 30..=length {
+                let cleaned = clean(&format!("first\n{}{code} last", filler.repeat(before)));
+                assert!(!cleaned.contains("7c0e1-"), "{cleaned}");
+                assert!(cleaned.starts_with("first"), "{cleaned}");
+            }
+        }
+        assert_eq!(clean(&"x".repeat(LIMIT * 100)).chars().count(), LIMIT + 1, "one endless word is still shown");
     }
 
     proptest! {
