@@ -13,6 +13,7 @@ use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
 use crate::os;
 use crate::pair::ManifestDigest;
+use crate::text::clean;
 
 const RECORD: &str = "record.json";
 /// What the client logged when a hand-over failed.
@@ -273,16 +274,18 @@ pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> 
     if text.len() as u64 > RECORD_LIMIT {
         return Err(unreadable("it is larger than any record".to_owned()));
     }
+    // It names what it did not expect in the file's own words.
+    let malformed = |error: &serde_json::Error| unreadable(clean(&error.to_string()));
     // The version is looked at before the rest, which a newer format may have changed.
     #[derive(serde::Deserialize)]
     struct Version {
         version: u32,
     }
-    let Version { version } = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+    let Version { version } = serde_json::from_slice(&text).map_err(|error| malformed(&error))?;
     if version > Record::VERSION {
         return Err(Error::RecordNewer { path: path.display().to_string(), version });
     }
-    let record: Record = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
+    let record: Record = serde_json::from_slice(&text).map_err(|error| malformed(&error))?;
     if record.job != *job {
         return Err(unreadable(format!("it is the record of {}", record.job)));
     }
@@ -420,11 +423,12 @@ mod tests {
             (text.replace("456-426655440000", "456-426655440001"), "it is the record of"),
             (text[..text.len() / 2].to_owned(), "can't be read"),
             (text.replace("\"summary\"", "\"sumary\""), "can't be read"),
+            (text.replace("\"summary\"", "\"\\u001b[2J\""), "can't be read"),
             (" ".repeat(70_000), "larger"),
         ] {
             fs::write(&path, damage).unwrap();
             let refusal = folder.record().unwrap_err().to_string();
-            assert!(refusal.contains(why), "{refusal}");
+            assert!(refusal.contains(why) && !refusal.contains(char::is_control), "{}", refusal.escape_debug());
         }
     }
 
