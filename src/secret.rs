@@ -131,6 +131,9 @@ impl ManifestUrl {
             return refuse("carries a user name");
         }
         let host = authority.host().to_owned();
+        if host.is_empty() {
+            return refuse("names no host");
+        }
         Ok(Self { text, host })
     }
 
@@ -252,6 +255,7 @@ mod tests {
             ("https://user:pass@bucket.example/x", "carries a user name"),
             ("/JID_manifest.bin", "is not an https address"),
             ("https://", "is not an address"),
+            ("https://:443/x", "names no host"),
         ] {
             assert_eq!(ManifestUrl::take(text.to_owned()).unwrap_err().why, why, "{text}");
         }
