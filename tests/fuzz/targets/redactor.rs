@@ -1,0 +1,133 @@
+//! What leaves the process as text: the redactor, its writer, and the cleaning of foreign text.
+
+use std::io::Write as _;
+use std::sync::Once;
+
+use snow_onboard::redact::{Redacting, redacted, register};
+use snow_onboard::secret::has_shape_of_code;
+use snow_onboard::text::{clean, clean_lines};
+
+use super::said::{holds, no_code};
+
+const CODE: &str = "7c0e1-bab84-f7675-0a2b6-f8b33";
+
+/// A secret key as AWS documents it; known to the redactor, as one that was found would be.
+const KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/// Longest word that the writer promises to see as a whole.
+const LONGEST_WORD: usize = 64 * 1024;
+
+fn know_the_key() {
+    static KNOWN: Once = Once::new();
+    KNOWN.call_once(|| register(KEY));
+}
+
+/// No code gets through, however it is written and cut; what is no secret stays as it is.
+pub(super) fn redactor(input: &[u8]) {
+    know_the_key();
+    let out = redacted(input);
+    no_code(&out);
+    assert!(!holds(&out, KEY.as_bytes()), "the key");
+    if is_plain(input) {
+        assert!(out == input, "changed: {}", out.escape_ascii());
+    }
+    if input.len() <= LONGEST_WORD {
+        let written = written(input);
+        assert!(written == out, "cut: {}\nwhole: {}", written.escape_ascii(), out.escape_ascii());
+    }
+    if let [form, at, rest @ ..] = input {
+        let (before, after) = rest.split_at(usize::from(*at).min(rest.len()));
+        planted(*form, before, after);
+    }
+}
+
+/// Whether nothing in it could be a secret: read in another way than the redactor does.
+fn is_plain(text: &[u8]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let signs = [&b"signature="[..], b"x-amz-security-token=", b"x-amz-credential="];
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+    !text.contains(&b'%')
+        && !signs.iter().any(|name| holds(&lower, name))
+        && !text.split(|byte| !is_base64(byte)).any(|run| run.len() >= 22)
+        && !text.windows(CODE.len()).any(has_shape_of_code)
+        && !KEY.as_bytes().windows(16).any(|piece| holds(text, piece))
+}
+
+/// Written in pieces whose lengths the text itself gives.
+fn written(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = Redacting::new(&mut out);
+    let mut rest = text;
+    while let Some(length) = rest.first() {
+        let (piece, after) = rest.split_at((1 + usize::from(*length) % 61).min(rest.len()));
+        writer.write_all(piece).unwrap();
+        writer.flush().unwrap();
+        rest = after;
+    }
+    drop(writer);
+    out
+}
+
+/// A secret that stands between `before` and `after` does not come through, in whatever form it stands there.
+fn planted(form: u8, before: &[u8], after: &[u8]) {
+    let secret = if form & 0x80 == 0 { CODE } else { KEY };
+    let base64 = |bytes: &[u8]| aws_smithy_types::base64::encode(bytes);
+    let percent = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let shown = match form % 8 {
+        0 => secret.to_owned(),
+        1 => percent(secret),
+        2 => secret.replace('-', "%2D").replace('/', "%2F").replace('+', "%2b"),
+        3 => base64(secret.as_bytes()),
+        4 => percent(&base64(secret.as_bytes())),
+        5 => base64(percent(secret).as_bytes()),
+        6 => base64(base64(secret.as_bytes()).as_bytes()).replace('+', "-").replace('/', "_"),
+        _ => {
+            // Inside a longer text that was encoded as a whole: only the characters that stand for the secret alone.
+            let whole = base64(&[before, secret.as_bytes(), after].concat());
+            let inside = (before.len() * 8).div_ceil(6)..(before.len() + secret.len()) * 8 / 6;
+            let out = redacted(whole.as_bytes());
+            assert!(!holds(&out, &whole.as_bytes()[inside]), "in base64: {}", out.escape_ascii());
+            return;
+        }
+    };
+    // Something that is of none of the encodings, so that what stands before does not change what it stands for.
+    let text = [before, b":", shown.as_bytes(), after].concat();
+    let out = redacted(&text);
+    assert!(!holds(&out, shown.as_bytes()), "form {}: {}", form % 8, out.escape_ascii());
+    no_code(&out);
+    // Not even its ends, unless they stand elsewhere as well.
+    for end in [&shown.as_bytes()[..14], &shown.as_bytes()[shown.trim_end_matches('=').len() - 14..]] {
+        let elsewhere = [before, after].iter().any(|text| holds(text, end));
+        assert!(elsewhere || !holds(&out, end), "form {}, an end: {}", form % 8, out.escape_ascii());
+    }
+}
+
+/// One line, for any terminal, of bounded length, without a secret: whatever a server or a client says.
+pub(super) fn foreign_text(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    fit(&clean(&text));
+    let lines = clean_lines(&text);
+    no_code(lines.as_bytes());
+    assert!(!lines.chars().any(|c| c.is_control() && c != '\n'), "a control character: {}", lines.escape_debug());
+    // A code at the end of much that is not shown: what is cut off for its length must not cut the code in two.
+    if let [low, high, rest @ ..] = input
+        && let Some((filler, after)) = String::from_utf8_lossy(rest).split_at_checked(rest.len().min(4))
+    {
+        let length = usize::from(u16::from_le_bytes([*low, *high])) / filler.chars().count().max(1);
+        let cleaned = clean(&format!("{}{CODE}{after}", filler.repeat(length)));
+        fit(&cleaned);
+        // Only the code has a hyphen then, so two groups of it are of the code.
+        let elsewhere = filler.contains('-') || after.contains('-');
+        assert!(elsewhere || !cleaned.contains(&CODE[..11]), "a piece of the code: {cleaned}");
+    }
+}
+
+fn fit(cleaned: &str) {
+    no_code(cleaned.as_bytes());
+    assert!(cleaned.chars().count() <= 501, "{} characters", cleaned.chars().count());
+    let hidden =
+        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{feff}');
+    assert!(!cleaned.chars().any(hidden), "not fit for a terminal: {}", cleaned.escape_debug());
+    let words = cleaned.split(' ').collect::<Vec<_>>();
+    assert!(cleaned.is_empty() || !words.contains(&""), "more than one space: {}", cleaned.escape_debug());
+}
