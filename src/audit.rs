@@ -57,6 +57,18 @@ impl Audit {
         Self { path: state.path().join("audit.jsonl") }
     }
 
+    /// Whether a line could be appended, as far as that can be told without making anything: a device is not to be opened
+    /// before it turns out that nobody can say so.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn check(&self) -> Result<()> {
+        match self.path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            _ => self.open().map(drop).map_err(|error| Error::disk("Writing", &self.path, &error)),
+        }
+    }
+
     /// Appends a line and syncs it.
     ///
     /// # Errors

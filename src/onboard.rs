@@ -144,6 +144,7 @@ impl<'a> Requested<'a> {
     /// Those of the keychain and the state folder; [`Error::Busy`].
     pub fn check(self) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
+        Audit::of(&state).check()?;
         let vault = self.open_vault(&folder)?;
         Ok(Checked { trip: self.trip(&state, folder, None), vault, device: None })
     }
@@ -154,6 +155,7 @@ impl<'a> Requested<'a> {
     /// Those of [`Requested::check`], and of the client and its private home.
     pub fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
+        Audit::of(&state).check()?;
         // A client takes seconds to start, and so may a person at a keychain prompt.
         let (device, vault) = std::thread::scope(|scope| {
             let device = scope.spawn(|| self.prepare_device(&state, endpoint));
@@ -271,6 +273,8 @@ impl<'a> Checked<'a> {
     /// # Errors
     /// Those of fetching and keeping.
     pub fn keep_anew(self) -> Result<Kept<'a>> {
+        // What can't be replaced is found out before anything is fetched.
+        self.vault.recall(self.trip.folder.job())?;
         self.fetch()?.keep()
     }
 
@@ -344,7 +348,10 @@ impl<'a> Fetched<'a> {
         let mut record = old.unwrap_or_else(|| Record::new(folder.job().clone()));
         record.summary = JobSummary::from(&facts);
         record.incoming = Some(pair.clone());
-        folder.write_record(&record)?;
+        folder.write_record(&record).inspect_err(|_| {
+            // Nothing has been changed yet. What could not be kept is not left lying on a disk that may be full.
+            let _ = folder.discard_incoming();
+        })?;
 
         checked.vault.keep(folder.job(), &code)?;
         folder.promote_incoming()?;

@@ -43,7 +43,7 @@ pub(super) struct Api {
     http: Https,
     setting: Setting,
     wait: Wait,
-    manifest_limit: u64,
+    settings: CloudSettings,
 }
 
 /// DescribeJob's answer.
@@ -105,7 +105,7 @@ impl Api {
             http: http.strict,
             setting: Setting { region: region.to_string(), place, proxy: http.proxy, profiles },
             wait,
-            manifest_limit: settings.manifest_limit,
+            settings: settings.clone(),
         })
     }
 
@@ -205,7 +205,8 @@ impl Api {
     async fn manifest(&self, job: &JobId, sink: &mut dyn Sink) -> Result<u64, Refusal> {
         const NAME: &str = "the manifest";
         let mut url = self.manifest_url(job).await?;
-        let mut download = Download::new(&self.http, self.manifest_limit, &self.setting, &self.wait, sink);
+        let mut download =
+            Download::new(self.http.clone(), self.settings.manifest_limit, &self.setting, &self.wait, sink);
         let (mut addresses, mut fruitless, mut was_damaged) = (1, 0, false);
         let mut backoff = Backoff::new();
         loop {
@@ -224,6 +225,10 @@ impl Api {
                     download.restart().map_err(Refusal::Failed)?;
                 }
                 Err(Broken::Passing(error)) => {
+                    if matches!(error, Error::ManifestSlow { .. } | Error::ApiTimeout { .. }) {
+                        // The pool knows nothing of a connection that has gone silent, and would give it out again.
+                        download.go_over(Http::new(&self.settings).map_err(Refusal::Failed)?.strict);
+                    }
                     if download.received() > before {
                         (backoff, fruitless) = (Backoff::new(), 0);
                     } else if matches!(error, Error::ManifestCut { .. }) {

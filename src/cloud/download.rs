@@ -36,7 +36,7 @@ const FLOOR: u64 = 256;
 
 /// A manifest on its way.
 pub(super) struct Download<'a> {
-    http: &'a Https,
+    http: Https,
     limit: u64,
     setting: &'a Setting,
     wait: &'a Wait,
@@ -65,15 +65,14 @@ pub(super) enum Broken {
 }
 
 impl<'a> Download<'a> {
-    pub(super) fn new(
-        http: &'a Https,
-        limit: u64,
-        setting: &'a Setting,
-        wait: &'a Wait,
-        sink: &'a mut dyn Sink,
-    ) -> Self {
+    pub(super) fn new(http: Https, limit: u64, setting: &'a Setting, wait: &'a Wait, sink: &'a mut dyn Sink) -> Self {
         let start = Vec::with_capacity(SNIFFED);
         Self { http, limit, setting, wait, sink, received: 0, start, length: None, sha256: None, etag: None }
+    }
+
+    /// From here on over connections of another client.
+    pub(super) fn go_over(&mut self, http: Https) {
+        self.http = http;
     }
 
     /// Bytes that need not come again.

@@ -150,6 +150,7 @@ impl Device {
             may_show: policy != Handoff::Private,
             log: None,
             in_clear: Vec::new(),
+            not_answered: None,
         };
         let asked = climb.up(policy, ask, on_argv).and_then(|(rung, first)| climb.open(rung, first));
         climb.tell_of_codes_in_clear();
@@ -216,6 +217,8 @@ pub(super) struct Climb {
     log: Option<String>,
     /// Where the code stood in clear already before it was on a command line; only for that rung.
     in_clear: Vec<OwnProfile>,
+    /// Why the device gave no answer though the client had written the profile itself: it took the code privately.
+    not_answered: Option<Error>,
 }
 
 impl Climb {
@@ -265,7 +268,8 @@ impl Climb {
                 Step::Down(why) => refusals.push(format!("it {why}")),
             }
         }
-        Err(Error::HandOverRefused { why: refusals.join("; ") })
+        // Where a weaker way was not allowed, it is not for want of one.
+        Err(self.not_answered.take().unwrap_or_else(|| Error::HandOverRefused { why: refusals.join("; ") }))
     }
 
     /// Asks the person. A question may stand for minutes, so meanwhile the code lies nowhere but in our own memory.
@@ -394,6 +398,7 @@ impl Climb {
                     // ready: one that is starting has an open port long before its services. Only when all its time is
                     // over it may be the client after all.
                     Rung::Configure if Instant::now() >= self.until && self.may_show => {
+                        self.not_answered = Some(self.refused("describe-device", &ran));
                         return down("does not get through with a profile that it wrote itself");
                     }
                     // Each try shows the code on a command line anew.

@@ -244,7 +244,7 @@ configure() {{ converse; }}"#
         assert_eq!(asked.get(), 1);
         match result {
             Ok(handed) => assert_eq!((handed.rung(), answer), (Rung::Argv, true)),
-            Err(error) => assert_eq!((error.report().code, answer), ("hand_over_refused", false)),
+            Err(error) => assert_eq!((error.report().code, answer), ("device_refused", false)),
         }
     }
     stage.assert_nothing_left();

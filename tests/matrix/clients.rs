@@ -102,9 +102,10 @@ fn behaves() -> Vec<Row> {
             ClientOptions { wants_terminal: true, ..default() },
         )
         .well(),
+        // It says no more than a client whose device is not ready, so it is not taken for one that leaks.
         with("it finds no profile", ClientOptions { no_profiles: true, ..default() })
             .args(&SOON)
-            .fails(12, "hand_over_refused")
+            .fails(13, "device_refused")
             .kept(Kept::New)
             .device(Touch::LookedAt),
         with("it finds no profile, and the command line is allowed", ClientOptions { no_profiles: true, ..default() })

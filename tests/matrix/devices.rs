@@ -11,8 +11,6 @@ use crate::scene::Scene;
 const SOON: [&str; 2] = ["--unlock-timeout", "4s"];
 const STRANGER: &str = "JID00000000-0000-4000-8000-000000000000";
 
-const BLAMED: &str = "hand_over_refused, which blames the client and leads to --allow-argv";
-
 pub(crate) fn rows() -> Vec<Row> {
     let on = |name: &str, mode| Row::new(Run, name, Fault::Device(mode)).kept(Kept::New);
     let row = |name: &str, what, undo| Row::new(Run, name, Fault::Do(what, undo)).kept(Kept::New);
@@ -50,15 +48,13 @@ pub(crate) fn rows() -> Vec<Row> {
             .cast(Cast { with_another: true, ..Cast::default() })
             .args(&SOON)
             .fails(13, "device_refused")
-            .device(Touch::LookedAt)
-            .differs(BLAMED, &["hand_over_refused"]),
+            .device(Touch::LookedAt),
         Row::new(Run, "its software was updated, which took another pair", Fault::None)
             .given(Given::Stale)
             .args(&SOON)
             .fails(13, "device_refused")
             .device(Touch::LookedAt)
-            .again(Again::WellAfter(Refresh))
-            .differs(BLAMED, &["hand_over_refused"]),
+            .again(Again::WellAfter(Refresh)),
         on("it never says whose it is", Mode::NoDeviceId).fails(13, "device_unidentified").device(Touch::Open),
         on("it never gets further than UNLOCKING", Mode::StuckUnlocking)
             .args(&SOON)

@@ -113,7 +113,8 @@ fn play(row: &Row, bus: &KeyringBus) -> Vec<String> {
 
 /// In what the same command differs, the fault being gone.
 fn again(row: &Row, scene: &Scene<'_>, before: &Sight) -> Option<String> {
-    let run = |verb| scene.run(verb, &row.args, row.limit());
+    // What was typed for the one command is not for another.
+    let run = |verb| scene.run(verb, if verb == row.verb { &row.args[..] } else { &[] }, row.limit());
     if row.again != Again::Well {
         let ends = if let Again::Fails(exit, code, _) = row.again { Ends::Fails(exit, code) } else { row.ends };
         if let Some(flaw) = ends_otherwise(ends, &run(row.verb)) {
