@@ -12,7 +12,8 @@
 //! | `link`, `protocol` | the agent's end of the pipe to it, and what is said there |
 //! | `environment` | what the client's environment holds |
 //! | `profile` | the client's profile file |
-//! | `ladder`, `watch` | the hand-over, and the wait for UNLOCKED |
+//! | `ladder`, `climb` | the hand-over, and the rungs by which the code may go |
+//! | `watch`, `pause` | the wait for UNLOCKED |
 //! | `leavings` | what the client left in its home when it failed, made fit to be kept |
 //! | `own_profiles` | codes in clear in the operator's own profile file of the client |
 //! | `text` | the client's output: read, and made fit to be shown |
@@ -20,6 +21,7 @@
 
 mod child;
 mod client;
+mod climb;
 mod configure;
 mod data;
 mod environment;
@@ -29,6 +31,7 @@ mod ladder;
 mod leavings;
 mod link;
 mod own_profiles;
+mod pause;
 mod profile;
 mod protocol;
 mod reach;

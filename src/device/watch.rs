@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::climb::Attempt;
 use super::data::{Rung, StatesData};
-use super::ladder::{Attempt, HandedOver};
+use super::ladder::HandedOver;
+use super::pause::Pause;
 use super::text::State;
 use crate::error::{Error, Result};
 use crate::notice::Notice;
-
-/// Shortest and longest pause between two looks.
-pub(super) const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 /// Time beyond the deadline after which the guard ends by itself: one look and a slow machine.
 const BEYOND: Duration = Duration::from_secs(5 * 60);
@@ -94,21 +93,6 @@ impl HandedOver {
     }
 }
 
-/// Growing pauses: 1, 2, 4, 8, 15, 15 … seconds.
-pub(super) struct Pause(Duration);
-
-impl Pause {
-    pub(super) fn new() -> Self {
-        Self(PAUSES.0)
-    }
-
-    pub(super) fn next(&mut self) -> Duration {
-        let pause = self.0;
-        self.0 = (self.0 * 2).min(PAUSES.1);
-        pause
-    }
-}
-
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Open,
@@ -170,12 +154,5 @@ mod tests {
         assert_eq!(watch(&[(Locked, 59), (Unlocking, 62), (Unlocking, 600)]), Verdict::NotYet);
         assert_eq!(watch(&[(Other("DEGRADED".to_owned()), 600)]), Verdict::NotYet);
         assert_eq!(watch(&[(Unlocking, 1), (Unlocked, 9)]), Verdict::Open);
-    }
-
-    #[test]
-    fn pauses_grow_to_a_quarter_of_a_minute() {
-        let mut pause = Pause::new();
-        let pauses: Vec<u64> = (0..6).map(|_| pause.next().as_secs()).collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 15, 15]);
     }
 }
