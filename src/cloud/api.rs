@@ -44,6 +44,8 @@ pub(super) struct Api {
     setting: Setting,
     wait: Wait,
     settings: CloudSettings,
+    /// Whether another HTTP client can be made from the settings.
+    is_ours: bool,
 }
 
 /// DescribeJob's answer.
@@ -106,6 +108,7 @@ impl Api {
             setting: Setting { region: region.to_string(), place, proxy: http.proxy, profiles },
             wait,
             settings: settings.clone(),
+            is_ours: http.is_ours,
         })
     }
 
@@ -225,7 +228,7 @@ impl Api {
                     download.restart().map_err(Refusal::Failed)?;
                 }
                 Err(Broken::Passing(error)) => {
-                    if matches!(error, Error::ManifestSlow { .. } | Error::ApiTimeout { .. }) {
+                    if self.is_ours && matches!(error, Error::ManifestSlow { .. } | Error::ApiTimeout { .. }) {
                         // The pool knows nothing of a connection that has gone silent, and would give it out again.
                         download.go_over(Http::new(&self.settings).map_err(Refusal::Failed)?.strict);
                     }

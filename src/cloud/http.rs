@@ -41,6 +41,8 @@ pub(super) struct Http {
     pub(super) credentials: Https,
     /// Host of the proxy in use, for error sentences.
     pub(super) proxy: Option<String>,
+    /// Made from the settings, and so can be made anew.
+    pub(super) is_ours: bool,
 }
 
 impl Http {
@@ -73,7 +75,7 @@ impl Http {
                 .sleep_impl(TokioSleep::new())
                 .build(),
         );
-        Ok(Self { proxy: proxy.map(|proxy| proxy.host), ..Self::over(shared) })
+        Ok(Self { proxy: proxy.map(|proxy| proxy.host), is_ours: true, ..Self::over(shared) })
     }
 
     /// The client over a connector that is there already.
@@ -82,6 +84,7 @@ impl Http {
             strict: Https { inner: shared.clone(), local_http: false },
             credentials: Https { inner: shared, local_http: true },
             proxy: None,
+            is_ours: false,
         }
     }
 }
