@@ -13,6 +13,7 @@ pub(crate) fn harden_process() -> io::Result<()> {
     if answer != 0 {
         return Err(io::Error::last_os_error());
     }
+    super::unix::close_others_on_exec()?;
     super::unix::limit_core_and_umask(0)
 }
 

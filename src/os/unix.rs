@@ -138,6 +138,29 @@ pub(super) fn limit_core_and_umask(bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Keeps every descriptor but the first three from programs that are started from here: a shell or a service manager may
+/// have left some open, and what the caller holds is none of the client's business.
+#[allow(unsafe_code)]
+pub(super) fn close_others_on_exec() -> io::Result<()> {
+    use std::os::fd::BorrowedFd;
+    // Collected first: the folder itself is read by one of them, which is gone afterwards.
+    let listed = std::fs::read_dir("/dev/fd").map(|entries| {
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect::<Vec<i32>>()
+    });
+    // Without a list, those that there may be as a rule.
+    let numbers = listed.unwrap_or_else(|_| (0..1024).collect());
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // SAFETY: borrowed for one call that changes a flag of it and reads nothing. Nothing else runs yet that could close
+        // it; one that is closed all the same is refused by the kernel (EBADF).
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        match rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC) {
+            Err(rustix::io::Errno::BADF) => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
 /// How long an interrupted process may take to say so.
 const TELLING: std::time::Duration = std::time::Duration::from_millis(500);
 

@@ -70,6 +70,17 @@ impl Agent {
         self
     }
 
+    /// The same from a shell that has left a descriptor open.
+    #[cfg(unix)]
+    pub(crate) fn with_a_descriptor_too_many(self) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec 9</dev/null; exec \"$0\" \"$@\""]).arg(self.command.get_program());
+        command.args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command }
+    }
+
     pub(crate) fn spawn(mut self) -> Child {
         self.command.spawn().unwrap()
     }

@@ -25,6 +25,9 @@ fn a_device_is_opened_and_the_code_is_nowhere() {
                 "{name} was passed on"
             );
         }
+        if cfg!(target_os = "linux") {
+            assert_eq!(call.descriptors, [0, 1, 2], "no descriptor but its three is passed on");
+        }
         assert!(!call.user_home.starts_with(state(&rehearsal)), "the private home lies outside the state folder");
         assert!(!call.user_home.exists(), "the private home is gone");
         assert!(!call.cwd.starts_with(&call.user_home) && !call.cwd.starts_with(state(&rehearsal)));
@@ -39,6 +42,23 @@ fn a_device_is_opened_and_the_code_is_nowhere() {
     assert!(!files(&state(&rehearsal)).iter().any(|(path, _)| path.to_string_lossy().contains("_manifest.bin")));
     let audit = std::fs::read(state(&rehearsal).join("audit.jsonl")).unwrap();
     assert!(contains(&audit, "\"unlocked\"") && contains(&audit, rehearsal.job().id()));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_descriptor_that_the_caller_left_open_does_not_reach_the_client() {
+    // A control: the stand-in would tell of it.
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let with_a_ninth = "exec 9</dev/null; exec \"$0\" version";
+    let mut client = std::process::Command::new("sh");
+    client.args(["-c", with_a_ninth]).arg(rehearsal.client_path()).stdout(std::process::Stdio::null());
+    assert!(client.status().unwrap().success());
+    assert!(rehearsal.client_invocations().unwrap()[0].descriptors.contains(&9));
+
+    let agent = Agent::run(&rehearsal, &["--keychain", "none"]).with_a_descriptor_too_many();
+    agent.end().done();
+    let calls = rehearsal.client_invocations().unwrap();
+    assert!(calls.len() > 3 && calls[1..].iter().all(|call| call.descriptors == [0, 1, 2]), "it goes no further");
 }
 
 #[test]

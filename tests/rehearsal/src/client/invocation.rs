@@ -33,6 +33,8 @@ pub struct Invocation {
     pub jvm_options: Vec<String>,
     /// Whether stdin was a terminal.
     pub terminal: bool,
+    /// The file descriptors that were open, on Linux.
+    pub descriptors: Vec<u32>,
 }
 
 impl Invocation {
@@ -50,6 +52,7 @@ impl Invocation {
             user_home,
             jvm_options,
             terminal: io::stdin().is_terminal(),
+            descriptors: descriptors(),
         }
     }
 
@@ -59,6 +62,18 @@ impl Invocation {
         line.push(b'\n');
         OpenOptions::new().append(true).create(true).open(&stand_in.log)?.write_all(&line)
     }
+}
+
+/// None where there is no such folder.
+fn descriptors() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open = entries.filter(|entry| {
+        // All but the one that the folder itself is read by.
+        entry.path().read_link().is_ok_and(|target| !target.starts_with("/proc"))
+    });
+    let mut numbers: Vec<u32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 /// It can only be read by setting it; nothing of ours runs beside this.
