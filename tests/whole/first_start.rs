@@ -137,9 +137,9 @@ fn a_home_with_spaces_and_umlauts_is_a_home() {
     assert_eq!(rehearsal.device().state(), State::Unlocked);
 }
 
-/// A client that finds no profile, whatever its file says: only the command line is left.
+/// A client that keeps to a home of its own: only the command line is left.
 fn stubborn() -> ClientOptions {
-    ClientOptions { no_profiles: true, ..ClientOptions::default() }
+    ClientOptions { ignores_our_home: true, ..ClientOptions::default() }
 }
 
 #[test]
