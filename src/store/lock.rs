@@ -42,8 +42,15 @@ impl JobLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
-                // Windows lets no one read a locked file; the message then goes without the number.
-                let _ = (&file).take(20).read_to_string(&mut pid);
+                // Who has just taken it may not have written the number yet. Windows lets no one read a locked file; the
+                // message then goes without.
+                for _ in 0..10 {
+                    let _ = file.seek(SeekFrom::Start(0)).and_then(|_| (&file).take(20).read_to_string(&mut pid));
+                    if !pid.trim().is_empty() {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                }
                 let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
                 return Err(Error::Busy { job: job.to_string(), pid });
             }
