@@ -71,7 +71,7 @@ impl Agent {
     }
 
     /// The same from a shell that has left a descriptor open.
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     pub(crate) fn with_a_descriptor_too_many(self) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", "exec 9</dev/null; exec \"$0\" \"$@\""]).arg(self.command.get_program());
