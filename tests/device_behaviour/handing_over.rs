@@ -164,6 +164,16 @@ fn a_client_that_ignores_our_home_learns_nothing_by_private_ways() {
     stage.assert_nothing_left();
 }
 
+/// Before the question the home is emptied; what was logged until then is not lost by that.
+#[test]
+fn the_log_survives_a_question_that_is_answered_by_no() {
+    let log = r#"describe() { echo 'INVENTED: no such profile' >"$HOME/.aws/snowball/logs/today"; return 3; }"#;
+    let stage = Stage::new(&format!("{IGNORES_OUR_HOME}{log}"));
+    assert_eq!(code_of(stage.hand_over_by(Handoff::Auto, &|| false)), "hand_over_refused");
+    let logs = stage.logs.lock().unwrap().clone();
+    assert!(matches!(&logs[..], [log] if log.contains("INVENTED: no such profile")), "{logs:?}");
+}
+
 #[test]
 fn the_command_line_is_used_by_leave_alone_and_its_time_is_told() {
     let stage = Stage::new(IGNORES_OUR_HOME);

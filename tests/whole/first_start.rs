@@ -167,6 +167,33 @@ fn the_command_line_is_used_by_leave_alone_and_the_exposure_is_told() {
     assert!(audit.contains("handed_over_on_command_line"), "{audit}");
 }
 
+/// What it is told on its command line such a client may keep, in the operator's own settings.
+#[test]
+#[cfg(unix)]
+fn a_client_that_saves_what_it_was_told_on_its_command_line_is_told_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let rehearsal = Rehearsal::builder().client(stubborn()).start().unwrap();
+    let (id, code) = (rehearsal.job().id().to_owned(), rehearsal.job().unlock_code());
+    let config = rehearsal.home().join(".aws/snowball/config");
+    let saved = serde_json::json!({"profiles": {"saved": {"jobId": id, "unlockCode": code}}});
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *--unlock-code*) mkdir -p '{0}'; echo '{saved}' >'{0}/snowball-edge.config';; esac\nexec '{1}' \"$@\"\n",
+        config.display(),
+        rehearsal.client_path().display()
+    );
+    let folder = rehearsal.root().join("wrapped");
+    std::fs::create_dir(&folder).unwrap();
+    let client = folder.join("snowballEdge");
+    std::fs::write(&client, script).unwrap();
+    for path in [&folder, &client] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let ended = Agent::run_with(&rehearsal, &client, &["--keychain", "none", "--allow-argv"]).end().done();
+    let command = format!("forget {id} --client-profile \"saved\"");
+    assert_eq!(ended.stderr.matches(&command).count(), 1, "once: {}", ended.stderr);
+    assert!(!ended.stderr.contains(&code) && !ended.stdout.contains(&code));
+}
+
 #[test]
 fn the_command_to_paste_after_a_power_cut_is_one_that_works() {
     let rehearsal = Rehearsal::builder().start().unwrap();
