@@ -3,47 +3,11 @@
 //! The sentences are read together and changed together. A sentence says what happened; a hint says what to do next,
 //! as a command to paste where there is one. Texts from outside are cleaned before they get in here.
 
+mod exit_code;
+
 use std::fmt;
 
-/// Exit codes. Stable: scripts depend on them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum ExitCode {
-    /// The command did what it says.
-    Done = 0,
-    /// A mistake in this program.
-    Internal = 1,
-    /// The command line: flag, job id, address.
-    Usage = 2,
-    /// A settings file, a variable or a CA file.
-    Settings = 3,
-    /// AWS credentials or permissions.
-    Credentials = 4,
-    /// The network to AWS.
-    Network = 5,
-    /// The job is unknown, not ready, or too late.
-    Job = 6,
-    /// AWS answered with something unusable.
-    Answer = 7,
-    /// The keychain.
-    Keychain = 8,
-    /// Files and folders of this program.
-    Disk = 9,
-    /// Code and manifest don't belong together, or lie together.
-    Pair = 10,
-    /// The vendor's client: missing, unsafe, unknown.
-    Client = 11,
-    /// The client can't be given the code privately.
-    HandOver = 12,
-    /// The device: unreachable, another one, or it refused.
-    Device = 13,
-    /// The device did not open in time.
-    DeviceTimeout = 14,
-    /// Another run is at work on the job.
-    Busy = 15,
-    /// Interrupted from outside (SIGINT; others end as 128 + their number).
-    Interrupted = 130,
-}
+pub use exit_code::ExitCode;
 
 /// One error, ready for a person or a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
