@@ -54,6 +54,10 @@ macro_rules! errors {
             /// Every string code with its exit code, in the order of the table.
             pub const CODES: &'static [(&'static str, ExitCode)] = &[$( ($code, ExitCode::$exit) ),+];
 
+            /// What goes with each of [`CODES`](Self::CODES), in the same order: sentence and hint, with the names of
+            /// what varies in braces.
+            pub const TEXTS: &'static [(&'static str, &'static str)] = &[$( ($sentence, $hint) ),+];
+
             #[cfg(test)]
             fn samples() -> Vec<Self> {
                 vec![$( Self::$name $({ $($field: tests::Sample::sample(stringify!($field))),+ })? ),+]

@@ -12,42 +12,16 @@ mod keyring_bus;
 #[path = "../leak/process.rs"]
 mod process;
 
+mod groups;
 mod play;
 mod row;
 mod scene;
 mod sight;
 
-mod answers;
-mod bucket;
-mod clients;
-mod credentials;
-mod devices;
-mod disk;
-mod job_states;
-mod keychains;
-mod network;
-mod pairs;
-
 use std::collections::HashSet;
 
+use groups::groups;
 use row::{Ends, Row};
-
-/// All rows, group by group.
-fn groups() -> Vec<(&'static str, Vec<Row>)> {
-    vec![
-        ("network", network::rows()),
-        ("answers", answers::rows()),
-        ("credentials", credentials::rows()),
-        ("job states", job_states::rows()),
-        ("bucket", bucket::rows()),
-        ("disk", disk::rows()),
-        ("disk, as root", disk::rows_of_root()),
-        ("keychains", keychains::rows()),
-        ("clients", clients::rows()),
-        ("devices", devices::rows()),
-        ("pairs", pairs::rows()),
-    ]
-}
 
 #[track_caller]
 fn play(group: &str) {

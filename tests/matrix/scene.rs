@@ -207,19 +207,34 @@ impl<'a> Scene<'a> {
 
     /// The agent, ready to be started.
     pub(crate) fn agent(&self, verb: Verb, more: &[String]) -> Command {
-        let state = self.state.lock().unwrap();
-        let rehearsal = &self.rehearsal;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_snow-onboard"));
-        command.env_clear().stdin(Stdio::null()).args(verb.words());
+        let mut command = self.bare_agent();
+        command.args(verb.words());
         if verb != Verb::Jobs {
             command.arg(self.id());
         }
         if verb == Verb::Run {
-            let endpoint = state.endpoint.clone().unwrap_or_else(|| rehearsal.device().endpoint());
-            let client = state.client.clone().unwrap_or_else(|| rehearsal.client_path().to_owned());
-            command.arg("--endpoint").arg(endpoint).arg("--client").arg(client);
+            command.arg("--endpoint").arg(self.endpoint()).arg("--client").arg(self.client());
         }
-        command.args(["--json", "--ca-bundle"]).arg(rehearsal.ca_bundle()).args(more);
+        command.args(["--json", "--ca-bundle"]).arg(self.rehearsal.ca_bundle()).args(more);
+        command
+    }
+
+    /// The device's address, or what stands in its place.
+    pub(crate) fn endpoint(&self) -> String {
+        self.state.lock().unwrap().endpoint.clone().unwrap_or_else(|| self.rehearsal.device().endpoint())
+    }
+
+    /// The client's launcher, or what stands in its place.
+    pub(crate) fn client(&self) -> PathBuf {
+        self.state.lock().unwrap().client.clone().unwrap_or_else(|| self.rehearsal.client_path().to_owned())
+    }
+
+    /// The agent in its surroundings, without an argument.
+    pub(crate) fn bare_agent(&self) -> Command {
+        let state = self.state.lock().unwrap();
+        let rehearsal = &self.rehearsal;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_snow-onboard"));
+        command.env_clear().stdin(Stdio::null());
         let bus = state.other_bus.as_ref().unwrap_or(self.bus);
         let of_the_keyring = |name: &&str| matches!(*name, "DBUS_SESSION_BUS_ADDRESS" | "XDG_DATA_HOME");
         command.envs(bus.environment().into_iter().filter(|(name, _)| of_the_keyring(name)));
@@ -240,10 +255,14 @@ impl<'a> Scene<'a> {
 
     /// Runs the agent to its end, or to the limit.
     pub(crate) fn run(&self, verb: Verb, more: &[String], limit: Duration) -> Ended {
+        Self::run_to_its_end(self.agent(verb, more), limit)
+    }
+
+    /// The same with any command line.
+    pub(crate) fn run_to_its_end(mut command: Command, limit: Duration) -> Ended {
         let said = tempfile::tempdir().unwrap();
         let (stdout, stderr) = (said.path().join("stdout"), said.path().join("stderr"));
         let start = Instant::now();
-        let mut command = self.agent(verb, more);
         let mut agent =
             command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap()).spawn().unwrap();
         let exit = loop {
