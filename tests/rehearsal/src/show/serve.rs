@@ -2,13 +2,14 @@
 
 use std::{
     io::{self, Read},
+    path::Path,
     sync::mpsc,
     thread,
 };
 
 use serde_json::{Value, json};
 
-use super::say;
+use super::{Keychain, keychain, say};
 use crate::{Error, Job, Rehearsal, sigv4::sha256_hex};
 
 /// Serves until Ctrl-C, or with `json` until stdin closes.
@@ -58,18 +59,23 @@ pub(super) async fn interrupt() {
 }
 
 fn explain(rehearsal: &Rehearsal) {
-    say("The stand-ins are up. In another terminal:\n");
-    for (name, value) in rehearsal.env() {
+    say("The stand-ins are up. In another terminal, to be led by the hand:\n");
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let (keychain, reasons) = keychain::choose();
+    let mut variables = rehearsal.env();
+    variables.push(("SNOW_ONBOARD_CA_BUNDLE", path(rehearsal.ca_bundle())));
+    variables.push(("SNOW_ONBOARD_CLIENT", path(rehearsal.client_path())));
+    if keychain != Keychain::System {
+        variables.push(("SNOW_ONBOARD_KEYCHAIN", keychain.to_string()));
+    }
+    for (name, value) in variables {
         say(&format!("export {name}={}", quote(&value)));
     }
-    let job = rehearsal.job();
-    say(&format!(
-        "\nsnow-onboard run {} \\\n    --endpoint {} \\\n    --client {} \\\n    --ca-bundle {}\n",
-        job.id(),
-        rehearsal.device().endpoint(),
-        quote(&rehearsal.client_path().to_string_lossy()),
-        quote(&rehearsal.ca_bundle().to_string_lossy()),
-    ));
+    say("snow-onboard\n");
+    reasons.iter().for_each(|reason| say(reason));
+    let (job, endpoint) = (rehearsal.job(), rehearsal.device().endpoint());
+    say(&format!("The device's display says {endpoint}, and its label {}.", job.id()));
+    say(&format!("The same without questions:\n\nsnow-onboard run {} --endpoint {endpoint}\n", job.id()));
     say("Other jobs of the account:");
     for job in rehearsal.jobs().iter().skip(1) {
         say(&format!("  {}  {}", job.id(), job.state()));
