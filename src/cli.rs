@@ -15,14 +15,18 @@ use crate::settings::Flags;
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    command: Option<Command>,
 
     #[command(flatten)]
     common: Common,
 }
 
 const EXAMPLES: &str = "\
+Without a command, on a terminal, it asks for what it needs to know and brings a device through its first start.
+
 Examples:
+  Be asked for everything:
+    snow-onboard
   See your jobs, and which have been delivered:
     snow-onboard jobs
   Bring the device of a job through its first start, or open it again after a power cut:
@@ -71,8 +75,11 @@ Examples:
 }
 
 /// `run`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Run {
+    /// Nothing was typed, not even the verb.
+    #[arg(skip)]
+    pub is_bare: bool,
     /// The job's id; without it, the one job that has been delivered
     #[arg(value_name = "JOB")]
     pub job: Option<String>,
@@ -128,7 +135,7 @@ pub struct Forget {
     pub client_profile: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Fetching {
     /// Wait for a job that is still on its way, and go on when it is delivered
     #[arg(long)]
@@ -172,6 +179,9 @@ struct Common {
     /// One JSON object a line on stdout
     #[arg(long, global = true)]
     json: bool,
+    /// Ask nothing, as where there is no terminal
+    #[arg(long, global = true)]
+    no_input: bool,
     /// Only errors and results
     #[arg(long, short, global = true, conflicts_with_all = ["json", "verbose"])]
     quiet: bool,
@@ -183,7 +193,42 @@ struct Common {
     log_file: Option<String>,
 }
 
+impl Command {
+    /// The verb as it is typed; it names the result with `--json`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "run",
+            Self::Fetch(_) => "fetch",
+            Self::Jobs => "jobs",
+            Self::Forget(_) => "forget",
+        }
+    }
+}
+
 impl Cli {
+    /// What was typed. Without a verb it is `run`, told nothing.
+    ///
+    /// # Errors
+    /// The parser's: help, a version, or a complaint.
+    pub fn typed() -> Result<Self, clap::Error> {
+        let mut cli = Self::try_parse()?;
+        cli.command.get_or_insert_with(|| Command::Run(Run { is_bare: true, ..Run::default() }));
+        Ok(cli)
+    }
+
+    /// The verb.
+    #[must_use]
+    pub fn verb(&self) -> Option<&Command> {
+        self.command.as_ref()
+    }
+
+    /// Whether `--no-input` was given.
+    #[must_use]
+    pub fn no_input(&self) -> bool {
+        self.common.no_input
+    }
+
     /// Whether `--json` was given.
     #[must_use]
     pub fn json(&self) -> bool {
@@ -221,27 +266,24 @@ impl Cli {
         text("state_dir", &common.state_dir);
         text("log_file", &common.log_file);
         let fetching = match &self.command {
-            Command::Run(run) => Some(&run.fetching),
-            Command::Fetch(fetch) => Some(&fetch.fetching),
-            Command::Jobs | Command::Forget(_) => None,
+            Some(Command::Run(run)) => Some(&run.fetching),
+            Some(Command::Fetch(fetch)) => Some(&fetch.fetching),
+            _ => None,
         };
         if let Some(fetching) = fetching {
             text("manifest_limit", &fetching.manifest_limit);
             text("wait_timeout", &fetching.wait_timeout);
             text("wait", &fetching.wait.then(|| "true".to_owned()));
         }
-        match &self.command {
-            Command::Run(run) => {
-                text("endpoint", &run.endpoint);
-                text("client", &run.client);
-                text("client_sha256", &run.client_sha256);
-                text("handoff", &run.handoff);
-                text("unlock_timeout", &run.unlock_timeout);
-                text("wait_device", &run.wait_device.then(|| "true".to_owned()));
-                text("allow_unknown_client", &run.allow_unknown_client.then(|| "true".to_owned()));
-                text("handoff", &run.allow_argv.then(|| "argv".to_owned()));
-            }
-            Command::Fetch(_) | Command::Jobs | Command::Forget(_) => {}
+        if let Some(Command::Run(run)) = &self.command {
+            text("endpoint", &run.endpoint);
+            text("client", &run.client);
+            text("client_sha256", &run.client_sha256);
+            text("handoff", &run.handoff);
+            text("unlock_timeout", &run.unlock_timeout);
+            text("wait_device", &run.wait_device.then(|| "true".to_owned()));
+            text("allow_unknown_client", &run.allow_unknown_client.then(|| "true".to_owned()));
+            text("handoff", &run.allow_argv.then(|| "argv".to_owned()));
         }
         text("allow_plain_keyring", &common.allow_plain_keyring.then(|| "true".to_owned()));
         flags
@@ -256,6 +298,16 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_verb_is_called_as_it_is_typed() {
+        for verb in Cli::command().get_subcommands() {
+            let needs_job = verb.get_arguments().any(|argument| argument.get_id() == "job");
+            let line = ["snow-onboard", verb.get_name()].into_iter().chain(needs_job.then_some("JID"));
+            let cli = Cli::try_parse_from(line).ok();
+            assert_eq!(cli.and_then(|cli| cli.command).map(|command| command.name()), Some(verb.get_name()));
+        }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use clap::Parser as _;
 use snow_onboard::cli::Cli;
 use snow_onboard::error::{Error, ExitCode as Outcome};
 use snow_onboard::ui::{Ui, Voice};
@@ -34,7 +33,7 @@ fn status() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == device::GUARD_ARGUMENT) {
         return u8::try_from(device::guard_main()).map_or(ExitCode::FAILURE, ExitCode::from);
     }
-    match Cli::try_parse() {
+    match Cli::typed() {
         Ok(cli) => {
             // A script that asked for JSON is told of a panic in JSON as well.
             let voice = if cli.json() { Voice::Json } else { Voice::Plain };

@@ -23,7 +23,7 @@ use crate::secret::UnlockCode;
 use crate::settings::Settings;
 use crate::store::{Draft, HandOverRecord, HomeNote, JobFolder, JobSummary, Manifest, PairRecord, Record, StateFolder};
 use crate::text::clean;
-use crate::ui::Ui;
+use crate::ui::{Step, Ui};
 use crate::vault::{KeychainKind, Vault};
 
 /// A job was named, and how to go about it is settled. Nothing has been touched.
@@ -156,6 +156,7 @@ impl<'a> Requested<'a> {
     pub fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state).check()?;
+        self.ui.begin(Step::Client);
         // A client takes seconds to start, and so may a person at a keychain prompt.
         let (device, vault) = std::thread::scope(|scope| {
             let device = scope.spawn(|| self.prepare_device(&state, endpoint));
@@ -166,6 +167,8 @@ impl<'a> Requested<'a> {
             (device, vault)
         });
         let (vault, device) = (vault?, device?);
+        let version = version_in_words(&device);
+        self.ui.step(Step::Client, &format!("{}, version {version}", device.client().launcher().display()));
         let note = state.note_home(device.home())?;
         Ok(Checked { trip: self.trip(&state, folder, Some(note)), vault, device: Some(device) })
     }
@@ -261,7 +264,7 @@ impl<'a> Checked<'a> {
         match kept_pair(&self.trip.folder, &keychain, code, &*self.trip.ui)? {
             Some(kept) => {
                 let when = age_in_words(OffsetDateTime::now_utc() - kept.pair.fetched_at);
-                self.trip.ui.step("Kept", &format!("code and manifest, fetched {when}; AWS is not asked"));
+                self.trip.ui.step(Step::Kept, &format!("code and manifest, fetched {when}; AWS is not asked"));
                 self.into_kept(kept.record, kept.pair, kept.code, true)
             }
             None => self.fetch()?.keep(),
@@ -288,15 +291,18 @@ impl<'a> Checked<'a> {
                 // Hours may have passed, and the screen's lock may have taken the keychain's along.
                 *vault = Vault::open(settings.vault(vault.kind()), Arc::clone(ui) as Arc<dyn Notify>)?;
             }
+            ui.begin(Step::Keychain);
             // Before anything is fetched: what this keychain is given, does it give back?
             vault.prove(folder.job())?;
             let keeps = match vault.kind() {
                 KeychainKind::None => "none: the code stays in memory until this run ends".to_owned(),
                 KeychainKind::System | KeychainKind::Kernel => format!("{} keeps what it is given", vault.name()),
             };
-            ui.step("Keychain", &keeps);
+            ui.step(Step::Keychain, &keeps);
+            ui.begin(Step::Job);
             let path = draft.path().display().to_string();
             draft.restart().map_err(|error| Error::disk("Writing", draft.path(), &error))?;
+            ui.begin(Step::Manifest);
             cloud.fetch_pair(folder.job(), &mut draft).map_err(|error| match error {
                 // The cloud knows the draft as something to write to; only here has it a name.
                 Error::Disk { what, why, .. } => Error::Disk { what, why, path },
@@ -305,7 +311,7 @@ impl<'a> Checked<'a> {
         };
         let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), &**ui, fetch)?;
         let manifest = draft.finish()?;
-        ui.step("Job", &in_words(&fetched.facts));
+        ui.step(Step::Job, &in_words(&fetched.facts));
         Ok(Fetched { checked: self, facts: fetched.facts, code: fetched.code, manifest })
     }
 
@@ -353,6 +359,8 @@ impl<'a> Fetched<'a> {
             let _ = folder.discard_incoming();
         })?;
 
+        let ui = &checked.trip.ui;
+        ui.begin(Step::Code);
         checked.vault.keep(folder.job(), &code)?;
         folder.promote_incoming()?;
         record.incoming = None;
@@ -360,11 +368,10 @@ impl<'a> Fetched<'a> {
         folder.write_record(&record)?;
 
         checked.trip.audit.note(folder.job(), AuditStep::Kept, Some(&pair.manifest_sha256))?;
-        let ui = &checked.trip.ui;
         if checked.vault.kind() != KeychainKind::None {
-            ui.step("Code", &format!("in {}, read back and compared", checked.vault.name()));
+            ui.step(Step::Code, &format!("in {}, read back and compared", checked.vault.name()));
         }
-        ui.step("Manifest", &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
+        ui.step(Step::Manifest, &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
         checked.into_kept(record, pair, code, false)
     }
 }
@@ -403,17 +410,16 @@ impl<'a> Kept<'a> {
         let Some(device) = device else {
             return Err(Error::Internal { what: "a hand-over without a preflight of the client".to_owned() });
         };
-        trip.ui.step("Pair", "belongs together and lies apart");
+        trip.ui.step(Step::Pair, "belongs together and lies apart");
+        trip.ui.begin(Step::HandOver);
         let client = device.client();
-        let version = device.client_version().map_or_else(|| "unknown".to_owned(), clean);
-        trip.ui.step("Client", &format!("{}, version {version}", client.launcher().display()));
         let mut hand_over = HandOverRecord {
             at: OffsetDateTime::now_utc(),
             endpoint: endpoint.to_string(),
             rung: Rung::Profile.as_str().to_owned(),
             argv_seconds: None,
             client: client.launcher().display().to_string(),
-            client_version: version,
+            client_version: version_in_words(&device),
             client_sha256: client.sha256(&*trip.ui)?,
             device_id: None,
             unlocked_at: None,
@@ -455,7 +461,7 @@ impl<'a> Kept<'a> {
         if device.rung() != Rung::Argv {
             trip.audit.note(trip.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
         }
-        trip.ui.step("Hand-over", device.rung().in_words());
+        trip.ui.step(Step::HandOver, device.rung().in_words());
         Ok(HandedOver { trip, record, pair, keychain, device, exposure })
     }
 }
@@ -467,6 +473,7 @@ impl HandedOver<'_> {
     /// Those of the device. The pair is kept.
     pub fn wait(self) -> Result<Unlocked> {
         let Self { trip, mut record, pair, keychain, device, exposure } = self;
+        trip.ui.begin(Step::Device);
         let start = std::time::Instant::now();
         let unlocked = match device.wait_until_unlocked(trip.settings.unlock_timeout, &|log| trip.keep_client_log(log))
         {
@@ -478,7 +485,7 @@ impl HandedOver<'_> {
         };
         let took = crate::ui::in_words(start.elapsed());
         trip.ui.step(
-            "Device",
+            Step::Device,
             &if unlocked.was_open_already { "UNLOCKED already".to_owned() } else { format!("UNLOCKED after {took}") },
         );
         let mut hand_over = record.hand_over.take().expect("written by the hand-over");
@@ -506,6 +513,11 @@ impl Sink for Draft {
     fn restart(&mut self) -> std::io::Result<()> {
         Draft::restart(self)
     }
+}
+
+/// What the client says of itself.
+fn version_in_words(device: &Device) -> String {
+    device.client_version().map_or_else(|| "unknown".to_owned(), clean)
 }
 
 /// The job in one line: what the service says of it.

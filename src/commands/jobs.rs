@@ -14,15 +14,16 @@ use crate::onboard::age_in_words;
 use crate::settings::Settings;
 use crate::store::StateFolder;
 use crate::text::clean;
-use crate::ui::Ui;
+use crate::ui::{Step, Ui};
 
 #[derive(Serialize)]
 struct Listing {
     jobs: Vec<Row>,
 }
 
+/// A job of the account, everything foreign in it cleaned.
 #[derive(Serialize)]
-struct Row {
+pub(super) struct Row {
     job: String,
     state: String,
     ready: bool,
@@ -39,12 +40,8 @@ struct Row {
 }
 
 pub(super) fn jobs(settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
-    let kept: BTreeSet<String> = StateFolder::open(&settings.state_dir)?
-        .kept()?
-        .into_iter()
-        .filter(|(_, record)| record.as_ref().is_some_and(|record| record.pair.is_some()))
-        .map(|(job, _)| job.to_string())
-        .collect();
+    let kept = StateFolder::open(&settings.state_dir)?.kept_pairs()?;
+    ui.begin(Step::Job);
     let cloud = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)?;
     let mut rows: Vec<Row> = cloud.jobs()?.into_iter().map(|job| Row::new(job, &kept)).collect();
     // What is ready first, then the youngest.
@@ -54,7 +51,8 @@ pub(super) fn jobs(settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
 }
 
 impl Row {
-    fn new(job: JobFacts, kept: &BTreeSet<String>) -> Self {
+    /// `kept` are the ids of the jobs whose pairs are here.
+    pub(super) fn new(job: JobFacts, kept: &BTreeSet<String>) -> Self {
         let cleaned = |text: Option<String>| text.map(|text| clean(&text)).filter(|text| !text.is_empty());
         Self {
             ready: job.state.readiness() == Readiness::Ready && !job.is_main,
@@ -74,6 +72,40 @@ impl Row {
             created: job.created,
         }
     }
+
+    pub(super) fn id(&self) -> &str {
+        &self.job
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// What it is, how old, how it was sent; in one line, for whoever is to know it again.
+    pub(super) fn in_words(&self, now: OffsetDateTime) -> String {
+        let kept = self.kept.then(|| "kept here".to_owned());
+        let parts = [self.what(), self.age(now), self.tracking(), kept];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if parts.is_empty() { self.state_in_words.clone() } else { parts.join(", ") }
+    }
+
+    fn what(&self) -> Option<String> {
+        let cluster = self.cluster.as_ref().map(|id| format!("node of {id}"));
+        let what: Vec<&str> = [&self.device_type, &self.kind, &self.description, &cluster]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        (!what.is_empty()).then(|| what.join(", "))
+    }
+
+    fn age(&self, now: OffsetDateTime) -> Option<String> {
+        self.created.map(|created| format!("created {}", age_in_words(now - created)))
+    }
+
+    fn tracking(&self) -> Option<String> {
+        self.tracking_number.as_ref().map(|number| format!("tracking number {number}"))
+    }
 }
 
 fn table(rows: &[Row], now: OffsetDateTime) -> String {
@@ -90,19 +122,11 @@ fn table(rows: &[Row], now: OffsetDateTime) -> String {
         };
         text.push_str(format!("{}  {mark}", row.job).trim_end());
         text.push_str(&format!("\n    {}", row.state_in_words));
-        let age = row.created.map(|created| format!("created {}", age_in_words(now - created)));
-        let tracking = row.tracking_number.as_ref().map(|number| format!("tracking number {number}"));
-        let cluster = row.cluster.as_ref().map(|id| format!("node of {id}"));
-        for part in [&age, &tracking].into_iter().flatten() {
+        for part in [row.age(now), row.tracking()].into_iter().flatten() {
             text.push_str(&format!(", {part}"));
         }
-        let what: Vec<&str> = [&row.device_type, &row.kind, &row.description, &cluster]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect();
-        if !what.is_empty() {
-            text.push_str(&format!("\n    {}", what.join(", ")));
+        if let Some(what) = row.what() {
+            text.push_str(&format!("\n    {what}"));
         }
         text.push('\n');
     }

@@ -2,6 +2,7 @@
 
 mod fetch;
 mod forget;
+mod guide;
 mod jobs;
 mod run;
 
@@ -11,7 +12,7 @@ use crate::cli::{Cli, Command};
 use crate::device::{self, Places};
 use crate::error::{Error, ExitCode, Result, io_in_words};
 use crate::job::JobId;
-use crate::log;
+use crate::log::{self, Verbosity};
 use crate::notice::{Notice, Notify as _};
 use crate::os;
 use crate::settings::{Settings, Surroundings};
@@ -27,7 +28,14 @@ pub fn execute(cli: &Cli) -> ExitCode {
         (_, true) => Voice::Quiet,
         _ => Voice::Plain,
     };
-    let ui = Arc::new(Ui::new(voice));
+    let mut ui = Ui::of(voice, cli.verb().map_or("", Command::name));
+    if cli.verbosity() == Verbosity::Quiet {
+        ui = ui.with_status();
+    }
+    if !cli.no_input() {
+        ui = ui.with_questions();
+    }
+    let ui = Arc::new(ui);
     let voice_of_the_end = Arc::clone(&ui);
     let told = os::on_interrupt(move |signal| {
         voice_of_the_end.failure(&Error::Interrupted { signal, kept: voice_of_the_end.kept() });
@@ -69,11 +77,12 @@ fn sweep(settings: Option<&Settings>, ui: &Ui) {
 }
 
 fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
-    match &cli.command {
-        Command::Run(args) => run::run(args, settings, ui),
-        Command::Fetch(args) => fetch::fetch(args, settings, ui),
-        Command::Jobs => jobs::jobs(settings, ui),
-        Command::Forget(args) => forget::forget(args, settings, ui),
+    match cli.verb() {
+        Some(Command::Run(args)) => run::run(args, settings, ui),
+        Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui),
+        Some(Command::Jobs) => jobs::jobs(settings, ui),
+        Some(Command::Forget(args)) => forget::forget(args, settings, ui),
+        None => Err(Error::Internal { what: "a command line without a verb".to_owned() }),
     }
 }
 

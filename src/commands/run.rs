@@ -5,24 +5,37 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::guide;
 use crate::cli::Run;
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
-use crate::job::{JobId, Readiness};
+use crate::job::{Endpoint, JobId, Readiness};
 use crate::notice::Notify;
 use crate::onboard::{Requested, Unlocked};
 use crate::settings::Settings;
 use crate::store::default_state_folder;
-use crate::ui::Ui;
+use crate::ui::{Step, Ui};
 
 pub(super) fn run(args: &Run, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     // Everything that can be mistyped is looked at before anything is asked of AWS.
     let named = args.job.as_deref().map(super::parse_job).transpose()?;
+    if args.is_bare && !ui.may_ask() {
+        return Err(Error::NobodyToAsk);
+    }
+    let lacks_something = named.is_none() || settings.endpoint.is_none();
+    if ui.may_ask() && (args.is_bare || lacks_something) {
+        let plan = guide::plan(named, settings, ui)?;
+        return open(plan.job, &plan.endpoint, &plan.settings, ui);
+    }
     let endpoint = settings.endpoint.as_ref().ok_or(Error::EndpointMissing)?;
     let job = match named {
         Some(job) => job,
         None => the_delivered_job(settings, ui)?,
     };
+    open(job, endpoint, settings, ui)
+}
+
+fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     let unlocked = Requested { job, settings, ui: Arc::clone(ui) }
         .check_with_device(endpoint)?
         .keep()?
@@ -35,6 +48,7 @@ pub(super) fn run(args: &Run, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
 /// The one job that has been delivered.
 fn the_delivered_job(settings: &Settings, ui: &Arc<Ui>) -> Result<JobId> {
     let cloud = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)?;
+    ui.begin(Step::Job);
     let jobs = cloud.jobs()?;
     let delivered: Vec<JobId> = jobs
         .iter()
@@ -44,7 +58,7 @@ fn the_delivered_job(settings: &Settings, ui: &Arc<Ui>) -> Result<JobId> {
     match &delivered[..] {
         [] => Err(Error::NoJobReady),
         [job] => {
-            ui.step("Job", &format!("{job} is the one that has been delivered"));
+            ui.step(Step::Job, &format!("{job} is the one that has been delivered"));
             Ok(job.clone())
         }
         several => {
@@ -70,7 +84,7 @@ struct Opened<'a> {
 }
 
 /// The flags without which the same command would not find what this one found.
-fn what_else_was_typed(settings: &Settings) -> String {
+pub(super) fn what_else_was_typed(settings: &Settings) -> String {
     let flag = |name: &str, path: &Path| {
         let text = path.display().to_string();
         let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/\\:._-+".contains(c));

@@ -1,5 +1,6 @@
 //! The state folder of this program.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -119,6 +120,15 @@ impl StateFolder {
         let folder = once.join(job.as_str());
         remove_if_there(&folder)?;
         JobFolder::open(job.clone(), folder, self.root.join("incoming"), lock, true)
+    }
+
+    /// The ids of the jobs whose code and manifest are here.
+    ///
+    /// # Errors
+    /// Those of [`StateFolder::kept`].
+    pub fn kept_pairs(&self) -> Result<BTreeSet<String>> {
+        let has_pair = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.pair.is_some());
+        Ok(self.kept()?.into_iter().filter(|(_, record)| has_pair(record)).map(|(job, _)| job.to_string()).collect())
     }
 
     /// The jobs that have a folder here, with their records where those can be read.

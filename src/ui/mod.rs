@@ -3,12 +3,25 @@
 //! stdout carries what a script may want: the result for people, or one JSON object a line with `--json`. Everything
 //! on the way goes to stderr. Writing can fail (a closed pipe, a full disk); the run goes on, since a device that is
 //! being opened matters more than a line about it. Both streams go through [`Redacting`](crate::redact::Redacting).
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `json` | the lines of `--json` |
+//! | `look` | width, colours, lines broken to fit a terminal |
+//! | `status` | the line that is drawn over again while something is under way |
+//! | `prompt` | questions |
+//! | `out` | the two streams |
 
+mod json;
+mod look;
 mod out;
+mod prompt;
+mod status;
 
-use std::io::{self, BufRead, IsTerminal};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -19,6 +32,8 @@ use crate::text::clean;
 pub use out::finish;
 pub(crate) use out::{Stderr, finish_soon};
 use out::{to_stderr, to_stdout};
+pub use prompt::Answer;
+use status::Status;
 
 /// How to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,66 +46,94 @@ pub enum Voice {
     Json,
 }
 
-/// How long a question waits for its answer.
-const ANSWER: Duration = Duration::from_secs(120);
+/// The steps that are told, in JSON by these names in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The vendor's client is found and looked at.
+    Client,
+    /// What is kept is used; AWS is not asked.
+    Kept,
+    /// The keychain proves that it keeps.
+    Keychain,
+    /// AWS is asked for the job.
+    Job,
+    /// The code goes into the keychain.
+    Code,
+    /// The manifest is downloaded and put in its place.
+    Manifest,
+    /// Both halves are compared and looked at.
+    Pair,
+    /// The client is given both.
+    HandOver,
+    /// The device opens.
+    Device,
+}
 
-/// Version of the JSON lines.
-const JSON_VERSION: u32 = 1;
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "Client",
+            Self::Kept => "Kept",
+            Self::Keychain => "Keychain",
+            Self::Job => "Job",
+            Self::Code => "Code",
+            Self::Manifest => "Manifest",
+            Self::Pair => "Pair",
+            Self::HandOver => "Hand-over",
+            Self::Device => "Device",
+        })
+    }
+}
 
 /// The voice of the program.
 #[derive(Debug)]
 pub struct Ui {
     voice: Voice,
+    command: &'static str,
+    may_ask: bool,
+    status: Status,
+    /// When the steps began that are not done.
+    begun: Mutex<BTreeMap<Step, Instant>>,
     // Notices come from several threads; a line must stay one line.
     last_notice: Mutex<Option<Notice>>,
     /// What is kept by now, for whoever is interrupted.
     kept: Mutex<Option<String>>,
 }
 
-#[derive(Serialize)]
-struct Event<'a, T> {
-    v: u32,
-    event: &'a str,
-    #[serde(flatten)]
-    content: T,
-}
-
-#[derive(Serialize)]
-struct Step<'a> {
-    step: &'a str,
-    text: &'a str,
-}
-
-#[derive(Serialize)]
-struct Text<'a> {
-    text: &'a str,
-}
-
-#[derive(Serialize)]
-struct Waiting<'a> {
-    what: &'a str,
-    seconds: u64,
-}
-
-#[derive(Serialize)]
-struct Received {
-    bytes: u64,
-    of: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Failure<'a> {
-    code: &'a str,
-    exit: u8,
-    text: &'a str,
-    hint: &'a str,
-}
-
 impl Ui {
-    /// A voice for this run.
+    /// A voice that asks nothing and draws nothing: for what goes wrong before a command begins.
     #[must_use]
     pub fn new(voice: Voice) -> Self {
-        Self { voice, last_notice: Mutex::new(None), kept: Mutex::new(None) }
+        Self {
+            voice,
+            command: "",
+            may_ask: false,
+            status: Status::default(),
+            begun: Mutex::default(),
+            last_notice: Mutex::default(),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// A voice for this command: results carry its name.
+    #[must_use]
+    pub fn of(voice: Voice, command: &'static str) -> Self {
+        Self { command, ..Self::new(voice) }
+    }
+
+    /// The same, which draws a line over again while something is under way, where the terminal can and people are
+    /// spoken to. Nothing else may write to stderr then, as a log does.
+    #[must_use]
+    pub fn with_status(self) -> Self {
+        let status = if self.voice == Voice::Plain { Status::where_possible() } else { Status::default() };
+        Self { status, ..self }
+    }
+
+    /// The same, which asks questions where somebody is there to answer.
+    #[must_use]
+    pub fn with_questions(self) -> Self {
+        Self { may_ask: self.voice != Voice::Json && look::somebody_is_there(), ..self }
     }
 
     /// From here on an interruption says this: a whole sentence on what is kept.
@@ -105,58 +148,113 @@ impl Ui {
         kept.unwrap_or_else(|| "What was kept before is still kept.".to_owned())
     }
 
-    /// A step of the flow is done. `name` is one word; `text` is one line, with anything foreign in it cleaned before.
-    pub fn step(&self, name: &str, text: &str) {
-        tracing::info!(target: log::SAID, "{name}: {text}");
+    /// A step of the flow begins.
+    pub fn begin(&self, step: Step) {
+        tracing::debug!(target: log::SAID, "{step} begins");
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(step, Instant::now());
         match self.voice {
-            Voice::Plain => to_stderr(&format!("{name:<11}{text}\n")),
+            Voice::Plain => self.status.begin(&step.to_string()),
             Voice::Quiet => {}
-            Voice::Json => self.event("step", Step { step: name, text }),
+            Voice::Json => self.event("step", json::Started { step, status: "started" }),
+        }
+    }
+
+    /// A step of the flow is done. `text` is one line, with anything foreign in it cleaned before.
+    pub fn step(&self, step: Step, text: &str) {
+        tracing::info!(target: log::SAID, "{step}: {text}");
+        let (begun, still) = {
+            let mut steps = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+            (steps.remove(&step), steps.iter().max_by_key(|(_, since)| **since).map(|(step, _)| *step))
+        };
+        match self.voice {
+            Voice::Plain => {
+                self.status.above(&look::named(&step.to_string(), text, &look::of_names()));
+                match still {
+                    Some(step) => self.status.begin(&step.to_string()),
+                    None => self.status.clear(),
+                }
+            }
+            Voice::Quiet => {}
+            Voice::Json => {
+                let seconds = begun.map_or(0, |begun| begun.elapsed().as_secs());
+                self.event("step", json::Finished { step, status: "finished", text, seconds });
+            }
         }
     }
 
     /// The result, for people: `text` may have several lines. With `--json`, `machine` instead.
     pub fn result(&self, text: &str, machine: impl Serialize) {
+        self.status.clear();
         match self.voice {
-            Voice::Plain | Voice::Quiet => to_stdout(&format!("{}\n", text.trim_end())),
-            Voice::Json => self.event("result", machine),
+            Voice::Plain | Voice::Quiet => {
+                to_stdout(&format!("{}\n", look::sentences(text.trim_end(), look::Stream::Stdout)));
+            }
+            Voice::Json => self.event("result", json::Outcome { command: self.command, content: machine }),
         }
     }
 
     /// A failure, with its hint. Returns the exit code of the process.
     pub fn failure(&self, error: &Error) -> ExitCode {
+        self.status.clear();
         let report = error.report();
         tracing::error!(target: log::SAID, code = report.code, exit = report.exit as u8, "{}", report.sentence);
         match self.voice {
             Voice::Json => self.event(
                 "error",
-                Failure { code: report.code, exit: report.exit as u8, text: &report.sentence, hint: &report.hint },
+                json::Failure {
+                    code: report.code,
+                    exit: report.exit as u8,
+                    text: &report.sentence,
+                    hint: &report.hint,
+                },
             ),
             Voice::Plain | Voice::Quiet => {
-                to_stderr(&format!("\nError: {}\n\n{}\n", report.sentence, report.hint));
+                let text = format!("{} {}\n\n{}", look::of_errors().apply_to("Error:"), report.sentence, report.hint);
+                to_stderr(&format!("\n{}\n", look::sentences(&text, look::Stream::Stderr)));
             }
         }
         report.exit
     }
 
+    /// Whether somebody is there who can be asked, and may be.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        self.may_ask
+    }
+
     /// Asks a question that is answered by yes or no; anything but yes is no, and so is silence for longer than
-    /// two minutes. Without a terminal nothing is asked and the answer is no.
+    /// two minutes. Where nobody can be asked the answer is no.
     pub fn ask(&self, question: &str) -> bool {
-        if self.voice == Voice::Json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if !self.may_ask {
             return false;
         }
-        to_stderr(&format!("\n{question} [y/N] "));
-        let (said, answer) = std::sync::mpsc::channel();
-        // A read from a terminal can't be given a deadline. This thread ends with the process if nobody answers.
-        std::thread::spawn(move || {
-            let mut answer = String::new();
-            let read = io::stdin().lock().read_line(&mut answer);
-            let _ = said.send(read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"));
-        });
-        answer.recv_timeout(ANSWER).unwrap_or_else(|_| {
-            to_stderr("\nNo answer; taken as no.\n");
-            false
-        })
+        match self.put(&format!("{question} [y/N]"), prompt::SHORT_PATIENCE) {
+            Answer::Line(line) => is_yes(&line),
+            Answer::End => false,
+            Answer::Silence => {
+                to_stderr("\nNo answer; taken as no.\n");
+                false
+            }
+        }
+    }
+
+    /// Asks for a line of text. To be called only where [`Ui::may_ask`].
+    pub fn ask_for_line(&self, question: &str) -> Answer {
+        self.put(question, prompt::PATIENCE)
+    }
+
+    /// Something said before a question: whole lines, as they are to stand.
+    pub fn tell(&self, text: &str) {
+        tracing::info!(target: log::SAID, "{text}");
+        self.status.clear();
+        to_stderr(&format!("{}\n", look::sentences(text, look::Stream::Stderr)));
+    }
+
+    fn put(&self, question: &str, patience: Duration) -> Answer {
+        self.status.clear();
+        tracing::info!(target: log::SAID, "asked: {question}");
+        to_stderr(&format!("\n{} ", look::sentences(question, look::Stream::Stderr)));
+        prompt::answer(patience)
     }
 
     /// Help, a version, or a complaint about the command line, as the command-line parser wrote it.
@@ -167,11 +265,39 @@ impl Ui {
     }
 
     fn event(&self, event: &str, content: impl Serialize) {
-        // Every content here is plain data; a line that can't be made is left out rather than ending the run.
-        if let Ok(line) = serde_json::to_string(&Event { v: JSON_VERSION, event, content }) {
-            to_stdout(&format!("{line}\n"));
+        if let Some(line) = json::line(event, content) {
+            to_stdout(&line);
         }
     }
+
+    fn notify_people(&self, notice: &Notice) {
+        match notice {
+            Notice::Waiting { what, so_far } => {
+                let what = clean(what);
+                if self.status.is_drawn() {
+                    self.status.show(&format!("waiting for {what}"));
+                    return;
+                }
+                let so_far = if so_far.as_secs() == 0 { String::new() } else { format!(", {}", in_words(*so_far)) };
+                to_stderr(&look::named("…", &format!("waiting for {what}{so_far}"), &look::of_waits()));
+            }
+            Notice::Received { bytes, of } => {
+                let of = of.map_or_else(String::new, |of| format!(" of {of}"));
+                let text = format!("received {bytes}{of} bytes");
+                if self.status.is_drawn() {
+                    self.status.show(&text);
+                } else {
+                    to_stderr(&look::named("…", &text, &look::of_waits()));
+                }
+            }
+            Notice::Warning(text) => self.status.above(&look::named("Warning", &clean(text), &look::of_warnings())),
+            Notice::Fact(text) => self.status.above(&look::named("", &clean(text), &look::of_names())),
+        }
+    }
+}
+
+fn is_yes(line: &str) -> bool {
+    matches!(line.to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 impl Notify for Ui {
@@ -190,27 +316,16 @@ impl Notify for Ui {
             Notice::Fact(text) => tracing::info!(target: log::SAID, "{}", clean(text)),
         }
         match (self.voice, &notice) {
-            (Voice::Plain, Notice::Waiting { what, so_far }) => {
-                let so_far = if so_far.as_secs() == 0 { String::new() } else { format!(", {}", in_words(*so_far)) };
-                to_stderr(&format!("{:<11}waiting for {}{so_far}\n", "…", clean(what)));
-            }
-            (Voice::Plain, Notice::Received { bytes, of }) => {
-                let of = of.map_or_else(String::new, |of| format!(" of {of}"));
-                to_stderr(&format!("{:<11}received {bytes}{of} bytes\n", "…"));
-            }
-            (Voice::Plain | Voice::Quiet, Notice::Warning(text)) => {
-                to_stderr(&format!("{:<11}{}\n", "Warning", clean(text)))
-            }
-            (Voice::Plain, Notice::Fact(text)) => to_stderr(&format!("{:<11}{}\n", "", clean(text))),
+            (Voice::Plain, notice) | (Voice::Quiet, notice @ Notice::Warning(_)) => self.notify_people(notice),
             (Voice::Quiet, _) => {}
             (Voice::Json, Notice::Waiting { what, so_far }) => {
-                self.event("waiting", Waiting { what: &clean(what), seconds: so_far.as_secs() });
+                self.event("waiting", json::Waiting { what: &clean(what), seconds: so_far.as_secs() });
             }
             (Voice::Json, Notice::Received { bytes, of }) => {
-                self.event("received", Received { bytes: *bytes, of: *of })
+                self.event("received", json::Received { bytes: *bytes, of: *of });
             }
-            (Voice::Json, Notice::Warning(text)) => self.event("warning", Text { text: &clean(text) }),
-            (Voice::Json, Notice::Fact(text)) => self.event("fact", Text { text: &clean(text) }),
+            (Voice::Json, Notice::Warning(text)) => self.event("warning", json::Text { text: &clean(text) }),
+            (Voice::Json, Notice::Fact(text)) => self.event("fact", json::Text { text: &clean(text) }),
         }
         *last = Some(notice);
     }

@@ -5,8 +5,9 @@
 //! run: its deadlines go on, and an interrupt ends it. What is written waits in memory meanwhile.
 
 use std::io::{self, Write};
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::redact::Redacting;
@@ -14,8 +15,15 @@ use crate::redact::Redacting;
 static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::start("stdout", Redacting::new(io::stdout())));
 static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::start("stderr", Redacting::new(io::stderr())));
 
+/// So many pieces may wait to be read before a frame of the status line is left out. A terminal may be stopped for hours.
+const BACKLOG: usize = 32;
+
 /// A way to a writer.
-struct Stream(Sender<Piece>);
+struct Stream {
+    pieces: Sender<Piece>,
+    /// How many of them are not written yet.
+    waiting: Arc<AtomicUsize>,
+}
 
 enum Piece {
     Text(Vec<u8>),
@@ -26,20 +34,30 @@ enum Piece {
 impl Stream {
     fn start<W: Write + Send + 'static>(name: &str, mut writer: Redacting<W>) -> Self {
         let (sender, pieces) = channel();
-        let write = move || write_all(&mut writer, &pieces);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let left = Arc::clone(&waiting);
+        let write = move || write_all(&mut writer, &pieces, &left);
         // Without a thread nothing is said, and the run goes on: a device that is being opened matters more.
         let _ = std::thread::Builder::new().name(name.to_owned()).spawn(write);
-        Self(sender)
+        Self { pieces: sender, waiting }
     }
 
     fn write(&self, text: &[u8]) {
-        let _ = self.0.send(Piece::Text(text.to_vec()));
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _ = self.pieces.send(Piece::Text(text.to_vec()));
+    }
+
+    /// Writes what the next frame makes up for, if this one can't be written.
+    fn write_frame(&self, text: &[u8]) {
+        if self.waiting.load(Ordering::Relaxed) < BACKLOG {
+            self.write(text);
+        }
     }
 
     /// Waits until all has been written; no longer than `limit`, if there is one.
     fn finish(&self, limit: Option<Duration>) {
         let (told, end) = sync_channel(1);
-        if self.0.send(Piece::End(told)).is_ok() {
+        if self.pieces.send(Piece::End(told)).is_ok() {
             let _ = match limit {
                 Some(limit) => end.recv_timeout(limit).is_ok(),
                 None => end.recv().is_ok(),
@@ -48,10 +66,13 @@ impl Stream {
     }
 }
 
-fn write_all<W: Write>(writer: &mut Redacting<W>, pieces: &Receiver<Piece>) {
+fn write_all<W: Write>(writer: &mut Redacting<W>, pieces: &Receiver<Piece>, waiting: &AtomicUsize) {
     for piece in pieces {
         match piece {
-            Piece::Text(text) => _ = writer.write_all(&text).and_then(|()| writer.flush()),
+            Piece::Text(text) => {
+                let _ = writer.write_all(&text).and_then(|()| writer.flush());
+                waiting.fetch_sub(1, Ordering::Relaxed);
+            }
             Piece::End(told) => {
                 let _ = writer.finish();
                 let _ = told.send(());
@@ -81,6 +102,11 @@ pub(super) fn to_stdout(text: &str) {
 
 pub(super) fn to_stderr(text: &str) {
     STDERR.write(text.as_bytes());
+}
+
+/// A frame of the status line.
+pub(super) fn frame_to_stderr(text: &str) {
+    STDERR.write_frame(text.as_bytes());
 }
 
 /// Writes all that was said, also a last word without a line's end. To be called when nothing more is to be said; waits for

@@ -1,0 +1,76 @@
+//! The JSON lines of `--json`. Their schema is `config/events.schema.json`; every line carries the schema's version.
+
+use serde::Serialize;
+
+use super::Step;
+
+/// Version of the lines. Grows when a field changes its meaning or goes; fields may be added within a version.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    v: u32,
+    event: &'a str,
+    #[serde(flatten)]
+    content: T,
+}
+
+/// A step begins.
+#[derive(Serialize)]
+pub(super) struct Started {
+    pub(super) step: Step,
+    pub(super) status: &'static str,
+}
+
+/// A step is done.
+#[derive(Serialize)]
+pub(super) struct Finished<'a> {
+    pub(super) step: Step,
+    pub(super) status: &'static str,
+    pub(super) text: &'a str,
+    /// Whole seconds since it was said to begin, or nothing if it took no time to speak of.
+    pub(super) seconds: u64,
+}
+
+/// A warning, or something found out on the way.
+#[derive(Serialize)]
+pub(super) struct Text<'a> {
+    pub(super) text: &'a str,
+}
+
+/// Something outside is waited for.
+#[derive(Serialize)]
+pub(super) struct Waiting<'a> {
+    pub(super) what: &'a str,
+    pub(super) seconds: u64,
+}
+
+/// A download goes on.
+#[derive(Serialize)]
+pub(super) struct Received {
+    pub(super) bytes: u64,
+    pub(super) of: Option<u64>,
+}
+
+/// The end of a command that did what it says.
+#[derive(Serialize)]
+pub(super) struct Outcome<'a, T> {
+    pub(super) command: &'a str,
+    #[serde(flatten)]
+    pub(super) content: T,
+}
+
+/// The end of one that failed.
+#[derive(Serialize)]
+pub(super) struct Failure<'a> {
+    pub(super) code: &'a str,
+    pub(super) exit: u8,
+    pub(super) text: &'a str,
+    pub(super) hint: &'a str,
+}
+
+/// One line, with its end. `None` if it can't be made: every content here is plain data, and a line too few does not end
+/// the run.
+pub(super) fn line(event: &str, content: impl Serialize) -> Option<String> {
+    serde_json::to_string(&Line { v: VERSION, event, content }).ok().map(|line| line + "\n")
+}
