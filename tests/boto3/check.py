@@ -153,7 +153,28 @@ def errors(stage, protocol, snowball):
     check("a signature for another region", refused(elsewhere.list_jobs) == ("InvalidSignatureException", 400))
 
 
+def identity(stage):
+    """STS, which speaks a protocol of its own; on the API's port here."""
+    settings = {
+        "endpoint_url": stage["env"]["AWS_ENDPOINT_URL_STS"],
+        "verify": stage["ca_bundle"],
+        "region_name": stage["region"],
+        "aws_access_key_id": stage["access_key"],
+        "aws_secret_access_key": stage["secret_key"],
+        "aws_session_token": stage["session_token"],
+        "config": botocore.config.Config(retries={"total_max_attempts": 1}, proxies={}),
+    }
+    caller = boto3.client("sts", **settings).get_caller_identity()
+    check("GetCallerIdentity names the caller", caller["Arn"] == "arn:aws:iam::123456789012:user/operator")
+    check("and the account", caller["Account"] == "123456789012")
+    forger = boto3.client("sts", **{**settings, "aws_secret_access_key": "wrong"})
+    check("STS's word for a wrong signature", refused(forger.get_caller_identity) == ("SignatureDoesNotMatch", 403))
+    stranger = boto3.client("sts", **{**settings, "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE"})
+    check("STS's word for an unknown key", refused(stranger.get_caller_identity) == ("InvalidClientTokenId", 403))
+
+
 def walk(stage):
+    identity(stage)
     for protocol in PROTOCOLS:
         snowball = client(stage, protocol)
         check(f"boto3 speaks {protocol}", snowball.meta.service_model.resolved_protocol == protocol)

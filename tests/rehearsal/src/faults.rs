@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-/// The operations of the Snowball API that the stand-in knows.
+/// The operations of the Snowball API that the stand-in knows, and the one of STS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// One job in full.
@@ -25,11 +25,13 @@ pub enum Operation {
     UpdateJobShipmentState,
     /// The account's limit.
     GetSnowballUsage,
+    /// Whose keys these are: asked of STS, on the API's port.
+    GetCallerIdentity,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DescribeJob,
         Self::ListJobs,
         Self::ListClusterJobs,
@@ -40,6 +42,7 @@ impl Operation {
         Self::GetSoftwareUpdates,
         Self::UpdateJobShipmentState,
         Self::GetSnowballUsage,
+        Self::GetCallerIdentity,
     ];
 
     /// The name on the wire.
@@ -56,6 +59,7 @@ impl Operation {
             Self::GetSoftwareUpdates => "GetSoftwareUpdates",
             Self::UpdateJobShipmentState => "UpdateJobShipmentState",
             Self::GetSnowballUsage => "GetSnowballUsage",
+            Self::GetCallerIdentity => "GetCallerIdentity",
         }
     }
 

@@ -5,19 +5,21 @@ use time::OffsetDateTime;
 /// Which of the two servers was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// The Snowball API.
+    /// The Snowball API, and STS, which answers on the same port.
     Api,
     /// The bucket with the manifests.
     Bucket,
 }
 
-/// How the Snowball API was spoken to.
+/// How the Snowball API, or STS, was spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// awsJson 1.1.
     Json,
     /// Smithy RPC v2 CBOR.
     Cbor,
+    /// awsQuery: a form as the request, XML as the answer. STS speaks nothing else.
+    Query,
 }
 
 impl Protocol {
@@ -27,6 +29,7 @@ impl Protocol {
         match self {
             Self::Json => "json",
             Self::Cbor => "smithy-rpc-v2-cbor",
+            Self::Query => "query",
         }
     }
 }

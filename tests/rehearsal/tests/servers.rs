@@ -76,6 +76,42 @@ fn errors_have_each_protocols_shape() {
 }
 
 #[test]
+fn sts_tells_whose_keys_these_are_and_answers_in_its_own_protocol_alone() {
+    let rehearsal = one_job();
+    let none = json!({});
+    let reply = call(&rehearsal, Protocol::Query, "GetCallerIdentity", &none);
+    assert_eq!(reply.status, 200);
+    assert!(reply.text().contains("<Arn>arn:aws:iam::123456789012:user/operator</Arn>"), "{}", reply.text());
+    assert!(reply.text().contains("<Account>123456789012</Account>"), "{}", reply.text());
+    let log = rehearsal.requests().pop().unwrap();
+    assert_eq!((log.operation.as_str(), log.protocol), ("GetCallerIdentity", Some(Protocol::Query)));
+
+    for protocol in BOTH {
+        let reply = call(&rehearsal, protocol, "GetCallerIdentity", &none);
+        assert!(reply.text().contains("UnknownOperationException"), "{}", reply.text());
+    }
+    let reply = call(&rehearsal, Protocol::Query, "ListJobs", &none);
+    assert!(reply.status == 400 && reply.text().contains("<Code>InvalidAction</Code>"), "{}", reply.text());
+    let forged = Keys { secret: "x".to_owned(), ..keys(&rehearsal) };
+    let now = OffsetDateTime::now_utc();
+    let reply = call_as(&rehearsal, Protocol::Query, "GetCallerIdentity", &none, &forged, now).unwrap();
+    assert!(reply.status == 403 && reply.text().contains("<Code>SignatureDoesNotMatch</Code>"), "{}", reply.text());
+    rehearsal.plant(Operation::GetCallerIdentity, Fault::AccessDenied, Times::Always);
+    let reply = call(&rehearsal, Protocol::Query, "GetCallerIdentity", &none);
+    assert!(reply.status == 403 && reply.text().contains("sts:GetCallerIdentity"), "{}", reply.text());
+}
+
+#[test]
+fn an_answer_carries_the_hour_of_the_service_s_clock() {
+    let rehearsal = one_job();
+    rehearsal.set_api_clock(Duration::days(-400));
+    let reply = call(&rehearsal, Protocol::Query, "GetCallerIdentity", &json!({}));
+    let date = reply.head.lines().find_map(|line| line.strip_prefix("date: ")).unwrap();
+    assert!(date.contains(&(OffsetDateTime::now_utc() - Duration::days(400)).year().to_string()), "{date}");
+    assert!(date.ends_with("gmt") && reply.head.matches("\ndate: ").count() == 1, "{date}");
+}
+
+#[test]
 fn lists_come_in_pages_and_a_foreign_token_is_refused() {
     let rehearsal = Rehearsal::builder().job(Job::new()).cluster(Job::new(), 3).export(Job::new(), 2).start().unwrap();
     for protocol in BOTH {

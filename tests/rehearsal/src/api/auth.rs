@@ -17,6 +17,8 @@ pub(super) struct Signed<'a> {
     pub(super) host: &'a str,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
+    /// The name that the service signs under: `snowball` or `sts`.
+    pub(super) service: &'a str,
 }
 
 impl Signed<'_> {
@@ -52,10 +54,11 @@ impl Signed<'_> {
 
     fn check_scope(&self, auth: &Authorization, stamp: &str, region: &str) -> Result<(), Refusal> {
         let scope = &auth.scope;
-        if scope.service == "snowball" && scope.region == region && stamp.starts_with(&scope.day) {
+        let service = self.service;
+        if scope.service == service && scope.region == region && stamp.starts_with(&scope.day) {
             return Ok(());
         }
-        Err(invalid(&format!("Credential should be scoped to {region}/snowball and to the request's day")))
+        Err(invalid(&format!("Credential should be scoped to {region}/{service} and to the request's day")))
     }
 
     /// `host` and every `x-amz-` header have to be signed, or somebody on the way could change them.

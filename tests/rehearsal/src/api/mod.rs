@@ -1,14 +1,19 @@
-//! The Snowball API's stand-in.
+//! The Snowball API's stand-in, and that of the one call of STS that tells whose keys are in use.
 
 mod auth;
 mod ops;
+mod query;
 pub(crate) mod wire;
 
 use std::{future::pending, io, sync::Arc};
 
 use http_body_util::{BodyExt, Limited};
-use hyper::{Request as HttpRequest, Response, body::Incoming, header};
-use time::OffsetDateTime;
+use hyper::{
+    Request as HttpRequest, Response,
+    body::Incoming,
+    header::{self, HeaderValue},
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use self::{
     auth::Signed,
@@ -29,7 +34,7 @@ const MAX_BODY: usize = 64 * 1024;
 pub(crate) async fn handle(world: Arc<World>, request: HttpRequest<Incoming>) -> io::Result<Response<Body>> {
     let (head, body) = request.into_parts();
     let text = |name| head.headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    let call = Call::read(head.method.as_str(), head.uri.path(), &head.headers);
+    let mut call = Call::read(head.method.as_str(), head.uri.path(), &head.headers);
     let mut entry = Request {
         at: OffsetDateTime::now_utc(),
         server: Server::Api,
@@ -49,6 +54,11 @@ pub(crate) async fn handle(world: Arc<World>, request: HttpRequest<Incoming>) ->
         Ok(body) => {
             let body = body.to_bytes();
             let host = host(&head);
+            if let Some(call) = call.as_mut().filter(|call| call.protocol == Protocol::Query) {
+                // In this protocol the operation's name stands in the body.
+                call.operation = query::action(&body);
+                entry.operation.clone_from(&call.operation);
+            }
             let signed = Signed {
                 method: head.method.as_str(),
                 path: head.uri.path(),
@@ -56,15 +66,16 @@ pub(crate) async fn handle(world: Arc<World>, request: HttpRequest<Incoming>) ->
                 host: &host,
                 headers: &head.headers,
                 body: &body,
+                service: if entry.protocol == Some(Protocol::Query) { "sts" } else { "snowball" },
             };
             serve(&world, call.as_ref(), &signed, &mut entry).await
         }
     };
     // What speaks neither protocol is answered in the older one, which people can read.
     let protocol = entry.protocol.unwrap_or(Protocol::Json);
-    let response = match outcome {
-        Ok(Reply::Answer(value)) => wire::answer(protocol, &value),
-        Ok(Reply::Malformed(value)) => wire::malformed(protocol, &value),
+    let mut response = match outcome {
+        Ok(Reply::Answer(value)) => wire::answer(protocol, &entry.operation, &value),
+        Ok(Reply::Malformed(value)) => wire::malformed(protocol, &entry.operation, &value),
         Ok(Reply::Cut) => {
             world.record(entry);
             return Err(io::Error::other("cut off as scripted"));
@@ -78,6 +89,9 @@ pub(crate) async fn handle(world: Arc<World>, request: HttpRequest<Incoming>) ->
             wire::refuse(protocol, &refusal)
         }
     };
+    // By the service's own clock: the server below would put the machine's there.
+    let date = world.api_now().format(&Rfc2822).unwrap_or_default().replace("+0000", "GMT");
+    response.headers_mut().extend(HeaderValue::from_str(&date).ok().map(|date| (header::DATE, date)));
     entry.status = response.status().as_u16();
     entry.at = OffsetDateTime::now_utc();
     world.record(entry);
@@ -97,6 +111,9 @@ async fn serve(world: &World, call: Option<&Call>, signed: &Signed<'_>, entry: &
     let call = call.ok_or_else(no_such)?;
     entry.identity = Some(signed.verify(world)?);
     let operation = Operation::parse(&call.operation).ok_or_else(no_such)?;
+    if (operation == Operation::GetCallerIdentity) != (call.protocol == Protocol::Query) {
+        return Err(no_such());
+    }
     let input = wire::decode(call.protocol, signed.body)
         .ok_or_else(|| Refusal::new(400, "SerializationException", "The body can't be read"))?;
     entry.job_id = ops::subject(&input).map(str::to_owned);
@@ -111,7 +128,8 @@ async fn serve(world: &World, call: Option<&Call>, signed: &Signed<'_>, entry: &
         Some(Fault::Internal) => Err(Refusal::new(500, "InternalFailure", "Something broke")),
         Some(Fault::AccessDenied) => {
             let message = format!(
-                "User: arn:aws:iam::123456789012:user/operator is not authorized to perform: snowball:{operation}"
+                "User: arn:aws:iam::123456789012:user/operator is not authorized to perform: {}:{operation}",
+                signed.service
             );
             Err(Refusal::new(400, "AccessDeniedException", &message))
         }

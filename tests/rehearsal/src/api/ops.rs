@@ -33,6 +33,7 @@ pub(super) fn answer(world: &World, operation: Operation, input: &Input) -> Resu
         Operation::GetJobUnlockCode => get_job_unlock_code(world, input),
         Operation::GetSoftwareUpdates => get_software_updates(world, input),
         Operation::UpdateJobShipmentState => update_shipment(world, input),
+        Operation::GetCallerIdentity => Ok(identity()),
         Operation::GetSnowballUsage => {
             Ok(Value::Map(vec![("SnowballLimit", Value::Int(1)), ("SnowballsInUse", Value::Int(0))]))
         }
@@ -48,6 +49,15 @@ pub(super) fn key_member(operation: Operation) -> Option<&'static str> {
         Operation::GetSoftwareUpdates => Some("UpdatesURI"),
         _ => None,
     }
+}
+
+/// The caller, as STS names it.
+fn identity() -> Value {
+    Value::Map(vec![
+        ("Arn", "arn:aws:iam::123456789012:user/operator".into()),
+        ("UserId", "AIDACKCEVSQ6C2EXAMPLE".into()),
+        ("Account", "123456789012".into()),
+    ])
 }
 
 fn describe_job(world: &World, input: &Input) -> Result<Value, Refusal> {

@@ -1,4 +1,4 @@
-//! The two wire protocols of the Snowball API: how a request names its operation, how values and errors are written.
+//! The two wire protocols of the Snowball API, and STS's (`query`): how a request names its operation, how values and errors are written.
 //!
 //! Facts from the service model of botocore and from the sources of the Rust SDK; what neither fixes is marked
 //! `[invented]` in the text it produces.
@@ -10,6 +10,7 @@ use hyper::{
 };
 use serde_json::{Map, Value as Json, json};
 
+use super::query;
 use crate::{
     body::{Body, full},
     log::Protocol,
@@ -65,8 +66,9 @@ impl Value {
         }
     }
 
-    fn bytes(&self, protocol: Protocol) -> Vec<u8> {
+    fn bytes(&self, protocol: Protocol, operation: &str) -> Vec<u8> {
         match protocol {
+            Protocol::Query => query::answer(operation, &self.json()).into_bytes(),
             Protocol::Json => self.json().to_string().into_bytes(),
             Protocol::Cbor => {
                 let mut bytes = Vec::new();
@@ -103,6 +105,7 @@ impl Refusal {
 /// What a request wants, as far as its head says.
 pub(crate) struct Call {
     pub(crate) protocol: Protocol,
+    /// Empty in the query protocol, whose body names it.
     pub(crate) operation: String,
 }
 
@@ -112,6 +115,9 @@ impl Call {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if method != "POST" {
             return None;
+        }
+        if header("content-type").split(';').next() == Some(query::FORM) {
+            return (path == "/").then(|| Self { protocol: Protocol::Query, operation: String::new() });
         }
         if let Some(rest) = path.strip_prefix("/service/") {
             let operation = rest.strip_prefix(TARGET)?.strip_prefix("/operation/")?;
@@ -131,6 +137,7 @@ pub(crate) fn decode(protocol: Protocol, body: &[u8]) -> Option<Map<String, Json
     }
     match protocol {
         Protocol::Json => serde_json::from_slice(body).ok(),
+        Protocol::Query => query::decode(body),
         Protocol::Cbor => match ciborium::from_reader::<Cbor, _>(body).ok()?.deserialized::<Json>().ok()? {
             Json::Object(members) => Some(members),
             _ => None,
@@ -139,16 +146,18 @@ pub(crate) fn decode(protocol: Protocol, body: &[u8]) -> Option<Map<String, Json
 }
 
 /// A successful answer.
-pub(crate) fn answer(protocol: Protocol, value: &Value) -> Response<Body> {
-    respond(protocol, 200, value.bytes(protocol))
+pub(crate) fn answer(protocol: Protocol, operation: &str, value: &Value) -> Response<Body> {
+    respond(protocol, 200, value.bytes(protocol, operation))
 }
 
-/// An answer that holds all of `value` and can't be decoded: one that lost its end in JSON, a map that says to have
-/// one member more than it has in CBOR.
-pub(crate) fn malformed(protocol: Protocol, value: &Value) -> Response<Body> {
-    let mut bytes = value.bytes(protocol);
+/// An answer that holds all of `value` and can't be decoded: one that lost its end in JSON or its beginning in
+/// XML, a map that says to have one member more than it has in CBOR.
+pub(crate) fn malformed(protocol: Protocol, operation: &str, value: &Value) -> Response<Body> {
+    let mut bytes = value.bytes(protocol, operation);
     match protocol {
         Protocol::Json => drop(bytes.pop()),
+        // Its end would not be missed by whoever reads element by element.
+        Protocol::Query => bytes[0] = b' ',
         Protocol::Cbor => bytes[0] += 1,
     }
     respond(protocol, 200, bytes)
@@ -156,8 +165,12 @@ pub(crate) fn malformed(protocol: Protocol, value: &Value) -> Response<Body> {
 
 /// An error in the protocol's own shape.
 pub(crate) fn refuse(protocol: Protocol, refusal: &Refusal) -> Response<Body> {
+    if protocol == Protocol::Query {
+        let (status, text) = query::refuse(refusal);
+        return respond(protocol, status, text.into_bytes());
+    }
     let kind = match protocol {
-        Protocol::Json => refusal.code.to_owned(),
+        Protocol::Query | Protocol::Json => refusal.code.to_owned(),
         Protocol::Cbor => format!("com.amazonaws.snowball#{}", refusal.code),
     };
     let message = if refusal.modelled { "Message" } else { "message" };
@@ -165,7 +178,7 @@ pub(crate) fn refuse(protocol: Protocol, refusal: &Refusal) -> Response<Body> {
     if let Some(resource) = refusal.resource_type {
         members.push(("ResourceType", resource.into()));
     }
-    respond(protocol, refusal.status, Value::Map(members).bytes(protocol))
+    respond(protocol, refusal.status, Value::Map(members).bytes(protocol, ""))
 }
 
 fn respond(protocol: Protocol, status: u16, bytes: Vec<u8>) -> Response<Body> {
@@ -175,6 +188,9 @@ fn respond(protocol: Protocol, status: u16, bytes: Vec<u8>) -> Response<Body> {
     match protocol {
         Protocol::Json => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON_TYPE));
+        }
+        Protocol::Query => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(query::XML));
         }
         Protocol::Cbor => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(CBOR_TYPE));
@@ -201,9 +217,9 @@ mod tests {
 
     #[test]
     fn a_time_is_a_bare_number_in_json_and_tag_1_in_cbor() {
-        let json: Json = serde_json::from_slice(&sample().bytes(Protocol::Json)).unwrap();
+        let json: Json = serde_json::from_slice(&sample().bytes(Protocol::Json, "")).unwrap();
         assert_eq!(json["CreationDate"], json!(1_475_626_164.5));
-        let cbor: Cbor = ciborium::from_reader(&sample().bytes(Protocol::Cbor)[..]).unwrap();
+        let cbor: Cbor = ciborium::from_reader(&sample().bytes(Protocol::Cbor, "")[..]).unwrap();
         let members = cbor.into_map().unwrap();
         assert_eq!(members[2].1, Cbor::Tag(1, Box::new(Cbor::Float(1_475_626_164.5))));
     }
@@ -222,9 +238,9 @@ mod tests {
     #[test]
     fn a_malformed_body_holds_the_secret_and_cannot_be_read() {
         for protocol in [Protocol::Json, Protocol::Cbor] {
-            let mut bytes = sample().bytes(protocol);
+            let mut bytes = sample().bytes(protocol, "");
             match protocol {
-                Protocol::Json => drop(bytes.pop()),
+                Protocol::Json | Protocol::Query => drop(bytes.pop()),
                 Protocol::Cbor => bytes[0] += 1,
             }
             assert!(bytes.windows(29).any(|window| window == b"12345-abcde-56789-01234-abcde"));

@@ -58,6 +58,7 @@ impl Rehearsal {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let mut variables = vec![
             ("AWS_ENDPOINT_URL_SNOWBALL", self.endpoint_url()),
+            ("AWS_ENDPOINT_URL_STS", self.endpoint_url()),
             ("AWS_ACCESS_KEY_ID", self.access_key().to_owned()),
             ("AWS_SECRET_ACCESS_KEY", self.secret_key().to_owned()),
             ("AWS_REGION", self.region().to_owned()),
@@ -73,7 +74,7 @@ impl Rehearsal {
         variables
     }
 
-    /// `https://127.0.0.1:PORT` of the API.
+    /// `https://127.0.0.1:PORT` of the API, and of STS.
     #[must_use]
     pub fn endpoint_url(&self) -> String {
         format!("https://{}", self.stage.api)

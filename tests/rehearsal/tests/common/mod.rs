@@ -41,6 +41,7 @@ impl Reply {
         match protocol {
             Protocol::Json => self.json(),
             Protocol::Cbor => untagged(ciborium::from_reader(&self.body[..]).unwrap()).deserialized().unwrap(),
+            Protocol::Query => panic!("XML, to be read as text"),
         }
     }
 
@@ -136,6 +137,10 @@ pub(crate) fn call_as(
             ];
             (format!("/service/{SERVICE}/operation/{operation}"), body, headers)
         }
+        Protocol::Query => {
+            let body = format!("Action={operation}&Version=2011-06-15").into_bytes();
+            ("/".to_owned(), body, vec![pair("content-type", "application/x-www-form-urlencoded")])
+        }
     };
     let stamp = sigv4::stamp(at);
     headers.push(pair("x-amz-date", &stamp));
@@ -144,8 +149,8 @@ pub(crate) fn call_as(
     signed.push(pair("host", endpoint.strip_prefix("https://").unwrap()));
     signed.sort();
     let names: Vec<&str> = signed.iter().map(|(name, _)| name.as_str()).collect();
-    let scope =
-        Scope { day: stamp[..8].to_owned(), region: rehearsal.region().to_owned(), service: "snowball".to_owned() };
+    let service = if protocol == Protocol::Query { "sts" } else { "snowball" }.to_owned();
+    let scope = Scope { day: stamp[..8].to_owned(), region: rehearsal.region().to_owned(), service };
     let payload = sigv4::sha256_hex(&body);
     let parts = Parts { method: "POST", path: &path, query: "", headers: &signed, payload: &payload };
     let authorization = format!(
