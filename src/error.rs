@@ -129,6 +129,9 @@ errors! {
     ApiNotHttps { url: String } = Settings "api_not_https"
         "The Snowball API address {url} is not an https address. The unlock code would cross the network in clear."
         => "Correct AWS_ENDPOINT_URL_SNOWBALL, AWS_ENDPOINT_URL or endpoint_url in ~/.aws/config to begin with https://";
+    StsNotHttps { url: String } = Settings "sts_not_https"
+        "The AWS STS address {url} is not an https address. It was not asked who you are."
+        => "Correct AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or endpoint_url in ~/.aws/config to begin with https://";
     ProxyBad { why: String } = Settings "proxy_bad"
         "The proxy settings can't be used: {why}."
         => "Correct HTTPS_PROXY and NO_PROXY, or unset them.";

@@ -1,5 +1,6 @@
 //! The operations of the Snowball API that the agent needs.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_config::identity::IdentityCache;
@@ -13,10 +14,11 @@ use aws_sdk_snowball::types::{JobListEntry, JobMetadata};
 use aws_types::service_config::ServiceConfigKey;
 use time::OffsetDateTime;
 
-use super::credentials::{Profiles, said_aloud};
+use super::credentials::{Found, Profiles, said_aloud};
 use super::download::{Broken, Download};
-use super::failure::{Refusal, Setting};
-use super::http::{Http, Https, read_timeout, without_secrets};
+use super::failure::{Refusal, Service, Setting};
+use super::http::{Clocks, Http, Https, read_timeout, without_secrets};
+use super::identity::Sts;
 use super::text::clean;
 use super::wait::{Backoff, Wait};
 use super::{CloudSettings, FetchedPair, Sink, logged};
@@ -39,13 +41,16 @@ const MOST_PAGES: usize = 100;
 
 /// The client with all that its errors need to be told.
 pub(super) struct Api {
-    client: Client,
+    pub(super) client: Client,
     http: Https,
-    setting: Setting,
-    wait: Wait,
+    pub(super) setting: Setting,
+    pub(super) wait: Wait,
     settings: CloudSettings,
     /// Whether another HTTP client can be made from the settings.
     is_ours: bool,
+    pub(super) sts: Sts,
+    pub(super) found: Found,
+    pub(super) clocks: Clocks,
 }
 
 /// DescribeJob's answer.
@@ -68,14 +73,15 @@ impl Api {
         credentials: Option<SharedCredentialsProvider>,
         wait: Wait,
     ) -> Result<Self> {
-        let profiles = Profiles::load(settings.profile.as_deref()).await?;
+        let profiles = Arc::new(Profiles::load(settings.profile.as_deref()).await?);
+        let found = Found::default();
         let region = profiles.region(settings.region.as_deref())?;
         let credentials = credentials.unwrap_or_else(|| profiles.provider(&region, http.credentials));
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_name(profiles.name())
             .region(region.clone())
             .http_client(http.strict.clone())
-            .credentials_provider(said_aloud(credentials, wait.clone()))
+            .credentials_provider(said_aloud(credentials, wait.clone(), &profiles, &found))
             // The default gives up after five seconds, too soon for a credential process that asks for a fingerprint.
             .identity_cache(IdentityCache::lazy().load_timeout(settings.network_timeout * 2).build())
             // One more try at once, which is also how the SDK corrects for a wrong clock. The rest is ours (`Wait::patiently`),
@@ -93,20 +99,30 @@ impl Api {
             )
             .load()
             .await;
-        let endpoint = configured_endpoint(&config);
-        if let Some(url) = endpoint.as_deref().filter(|url| !is_https(url)) {
-            return Err(Error::ApiNotHttps { url: without_secrets(url) });
-        }
-        let place = match &endpoint {
-            Some(url) => format!("at {}", without_secrets(url).trim_start_matches("https://")),
-            None => format!("in {region}"),
+        let setting = |service: Service| {
+            let endpoint = configured_endpoint(&config, service.name());
+            let place = match &endpoint {
+                Some(url) => format!("at {}", without_secrets(url).trim_start_matches("https://")),
+                None => format!("in {region}"),
+            };
+            let (region, proxy, profiles) = (region.to_string(), http.proxy.clone(), Arc::clone(&profiles));
+            let setting = Setting { service, region, place, proxy, profiles };
+            (setting, endpoint.filter(|url| !is_https(url)).map(|url| without_secrets(&url)))
         };
-        tracing::info!(api = place, proxy = http.proxy, profile = clean(profiles.name()), "AWS is asked");
+        let (ours, refused) = setting(Service::Snowball);
+        if let Some(url) = refused {
+            return Err(ours.not_https(url));
+        }
+        let sts = Sts::new(&config, setting(Service::Sts));
+        tracing::info!(api = ours.place, proxy = http.proxy, profile = clean(profiles.name()), "AWS is asked");
         Ok(Self {
             client: Client::new(&config),
             http: http.strict,
-            setting: Setting { region: region.to_string(), place, proxy: http.proxy, profiles },
+            setting: ours,
             wait,
+            sts,
+            found,
+            clocks: http.clocks,
             settings: settings.clone(),
             is_ours: http.is_ours,
         })
@@ -284,15 +300,11 @@ impl Api {
     }
 }
 
-/// The address that the SDK will call, if one is configured: `AWS_ENDPOINT_URL_SNOWBALL`, the profile's services
+/// The address that the SDK will call, if one is configured: `AWS_ENDPOINT_URL_SNOWBALL` (or that of another service), the profile's services
 /// section, `AWS_ENDPOINT_URL`, the profile's `endpoint_url`. The same lookup as in the SDK's own client.
-fn configured_endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder()
-        .service_id("Snowball")
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build()
-        .ok()?;
+fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
+    let key =
+        ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
     let of_service = config.service_config().and_then(|service| service.load_config(key));
     // The SDK drops a general address that it can't parse, and would call AWS instead of what the operator meant.
     let unparsed = || match std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {

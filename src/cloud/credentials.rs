@@ -4,13 +4,17 @@
 //! seconds, and lets credentials in the environment win over a profile that was named on the command line.
 
 use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileSet;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_types::os_shim_internal::{Env, Fs};
+use time::OffsetDateTime;
 
 use super::http::Https;
 use super::logged::millis;
@@ -19,6 +23,7 @@ use super::wait::Wait;
 use crate::error::{Error, Result};
 
 /// What the profile files say, and which profile counts.
+#[derive(Debug)]
 pub(super) struct Profiles {
     set: ProfileSet,
     /// Named on the command line or in the settings: then it wins over the environment.
@@ -146,9 +151,56 @@ impl Profiles {
     }
 }
 
-/// `provider` with its wait told and what it finds taken out of everything that is said.
-pub(super) fn said_aloud(provider: SharedCredentialsProvider, wait: Wait) -> SharedCredentialsProvider {
-    SharedCredentialsProvider::new(SaidAloud { provider, wait })
+/// `provider` with its wait told, what it finds taken out of everything that is said, and its origin noted in `found`.
+pub(super) fn said_aloud(
+    provider: SharedCredentialsProvider,
+    wait: Wait,
+    profiles: &Arc<Profiles>,
+    found: &Found,
+) -> SharedCredentialsProvider {
+    let (profiles, found) = (Arc::clone(profiles), Arc::clone(found));
+    SharedCredentialsProvider::new(SaidAloud { provider, wait, profiles, found })
+}
+
+/// What is known of the credentials that were found last.
+pub(super) type Found = Arc<Mutex<Option<CredentialsInUse>>>;
+
+/// Which credentials are in use. Never the credentials themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialsInUse {
+    /// Where they come from, in words: "profile “field”, signed in with IAM Identity Center".
+    pub source: String,
+    /// Whether they end by themselves.
+    pub temporary: bool,
+    /// When, if the source says.
+    pub expires: Option<OffsetDateTime>,
+    /// The command that gets new ones, if the profile has one.
+    pub sign_in: Option<String>,
+}
+
+impl CredentialsInUse {
+    fn new(credentials: &Credentials, profiles: &Profiles) -> Self {
+        use AwsCredentialFeature as From;
+        let features = credentials.get_property::<Vec<From>>().map_or(&[][..], Vec::as_slice);
+        let profile = format!("profile “{}”", clean(profiles.name()));
+        // A role is assumed with credentials of another source; the role is what counts, so it is asked for first.
+        let sources = [
+            (From::CredentialsStsAssumeRole, format!("{profile}, which assumes a role")),
+            (From::CredentialsProfileStsWebIdToken, "a web identity token".to_owned()),
+            (From::CredentialsSso, format!("{profile}, signed in with IAM Identity Center")),
+            (From::CredentialsProcess, format!("{profile}, by its credential_process")),
+            (From::CredentialsHttp, "the container's credential service".to_owned()),
+            (From::CredentialsEnvVars, "the environment (AWS_ACCESS_KEY_ID)".to_owned()),
+            (From::CredentialsProfile, format!("{profile}, by the keys in it")),
+        ];
+        let source = sources.into_iter().find(|(feature, _)| features.contains(feature)).map(|(_, words)| words);
+        Self {
+            source: source.unwrap_or_else(|| "a source that does not say what it is".to_owned()),
+            temporary: credentials.session_token().is_some() || credentials.expiry().is_some(),
+            expires: credentials.expiry().map(OffsetDateTime::from),
+            sign_in: profiles.sso_login().filter(|_| !features.contains(&From::CredentialsEnvVars)),
+        }
+    }
 }
 
 fn no_such_profile(name: &str) -> Error {
@@ -180,6 +232,8 @@ fn parse_region(region: &str, origin: &str) -> Result<Region> {
 struct SaidAloud {
     provider: SharedCredentialsProvider,
     wait: Wait,
+    profiles: Arc<Profiles>,
+    found: Found,
 }
 
 impl ProvideCredentials for SaidAloud {
@@ -197,6 +251,8 @@ impl ProvideCredentials for SaidAloud {
                     crate::redact::register(found.secret_access_key());
                     found.session_token().inspect(|token| crate::redact::register(token));
                     let temporary = found.session_token().is_some();
+                    *self.found.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(CredentialsInUse::new(found, &self.profiles));
                     tracing::info!(temporary, millis = millis(started), "credentials were found");
                 }
                 Err(_) => tracing::warn!(millis = millis(started), "no credentials were found"),

@@ -4,6 +4,7 @@
 //! decoded. What is taken from it is the kind, the service's code, and the service's message, cleaned.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_snowball::error::{ProvideErrorMetadata, SdkError};
@@ -23,13 +24,47 @@ use crate::error::{Error, io_in_words};
 /// A difference of clocks that is worth a sentence. AWS refuses signatures from 5 minutes on at the earliest.
 const SKEW: time::Duration = time::Duration::minutes(4);
 
+/// Which of AWS's services is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    Snowball,
+    Sts,
+}
+
+impl Service {
+    /// In words that a place follows.
+    fn api(self) -> &'static str {
+        match self {
+            Self::Snowball => "the Snowball API",
+            Self::Sts => "AWS STS",
+        }
+    }
+
+    /// As the SDK's settings call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Snowball => "Snowball",
+            Self::Sts => "STS",
+        }
+    }
+
+    /// As policies spell it.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Snowball => "snowball",
+            Self::Sts => "sts",
+        }
+    }
+}
+
 /// What a sentence about a failure needs to know.
 pub(super) struct Setting {
+    pub(super) service: Service,
     pub(super) region: String,
     /// Which API, in words that follow "the Snowball API": "in eu-central-1", "at 127.0.0.1:4443".
     pub(super) place: String,
     pub(super) proxy: Option<String>,
-    pub(super) profiles: Profiles,
+    pub(super) profiles: Arc<Profiles>,
 }
 
 /// Why an operation gave no answer.
@@ -48,7 +83,7 @@ pub(super) enum Refusal {
 impl Setting {
     /// "the Snowball API in eu-central-1"
     pub(super) fn api(&self) -> String {
-        format!("the Snowball API {}", self.place)
+        format!("{} {}", self.service.api(), self.place)
     }
 
     /// Why `operation` ("GetJobManifest") failed.
@@ -77,7 +112,7 @@ impl Setting {
     }
 
     fn answered(&self, operation: &str, answer: &Answer<'_>) -> Refusal {
-        let what = format!("Snowball {operation}");
+        let what = format!("{} {operation}", self.service.name());
         let message = || clean_or(answer.message, "no reason given");
         let because = || match answer.code {
             Some(code) => format!("{} ({})", message(), clean(code)),
@@ -87,7 +122,7 @@ impl Setting {
             "InvalidJobStateException" => return Refusal::State,
             "InvalidResourceException" => return Refusal::Unknown,
             "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" | "OptInRequired" => {
-                Error::AccessDenied { action: format!("snowball:{operation}"), why: message() }
+                Error::AccessDenied { action: format!("{}:{operation}", self.service.prefix()), why: message() }
             }
             "ExpiredToken" | "ExpiredTokenException" => self.expired(message()),
             "RequestExpired" | "RequestTimeTooSkewed" | "RequestInTheFuture" => clock_skew(answer.date),
@@ -131,7 +166,7 @@ impl Setting {
             return self.no_credentials(credentials, wait);
         }
         if let Some(NotHttps { url }) = find(error) {
-            return Error::ApiNotHttps { url: url.clone() };
+            return self.not_https(url.clone());
         }
         if find::<ConnectorError>(error).is_some_and(ConnectorError::is_timeout) {
             return wait.timed_out(what);
@@ -149,6 +184,14 @@ impl Setting {
             why = format!("{why} (a proxy is set: {})", clean(proxy));
         }
         Error::ApiUnreachable { what, why }
+    }
+
+    /// The address configured for the service is not one that may be called.
+    pub(super) fn not_https(&self, url: String) -> Error {
+        match self.service {
+            Service::Snowball => Error::ApiNotHttps { url },
+            Service::Sts => Error::StsNotHttps { url },
+        }
     }
 
     fn no_credentials(&self, error: &CredentialsError, wait: &Wait) -> Error {
@@ -191,7 +234,7 @@ impl Setting {
     fn sign_in_unanswered(&self, error: &ConnectorError, wait: &Wait) -> Error {
         match self.unanswered("the AWS sign-in", error, wait) {
             // It is not the Snowball API's address that is wrong here.
-            Error::ApiNotHttps { url } => {
+            Error::ApiNotHttps { url } | Error::StsNotHttps { url } => {
                 Error::CredentialsFailed { why: format!("the sign-in address {url} is not an https address") }
             }
             error => error,
@@ -303,7 +346,7 @@ fn is_skewed(date: Option<&str>) -> bool {
 }
 
 /// The `Date` header: RFC 2822 but for its zone, which is the letters GMT.
-fn parse_date(text: &str) -> Option<OffsetDateTime> {
+pub(super) fn parse_date(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()
 }
 
@@ -337,12 +380,17 @@ mod tests {
     use crate::cloud::credentials::tests::profiles;
     use crate::cloud::http::NotHttps;
     use crate::notice::Kept;
-    use std::sync::Arc;
     use std::time::Duration;
 
     fn setting(config: &str, profile: &'static str) -> Setting {
-        let profiles = profiles(config, profile, true);
-        Setting { region: "eu-west-1".to_owned(), place: "in eu-west-1".to_owned(), proxy: None, profiles }
+        let profiles = Arc::new(profiles(config, profile, true));
+        Setting {
+            service: Service::Snowball,
+            region: "eu-west-1".to_owned(),
+            place: "in eu-west-1".to_owned(),
+            proxy: None,
+            profiles,
+        }
     }
 
     fn wait() -> Wait {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -22,8 +23,10 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use time::OffsetDateTime;
 
 use super::CloudSettings;
+use super::failure::parse_date;
 use crate::error::{Error, Result, io_in_words};
 
 /// Time to reach a server, TLS included.
@@ -43,7 +46,12 @@ pub(super) struct Http {
     pub(super) proxy: Option<String>,
     /// Made from the settings, and so can be made anew.
     pub(super) is_ours: bool,
+    /// When the last answer came, by both clocks.
+    pub(super) clocks: Clocks,
 }
+
+/// When the last answer came: by the clock of this machine, and by the answer's `Date`.
+pub(super) type Clocks = Arc<Mutex<Option<(OffsetDateTime, OffsetDateTime)>>>;
 
 impl Http {
     /// Sets the client up; connects to nothing.
@@ -80,11 +88,14 @@ impl Http {
 
     /// The client over a connector that is there already.
     pub(super) fn over(shared: SharedHttpConnector) -> Self {
+        let clocks = Clocks::default();
         Self {
-            strict: Https { inner: shared.clone(), local_http: false },
-            credentials: Https { inner: shared, local_http: true },
+            strict: Https { inner: shared.clone(), local_http: false, clocks: Arc::clone(&clocks) },
+            // Whoever hands out credentials on this machine has this machine's clock.
+            credentials: Https { inner: shared, local_http: true, clocks: Clocks::default() },
             proxy: None,
             is_ours: false,
+            clocks,
         }
     }
 }
@@ -99,6 +110,7 @@ pub(super) fn read_timeout(network_timeout: Duration) -> Duration {
 pub(super) struct Https {
     inner: SharedHttpConnector,
     local_http: bool,
+    clocks: Clocks,
 }
 
 /// Why a request was refused unsent.
@@ -126,7 +138,14 @@ impl HttpConnector for Https {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let uri = request.uri().parse::<http::Uri>().unwrap_or_default();
         if uri.scheme() == Some(&http::uri::Scheme::HTTPS) || (self.local_http && stays_on_this_link(&uri)) {
-            self.inner.call(request)
+            let (answer, clocks) = (self.inner.call(request), Arc::clone(&self.clocks));
+            HttpConnectorFuture::new(async move {
+                let answer = answer.await?;
+                if let Some(there) = answer.headers().get("date").and_then(parse_date) {
+                    *clocks.lock().unwrap_or_else(PoisonError::into_inner) = Some((OffsetDateTime::now_utc(), there));
+                }
+                Ok(answer)
+            })
         } else {
             let refusal = NotHttps { url: without_secrets(request.uri()) };
             HttpConnectorFuture::ready(Err(ConnectorError::user(refusal.into())))

@@ -18,7 +18,7 @@ where
     match answer {
         Ok(output) => {
             let request = clean(output.request_id().unwrap_or("unknown"));
-            tracing::info!(operation, status = 200, request, millis, "the Snowball API has answered");
+            tracing::info!(operation, status = 200, request, millis, "AWS has answered");
         }
         Err(error) => {
             let status = error.raw_response().map(|response| response.status().as_u16());
@@ -32,7 +32,7 @@ where
                 _ => "unknown",
             };
             let code = error.code().map(clean);
-            tracing::warn!(operation, status, request, millis, kind, code, "the Snowball API has not given it");
+            tracing::warn!(operation, status, request, millis, kind, code, "AWS has not given it");
         }
     }
 }

@@ -9,6 +9,7 @@ mod credentials;
 mod download;
 mod failure;
 mod http;
+mod identity;
 mod logged;
 mod text;
 mod wait;
@@ -16,11 +17,12 @@ mod wait;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use time::OffsetDateTime;
 
 use crate::error::{Error, Result, io_in_words};
 use crate::job::{JobFacts, JobId};
@@ -28,6 +30,8 @@ use crate::notice::Notify;
 use crate::secret::UnlockCode;
 
 use api::Api;
+pub use credentials::CredentialsInUse;
+pub use identity::Identity;
 
 /// What the operator decides about AWS and the way to it.
 #[derive(Debug, Clone)]
@@ -148,6 +152,29 @@ impl Cloud {
     pub fn jobs(&self) -> Result<Vec<JobFacts>> {
         let (api, runtime) = self.parts();
         runtime.block_on(api.jobs(&*self.notify))
+    }
+
+    /// Whose credentials are in use, as STS says: GetCallerIdentity needs no permission (STS API reference). A call of
+    /// its own, to another host than all else.
+    ///
+    /// # Errors
+    /// [`Error::StsNotHttps`]; those of credentials, network and answers.
+    pub fn identity(&self) -> Result<Identity> {
+        let (api, runtime) = self.parts();
+        runtime.block_on(api.identity())
+    }
+
+    /// Where the credentials come from that the calls so far were made with, and when they expire; `None` before the first
+    /// call and when there are none.
+    #[must_use]
+    pub fn credentials_in_use(&self) -> Option<CredentialsInUse> {
+        self.parts().0.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// When AWS answered last, by the clock of this machine and by its own (the answer's `Date`).
+    #[must_use]
+    pub fn clocks(&self) -> Option<(OffsetDateTime, OffsetDateTime)> {
+        *self.parts().0.clocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn parts(&self) -> (&Api, &tokio::runtime::Runtime) {

@@ -40,7 +40,7 @@ pub(crate) struct Outcome {
 }
 
 impl Call {
-    /// A call with the settings that lead to `rehearsal`: `fetch`, `job` or `jobs`.
+    /// A call with the settings that lead to `rehearsal`: `fetch`, `job`, `jobs` or `identity`.
     pub(crate) fn new(rehearsal: &Rehearsal, what: &str, job: &str) -> Self {
         let environment = rehearsal.env().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let order = json!({
@@ -243,6 +243,15 @@ fn call(cloud: &Cloud, order: &Value, manifest: &std::path::Path) -> snow_onboar
             Ok(json!({ "facts": facts(&pair.facts), "code": pair.code.expose(str::to_owned), "bytes": pair.bytes }))
         }
         "job" => cloud.job(&job()).map(|job| facts(&job)),
+        "identity" => cloud.identity().map(|identity| {
+            let found = cloud.credentials_in_use().unwrap();
+            json!({
+                "account": identity.account, "arn": identity.arn, "source": found.source,
+                "temporary": found.temporary, "sign_in": found.sign_in,
+                "expires": found.expires.map(time::OffsetDateTime::unix_timestamp),
+                "clocks_apart": cloud.clocks().map(|(here, there)| (there - here).whole_seconds()),
+            })
+        }),
         "jobs" => cloud.jobs().map(|jobs| jobs.iter().map(facts).collect()),
         other => panic!("{other}?"),
     }

@@ -9,4 +9,5 @@ mod api;
 mod child;
 mod credentials;
 mod download;
+mod identity;
 mod network;

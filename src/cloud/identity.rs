@@ -1,0 +1,68 @@
+//! Whose credentials are in use: STS, GetCallerIdentity.
+
+use std::time::Instant;
+
+use aws_config::SdkConfig;
+use aws_sdk_sts::Client;
+
+use super::api::Api;
+use super::failure::{Refusal, Setting};
+use super::logged;
+use super::text::clean;
+use crate::error::{Error, Result};
+
+/// Who somebody is to AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The account's number. Cleaned.
+    pub account: String,
+    /// User or role: `arn:aws:iam::123456789012:user/operator`. Cleaned.
+    pub arn: String,
+}
+
+/// The client for STS with what its errors need to be told.
+pub(super) struct Sts {
+    client: Client,
+    setting: Setting,
+    /// The address that is configured, if it may not be called.
+    refused: Option<String>,
+}
+
+impl Sts {
+    /// Over the same HTTP client and with the same credentials as the Snowball API; connects to nothing.
+    pub(super) fn new(config: &SdkConfig, (setting, refused): (Setting, Option<String>)) -> Self {
+        Self { client: Client::new(config), setting, refused }
+    }
+}
+
+impl Api {
+    /// See [`Cloud::identity`](super::Cloud::identity).
+    pub(super) async fn identity(&self) -> Result<Identity> {
+        let Sts { client, setting, refused } = &self.sts;
+        if let Some(url) = refused {
+            return Err(setting.not_https(url.clone()));
+        }
+        let work = async {
+            let answer = self.wait.patiently("GetCallerIdentity", async || {
+                let started = Instant::now();
+                let answer = client.get_caller_identity().send().await;
+                logged::answer("GetCallerIdentity", started, &answer);
+                answer.map_err(|error| setting.refusal("GetCallerIdentity", &error, &self.wait))
+            });
+            let answer = answer.await.map_err(|refusal| match refusal {
+                Refusal::Failed(error) | Refusal::Passing(error) => error,
+                Refusal::State | Refusal::Unknown => {
+                    Error::AnswerMalformed { what: "STS GetCallerIdentity".to_owned() }
+                }
+            })?;
+            let part = |text: Option<String>, name: &str| {
+                text.map(|text| clean(&text)).filter(|text| !text.is_empty()).ok_or_else(|| Error::AnswerIncomplete {
+                    what: "STS GetCallerIdentity".to_owned(),
+                    missing: name.to_owned(),
+                })
+            };
+            Ok(Identity { account: part(answer.account, "Account")?, arn: part(answer.arn, "Arn")? })
+        };
+        self.wait.attend(setting.api(), work).await
+    }
+}
