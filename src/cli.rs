@@ -72,6 +72,12 @@ Examples:
   Only take a profile with the code in clear out of the client's own settings:
     snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000 --client-profile NAME")]
     Forget(Forget),
+    /// List the exit codes: number, meaning, what to look at, and the errors that end with each
+    #[command(after_help = "\
+Examples:
+  snow-onboard exit-codes
+  snow-onboard exit-codes --json")]
+    ExitCodes,
 }
 
 /// `run`
@@ -202,6 +208,7 @@ impl Command {
             Self::Fetch(_) => "fetch",
             Self::Jobs => "jobs",
             Self::Forget(_) => "forget",
+            Self::ExitCodes => "exit-codes",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The verbs: one file each, thin. What they do is in `onboard`.
 
+mod exit_codes;
 mod fetch;
 mod forget;
 mod guide;
@@ -44,6 +45,9 @@ pub fn execute(cli: &Cli) -> ExitCode {
     if let Err(error) = told {
         return ui.failure(&Error::Internal { what: format!("signals can't be handled: {}", io_in_words(&error)) });
     }
+    if tells_of_itself(cli, &ui) {
+        return ExitCode::Done;
+    }
     let settings = Settings::resolve(&cli.flags(), &Surroundings::of_this_process());
     let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
     if let Err(error) = log::start(cli.verbosity(), log_file) {
@@ -54,6 +58,15 @@ pub fn execute(cli: &Cli) -> ExitCode {
         Ok(()) => ExitCode::Done,
         Err(error) => ui.failure(&error),
     }
+}
+
+/// Verbs that are about this program alone, and answer whatever its settings and folders are like.
+fn tells_of_itself(cli: &Cli, ui: &Ui) -> bool {
+    match cli.verb() {
+        Some(Command::ExitCodes) => exit_codes::exit_codes(ui),
+        _ => return false,
+    }
+    true
 }
 
 /// What a power cut left of an earlier run's private home goes first, whatever the command: in the places that are for
@@ -82,6 +95,8 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui),
         Some(Command::Jobs) => jobs::jobs(settings, ui),
         Some(Command::Forget(args)) => forget::forget(args, settings, ui),
+        // Told before the settings were read.
+        Some(Command::ExitCodes) => Ok(()),
         None => Err(Error::Internal { what: "a command line without a verb".to_owned() }),
     }
 }

@@ -1,6 +1,8 @@
 //! The exit codes: number, meaning and advice in one table. The command `exit-codes`, the man page and README's table are
 //! made from it.
 
+use super::Error;
+
 /// Defines the enum and its texts from one table. Backticks in the texts stand around what can be typed.
 macro_rules! exit_codes {
     ($( $name:ident = $number:literal $meaning:literal => $advice:literal; )+) => {
@@ -14,6 +16,11 @@ macro_rules! exit_codes {
         impl ExitCode {
             /// All of them, in ascending order.
             pub const ALL: &'static [Self] = &[$( Self::$name ),+];
+
+            /// The names of the errors that end with it, as [`Error::CODES`] has them.
+            pub fn codes(self) -> impl Iterator<Item = &'static str> {
+                Error::CODES.iter().filter(move |(_, exit)| *exit == self).map(|(code, _)| *code)
+            }
 
             /// What it is about: a phrase without a full stop, with backticks around what can be typed.
             #[must_use]

@@ -8,6 +8,7 @@ mod agent;
 mod keyring_bus;
 
 mod first_start;
+mod itself;
 mod jobs;
 #[cfg(target_os = "linux")]
 mod load;

@@ -1,0 +1,10 @@
+//! What is made from the source and committed: README's table of exit codes. Each is compared with what the source makes
+//! of it today.
+//!
+//! `UPDATE=1 cargo test --test generated` writes them anew.
+
+#![allow(clippy::unwrap_used)]
+
+mod fresh;
+
+mod readme;
