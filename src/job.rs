@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::secret::{UnlockCode, has_shape_of_code};
+
 /// A job id: `JID` or `MID` and a lower-case UUID, 39 characters (Snowball API, JobId).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -328,6 +330,10 @@ impl FromStr for Endpoint {
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return refuse("contains white space");
         }
+        // A code pasted in the wrong place would be a host name, asked of a name server and shown to the client.
+        if text.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code) {
+            return refuse("contains what looks like an unlock code, which is never typed anywhere");
+        }
         let rest = match text.split_once("://") {
             Some(("https", rest)) => rest.strip_suffix('/').unwrap_or(rest),
             Some(("http", _)) => return refuse("is an http address; a device is reached by https only"),
@@ -478,6 +484,8 @@ mod tests {
             ("192.0.2.10 ", "white space"),
             ("-snow.lan", "neither"),
             ("snow..lan", "neither"),
+            ("abcde-01234-ABCDE-01234-abcde", "unlock code"),
+            ("https://my-abcde-01234-abcde-01234-abcde.lan", "unlock code"),
         ] {
             let refusal = text.parse::<Endpoint>().unwrap_err();
             assert!(refusal.why.contains(why), "{text}: {refusal}");

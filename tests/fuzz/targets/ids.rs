@@ -31,6 +31,7 @@ static OWN_WORDS: LazyLock<String> = LazyLock::new(|| {
         "https://",
         "255.255.255.255",
         "0.0.0.0",
+        "abcde-01234-abcde-01234-abcde",
     ];
     let of_jobs = ids.iter().filter_map(|text| text.parse::<JobId>().err());
     let of_clusters = ids.iter().filter_map(|text| text.replace("JID", "CID").parse::<ClusterId>().err());
