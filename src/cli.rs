@@ -78,6 +78,19 @@ Examples:
   snow-onboard exit-codes
   snow-onboard exit-codes --json")]
     ExitCodes,
+    /// Write the script with which your shell completes commands, flags, files, and the jobs that are kept here
+    #[command(after_help = "\
+Examples:
+  bash, for every new shell:
+    mkdir -p ~/.local/share/bash-completion/completions
+    snow-onboard completions bash > ~/.local/share/bash-completion/completions/snow-onboard
+  zsh, after compinit in ~/.zshrc:
+    source <(snow-onboard completions zsh)
+  fish:
+    snow-onboard completions fish > ~/.config/fish/completions/snow-onboard.fish
+  PowerShell, in $PROFILE:
+    snow-onboard completions powershell | Out-String | Invoke-Expression")]
+    Completions(Completions),
 }
 
 /// `run`
@@ -139,6 +152,14 @@ pub struct Forget {
     /// Take just this profile out of the client's own settings, and forget nothing else
     #[arg(long, value_name = "NAME")]
     pub client_profile: Option<String>,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL", value_parser = crate::completions::SHELLS)]
+    pub shell: String,
 }
 
 #[derive(Debug, Default, Args)]
@@ -209,6 +230,7 @@ impl Command {
             Self::Jobs => "jobs",
             Self::Forget(_) => "forget",
             Self::ExitCodes => "exit-codes",
+            Self::Completions(_) => "completions",
         }
     }
 }

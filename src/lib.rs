@@ -27,7 +27,7 @@
 //! settings    flags > variables > files > defaults    job         job ids, states, device addresses
 //! ui          the only writer of stdout and stderr    secret      the code and the signed address
 //! error       sentence, hint and codes of each error  text        foreign text made fit to show
-//! delivery    the wait for a job on its way
+//! delivery    the wait for a job on its way            completions what a shell offers while typing
 //! audit       who did what, when                      notice      what a step tells while it runs
 //! harden      no core files, no tracing               os          private files; one file an OS
 //! manual      chapters for whoever answers for the secrets
@@ -52,6 +52,7 @@ pub mod audit;
 pub mod cli;
 pub mod cloud;
 pub mod commands;
+pub mod completions;
 pub mod delivery;
 pub mod device;
 pub mod error;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use snow_onboard::cli::Cli;
 use snow_onboard::error::{Error, ExitCode as Outcome};
 use snow_onboard::ui::{Ui, Voice};
-use snow_onboard::{commands, device, harden, ui};
+use snow_onboard::{commands, completions, device, harden, ui};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Zeroes what is freed. TLS, HTTP, CBOR and D-Bus code each copy the secrets into buffers of their own and free them
@@ -32,6 +32,10 @@ fn status() -> ExitCode {
     }
     if std::env::args_os().nth(1).is_some_and(|argument| argument == device::GUARD_ARGUMENT) {
         return u8::try_from(device::guard_main()).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
+    if let Some(answer) = completions::answer() {
+        Ui::shell_reads(&answer);
+        return ExitCode::SUCCESS;
     }
     match Cli::typed() {
         Ok(cli) => {

@@ -51,23 +51,9 @@ fn text(rows: &[Row]) -> String {
     text
 }
 
-/// The words in lines of at most 80 characters, the first one after `first`, the others after `others`.
 fn wrap(words: &str, first: &str, others: &str) -> String {
-    let (mut lines, mut line) = (String::new(), first.to_owned());
-    let mut is_begun = false;
-    for word in words.split(' ') {
-        if is_begun && line.chars().count() + 1 + word.chars().count() > 80 {
-            lines.push_str(&line);
-            lines.push('\n');
-            (line, is_begun) = (others.to_owned(), false);
-        }
-        if is_begun {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_begun = true;
-    }
-    lines + &line + "\n"
+    let options = textwrap::Options::new(80).initial_indent(first).subsequent_indent(others);
+    textwrap::fill(words, options) + "\n"
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The verbs: one file each, thin. What they do is in `onboard`.
 
+mod completions;
 mod exit_codes;
 mod fetch;
 mod forget;
@@ -64,6 +65,7 @@ pub fn execute(cli: &Cli) -> ExitCode {
 fn tells_of_itself(cli: &Cli, ui: &Ui) -> bool {
     match cli.verb() {
         Some(Command::ExitCodes) => exit_codes::exit_codes(ui),
+        Some(Command::Completions(args)) => completions::completions(args, ui),
         _ => return false,
     }
     true
@@ -96,7 +98,7 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
         Some(Command::Jobs) => jobs::jobs(settings, ui),
         Some(Command::Forget(args)) => forget::forget(args, settings, ui),
         // Told before the settings were read.
-        Some(Command::ExitCodes) => Ok(()),
+        Some(Command::ExitCodes | Command::Completions(_)) => Ok(()),
         None => Err(Error::Internal { what: "a command line without a verb".to_owned() }),
     }
 }

@@ -137,16 +137,13 @@ impl StateFolder {
     /// [`Error::Disk`] if the folder can't be listed. An unreadable record is no error: the job is still named.
     pub fn kept(&self) -> Result<Vec<(JobId, Option<Record>)>> {
         let jobs = self.root.join("jobs");
-        let listing = |error: io::Error| Error::disk("Listing", &jobs, &error);
-        let mut kept = Vec::new();
-        for entry in jobs.read_dir().map_err(listing)? {
-            let entry = entry.map_err(listing)?;
-            let Some(job) = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok()) else { continue };
-            let record = super::job_folder::read_record(&job, &entry.path()).ok().flatten();
-            kept.push((job, record));
-        }
-        kept.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(kept)
+        jobs_in(&jobs).map_err(|error| Error::disk("Listing", &jobs, &error))
+    }
+
+    /// The same of the state folder `root`, which is neither made nor checked nor changed. None if it can't be listed.
+    #[must_use]
+    pub fn kept_below(root: &Path) -> Vec<(JobId, Option<Record>)> {
+        jobs_in(&root.join("jobs")).unwrap_or_default()
     }
 
     /// Removes what killed runs left behind and no later run would: single runs' folders, drafts, temporary records.
@@ -173,6 +170,18 @@ impl StateFolder {
     fn lock(&self, job: &JobId) -> Result<JobLock> {
         JobLock::take(job, &self.root.join("locks").join(job.as_str()))
     }
+}
+
+fn jobs_in(folder: &Path) -> io::Result<Vec<(JobId, Option<Record>)>> {
+    let mut kept = Vec::new();
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        let Some(job) = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok()) else { continue };
+        let record = super::job_folder::read_record(&job, &entry.path()).ok().flatten();
+        kept.push((job, record));
+    }
+    kept.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(kept)
 }
 
 /// Where the private homes of runs are noted, below the state folder.

@@ -193,6 +193,20 @@ impl Ui {
         }
     }
 
+    /// A result that is for another program or a file: `text` goes out as it is.
+    pub fn verbatim(&self, text: &str, machine: impl Serialize) {
+        self.status.clear();
+        match self.voice {
+            Voice::Plain | Voice::Quiet => to_stdout(text),
+            Voice::Json => self.event("result", json::Outcome { command: self.command, content: machine }),
+        }
+    }
+
+    /// The answer to a shell that completes a command line. Its separators are control characters.
+    pub fn shell_reads(answer: &str) {
+        to_stdout(answer);
+    }
+
     /// A failure, with its hint. Returns the exit code of the process.
     pub fn failure(&self, error: &Error) -> ExitCode {
         self.status.clear();

@@ -1,4 +1,5 @@
-//! What is made from the source and committed: README's table of exit codes. Each is compared with what the source makes
+//! What is made from the source and committed: the completion scripts, README's table of exit
+//! codes. Each is compared with what the source makes
 //! of it today.
 //!
 //! `UPDATE=1 cargo test --test generated` writes them anew.
@@ -7,4 +8,5 @@
 
 mod fresh;
 
+mod completions;
 mod readme;

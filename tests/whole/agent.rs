@@ -60,6 +60,11 @@ impl Agent {
         self
     }
 
+    pub(crate) fn envs(mut self, variables: Vec<(&'static str, String)>) -> Self {
+        self.command.envs(variables);
+        self
+    }
+
     pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self

@@ -7,6 +7,7 @@ mod agent;
 #[path = "../keyring_bus/mod.rs"]
 mod keyring_bus;
 
+mod completions;
 mod first_start;
 mod itself;
 mod jobs;

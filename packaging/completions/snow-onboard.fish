@@ -1,0 +1,1 @@
+complete --keep-order --exclusive --command snow-onboard --arguments "(_SNOW_ONBOARD_COMPLETE=fish snow-onboard -- (commandline --current-process --tokenize --cut-at-cursor) (commandline --current-token))"

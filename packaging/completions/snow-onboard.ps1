@@ -1,0 +1,34 @@
+Register-ArgumentCompleter -Native -CommandName snow-onboard -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $prev = $env:_SNOW_ONBOARD_COMPLETE;
+    $env:_SNOW_ONBOARD_COMPLETE = "powershell";
+
+    $args = $commandAst.Extent.Text
+    $args = $args.Substring(0, [math]::Min($cursorPosition, $args.Length));
+    if ($wordToComplete -eq "") {
+        $args += " ''";
+    }
+
+    $results = Invoke-Expression @"
+& snow-onboard -- $args
+"@;
+    if ($null -eq $prev) {
+        Remove-Item Env:\_SNOW_ONBOARD_COMPLETE;
+    } else {
+        $env:_SNOW_ONBOARD_COMPLETE = $prev;
+    }
+    $results | ForEach-Object {
+        $split = $_.Split("`t");
+        $cmd = $split[0];
+
+        if ($split.Length -eq 2) {
+            $help = $split[1];
+        }
+        else {
+            $help = $split[0];
+        }
+
+        [System.Management.Automation.CompletionResult]::new($cmd, $cmd, 'ParameterValue', $help)
+    }
+};
