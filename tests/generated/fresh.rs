@@ -30,3 +30,12 @@ pub(crate) fn read(file: &str) -> String {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     text.replace("\r\n", "\n")
 }
+
+/// The names of the files in a folder, in order.
+pub(crate) fn names(folder: &str) -> Vec<String> {
+    let entries = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).read_dir().unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}

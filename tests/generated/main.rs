@@ -1,4 +1,4 @@
-//! What is made from the source and committed: the completion scripts, README's table of exit
+//! What is made from the source and committed: manual pages, completion scripts, README's table of exit
 //! codes. Each is compared with what the source makes
 //! of it today.
 //!
@@ -6,7 +6,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod examples;
 mod fresh;
 
 mod completions;
+mod man;
 mod readme;
