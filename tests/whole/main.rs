@@ -8,6 +8,7 @@ mod agent;
 mod keyring_bus;
 
 mod completions;
+mod examples;
 mod first_start;
 mod itself;
 mod jobs;
