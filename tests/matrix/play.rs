@@ -173,7 +173,10 @@ fn ends_otherwise(expected: Ends, ended: &Ended) -> Option<String> {
                 _ => format!("it fails with {exit} {code} ({})", last["text"].as_str().unwrap_or_default()),
             }
         }
-        (None, _) => format!("it did not end by itself within {} s", ended.took.as_secs()),
+        (None, _) => match ended.signal {
+            Some(signal) => format!("signal {signal} ended it"),
+            None => format!("it did not end by itself within {} s", ended.took.as_secs()),
+        },
         (exit, _) => format!("it ends with {exit:?} and says {last} {}", ended.stderr),
     };
     if expected == Ends::Well && was == "it ends well" { None } else { Some(was) }

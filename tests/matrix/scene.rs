@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -40,6 +40,8 @@ pub(crate) struct State {
     /// Another agent, at work at the same time.
     pub(crate) other_agent: Option<Child>,
     pub(crate) session: Session,
+    /// How many files and connections the agent may have open at a time.
+    pub(crate) open_files: Option<u32>,
     /// What a fault took away, to be put back.
     pub(crate) aside: Vec<u8>,
 }
@@ -59,6 +61,8 @@ pub(crate) enum Session {
 pub(crate) struct Ended {
     /// `None` if it had to be ended, or a signal did.
     pub(crate) exit: Option<i32>,
+    /// The signal that ended it, if one did that was not ours.
+    pub(crate) signal: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) took: Duration,
@@ -233,7 +237,11 @@ impl<'a> Scene<'a> {
     pub(crate) fn bare_agent(&self) -> Command {
         let state = self.state.lock().unwrap();
         let rehearsal = &self.rehearsal;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_snow-onboard"));
+        let agent = env!("CARGO_BIN_EXE_snow-onboard");
+        let mut command = Command::new(if state.open_files.is_some() { "sh" } else { agent });
+        if let Some(limit) = state.open_files {
+            command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), agent]);
+        }
         command.env_clear().stdin(Stdio::null());
         let bus = state.other_bus.as_ref().unwrap_or(self.bus);
         let of_the_keyring = |name: &&str| matches!(*name, "DBUS_SESSION_BUS_ADDRESS" | "XDG_DATA_HOME");
@@ -265,20 +273,20 @@ impl<'a> Scene<'a> {
         let start = Instant::now();
         let mut agent =
             command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap()).spawn().unwrap();
-        let exit = loop {
+        let (exit, signal) = loop {
             match agent.try_wait().unwrap() {
-                Some(status) => break status.code(),
+                Some(status) => break (status.code(), status.signal()),
                 None if start.elapsed() > limit => {
                     agent.kill().unwrap();
                     agent.wait().unwrap();
-                    break None;
+                    break (None, None);
                 }
                 None => std::thread::sleep(Duration::from_millis(10)),
             }
         };
         let took = start.elapsed();
         let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
-        Ended { exit, stdout: text(&stdout), stderr: text(&stderr), took }
+        Ended { exit, signal, stdout: text(&stdout), stderr: text(&stderr), took }
     }
 }
 
@@ -304,7 +312,7 @@ pub(crate) fn run_tool(command: &mut Command) {
 
 /// What this thread mounts is seen by it and by the processes that it starts, and gone with them.
 #[allow(unsafe_code)]
-fn mounts_of_its_own() {
+pub(crate) fn mounts_of_its_own() {
     // SAFETY: the call takes flags alone and changes nothing but what this thread sees of the file system.
     let result = unsafe { libc::unshare(libc::CLONE_NEWNS) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());

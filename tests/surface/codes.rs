@@ -1,0 +1,98 @@
+//! The string codes: which of them a text shows, and that the files show all.
+
+use std::collections::BTreeSet;
+
+use regex::Regex;
+use serde_json::Value;
+use snow_onboard::error::Error;
+
+/// Errors that nothing done on Linux from outside leads to, with the reason. One that a file shows all the same fails.
+const OUT_OF_REACH: &[(&str, &str)] = &[
+    ("keychain_unsupported", "told of --keychain kernel where the system is not Linux; these tests run on Linux"),
+    ("sts_not_https", "told by who asks whose credentials are in use, and no command does yet"),
+];
+
+/// The code of the error that a command told by these texts, if it told one.
+pub(crate) fn told(texts: &[(&str, String)]) -> Option<String> {
+    let whole: Vec<&str> = texts.iter().map(|(_, text)| &text[..]).collect();
+    whole.iter().find_map(|text| of_events(text)).or_else(|| of_sentence(&whole.join("\n")))
+}
+
+/// Of the last line with `--json`.
+fn of_events(text: &str) -> Option<String> {
+    let last: Value = serde_json::from_str(text.lines().last()?).ok()?;
+    (last["event"] == "error").then(|| last["code"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Of a sentence with the hint that goes with it, however the lines are broken.
+fn of_sentence(said: &str) -> Option<String> {
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let table = Error::CODES.iter().zip(Error::TEXTS);
+    let ends = table.filter_map(|((code, _), (sentence, hint))| {
+        let end = pattern(&format!("{sentence} {hint}")).find_iter(&said).last()?.end();
+        Some((end, *code))
+    });
+    // At a terminal others may have been told on the way.
+    let ends: Vec<_> = ends.collect();
+    let last = ends.iter().map(|(end, _)| end).max()?;
+    let fit: Vec<&str> = ends.iter().filter(|(end, _)| end == last).map(|(_, code)| *code).collect();
+    assert!(fit.len() == 1, "there is no telling {fit:?} apart: {said}");
+    Some(fit[0].to_owned())
+}
+
+/// What a text of the table looks like with anything for its fields.
+fn pattern(text: &str) -> Regex {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut pattern = String::new();
+    let mut rest = &words[..];
+    while let Some((before, after)) = rest.split_once('{') {
+        pattern.push_str(&regex::escape(before));
+        pattern.push_str(".*?");
+        rest = after.split_once('}').expect("a field has an end").1;
+    }
+    pattern.push_str(&regex::escape(rest));
+    Regex::new(&pattern).unwrap()
+}
+
+/// The codes that stand in a file.
+pub(crate) fn shown_in(text: &str) -> Vec<String> {
+    let ends = text.lines().filter_map(|line| line.strip_prefix("exit ")?.split_once(", "));
+    ends.map(|(_, code)| code.to_owned()).collect()
+}
+
+/// Fails with the codes that no file shows.
+#[track_caller]
+pub(crate) fn assert_complete(shown: &[String]) {
+    let shown: BTreeSet<&str> = shown.iter().map(String::as_str).collect();
+    let all: BTreeSet<&str> = Error::CODES.iter().map(|(code, _)| *code).collect();
+    let out_of_reach: BTreeSet<&str> = OUT_OF_REACH.iter().map(|(code, _)| *code).collect();
+    let missing: Vec<_> = all.difference(&shown).filter(|code| !out_of_reach.contains(**code)).collect();
+    assert!(missing.is_empty(), "no file shows {missing:?}");
+    let within_reach: Vec<_> = out_of_reach.intersection(&shown).collect();
+    assert!(within_reach.is_empty(), "said to be out of reach, and shown: {within_reach:?}");
+    let unknown: Vec<_> = shown.union(&out_of_reach).filter(|code| !all.contains(**code)).collect();
+    assert!(unknown.is_empty(), "there is no such error: {unknown:?}");
+}
+
+#[test]
+fn an_error_is_told_by_sentence_and_hint_together() {
+    let sentence = "Error: The name nas leads to 203.0.113.7, outside the local network. A device stands on the local\nnetwork, so this is probably a typing mistake.";
+    let hint = "Give the IP address from the device's display\ninstead:\n  --endpoint 192.0.2.10";
+    let told = |stdout: &str, stderr: &str| told(&[("stdout", stdout.to_owned()), ("stderr", stderr.to_owned())]);
+    assert_eq!(told("", &format!("{sentence}\n\n{hint}\n")).as_deref(), Some("endpoint_public"));
+    assert_eq!(told("", sentence), None, "a hint is missing");
+    assert_eq!(told("", hint), None);
+    let event = r#"{"v":1,"event":"error","code":"busy","exit":15,"text":"…","hint":"…"}"#;
+    assert_eq!(told(&format!("{{}}\n{event}\n"), "").as_deref(), Some("busy"));
+}
+
+#[test]
+fn a_code_that_is_not_shown_is_missed() {
+    let all = || Error::CODES.iter().map(|(code, _)| (*code).to_owned());
+    let is_complete = |shown: Vec<String>| std::panic::catch_unwind(|| assert_complete(&shown)).is_ok();
+    let reachable = |code: &String| !OUT_OF_REACH.iter().any(|(name, _)| name == code);
+    assert!(is_complete(all().filter(reachable).collect()));
+    assert!(!is_complete(all().filter(reachable).filter(|code| code != "busy").collect()));
+    assert!(!is_complete(all().collect()), "one that is out of reach");
+    assert!(!is_complete(all().filter(reachable).chain(["of_yesterday".to_owned()]).collect()));
+}

@@ -1,0 +1,106 @@
+//! What differs from run to run, and the names in brackets that stand for it.
+
+use std::path::Path;
+
+use regex::Regex;
+use snapbox::Redactions;
+
+use crate::scene::Scene;
+
+/// What is told only of what takes long, so that a fast machine does not tell it: left out.
+fn is_of_the_moment(line: &str) -> bool {
+    let line = line.trim_start_matches(['…', ' ']);
+    let is_event = |name: &str| line.starts_with('{') && line.contains(&format!("\"event\":\"{name}\""));
+    line.starts_with("waiting for ") || line.starts_with("received ") || is_event("waiting") || is_event("received")
+}
+
+/// What has a value in this scene.
+fn values(scene: &Scene<'_>) -> Vec<(&'static str, String)> {
+    let rehearsal = &scene.rehearsal;
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let without_scheme = |url: String| url.trim_start_matches("https://").trim_start_matches("http://").to_owned();
+    let mut values = vec![
+        ("[DEVICE]", without_scheme(scene.endpoint())),
+        ("[CLIENT]", text(&scene.client())),
+        ("[API]", without_scheme(rehearsal.endpoint_url())),
+        ("[BUCKET]", without_scheme(rehearsal.bucket_url())),
+        ("[KEY]", rehearsal.access_key().to_owned()),
+        ("[CA]", text(rehearsal.ca_bundle())),
+        ("[STATE]", text(&rehearsal.state_home().join("snow-onboard"))),
+        ("[HOME]", text(rehearsal.home())),
+        ("[CLIENTS]", text(&rehearsal.root().join("client"))),
+        ("[TMP]", text(&rehearsal.root().join("tmp"))),
+        ("[ROOT]", text(rehearsal.root())),
+        ("[RUNTIME]", text(scene.runtime.path())),
+    ];
+    let jobs = rehearsal.jobs();
+    values
+        .extend(jobs.iter().zip(["[JOB]", "[JOB_TWO]", "[JOB_THREE]"]).map(|(job, name)| (name, job.id().to_owned())));
+    let state = scene.state.lock().unwrap();
+    values.push(("[KEYRINGS]", text(&state.other_bus.as_ref().unwrap_or(scene.bus).keyrings())));
+    let proxy = state.env.get("HTTPS_PROXY").and_then(|value| value.as_ref()?.to_str());
+    values.extend(proxy.map(|url| ("[PROXY]", without_scheme(url.to_owned()))));
+    values
+}
+
+/// What is known by its look. The group `redacted`, where there is one, is the part that differs.
+const LOOKS: &[(&str, &str)] = &[
+    ("[DIGEST]", r"\b[0-9a-f]{64}\b"),
+    ("[DIGEST]", r"SHA-256 (?<redacted>[0-9a-f]{8,63})…"),
+    ("[TIME]", r"(UNLOCKED after|command line for) (?<redacted>(\d+ min )?\d+ (s|min))\b"),
+    ("[TIME]", r"(locked again|says LOCKED) after (?<redacted>\d+) seconds"),
+    ("[TIME]", r#""(argv_)?seconds":(?<redacted>[\d.]+)"#),
+    ("[DATE]", r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z)"),
+    ("[PID]", r"\(process (?<redacted>\d+)\)"),
+    ("[VERSION]", r"snow-onboard (?<redacted>\d+\.\d+\.\d+)"),
+    ("[GOT]", r"after (?<redacted>\d+) of \d+ bytes"),
+    ("[GOT]", r"slowly: (?<redacted>\d+) of \d+ bytes"),
+    ("[DIGEST]", r"begins with (?<redacted>[0-9a-f]{12}),"),
+    ("[DIGEST]", r"not with (?<redacted>[0-9a-f]{12})\)"),
+    ("[RANDOM]", r"\bsnow-onboard-(?<redacted>[0-9A-Za-z]{12}|[0-9a-f]{8})\b"),
+];
+
+/// What was said, with names for what differs.
+pub(crate) fn named(text: &str, scene: &Scene<'_>) -> String {
+    let mut names = Redactions::new();
+    for (name, value) in values(scene) {
+        names.insert(name, value).unwrap();
+    }
+    for (name, look) in LOOKS {
+        names.insert(name, Regex::new(look).unwrap()).unwrap();
+    }
+    let lasting: String = text.split_inclusive('\n').filter(|line| !is_of_the_moment(line)).collect();
+    names.redact(&lasting)
+}
+
+/// A text of a file, with the scene's values for its names.
+pub(crate) fn resolved(text: &str, scene: &Scene<'_>) -> String {
+    values(scene).iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+}
+
+#[test]
+fn looks_are_sound_and_leave_the_rest_alone() {
+    let mut names = Redactions::new();
+    for (name, look) in LOOKS {
+        names.insert(name, Regex::new(look).unwrap()).unwrap();
+    }
+    for (said, named) in [
+        ("UNLOCKED after 3 min 5 s", "UNLOCKED after [TIME]"),
+        ("102400 bytes, SHA-256 0123456789abcdef…", "102400 bytes, SHA-256 [DIGEST]…"),
+        (r#"{"argv_seconds":12,"exit":7}"#, r#"{"argv_seconds":[TIME],"exit":7}"#),
+        ("2026-01-02T03:04:05.123Z and 2026-01-02 03:04 UTC", "[DATE] and [DATE]"),
+        ("did not answer within 5 seconds", "did not answer within 5 seconds"),
+    ] {
+        assert_eq!(names.redact(said), named);
+    }
+}
+
+#[test]
+fn what_is_of_the_moment_is_told_from_what_lasts() {
+    for line in ["…          waiting for the device, 3 s", r#"{"v":1,"event":"received","bytes":7}"#] {
+        assert!(is_of_the_moment(line), "{line}");
+    }
+    for line in ["Keychain   keeps", r#"{"v":1,"event":"error","text":"waiting for it"}"#, "Warning  waiting for"] {
+        assert!(!is_of_the_moment(line), "{line}");
+    }
+}

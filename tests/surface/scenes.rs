@@ -1,0 +1,183 @@
+//! Faults that the matrix has no use for: it asks what is left of a command, and these leave nothing that it does not
+//! know, or end the command from outside.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Signal;
+use snow_rehearsal::{ClientOptions, Command as ClientCommand, Job, Trick};
+
+use crate::keyring_bus::{Keyring, KeyringBus};
+use crate::process;
+use crate::row::Verb::{Fetch, Jobs, Run};
+use crate::row::{Cast, Fault, Row, Verb};
+use crate::scene::{Scene, mounts_of_its_own, run_tool};
+
+/// All of them; a group may have the name of one of the matrix.
+pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
+    let row = |verb: Verb, name: &str, what, undo| Row::new(verb, name, Fault::Do(what, undo));
+    let first_client = |scene: &Scene<'_>| scene.change(|state| state.client = None);
+    vec![
+        ("jobs", jobs()),
+        (
+            "keychains",
+            vec![
+                row(Fetch, "the item lies in the session keyring", item_for_the_session, |it| it.bus.clear(&it.id())),
+                row(Fetch, "the keyring can't write its file", no_folder_for_keyrings, |it| {
+                    it.change(|state| state.other_bus = None);
+                }),
+            ],
+        ),
+        (
+            "clients",
+            vec![
+                row(Run, "it lies outside a package", loose, first_client),
+                row(Run, "it writes past the folder it is given", leaks, first_client),
+                row(Run, "its own settings have the code", own_settings_have_the_code, |_| ()),
+                row(Run, "the guard is killed while it runs", |it| end(it, guard, Signal::KILL), first_client),
+            ],
+        ),
+        (
+            "devices",
+            vec![
+                row(Run, "interrupted while it is asked", |it| end(it, agent, Signal::INT), first_client),
+                row(Run, "hung up on while it is asked", |it| end(it, agent, Signal::HUP), first_client),
+            ],
+        ),
+        (
+            "machine",
+            vec![row(
+                Jobs,
+                "hardly any file may be opened",
+                |it| it.change(|state| state.open_files = Some(6)),
+                |it| it.change(|state| state.open_files = None),
+            )],
+        ),
+        (
+            "machine, as root",
+            vec![
+                row(Run, "no place is private", |it| one_place(it, "open to all", 0o777), usual_places),
+                row(
+                    Run,
+                    "the one private place has a quote in its path",
+                    |it| one_place(it, "a\"b", 0o700),
+                    usual_places,
+                ),
+            ],
+        ),
+    ]
+}
+
+fn jobs() -> Vec<Row> {
+    let cast = |job| Cast { job: Some(job), ..Cast::default() };
+    let described =
+        Job::new().description(Some("\u{1b}[2J\u{1b}]0;owned\u{7}Ship\u{202e}gol\u{2066} 7\r\nJID\u{0} [invented]"));
+    let moving = Job::new().states(&["InTransitToCustomer", "WithCustomer"]);
+    let delivered_only = Cast { ready_states: Some(&["WithCustomer"]), ..cast(moving) };
+    vec![
+        Row::new(Jobs, "described by somebody with bad intentions", Fault::None).cast(cast(described)),
+        Row::new(Fetch, "it moves on while it is waited for", Fault::None).cast(delivered_only),
+    ]
+}
+
+/// A code that another program put where nothing lasts.
+fn item_for_the_session(scene: &Scene<'_>) {
+    let options = ["--collection=session", "--label=of another program"];
+    scene.bus.store(&options, &scene.id(), &[], "12345-abcde-12345-ABCDE-12345");
+}
+
+fn no_folder_for_keyrings(scene: &Scene<'_>) {
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    fs::remove_dir_all(bus.keyrings()).unwrap();
+    fs::write(bus.keyrings(), "").unwrap();
+    scene.change(|state| state.other_bus = Some(bus));
+}
+
+/// A launcher by itself, as somebody makes one to have it in PATH.
+fn loose(scene: &Scene<'_>) {
+    let script = format!("#!/bin/sh\nexec \"{}\" \"$@\"\n", scene.rehearsal.client_path().display());
+    let (draft, launcher) = (scene.rehearsal.root().join("tmp/draft"), scene.rehearsal.home().join("snowballEdge"));
+    fs::write(&draft, script).unwrap();
+    // By another process: a child that some thread is just starting would hold it open for writing.
+    run_tool(Command::new("install").args(["-m", "755"]).args([&draft, &launcher]));
+    fs::remove_file(draft).unwrap();
+    scene.change(|state| state.client = Some(launcher));
+}
+
+/// Says that it will store a profile where it was told to, and stores it in the operator's home.
+const LEAKS: &str = r#"
+home=$(printf '%s' "$JAVA_TOOL_OPTIONS" | sed -n 's/.*"-Duser\.home=\([^"]*\)".*/\1/p')
+config=.aws/snowball/config/snowball-edge.config
+case $1 in
+  version) echo 'Snowball Edge client version: 1.2.0  Build 661' ;;
+  configure)
+    echo "Configuration will be stored at $home/$config"
+    for prompt in 'Snowball Edge Manifest Path:' 'Unlock Code:' 'Default Endpoint:'; do
+      printf '%s ' "$prompt"
+      read -r answer || exit 5
+      case $prompt in Unlock*) mkdir -p "$REAL/${config%/*}"; echo "$answer" >"$REAL/$config" ;; esac
+    done ;;
+  *) echo '[invented] no such profile' >&2; exit 3 ;;
+esac
+"#;
+
+fn leaks(scene: &Scene<'_>) {
+    scene.script(&format!("#!/bin/sh\nREAL='{}'{LEAKS}", scene.rehearsal.home().display()));
+}
+
+fn own_settings_have_the_code(scene: &Scene<'_>) {
+    let folder = scene.rehearsal.home().join(".aws/snowball/config");
+    fs::create_dir_all(&folder).unwrap();
+    let (job, code) = (scene.id(), scene.rehearsal.job().unlock_code());
+    let profile = serde_json::json!({ "name": "field", "jobId": job, "unlockCode": code });
+    let config = serde_json::json!({ "version": 1, "profiles": { "field": profile } });
+    fs::write(folder.join("snowball-edge.config"), config.to_string()).unwrap();
+}
+
+/// Ends a process of this scene's agent once the client has been asked for the device, which it never answers.
+fn end(scene: &Scene<'_>, which: fn(&str) -> u32, signal: Signal) {
+    scene.install("odd", &ClientOptions::default().trick(ClientCommand::DescribeDevice, Trick::Hang));
+    let (folder, job) = (scene.rehearsal.root().join("client/odd"), scene.id());
+    std::thread::spawn(move || {
+        process::wait_until("the client to be asked for the device", || is_asked(&folder));
+        process::signal(which(&job), signal);
+    });
+}
+
+fn is_asked(client: &Path) -> bool {
+    let calls = snow_rehearsal::client::invocations(client).unwrap_or_default();
+    calls.iter().any(|call| call.argv.iter().any(|argument| argument == "describe-device"))
+}
+
+/// The agent that is at work on a job.
+fn agent(job: &str) -> u32 {
+    let begins = format!("{}\0run\0{job}\0", env!("CARGO_BIN_EXE_snow-onboard"));
+    let is_agent = |pid: &u32| process::read(*pid, "cmdline").is_ok_and(|line| line.starts_with(begins.as_bytes()));
+    process::all().find(is_agent).expect("it is at work")
+}
+
+fn guard(job: &str) -> u32 {
+    process::guard_of(agent(job))
+}
+
+/// Leaves one place where a private folder could be made: of this name, with this mode.
+fn one_place(scene: &Scene<'_>, name: &str, mode: u32) {
+    mounts_of_its_own();
+    let place = scene.rehearsal.root().join("tmp").join(name);
+    fs::create_dir(&place).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(mode)).unwrap();
+    scene.env("TMPDIR", place.to_str());
+    scene.env("XDG_RUNTIME_DIR", None);
+    // Too small for a home.
+    run_tool(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", "/dev/shm"]));
+}
+
+fn usual_places(scene: &Scene<'_>) {
+    run_tool(Command::new("umount").arg("/dev/shm"));
+    scene.change(|state| {
+        state.env.remove("TMPDIR");
+        state.env.remove("XDG_RUNTIME_DIR");
+    });
+}
