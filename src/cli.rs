@@ -27,6 +27,8 @@ Without a command, on a terminal, it asks for what it needs to know and brings a
 Examples:
   Be asked for everything:
     snow-onboard
+  See whether this machine is ready, before the device arrives:
+    snow-onboard doctor
   See your jobs, and which have been delivered:
     snow-onboard jobs
   Bring the device of a job through its first start, or open it again after a power cut:
@@ -64,6 +66,16 @@ Examples:
   snow-onboard jobs
   snow-onboard jobs --region us-east-1 --profile field --json")]
     Jobs,
+    /// Look whether everything is ready for a first start, before the device arrives; nothing is changed
+    #[command(after_help = "\
+Examples:
+  Before the device arrives:
+    snow-onboard doctor --profile field --region eu-central-1
+  When it has been started, with the address from its display:
+    snow-onboard doctor --endpoint 192.0.2.10
+  For a script: one object a check, and exit code 0 if nothing fails:
+    snow-onboard doctor --json")]
+    Doctor(Doctor),
     /// Remove a job's code from the keychain, and its manifest and record from the disk
     #[command(after_help = "\
 Examples:
@@ -102,18 +114,8 @@ pub struct Run {
     /// The job's id; without it, the one job that has been delivered
     #[arg(value_name = "JOB")]
     pub job: Option<String>,
-    /// The device's address, as its display shows it
-    #[arg(long, short, value_name = "ADDRESS")]
-    endpoint: Option<String>,
-    /// The vendor's client; without it, snowballEdge in PATH
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::ExecutablePath)]
-    client: Option<String>,
-    /// Use only a client with this SHA-256 over its tree
-    #[arg(long, value_name = "HEX")]
-    client_sha256: Option<String>,
-    /// Use a client whose version is not known
-    #[arg(long)]
-    allow_unknown_client: bool,
+    #[command(flatten)]
+    reaching: Reaching,
     /// How the client may get the code: never on a command line, there too, or there if you agree [default: auto]
     #[arg(long, value_name = "HOW", value_parser = ["private", "argv", "auto"], conflicts_with = "allow_argv")]
     handoff: Option<String>,
@@ -128,6 +130,30 @@ pub struct Run {
     wait_device: bool,
     #[command(flatten)]
     fetching: Fetching,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+/// Which device, and with which client.
+#[derive(Debug, Default, Args)]
+struct Reaching {
+    /// The device's address, as its display shows it
+    #[arg(long, short, value_name = "ADDRESS")]
+    endpoint: Option<String>,
+    /// The vendor's client; without it, snowballEdge in PATH
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::ExecutablePath)]
+    client: Option<String>,
+    /// Use only a client with this SHA-256 over its tree
+    #[arg(long, value_name = "HEX")]
+    client_sha256: Option<String>,
+    /// Use a client whose version is not known
+    #[arg(long)]
+    allow_unknown_client: bool,
 }
 
 /// `fetch`
@@ -228,6 +254,7 @@ impl Command {
             Self::Run(_) => "run",
             Self::Fetch(_) => "fetch",
             Self::Jobs => "jobs",
+            Self::Doctor(_) => "doctor",
             Self::Forget(_) => "forget",
             Self::ExitCodes => "exit-codes",
             Self::Completions(_) => "completions",
@@ -304,14 +331,21 @@ impl Cli {
             text("wait_timeout", &fetching.wait_timeout);
             text("wait", &fetching.wait.then(|| "true".to_owned()));
         }
+        let reaching = match &self.command {
+            Some(Command::Run(run)) => Some(&run.reaching),
+            Some(Command::Doctor(doctor)) => Some(&doctor.reaching),
+            _ => None,
+        };
+        if let Some(reaching) = reaching {
+            text("endpoint", &reaching.endpoint);
+            text("client", &reaching.client);
+            text("client_sha256", &reaching.client_sha256);
+            text("allow_unknown_client", &reaching.allow_unknown_client.then(|| "true".to_owned()));
+        }
         if let Some(Command::Run(run)) = &self.command {
-            text("endpoint", &run.endpoint);
-            text("client", &run.client);
-            text("client_sha256", &run.client_sha256);
             text("handoff", &run.handoff);
             text("unlock_timeout", &run.unlock_timeout);
             text("wait_device", &run.wait_device.then(|| "true".to_owned()));
-            text("allow_unknown_client", &run.allow_unknown_client.then(|| "true".to_owned()));
             text("handoff", &run.allow_argv.then(|| "argv".to_owned()));
         }
         text("allow_plain_keyring", &common.allow_plain_keyring.then(|| "true".to_owned()));

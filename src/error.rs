@@ -122,6 +122,9 @@ errors! {
     ClockSkew { here: String, there: String } = Credentials "clock_skew"
         "AWS refused the request because this machine's clock is off: it is {here} here and {there} at AWS."
         => "Set the clock of this machine, then repeat the command.";
+    ClockOff { here: String, there: String } = Credentials "clock_off"
+        "This machine's clock is off: it is {here} here and {there} at AWS, which refuses requests from five minutes on."
+        => "Set the clock of this machine, then repeat the command.";
     RegionMissing = Credentials "region_missing"
         "No AWS region is set."
         => "Name the region in which the job was ordered:\n  snow-onboard … --region eu-central-1";

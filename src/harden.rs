@@ -21,6 +21,30 @@ pub fn harden() -> Result<()> {
     })
 }
 
+/// How well this process keeps its memory to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hardened {
+    /// Whether other programs of this user are kept out; `None` where the system does not tell.
+    pub closed: Option<bool>,
+    /// Whether no core file is written.
+    pub no_core: bool,
+    /// Whether a page can be kept from being swapped out, as the code's is.
+    pub locks: bool,
+}
+
+impl Hardened {
+    /// Looks at this process.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let page = vec![0_u8; region::page::size()];
+        Self {
+            closed: crate::os::is_closed(),
+            no_core: crate::os::core_limit().is_some_and(|limit| limit <= 1),
+            locks: region::lock(page.as_ptr(), page.len()).is_ok(),
+        }
+    }
+}
+
 #[cfg(all(test, target_os = "linux"))]
 #[allow(clippy::unwrap_used)]
 mod tests {

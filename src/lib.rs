@@ -28,6 +28,7 @@
 //! ui          the only writer of stdout and stderr    secret      the code and the signed address
 //! error       sentence, hint and codes of each error  text        foreign text made fit to show
 //! delivery    the wait for a job on its way            completions what a shell offers while typing
+//! doctor      all that a run needs, looked at beforehand
 //! audit       who did what, when                      notice      what a step tells while it runs
 //! harden      no core files, no tracing               os          private files; one file an OS
 //! manual      chapters for whoever answers for the secrets
@@ -55,6 +56,7 @@ pub mod commands;
 pub mod completions;
 pub mod delivery;
 pub mod device;
+pub mod doctor;
 pub mod error;
 pub mod harden;
 pub mod job;

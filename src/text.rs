@@ -1,5 +1,8 @@
 //! Text from outside, made fit for a terminal and for a record: an argument, a server's message, a client's output.
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use crate::redact::redacted;
 
 /// Longest cleaned text, in characters.
@@ -52,6 +55,13 @@ pub fn clean_lines(text: &str) -> String {
         without_secrets(&words.collect::<Vec<_>>().join(" "))
     };
     text.lines().flat_map(|line| [clean_line(line), "\n".to_owned()]).collect()
+}
+
+/// A moment as it is shown: 2026-01-31 14:05:09 UTC
+#[must_use]
+pub fn utc(time: OffsetDateTime) -> String {
+    let seconds = time.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(time);
+    seconds.format(&Rfc3339).map_or_else(|_| "unknown".to_owned(), |text| text.replace('T', " ").replace('Z', " UTC"))
 }
 
 /// Drops ANSI control sequences and strings as wholes, so that their parameters don't stay behind as text.

@@ -54,11 +54,19 @@ impl Profiles {
         self.set.selected_profile()
     }
 
-    /// The region, and where it comes from: `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile.
+    /// The region: of `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile.
     ///
     /// # Errors
     /// [`Error::RegionMissing`]; [`Error::SettingInvalid`] if it can't be part of a host name.
     pub(super) fn region(&self, explicit: Option<&str>) -> Result<Region> {
+        self.region_and_origin(explicit).map(|(region, _)| region)
+    }
+
+    /// [`Profiles::region`], and where it comes from.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn region_and_origin(&self, explicit: Option<&str>) -> Result<(Region, String)> {
         let variable = |name: &str| {
             std::env::var(name).ok().filter(|value| !value.trim().is_empty()).map(|value| (value, name.to_owned()))
         };
@@ -71,7 +79,7 @@ impl Profiles {
                 Some((region.to_owned(), format!("profile “{}”", clean(self.name()))))
             })
             .ok_or(Error::RegionMissing)?;
-        parse_region(&region, &origin)
+        parse_region(&region, &origin).map(|region| (region, origin))
     }
 
     /// What signs the user in again, if the profile in use, or the one it borrows from, uses IAM Identity Center.

@@ -13,13 +13,14 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use aws_smithy_types::retry::ErrorKind;
 use time::OffsetDateTime;
-use time::format_description::well_known::{Rfc2822, Rfc3339};
+use time::format_description::well_known::Rfc2822;
 
 use super::credentials::Profiles;
 use super::http::NotHttps;
 use super::text::{clean, clean_or, uncapitalised};
 use super::wait::Wait;
 use crate::error::{Error, io_in_words};
+use crate::text::utc;
 
 /// A difference of clocks that is worth a sentence. AWS refuses signatures from 5 minutes on at the earliest.
 const SKEW: time::Duration = time::Duration::minutes(4);
@@ -348,12 +349,6 @@ fn is_skewed(date: Option<&str>) -> bool {
 /// The `Date` header: RFC 2822 but for its zone, which is the letters GMT.
 pub(super) fn parse_date(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()
-}
-
-/// 2026-01-31 14:05:09 UTC
-fn utc(time: OffsetDateTime) -> String {
-    let seconds = time.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(time);
-    seconds.format(&Rfc3339).map_or_else(|_| "unknown".to_owned(), |text| text.replace('T', " ").replace('Z', " UTC"))
 }
 
 /// An error and its causes. An `io::Error` skips its own payload in `source()`, and the payload is what tells.

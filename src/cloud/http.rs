@@ -61,8 +61,8 @@ impl Http {
     pub(super) fn new(settings: &CloudSettings) -> Result<Self> {
         let proxy = Proxy::from_variables(|name| std::env::var_os(name))?;
         let trust = match &settings.ca_bundle {
-            Some((path, origin)) => trust_file(path, origin)?,
-            None => trust_system()?,
+            Some((path, origin)) => trust_file(path, origin)?.0,
+            None => trust_system()?.0,
         };
         let tls = TlsContext::builder()
             .with_trust_store(trust)
@@ -186,8 +186,8 @@ pub(super) fn without_secrets(url: &str) -> String {
     }
 }
 
-/// The certificates of a file given by the user replace the system's, as `--ca-bundle` of the AWS CLI does.
-fn trust_file(path: &Path, origin: &str) -> Result<TrustStore> {
+/// The certificates of a file given by the user, and how many there are. They replace the system's, as `--ca-bundle` of the AWS CLI does.
+pub(super) fn trust_file(path: &Path, origin: &str) -> Result<(TrustStore, usize)> {
     let bad = |why: String| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why };
     // A named pipe without a writer would be waited for without end.
     let kind = std::fs::metadata(path).map_err(|error| bad(io_in_words(&error)))?;
@@ -212,18 +212,18 @@ fn trust_file(path: &Path, origin: &str) -> Result<TrustStore> {
     if roots.is_empty() {
         return Err(bad(if pem.is_empty() { "it is empty" } else { "it holds no PEM certificate" }.to_owned()));
     }
-    Ok(TrustStore::empty().with_pem_certificate(pem))
+    Ok((TrustStore::empty().with_pem_certificate(pem), roots.len()))
 }
 
-/// The system's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+/// The system's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, and how many there are.
 ///
 /// Read here and handed over checked: the SDK's client reads them by itself only to go on with none, which looks
 /// like a network of impostors, and panics in a debug build.
-fn trust_system() -> Result<TrustStore> {
+pub(super) fn trust_system() -> Result<(TrustStore, usize)> {
     let found = rustls_native_certs::load_native_certs();
     let (count, pem) = as_checked_pem(found.certs);
     if count > 0 {
-        return Ok(TrustStore::empty().with_pem_certificate(pem));
+        return Ok((TrustStore::empty().with_pem_certificate(pem), count));
     }
     let named = |name: &str| std::env::var_os(name).map(|path| (path.to_string_lossy().into_owned(), name.to_owned()));
     let (path, origin) = named("SSL_CERT_FILE")
@@ -250,15 +250,20 @@ fn as_checked_pem(certificates: Vec<CertificateDer<'static>>) -> (usize, Vec<u8>
 }
 
 /// The proxy for https, from the variables.
-struct Proxy {
+pub(super) struct Proxy {
     config: ProxyConfig,
-    host: String,
+    pub(super) host: String,
+    pub(super) port: Option<u16>,
+    /// Which variable names it.
+    pub(super) variable: &'static str,
+    /// What is reached without it, as `NO_PROXY` says.
+    pub(super) except: Option<String>,
 }
 
 impl Proxy {
     /// `https_proxy`, then `HTTPS_PROXY`, then the same of `ALL_PROXY`: the order of curl and of the AWS CLI. An
     /// empty variable switches the proxy off, as it does there.
-    fn from_variables(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Option<Self>> {
+    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Option<Self>> {
         let read = |name: &str| match variable(name).map(std::ffi::OsString::into_string) {
             None => Ok(None),
             Some(Ok(value)) => Ok(Some(value.trim().to_owned())),
@@ -281,17 +286,19 @@ impl Proxy {
             return Ok(None);
         }
         let uri = parse_proxy(&value).map_err(|why| Error::ProxyBad { why: format!("{name} {why}") })?;
-        let host = uri.host().unwrap_or_default().to_owned();
+        let (host, port) = (uri.host().unwrap_or_default().to_owned(), uri.port_u16());
         let unusable = |_| Error::ProxyBad { why: format!("{name} is not the address of a proxy") };
         let mut config = ProxyConfig::https(uri).map_err(unusable)?;
+        let mut except = None;
         if let Some((_, bypass)) = first(["no_proxy", "NO_PROXY"])? {
             // The HTTP client takes the star for names only, not for addresses.
             if bypass.split(',').any(|rule| rule.trim() == "*") {
                 return Ok(None);
             }
             config = config.no_proxy(bypass_rules(&bypass));
+            except = Some(bypass).filter(|bypass| !bypass.is_empty());
         }
-        Ok(Some(Self { config, host }))
+        Ok(Some(Self { config, host, port, variable: name, except }))
     }
 }
 

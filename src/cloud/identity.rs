@@ -38,31 +38,36 @@ impl Sts {
 impl Api {
     /// See [`Cloud::identity`](super::Cloud::identity).
     pub(super) async fn identity(&self) -> Result<Identity> {
+        self.wait.attend(self.sts.setting.api(), self.ask_identity()).await
+    }
+
+    /// What did not answer, if STS does not.
+    pub(super) fn sts_in_words(&self) -> String {
+        self.sts.setting.api()
+    }
+
+    /// The call, for whoever attends to it.
+    pub(super) async fn ask_identity(&self) -> Result<Identity> {
         let Sts { client, setting, refused } = &self.sts;
         if let Some(url) = refused {
             return Err(setting.not_https(url.clone()));
         }
-        let work = async {
-            let answer = self.wait.patiently("GetCallerIdentity", async || {
-                let started = Instant::now();
-                let answer = client.get_caller_identity().send().await;
-                logged::answer("GetCallerIdentity", started, &answer);
-                answer.map_err(|error| setting.refusal("GetCallerIdentity", &error, &self.wait))
-            });
-            let answer = answer.await.map_err(|refusal| match refusal {
-                Refusal::Failed(error) | Refusal::Passing(error) => error,
-                Refusal::State | Refusal::Unknown => {
-                    Error::AnswerMalformed { what: "STS GetCallerIdentity".to_owned() }
-                }
-            })?;
-            let part = |text: Option<String>, name: &str| {
-                text.map(|text| clean(&text)).filter(|text| !text.is_empty()).ok_or_else(|| Error::AnswerIncomplete {
-                    what: "STS GetCallerIdentity".to_owned(),
-                    missing: name.to_owned(),
-                })
-            };
-            Ok(Identity { account: part(answer.account, "Account")?, arn: part(answer.arn, "Arn")? })
+        let answer = self.wait.patiently("GetCallerIdentity", async || {
+            let started = Instant::now();
+            let answer = client.get_caller_identity().send().await;
+            logged::answer("GetCallerIdentity", started, &answer);
+            answer.map_err(|error| setting.refusal("GetCallerIdentity", &error, &self.wait))
+        });
+        let answer = answer.await.map_err(|refusal| match refusal {
+            Refusal::Failed(error) | Refusal::Passing(error) => error,
+            Refusal::State | Refusal::Unknown => Error::AnswerMalformed { what: "STS GetCallerIdentity".to_owned() },
+        })?;
+        let part = |text: Option<String>, name: &str| {
+            text.map(|text| clean(&text)).filter(|text| !text.is_empty()).ok_or_else(|| Error::AnswerIncomplete {
+                what: "STS GetCallerIdentity".to_owned(),
+                missing: name.to_owned(),
+            })
         };
-        self.wait.attend(setting.api(), work).await
+        Ok(Identity { account: part(answer.account, "Account")?, arn: part(answer.arn, "Arn")? })
     }
 }

@@ -7,6 +7,7 @@
 mod api;
 mod credentials;
 mod download;
+mod examine;
 mod failure;
 mod http;
 mod identity;
@@ -31,6 +32,7 @@ use crate::secret::UnlockCode;
 
 use api::Api;
 pub use credentials::CredentialsInUse;
+pub use examine::{Action, Examined, ProxyInUse, RegionInUse, TrustInUse, Way};
 pub use identity::Identity;
 
 /// What the operator decides about AWS and the way to it.
@@ -162,6 +164,16 @@ impl Cloud {
     pub fn identity(&self) -> Result<Identity> {
         let (api, runtime) = self.parts();
         runtime.block_on(api.identity())
+    }
+
+    /// Tries out whose credentials are in use and what they may do, all at once: GetCallerIdentity, ListJobs, and the calls
+    /// about one job with an id that no job has, so that nothing is obtained. Each has the deadline of a call.
+    ///
+    /// # Errors
+    /// None of the calls' own, which stand in what is given.
+    pub fn examine(&self) -> Result<Examined> {
+        let (api, runtime) = self.parts();
+        runtime.block_on(api.examine())
     }
 
     /// Where the credentials come from that the calls so far were made with, and when they expire; `None` before the first

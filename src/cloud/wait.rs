@@ -129,9 +129,22 @@ impl Wait {
     /// At the deadline what was being tried again, else [`Error::ApiTimeout`], naming what was waited for; what `work`
     /// gives.
     pub(super) async fn attend<T>(&self, what: String, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.attend_within(self.limit, what, work).await
+    }
+
+    /// The same with a deadline of its own.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) async fn attend_within<T>(
+        &self,
+        limit: Duration,
+        what: String,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         *self.lock() = Now::new(what);
         let mut work = pin!(work);
-        let mut deadline = pin!(tokio::time::sleep(self.limit));
+        let mut deadline = pin!(tokio::time::sleep(limit));
         let mut pause = SILENCE;
         loop {
             let silent_for = self.lock().spoke.elapsed();

@@ -1,6 +1,7 @@
 //! The verbs: one file each, thin. What they do is in `onboard`.
 
 mod completions;
+mod doctor;
 mod exit_codes;
 mod fetch;
 mod forget;
@@ -31,7 +32,8 @@ pub fn execute(cli: &Cli) -> ExitCode {
         _ => Voice::Plain,
     };
     let mut ui = Ui::of(voice, cli.verb().map_or("", Command::name));
-    if cli.verbosity() == Verbosity::Quiet {
+    // What doctor finds goes to stdout line by line, between which nothing may be drawn.
+    if cli.verbosity() == Verbosity::Quiet && !matches!(cli.verb(), Some(Command::Doctor(_))) {
         ui = ui.with_status();
     }
     if !cli.no_input() {
@@ -56,7 +58,7 @@ pub fn execute(cli: &Cli) -> ExitCode {
     }
     sweep(settings.as_ref().ok(), &ui);
     match settings.and_then(|settings| dispatch(cli, &settings, &ui)) {
-        Ok(()) => ExitCode::Done,
+        Ok(exit) => exit,
         Err(error) => ui.failure(&error),
     }
 }
@@ -91,8 +93,9 @@ fn sweep(settings: Option<&Settings>, ui: &Ui) {
     }
 }
 
-fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
-    match cli.verb() {
+fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<ExitCode> {
+    let done = match cli.verb() {
+        Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui)),
         Some(Command::Run(args)) => run::run(args, settings, ui),
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui),
         Some(Command::Jobs) => jobs::jobs(settings, ui),
@@ -100,7 +103,8 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
         // Told before the settings were read.
         Some(Command::ExitCodes | Command::Completions(_)) => Ok(()),
         None => Err(Error::Internal { what: "a command line without a verb".to_owned() }),
-    }
+    };
+    done.map(|()| ExitCode::Done)
 }
 
 fn parse_job(given: &str) -> Result<JobId> {

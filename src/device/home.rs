@@ -291,7 +291,7 @@ fn check(place: &Place) -> Result<PathBuf, String> {
     if place.memory_only && !sys::is_in_memory(&folder).map_err(words)? {
         return Err("does not lie in memory".to_owned());
     }
-    if sys::free_space(&folder).map_err(words)?.is_some_and(|free| free < LEAST_SPACE) {
+    if os::free_space(&folder).map_err(words)? < LEAST_SPACE {
         return Err("has less than 8 MB of free space".to_owned());
     }
     Ok(folder)

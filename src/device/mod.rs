@@ -61,7 +61,7 @@ pub use guard::{GUARD_ARGUMENT, guard_main};
 pub use home::{Places, sweep, sweep_home};
 pub use ladder::{ArgvExposure, HandOver, HandedOver, Handoff};
 pub use own_profiles::{OwnProfile, OwnProfiles};
-pub use reach::reach;
+pub use reach::{is_public, reach};
 pub use text::{Described, State};
 pub use watch::Unlocked;
 
@@ -84,6 +84,41 @@ pub struct Preparation<'a> {
     pub notify: Arc<dyn Notify>,
 }
 
+/// A private home that was made to see whether it can be, and is gone again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriedHome {
+    /// The folder that it was made in.
+    pub folder: PathBuf,
+    /// Whether that lies in memory.
+    pub in_memory: bool,
+    /// Why it is not in a place that would have been better, each a clause.
+    pub passed_over: Vec<String>,
+}
+
+impl TriedHome {
+    /// Has a guard make a home, as a run does, and remove it.
+    ///
+    /// # Errors
+    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::GuardLost`].
+    pub fn make(keep_away: &[&Path], places: &Places, notify: Arc<dyn Notify>) -> Result<Self> {
+        let (guard, places) = (this_program()?, places.outside(keep_away));
+        let link = while_waiting(&*notify, "the private folder for the client", || {
+            Link::start(&guard, places, Arc::clone(&notify))
+        })?;
+        Ok(Self {
+            folder: link.home().parent().unwrap_or(link.home()).to_owned(),
+            in_memory: link.is_in_memory(),
+            passed_over: link.passed_over().to_vec(),
+        })
+    }
+}
+
+fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(|error| Error::GuardLost {
+        why: format!("this program can't find itself to start it ({})", io_in_words(&error)),
+    })
+}
+
 /// A client that is ready to be given a code: guard at work, private home made, version known.
 ///
 /// Dropping it ends the guard and removes the home.
@@ -104,9 +139,7 @@ impl Device {
         let Preparation { client, keep_away, places, guard, notify } = preparation;
         let guard = match guard {
             Some(guard) => guard,
-            None => std::env::current_exe().map_err(|error| Error::GuardLost {
-                why: format!("this program can't find itself to start it ({})", io_in_words(&error)),
-            })?,
+            None => this_program()?,
         };
         let places = places.outside(keep_away);
         let memory_was_wanted = places.iter().any(|place| place.memory_only);

@@ -20,6 +20,15 @@ pub fn reach(endpoint: &Endpoint, notify: &dyn Notify) -> Result<()> {
     while_waiting(notify, "the device's port", || try_port(endpoint))
 }
 
+/// The address, if it is one outside the local network; of a name [`reach`] finds that out.
+#[must_use]
+pub fn is_public(endpoint: &Endpoint) -> Option<IpAddr> {
+    match endpoint.host() {
+        EndpointHost::Address(address) if !is_local(*address) => Some(*address),
+        _ => None,
+    }
+}
+
 fn try_port(endpoint: &Endpoint) -> Result<()> {
     let unreachable = |why: String| Error::DeviceUnreachable { endpoint: endpoint.to_string(), why };
     let addresses = match endpoint.host() {

@@ -73,12 +73,6 @@ pub(super) fn is_own(path: &Path) -> io::Result<bool> {
     Ok(path.symlink_metadata()?.uid() == rustix::process::geteuid().as_raw())
 }
 
-/// Free space for this user, if it can be told.
-pub(super) fn free_space(folder: &Path) -> io::Result<Option<u64>> {
-    let stat = rustix::fs::statvfs(folder)?;
-    Ok(Some(stat.f_bavail.saturating_mul(stat.f_frsize)))
-}
-
 /// Opens a file for overwriting, but not what a link leads to.
 pub(super) fn open_to_overwrite(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits();

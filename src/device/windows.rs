@@ -50,11 +50,6 @@ pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
     path.symlink_metadata().map(|_| false)
 }
 
-/// Not looked at: a full system disk is told by the failure to write.
-pub(super) fn free_space(folder: &Path) -> io::Result<Option<u64>> {
-    folder.symlink_metadata().map(|_| None)
-}
-
 /// Opens a file for overwriting, but not what a link leads to.
 pub(super) fn open_to_overwrite(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)

@@ -16,6 +16,11 @@ pub(crate) fn harden_process() -> io::Result<()> {
     super::unix::limit_core_and_umask(1)
 }
 
+/// Whether other processes of this user are kept from this one's memory; `None` if that can't be told.
+pub(crate) fn is_closed() -> Option<bool> {
+    rustix::process::dumpable_behavior().ok().map(|behavior| behavior == DumpableBehavior::NotDumpable)
+}
+
 /// Asks backups to leave out a folder and what will be made in it: the attribute "no dump" (chattr(1)), which dump, borg
 /// and bsdtar heed when told to.
 ///

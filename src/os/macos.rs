@@ -2,9 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{XattrFlags, setxattr};
+
+use super::Protection;
 
 /// See [`crate::harden::harden`].
 pub(crate) fn harden_process() -> io::Result<()> {
@@ -15,6 +17,23 @@ pub(crate) fn harden_process() -> io::Result<()> {
     }
     super::unix::close_others_on_exec()?;
     super::unix::limit_core_and_umask(0)
+}
+
+/// Whether other processes of this user are kept from this one's memory: there is no call that tells.
+pub(crate) fn is_closed() -> Option<bool> {
+    None
+}
+
+/// Whether what lies at `path` is encrypted on its disk: told by `fdesetup` alone, which is not started for it.
+#[must_use]
+pub fn disk_protection(_path: &Path) -> Protection {
+    Protection::Unknown("only FileVault's own command tells it".to_owned())
+}
+
+/// Where memory is swapped out to. macOS has encrypted it always since 10.7 (Apple, "Volume encryption with FileVault").
+#[must_use]
+pub fn swap_protection() -> Vec<(PathBuf, Protection)> {
+    vec![("/private/var/vm".into(), Protection::Encrypted)]
 }
 
 /// Asks Time Machine to leave out a folder with all it holds: the attribute that `tmutil addexclusion` sets, the word

@@ -6,36 +6,55 @@
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+pub(crate) use unix::core_limit;
+#[cfg(unix)]
 pub(crate) use unix::on_interrupt;
 #[cfg(unix)]
 pub use unix::{
-    alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, link_flaw, privacy_flaw, sync_dir,
-    writable_by_others,
+    alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, free_space, link_flaw, privacy_flaw,
+    sync_dir, writable_by_others,
 };
 
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::harden_process;
+mod linux_storage;
 #[cfg(target_os = "linux")]
 pub use linux::{exclude_from_backups, network_drive};
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{harden_process, is_closed};
+#[cfg(target_os = "linux")]
+pub use linux_storage::{disk_protection, swap_protection};
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub(crate) use macos::harden_process;
+pub use macos::{disk_protection, exclude_from_backups, network_drive, swap_protection};
 #[cfg(target_os = "macos")]
-pub use macos::{exclude_from_backups, network_drive};
+pub(crate) use macos::{harden_process, is_closed};
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
 pub use windows::{
-    alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, exclude_from_backups, link_flaw,
-    network_drive, privacy_flaw, sync_dir, writable_by_others,
+    alias_flaw, create_private_dir, create_private_file, disk_protection, exchangeable_by_others, exclude_from_backups,
+    free_space, link_flaw, network_drive, privacy_flaw, swap_protection, sync_dir, writable_by_others,
 };
 #[cfg(windows)]
-pub(crate) use windows::{harden_process, on_interrupt};
+pub(crate) use windows::{core_limit, harden_process, is_closed, on_interrupt};
+
+/// Whether what is written somewhere can be read by whoever takes the disk out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protection {
+    /// It is encrypted on the disk.
+    Encrypted,
+    /// It is not, as far as the system tells.
+    Open,
+    /// It is on no disk.
+    InMemory,
+    /// That could not be found out; says why, as a clause.
+    Unknown(String),
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -164,6 +164,20 @@ pub(super) fn close_others_on_exec() -> io::Result<()> {
 /// How long an interrupted process may take to say so.
 const TELLING: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// The limit of core files in bytes that is in effect; `None` if there is none.
+pub(crate) fn core_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Core).current
+}
+
+/// Bytes free for this user on the file system of `folder`.
+///
+/// # Errors
+/// What statvfs(3) says.
+pub fn free_space(folder: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 /// Calls `tell` with the number of the first SIGINT, SIGTERM or SIGHUP, and then ends the process by that signal, so that
 /// a shell sees what ended it. What must not outlive the process is ended by its guard, which sees the pipe close.
 ///

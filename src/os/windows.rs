@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::{FromRawHandle, OwnedHandle};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -25,12 +25,14 @@ use windows_sys::Win32::Security::{
 };
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_NEW, CreateDirectoryW, CreateFileW, DELETE, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_DELETE_CHILD,
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_DATA, WRITE_DAC, WRITE_OWNER,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_DATA, GetDiskFreeSpaceExW, WRITE_DAC, WRITE_OWNER,
 };
 use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode};
 use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP, WerSetFlags};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+
+use super::Protection;
 
 // Well-known identifiers (Microsoft, "Security identifiers").
 const SYSTEM: &str = "S-1-5-18";
@@ -134,6 +136,40 @@ pub fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
         }
         _ => None,
     })
+}
+
+/// Bytes free for this user on the volume of `folder`.
+///
+/// # Errors
+/// What the system says.
+pub fn free_space(folder: &Path) -> io::Result<u64> {
+    let path = wide(folder)?;
+    let mut free = 0;
+    // SAFETY: the path ends with a zero, one number is written to a variable of ours, and the two others are not asked for.
+    let answer = unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &raw mut free, null_mut(), null_mut()) };
+    if answer == 0 { Err(io::Error::last_os_error()) } else { Ok(free) }
+}
+
+/// Whether what lies at `path` is encrypted on its disk: BitLocker tells administrators alone.
+#[must_use]
+pub fn disk_protection(_path: &Path) -> Protection {
+    Protection::Unknown("BitLocker tells that to administrators alone".to_owned())
+}
+
+/// Where memory is swapped out to.
+#[must_use]
+pub fn swap_protection() -> Vec<(PathBuf, Protection)> {
+    vec![("pagefile.sys".into(), Protection::Unknown("BitLocker tells that to administrators alone".to_owned()))]
+}
+
+/// The limit of core files: there are none, and the reports that take their place are switched off.
+pub(crate) fn core_limit() -> Option<u64> {
+    Some(0)
+}
+
+/// Whether other processes of this user are kept from this one's memory: Windows has no such setting.
+pub(crate) fn is_closed() -> Option<bool> {
+    None
 }
 
 /// Who besides this user and the system may write to `path`, as the end of the sentence "`path` …", or `None`.

@@ -22,7 +22,9 @@ mod job_folder;
 mod lock;
 mod record;
 mod state_folder;
+mod state_look;
 
 pub use job_folder::{Draft, JobFolder, Manifest};
 pub use record::{HandOverRecord, JobSummary, PairRecord, Record};
 pub use state_folder::{HomeNote, StateFolder, default_state_folder};
+pub use state_look::StateLook;

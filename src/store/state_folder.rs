@@ -77,10 +77,7 @@ impl StateFolder {
     /// machines.
     #[must_use]
     pub fn remoteness(&self) -> Option<String> {
-        if let Ok(Some(kind)) = os::network_drive(&self.root) {
-            return Some(format!("lies on a network drive ({kind})"));
-        }
-        synchronised(&self.root).map(|by| format!("lies in a folder that {by} may be synchronising to other machines"))
+        remoteness_of(&self.root)
     }
 
     /// Writes down where this run's private home is, for a later run whose environment names other places. The note goes when
@@ -225,6 +222,14 @@ impl Drop for HomeNote {
         // One that stays names a home that is gone, which does no harm.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// See [`StateFolder::remoteness`].
+pub(super) fn remoteness_of(path: &Path) -> Option<String> {
+    if let Ok(Some(kind)) = os::network_drive(path) {
+        return Some(format!("lies on a network drive ({kind})"));
+    }
+    synchronised(path).map(|by| format!("lies in a folder that {by} may be synchronising to other machines"))
 }
 
 /// The program that synchronises a folder on this path, by the names that such programs give theirs.

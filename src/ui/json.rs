@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Step;
+use crate::doctor::{Subject, Verdict};
 
 /// Version of the lines. Grows when a field changes its meaning or goes; fields may be added within a version.
 const VERSION: u32 = 1;
@@ -30,6 +31,18 @@ pub(super) struct Finished<'a> {
     pub(super) text: &'a str,
     /// Whole seconds since it was said to begin, or nothing if it took no time to speak of.
     pub(super) seconds: u64,
+}
+
+/// A check of `doctor`.
+#[derive(Serialize)]
+pub(super) struct Checked<'a> {
+    pub(super) check: Subject,
+    pub(super) verdict: Verdict,
+    pub(super) text: &'a str,
+    /// What to do, if there is something.
+    pub(super) hint: Option<&'a str>,
+    /// The error that a run would end with.
+    pub(super) code: Option<&'static str>,
 }
 
 /// A warning, or something found out on the way.

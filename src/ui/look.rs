@@ -7,6 +7,8 @@ use std::io::IsTerminal;
 use console::{Style, Term};
 use textwrap::{Options, WordSplitter};
 
+use crate::doctor::{Check, Verdict};
+
 /// Where text goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
@@ -59,6 +61,49 @@ fn named_within(name: &str, text: &str, style: &Style, width: Option<usize>) -> 
     let Some(width) = width else { return format!("{first}{text}\n") };
     let rest = if width < NARROW { "  ".to_owned() } else { " ".repeat(NAME) };
     broken(text, width, &first, &rest) + "\n"
+}
+
+/// The columns at which what was looked at begins, and what was found.
+const SUBJECT: usize = 9;
+const FOUND: usize = SUBJECT + 18;
+
+/// `verdict  Subject  text`, and the hint beneath; broken under themselves where the terminal ends. A command to paste
+/// stays whole.
+pub(super) fn checked(check: &Check) -> String {
+    checked_within(check, width(Stream::Stdout))
+}
+
+fn checked_within(check: &Check, width: Option<usize>) -> String {
+    let Check { subject, verdict, text, hint, .. } = check;
+    let style = of_verdict(*verdict);
+    let verdict = style.apply_to(format!("{verdict:<SUBJECT$}"));
+    let column = FOUND - SUBJECT;
+    let first = match width {
+        Some(..NARROW) => format!("{verdict}{subject}: "),
+        _ => format!("{verdict}{subject:<column$}"),
+    };
+    let rest = " ".repeat(if width.is_some_and(|width| width < NARROW) { 2 } else { SUBJECT });
+    let mut lines = match width {
+        Some(width) => broken(text, width, &first, &rest),
+        None => format!("{first}{text}"),
+    };
+    for line in hint.iter().flat_map(|hint| hint.lines()) {
+        lines.push('\n');
+        match width {
+            Some(width) if !line.starts_with("  ") => lines.push_str(&broken(line, width, &rest, &rest)),
+            _ => lines.push_str(&format!("{rest}{line}")),
+        }
+    }
+    lines + "\n"
+}
+
+fn of_verdict(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Ok => Style::new().green(),
+        Verdict::Warning => Style::new().yellow().bold(),
+        Verdict::Fails => Style::new().red().bold(),
+        Verdict::Skipped => Style::new().dim(),
+    }
 }
 
 /// Text of several lines, sentences broken where the terminal ends. A line that begins with two spaces is a command to paste

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::doctor::{Check, Verdict};
 use crate::error::{Error, ExitCode};
 use crate::log;
 use crate::notice::{Notice, Notify};
@@ -179,6 +180,27 @@ impl Ui {
                 let seconds = begun.map_or(0, |begun| begun.elapsed().as_secs());
                 self.event("step", json::Finished { step, status: "finished", text, seconds });
             }
+        }
+    }
+
+    /// What a check found: a line, and beneath it what to do, unless it is as it should be.
+    pub fn check(&self, check: &Check) {
+        let Check { subject, verdict, text, hint, error } = check;
+        tracing::info!(target: log::SAID, "{subject}: {verdict}: {text}");
+        match self.voice {
+            // Whoever asks for quiet is told of what needs doing.
+            Voice::Quiet if matches!(verdict, Verdict::Ok | Verdict::Skipped) => {}
+            Voice::Plain | Voice::Quiet => to_stdout(&look::checked(check)),
+            Voice::Json => self.event(
+                "check",
+                json::Checked {
+                    check: *subject,
+                    verdict: *verdict,
+                    text,
+                    hint: hint.as_deref(),
+                    code: error.map(|(code, _)| code),
+                },
+            ),
         }
     }
 

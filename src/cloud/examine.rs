@@ -1,0 +1,195 @@
+//! What is in effect on the way to AWS, and what the credentials may do there. For whoever wants to know before it matters.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::api::Api;
+use super::credentials::Profiles;
+use super::failure::Refusal;
+use super::http::{Proxy, trust_file, trust_system};
+use super::text::clean;
+use super::{CloudSettings, Identity, logged};
+use crate::error::{Error, Result, io_in_words};
+
+/// An id of the right shape that no job has: what is asked for with it can't be obtained.
+const NO_JOB: &str = "JID00000000-0000-0000-0000-000000000000";
+
+/// STS is asked beside the rest, and is not what matters.
+const PATIENCE_WITH_STS: Duration = Duration::from_secs(30);
+
+/// The way to AWS as the settings, the variables and the profile files make it. Nothing is connected to.
+#[derive(Debug)]
+pub struct Way {
+    /// The region.
+    pub region: Result<RegionInUse>,
+    /// The proxy, if there is one.
+    pub proxy: Result<Option<ProxyInUse>>,
+    /// The CA certificates.
+    pub trust: Result<TrustInUse>,
+}
+
+/// A region and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionInUse {
+    /// `eu-central-1`
+    pub region: String,
+    /// `AWS_REGION`, or the like. Cleaned.
+    pub origin: String,
+}
+
+/// A proxy and what names it. Never its user and password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyInUse {
+    /// Host, and port if one is given. Cleaned.
+    pub address: String,
+    /// `HTTPS_PROXY`, or the like.
+    pub variable: &'static str,
+    /// Hosts that are reached without it: `NO_PROXY`. Cleaned.
+    pub except: Option<String>,
+}
+
+/// The CA certificates that are trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustInUse {
+    /// The file, and where its name comes from; `None` for the system's.
+    pub file: Option<(PathBuf, String)>,
+    /// How many.
+    pub count: usize,
+}
+
+impl Way {
+    /// Looks.
+    #[must_use]
+    pub fn of(settings: &CloudSettings) -> Self {
+        Self { region: region(settings), proxy: proxy(), trust: trust(settings) }
+    }
+}
+
+fn region(settings: &CloudSettings) -> Result<RegionInUse> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| Error::Internal { what: format!("no runtime for the profiles: {}", io_in_words(&error)) })?;
+    let profiles = runtime.block_on(Profiles::load(settings.profile.as_deref()))?;
+    let (region, origin) = profiles.region_and_origin(settings.region.as_deref())?;
+    Ok(RegionInUse { region: region.to_string(), origin })
+}
+
+fn proxy() -> Result<Option<ProxyInUse>> {
+    let proxy = Proxy::from_variables(|name| std::env::var_os(name))?;
+    Ok(proxy.map(|proxy| {
+        let port = proxy.port.map_or_else(String::new, |port| format!(":{port}"));
+        ProxyInUse {
+            address: format!("{}{port}", clean(&proxy.host)),
+            variable: proxy.variable,
+            except: proxy.except.as_deref().map(clean),
+        }
+    }))
+}
+
+fn trust(settings: &CloudSettings) -> Result<TrustInUse> {
+    if let Some((path, origin)) = &settings.ca_bundle {
+        let (_, count) = trust_file(path, origin)?;
+        return Ok(TrustInUse { file: Some((path.clone(), origin.clone())), count });
+    }
+    let (_, count) = trust_system()?;
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(|name| Some((std::env::var_os(name)?, name)));
+    Ok(TrustInUse { file: named.map(|(path, name)| (path.into(), name.to_owned())), count })
+}
+
+/// What the agent does at AWS, each by a permission of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// To find the job.
+    ListJobs,
+    /// To see its state.
+    DescribeJob,
+    /// The address of the manifest.
+    GetJobManifest,
+    /// The unlock code.
+    GetJobUnlockCode,
+}
+
+impl Action {
+    /// As the API calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ListJobs => "ListJobs",
+            Self::DescribeJob => "DescribeJob",
+            Self::GetJobManifest => "GetJobManifest",
+            Self::GetJobUnlockCode => "GetJobUnlockCode",
+        }
+    }
+}
+
+/// What was found out at AWS.
+#[derive(Debug)]
+pub struct Examined {
+    /// The Snowball API that was asked: "the Snowball API in eu-central-1".
+    pub api: String,
+    /// Whose credentials they are.
+    pub identity: Result<Identity>,
+    /// Whether each is allowed: an error if not, or if that can't be told.
+    pub actions: [(Action, Result<()>); 4],
+}
+
+impl Api {
+    /// See [`Cloud::examine`](super::Cloud::examine).
+    pub(super) async fn examine(&self) -> Result<Examined> {
+        let limit = self.wait.limit();
+        let of_sts = limit.min(PATIENCE_WITH_STS);
+        let identity = async {
+            let answer = tokio::time::timeout(of_sts, self.ask_identity()).await;
+            answer.unwrap_or_else(|_| Err(self.wait.timed_out(&self.sts_in_words())))
+        };
+        let action = async |action: Action| {
+            let answer = tokio::time::timeout(limit, self.try_out(action)).await;
+            answer.unwrap_or_else(|_| Err(self.wait.timed_out(&self.setting.api())))
+        };
+        let work = async {
+            let (identity, list, describe, manifest, code) = tokio::join!(
+                identity,
+                action(Action::ListJobs),
+                action(Action::DescribeJob),
+                action(Action::GetJobManifest),
+                action(Action::GetJobUnlockCode),
+            );
+            let actions = [
+                (Action::ListJobs, list),
+                (Action::DescribeJob, describe),
+                (Action::GetJobManifest, manifest),
+                (Action::GetJobUnlockCode, code),
+            ];
+            Ok(Examined { api: self.setting.api(), identity, actions })
+        };
+        // Each part has a deadline of its own, which is to win: it knows what did not answer.
+        self.wait.attend_within(limit * 2, self.setting.api(), work).await
+    }
+
+    /// Makes the call with nothing to obtain. What the API knows nothing of, it would have given.
+    async fn try_out(&self, action: Action) -> Result<()> {
+        let (name, client) = (action.name(), &self.client);
+        let answer = self.wait.patiently(name, async || {
+            let started = Instant::now();
+            // One after the other in four arms: each operation has types of its own. What comes is dropped unseen.
+            macro_rules! made {
+                ($call:expr) => {{
+                    let answer = $call.send().await;
+                    logged::answer(name, started, &answer);
+                    answer.map(drop).map_err(|error| self.setting.refusal(name, &error, &self.wait))
+                }};
+            }
+            match action {
+                Action::ListJobs => made!(client.list_jobs().max_results(1)),
+                Action::DescribeJob => made!(client.describe_job().job_id(NO_JOB)),
+                Action::GetJobManifest => made!(client.get_job_manifest().job_id(NO_JOB)),
+                Action::GetJobUnlockCode => made!(client.get_job_unlock_code().job_id(NO_JOB)),
+            }
+        });
+        match answer.await {
+            // Who may not ask is told so first: AWS looks at the policy before it looks for the job.
+            Ok(()) | Err(Refusal::Unknown | Refusal::State) => Ok(()),
+            Err(Refusal::Failed(error) | Refusal::Passing(error)) => Err(error),
+        }
+    }
+}

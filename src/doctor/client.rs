@@ -1,0 +1,93 @@
+//! The vendor's client, and the private folder that it is given the code in.
+
+use std::sync::Arc;
+
+use super::{Check, Heard, Subject};
+use crate::device::{Client, Device, Places, Preparation, TriedHome};
+use crate::error::Result;
+use crate::notice::Notify;
+use crate::settings::Settings;
+
+/// Looks at both as a run would: the client is started once, to say its version, and in such a folder.
+pub(super) fn client_and_folder(settings: &Settings, heard: &Arc<Heard>) -> Vec<Check> {
+    let notify = || Arc::clone(heard) as Arc<dyn Notify>;
+    let found = Client::find(&settings.client(), &**heard);
+    let home = TriedHome::make(&[&settings.state_dir], &Places::of_system(), notify());
+    let client = match found {
+        Err(error) => Check::failed(Subject::Client, &error),
+        Ok(client) if home.is_err() => Check::warning(
+            Subject::Client,
+            format!(
+                "{} is there, and only you or an administrator can change it. It was not started.",
+                client.launcher().display()
+            ),
+            "It is started only in a private folder: see the line below.",
+        ),
+        Ok(client) => started(client, settings, heard),
+    };
+    vec![client, folder(&home)]
+}
+
+fn started(client: Client, settings: &Settings, heard: &Arc<Heard>) -> Check {
+    const SUBJECT: Subject = Subject::Client;
+    let prepared = Device::prepare(Preparation {
+        client,
+        keep_away: &[&settings.state_dir],
+        places: Places::of_system(),
+        guard: None,
+        notify: Arc::clone(heard) as Arc<dyn Notify>,
+    });
+    let device = match prepared {
+        Ok(device) => device,
+        Err(error) => return Check::failed(SUBJECT, &error),
+    };
+    let client = device.client();
+    let digest = match client.sha256(&**heard) {
+        Ok(digest) => digest,
+        Err(error) => return Check::failed(SUBJECT, &error),
+    };
+    let pinned = if settings.client_sha256.is_some() { "pinned" } else { "not pinned" };
+    let version = device
+        .client_version()
+        .map_or_else(|| "of a version it does not say".to_owned(), |version| format!("version {version}"));
+    let text = format!(
+        "{}, {version}; it starts, and only you or an administrator can change it; {pinned}, SHA-256 {digest}",
+        client.launcher().display()
+    );
+    // What is said of the folder, its own line says.
+    let warnings: Vec<String> = heard.warnings().into_iter().filter(|text| text.starts_with("The client ")).collect();
+    if warnings.is_empty() {
+        return Check::ok(SUBJECT, text);
+    }
+    Check::warning(
+        SUBJECT,
+        format!("{text}. {}", warnings.join(" ")),
+        "Unpack the vendor's package of the current version into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge",
+    )
+}
+
+fn folder(home: &Result<TriedHome>) -> Check {
+    const SUBJECT: Subject = Subject::PrivateFolder;
+    match home {
+        Err(error) => Check::failed(SUBJECT, error),
+        Ok(home) if home.in_memory => {
+            Check::ok(SUBJECT, format!("can be made in {}, in memory", home.folder.display()))
+        }
+        Ok(home) if home.passed_over.is_empty() => Check::ok(
+            SUBJECT,
+            format!(
+                "can be made in {}, on the disk: this system has none in memory, so disk encryption is what protects it",
+                home.folder.display()
+            ),
+        ),
+        Ok(home) => Check::warning(
+            SUBJECT,
+            format!(
+                "can be made in {}, on a disk and not in memory: {}",
+                home.folder.display(),
+                home.passed_over.join("; ")
+            ),
+            "A run goes on with it, and disk encryption is what protects the code until the device is open. Log in at the machine itself or by ssh, not by su or sudo, so that XDG_RUNTIME_DIR is set and in memory.",
+        ),
+    }
+}

@@ -1,0 +1,31 @@
+//! Whether anything answers at the device's address.
+
+use super::{Check, Subject};
+use crate::device::{is_public, reach};
+use crate::notice::Notify;
+use crate::settings::Settings;
+
+/// Tries the port, without a word to it.
+pub(super) fn answers(settings: &Settings, notify: &dyn Notify) -> Check {
+    const SUBJECT: Subject = Subject::Device;
+    let Some(endpoint) = &settings.endpoint else {
+        let hint = "When it has started, with the address on its display:\n  snow-onboard doctor --endpoint 192.0.2.10";
+        return Check {
+            hint: Some(hint.to_owned()),
+            ..Check::skipped(SUBJECT, "not looked for: no address was given")
+        };
+    };
+    if let Some(address) = is_public(endpoint) {
+        return Check::warning(
+            SUBJECT,
+            format!(
+                "{address} is outside the local network, so it was not tried; a device stands on the local network"
+            ),
+            "Read the IP address off the device's display once more.",
+        );
+    }
+    match reach(endpoint, notify) {
+        Ok(()) => Check::ok(SUBJECT, format!("{endpoint} answers on port {}", endpoint.port())),
+        Err(error) => Check::failed(SUBJECT, &error),
+    }
+}
