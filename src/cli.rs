@@ -366,8 +366,9 @@ mod tests {
     #[test]
     fn a_verb_is_called_as_it_is_typed() {
         for verb in Cli::command().get_subcommands() {
-            let needs_job = verb.get_arguments().any(|argument| argument.get_id() == "job");
-            let line = ["snow-onboard", verb.get_name()].into_iter().chain(needs_job.then_some("JID"));
+            let needs = |id: &str| verb.get_arguments().any(|argument| argument.get_id() == id);
+            let line = ["snow-onboard", verb.get_name()].into_iter().chain(needs("job").then_some("JID"));
+            let line = line.chain(needs("shell").then_some("bash"));
             let cli = Cli::try_parse_from(line).ok();
             assert_eq!(cli.and_then(|cli| cli.command).map(|command| command.name()), Some(verb.get_name()));
         }
