@@ -3,8 +3,10 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
+use crate::error::Error;
 use crate::log::Verbosity;
 use crate::settings::Flags;
+use crate::text::clean;
 
 /// Brings an AWS Snowball Edge device through its first start.
 ///
@@ -351,6 +353,17 @@ impl Cli {
         text("allow_plain_keyring", &common.allow_plain_keyring.then(|| "true".to_owned()));
         flags
     }
+}
+
+/// What the parser complains of, as an error of ours: its first paragraph in one line.
+#[must_use]
+pub fn not_a_command(complaint: &clap::Error) -> Error {
+    let text = complaint.render().to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let words = clean(first).trim_start_matches("error: ").to_owned();
+    let (begin, rest) = words.split_at(words.chars().next().map_or(0, char::len_utf8));
+    let end = if rest.ends_with(['.', '?']) { "" } else { "." };
+    Error::Usage { why: format!("{}{rest}{end}", begin.to_uppercase()) }
 }
 
 #[cfg(test)]

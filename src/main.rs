@@ -43,10 +43,7 @@ fn status() -> ExitCode {
             let voice = if cli.json() { Voice::Json } else { Voice::Plain };
             (unless_it_panics(voice, || commands::execute(&cli)) as u8).into()
         }
-        Err(not_a_command) => {
-            Ui::parser_says(&not_a_command.render().to_string(), not_a_command.use_stderr());
-            u8::try_from(not_a_command.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
-        }
+        Err(complaint) => commands::complain(&complaint).into(),
     }
 }
 

@@ -11,7 +11,7 @@ mod run;
 
 use std::sync::Arc;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::device::{self, Places};
 use crate::error::{Error, ExitCode, Result, io_in_words};
 use crate::job::JobId;
@@ -71,6 +71,17 @@ fn tells_of_itself(cli: &Cli, ui: &Ui) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Says what the parser of the command line has to say: help, a version, or a complaint. Returns the exit code.
+#[must_use]
+pub fn complain(said: &clap::Error) -> u8 {
+    // Without its words there is no telling what was meant; but whoever typed --json reads JSON.
+    if said.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        return Ui::new(Voice::Json).failure(&cli::not_a_command(said)) as u8;
+    }
+    Ui::parser_says(&said.render().to_string(), said.use_stderr());
+    u8::try_from(said.exit_code()).unwrap_or(ExitCode::Usage as u8)
 }
 
 /// What a power cut left of an earlier run's private home goes first, whatever the command: in the places that are for

@@ -6,6 +6,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+#[path = "../events/mod.rs"]
+mod events;
 #[path = "../keyring_bus/mod.rs"]
 mod keyring_bus;
 #[allow(dead_code, reason = "looks at more processes than are looked at here")]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::events;
 use crate::keyring_bus::{Keyring, KeyringBus};
 use crate::row::{Again, Ends, Given, Kept, Row, Touch, Verb};
 use crate::scene::{Ended, Scene};
@@ -155,6 +156,9 @@ fn last(row: &Row) -> Ends {
 fn ends_otherwise(expected: Ends, ended: &Ended) -> Option<String> {
     let lines: Result<Vec<Value>, _> = ended.stdout.lines().map(serde_json::from_str).collect();
     let Ok(lines) = lines else { return Some(format!("what it says is no JSON: {}", ended.stdout)) };
+    if let Some(flaw) = events::flaw_of_all(&ended.stdout).filter(|_| ended.exit.is_some()) {
+        return Some(flaw);
+    }
     let last = lines.last().cloned().unwrap_or_default();
     let was = match (ended.exit, last["event"].as_str()) {
         (Some(0), Some("result")) => "it ends well".to_owned(),

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
+#[path = "../events/mod.rs"]
+mod events;
 #[cfg(target_os = "linux")]
 #[path = "../keyring_bus/mod.rs"]
 mod keyring_bus;
@@ -12,6 +14,7 @@ mod examples;
 mod first_start;
 mod itself;
 mod jobs;
+mod json;
 #[cfg(target_os = "linux")]
 mod load;
 mod logs;

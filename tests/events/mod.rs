@@ -1,0 +1,52 @@
+//! Whether a line of `--json` is what `config/events.schema.json` says. For every test that sees such lines.
+#![allow(dead_code, reason = "each test binary uses what it needs")]
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+const SCHEMA: &str = include_str!("../../config/events.schema.json");
+
+/// The schema as written, but that nothing may be said that is not in it: readers ignore what they don't know, and so would
+/// not notice a field that nobody described.
+static STRICT: LazyLock<Validator> = LazyLock::new(|| {
+    let mut schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    forbid_more(&mut schema);
+    jsonschema::validator_for(&schema).unwrap()
+});
+
+fn forbid_more(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.values_mut().for_each(forbid_more);
+            if object.contains_key("properties") && object.contains_key("required") {
+                object.insert("additionalProperties".to_owned(), Value::Bool(false));
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(forbid_more),
+        _ => {}
+    }
+}
+
+/// What is wrong with one line, if anything is.
+pub(crate) fn flaw(line: &Value) -> Option<String> {
+    let complaints: Vec<String> = STRICT.iter_errors(line).map(|error| error.to_string()).collect();
+    (!complaints.is_empty()).then(|| format!("not by the schema of events: {line}: {}", complaints.join("; ")))
+}
+
+/// What is wrong with all of stdout, if anything is: each line an event by the schema, and the last, and only the last, a
+/// result or an error.
+pub(crate) fn flaw_of_all(stdout: &str) -> Option<String> {
+    let mut events = Vec::new();
+    for line in stdout.lines() {
+        let Ok(event) = serde_json::from_str::<Value>(line) else { return Some(format!("no JSON: {line}")) };
+        if let Some(flaw) = flaw(&event) {
+            return Some(flaw);
+        }
+        events.push(event);
+    }
+    let ends = |event: &Value| event["event"] == "result" || event["event"] == "error";
+    let end = events.iter().position(ends);
+    (end.map(|end| end + 1) != Some(events.len())).then(|| format!("no end, or something after it: {stdout}"))
+}

@@ -1,0 +1,62 @@
+//! `--json`: every verb's lines are what `config/events.schema.json` says.
+
+use serde_json::json;
+use snow_rehearsal::Rehearsal;
+
+use crate::agent::Agent;
+use crate::events;
+
+/// The check itself: it takes what it should and nothing else.
+#[test]
+fn the_schema_refuses_what_it_does_not_describe() {
+    let good = json!({"v": 1, "event": "waiting", "what": "the device", "seconds": 3});
+    assert_eq!(events::flaw(&good), None);
+    for bad in [
+        json!({"v": 2, "event": "waiting", "what": "the device", "seconds": 3}),
+        json!({"v": 1, "event": "waiting", "what": "the device", "seconds": -3}),
+        json!({"v": 1, "event": "waiting", "what": "the device"}),
+        json!({"v": 1, "event": "waiting", "what": "the\ndevice", "seconds": 3}),
+        json!({"v": 1, "event": "waiting", "what": "the device", "seconds": 3, "more": true}),
+        json!({"v": 1, "event": "unheard_of", "text": "x"}),
+        json!({"v": 1, "event": "step", "step": "unheard_of", "status": "started"}),
+        json!({"v": 1, "event": "result", "command": "jobs", "jobs": [{"job": "x"}]}),
+    ] {
+        assert!(events::flaw(&bad).is_some(), "{bad}");
+    }
+    let (good, end) =
+        (good.to_string(), json!({"v": 1, "event": "error", "code": "x", "exit": 2, "text": "x", "hint": "y"}));
+    assert_eq!(events::flaw_of_all(&format!("{good}\n{end}\n")), None);
+    for bad in ["", &good, &format!("{end}\n{good}\n"), &format!("{end}\n{end}\n"), &format!("plain\n{end}\n")] {
+        assert!(events::flaw_of_all(bad).is_some(), "{bad}");
+    }
+}
+
+#[test]
+fn every_verb_s_lines_are_by_the_schema() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let id = rehearsal.job().id().to_owned();
+    let (client, endpoint) = (rehearsal.client_path().to_string_lossy().into_owned(), rehearsal.device().endpoint());
+    let good: Vec<Vec<&str>> = vec![
+        vec!["jobs"],
+        vec!["exit-codes"],
+        vec!["run", &id, "--endpoint", &endpoint, "--client", &client, "--keychain", "none"],
+    ];
+    let bad: Vec<Vec<&str>> = vec![
+        vec![],
+        vec!["run"],
+        vec!["run", "JID"],
+        vec!["run", &id, "--endpoint", "192.0.2.300"],
+        vec!["fetch", "JID"],
+        vec!["fetch", &id, "--keychain", "none"],
+        vec!["forget", "JID"],
+        vec!["forget", &id, "--client-profile", "unheard of"],
+        vec!["jobs", "--unheard-of"],
+        vec!["fetch"],
+    ];
+    for (args, ends_well) in good.iter().map(|args| (args, true)).chain(bad.iter().map(|args| (args, false))) {
+        let ended = Agent::new(&rehearsal, args).arg("--json").end();
+        assert_eq!(ended.status.success(), ends_well, "{args:?}: {}", ended.stdout);
+        assert_eq!(events::flaw_of_all(&ended.stdout), None, "{args:?}");
+        assert_eq!(ended.stderr, "", "{args:?}");
+    }
+}
