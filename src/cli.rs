@@ -379,9 +379,11 @@ mod tests {
     #[test]
     fn a_verb_is_called_as_it_is_typed() {
         for verb in Cli::command().get_subcommands() {
-            let needs = |id: &str| verb.get_arguments().any(|argument| argument.get_id() == id);
-            let line = ["snow-onboard", verb.get_name()].into_iter().chain(needs("job").then_some("JID"));
-            let line = line.chain(needs("shell").then_some("bash"));
+            let needed = verb.get_positionals().filter(|argument| argument.is_required_set()).map(|argument| {
+                argument.get_possible_values().first().map_or("JID".to_owned(), |value| value.get_name().to_owned())
+            });
+            let line: Vec<String> =
+                ["snow-onboard".to_owned(), verb.get_name().to_owned()].into_iter().chain(needed).collect();
             let cli = Cli::try_parse_from(line).ok();
             assert_eq!(cli.and_then(|cli| cli.command).map(|command| command.name()), Some(verb.get_name()));
         }

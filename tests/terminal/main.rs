@@ -7,4 +7,5 @@
 mod pty;
 mod stage;
 
+mod guided;
 mod run;

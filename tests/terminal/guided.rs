@@ -1,0 +1,180 @@
+//! The guided run: everything is asked for, in a terminal of any width.
+
+use std::time::Duration;
+
+use snow_rehearsal::{ClientOptions, DeviceOptions, Job, Rehearsal, Unlocking};
+
+use crate::pty::{CTRL_C, Terminal};
+use crate::stage::agent;
+
+const NONE: [&str; 2] = ["--keychain", "none"];
+
+/// `snow-onboard` without a verb, for a rehearsal whose client is not in PATH.
+fn guided(rehearsal: &Rehearsal, cols: u16, rows: u16) -> Terminal {
+    let mut command = agent(rehearsal, [] as [&str; 0]);
+    command.env("SNOW_ONBOARD_CLIENT", rehearsal.client_path()).args(NONE);
+    Terminal::start(command, cols, rows)
+}
+
+/// What differs between runs is replaced by words of the same length, so that the columns stay.
+fn screen(terminal: &Terminal, rehearsal: &Rehearsal) -> String {
+    let of_the_same_length = |word: &str, text: &str| format!("{word:_<width$}", width = text.len());
+    let mut screen = terminal.screen();
+    let root = rehearsal.root().to_string_lossy().into_owned();
+    let endpoint = rehearsal.device().endpoint();
+    let host = endpoint.trim_start_matches("https://");
+    for (what, word) in [(root.as_str(), "ROOT"), (host, "DEVICE")] {
+        screen = screen.replace(what, &of_the_same_length(word, what));
+    }
+    for (at, job) in rehearsal.jobs().iter().enumerate() {
+        screen = screen.replace(job.id(), &of_the_same_length(&format!("JOB-{at}"), job.id()));
+    }
+    screen
+}
+
+fn host(rehearsal: &Rehearsal) -> String {
+    rehearsal.device().endpoint().trim_start_matches("https://").to_owned()
+}
+
+#[test]
+fn one_of_several_is_chosen_an_address_is_tried_again_and_the_device_is_open() {
+    let rehearsal = Rehearsal::builder().job(Job::new()).job(Job::new().description(Some("Ship log"))).start().unwrap();
+    let mut terminal = guided(&rehearsal, 100, 50);
+    terminal.wait_for("Number, 1 to 2:").type_line("3").wait_for("There is no “3” in this list.");
+    let number = if terminal.screen().contains(&format!("1  {}", rehearsal.job().id())) { "1" } else { "2" };
+    terminal.type_line(number).wait_for("on the device's display").type_line("abcde-01234-abcde-01234-abcde");
+    terminal.wait_for("looks like an unlock code").type_line("127.0.0.1:1").wait_for("can't be reached");
+    terminal.wait_for("Enter tries again").type_line(&host(&rehearsal)).wait_for("Go on? [Y/n]").type_line("");
+    terminal.wait_for("is UNLOCKED.");
+    assert_eq!(terminal.end(), 0, "{}", terminal.screen());
+    let shown = terminal.transcript();
+    assert!(!shown.contains(&rehearsal.job().unlock_code()));
+    assert!(!terminal.screen().contains("abcde-01234"), "what was typed is not said again: {}", terminal.screen());
+}
+
+#[test]
+fn at_40_columns_words_stay_whole_and_commands_too() {
+    let rehearsal = Rehearsal::builder().job(Job::new()).job(Job::new()).start().unwrap();
+    let mut terminal = guided(&rehearsal, 40, 60);
+    terminal.wait_for("Number, 1 to 2:");
+    let list = screen(&terminal, &rehearsal);
+    let number = if list.contains("1  JOB-0") { "1" } else { "2" };
+    let (first, second) = if number == "1" { ("JOB-0", "JOB-1") } else { ("JOB-1", "JOB-0") };
+    let entry = "     EDGE, IMPORT, Rehearsal, created 9\n     days ago, tracking number\n     1Z999AA10123456784\n";
+    let rest = "_".repeat(34);
+    // The id has 39 characters: with its number it goes over the edge, where the terminal breaks it.
+    let head = |number: &str, job: &str| format!("  {number}  {job}{rest}\n");
+    let expected = format!(
+        "\nWhich job's device is it? The tracking\nnumber is on its shipping label.\n\n{}{entry}{}{entry}\nNumber, 1 to 2:",
+        head("1", first),
+        head("2", second)
+    );
+    assert_eq!(unwrapped(&list), unwrapped(&expected));
+    terminal.type_line(number).wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Go on? [Y/n]");
+    assert!(screen(&terminal, &rehearsal).contains("is kept nowhere"), "{}", terminal.screen());
+    terminal.type_line("y").wait_for("UNLOCKED.");
+    assert_eq!(terminal.end(), 0, "{}", terminal.screen());
+    for line in terminal.screen().lines() {
+        assert!(line.chars().count() <= 40, "{line}");
+    }
+    let screen = terminal.screen();
+    assert!(screen.contains("Hand-over  through a profile in a\n  private folder; the code is on no"), "{screen}");
+}
+
+/// Where the terminal itself broke a line, its halves are one again: an id of 39 characters.
+fn unwrapped(screen: &str) -> String {
+    let mut whole = String::new();
+    for line in screen.lines() {
+        whole.push_str(line);
+        if line.chars().count() != 40 {
+            whole.push('\n');
+        }
+    }
+    whole
+}
+
+#[test]
+fn a_terminal_that_is_made_narrow_meanwhile_ends_without_leftovers() {
+    let device = DeviceOptions { unlocking: Unlocking::For(Duration::from_secs(4)), ..DeviceOptions::default() };
+    let rehearsal = Rehearsal::builder().device(device).start().unwrap();
+    let mut terminal = guided(&rehearsal, 100, 60);
+    terminal.wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Go on? [Y/n]").type_line("");
+    terminal.wait_for("to open (it says UNLOCKING)").resize(40, 60);
+    terminal.wait_for("is UNLOCKED.");
+    assert_eq!(terminal.end(), 0, "{}", terminal.screen());
+    let screen = terminal.screen();
+    assert!(!screen.contains("waiting for") && !screen.chars().any(is_of_a_spinner), "{screen}");
+}
+
+/// Braille, which the spinner is drawn with.
+fn is_of_a_spinner(c: char) -> bool {
+    ('\u{2800}'..='\u{28ff}').contains(&c)
+}
+
+#[test]
+fn the_line_that_is_drawn_over_again_comes_and_goes() {
+    let device = DeviceOptions { unlocking: Unlocking::For(Duration::from_secs(3)), ..DeviceOptions::default() };
+    let rehearsal = Rehearsal::builder().device(device).start().unwrap();
+    let mut terminal = guided(&rehearsal, 100, 60);
+    terminal.wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Go on? [Y/n]").type_line("");
+    terminal.wait_until("a spinner", |screen| screen.contents().chars().any(is_of_a_spinner));
+    terminal.wait_for("is UNLOCKED.");
+    assert_eq!(terminal.end(), 0);
+    assert!(!terminal.screen().chars().any(is_of_a_spinner), "{}", terminal.screen());
+}
+
+#[test]
+fn a_dumb_terminal_gets_lines_and_no_color_is_no_colour() {
+    let device = DeviceOptions { unlocking: Unlocking::For(Duration::from_secs(3)), ..DeviceOptions::default() };
+    let rehearsal = Rehearsal::builder().device(device).start().unwrap();
+    let (job, endpoint) = (rehearsal.job(), rehearsal.device().endpoint());
+    let start = |variable: (&str, &str)| {
+        rehearsal.device().power_loss_for(Duration::ZERO);
+        let mut command = agent(&rehearsal, ["run", job.id(), "--endpoint", &endpoint]);
+        command.env("SNOW_ONBOARD_CLIENT", rehearsal.client_path()).env(variable.0, variable.1).args(NONE);
+        let mut terminal = Terminal::start(command, 100, 60);
+        terminal.wait_for("is UNLOCKED.");
+        assert_eq!(terminal.end(), 0, "{}", terminal.screen());
+        terminal.transcript()
+    };
+    let colours = |transcript: &str| {
+        // SGR: ESC [ … m. Other sequences move the cursor or clear the line.
+        transcript.split("\u{1b}[").skip(1).any(|rest| {
+            rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m')
+        })
+    };
+    let usual = start(("LANG", "C.UTF-8"));
+    assert!(colours(&usual) && usual.contains("\u{1b}[2K"), "the control: {}", usual.escape_debug());
+    let dumb = start(("TERM", "dumb"));
+    assert!(!dumb.contains('\u{1b}') && !dumb.replace("\r\n", "\n").contains('\r'), "{}", dumb.escape_debug());
+    assert!(dumb.contains("waiting for the device"), "{dumb}");
+    let plain = start(("NO_COLOR", "1"));
+    assert!(!colours(&plain), "{}", plain.escape_debug());
+}
+
+#[test]
+fn the_command_line_is_used_only_after_a_yes() {
+    // It keeps to a home of its own, so that only the command line is left.
+    let stubborn = ClientOptions { ignores_our_home: true, ..ClientOptions::default() };
+    let rehearsal = Rehearsal::builder().client(stubborn).start().unwrap();
+    let start = |answer: &str| {
+        let mut command = agent(&rehearsal, ["run", rehearsal.job().id(), "--endpoint", &rehearsal.device().endpoint()]);
+        command.arg("--client").arg(rehearsal.client_path()).args(NONE);
+        let mut terminal = Terminal::start(command, 100, 50);
+        terminal.wait_for("Hand it over that way? [y/N]").type_line(answer);
+        (terminal.end(), terminal.screen())
+    };
+    let (exit, screen) = start("");
+    assert_eq!(exit, 12, "{screen}");
+    let (exit, screen) = start("y");
+    assert_eq!(exit, 0, "{screen}");
+}
+
+#[test]
+fn ctrl_c_at_a_question_ends_it_and_says_so() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let mut terminal = guided(&rehearsal, 80, 30);
+    terminal.wait_for("such as 192.0.2.10:").press(CTRL_C);
+    assert_eq!(terminal.end(), 130, "{}", terminal.screen());
+    assert!(terminal.screen().contains("Interrupted"), "{}", terminal.screen());
+}
