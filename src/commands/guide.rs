@@ -8,13 +8,13 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::jobs::Row;
-use super::run::what_else_was_typed;
+use super::run::command;
 use crate::cloud::Cloud;
 use crate::device::{self, Client};
 use crate::error::{Error, ExitCode, Result};
 use crate::job::{Endpoint, JobId};
 use crate::notice::Notify;
-use crate::settings::Settings;
+use crate::settings::{Flags, Settings};
 use crate::store::StateFolder;
 use crate::text::clean;
 use crate::ui::{Answer, Step, Ui};
@@ -23,25 +23,27 @@ use crate::vault::KeychainKind;
 /// What `run` is to do, agreed to.
 pub(super) struct Plan {
     pub(super) job: JobId,
+    /// The flags that were typed, and those that would have been.
+    pub(super) typed: Flags,
     /// With what was answered in its place.
     pub(super) settings: Settings,
     pub(super) endpoint: Endpoint,
 }
 
 /// Asks for what is missing.
-pub(super) fn plan(named: Option<JobId>, settings: &Settings, ui: &Arc<Ui>) -> Result<Plan> {
-    let mut settings = settings.clone();
+pub(super) fn plan(named: Option<JobId>, typed: &Flags, settings: &Settings, ui: &Arc<Ui>) -> Result<Plan> {
+    let (mut typed, mut settings) = (typed.clone(), settings.clone());
     let job = match named {
         Some(job) => job,
         None => choose_job(&settings, ui)?,
     };
-    choose_client(&mut settings, &job, ui)?;
+    choose_client(&mut typed, &mut settings, &job, ui)?;
     let endpoint = match settings.endpoint.clone() {
         Some(endpoint) => endpoint,
-        None => choose_endpoint(&mut settings, &job, ui)?,
+        None => choose_endpoint(&mut typed, &mut settings, &job, ui)?,
     };
     settings.endpoint = Some(endpoint.clone());
-    let plan = Plan { job, settings, endpoint };
+    let plan = Plan { job, typed, settings, endpoint };
     plan.agree(ui)?;
     Ok(plan)
 }
@@ -49,13 +51,7 @@ pub(super) fn plan(named: Option<JobId>, settings: &Settings, ui: &Arc<Ui>) -> R
 impl Plan {
     /// The command that does the same without a question.
     fn command(&self) -> String {
-        let wait = if self.settings.wait_device { " --wait-device" } else { "" };
-        format!(
-            "  snow-onboard run {} --endpoint {}{wait}{}",
-            self.job,
-            self.endpoint,
-            what_else_was_typed(&self.settings)
-        )
+        format!("  {}", command(&self.job, &self.endpoint.to_string(), &self.typed, &self.settings, &[]))
     }
 
     fn agree(&self, ui: &Ui) -> Result<()> {
@@ -145,7 +141,7 @@ fn choose_of(choices: &[(JobId, String)], ui: &Ui) -> Result<JobId> {
 }
 
 /// Nothing but finding it: a client that is not safe to run is no matter of another path.
-fn choose_client(settings: &mut Settings, job: &JobId, ui: &Ui) -> Result<()> {
+fn choose_client(typed: &mut Flags, settings: &mut Settings, job: &JobId, ui: &Ui) -> Result<()> {
     loop {
         let error = match Client::find(&settings.client(), ui) {
             Ok(client) => {
@@ -164,6 +160,7 @@ fn choose_client(settings: &mut Settings, job: &JobId, ui: &Ui) -> Result<()> {
             Answer::Line(line) if line.is_empty() => {}
             Answer::Line(line) => {
                 let path = std::path::absolute(at_home(&line)).unwrap_or_else(|_| PathBuf::from(&line));
+                typed.insert("client", path.display().to_string());
                 settings.client = Some((path, "--client".to_owned()));
             }
             gone => {
@@ -183,7 +180,7 @@ fn at_home(line: &str) -> PathBuf {
 }
 
 /// The address on the display, at which something answers or is waited for.
-fn choose_endpoint(settings: &mut Settings, job: &JobId, ui: &Ui) -> Result<Endpoint> {
+fn choose_endpoint(typed: &mut Flags, settings: &mut Settings, job: &JobId, ui: &Ui) -> Result<Endpoint> {
     let mut question = "The IP address on the device's display, such as 192.0.2.10:";
     let mut last: Option<Endpoint> = None;
     loop {
@@ -194,6 +191,7 @@ fn choose_endpoint(settings: &mut Settings, job: &JobId, ui: &Ui) -> Result<Endp
         let endpoint = match (line.as_str(), &last) {
             ("w" | "W", Some(endpoint)) => {
                 settings.wait_device = true;
+                typed.insert("wait_device", "true".to_owned());
                 return Ok(endpoint.clone());
             }
             ("", Some(endpoint)) => endpoint.clone(),

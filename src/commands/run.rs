@@ -1,6 +1,6 @@
 //! `run`: the whole flow.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,11 +12,11 @@ use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobId, Readiness};
 use crate::notice::Notify;
 use crate::onboard::{Requested, Unlocked};
-use crate::settings::Settings;
+use crate::settings::{Flags, Settings};
 use crate::store::default_state_folder;
 use crate::ui::{Step, Ui};
 
-pub(super) fn run(args: &Run, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+pub(super) fn run(args: &Run, typed: &Flags, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     // Everything that can be mistyped is looked at before anything is asked of AWS.
     let named = args.job.as_deref().map(super::parse_job).transpose()?;
     if args.is_bare && !ui.may_ask() {
@@ -24,24 +24,24 @@ pub(super) fn run(args: &Run, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     }
     let lacks_something = named.is_none() || settings.endpoint.is_none();
     if ui.may_ask() && (args.is_bare || lacks_something) {
-        let plan = guide::plan(named, settings, ui)?;
-        return open(plan.job, &plan.endpoint, &plan.settings, ui);
+        let plan = guide::plan(named, typed, settings, ui)?;
+        return open(plan.job, &plan.endpoint, &plan.typed, &plan.settings, ui);
     }
     let endpoint = settings.endpoint.as_ref().ok_or(Error::EndpointMissing)?;
     let job = match named {
         Some(job) => job,
         None => the_delivered_job(settings, ui)?,
     };
-    open(job, endpoint, settings, ui)
+    open(job, endpoint, typed, settings, ui)
 }
 
-fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+fn open(job: JobId, endpoint: &Endpoint, typed: &Flags, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     let unlocked = Requested { job, settings, ui: Arc::clone(ui) }
         .check_with_device(endpoint)?
         .keep()?
         .hand_over(endpoint)?
         .wait()?;
-    tell(&unlocked, settings, ui);
+    tell(&unlocked, typed, settings, ui);
     Ok(())
 }
 
@@ -83,22 +83,32 @@ struct Opened<'a> {
     manifest: Option<&'a PathBuf>,
 }
 
-/// The flags without which the same command would not find what this one found.
-pub(super) fn what_else_was_typed(settings: &Settings) -> String {
-    let flag = |name: &str, path: &Path| {
-        let text = path.display().to_string();
-        let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/\\:._-+".contains(c));
-        if is_plain { format!(" --{name} {text}") } else { format!(" --{name} \"{text}\"") }
-    };
-    let client = settings.client.as_ref().filter(|(_, origin)| origin == "--client");
-    let mut flags = client.map_or_else(String::new, |(path, _)| flag("client", path));
-    if default_state_folder().is_none_or(|usual| usual != settings.state_dir) {
-        flags.push_str(&flag("state-dir", &settings.state_dir));
+/// What has nothing to say where AWS is not asked.
+const ABOUT_AWS: [&str; 8] =
+    ["profile", "region", "ca_bundle", "network_timeout", "manifest_limit", "wait", "wait_timeout", "log_file"];
+
+/// The command for a job and a device, with the flags that were typed, so that it finds and does the same again; save those
+/// `without`, and those of job and device.
+pub(super) fn command(job: &JobId, endpoint: &str, typed: &Flags, settings: &Settings, without: &[&str]) -> String {
+    let mut flags = typed.clone();
+    if !flags.contains_key("state_dir") && default_state_folder().is_none_or(|usual| usual != settings.state_dir) {
+        // Of a variable, which may not be there next time.
+        flags.insert("state_dir", settings.state_dir.display().to_string());
     }
-    flags
+    let mut command = format!("snow-onboard run {job} --endpoint {endpoint}");
+    for (key, value) in flags.iter().filter(|(key, _)| **key != "endpoint" && !without.contains(key)) {
+        command.push_str(&format!(" --{}", key.replace('_', "-")));
+        let is_plain = value.chars().all(|c| c.is_alphanumeric() || "/\\:._-+".contains(c));
+        match value.as_str() {
+            "true" => {}
+            _ if is_plain => command.push_str(&format!(" {value}")),
+            _ => command.push_str(&format!(" \"{value}\"")),
+        }
+    }
+    command
 }
 
-fn tell(unlocked: &Unlocked, settings: &Settings, ui: &Ui) {
+fn tell(unlocked: &Unlocked, typed: &Flags, settings: &Settings, ui: &Ui) {
     let hand_over = &unlocked.hand_over;
     let mut text = format!("\nThe device at {} is UNLOCKED.\n\n", hand_over.endpoint);
     match &unlocked.manifest {
@@ -109,10 +119,8 @@ fn tell(unlocked: &Unlocked, settings: &Settings, ui: &Ui) {
                 manifest.display()
             ));
             text.push_str(&format!(
-                "After a power cut the device is locked again. This opens it, without internet:\n  snow-onboard run {} --endpoint {}{}",
-                unlocked.job,
-                hand_over.endpoint,
-                what_else_was_typed(settings)
+                "After a power cut the device is locked again. This opens it, without internet:\n  {}",
+                command(&unlocked.job, &hand_over.endpoint, typed, settings, &ABOUT_AWS)
             ));
         }
         None => text.push_str("Nothing is kept on this machine. After a power cut, run the same command again."),
