@@ -187,6 +187,7 @@ impl Ui {
     pub fn check(&self, check: &Check) {
         let Check { subject, verdict, text, hint, error } = check;
         tracing::info!(target: log::SAID, "{subject}: {verdict}: {text}");
+        self.status.clear();
         match self.voice {
             // Whoever asks for quiet is told of what needs doing.
             Voice::Quiet if matches!(verdict, Verdict::Ok | Verdict::Skipped) => {}
@@ -209,6 +210,7 @@ impl Ui {
         self.status.clear();
         match self.voice {
             Voice::Plain | Voice::Quiet => {
+                out::let_stderr_catch_up();
                 to_stdout(&format!("{}\n", look::sentences(text.trim_end(), look::Stream::Stdout)));
             }
             Voice::Json => self.event("result", json::Outcome { command: self.command, content: machine }),

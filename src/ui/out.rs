@@ -18,6 +18,9 @@ static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::start("stderr", Redac
 /// So many pieces may wait to be read before a frame of the status line is left out. A terminal may be stopped for hours.
 const BACKLOG: usize = 32;
 
+/// How long somebody may take to read what is said, where nothing can wait for long.
+const SOON: Duration = Duration::from_millis(200);
+
 /// A way to a writer.
 struct Stream {
     pieces: Sender<Piece>,
@@ -27,6 +30,8 @@ struct Stream {
 
 enum Piece {
     Text(Vec<u8>),
+    /// Told when everything before has been written.
+    Mark(SyncSender<()>),
     /// Everything before has been said; what is held back is to go out too, and then this told.
     End(SyncSender<()>),
 }
@@ -54,6 +59,14 @@ impl Stream {
         }
     }
 
+    /// Waits a moment for what was said so far to be written.
+    fn catch_up(&self) {
+        let (told, mark) = sync_channel(1);
+        if self.pieces.send(Piece::Mark(told)).is_ok() {
+            let _ = mark.recv_timeout(SOON);
+        }
+    }
+
     /// Waits until all has been written; no longer than `limit`, if there is one.
     fn finish(&self, limit: Option<Duration>) {
         let (told, end) = sync_channel(1);
@@ -73,6 +86,7 @@ fn write_all<W: Write>(writer: &mut Redacting<W>, pieces: &Receiver<Piece>, wait
                 let _ = writer.write_all(&text).and_then(|()| writer.flush());
                 waiting.fetch_sub(1, Ordering::Relaxed);
             }
+            Piece::Mark(told) => _ = told.send(()),
             Piece::End(told) => {
                 let _ = writer.finish();
                 let _ = told.send(());
@@ -104,6 +118,11 @@ pub(super) fn to_stderr(text: &str) {
     STDERR.write(text.as_bytes());
 }
 
+/// Lets stderr be written before anything is said on stdout, which may be the same terminal.
+pub(super) fn let_stderr_catch_up() {
+    STDERR.catch_up();
+}
+
 /// A frame of the status line.
 pub(super) fn frame_to_stderr(text: &str) {
     STDERR.write_frame(text.as_bytes());
@@ -119,7 +138,6 @@ pub fn finish() {
 
 /// The same, for a process that is to end at once: what nobody reads in time is lost.
 pub(crate) fn finish_soon() {
-    const SOON: Duration = Duration::from_millis(200);
     for stream in [&STDERR, &STDOUT] {
         stream.finish(Some(SOON));
     }

@@ -59,6 +59,7 @@ impl Status {
     pub(super) fn clear(&self) {
         if let Some(line) = self.line.lock().unwrap_or_else(PoisonError::into_inner).take() {
             line.finish_and_clear();
+            out::let_stderr_catch_up();
         }
     }
 

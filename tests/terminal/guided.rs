@@ -49,7 +49,11 @@ fn one_of_several_is_chosen_an_address_is_tried_again_and_the_device_is_open() {
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
     let shown = terminal.transcript();
     assert!(!shown.contains(&rehearsal.job().unlock_code()));
-    assert!(terminal.screen().contains(" --keychain none"), "the command it gives does the same: {}", terminal.screen());
+    assert!(
+        terminal.screen().contains(" --keychain none"),
+        "the command it gives does the same: {}",
+        terminal.screen()
+    );
     // The terminal itself shows what is typed; it is not said again.
     assert_eq!(terminal.screen().matches("abcde-01234-abcde-01234-abcde").count(), 1, "{}", terminal.screen());
     assert!(terminal.screen().contains("“[unlock code]”"), "{}", terminal.screen());
