@@ -21,7 +21,7 @@ pub(crate) fn check(file: &str, text: &str) {
     let (old, new) = differing.unwrap_or(("(one of the two ends before the other)", ""));
     panic!(
         "{file} is not what the source makes of it today.\n  it says:  {old}\n  it is now: {new}\n\
-         UPDATE=1 cargo test --test generated writes it anew."
+         The same test with UPDATE=1 in its environment writes it anew."
     );
 }
 

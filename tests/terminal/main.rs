@@ -4,8 +4,20 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+#[cfg(target_os = "linux")]
+#[path = "../keyring_bus/mod.rs"]
+mod keyring_bus;
+
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "made for the other generated files")]
+#[path = "../generated/fresh.rs"]
+mod fresh;
 mod pty;
 mod stage;
+#[cfg(target_os = "linux")]
+mod svg;
 
 mod guided;
+#[cfg(target_os = "linux")]
+mod picture;
 mod run;
