@@ -174,7 +174,7 @@ errors! {
         => "Use the part that this device belongs to: {parts}";
     NoJobReady = Job "no_job_ready"
         "No job of this account and region has been delivered."
-        => "See all of them, and name the one you mean:\n  snow-onboard jobs";
+        => "See how far each is:\n  snow-onboard jobs\nTo go on by itself when one arrives:\n  snow-onboard run JID… --endpoint 192.0.2.10 --wait";
     JobAmbiguous { jobs: String } = Usage "job_ambiguous"
         "More than one job has been delivered: {jobs}."
         => "Name the job of the device before you:\n  snow-onboard run JID… --endpoint 192.0.2.10";

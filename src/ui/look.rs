@@ -33,7 +33,10 @@ pub(super) fn somebody_is_there() -> bool {
 /// Whether a line may be drawn over again. With `TERM=dumb`, which screen readers' terminals and editors' shells say, it
 /// would be read out again and again.
 pub(super) fn can_redraw() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    // A console of Windows has to be told to obey control sequences; this tells it, and an old one does not.
+    let obeys = || !cfg!(windows) || Term::stderr().features().colors_supported();
+    std::io::stderr().is_terminal() && !is_dumb && obeys()
 }
 
 /// The width of the terminal behind a stream, if there is one.
