@@ -23,6 +23,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use indicatif::DecimalBytes;
 use serde::Serialize;
 
 use crate::doctor::{Check, Verdict};
@@ -320,8 +321,8 @@ impl Ui {
                 to_stderr(&look::named("…", &format!("waiting for {what}{so_far}"), &look::of_waits()));
             }
             Notice::Received { bytes, of } => {
-                let of = of.map_or_else(String::new, |of| format!(" of {of}"));
-                let text = format!("received {bytes}{of} bytes");
+                let of = of.map_or_else(String::new, |of| format!(" of {}", DecimalBytes(of)));
+                let text = format!("received {}{of}", DecimalBytes(*bytes));
                 if self.status.is_drawn() {
                     self.status.show(&text);
                 } else {
