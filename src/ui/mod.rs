@@ -99,6 +99,8 @@ pub struct Ui {
     begun: Mutex<BTreeMap<Step, Instant>>,
     // Notices come from several threads; a line must stay one line.
     last_notice: Mutex<Option<Notice>>,
+    /// When a download was last told of in a line of its own.
+    last_received: Mutex<Option<Instant>>,
     /// What is kept by now, for whoever is interrupted.
     kept: Mutex<Option<String>>,
 }
@@ -114,6 +116,7 @@ impl Ui {
             status: Status::default(),
             begun: Mutex::default(),
             last_notice: Mutex::default(),
+            last_received: Mutex::default(),
             kept: Mutex::default(),
         }
     }
@@ -325,13 +328,24 @@ impl Ui {
                 let text = format!("received {}{of}", DecimalBytes(*bytes));
                 if self.status.is_drawn() {
                     self.status.show(&text);
-                } else {
+                } else if self.is_time_for_a_line() {
                     to_stderr(&look::named("…", &text, &look::of_waits()));
                 }
             }
             Notice::Warning(text) => self.status.above(&look::named("Warning", &clean(text), &look::of_warnings())),
             Notice::Fact(text) => self.status.above(&look::named("", &clean(text), &look::of_names())),
         }
+    }
+
+    /// Whether the last line about a download is some time ago: who reads a log does not want one twice a second.
+    fn is_time_for_a_line(&self) -> bool {
+        const BETWEEN: Duration = Duration::from_secs(5);
+        let mut last = self.last_received.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = last.is_none_or(|last| last.elapsed() >= BETWEEN);
+        if is_time {
+            *last = Some(Instant::now());
+        }
+        is_time
     }
 }
 
