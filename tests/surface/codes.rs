@@ -9,7 +9,8 @@ use snow_onboard::error::Error;
 /// Errors that nothing done on Linux from outside leads to, with the reason. One that a file shows all the same fails.
 const OUT_OF_REACH: &[(&str, &str)] = &[
     ("keychain_unsupported", "told of --keychain kernel where the system is not Linux; these tests run on Linux"),
-    ("sts_not_https", "told by who asks whose credentials are in use, and no command does yet"),
+    ("clock_off", "told by doctor, whose lines hang on the machine: tests/doctor"),
+    ("sts_not_https", "a warning of doctor, whose lines hang on the machine: tests/doctor"),
 ];
 
 /// The code of the error that a command told by these texts, if it told one.

@@ -1,0 +1,277 @@
+//! Keychain, client, private folder, state folder, device; and how all of it is told to people.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::keyring_bus::{Keyring, KeyringBus};
+use crate::process::is_root_or_rerun;
+use crate::row::Verb::Run;
+use crate::row::{Fault, Row};
+use crate::scene::{Scene, mounts_of_its_own, run_tool};
+use crate::visit::{Line, done, env, known, nothing, nothing_is_fetched_or_left, see, visit};
+
+#[test]
+fn no_keychain() {
+    let row = known("keychains", "no session bus");
+    visit(
+        &row,
+        &[],
+        8,
+        &[Line("keychain", "fails", &["can't be used"], &["--keychain kernel"], Some("keychain_unavailable"))],
+    );
+}
+
+#[test]
+fn a_keychain_that_is_locked() {
+    let row = known("keychains", "locked, and the prompt dismissed");
+    visit(&row, &[], 8, &[Line("keychain", "fails", &["is locked"], &["Unlock it"], Some("keychain_locked"))]);
+}
+
+#[test]
+fn a_keychain_that_keeps_in_clear_and_one_that_is_accepted_so() {
+    let row = known("keychains", "a keyring that keeps in clear");
+    let hints = &["--allow-plain-keyring"];
+    visit(&row, &[], 8, &[Line("keychain", "fails", &["in clear"], hints, Some("keychain_in_clear"))]);
+    let accepted = Line("keychain", "warning", &["keeps what it is given", "in clear"], &["Set a password"], None);
+    visit(&row, &["--allow-plain-keyring"], 0, &[accepted]);
+}
+
+#[test]
+fn a_keychain_that_is_silent() {
+    let row = known("keychains", "a Secret Service that never answers");
+    let line = Line("keychain", "fails", &["did not answer"], &["--keychain-timeout"], Some("keychain_timeout"));
+    visit(&row, &["--keychain-timeout", "3s"], 8, &[line]);
+}
+
+#[test]
+fn a_keychain_that_is_not_used() {
+    visit(
+        &nothing(),
+        &["--keychain", "none"],
+        0,
+        &[Line("keychain", "skipped", &["nothing is to be kept"], &[], None)],
+    );
+}
+
+#[test]
+fn no_client() {
+    let row = known("clients", "it is not there");
+    visit(
+        &row,
+        &[],
+        11,
+        &[Line("client", "fails", &["was not found"], &["--client /path/to/"], Some("client_missing"))],
+    );
+}
+
+#[test]
+fn a_client_that_others_can_write() {
+    let row = known("clients", "others may write a jar of it");
+    let line = Line(
+        "client",
+        "fails",
+        &["snowball-client-1.2.0.jar", "can be written by everyone"],
+        &["chmod -R go-w"],
+        Some("client_unsafe"),
+    );
+    visit(&row, &[], 11, &[line]);
+}
+
+#[test]
+fn a_client_of_an_unknown_version_and_one_that_is_allowed() {
+    let row = known("clients", "its version is unknown");
+    let line = Line("client", "fails", &["Frostball 7"], &["--allow-unknown-client"], Some("client_unknown"));
+    visit(&row, &[], 11, &[line]);
+    let line = Line("client", "warning", &["it is used all the same"], &["--client"], None);
+    visit(&row, &["--allow-unknown-client"], 0, &[line]);
+}
+
+#[test]
+fn a_client_that_can_t_be_started_and_one_by_itself() {
+    let row = known("clients", "its interpreter is missing");
+    visit(&row, &[], 11, &[Line("client", "fails", &["can't be started"], &["chmod +x"], Some("client_unusable"))]);
+    let row = known("clients", "it lies outside a package");
+    visit(&row, &[], 0, &[Line("client", "warning", &["only this one file was checked"], &["--client"], None)]);
+}
+
+#[test]
+fn a_client_that_is_pinned() {
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let scene = Scene::set(&nothing(), &bus);
+    let found = see(&scene, &[]);
+    let digest = found.text("client").rsplit(' ').next().unwrap();
+    let report = see(&scene, &["--client-sha256", digest]);
+    report.holds(0, &[]);
+    assert!(report.text("client").contains("; pinned, SHA-256 "), "{}", report.text("client"));
+    let line =
+        Line("client", "fails", &["is not the one that is pinned"], &["client_sha256"], Some("client_not_pinned"));
+    see(&scene, &["--client-sha256", &"0".repeat(64)]).holds(11, &[line]);
+    nothing_is_fetched_or_left(&scene);
+}
+
+#[test]
+fn a_private_folder_on_a_disk_and_one_that_can_t_be_named() {
+    fn no_room_in_memory(scene: &Scene<'_>) {
+        mounts_of_its_own();
+        scene.env("XDG_RUNTIME_DIR", None);
+        run_tool(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", "/dev/shm"]));
+    }
+    if is_root_or_rerun("machine::a_private_folder_on_a_disk_and_one_that_can_t_be_named") {
+        let words = &["on a disk and not in memory", "/dev/shm has less than 8 MB"];
+        let line = Line("private_folder", "warning", words, &["disk encryption"], None);
+        in_a_thread(|| drop(visit(&done(no_room_in_memory), &[], 0, &[line])));
+        let row = known("machine, as root", "the one private place has a quote in its path");
+        let hints = &["XDG_RUNTIME_DIR"];
+        let line = Line("private_folder", "fails", &["can't be named"], hints, Some("private_home_unusable"));
+        let client = Line("client", "warning", &["was not started"], &["the line below"], None);
+        in_a_thread(|| drop(visit(&row, &[], 12, &[line, client])));
+    }
+}
+
+/// What a fault does to a thread's view of the file system ends with the thread.
+fn in_a_thread(work: impl FnOnce() + Send) {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+}
+
+#[test]
+fn no_place_for_a_private_folder() {
+    if is_root_or_rerun("machine::no_place_for_a_private_folder") {
+        let row = known("machine, as root", "no place is private");
+        let line = Line(
+            "private_folder",
+            "fails",
+            &["No private folder"],
+            &["XDG_RUNTIME_DIR"],
+            Some("private_home_impossible"),
+        );
+        let client = Line("client", "warning", &["was not started"], &["the line below"], None);
+        visit(&row, &[], 12, &[line, client]);
+    }
+}
+
+#[test]
+fn a_state_folder_that_others_can_open() {
+    fn open(scene: &Scene<'_>) {
+        fs::create_dir(scene.folder()).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(scene.folder(), mode).unwrap();
+    }
+    let line = Line("state_folder", "fails", &["0755"], &["--state-dir"], Some("state_folder_bad"));
+    let disk = Line("disk_encryption", "skipped", &["can't be used"], &[], None);
+    visit(&done(open), &[], 9, &[line, disk]);
+}
+
+#[test]
+fn a_state_folder_on_a_disk_that_is_read_only() {
+    if is_root_or_rerun("machine::a_state_folder_on_a_disk_that_is_read_only") {
+        let row = known("disk, as root", "the disk is read-only");
+        let row = Row { given: crate::row::Given::Nothing, ..row };
+        let line = Line("state_folder", "fails", &["can't be written to"], &["--state-dir"], Some("state_folder_bad"));
+        let disk = Line("disk_encryption", "skipped", &[], &[], None);
+        visit(&row, &[], 9, &[line, disk]);
+    }
+}
+
+#[test]
+fn a_state_folder_that_is_synchronised_or_in_memory() {
+    let base = tempfile::tempdir_in("/dev/shm").unwrap();
+    let folder = base.path().join("Dropbox").join("snow-onboard");
+    let line = Line("state_folder", "warning", &["Dropbox may be synchronising"], &["--state-dir"], None);
+    // It lies above the name: that folder is there.
+    fs::create_dir(base.path().join("Dropbox")).unwrap();
+    let disk = Line("disk_encryption", "warning", &["lies in memory"], &["--state-dir"], None);
+    // Little of a machine's memory may be free for it.
+    let report = visit(&nothing(), &["--state-dir", folder.to_str().unwrap()], 0, &[line, disk]);
+    assert!(!folder.exists(), "{}", report.text("state_folder"));
+}
+
+#[test]
+fn a_device_that_does_not_answer() {
+    fn gone(scene: &Scene<'_>) {
+        scene.change(|state| state.endpoint = Some("127.0.0.1:9".to_owned()));
+    }
+    let line = Line("device", "fails", &["127.0.0.1:9 can't be reached"], &["port 9091"], Some("device_unreachable"));
+    visit(&done(gone), &[], 13, &[line]);
+}
+
+#[test]
+fn a_device_that_is_elsewhere() {
+    fn public(scene: &Scene<'_>) {
+        scene.change(|state| state.endpoint = Some("203.0.113.7".to_owned()));
+    }
+    let line =
+        Line("device", "warning", &["203.0.113.7 is outside the local network", "not tried"], &["display"], None);
+    visit(&done(public), &[], 0, &[line]);
+}
+
+#[test]
+fn the_first_failure_gives_the_exit_code_and_hides_no_other() {
+    fn all(scene: &Scene<'_>) {
+        scene.env("DBUS_SESSION_BUS_ADDRESS", None);
+        scene.change(|state| {
+            state.client = Some(scene.rehearsal.home().join("nowhere"));
+            state.endpoint = Some("127.0.0.1:9".to_owned());
+        });
+    }
+    let lines = [
+        Line("keychain", "fails", &[], &[], Some("keychain_unavailable")),
+        Line("client", "fails", &[], &[], Some("client_missing")),
+        Line("device", "fails", &[], &[], Some("device_unreachable")),
+    ];
+    visit(&done(all), &[], 8, &lines);
+}
+
+#[test]
+fn people_are_told_a_line_a_check_with_the_hint_beneath() {
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let row = env(&[("AWS_ENDPOINT_URL_STS", Some("https://127.0.0.1:9"))]);
+    let scene = Scene::set(&row, &bus);
+    scene.strike(&row);
+    let doctor = |more: &[&str]| {
+        let mut command = scene.bare_agent();
+        command.arg("doctor").arg("--ca-bundle").arg(scene.rehearsal.ca_bundle());
+        command.arg("--client").arg(scene.rehearsal.home().join("nowhere")).args(more);
+        Scene::run_to_its_end(command, Duration::from_secs(170))
+    };
+    let plain = doctor(&[]);
+    assert_eq!(plain.exit, Some(11), "{}\n{}", plain.stdout, plain.stderr);
+    let lines: Vec<&str> = plain.stdout.lines().collect();
+    assert_eq!(lines[0], "ok       Region            us-east-1, from AWS_REGION");
+    let at = |begin: &str| {
+        lines.iter().position(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("no {begin}: {lines:#?}"))
+    };
+    assert_eq!(lines[at("warning  Credentials ") + 2], "           aws sts get-caller-identity");
+    assert!(lines[at("fails    Client ") + 2].starts_with("           --client "), "{lines:#?}");
+    assert_eq!(lines[at("skipped  Device ") + 2], "           snow-onboard doctor --endpoint 192.0.2.10");
+    let last = lines.last().unwrap();
+    assert!(last.starts_with("1 fails, ") && last.ends_with("Exit code 11, that of the first that fails."), "{last}");
+    // What is well, and what was not looked at, nobody in a hurry has to read.
+    let quiet = doctor(&["--quiet"]);
+    assert!(
+        quiet.stdout.lines().all(|line| !line.starts_with("ok ") && !line.starts_with("skipped ")),
+        "{}",
+        quiet.stdout
+    );
+    assert!(quiet.stdout.contains("fails    Client "), "{}", quiet.stdout);
+}
+
+#[test]
+fn what_is_kept_is_left_as_it_is() {
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let row = Row::new(Run, "nothing", Fault::None);
+    let scene = Scene::set(&row, &bus);
+    let fetched = scene.run(crate::row::Verb::Fetch, &[], Duration::from_secs(170));
+    assert_eq!(fetched.exit, Some(0), "{}", fetched.stderr);
+    let kept = || (fs::read(scene.manifest()).unwrap(), fs::read(scene.record()).unwrap(), bus.search(None));
+    let names = || {
+        let mut names: Vec<_> = scene.folder().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = (kept(), names());
+    let report = see(&scene, &[]);
+    report.holds(0, &[]);
+    assert!(report.text("state_folder").contains("is there, and only you can open it"));
+    assert_eq!((kept(), names()), before);
+}
