@@ -1,11 +1,13 @@
 //! The command line: what can be typed, and its help. Nothing is decided here: every value is text until `settings`
 //! has resolved the layers.
 
+use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::error::Error;
 use crate::log::Verbosity;
 use crate::settings::Flags;
+use crate::settings::table::{help, words};
 use crate::text::clean;
 
 /// Brings an AWS Snowball Edge device through its first start.
@@ -86,6 +88,17 @@ Examples:
   Only take a profile with the code in clear out of the client's own settings:
     snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000 --client-profile NAME")]
     Forget(Forget),
+    /// Show every setting with its value and where that comes from
+    #[command(after_help = "\
+Examples:
+  What counts, and where it was said:
+    snow-onboard settings
+  Where the settings files are, or would be:
+    snow-onboard settings --path
+  Begin a file of your own (Linux, macOS):
+    mkdir -p ~/.config/snow-onboard
+    snow-onboard settings --sample > ~/.config/snow-onboard/config.toml")]
+    Settings(ShowSettings),
     /// List the exit codes: number, meaning, what to look at, and the errors that end with each
     #[command(after_help = "\
 Examples:
@@ -118,17 +131,14 @@ pub struct Run {
     pub job: Option<String>,
     #[command(flatten)]
     reaching: Reaching,
-    /// How the client may get the code: never on a command line, there too, or there if you agree [default: auto]
-    #[arg(long, value_name = "HOW", value_parser = ["private", "argv", "auto"], conflicts_with = "allow_argv")]
+    #[arg(help = help("handoff"), long, value_name = "HOW", value_parser = PossibleValuesParser::new(words("handoff")), conflicts_with = "allow_argv")]
     handoff: Option<String>,
     /// Allow the code on the client's command line if nothing else works; others on this machine can read it there
     #[arg(long)]
     allow_argv: bool,
-    /// How long the device may take to start, and again to open [default: 15m]
-    #[arg(long, value_name = "TIME")]
+    #[arg(help = help("unlock_timeout"), long, value_name = "TIME")]
     unlock_timeout: Option<String>,
-    /// Wait for the device to answer as long as --wait-timeout says: not plugged in yet, or starting
-    #[arg(long)]
+    #[arg(help = help("wait_device"), long)]
     wait_device: bool,
     #[command(flatten)]
     fetching: Fetching,
@@ -144,17 +154,13 @@ pub struct Doctor {
 /// Which device, and with which client.
 #[derive(Debug, Default, Args)]
 struct Reaching {
-    /// The device's address, as its display shows it
-    #[arg(long, short, value_name = "ADDRESS")]
+    #[arg(help = help("endpoint"), long, short, value_name = "ADDRESS")]
     endpoint: Option<String>,
-    /// The vendor's client; without it, snowballEdge in PATH
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::ExecutablePath)]
+    #[arg(help = help("client"), long, value_name = "FILE", value_hint = ValueHint::ExecutablePath)]
     client: Option<String>,
-    /// Use only a client with this SHA-256 over its tree
-    #[arg(long, value_name = "HEX")]
+    #[arg(help = help("client_sha256"), long, value_name = "HEX")]
     client_sha256: Option<String>,
-    /// Use a client whose version is not known
-    #[arg(long)]
+    #[arg(help = help("allow_unknown_client"), long)]
     allow_unknown_client: bool,
 }
 
@@ -190,46 +196,45 @@ pub struct Completions {
     pub shell: String,
 }
 
+/// `settings`
+#[derive(Debug, Args)]
+pub struct ShowSettings {
+    /// Show where the settings files of this user and of the system are, and whether they exist
+    #[arg(long)]
+    pub path: bool,
+    /// Print a settings file in which every line is a comment, to begin one with
+    #[arg(long, conflicts_with = "path")]
+    pub sample: bool,
+}
+
 #[derive(Debug, Default, Args)]
 struct Fetching {
-    /// Wait for a job that is still on its way, and go on when it is delivered
-    #[arg(long)]
+    #[arg(help = help("wait"), long)]
     wait: bool,
-    /// How long to wait with --wait or --wait-device [default: 8h]
-    #[arg(long, value_name = "TIME")]
+    #[arg(help = help("wait_timeout"), long, value_name = "TIME")]
     wait_timeout: Option<String>,
-    /// Largest manifest accepted, in bytes [default: 67108864]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(help = help("manifest_limit"), long, value_name = "BYTES")]
     manifest_limit: Option<String>,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Common {
-    /// AWS profile (else AWS_PROFILE, else the default one)
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(help = help("profile"), long, global = true, value_name = "NAME")]
     profile: Option<String>,
-    /// AWS region in which the job was ordered (else AWS_REGION, else the profile's)
-    #[arg(long, global = true, value_name = "REGION")]
+    #[arg(help = help("region"), long, global = true, value_name = "REGION")]
     region: Option<String>,
-    /// PEM file of the CAs to trust instead of the system's, for a proxy that inspects traffic (else AWS_CA_BUNDLE)
-    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help = help("ca_bundle"), long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     ca_bundle: Option<String>,
-    /// Where to keep the code: the OS keychain, the kernel's memory (gone at the next reboot, or after some days unused), or
-    /// nowhere [default: system]
-    #[arg(long, global = true, value_name = "WHERE", value_parser = ["system", "kernel", "none"])]
+    #[arg(help = help("keychain"), long, global = true, value_name = "WHERE", value_parser = PossibleValuesParser::new(words("keychain")))]
     keychain: Option<String>,
-    /// Accept a keyring without a password, which keeps the code in clear
-    #[arg(long, global = true)]
+    #[arg(help = help("allow_plain_keyring"), long, global = true)]
     allow_plain_keyring: bool,
-    /// How long a keychain prompt may wait for you [default: 2m]
-    #[arg(long, global = true, value_name = "TIME")]
+    #[arg(help = help("keychain_timeout"), long, global = true, value_name = "TIME")]
     keychain_timeout: Option<String>,
-    /// How long AWS may take for everything together [default: 2m]
-    #[arg(long, global = true, value_name = "TIME")]
+    #[arg(help = help("network_timeout"), long, global = true, value_name = "TIME")]
     network_timeout: Option<String>,
-    /// Folder for manifests and records
-    #[arg(long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    #[arg(help = help("state_dir"), long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     state_dir: Option<String>,
     /// One JSON object a line on stdout
     #[arg(long, global = true)]
@@ -243,8 +248,7 @@ struct Common {
     /// Tell on stderr what is being done; twice, with details. Never a secret, and RUST_LOG is not read
     #[arg(long, short, global = true, action = ArgAction::Count)]
     verbose: u8,
-    /// Append a log with all details to this file, made for you alone. Never a secret, and RUST_LOG is not read
-    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help = help("log_file"), long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     log_file: Option<String>,
 }
 
@@ -258,6 +262,7 @@ impl Command {
             Self::Jobs => "jobs",
             Self::Doctor(_) => "doctor",
             Self::Forget(_) => "forget",
+            Self::Settings(_) => "settings",
             Self::ExitCodes => "exit-codes",
             Self::Completions(_) => "completions",
         }
@@ -348,9 +353,13 @@ impl Cli {
             text("handoff", &run.handoff);
             text("unlock_timeout", &run.unlock_timeout);
             text("wait_device", &run.wait_device.then(|| "true".to_owned()));
-            text("handoff", &run.allow_argv.then(|| "argv".to_owned()));
         }
         text("allow_plain_keyring", &common.allow_plain_keyring.then(|| "true".to_owned()));
+        match &self.command {
+            Some(Command::Run(run)) if run.allow_argv => flags.insert_as("--allow-argv", "handoff", "argv".to_owned()),
+            Some(Command::Forget(_)) => flags.only_removes(),
+            _ => {}
+        }
         flags
     }
 }
@@ -390,14 +399,16 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_of_a_setting_is_called_like_it() {
+    fn every_setting_has_a_flag_of_its_name_with_its_help() {
         let command = Cli::command();
-        let mut known: Vec<String> = command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
-        for verb in command.get_subcommands() {
-            known.extend(verb.get_arguments().map(|arg| arg.get_id().to_string()));
-        }
-        for key in crate::settings::KEYS {
-            assert!(known.iter().any(|id| id == key), "no flag for {key}");
+        let verbs = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        let known: Vec<&clap::Arg> = command.get_arguments().chain(verbs).collect();
+        for setting in crate::settings::table::SETTINGS {
+            let flags = known.iter().filter(|arg| arg.get_id() == setting.key);
+            let told: Vec<String> =
+                flags.map(|arg| arg.get_help().map(ToString::to_string).unwrap_or_default()).collect();
+            assert!(!told.is_empty() && told.iter().all(|told| told == help(setting.key)), "{}", setting.key);
+            assert!(known.iter().any(|arg| arg.get_long().is_some_and(|long| format!("--{long}") == setting.flag())));
         }
     }
 }

@@ -94,9 +94,12 @@ errors! {
     SettingInvalid { name: String, given: String, origin: String, why: String } = Settings "setting_invalid"
         "The value “{given}” of {name} ({origin}) {why}."
         => "Correct it there, or override it with the flag of the same name.";
-    SettingUnknown { key: String, origin: String, known: String } = Settings "setting_unknown"
+    SettingUnknown { key: String, origin: String, way_on: String } = Settings "setting_unknown"
         "There is no setting called “{key}” ({origin})."
-        => "Settings that exist: {known}";
+        => "{way_on}See all of them with:\n  snow-onboard settings --sample";
+    SettingLocked { name: String, given: String, origin: String, locked: String, lock: String } = Settings "setting_locked"
+        "{name} is locked to “{locked}” on this machine ({lock}), and {origin} says “{given}”."
+        => "Leave it out there. If it has to be otherwise, ask who administers this machine to change {lock}.";
     SettingsFileUnreadable { path: String, why: String } = Settings "settings_file_unreadable"
         "The settings file {path} can't be used: {why}."
         => "Correct or remove the file, then run the command again.";

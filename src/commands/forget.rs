@@ -29,7 +29,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
     if let Some(profile) = &args.client_profile {
         return take_out(profile, &job, settings, ui);
     }
-    if settings.keychain == KeychainKind::None {
+    if settings.keychain == KeychainKind::None && !settings.is_locked("keychain") {
         return Err(Error::Usage {
             why: "“forget” with --keychain none has no keychain to remove a code from.".to_owned(),
         });
@@ -38,11 +38,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
     let folder = state.job(&job)?;
     folder.check_all_is_ours()?;
     let kept_in = keychains_of(&folder, ui)?;
-    let look_in = match &kept_in[..] {
-        _ if settings.keychain_was_chosen => vec![settings.keychain],
-        [] => vec![settings.keychain],
-        named => named.to_vec(),
-    };
+    let look_in = places_to_look_in(&kept_in, settings);
     // The code first: should the keychain fail, the record still says where the code is.
     let mut removed_from = Vec::new();
     for kind in &look_in {
@@ -97,6 +93,21 @@ fn take_out(profile: &str, job: &JobId, settings: &Settings, ui: &Ui) -> Result<
         TakenOut { job, client_profile: &clean(profile), files: &files },
     );
     Ok(())
+}
+
+/// The keychain that was chosen, else those that the record names. A lock is no choice for this: it says where codes may be
+/// kept from now on, and one that got elsewhere before has to go all the more.
+fn places_to_look_in(kept_in: &[KeychainKind], settings: &Settings) -> Vec<KeychainKind> {
+    let own = match settings.keychain {
+        // Locked, or it would have been refused.
+        KeychainKind::None => KeychainKind::System,
+        kind => kind,
+    };
+    match kept_in {
+        _ if settings.keychain_was_chosen && !settings.is_locked("keychain") => vec![own],
+        [] => vec![own],
+        named => named.to_vec(),
+    }
 }
 
 /// The keychains that the record names, for the pair and for an unfinished change.

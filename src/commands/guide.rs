@@ -151,7 +151,12 @@ fn choose_client(typed: &mut Flags, settings: &mut Settings, job: &JobId, ui: &U
                 }
                 return Ok(());
             }
-            Err(error @ (Error::ClientMissing { .. } | Error::ClientUnusable { .. })) => error,
+            // Another answer than the locked one would not count.
+            Err(error @ (Error::ClientMissing { .. } | Error::ClientUnusable { .. }))
+                if !settings.is_locked("client") =>
+            {
+                error
+            }
             Err(error) => return Err(error),
         };
         let report = error.report();

@@ -8,6 +8,7 @@ mod forget;
 mod guide;
 mod jobs;
 mod run;
+mod settings;
 
 use std::sync::Arc;
 
@@ -48,24 +49,28 @@ pub fn execute(cli: &Cli) -> ExitCode {
     if let Err(error) = told {
         return ui.failure(&Error::Internal { what: format!("signals can't be handled: {}", io_in_words(&error)) });
     }
-    if tells_of_itself(cli, &ui) {
+    let around = Surroundings::of_this_process();
+    if tells_of_itself(cli, &around, &ui) {
         return ExitCode::Done;
     }
-    let settings = Settings::resolve(&cli.flags(), &Surroundings::of_this_process());
+    let settings = Settings::resolve(&cli.flags(), &around);
     let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
     if let Err(error) = log::start(cli.verbosity(), log_file) {
         return ui.failure(&error);
     }
     sweep(settings.as_ref().ok(), &ui);
-    match settings.and_then(|settings| dispatch(cli, &settings, &ui)) {
+    match settings.and_then(|settings| dispatch(cli, &settings, &around, &ui)) {
         Ok(exit) => exit,
         Err(error) => ui.failure(&error),
     }
 }
 
 /// Verbs that are about this program alone, and answer whatever its settings and folders are like.
-fn tells_of_itself(cli: &Cli, ui: &Ui) -> bool {
+fn tells_of_itself(cli: &Cli, around: &Surroundings, ui: &Ui) -> bool {
     match cli.verb() {
+        Some(Command::Settings(args)) if settings::needs_no_values(args) => {
+            settings::places_or_sample(args, around, ui);
+        }
         Some(Command::ExitCodes) => exit_codes::exit_codes(ui),
         Some(Command::Completions(args)) => completions::completions(args, ui),
         _ => return false,
@@ -104,13 +109,14 @@ fn sweep(settings: Option<&Settings>, ui: &Ui) {
     }
 }
 
-fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<ExitCode> {
+fn dispatch(cli: &Cli, settings: &Settings, around: &Surroundings, ui: &Arc<Ui>) -> Result<ExitCode> {
     let done = match cli.verb() {
         Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui)),
         Some(Command::Run(args)) => run::run(args, &cli.flags(), settings, ui),
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui),
         Some(Command::Jobs) => jobs::jobs(settings, ui),
         Some(Command::Forget(args)) => forget::forget(args, settings, ui),
+        Some(Command::Settings(_)) => settings::show_all(&cli.flags(), around, ui),
         // Told before the settings were read.
         Some(Command::ExitCodes | Command::Completions(_)) => Ok(()),
         None => Err(Error::Internal { what: "a command line without a verb".to_owned() }),

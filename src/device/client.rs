@@ -6,10 +6,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use super::data::ClientData;
+use super::environment;
 use super::tree::Tree;
-use super::{environment, sys};
 use crate::error::{Error, Result, io_in_words};
 use crate::notice::{Notify, while_waiting};
+use crate::os;
 
 /// Settings that say which client to use.
 #[derive(Debug, Clone, Default)]
@@ -130,7 +131,7 @@ impl Client {
 }
 
 fn named(launcher: &Path, origin: &str) -> Result<PathBuf> {
-    sys::real(launcher).map_err(|error| Error::ClientMissing {
+    os::real(launcher).map_err(|error| Error::ClientMissing {
         looked: format!("{}, named by {origin}: {}", launcher.display(), io_in_words(&error)),
     })
 }
@@ -148,7 +149,7 @@ fn on_path(data: &ClientData, path: &OsStr) -> Result<(PathBuf, PathBuf)> {
         .map_err(|_| missing())?
         .find(fits)
         .ok_or_else(missing)?;
-    let real = sys::real(&found).map_err(|_| missing())?;
+    let real = os::real(&found).map_err(|_| missing())?;
     Ok((found, real))
 }
 

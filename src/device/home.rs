@@ -60,7 +60,7 @@ impl Places {
 
     /// For the guard: those that lie outside every folder of `keep_away`. Links are resolved first on both sides.
     pub(super) fn outside(&self, keep_away: &[&Path]) -> Vec<Place> {
-        let real = |path: &Path| sys::real(path).unwrap_or_else(|_| path.to_owned());
+        let real = |path: &Path| os::real(path).unwrap_or_else(|_| path.to_owned());
         let keep_away: Vec<PathBuf> = keep_away.iter().map(|path| real(path)).collect();
         self.all()
             .into_iter()
@@ -274,7 +274,7 @@ pub(super) fn empty(home: &Path) -> io::Result<()> {
 /// Whether a folder is fit to hold a home: the resolved folder, or why not, as the end of "`folder` …".
 fn check(place: &Place) -> Result<PathBuf, String> {
     let words = |error: io::Error| format!("can't be looked at: {}", crate::error::io_in_words(&error));
-    let folder = sys::real(Path::new(&place.folder)).map_err(words)?;
+    let folder = os::real(Path::new(&place.folder)).map_err(words)?;
     if place.own_only && !sys::is_own(&folder).map_err(words)? {
         // sudo -E keeps another user's XDG_RUNTIME_DIR.
         return Err("belongs to another user".to_owned());

@@ -131,7 +131,7 @@ fn shared_folders() -> Vec<PathBuf> {
     let shared: Vec<PathBuf> =
         KNOWN.iter().map(PathBuf::from).chain(sys::homes().into_iter().flat_map(of_home)).collect();
     // The launcher's path is one without links.
-    let resolved: Vec<PathBuf> = shared.iter().filter_map(|path| sys::real(path).ok()).collect();
+    let resolved: Vec<PathBuf> = shared.iter().filter_map(|path| os::real(path).ok()).collect();
     shared.into_iter().chain(resolved).collect()
 }
 
@@ -142,16 +142,6 @@ enum Place {
     OnTheWay,
     /// Part of what runs, or a folder all of which may run: a jar that is merely added to `lib` may be loaded.
     Inside,
-}
-
-/// The way from the root of the file system to a thing, as the system goes it.
-pub(super) struct Way {
-    /// Each folder in which a name was looked up.
-    pub(super) folders: Vec<PathBuf>,
-    /// Each link that was followed.
-    pub(super) links: Vec<PathBuf>,
-    /// What it leads to, without links; `None` where there is nothing, in the last of the folders.
-    pub(super) target: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -168,7 +158,7 @@ impl Walk {
     /// Looks at every folder and link on the way to `path`: who can exchange one of them decides what `path` is. Gives
     /// what it leads to.
     fn way(&mut self, path: &Path) -> Result<Option<PathBuf>> {
-        let way = sys::way_to(path).map_err(|error| cannot_look(path, &error))?;
+        let way = os::way_to(path).map_err(|error| cannot_look(path, &error))?;
         for folder in &way.folders {
             self.look(folder, Place::OnTheWay)?;
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -21,52 +21,8 @@ use super::guard::Event;
 use super::linux as special;
 #[cfg(not(target_os = "linux"))]
 use super::macos as special;
-use super::tree::Way;
 
 pub(super) use special::is_in_memory;
-
-/// `path` without links.
-pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
-    path.canonicalize()
-}
-
-/// The way that the system goes to `path`, link by link (path_resolution(7)).
-pub(super) fn way_to(path: &Path) -> io::Result<Way> {
-    let mut way = Way { folders: Vec::new(), links: Vec::new(), target: None };
-    let mut here = PathBuf::from("/");
-    let mut ahead: Vec<PathBuf> = vec![std::path::absolute(path)?];
-    while let Some(path) = ahead.pop() {
-        let mut parts = path.components();
-        let Some(part) = parts.next() else { continue };
-        ahead.push(parts.as_path().to_owned());
-        match part {
-            Component::RootDir => here = PathBuf::from("/"),
-            Component::ParentDir => _ = here.pop(),
-            Component::Normal(name) => {
-                way.folders.push(here.clone());
-                let next = here.join(name);
-                match next.symlink_metadata() {
-                    Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                        return Ok(way);
-                    }
-                    Err(error) => return Err(error),
-                    Ok(meta) if meta.is_symlink() => {
-                        way.links.push(next.clone());
-                        // As many as Linux follows. A ring leads nowhere.
-                        if way.links.len() > 40 {
-                            return Ok(way);
-                        }
-                        ahead.push(std::fs::read_link(&next)?);
-                    }
-                    Ok(_) => here = next,
-                }
-            }
-            Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    way.target = Some(here);
-    Ok(way)
-}
 
 /// Whether `path` itself belongs to this very user.
 pub(super) fn is_own(path: &Path) -> io::Result<bool> {

@@ -15,30 +15,6 @@ use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OPEN_REPARSE_POINT;
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
 use super::guard::Event;
-use super::tree::Way;
-
-/// `path` without links, and without the `\\?\` that neither cmd.exe nor a JVM takes.
-pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
-    let path = path.canonicalize()?;
-    Ok(match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
-        Some(text) if !text.starts_with("UNC") => PathBuf::from(text),
-        _ => path,
-    })
-}
-
-/// The folders above `path` once its links are resolved: who may make links here may administer the machine anyway.
-pub(super) fn way_to(path: &Path) -> io::Result<Way> {
-    match real(path) {
-        Ok(target) => {
-            let folders = target.ancestors().skip(1).map(Path::to_owned).collect();
-            Ok(Way { folders, links: Vec::new(), target: Some(target) })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(Way { folders: Vec::new(), links: Vec::new(), target: None })
-        }
-        Err(error) => Err(error),
-    }
-}
 
 /// A home made by another user is not seen here: the per-user temporary folder lets no one else in.
 pub(super) fn is_own(path: &Path) -> io::Result<bool> {

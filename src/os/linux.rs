@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -33,6 +33,12 @@ pub fn exclude_from_backups(folder: &Path) -> io::Result<()> {
         ioctl_setflags(&folder, flags | IFlags::NODUMP)?;
     }
     Ok(())
+}
+
+/// Where settings for all users lie: a place that no variable moves.
+#[must_use]
+pub fn settings_for_all() -> Option<PathBuf> {
+    Some(PathBuf::from("/etc"))
 }
 
 /// What kind of network file system `path` lies on, or `None` if on none that is known (statfs(2), linux/magic.h).

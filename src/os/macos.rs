@@ -50,6 +50,12 @@ pub fn exclude_from_backups(folder: &Path) -> io::Result<()> {
     Ok(setxattr(folder, NAME, VALUE, XattrFlags::empty())?)
 }
 
+/// Where settings for all users lie: a place that no variable moves.
+#[must_use]
+pub fn settings_for_all() -> Option<PathBuf> {
+    Some(PathBuf::from("/Library/Application Support"))
+}
+
 /// What kind of network file system `path` lies on, or `None` if on none that is known (statfs(2), `f_fstypename`).
 ///
 /// # Errors

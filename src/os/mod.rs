@@ -3,6 +3,9 @@
 //!
 //! One interface, one file an OS. The files named for an OS are the only places that may allow `unsafe`.
 
+mod way;
+pub use way::{Way, not_the_administrators};
+
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -10,9 +13,11 @@ pub(crate) use unix::core_limit;
 #[cfg(unix)]
 pub(crate) use unix::on_interrupt;
 #[cfg(unix)]
+use unix::{administered_file_flaw, administered_folder_flaw, administered_link_flaw};
+#[cfg(unix)]
 pub use unix::{
     alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, free_space, link_flaw, privacy_flaw,
-    sync_dir, writable_by_others,
+    real, sync_dir, way_to, writable_by_others,
 };
 
 #[cfg(target_os = "linux")]
@@ -20,7 +25,7 @@ mod linux;
 #[cfg(target_os = "linux")]
 mod linux_storage;
 #[cfg(target_os = "linux")]
-pub use linux::{exclude_from_backups, network_drive};
+pub use linux::{exclude_from_backups, network_drive, settings_for_all};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{harden_process, is_closed};
 #[cfg(target_os = "linux")]
@@ -29,16 +34,19 @@ pub use linux_storage::{disk_protection, swap_protection};
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub use macos::{disk_protection, exclude_from_backups, network_drive, swap_protection};
+pub use macos::{disk_protection, exclude_from_backups, network_drive, settings_for_all, swap_protection};
 #[cfg(target_os = "macos")]
 pub(crate) use macos::{harden_process, is_closed};
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+use windows::{administered_file_flaw, administered_folder_flaw, administered_link_flaw};
+#[cfg(windows)]
 pub use windows::{
     alias_flaw, create_private_dir, create_private_file, disk_protection, exchangeable_by_others, exclude_from_backups,
-    free_space, link_flaw, network_drive, privacy_flaw, swap_protection, sync_dir, writable_by_others,
+    free_space, link_flaw, network_drive, privacy_flaw, real, settings_for_all, swap_protection, sync_dir, way_to,
+    writable_by_others,
 };
 #[cfg(windows)]
 pub(crate) use windows::{core_limit, harden_process, is_closed, on_interrupt};

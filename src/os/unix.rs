@@ -1,9 +1,11 @@
 //! Linux and macOS: modes and owners. No `unsafe` is needed.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
+
+use super::Way;
 
 /// Makes a folder, 0700, that did not exist before (`AlreadyExists` if it did). Parents must exist.
 ///
@@ -61,6 +63,55 @@ pub fn alias_flaw(path: &Path) -> io::Result<Option<String>> {
     })
 }
 
+/// `path` without links.
+///
+/// # Errors
+/// What realpath(3) says.
+pub fn real(path: &Path) -> io::Result<PathBuf> {
+    path.canonicalize()
+}
+
+/// The way that the system goes to `path`, link by link (path_resolution(7)).
+///
+/// # Errors
+/// What lstat(2) and readlink(2) say; that there is nothing is no failure.
+pub fn way_to(path: &Path) -> io::Result<Way> {
+    let mut way = Way { folders: Vec::new(), links: Vec::new(), target: None };
+    let mut here = PathBuf::from("/");
+    let mut ahead: Vec<PathBuf> = vec![std::path::absolute(path)?];
+    while let Some(path) = ahead.pop() {
+        let mut parts = path.components();
+        let Some(part) = parts.next() else { continue };
+        ahead.push(parts.as_path().to_owned());
+        match part {
+            Component::RootDir => here = PathBuf::from("/"),
+            Component::ParentDir => _ = here.pop(),
+            Component::Normal(name) => {
+                way.folders.push(here.clone());
+                let next = here.join(name);
+                match next.symlink_metadata() {
+                    Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                        return Ok(way);
+                    }
+                    Err(error) => return Err(error),
+                    Ok(meta) if meta.is_symlink() => {
+                        way.links.push(next.clone());
+                        // As many as Linux follows. A ring leads nowhere.
+                        if way.links.len() > 40 {
+                            return Ok(way);
+                        }
+                        ahead.push(std::fs::read_link(&next)?);
+                    }
+                    Ok(_) => here = next,
+                }
+            }
+            Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    way.target = Some(here);
+    Ok(way)
+}
+
 /// Makes a rename or removal in `folder` durable: fsync of the folder.
 ///
 /// # Errors
@@ -108,23 +159,47 @@ pub fn link_flaw(path: &Path) -> io::Result<Option<String>> {
         .then(|| format!("is a link that belongs to another user (uid {})", meta.uid())))
 }
 
+/// Why the folder `path`, on the way to a file of the administrator's, lets others exchange that, as the end of the sentence
+/// "`path` …", or `None`.
+pub(super) fn administered_folder_flaw(path: &Path) -> io::Result<Option<String>> {
+    Ok(owned_and_written(&path.metadata()?, path, true, None))
+}
+
+/// Why the file `path` may be another's word than the administrator's, as the end of the sentence "`path` …", or `None`.
+pub(super) fn administered_file_flaw(path: &Path) -> io::Result<Option<String>> {
+    Ok(owned_and_written(&path.metadata()?, path, false, None))
+}
+
+/// Why others than the administrator may turn the link `path`, as the end of the sentence "`path` …", or `None`.
+pub(super) fn administered_link_flaw(path: &Path) -> io::Result<Option<String>> {
+    let owner = path.symlink_metadata()?.uid();
+    Ok((owner != 0).then(|| format!("is a link that is not root's (it belongs to uid {owner})")))
+}
+
 fn write_flaw(path: &Path, sticky_will_do: bool) -> io::Result<Option<String>> {
-    let meta = path.metadata()?;
-    let me = rustix::process::geteuid().as_raw();
+    Ok(owned_and_written(&path.metadata()?, path, sticky_will_do, Some(rustix::process::geteuid().as_raw())))
+}
+
+/// Who besides root, and besides `user` if one is trusted, may write.
+fn owned_and_written(meta: &Metadata, path: &Path, sticky_will_do: bool, user: Option<u32>) -> Option<String> {
     let sticky = sticky_will_do && meta.is_dir() && meta.mode() & 0o1000 != 0;
-    Ok(if meta.uid() != me && meta.uid() != 0 {
-        Some(format!("belongs to another user (uid {})", meta.uid()))
+    let by_its_group = || match user {
+        Some(_) => meta.gid() != 0 && (has_access_list(path) || !is_private_group(meta.gid())),
+        // The group's bits may stand for a list that lets others in than root's group.
+        None => meta.gid() != 0 || has_access_list(path),
+    };
+    if meta.uid() != 0 && Some(meta.uid()) != user {
+        Some(match user {
+            Some(_) => format!("belongs to another user (uid {})", meta.uid()),
+            None => format!("is not root's (it belongs to uid {})", meta.uid()),
+        })
     } else if meta.mode() & 0o002 != 0 && !sticky {
         Some(format!("can be written by everyone (mode {:04o})", meta.mode() & 0o7777))
-    } else if meta.mode() & 0o020 != 0
-        && !sticky
-        && meta.gid() != 0
-        && (has_access_list(path) || !is_private_group(meta.gid()))
-    {
+    } else if meta.mode() & 0o020 != 0 && !sticky && by_its_group() {
         Some(format!("can be written by the group {} (mode {:04o})", meta.gid(), meta.mode() & 0o7777))
     } else {
         None
-    })
+    }
 }
 
 /// Limits core files to `bytes`, for this process and its children for good, and takes every permission for others

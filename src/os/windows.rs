@@ -1,10 +1,10 @@
 //! Windows: access lists, crash reports. There is no well-kept safe crate for access lists, so the few calls are here.
 #![allow(unsafe_code)]
 
-use std::ffi::c_void;
+use std::ffi::{OsString, c_void};
 use std::fs::File;
 use std::io;
-use std::os::windows::ffi::OsStrExt;
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
@@ -27,10 +27,14 @@ use windows_sys::Win32::Storage::FileSystem::{
     CREATE_NEW, CreateDirectoryW, CreateFileW, DELETE, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_DELETE_CHILD,
     FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_DATA, GetDiskFreeSpaceExW, WRITE_DAC, WRITE_OWNER,
 };
+use windows_sys::Win32::System::Com::CoTaskMemFree;
 use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode};
 use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP, WerSetFlags};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
+
+use super::Way;
 
 use super::Protection;
 
@@ -105,6 +109,35 @@ pub fn alias_flaw(path: &Path) -> io::Result<Option<String>> {
     } else {
         None
     })
+}
+
+/// `path` without links, and without the `\\?\` that neither cmd.exe nor a JVM takes.
+///
+/// # Errors
+/// What the system says.
+pub fn real(path: &Path) -> io::Result<PathBuf> {
+    let path = path.canonicalize()?;
+    Ok(match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
+        Some(text) if !text.starts_with("UNC") => PathBuf::from(text),
+        _ => path,
+    })
+}
+
+/// The folders above `path` once its links are resolved: who may make links here may administer the machine anyway.
+///
+/// # Errors
+/// What the system says; that there is nothing is no failure.
+pub fn way_to(path: &Path) -> io::Result<Way> {
+    match real(path) {
+        Ok(target) => {
+            let folders = target.ancestors().skip(1).map(Path::to_owned).collect();
+            Ok(Way { folders, links: Vec::new(), target: Some(target) })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(Way { folders: Vec::new(), links: Vec::new(), target: None })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes a rename or removal in a folder durable: nothing to do. NTFS logs changes of names before it answers, and
@@ -197,6 +230,39 @@ pub fn exchangeable_by_others(path: &Path) -> io::Result<Option<String>> {
 /// None but that `path` is not there.
 pub fn link_flaw(path: &Path) -> io::Result<Option<String>> {
     path.symlink_metadata().map(|_| None)
+}
+
+/// Why the folder `path`, on the way to a file of the administrators', lets others exchange that, as the end of the sentence
+/// "`path` …", or `None`. To add files does not count: every user may in ProgramData, and owns what he adds.
+pub(super) fn administered_folder_flaw(path: &Path) -> io::Result<Option<String>> {
+    Ok(Access::of(path)?.administered_folder_flaw())
+}
+
+/// Why the file `path` may be another's word than the administrators', as the end of the sentence "`path` …", or `None`.
+pub(super) fn administered_file_flaw(path: &Path) -> io::Result<Option<String>> {
+    Ok(Access::of(path)?.administered_file_flaw())
+}
+
+/// None: a link is turned by who may write to its folder, and that is looked at.
+pub(super) fn administered_link_flaw(path: &Path) -> io::Result<Option<String>> {
+    path.symlink_metadata().map(|_| None)
+}
+
+/// Where settings for all users lie: the known folder ProgramData, since the variable of that name is the user's to set.
+#[must_use]
+pub fn settings_for_all() -> Option<PathBuf> {
+    let mut text: *mut u16 = null_mut();
+    // SAFETY: the identifier lives through the call, no token is given, and the result is written to a place of its type; it is
+    // CoTaskMemFree's to free whatever the answer is, and ends in a zero if that is 0.
+    unsafe {
+        let answer = SHGetKnownFolderPath(&FOLDERID_ProgramData, 0, null_mut(), &mut text);
+        let found = (answer == 0).then(|| {
+            let length = (0..).take_while(|&at| *text.add(at) != 0).count();
+            PathBuf::from(OsString::from_wide(std::slice::from_raw_parts(text, length)))
+        });
+        CoTaskMemFree(text.cast());
+        found
+    }
 }
 
 /// See [`crate::harden::harden`].
@@ -357,6 +423,25 @@ impl Access {
         self.owner_flaw(&trusted).or_else(|| self.flaw(&trusted, "written", counts))
     }
 
+    fn administered_folder_flaw(&self) -> Option<String> {
+        self.administered_flaw(FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_ALL)
+    }
+
+    fn administered_file_flaw(&self) -> Option<String> {
+        let writes = FILE_WRITE_DATA | FILE_APPEND_DATA | GENERIC_WRITE;
+        self.administered_flaw(writes | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_ALL)
+    }
+
+    fn administered_flaw(&self, writes: u32) -> Option<String> {
+        let trusted = [SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER, CREATOR_OWNER, OWNER_RIGHTS];
+        let counts = |ace: &Ace| ace.effective && ace.mask & writes != 0;
+        let owner = &self.owner;
+        let is_foreign = !trusted[..3].contains(&&*owner.text);
+        is_foreign
+            .then(|| format!("is not the administrators' (it belongs to {})", owner.shown()))
+            .or_else(|| self.flaw(&trusted, "written", counts))
+    }
+
     fn owner_flaw(&self, trusted: &[&str]) -> Option<String> {
         (!trusted.contains(&&*self.owner.text)).then(|| format!("belongs to another user ({})", self.owner.shown()))
     }
@@ -492,94 +577,5 @@ fn ok_if(succeeded: i32) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    const ME: &str = "S-1-5-21-1-2-3-1001";
-
-    fn access(sddl: &str) -> Access {
-        Access::read(&Descriptor::parse(sddl).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn private_means_the_user_the_system_and_administrators() {
-        let me = current_user().unwrap();
-        let access = access(&private_sddl("OICI").unwrap());
-        let who: Vec<&str> = access.entries.iter().flatten().map(|ace| &*ace.sid.text).collect();
-        assert_eq!((&*access.owner.text, &who[..]), (&*me, &[&*me, SYSTEM, ADMINISTRATORS][..]));
-        assert_eq!((access.privacy_flaw(&me), access.write_flaw(&me, true)), (None, None));
-    }
-
-    /// Wine keeps an access list as a Unix mode, so it loses entries (that of administrators, for one) but adds none
-    /// for strangers, and it does not inherit. What the entries mean is tried on descriptors below instead.
-    #[test]
-    fn private_things_let_nobody_else_in() {
-        let base = tempfile::tempdir().unwrap();
-        let folder = base.path().join("Jürgen Müller");
-        create_private_dir(&folder).unwrap();
-        create_private_file(&folder.join("made")).unwrap();
-        let me = current_user().unwrap();
-        for path in [folder.clone(), folder.join("made")] {
-            let access = Access::of(&path).unwrap();
-            assert_eq!(access.owner.text, me);
-            let who: Vec<&str> = access.entries.iter().flatten().map(|ace| &*ace.sid.text).collect();
-            assert!(who.contains(&&*me), "{who:?}");
-            assert!(who.iter().all(|who| [&*me, SYSTEM, ADMINISTRATORS].contains(who)), "{who:?}");
-        }
-    }
-
-    #[test]
-    fn whoever_else_is_let_in_is_named() {
-        // WD is everyone, AU every signed-in user, BG guests, CO whoever makes a thing. FR: read; FA: everything;
-        // 0x2: write, add files; 0x4: append, add folders; SD: delete; WD, WO: change the list, the owner.
-        for (more, private, writable_folder, writable_file) in [
-            ("", true, false, false),
-            ("(A;;FR;;;WD)", false, false, false),
-            ("(A;;0x2;;;WD)", false, true, true),
-            ("(A;;0x4;;;AU)", false, false, true),
-            ("(A;;SD;;;WD)", false, true, true),
-            ("(A;;WD;;;WD)", false, true, true),
-            ("(A;;WO;;;WD)", false, true, true),
-            ("(A;;GW;;;WD)", false, true, true),
-            ("(A;OICIIO;FA;;;AU)", false, false, false),
-            ("(D;;FA;;;BG)", true, false, false),
-            ("(A;OICIIO;FA;;;CO)", true, false, false),
-        ] {
-            let access = access(&format!("O:{ME}D:P(A;OICI;FA;;;{ME})(A;OICI;FA;;;SY){more}"));
-            assert_eq!(access.privacy_flaw(ME).is_none(), private, "{more}");
-            assert_eq!(access.write_flaw(ME, true).is_some(), writable_folder, "{more}");
-            assert_eq!(access.write_flaw(ME, false).is_some(), writable_file, "{more}");
-        }
-        let everyone = access(&format!("O:{ME}D:P(A;;FA;;;WD)")).privacy_flaw(ME).unwrap();
-        assert!(everyone.starts_with("can be opened by "), "{everyone}");
-        let no_list = access(&format!("O:{ME}"));
-        assert_eq!(no_list.write_flaw(ME, true).unwrap(), "can be written by everyone (it has no access list)");
-        let installed = access(&format!("O:{TRUSTED_INSTALLER}D:P(A;;FA;;;{TRUSTED_INSTALLER})(A;;FR;;;WD)"));
-        assert_eq!(installed.write_flaw(ME, false), None);
-        let stranger = access(&format!("O:S-1-5-21-1-2-3-1002D:P(A;;FA;;;{ME})"));
-        for flaw in [stranger.privacy_flaw(ME), stranger.write_flaw(ME, true)] {
-            assert!(flaw.unwrap().starts_with("belongs to another user (S-1-5-21-1-2-3-1002"));
-        }
-    }
-
-    #[test]
-    fn long_paths_are_taken() {
-        let base = tempfile::tempdir().unwrap();
-        let mut folder = base.path().to_owned();
-        for _ in 0..4 {
-            folder.push("x".repeat(80));
-            create_private_dir(&folder).unwrap();
-        }
-        create_private_file(&folder.join("file")).unwrap();
-        assert_eq!(privacy_flaw(&folder.join("file")).unwrap(), None);
-    }
-
-    #[test]
-    fn hardening_is_accepted() {
-        harden_process().unwrap();
-        // SAFETY: takes flags alone, and gives the ones before.
-        let before = unsafe { SetErrorMode(SEM_NOGPFAULTERRORBOX | SEM_FAILCRITICALERRORS) };
-        assert_eq!(before & SEM_NOGPFAULTERRORBOX, SEM_NOGPFAULTERRORBOX);
-    }
-}
+#[path = "windows_tests.rs"]
+mod tests;

@@ -1,6 +1,5 @@
-//! What is made from the source and committed: manual pages, completion scripts, README's table of exit
-//! codes. Each is compared with what the source makes
-//! of it today.
+//! What is made from the source and committed: manual pages, completion scripts, README's table of exit codes, the built-in
+//! settings. Each is compared with what the source makes of it today.
 //!
 //! `UPDATE=1 cargo test --test generated` writes them anew.
 
@@ -12,3 +11,4 @@ mod fresh;
 mod completions;
 mod man;
 mod readme;
+mod settings;

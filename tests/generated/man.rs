@@ -6,7 +6,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 use snow_onboard::cli::Cli;
 use snow_onboard::error::ExitCode;
-use snow_onboard::settings::KEYS;
+use snow_onboard::settings::table::SETTINGS;
 
 use crate::{examples, fresh};
 
@@ -120,10 +120,10 @@ impl Page {
         self.roff(|roff| {
             roff.control("SH", ["ENVIRONMENT"]);
             roff.text([roman("A variable is weaker than the flag of the same name, and stronger than a file. An empty one counts as unset, and one of this form that names no setting is refused.")]);
-            for key in KEYS {
+            for setting in SETTINGS {
                 roff.control("TP", []);
-                roff.text([bold(format!("SNOW_ONBOARD_{}", key.to_uppercase()))]);
-                roff.text([roman("as "), bold(format!("--{}", key.replace('_', "-"))), roman(format!(": {}", help(program, key)))]);
+                roff.text([bold(setting.variable())]);
+                roff.text([roman("as "), bold(setting.flag()), roman(format!(": {}", help(program, setting.key)))]);
             }
             for (name, text) in [
                 ("AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, …", "credentials and region, as for the AWS CLI"),
@@ -145,7 +145,7 @@ impl Page {
                 ("~/.local/state/snow-onboard/jobs/", "manifests and records, a folder a job; never an unlock code. $XDG_STATE_HOME is honoured. On macOS below ~/Library/Application Support/snow-onboard/"),
                 ("~/.local/state/snow-onboard/audit.jsonl", "who did what, when; no secrets"),
                 ("~/.config/snow-onboard/config.toml", "settings of the user, also on macOS. $XDG_CONFIG_HOME is honoured"),
-                ("/etc/snow-onboard/config.toml", "settings of the system. On macOS /Library/Application Support/snow-onboard/config.toml"),
+                ("/etc/snow-onboard/config.toml", "settings of the system, which may lock some. On macOS /Library/Application Support/snow-onboard/config.toml"),
             ] {
                 roff.control("TP", []);
                 roff.text([italic(path)]);

@@ -58,6 +58,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
         (
             "machine, as root",
             vec![
+                row(Jobs, "an /etc of its own", etc_of_its_own, |_| ()),
                 row(Run, "no place is private", |it| one_place(it, "open to all", 0o777), usual_places),
                 row(
                     Run,
@@ -80,6 +81,14 @@ fn jobs() -> Vec<Row> {
         Row::new(Jobs, "described by somebody with bad intentions", Fault::None).cast(cast(described)),
         Row::new(Fetch, "it moves on while it is waited for", Fault::None).cast(delivered_only),
     ]
+}
+
+/// A copy of /etc in its place, for the settings of the whole system. Gone with the thread.
+fn etc_of_its_own(scene: &Scene<'_>) {
+    let etc = scene.rehearsal.root().join("etc");
+    run_tool(Command::new("cp").arg("-a").arg("/etc").arg(&etc));
+    mounts_of_its_own();
+    run_tool(Command::new("mount").arg("--bind").arg(&etc).arg("/etc"));
 }
 
 /// A code that another program put where nothing lasts.

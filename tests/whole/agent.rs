@@ -86,6 +86,17 @@ impl Agent {
         Self { command }
     }
 
+    /// The same where `etc` is what lies at /etc: in mounts of its own, for which one has to be root.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn with_etc(self, etc: &Path) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", "mount --bind \"$0\" /etc && exec \"$@\""]).arg(etc);
+        command.arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command }
+    }
+
     pub(crate) fn spawn(mut self) -> Child {
         self.command.spawn().unwrap()
     }

@@ -40,6 +40,9 @@ fn every_verb_s_lines_are_by_the_schema() {
         vec!["jobs"],
         vec!["exit-codes"],
         vec!["doctor", "--client", &client, "--keychain", "none"],
+        vec!["settings"],
+        vec!["settings", "--path"],
+        vec!["settings", "--sample"],
         vec!["run", &id, "--endpoint", &endpoint, "--client", &client, "--keychain", "none"],
     ];
     let bad: Vec<Vec<&str>> = vec![

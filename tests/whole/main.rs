@@ -8,6 +8,10 @@ mod events;
 #[cfg(target_os = "linux")]
 #[path = "../keyring_bus/mod.rs"]
 mod keyring_bus;
+#[cfg(target_os = "linux")]
+#[path = "../leak/process.rs"]
+#[allow(dead_code, reason = "the leak tests use the rest")]
+mod process;
 
 mod completions;
 mod examples;
@@ -17,10 +21,13 @@ mod jobs;
 mod json;
 #[cfg(target_os = "linux")]
 mod load;
+#[cfg(target_os = "linux")]
+mod locks;
 mod logs;
 mod refusals;
 #[cfg(target_os = "linux")]
 mod secret_service;
+mod settings;
 #[cfg(unix)]
 mod sudden_death;
 #[cfg(unix)]

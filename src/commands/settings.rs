@@ -1,0 +1,124 @@
+//! `settings`: what counts, and where it was said; where the files are; how one begins.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::cli::ShowSettings;
+use crate::error::Result;
+use crate::settings::{Flags, Shown, Surroundings, sample, show};
+use crate::text::clean;
+use crate::ui::Ui;
+
+#[derive(Serialize)]
+struct Listing {
+    settings: Vec<Shown>,
+}
+
+#[derive(Serialize)]
+struct Places {
+    files: Vec<Place>,
+}
+
+#[derive(Serialize)]
+struct Place {
+    /// `user` or `system`.
+    whose: &'static str,
+    path: PathBuf,
+    exists: bool,
+}
+
+#[derive(Serialize)]
+struct Sample<'a> {
+    sample: &'a str,
+}
+
+/// Whether what is asked for is the same whatever the settings are.
+pub(super) fn needs_no_values(args: &ShowSettings) -> bool {
+    args.path || args.sample
+}
+
+pub(super) fn places_or_sample(args: &ShowSettings, around: &Surroundings, ui: &Ui) {
+    if args.sample {
+        let sample = sample();
+        ui.result(&sample, Sample { sample: &sample });
+        return;
+    }
+    let place = |whose, path: &Option<PathBuf>| {
+        let path = path.clone()?;
+        Some(Place { whose, exists: path.symlink_metadata().is_ok(), path })
+    };
+    let files: Vec<Place> =
+        [place("user", &around.user_file), place("system", &around.system_file)].into_iter().flatten().collect();
+    // The path comes first and ends at a tab, so that a script can cut it off.
+    let lines: Vec<String> = files
+        .iter()
+        .map(|place| {
+            let exists = if place.exists { "exists" } else { "does not exist" };
+            format!("{}\t{}, {exists}", clean(&place.path.display().to_string()), place.whose)
+        })
+        .collect();
+    ui.result(&lines.join("\n"), Places { files });
+}
+
+pub(super) fn show_all(flags: &Flags, around: &Surroundings, ui: &Ui) -> Result<()> {
+    let settings = show(flags, around)?;
+    ui.result(&table(&settings), Listing { settings });
+    Ok(())
+}
+
+/// A line a setting: its key, its value from column 23 on, its origin from column 40 on. What is too long for that stands
+/// below, in lines of its own.
+fn table(settings: &[Shown]) -> String {
+    const WIDTH: usize = 80;
+    const KEY: usize = 22;
+    const VALUE: usize = 17;
+    let mut text = String::new();
+    for setting in settings {
+        let value = setting.value.as_deref().unwrap_or("not set");
+        let origin = match (&setting.origin, setting.locked) {
+            (Some(origin), true) => format!("{}, locked", clean(origin)),
+            (Some(origin), false) => clean(origin),
+            (None, _) => String::new(),
+        };
+        let fits = value.chars().count() < VALUE && KEY + VALUE + origin.chars().count() <= WIDTH;
+        let line = if fits {
+            format!("{:<KEY$}{value:<VALUE$}{origin}", setting.key)
+        } else {
+            format!("{}\n    {value}\n    {origin}", setting.key)
+        };
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(key: &'static str, value: Option<&str>, origin: Option<&str>, locked: bool) -> Shown {
+        Shown { key, value: value.map(str::to_owned), origin: origin.map(str::to_owned), locked }
+    }
+
+    #[test]
+    fn columns_stay_where_they_are_and_what_is_long_gets_lines_of_its_own() {
+        let digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        let text = table(&[
+            shown("keychain", Some("system"), Some("built in"), false),
+            shown("handoff", Some("private"), Some("/etc/snow-onboard/config.toml:3"), true),
+            shown("client_sha256", Some(digest), Some("/etc/snow-onboard/config.toml:4"), true),
+            shown("endpoint", None, None, false),
+        ]);
+        assert_eq!(
+            text,
+            format!(
+                "keychain              system           built in\n\
+                 handoff               private          /etc/snow-onboard/config.toml:3, locked\n\
+                 client_sha256\n    {digest}\n    /etc/snow-onboard/config.toml:4, locked\n\
+                 endpoint              not set\n"
+            )
+        );
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+}

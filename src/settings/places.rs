@@ -1,0 +1,68 @@
+//! Where settings come from besides the command line: variables and the two files.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::error::io_in_words;
+use crate::os;
+
+pub(super) const PREFIX: &str = "SNOW_ONBOARD_";
+pub(super) const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// Files and variables around the flags. A parameter, so that tests bring their own.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Environment variables of interest, by name.
+    pub variables: BTreeMap<String, OsString>,
+    /// The user's file, if it has a place.
+    pub user_file: Option<PathBuf>,
+    /// The system's file.
+    pub system_file: Option<PathBuf>,
+    /// Refuse a system's file that somebody other than the administrator may have written.
+    pub system_file_is_checked: bool,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| name.starts_with(PREFIX) || name == AWS_CA_BUNDLE)
+            .collect();
+        Self { variables, user_file: user_file(), system_file: system_file(), system_file_is_checked: true }
+    }
+
+    /// Why the system's file is nothing to go by, as the end of the sentence "the settings file … can't be used: …".
+    pub(super) fn flaw_of_system_file(&self, path: &Path) -> Option<String> {
+        if !self.system_file_is_checked {
+            return None;
+        }
+        match os::not_the_administrators(path) {
+            Ok(flaw) => flaw.map(|flaw| format!("{flaw}, so not only an administrator may have written it")),
+            Err(error) => Some(format!("who can write to it can't be told ({})", io_in_words(&error))),
+        }
+    }
+}
+
+/// The file of whoever runs this; a place of his own choice.
+fn user_file() -> Option<PathBuf> {
+    let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let parent = if cfg!(windows) {
+        absolute("APPDATA")
+    } else {
+        // On macOS too: beside the state it would lie in a folder that has to be private.
+        absolute("XDG_CONFIG_HOME").or_else(|| std::env::home_dir().map(|home| home.join(".config")))
+    };
+    parent.map(in_our_folder)
+}
+
+/// The file for all users. No variable has a say in where it is: else a user could set the locks aside.
+fn system_file() -> Option<PathBuf> {
+    os::settings_for_all().map(in_our_folder)
+}
+
+fn in_our_folder(parent: PathBuf) -> PathBuf {
+    parent.join("snow-onboard").join("config.toml")
+}
