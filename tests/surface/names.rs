@@ -50,6 +50,9 @@ const LOOKS: &[(&str, &str)] = &[
     ("[TIME]", r"(UNLOCKED after|command line for) (?<redacted>(\d+ min )?\d+ (s|min))\b"),
     ("[TIME]", r"(locked again|says LOCKED) after (?<redacted>\d+) seconds"),
     ("[TIME]", r#""(argv_)?seconds":(?<redacted>[\d.]+)"#),
+    ("[TIME]", r"\bmillis=(?<redacted>\d+)\b"),
+    ("[VERSION]", r#"\bversion="(?<redacted>\d+\.\d+\.\d+)""#),
+    ("[ARCHITECTURE]", r#"\barchitecture="(?<redacted>[^"]+)""#),
     ("[DATE]", r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z)"),
     ("[PID]", r"\(process (?<redacted>\d+)\)"),
     ("[VERSION]", r"snow-onboard (?<redacted>\d+\.\d+\.\d+)"),
@@ -69,8 +72,18 @@ pub(crate) fn named(text: &str, scene: &Scene<'_>) -> String {
     for (name, look) in LOOKS {
         names.insert(name, Regex::new(look).unwrap()).unwrap();
     }
+    if let Some(home) = home_of_the_user() {
+        names.insert("[LOGIN_HOME]", home).unwrap();
+    }
     let lasting: String = text.split_inclusive('\n').filter(|line| !is_of_the_moment(line)).collect();
     names.redact(&lasting)
+}
+
+/// The home by the user database, where the client's own settings are looked for as well.
+fn home_of_the_user() -> Option<Regex> {
+    let home = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok()??.dir;
+    let home = home.to_str().filter(|home| home.len() > 1)?;
+    Regex::new(&format!(r"(?<redacted>{})/\.aws", regex::escape(home))).ok()
 }
 
 /// A text of a file, with the scene's values for its names.
