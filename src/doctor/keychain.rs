@@ -9,8 +9,12 @@ use crate::notice::Notify;
 use crate::settings::Settings;
 use crate::vault::{KeychainKind, Vault};
 
-/// The probe goes by a job that does not exist, so that it is in no run's way.
-const NO_JOB: &str = "JID00000000-0000-0000-0000-000000000000";
+/// The probe goes by a job that does not exist, so that it is in no run's way, and by one of each process: two of these at
+/// the same time would each find the other's probe, or none, and take a good keychain for one that keeps nothing.
+fn no_job() -> Result<JobId> {
+    let id = format!("JID00000000-0000-0000-0000-{:012x}", std::process::id());
+    id.parse().map_err(|_| Error::Internal { what: "the probe's job id has another shape".to_owned() })
+}
 
 /// Opens the keychain as a run would, which may ask somebody to unlock it, and has it keep a probe for a moment.
 pub(super) fn keeps(settings: &Settings, heard: &Arc<Heard>) -> Check {
@@ -39,8 +43,7 @@ pub(super) fn keeps(settings: &Settings, heard: &Arc<Heard>) -> Check {
 }
 
 fn try_out(settings: &Settings, heard: &Arc<Heard>) -> Result<String> {
-    let job: JobId =
-        NO_JOB.parse().map_err(|_| Error::Internal { what: "the probe's job id has another shape".to_owned() })?;
+    let job = no_job()?;
     let vault = Vault::open(settings.vault(settings.keychain), Arc::clone(heard) as Arc<dyn Notify>)?;
     vault.prove(&job)?;
     Ok(vault.name().to_owned())
