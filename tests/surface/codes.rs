@@ -9,29 +9,30 @@ use snow_onboard::error::Error;
 /// Errors that nothing done on Linux from outside leads to, with the reason. One that a file shows all the same fails.
 const OUT_OF_REACH: &[(&str, &str)] = &[
     ("keychain_unsupported", "told of --keychain kernel where the system is not Linux; these tests run on Linux"),
-    ("clock_off", "told by doctor, whose lines hang on the machine: tests/doctor"),
-    ("sts_not_https", "a warning of doctor, whose lines hang on the machine: tests/doctor"),
+    ("sts_not_https", "doctor tells its sentence in a warning, which has no code; no run asks STS"),
 ];
 
-/// The code of the error that a command told by these texts, if it told one.
-pub(crate) fn told(texts: &[(&str, String)]) -> Option<String> {
+/// The code of the error that a command told by these texts, if it told one that ends with this exit code.
+pub(crate) fn told(texts: &[(&str, String)], exit: i32) -> Option<String> {
     let whole: Vec<&str> = texts.iter().map(|(_, text)| &text[..]).collect();
-    whole.iter().find_map(|text| of_events(text)).or_else(|| of_sentence(&whole.join("\n")))
+    let of_events = || whole.iter().find_map(|text| of_events(text));
+    let of_check = || whole.iter().find_map(|text| of_check(text, exit));
+    of_events().or_else(|| of_sentence(&whole.join("\n"), exit)).or_else(of_check)
 }
 
-/// Of the last line with `--json`.
+/// Of the last line with `--json`, or of the first check that failed.
 fn of_events(text: &str) -> Option<String> {
-    let last: Value = serde_json::from_str(text.lines().last()?).ok()?;
-    (last["event"] == "error").then(|| last["code"].as_str().unwrap_or_default().to_owned())
+    let events: Vec<Value> = text.lines().map_while(|line| serde_json::from_str(line).ok()).collect();
+    let is_error = |event: &&Value| event["event"] == "error" || event["verdict"] == "fails";
+    events.iter().find(is_error).map(|event| event["code"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Of a sentence with the hint that goes with it, however the lines are broken.
-fn of_sentence(said: &str) -> Option<String> {
+fn of_sentence(said: &str, exit: i32) -> Option<String> {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let table = Error::CODES.iter().zip(Error::TEXTS);
-    let ends = table.filter_map(|((code, _), (sentence, hint))| {
+    let ends = table(exit).filter_map(|(code, sentence, hint)| {
         let end = pattern(&format!("{sentence} {hint}")).find_iter(&said).last()?.end();
-        Some((end, *code))
+        Some((end, code))
     });
     // At a terminal others may have been told on the way.
     let ends: Vec<_> = ends.collect();
@@ -39,6 +40,20 @@ fn of_sentence(said: &str) -> Option<String> {
     let fit: Vec<&str> = ends.iter().filter(|(end, _)| end == last).map(|(_, code)| *code).collect();
     assert!(fit.len() == 1, "there is no telling {fit:?} apart: {said}");
     Some(fit[0].to_owned())
+}
+
+/// Of the first check that failed, which may have a hint of its own.
+fn of_check(said: &str, exit: i32) -> Option<String> {
+    let (_, check) = said.lines().find_map(|line| line.strip_prefix("fails ")?.trim_start().split_once("  "))?;
+    let is_it = |sentence: &str| Regex::new(&format!("^{}$", pattern(sentence))).unwrap().is_match(check.trim_start());
+    table(exit).find(|(_, sentence, _)| is_it(sentence)).map(|(code, ..)| code.to_owned())
+}
+
+/// Code, sentence and hint of the errors that end with this exit code.
+fn table(exit: i32) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let rows = Error::CODES.iter().zip(Error::TEXTS);
+    let ends = move |of: u8| i32::from(of) == exit || (of == 130 && exit > 128);
+    rows.filter(move |((_, of), _)| ends(*of as u8)).map(|((code, _), (sentence, hint))| (*code, *sentence, *hint))
 }
 
 /// What a text of the table looks like with anything for its fields.
@@ -79,12 +94,16 @@ pub(crate) fn assert_complete(shown: &[String]) {
 fn an_error_is_told_by_sentence_and_hint_together() {
     let sentence = "Error: The name nas leads to 203.0.113.7, outside the local network. A device stands on the local\nnetwork, so this is probably a typing mistake.";
     let hint = "Give the IP address from the device's display\ninstead:\n  --endpoint 192.0.2.10";
-    let told = |stdout: &str, stderr: &str| told(&[("stdout", stdout.to_owned()), ("stderr", stderr.to_owned())]);
-    assert_eq!(told("", &format!("{sentence}\n\n{hint}\n")).as_deref(), Some("endpoint_public"));
-    assert_eq!(told("", sentence), None, "a hint is missing");
-    assert_eq!(told("", hint), None);
+    let told =
+        |stdout: &str, stderr: &str, exit| told(&[("stdout", stdout.to_owned()), ("stderr", stderr.to_owned())], exit);
+    assert_eq!(told("", &format!("{sentence}\n\n{hint}\n"), 2).as_deref(), Some("endpoint_public"));
+    assert_eq!(told("", &format!("{sentence}\n\n{hint}\n"), 3), None, "it ends with another exit code");
+    assert_eq!(told("", sentence, 2), None, "a hint is missing");
+    assert_eq!(told("", hint, 2), None);
     let event = r#"{"v":1,"event":"error","code":"busy","exit":15,"text":"…","hint":"…"}"#;
-    assert_eq!(told(&format!("{{}}\n{event}\n"), "").as_deref(), Some("busy"));
+    assert_eq!(told(&format!("{{}}\n{event}\n"), "", 15).as_deref(), Some("busy"));
+    let check = "ok       Proxy     none\nfails    Region    No AWS region is set.\n         Another hint.\n";
+    assert_eq!(told(check, "", 4).as_deref(), Some("region_missing"));
 }
 
 #[test]

@@ -17,6 +17,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "../events/mod.rs"]
+mod events;
 #[path = "../matrix/groups/mod.rs"]
 mod groups;
 #[path = "../keyring_bus/mod.rs"]
@@ -76,6 +78,7 @@ tests! {
     credentials,
     devices,
     disk,
+    doctor,
     good_runs,
     guided,
     job_states,

@@ -14,6 +14,23 @@ fn is_of_the_moment(line: &str) -> bool {
     line.starts_with("waiting for ") || line.starts_with("received ") || is_event("waiting") || is_event("received")
 }
 
+/// What `doctor` says of the machine itself, which is another one for each reader: left out, with what it advises.
+fn without_the_machine(text: &str) -> String {
+    const CHECKS: [&str; 3] = ["Disk encryption", "Swap", "Memory"];
+    const EVENTS: [&str; 3] = ["disk_encryption", "swap", "memory"];
+    const VERDICTS: [&str; 4] = ["ok ", "warning ", "fails ", "skipped "];
+    let mut is_left_out = false;
+    let lines = text.split_inclusive('\n').filter(|line| {
+        let of = VERDICTS.iter().find_map(|verdict| line.strip_prefix(verdict)).map(str::trim_start);
+        match of {
+            Some(check) => is_left_out = CHECKS.iter().any(|subject| check.starts_with(&format!("{subject}  "))),
+            None => is_left_out &= line.starts_with("  "),
+        }
+        !is_left_out && !EVENTS.iter().any(|check| line.contains(&format!("\"event\":\"check\",\"check\":\"{check}\"")))
+    });
+    lines.collect()
+}
+
 /// What has a value in this scene.
 fn values(scene: &Scene<'_>) -> Vec<(&'static str, String)> {
     let rehearsal = &scene.rehearsal;
@@ -60,6 +77,10 @@ const LOOKS: &[(&str, &str)] = &[
     ("[GOT]", r"slowly: (?<redacted>\d+) of \d+ bytes"),
     ("[DIGEST]", r"begins with (?<redacted>[0-9a-f]{12}),"),
     ("[DIGEST]", r"not with (?<redacted>[0-9a-f]{12})\)"),
+    ("[PORT]", r"answers on port (?<redacted>\d+)"),
+    ("[FREE]", r"; (?<redacted>\d+) MB free"),
+    ("[NUMBERS]", r"(?<redacted>(\d+ warnings?, )?(\d+ skipped, )?\d+ ok)\. (A first|Exit code)"),
+    ("[NUMBER]", r#""(ok|warnings|skipped)":(?<redacted>\d+)"#),
     ("[RANDOM]", r"\bsnow-onboard-(?<redacted>[0-9A-Za-z]{12}|[0-9a-f]{8})\b"),
 ];
 
@@ -76,7 +97,7 @@ pub(crate) fn named(text: &str, scene: &Scene<'_>) -> String {
         names.insert("[LOGIN_HOME]", home).unwrap();
     }
     let lasting: String = text.split_inclusive('\n').filter(|line| !is_of_the_moment(line)).collect();
-    names.redact(&lasting)
+    names.redact(&without_the_machine(&lasting))
 }
 
 /// The home by the user database, where the client's own settings are looked for as well.
@@ -116,4 +137,10 @@ fn what_is_of_the_moment_is_told_from_what_lasts() {
     for line in ["Keychain   keeps", r#"{"v":1,"event":"error","text":"waiting for it"}"#, "Warning  waiting for"] {
         assert!(!is_of_the_moment(line), "{line}");
     }
+}
+
+#[test]
+fn what_is_said_of_the_machine_is_left_out_with_what_it_advises() {
+    let said = "ok       Region  x\nwarning  Swap    it is\n         Turn it\n           off\nfails    Device  no\n         Look\n\nAll.\n";
+    assert_eq!(without_the_machine(said), "ok       Region  x\nfails    Device  no\n         Look\n\nAll.\n");
 }

@@ -18,7 +18,7 @@ use crate::names::{named, resolved};
 use crate::pty::{self, Terminal};
 use crate::row::{Fault, Given, Row, Verb};
 use crate::scene::{Ended, Scene};
-use crate::{codes, scenes};
+use crate::{codes, events, scenes};
 
 /// Files at a time: most of their time is spent waiting.
 const AT_ONCE: usize = 8;
@@ -189,7 +189,11 @@ fn said(line: &str, exit: Option<i32>, texts: Vec<(&'static str, String)>, scene
     let secrets = [scene.rehearsal.job().unlock_code(), scene.rehearsal.secret_key().to_owned()];
     let whole: String = texts.iter().map(|(_, text)| &text[..]).collect();
     assert!(!secrets.iter().any(|secret| whole.contains(secret)), "a secret is shown after “{line}”");
-    let end = match (exit, codes::told(&texts)) {
+    if line.split(' ').any(|word| word == "--json") {
+        // `flaw_of_all` names the line.
+        assert_eq!(events::flaw_of_all(&texts[0].1), None, "after “{line}”");
+    }
+    let end = match (exit, exit.and_then(|exit| codes::told(&texts, exit))) {
         (Some(0), None) => "exit 0".to_owned(),
         // What is asked anew says what was wrong with the answer.
         (Some(0), Some(_)) if texts.iter().any(|(place, _)| *place == TERMINAL) => "exit 0".to_owned(),

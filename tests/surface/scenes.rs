@@ -48,12 +48,15 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
         ),
         (
             "machine",
-            vec![row(
-                Jobs,
-                "hardly any file may be opened",
-                |it| it.change(|state| state.open_files = Some(6)),
-                |it| it.change(|state| state.open_files = None),
-            )],
+            vec![
+                row(Jobs, "the clock is ten minutes off", |it| api_clock(it, 10), |it| api_clock(it, 0)),
+                row(
+                    Jobs,
+                    "hardly any file may be opened",
+                    |it| it.change(|state| state.open_files = Some(6)),
+                    |it| it.change(|state| state.open_files = None),
+                ),
+            ],
         ),
         (
             "machine, as root",
@@ -69,6 +72,10 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
             ],
         ),
     ]
+}
+
+fn api_clock(scene: &Scene<'_>, minutes: i64) {
+    scene.rehearsal.set_api_clock(time::Duration::minutes(minutes));
 }
 
 fn jobs() -> Vec<Row> {
