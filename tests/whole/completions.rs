@@ -1,7 +1,5 @@
 //! Completing a command line: asked as the shells' scripts ask, and by a real bash.
 
-use std::path::Path;
-
 use snow_rehearsal::Rehearsal;
 
 use crate::agent::{Agent, files, state};
@@ -93,7 +91,7 @@ fn a_folder_that_was_typed_is_the_one_that_is_looked_into() {
 fn a_real_bash_completes_a_kept_job() {
     let rehearsal = Rehearsal::builder().start().unwrap();
     keep(&rehearsal, ANOTHER);
-    let program = Path::new(env!("CARGO_BIN_EXE_snow-onboard")).parent().unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_snow-onboard")).parent().unwrap();
     let tab = r#"
         set -eu
         source <(snow-onboard completions bash)
