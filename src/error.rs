@@ -119,9 +119,10 @@ errors! {
     CredentialsRefused { why: String } = Credentials "credentials_refused"
         "AWS does not accept these credentials: {why}."
         => "Check which identity is in use, and sign in again if it is the wrong one:\n  aws sts get-caller-identity";
-    AccessDenied { action: String, why: String } = Credentials "access_denied"
+    /// `statement` is the hint's: what would allow it, to paste into a policy.
+    AccessDenied { action: String, why: String, statement: String } = Credentials "access_denied"
         "These credentials are not allowed to do {action}: {why}."
-        => "Ask for an IAM policy that allows snowball:DescribeJob, snowball:ListJobs, snowball:GetJobManifest and snowball:GetJobUnlockCode on resource \"*\". If those are granted, kms:Decrypt on the job's key may be missing.";
+        => "Ask for this statement in a policy of the identity:\n  {statement}";
     ClockSkew { here: String, there: String } = Credentials "clock_skew"
         "AWS refused the request because this machine's clock is off: it is {here} here and {there} at AWS."
         => "Set the clock of this machine, then repeat the command.";
@@ -160,8 +161,9 @@ errors! {
         "{what} was refused by AWS: {why}."
         => "If the text does not help, show it to AWS Support with the job id.";
 
-    JobUnknown { job: String, region: String } = Job "job_unknown"
-        "AWS knows no job {job} in region {region} for these credentials."
+    /// `asked_as` is " (asked as …)", or nothing if that can't be told.
+    JobUnknown { job: String, region: String, asked_as: String } = Job "job_unknown"
+        "AWS knows no job {job} in region {region} for these credentials{asked_as}."
         => "Check the id, the region and the account. The jobs you can see:\n  snow-onboard jobs";
     JobNotReady { job: String, state: String } = Job "job_not_ready"
         "The code and manifest of {job} can't be had yet: the job {state}."

@@ -30,6 +30,9 @@ use crate::secret::{ManifestUrl, UnlockCode};
 /// Jobs asked for at once, the most that the API gives (Snowball API, ListJobs).
 const PAGE: i32 = 100;
 
+/// How long an error about an unknown job may be held back to find out who asked.
+const WHO_ASKED: Duration = Duration::from_secs(5);
+
 /// Addresses of one manifest asked for, one after the other. A new one that is refused like the old is not the cure.
 const MOST_ADDRESSES: usize = 3;
 
@@ -136,7 +139,8 @@ impl Api {
                 Err(refusal) => Err(self.plain(job, refusal)),
             }
         };
-        self.wait.attend(self.setting.api(), work).await
+        let result = self.wait.attend(self.setting.api(), work).await;
+        self.with_who_asked(result).await
     }
 
     /// See [`Cloud::fetch_pair`](super::Cloud::fetch_pair).
@@ -154,7 +158,8 @@ impl Api {
                 (_, Err(refusal)) => Err(self.plain(job, refusal)),
             }
         };
-        self.wait.attend(self.setting.api(), work).await
+        let result = self.wait.attend(self.setting.api(), work).await;
+        self.with_who_asked(result).await
     }
 
     /// See [`Cloud::jobs`](super::Cloud::jobs).
@@ -289,11 +294,23 @@ impl Api {
         UnlockCode::take(text).map_err(|no| Refusal::Failed(Error::CodeMalformed { length: no.length }))
     }
 
+    /// Adds to the error about an unknown job who asked for it: it may be another account's. Best effort and brief, since that
+    /// error is the one to tell.
+    async fn with_who_asked<T>(&self, result: Result<T>) -> Result<T> {
+        let Err(Error::JobUnknown { job, region, .. }) = result else { return result };
+        let asked = self.wait.attend_within(WHO_ASKED, self.sts_in_words(), self.ask_identity()).await;
+        let asked_as = asked.map_or_else(|_| String::new(), |identity| format!(" (asked as {})", identity.arn));
+        Err(Error::JobUnknown { job, region, asked_as })
+    }
+
     /// A refusal of DescribeJob itself.
     fn plain(&self, job: &JobId, refusal: Refusal) -> Error {
         match refusal {
             Refusal::Failed(error) | Refusal::Passing(error) => error,
-            Refusal::Unknown => Error::JobUnknown { job: job.to_string(), region: self.setting.region.clone() },
+            Refusal::Unknown => {
+                let region = self.setting.region.clone();
+                Error::JobUnknown { job: job.to_string(), region, asked_as: String::new() }
+            }
             // No operation of the model that describes can answer so.
             Refusal::State => Error::AnswerMalformed { what: "Snowball DescribeJob".to_owned() },
         }

@@ -123,7 +123,7 @@ impl Setting {
             "InvalidJobStateException" => return Refusal::State,
             "InvalidResourceException" => return Refusal::Unknown,
             "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" | "OptInRequired" => {
-                Error::AccessDenied { action: format!("{}:{operation}", self.service.prefix()), why: message() }
+                denied(format!("{}:{operation}", self.service.prefix()), message())
             }
             "ExpiredToken" | "ExpiredTokenException" => self.expired(message()),
             "RequestExpired" | "RequestTimeTooSkewed" | "RequestInTheFuture" => clock_skew(answer.date),
@@ -246,6 +246,24 @@ impl Setting {
         let login = self.profiles.sso_login().unwrap_or_else(|| "aws sso login".to_owned());
         Error::CredentialsExpired { why, login }
     }
+}
+
+/// A refusal with the statement that would lift it. What AWS names counts more than what was called: a key's permission may be
+/// what is missing.
+fn denied(called: String, why: String) -> Error {
+    let is_action = |word: &&str| {
+        let is_name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        word.split_once(':').is_some_and(|(service, name)| is_name(service) && is_name(name))
+    };
+    let named = why.split_once("not authorized to perform: ").and_then(|(_, rest)| rest.split_whitespace().next());
+    let named = named.map(|word| word.trim_end_matches(['.', ','])).filter(is_action).map(str::to_owned);
+    let action = named.unwrap_or(called);
+    let mut statement = format!("{{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"*\"}}");
+    // Both halves are encrypted with the key of the job (Snow Family, "Encryption").
+    if matches!(&*action, "snowball:GetJobManifest" | "snowball:GetJobUnlockCode") {
+        statement.push_str("\nIf that is granted already, kms:Decrypt on the job's KMS key may be missing.");
+    }
+    Error::AccessDenied { action, why, statement }
 }
 
 /// Whether a request without an answer is worth another one: it took too long, or the connection broke off. What can't
@@ -443,6 +461,27 @@ mod tests {
         let (_, sentence) = report(answered(400, Some("AccessDenied"), Some(said), None));
         assert!(!sentence.contains("abcde") && !sentence.contains("Amz") && !sentence.contains('\u{1b}'), "{sentence}");
         assert!(sentence.contains("snowball:GetJobUnlockCode"), "{sentence}");
+    }
+
+    #[test]
+    fn a_denial_names_the_missing_action_with_a_statement_to_paste() {
+        let denied = |said: &str| {
+            let Refusal::Failed(error) = answered(400, Some("AccessDeniedException"), Some(said), None) else {
+                panic!("a denial does not pass")
+            };
+            error.report()
+        };
+        let line = |hint: &str| hint.lines().nth(1).unwrap_or_default().trim().to_owned();
+        let report = denied("no");
+        let statement: serde_json::Value = serde_json::from_str(&line(&report.hint)).unwrap();
+        assert_eq!(statement["Action"], "snowball:GetJobUnlockCode");
+        assert!(report.hint.contains("kms:Decrypt"), "{}", report.hint);
+        let report = denied("User: arn:aws:iam::1:user/x is not authorized to perform: kms:Decrypt on resource: arn:k");
+        let statement: serde_json::Value = serde_json::from_str(&line(&report.hint)).unwrap();
+        assert_eq!(statement["Action"], "kms:Decrypt");
+        assert!(!report.hint.contains("may be missing") && report.sentence.contains("do kms:Decrypt"));
+        let report = denied("x is not authorized to perform: \"},{\"Action\":\"*\" on y");
+        assert!(line(&report.hint).contains("\"snowball:GetJobUnlockCode\""), "{}", report.hint);
     }
 
     #[test]

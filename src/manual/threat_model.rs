@@ -16,6 +16,7 @@
 //! | A program put in the client's place by another user | Launcher, package and all folders above must not be writable by others | `src/device/tree.rs::anything_that_others_can_write_to_is_refused_by_name` |
 //! | A device that is not the one of the job | Its id is compared before anything is asked of it | `tests/whole/first_start.rs::another_device_is_refused_before_it_is_touched` |
 //! | A server that only pretends to be AWS | https with a known CA everywhere, no redirect to another host | `tests/cloud/network.rs::certificates_are_taken_from_where_they_should_be`, `tests/whole/refusals.rs::bad_downloads_cost_nothing` |
+//! | An operator in a hurry, where rules forbid the command line or a keychain | What the system's file locks can't be said otherwise (`tests/whole/locks.rs::no_flag_and_no_variable_goes_before_a_lock`), and that file counts only if the administrator alone can write it. It binds this program; whoever wants to can run another one | `tests/whole/locks.rs::a_system_file_that_others_can_write_is_refused_with_what_is_wrong` |
 //!
 //! # Who is not
 //!

@@ -107,6 +107,22 @@ fn its_address_can_be_set_and_has_to_be_https() {
 }
 
 #[test]
+fn an_unknown_job_is_told_with_who_asked_and_where_and_not_hidden_if_that_can_t_be_told() {
+    let world = one();
+    let unknown = "JID00000000-0000-0000-0000-000000000000";
+    let told = || Call::new(&world, "job", unknown).run().expect("job_unknown").sentence;
+    let sentence = told();
+    assert!(sentence.contains(&format!("in region {}", world.region())), "{sentence}");
+    assert!(sentence.contains("(asked as arn:aws:iam::123456789012:user/operator)"), "{sentence}");
+    for fault in [Fault::AccessDenied, Fault::Throttled, Fault::Hang] {
+        world.plant(Operation::GetCallerIdentity, fault, Times::Always);
+        let sentence = told();
+        assert!(sentence.ends_with("for these credentials."), "{sentence}");
+        world.heal();
+    }
+}
+
+#[test]
 fn the_clock_of_the_service_is_told() {
     let world = one();
     world.set_api_clock(time::Duration::minutes(9));
