@@ -94,7 +94,7 @@ fn a_real_bash_completes_a_kept_job() {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_snow-onboard")).parent().unwrap();
     let tab = r#"
         set -eu
-        source <(snow-onboard completions bash)
+        eval "$(snow-onboard completions bash)"
         function=$(complete -p snow-onboard | sed 's/.*-F \([^ ]*\).*/\1/')
         COMP_WORDS=(snow-onboard run JID12) COMP_CWORD=2 COMP_TYPE=9
         COMP_LINE="${COMP_WORDS[*]}" COMP_POINT=${#COMP_LINE}
