@@ -237,6 +237,11 @@ impl<'a> Requested<'a> {
             guard: None,
             notify: Arc::clone(&self.ui) as Arc<dyn Notify>,
         })?;
+        if let Some(address) = device::is_public(endpoint) {
+            self.ui.notify(Notice::Warning(format!(
+                "{address} is an address of the internet. A device stands on the local network: read its display once more."
+            )));
+        }
         match device::reach(endpoint, &*self.ui) {
             Ok(()) => {}
             // It may still be starting, which takes 10 to 20 minutes; fetching the pair meanwhile loses nothing.

@@ -21,6 +21,9 @@ pub fn reach(endpoint: &Endpoint, notify: &dyn Notify) -> Result<()> {
 }
 
 /// The address, if it is one outside the local network; of a name [`reach`] finds that out.
+///
+/// Such an address is a matter for a warning or a question, not a refusal: large networks number their own machines so, and
+/// what stands on a display was typed on purpose. What a name leads to is up to whoever answers for it.
 #[must_use]
 pub fn is_public(endpoint: &Endpoint) -> Option<IpAddr> {
     match endpoint.host() {
