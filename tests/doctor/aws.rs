@@ -244,10 +244,9 @@ fn an_api_that_is_silent_or_is_asked_in_clear() {
 }
 
 #[test]
-fn a_call_that_fails_for_now_is_a_warning() {
-    let fault = snow_rehearsal::Fault::Throttled;
-    let row = Row::new(Run, "throttled", Fault::Api(Operation::GetJobManifest, fault, snow_rehearsal::Times::Always))
-        .within("4s");
-    let words = &["whether snowball:GetJobManifest is allowed could not be found out"];
-    visit(&row, &[], 0, &[Line("get_job_manifest", "warning", words, &["Wait a minute"], None)]);
+fn a_call_that_is_refused_for_another_reason_is_a_warning() {
+    let fault = snow_rehearsal::Fault::Refused(400, "NobodyKnows");
+    let row = Row::new(Run, "refused", Fault::Api(Operation::GetJobManifest, fault, snow_rehearsal::Times::Always));
+    let words = &["whether snowball:GetJobManifest is allowed could not be found out", "NobodyKnows"];
+    visit(&row, &[], 0, &[Line("get_job_manifest", "warning", words, &["AWS Support"], None)]);
 }
