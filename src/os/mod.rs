@@ -16,8 +16,8 @@ pub(crate) use unix::on_interrupt;
 use unix::{administered_file_flaw, administered_folder_flaw, administered_link_flaw};
 #[cfg(unix)]
 pub use unix::{
-    alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, free_space, link_flaw, privacy_flaw,
-    real, sync_dir, way_to, writable_by_others,
+    alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, free_space, link_flaw, open_file,
+    privacy_flaw, real, sync_dir, way_to, writable_by_others,
 };
 
 #[cfg(target_os = "linux")]
@@ -45,8 +45,8 @@ use windows::{administered_file_flaw, administered_folder_flaw, administered_lin
 #[cfg(windows)]
 pub use windows::{
     alias_flaw, create_private_dir, create_private_file, disk_protection, exchangeable_by_others, exclude_from_backups,
-    free_space, link_flaw, network_drive, privacy_flaw, real, settings_for_all, swap_protection, sync_dir, way_to,
-    writable_by_others,
+    free_space, link_flaw, network_drive, open_file, privacy_flaw, real, settings_for_all, swap_protection, sync_dir,
+    way_to, writable_by_others,
 };
 #[cfg(windows)]
 pub(crate) use windows::{core_limit, harden_process, is_closed, on_interrupt};

@@ -24,6 +24,22 @@ pub fn create_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Opens a file to read, if it is one after all links are followed. `None` for a folder, a named pipe, a device, which are
+/// not waited for.
+///
+/// # Errors
+/// What stat(2) and open(2) say.
+pub fn open_file(path: &Path) -> io::Result<Option<File>> {
+    // Asked first: opening is something that a device may act upon.
+    if !path.metadata()?.is_file() {
+        return Ok(None);
+    }
+    // A pipe may have taken the name since; without the flag, opening it would wait for a writer.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
 /// Why `path` is not private to this user, as the end of the sentence "`path` …", or `None` if it is.
 ///
 /// Private means: not a symbolic link, owned by this user (or root), no permission for group and others.
@@ -337,6 +353,23 @@ fn has_access_list(_: &Path) -> bool {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn only_a_file_is_opened_and_a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, pipe, link, to_pipe] = ["file", "pipe", "link", "to pipe"].map(|name| folder.path().join(name));
+        std::fs::write(&file, "x").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        std::os::unix::fs::symlink(&pipe, &to_pipe).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [file, link] {
+            assert!(open_file(&path).unwrap().is_some(), "{}", path.display());
+        }
+        for path in [pipe, to_pipe, folder.path().to_owned(), "/dev/null".into()] {
+            assert!(open_file(&path).unwrap().is_none(), "{}", path.display());
+        }
+        assert_eq!(open_file(&folder.path().join("missing")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn a_second_name_of_a_file_is_seen() {

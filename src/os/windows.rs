@@ -5,7 +5,7 @@ use std::ffi::{OsString, c_void};
 use std::fs::File;
 use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
-use std::os::windows::io::{FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
@@ -25,7 +25,8 @@ use windows_sys::Win32::Security::{
 };
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_NEW, CreateDirectoryW, CreateFileW, DELETE, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_DELETE_CHILD,
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_DATA, GetDiskFreeSpaceExW, WRITE_DAC, WRITE_OWNER,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TYPE_DISK, FILE_WRITE_DATA, GetDiskFreeSpaceExW,
+    GetFileType, WRITE_DAC, WRITE_OWNER,
 };
 use windows_sys::Win32::System::Com::CoTaskMemFree;
 use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
@@ -93,6 +94,22 @@ pub fn privacy_flaw(path: &Path) -> io::Result<Option<String>> {
         return Ok(Some("is a symbolic link".to_owned()));
     }
     Ok(Access::of(path)?.privacy_flaw(&current_user()?))
+}
+
+/// Opens a file to read, if it is one after all links are followed. `None` for a folder, a named pipe, a device, which are
+/// not waited for.
+///
+/// # Errors
+/// What the system says.
+pub fn open_file(path: &Path) -> io::Result<Option<File>> {
+    // A folder can't be opened like a file, and what is said about that is no help.
+    if path.metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Ok(None);
+    }
+    let file = File::open(path)?;
+    // SAFETY: the handle is open for as long as `file` is, and nothing is kept of it.
+    let kind = unsafe { GetFileType(file.as_raw_handle()) };
+    Ok((kind == FILE_TYPE_DISK).then_some(file))
 }
 
 /// Why the file `path` may be reached under another name as well, as the end of the sentence "`path` …", or `None`: a

@@ -127,3 +127,15 @@ fn the_place_of_settings_for_all_is_not_the_environment_s_to_say() {
 fn the_place_is_shown() {
     println!("<{}>", settings_for_all().unwrap().display());
 }
+
+#[test]
+fn only_a_file_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    assert!(open_file(&file).unwrap().is_some());
+    for path in [folder.path(), Path::new("NUL")] {
+        assert!(open_file(path).unwrap().is_none(), "{}", path.display());
+    }
+    assert_eq!(open_file(&folder.path().join("missing")).unwrap_err().kind(), io::ErrorKind::NotFound);
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -9,11 +10,14 @@ use toml::de::{DeTable, DeValue};
 use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings};
 use super::table::{SETTINGS, Setting};
 use crate::error::{Error, Result, io_in_words};
+use crate::os;
 use crate::text::clean;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// The table of the system's file whose values nobody else can change.
 const LOCKED: &str = "locked";
+/// The largest file that is read. All settings with all their comments are some ten thousand bytes.
+const LARGEST: u64 = 1 << 20;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -267,8 +271,7 @@ impl Document {
         if let Some(flaw) = flaw(path) {
             return Err(unreadable(&path.display().to_string(), flaw));
         }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| unreadable(&path.display().to_string(), io_in_words(&error)))?;
+        let text = read(path).map_err(|why| unreadable(&path.display().to_string(), why))?;
         Self::parse(&text, |line| Origin::File { path: path.to_path_buf(), line }).map(Some)
     }
 
@@ -334,6 +337,17 @@ fn known(key: &str, origin: &Origin) -> Result<&'static Setting> {
             way_on: nearest.map_or_else(String::new, |(_, key)| format!("Did you mean “{}”? ", shown(key))),
         }
     })
+}
+
+/// A file's text, or why it can't be had. Neither a pipe that nobody writes to nor a device without an end holds this up.
+fn read(path: &Path) -> Result<String, String> {
+    let file = os::open_file(path).map_err(|error| io_in_words(&error))?.ok_or("it is not a file")?;
+    let mut text = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut text).map_err(|error| io_in_words(&error))?;
+    if text.len() as u64 > LARGEST {
+        return Err(format!("it is larger than {} KiB", LARGEST / 1024));
+    }
+    String::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())
 }
 
 fn unreadable(path: &str, why: String) -> Error {

@@ -263,6 +263,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_file_or_too_large_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let why = |path: Option<PathBuf>| {
+            let around = Surroundings { user_file: path, ..Surroundings::default() };
+            let Err(Error::SettingsFileUnreadable { why, .. }) = Settings::resolve(&Flags::new(), &around) else {
+                panic!("it was read");
+            };
+            why
+        };
+        assert_eq!(why(Some(dir.path().to_owned())), "it is not a file");
+        let comments = |bytes: usize| "#".repeat(bytes - 1) + "\n";
+        assert_eq!(why(file(&dir, "large", &comments((1 << 20) + 1))), "it is larger than 1024 KiB");
+        let largest = Surroundings { user_file: file(&dir, "just", &comments(1 << 20)), ..Surroundings::default() };
+        Settings::resolve(&Flags::new(), &largest).unwrap();
+        let latin = dir.path().join("latin");
+        fs::write(&latin, b"# gr\xfc\xdfe\n").unwrap();
+        assert_eq!(why(Some(latin)), "it is not UTF-8");
+    }
+
+    #[test]
     fn a_bad_value_is_named_with_its_origin() {
         let dir = tempfile::tempdir().unwrap();
         let user_file = file(&dir, "config.toml", "# comment\n\nkeychain = \"cloud\"\n");
