@@ -269,6 +269,17 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Whether its output is all there is to it, so that it is in vain where that is lost.
+    #[must_use]
+    pub fn only_tells(&self) -> bool {
+        match self {
+            Self::Jobs | Self::Doctor(_) | Self::Settings(_) | Self::ExitCodes | Self::Completions(_) => true,
+            Self::Run(_) | Self::Fetch(_) | Self::Forget(_) => false,
+        }
+    }
+}
+
 impl Cli {
     /// What was typed. Without a verb it is `run`, told nothing.
     ///

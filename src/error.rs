@@ -261,6 +261,9 @@ errors! {
     Disk { what: String, path: String, why: String } = Disk "disk"
         "{what} {path} failed: {why}."
         => "Nothing that was there before has been lost. Correct that, then repeat the same command.";
+    OutputLost { why: String } = Disk "output_lost"
+        "Writing to the standard output failed: {why}."
+        => "Free some space there or write to another place, then repeat the same command.";
     ForeignFile { path: String } = Disk "foreign_file"
         "The manifest's folder holds something that is not this program's: {path}."
         => "Move it elsewhere, then repeat the same command. Nothing was removed.";

@@ -27,6 +27,11 @@ use crate::ui::{self, Ui, Voice};
 /// Does what the command line says and tells how it went.
 #[must_use]
 pub fn execute(cli: &Cli) -> ExitCode {
+    let exit = carry_out(cli);
+    if cli.verb().is_some_and(Command::only_tells) { Ui::unless_lost(exit) } else { exit }
+}
+
+fn carry_out(cli: &Cli) -> ExitCode {
     let voice = match (cli.json(), cli.quiet()) {
         (true, _) => Voice::Json,
         (_, true) => Voice::Quiet,
@@ -86,6 +91,9 @@ pub fn complain(said: &clap::Error) -> u8 {
         return Ui::new(Voice::Json).failure(&cli::not_a_command(said)) as u8;
     }
     Ui::parser_says(&said.render().to_string(), said.use_stderr());
+    if !said.use_stderr() {
+        return Ui::unless_lost(ExitCode::Done) as u8;
+    }
     u8::try_from(said.exit_code()).unwrap_or(ExitCode::Usage as u8)
 }
 

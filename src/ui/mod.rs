@@ -2,7 +2,8 @@
 //!
 //! stdout carries what a script may want: the result for people, or one JSON object a line with `--json`. Everything
 //! on the way goes to stderr. Writing can fail (a closed pipe, a full disk); the run goes on, since a device that is
-//! being opened matters more than a line about it. Both streams go through [`Redacting`](crate::redact::Redacting).
+//! being opened matters more than a line about it. A command that does nothing but tell fails then, at its end. Both
+//! streams go through [`Redacting`](crate::redact::Redacting).
 //!
 //! | file | what |
 //! | --- | --- |
@@ -27,7 +28,7 @@ use indicatif::DecimalBytes;
 use serde::Serialize;
 
 use crate::doctor::{Check, Verdict};
-use crate::error::{Error, ExitCode};
+use crate::error::{Error, ExitCode, io_in_words};
 use crate::log;
 use crate::notice::{Notice, Notify};
 use crate::text::clean;
@@ -256,6 +257,15 @@ impl Ui {
             }
         }
         report.exit
+    }
+
+    /// The end of a command of which the output is all there is to it: a failure if some of that could not be written, of
+    /// which stderr is told in words, since nothing more can be said on stdout.
+    #[must_use]
+    pub fn unless_lost(exit: ExitCode) -> ExitCode {
+        let Some(error) = out::lost_of_stdout() else { return exit };
+        let failed = Self::new(Voice::Plain).failure(&Error::OutputLost { why: io_in_words(error) });
+        if exit == ExitCode::Done { failed } else { exit }
     }
 
     /// Whether somebody is there who can be asked, and may be.

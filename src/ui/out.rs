@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use crate::redact::Redacting;
@@ -26,6 +26,8 @@ struct Stream {
     pieces: Sender<Piece>,
     /// How many of them are not written yet.
     waiting: Arc<AtomicUsize>,
+    /// Why something could not be written, the first time.
+    lost: Arc<OnceLock<io::Error>>,
 }
 
 enum Piece {
@@ -40,11 +42,12 @@ impl Stream {
     fn start<W: Write + Send + 'static>(name: &str, mut writer: Redacting<W>) -> Self {
         let (sender, pieces) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let left = Arc::clone(&waiting);
-        let write = move || write_all(&mut writer, &pieces, &left);
+        let lost = Arc::new(OnceLock::new());
+        let (left, not_written) = (Arc::clone(&waiting), Arc::clone(&lost));
+        let write = move || write_all(&mut writer, &pieces, &left, &not_written);
         // Without a thread nothing is said, and the run goes on: a device that is being opened matters more.
         let _ = std::thread::Builder::new().name(name.to_owned()).spawn(write);
-        Self { pieces: sender, waiting }
+        Self { pieces: sender, waiting, lost }
     }
 
     fn write(&self, text: &[u8]) {
@@ -79,16 +82,26 @@ impl Stream {
     }
 }
 
-fn write_all<W: Write>(writer: &mut Redacting<W>, pieces: &Receiver<Piece>, waiting: &AtomicUsize) {
+fn write_all<W: Write>(
+    writer: &mut Redacting<W>,
+    pieces: &Receiver<Piece>,
+    waiting: &AtomicUsize,
+    lost: &OnceLock<io::Error>,
+) {
+    let note = |written: io::Result<()>| match written {
+        // A reader that has gone, as `head` does, has read what it wanted.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => _ = lost.set(error),
+        _ => {}
+    };
     for piece in pieces {
         match piece {
             Piece::Text(text) => {
-                let _ = writer.write_all(&text).and_then(|()| writer.flush());
+                note(writer.write_all(&text).and_then(|()| writer.flush()));
                 waiting.fetch_sub(1, Ordering::Relaxed);
             }
             Piece::Mark(told) => _ = told.send(()),
             Piece::End(told) => {
-                let _ = writer.finish();
+                note(writer.finish());
                 let _ = told.send(());
             }
         }
@@ -128,6 +141,12 @@ pub(super) fn frame_to_stderr(text: &str) {
     STDERR.write_frame(text.as_bytes());
 }
 
+/// Waits until all that was said on stdout is written, and gives why some of it could not be. A broken pipe is no reason.
+pub(super) fn lost_of_stdout() -> Option<&'static io::Error> {
+    STDOUT.finish(None);
+    STDOUT.lost.get()
+}
+
 /// Writes all that was said, also a last word without a line's end. To be called when nothing more is to be said; waits for
 /// whoever reads, as long as it takes.
 pub fn finish() {
@@ -140,5 +159,38 @@ pub fn finish() {
 pub(crate) fn finish_soon() {
     for stream in [&STDERR, &STDOUT] {
         stream.finish(Some(SOON));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    struct Refuses(io::ErrorKind);
+    impl Write for Refuses {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lost(why: io::ErrorKind, text: &[u8]) -> Option<io::ErrorKind> {
+        let stream = Stream::start("refuses", Redacting::new(Refuses(why)));
+        stream.write(text);
+        stream.finish(None);
+        stream.lost.get().map(io::Error::kind)
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_remembered_unless_the_reader_has_gone() {
+        // Without a line's end it is held back until the end.
+        for text in [&b"a line\n"[..], b"a word"] {
+            assert_eq!(lost(io::ErrorKind::StorageFull, text), Some(io::ErrorKind::StorageFull));
+            assert_eq!(lost(io::ErrorKind::BrokenPipe, text), None);
+        }
+        assert_eq!(lost(io::ErrorKind::StorageFull, b""), None);
     }
 }

@@ -8,7 +8,8 @@
 //! - `healed`: the fault is gone
 //! - `file: PATH`, its content indented below: is written
 //! - `$ NAME=VALUE snow-onboard …`: is run, with these variables on top of those of the scene. Blanks separate words,
-//!   double quotes hold them together; no shell has a part in it
+//!   double quotes hold them together; no shell has a part in it. With ` > /dev/full` at the end of the line, its stdout
+//!   has no space left
 //! - `> PROMPT → ANSWER`, below a command: it is run in a terminal, and when its last line has the prompt, this is typed;
 //!   `^C` and `^D` are the keys
 //!

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -139,7 +139,19 @@ fn keep(scene: &Scene<'_>, given: Given) {
 }
 
 fn run(line: &str, scene: &Scene<'_>) -> Said {
-    let Ended { exit, signal, stdout, stderr, .. } = Scene::run_to_its_end(command(line, scene), LIMIT);
+    let (line_before, stdout_is_full) = match line.strip_suffix(FULL) {
+        Some(before) => (before, true),
+        None => (line, false),
+    };
+    let mut command = command(line_before, scene);
+    if stdout_is_full {
+        // A shell has the last word on stdout, whatever the scene makes of it.
+        let mut full = Command::new("sh");
+        full.args(["-c", "exec \"$0\" \"$@\" > /dev/full"]).arg(command.get_program()).args(command.get_args());
+        full.stdin(Stdio::null()).env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command = full;
+    }
+    let Ended { exit, signal, stdout, stderr, .. } = Scene::run_to_its_end(command, LIMIT);
     // As a shell says it.
     let exit = exit.or_else(|| Some(128 + signal?));
     said(line, exit, vec![("stdout", stdout), ("stderr", stderr)], scene)
@@ -147,6 +159,9 @@ fn run(line: &str, scene: &Scene<'_>) -> Said {
 
 /// Wide enough for any path and long enough for all that is said, so that nothing is broken or lost.
 const SCREEN: (u16, u16) = (250, 200);
+
+/// At a line's end: its stdout has no space left.
+const FULL: &str = " > /dev/full";
 
 const TERMINAL: &str = "terminal";
 
@@ -189,7 +204,7 @@ fn said(line: &str, exit: Option<i32>, texts: Vec<(&'static str, String)>, scene
     let secrets = [scene.rehearsal.job().unlock_code(), scene.rehearsal.secret_key().to_owned()];
     let whole: String = texts.iter().map(|(_, text)| &text[..]).collect();
     assert!(!secrets.iter().any(|secret| whole.contains(secret)), "a secret is shown after “{line}”");
-    if line.split(' ').any(|word| word == "--json") {
+    if line.split(' ').any(|word| word == "--json") && !line.ends_with(FULL) {
         // `flaw_of_all` names the line.
         assert_eq!(events::flaw_of_all(&texts[0].1), None, "after “{line}”");
     }
