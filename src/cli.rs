@@ -2,7 +2,7 @@
 //! has resolved the layers.
 
 use clap::builder::PossibleValuesParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::error::Error;
 use crate::log::Verbosity;
@@ -156,7 +156,7 @@ pub struct Doctor {
 struct Reaching {
     #[arg(help = help("endpoint"), long, short, value_name = "ADDRESS")]
     endpoint: Option<String>,
-    #[arg(help = help("client"), long, value_name = "FILE", value_hint = ValueHint::ExecutablePath)]
+    #[arg(help = help("client"), long, value_name = "FILE")]
     client: Option<String>,
     #[arg(help = help("client_sha256"), long, value_name = "HEX")]
     client_sha256: Option<String>,
@@ -224,7 +224,7 @@ struct Common {
     profile: Option<String>,
     #[arg(help = help("region"), long, global = true, value_name = "REGION")]
     region: Option<String>,
-    #[arg(help = help("ca_bundle"), long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help = help("ca_bundle"), long, global = true, value_name = "FILE")]
     ca_bundle: Option<String>,
     #[arg(help = help("keychain"), long, global = true, value_name = "WHERE", value_parser = PossibleValuesParser::new(words("keychain")))]
     keychain: Option<String>,
@@ -234,7 +234,7 @@ struct Common {
     keychain_timeout: Option<String>,
     #[arg(help = help("network_timeout"), long, global = true, value_name = "TIME")]
     network_timeout: Option<String>,
-    #[arg(help = help("state_dir"), long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    #[arg(help = help("state_dir"), long, global = true, value_name = "FOLDER")]
     state_dir: Option<String>,
     /// One JSON object a line on stdout
     #[arg(long, global = true)]
@@ -248,7 +248,7 @@ struct Common {
     /// Tell on stderr what is being done; twice, with details. Never a secret, and RUST_LOG is not read
     #[arg(long, short, global = true, action = ArgAction::Count)]
     verbose: u8,
-    #[arg(help = help("log_file"), long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help = help("log_file"), long, global = true, value_name = "FILE")]
     log_file: Option<String>,
 }
 

@@ -1,15 +1,21 @@
 //! Completion of a command line that is being typed: the script for each shell, and the answers that it asks for.
 //!
-//! A script starts this program with [`VARIABLE`] and the words typed so far, and shows what it says. Nothing is asked of
-//! the keychain or of AWS, nothing is made or removed, and whatever goes wrong is silence: somebody is typing.
+//! A script starts this program with [`VARIABLE`], `--` and the words up to the cursor, and shows what it says. Nothing is
+//! asked of the keychain or of AWS, nothing is made or removed, and whatever goes wrong is silence: somebody is typing.
+//!
+//! An answer is put into the command line as it is, so only words without a meaning to any shell are given: commands,
+//! flags, values, job ids. File names can have any meaning, and each shell completes and quotes them itself where there is
+//! no answer. `clap_complete` has scripts of its own, which are not used: they leave names unquoted, and the one for
+//! PowerShell evaluates what was typed.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use clap::CommandFactory as _;
 use clap_complete::ArgValueCandidates;
-use clap_complete::engine::CompletionCandidate;
-use clap_complete::env::{Bash, EnvCompleter, Fish, Powershell, Zsh};
+use clap_complete::engine::{CompletionCandidate, complete};
 
 use crate::cli::Cli;
 use crate::settings::{Flags, Settings, Surroundings};
@@ -22,39 +28,70 @@ pub const VARIABLE: &str = "_SNOW_ONBOARD_COMPLETE";
 /// The shells that can ask, as they are named on the command line.
 pub const SHELLS: [&str; 4] = ["bash", "zsh", "fish", "powershell"];
 
-fn completer(shell: &str) -> Option<&'static dyn EnvCompleter> {
-    const COMPLETERS: [&dyn EnvCompleter; 4] = [&Bash, &Zsh, &Fish, &Powershell];
-    COMPLETERS.into_iter().find(|completer| completer.is(shell))
-}
+/// How long an answer may take: a home on a network drive that is away must not stop whoever types.
+const SOON: Duration = Duration::from_secs(1);
 
 /// The script for a shell of [`SHELLS`], which asks the `snow-onboard` in PATH. `None` for another.
 #[must_use]
 pub fn script(shell: &str) -> Option<String> {
-    const NAME: &str = "snow-onboard";
-    let mut script = Vec::new();
-    completer(shell)?.write_registration(VARIABLE, NAME, NAME, NAME, &mut script).ok()?;
-    let script = String::from_utf8(script).ok()?;
-    let lines: Vec<&str> = script.trim().lines().map(str::trim_end).collect();
-    let mut script = lines.join("\n") + "\n";
-    if shell == "zsh" {
-        // From a folder of $fpath it is loaded as a function at the first Tab, which is to be answered already.
-        script.push_str(
-            "if [[ ${funcstack[1]} == _snow-onboard ]]; then _clap_dynamic_completer_snow_onboard \"$@\"; fi\n",
-        );
-    }
-    Some(script)
+    let script = match shell {
+        "bash" => include_str!("completions/script.bash"),
+        "zsh" => include_str!("completions/script.zsh"),
+        "fish" => include_str!("completions/script.fish"),
+        "powershell" => include_str!("completions/script.ps1"),
+        _ => return None,
+    };
+    // A checkout on Windows may have turned the line ends.
+    Some(script.replace("\r\n", "\n"))
 }
 
-/// The answer, if a script has started this process.
+/// The answer, if a script has started this process. Empty where there is none, whatever the reason.
 #[must_use]
 pub fn answer() -> Option<String> {
-    let shell = std::env::var(VARIABLE).ok()?;
-    let words: Vec<OsString> = std::env::args_os().collect();
-    let (_, words) = words.split_first()?;
+    let shell = std::env::var_os(VARIABLE)?;
+    let mut words = std::env::args_os().skip(1);
     // Someone may have exported the variable: what does not look like a script's question is a command like any other.
-    let (_, words) = words.split_first().filter(|(first, words)| *first == "--" && !words.is_empty())?;
-    let completer = completer(&shell)?;
-    let state_dir = state_dir(words);
+    let words: Vec<OsString> = words.next().filter(|first| first == "--").map(|_| words.collect())?;
+    if words.is_empty() {
+        return None;
+    }
+    Some(within(SOON, move || shell.to_str().map(|shell| lines(shell, words)).unwrap_or_default()))
+}
+
+/// What `work` says, or nothing if that does not come in time.
+fn within(limit: Duration, work: impl FnOnce() -> String + Send + 'static) -> String {
+    let (told, answer) = channel();
+    let working = std::thread::Builder::new().spawn(move || told.send(work()));
+    working.ok().and_then(|_| answer.recv_timeout(limit).ok()).unwrap_or_default()
+}
+
+/// What is offered for the last of the words, a line each, with a description where the shell shows one.
+fn lines(shell: &str, words: Vec<OsString>) -> String {
+    let before_description = match shell {
+        "bash" => None,
+        "zsh" => Some(':'),
+        "fish" | "powershell" => Some('\t'),
+        _ => return String::new(),
+    };
+    let candidates = candidates(words).into_iter().filter_map(|candidate| {
+        let value = candidate.get_value().to_str().filter(|value| has_no_meaning(value))?.to_owned();
+        let help = candidate.get_help().map(|help| clean(help.to_string().lines().next().unwrap_or_default()));
+        let description = before_description.zip(help).map(|(before, help)| match shell {
+            "zsh" => format!("{before}{}", help.replace('\\', r"\\")),
+            _ => format!("{before}{help}"),
+        });
+        Some(value + &description.unwrap_or_default() + "\n")
+    });
+    candidates.collect()
+}
+
+/// Whether a word means itself to every shell, wherever it stands.
+fn has_no_meaning(word: &str) -> bool {
+    word.chars().all(|c| c.is_ascii_alphanumeric() || "-._=".contains(c))
+}
+
+fn candidates(words: Vec<OsString>) -> Vec<CompletionCandidate> {
+    let state_dir = state_dir(&words);
     let of_job = |command: clap::Command| {
         command.mut_arg("job", |job| {
             job.add(ArgValueCandidates::new({
@@ -67,11 +104,9 @@ pub fn answer() -> Option<String> {
     for verb in ["run", "fetch", "forget"] {
         command = command.mut_subcommand(verb, of_job);
     }
-    command.build();
-    let here = std::env::current_dir().ok();
-    let mut answer = Vec::new();
-    completer.write_complete(&mut command, words.to_vec(), here.as_deref(), &mut answer).ok()?;
-    Some(String::from_utf8_lossy(&answer).into_owned())
+    let last = words.len() - 1;
+    // No folder: it would be to look for files.
+    complete(&mut command, words, last, None).unwrap_or_default()
 }
 
 /// The state folder of the command that is being typed.
@@ -118,6 +153,44 @@ mod tests {
             assert!(!script.contains("/snow-onboard"), "{script}");
         }
         assert_eq!(script("cmd"), None);
+    }
+
+    #[test]
+    fn nothing_with_a_meaning_to_a_shell_is_offered() {
+        assert!(has_no_meaning("--keychain=system") && has_no_meaning("JID123e4567-e89b-12d3-a456-426655440000"));
+        for meant in "$`\\\"'(){}[]<>|&;*?!#~^%@:,/ \t\n\u{b}\u{1b}\u{7f}\u{85}ä\u{202e}".chars() {
+            assert!(!has_no_meaning(&format!("x{meant}")), "{meant:?}");
+        }
+        // What was typed is part of what is offered: -q and any character, and flags after it.
+        let typed = ["snow-onboard", "-q$(x)"].map(OsString::from).to_vec();
+        assert!(!candidates(typed.clone()).is_empty());
+        assert_eq!(lines("bash", typed), "");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_silence() {
+        assert_eq!(within(Duration::from_secs(60), || "run\n".to_owned()), "run\n");
+        let (_never, wait) = channel::<String>();
+        assert_eq!(within(Duration::from_millis(1), move || wait.recv().unwrap_or_default()), "");
+        assert_eq!(within(Duration::from_secs(60), || panic!("whatever goes wrong")), "");
+    }
+
+    #[test]
+    fn no_argument_has_its_files_looked_for() {
+        fn hints(command: &clap::Command) -> Vec<clap::ValueHint> {
+            let of_verbs = command.get_subcommands().flat_map(hints);
+            command.get_arguments().map(clap::Arg::get_value_hint).chain(of_verbs).collect()
+        }
+        let mut command = Cli::command();
+        command.build();
+        assert!(hints(&command).iter().all(|hint| *hint == clap::ValueHint::Unknown));
+    }
+
+    #[test]
+    fn no_shell_evaluates_what_was_typed_and_each_completes_files_itself() {
+        let has = |shell: &str, text: &str| script(shell).unwrap().contains(text);
+        assert!(SHELLS.iter().all(|shell| !has(shell, "Invoke-Expression") && !has(shell, "eval ")));
+        assert!(has("bash", "-o default") && has("zsh", "_files") && has("fish", "__fish_complete_path"));
     }
 
     #[test]

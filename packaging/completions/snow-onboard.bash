@@ -1,32 +1,9 @@
-_clap_complete_snow_onboard() {
-    local IFS=$'\013'
-    local _CLAP_COMPLETE_INDEX=${COMP_CWORD}
-    local _CLAP_COMPLETE_COMP_TYPE=${COMP_TYPE}
-    if compopt +o nospace 2> /dev/null; then
-        local _CLAP_COMPLETE_SPACE=false
-    else
-        local _CLAP_COMPLETE_SPACE=true
-    fi
-    local words=("${COMP_WORDS[@]}")
-    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-        words[COMP_CWORD]="$2"
-    fi
-    COMPREPLY=( $( \
-        _CLAP_IFS="$IFS" \
-        _CLAP_COMPLETE_INDEX="$_CLAP_COMPLETE_INDEX" \
-        _CLAP_COMPLETE_COMP_TYPE="$_CLAP_COMPLETE_COMP_TYPE" \
-        _CLAP_COMPLETE_SPACE="$_CLAP_COMPLETE_SPACE" \
-        _SNOW_ONBOARD_COMPLETE="bash" \
-        "snow-onboard" -- "${words[@]}" \
-    ) )
-    if [[ $? != 0 ]]; then
-        unset COMPREPLY
-    elif [[ $_CLAP_COMPLETE_SPACE == false ]] && [[ "${COMPREPLY-}" =~ [=/:]$ ]]; then
-        compopt -o nospace
-    fi
+_snow_onboard_complete() {
+    local words=("${COMP_WORDS[@]:0:COMP_CWORD}" "$2")
+    # Parted at line ends alone, and with no pattern in it: the answers are words of letters, digits and -._=
+    local IFS=$'\n'
+    COMPREPLY=($(_SNOW_ONBOARD_COMPLETE=bash snow-onboard -- "${words[@]}" 2>/dev/null))
 }
-if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -o nospace -o bashdefault -o nosort -F _clap_complete_snow_onboard snow-onboard
-else
-    complete -o nospace -o bashdefault -F _clap_complete_snow_onboard snow-onboard
-fi
+# Without an answer bash completes files itself, and quotes them.
+complete -o bashdefault -o default -o nosort -F _snow_onboard_complete snow-onboard 2>/dev/null ||
+    complete -o bashdefault -o default -F _snow_onboard_complete snow-onboard

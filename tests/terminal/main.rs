@@ -17,6 +17,7 @@ mod stage;
 #[cfg(target_os = "linux")]
 mod svg;
 
+mod completions;
 mod guided;
 #[cfg(target_os = "linux")]
 mod picture;

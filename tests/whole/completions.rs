@@ -16,7 +16,7 @@ fn offered(rehearsal: &Rehearsal, shell: &str, words: &[&str]) -> Vec<String> {
 
 fn question(shell: &str, words: &[&str]) -> Agent {
     let agent = Agent::bare(["--", "snow-onboard"].iter().chain(words));
-    agent.env(VARIABLE, shell).env("_CLAP_COMPLETE_INDEX", words.len().to_string())
+    agent.env(VARIABLE, shell)
 }
 
 /// A job's folder without a record, as a fetch that was cut short leaves it.
@@ -43,7 +43,7 @@ fn every_shell_is_offered_the_jobs_that_are_kept() {
 }
 
 #[test]
-fn verbs_flags_values_and_files_are_offered() {
+fn verbs_flags_and_values_are_offered() {
     let rehearsal = Rehearsal::builder().start().unwrap();
     let offered = |words: &[&str]| offered(&rehearsal, "bash", words);
     assert_eq!(offered(&["exi"]), ["exit-codes"]);
@@ -51,12 +51,33 @@ fn verbs_flags_values_and_files_are_offered() {
     assert_eq!(offered(&["run", "--keychain", ""]), ["system", "kernel", "none"]);
     assert_eq!(offered(&["run", "--handoff", "a"]), ["argv", "auto"]);
     assert_eq!(offered(&["completions", "z"]), ["zsh"]);
-    let bundle = rehearsal.ca_bundle().to_string_lossy().into_owned();
-    for flag in ["--ca-bundle", "--log-file"] {
-        assert_eq!(offered(&["run", flag, bundle.trim_end_matches(".pem")]), [bundle.as_str()]);
+}
+
+/// A name may mean anything to a shell, so the shell is left to complete it.
+#[test]
+fn no_file_is_offered_whatever_its_name() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let folder = rehearsal.root().join("names");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("plain.pem"), "").unwrap();
+    if cfg!(unix) {
+        for name in ["x$(touch PWNED).pem", "my ca.pem", "x\ny", "x\u{b}y", "x\u{1b}[31m"] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
     }
-    let client = rehearsal.client_path().to_string_lossy().into_owned();
-    assert!(offered(&["run", "--client", &client]).contains(&client));
+    let folder = format!("{}/", folder.display());
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        for words in [
+            ["doctor", "--ca-bundle", &folder],
+            ["doctor", "--client", &folder],
+            ["doctor", "--log-file", &folder],
+            ["doctor", "--state-dir", &folder],
+            ["doctor", "--json", &format!("--ca-bundle={folder}")],
+            ["doctor", "--json", &format!("-q{folder}$(x)")],
+        ] {
+            assert_eq!(offered(&rehearsal, shell, &words), [""; 0], "{shell} {words:?}");
+        }
+    }
 }
 
 #[test]
@@ -70,10 +91,39 @@ fn whatever_goes_wrong_is_silence_and_nothing_is_made() {
     let broken = question("fish", &["run", "JID"]).envs(rehearsal.env()).env("SNOW_ONBOARD_KEYCHIAN", "none");
     let ended = broken.end().done();
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
+    // What scripts of other versions and hands may ask.
+    for shell in ["bash", "zsh", "fish", "powershell", "tcsh", "", "BASH"] {
+        for index in ["99", "x", "-1", "0"] {
+            let asked = question(shell, &["ru"]).envs(rehearsal.env()).env("_CLAP_COMPLETE_INDEX", index).end().done();
+            let is_known = matches!(shell, "bash" | "zsh" | "fish" | "powershell");
+            assert_eq!(asked.stdout.starts_with("run"), is_known, "{shell} {index}: {}", asked.stdout);
+            assert!(is_known || asked.stdout.is_empty(), "{shell} {index}: {}", asked.stdout);
+            assert_eq!(asked.stderr, "", "{shell} {index}");
+        }
+    }
     // In somebody's environment the variable alone changes nothing.
     let ended = Agent::bare(["--version"]).env(VARIABLE, "bash").end().done();
     assert!(ended.stdout.starts_with("snow-onboard "), "{}", ended.stdout);
     Agent::bare(["no-such-verb"]).env(VARIABLE, "bash").end().failed(2, "no-such-verb");
+}
+
+/// A named pipe that nobody writes to.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_settings_file_holds_nothing_up() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    keep(&rehearsal, ANOTHER);
+    let config = rehearsal.root().join("config of its own");
+    std::fs::create_dir_all(config.join("snow-onboard")).unwrap();
+    let pipe = config.join("snow-onboard/config.toml");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let config = config.to_str().unwrap();
+    let asked = question("fish", &["run", "JID"]).envs(rehearsal.env()).env("XDG_CONFIG_HOME", config).end().done();
+    assert_eq!((asked.stdout.as_str(), asked.stderr.as_str()), ("", ""));
+    let asked = question("bash", &["exi"]).envs(rehearsal.env()).env("XDG_CONFIG_HOME", config).end().done();
+    assert_eq!(asked.stdout, "exit-codes\n");
+    let said = Agent::bare(["settings"]).envs(rehearsal.env()).env("XDG_CONFIG_HOME", config).end();
+    said.failed(3, "it is not a file");
 }
 
 #[test]
