@@ -126,6 +126,9 @@ pub struct Run {
     /// Nothing was typed, not even the verb.
     #[arg(skip)]
     pub is_bare: bool,
+    /// `--no-input` was typed.
+    #[arg(skip)]
+    pub no_input: bool,
     /// The job's id; without it, the one job that has been delivered
     #[arg(value_name = "JOB")]
     pub job: Option<String>,
@@ -287,7 +290,8 @@ impl Cli {
     /// The parser's: help, a version, or a complaint.
     pub fn typed() -> Result<Self, clap::Error> {
         let mut cli = Self::try_parse()?;
-        cli.command.get_or_insert_with(|| Command::Run(Run { is_bare: true, ..Run::default() }));
+        let no_input = cli.common.no_input;
+        cli.command.get_or_insert_with(|| Command::Run(Run { is_bare: true, no_input, ..Run::default() }));
         Ok(cli)
     }
 

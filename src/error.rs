@@ -71,8 +71,8 @@ errors! {
     Usage { why: String } = Usage "usage"
         "{why}"
         => "See the examples in:\n  snow-onboard --help";
-    NobodyToAsk = Usage "nobody_to_ask"
-        "There is no terminal to ask at, so the job and the device's address have to be given."
+    NobodyToAsk { why: String } = Usage "nobody_to_ask"
+        "{why}, so the job and the device's address have to be given."
         => "Give them, as JOB and --endpoint:\n  snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10";
     /// `way_on` is the hint: the same without questions, as far as it is known by then.
     Cancelled { why: String, way_on: String } = Usage "cancelled"

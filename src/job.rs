@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::secret::{UnlockCode, has_shape_of_code};
+use crate::secret::looks_like_code;
 
 /// A job id: `JID` or `MID` and a lower-case UUID, 39 characters (Snowball API, JobId).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -331,7 +331,7 @@ impl FromStr for Endpoint {
             return refuse("contains white space");
         }
         // A code pasted in the wrong place would be a host name, asked of a name server and shown to the client.
-        if text.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code) {
+        if looks_like_code(text.strip_prefix("https://").unwrap_or(text)) {
             return refuse("contains what looks like an unlock code, which is never typed anywhere");
         }
         let rest = match text.split_once("://") {
@@ -485,6 +485,7 @@ mod tests {
             ("-snow.lan", "neither"),
             ("snow..lan", "neither"),
             ("abcde-01234-ABCDE-01234-abcde", "unlock code"),
+            ("https://abcde01234abcde01234abcde", "unlock code"),
             ("https://my-abcde-01234-abcde-01234-abcde.lan", "unlock code"),
         ] {
             let refusal = text.parse::<Endpoint>().unwrap_err();

@@ -365,7 +365,9 @@ impl<'a> Fetched<'a> {
         })?;
 
         let ui = &checked.trip.ui;
-        ui.begin(Step::Code);
+        if checked.vault.kind() != KeychainKind::None {
+            ui.begin(Step::Code);
+        }
         checked.vault.keep(folder.job(), &code)?;
         folder.promote_incoming()?;
         record.incoming = None;

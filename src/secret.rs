@@ -64,6 +64,20 @@ impl UnlockCode {
     }
 }
 
+/// Whether a line that was typed looks like an unlock code, or like one that was copied badly: with a character too many or too
+/// few, or without its hyphens. A guess, for questions to which no code is an answer.
+#[must_use]
+pub fn looks_like_code(line: &str) -> bool {
+    let is_exact = line.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code);
+    let groups: Vec<&str> = line.split(['-', ' ']).collect();
+    let is_of_characters = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let is_mixed = line.bytes().any(|byte| byte.is_ascii_digit());
+    let count: usize = groups.iter().map(|group| group.len()).sum();
+    let is_grouped =
+        groups.len() == 1 || (groups.len() == 5 && groups.iter().all(|group| (4..=6).contains(&group.len())));
+    is_exact || (is_of_characters && is_mixed && is_grouped && (24..=26).contains(&count))
+}
+
 /// Whether `text` is shaped like an unlock code: `[0-9A-Za-z]{5}(-[0-9A-Za-z]{5}){4}`.
 ///
 /// The redaction of foreign text goes by this shape too, since by then nobody holds the code to compare with.
@@ -201,6 +215,29 @@ mod tests {
         assert!(at(&code).abs_diff(at(&neighbour)) >= 16384);
         drop(neighbour);
         assert!(is_locked(at(&code)), "the end of another's lock leaves it alone");
+    }
+
+    #[test]
+    fn a_code_that_was_copied_badly_is_known_for_one() {
+        for code in [
+            "01234-abcde-01234-ABCDE-01234",
+            "01234abcde01234ABCDE01234",
+            "1234-abcde-01234-ABCDE-01234",
+            "01234-abcde-01234-ABCDE-0123",
+            "01234 abcde 01234 ABCDE 01234",
+            "the code: 01234-abcde-01234-ABCDE-01234",
+        ] {
+            assert!(looks_like_code(code), "{code}");
+        }
+        for other in [
+            "",
+            "192.0.2.10",
+            "snowball-edge-warehouse-07",
+            "JID123e4567-e89b-12d3-a456-426655440000",
+            "/opt/snowball-client-1.2.0/bin/x",
+        ] {
+            assert!(!looks_like_code(other), "{other}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Everything asked here can be given as a flag, and is asked only where somebody can answer.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,107 +11,277 @@ use time::OffsetDateTime;
 use super::jobs::Row;
 use super::run::command;
 use crate::cloud::Cloud;
-use crate::device::{self, Client};
+use crate::device::{self, Client, Handoff};
 use crate::error::{Error, ExitCode, Result};
 use crate::job::{Endpoint, JobId};
 use crate::notice::Notify;
+use crate::secret::looks_like_code;
 use crate::settings::{Flags, Settings};
-use crate::store::StateFolder;
+use crate::store::{Record, StateFolder};
 use crate::text::clean;
 use crate::ui::{Answer, Step, Ui};
-use crate::vault::KeychainKind;
+use crate::vault::{KeychainKind, Vault};
 
 /// What `run` is to do, agreed to.
 pub(super) struct Plan {
     pub(super) job: JobId,
-    /// The flags that were typed, and those that would have been.
+    /// The flags that say the same.
     pub(super) typed: Flags,
     /// With what was answered in its place.
     pub(super) settings: Settings,
     pub(super) endpoint: Endpoint,
 }
 
-/// Asks for what is missing.
-pub(super) fn plan(named: Option<JobId>, typed: &Flags, settings: &Settings, ui: &Arc<Ui>) -> Result<Plan> {
-    let (mut typed, mut settings) = (typed.clone(), settings.clone());
-    let job = match named {
-        Some(job) => job,
-        None => choose_job(&settings, ui)?,
-    };
-    choose_client(&mut typed, &mut settings, &job, ui)?;
-    let endpoint = match settings.endpoint.clone() {
-        Some(endpoint) => endpoint,
-        None => choose_endpoint(&mut typed, &mut settings, &job, ui)?,
-    };
-    settings.endpoint = Some(endpoint.clone());
-    let plan = Plan { job, typed, settings, endpoint };
-    plan.agree(ui)?;
-    Ok(plan)
+/// What is settled by now.
+struct Guide<'a> {
+    ui: &'a Arc<Ui>,
+    job: Option<JobId>,
+    typed: Flags,
+    settings: Settings,
 }
 
-impl Plan {
-    /// The command that does the same without a question.
-    fn command(&self) -> String {
-        format!("  {}", command(&self.job, &self.endpoint.to_string(), &self.typed, &self.settings, &[]))
+/// Asks for what is missing.
+pub(super) fn plan(named: Option<JobId>, typed: &Flags, settings: &Settings, ui: &Arc<Ui>) -> Result<Plan> {
+    let mut guide = Guide { ui, job: named, typed: typed.clone(), settings: settings.clone() };
+    guide.look_at_keychain()?;
+    let job = match guide.job.clone() {
+        Some(job) => job,
+        None => guide.choose_job()?,
+    };
+    guide.job = Some(job.clone());
+    guide.choose_client()?;
+    let endpoint = match guide.settings.endpoint.clone() {
+        Some(endpoint) => endpoint,
+        None => guide.choose_endpoint()?,
+    };
+    guide.settings.endpoint = Some(endpoint.clone());
+    guide.agree(&job, &endpoint)?;
+    Ok(Plan { job, typed: guide.typed, settings: guide.settings, endpoint })
+}
+
+impl Guide<'_> {
+    /// Before anybody has answered anything: without a keychain the answers would be lost. Where something is kept, the run
+    /// looks into the keychain that has it.
+    fn look_at_keychain(&self) -> Result<()> {
+        if !self.settings.keychain_was_chosen && !self.kept().is_empty() {
+            return Ok(());
+        }
+        Vault::open(self.settings.vault(self.settings.keychain), Arc::clone(self.ui) as Arc<dyn Notify>).map(drop)
     }
 
-    fn agree(&self, ui: &Ui) -> Result<()> {
-        let folder = self.settings.state_dir.join("jobs").join(self.job.as_str());
-        let (code, manifest) = match self.settings.keychain {
+    /// The ids of the jobs whose pairs are here. Looked at without making anything: it may come to nothing.
+    fn kept(&self) -> BTreeSet<String> {
+        let jobs = StateFolder::kept_below(&self.settings.state_dir).into_iter();
+        let has_pair = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.pair.is_some());
+        jobs.filter(|(_, record)| has_pair(record)).map(|(job, _)| job.to_string()).collect()
+    }
+
+    /// One of those that have been delivered; without AWS, one of those that are kept here.
+    fn choose_job(&mut self) -> Result<JobId> {
+        let kept = self.kept();
+        let listed = loop {
+            self.ui.begin(Step::Job);
+            let cloud = Cloud::open(&self.settings.cloud(), Arc::clone(self.ui) as Arc<dyn Notify>);
+            match cloud.and_then(|cloud| cloud.jobs()) {
+                Err(Error::RegionMissing) if kept.is_empty() => self.choose_region()?,
+                listed => break listed,
+            }
+        };
+        let rows: Vec<Row> = match listed {
+            Ok(jobs) => jobs.into_iter().map(|job| Row::new(job, &kept)).filter(Row::is_ready).collect(),
+            Err(error) if !kept.is_empty() && is_no_reason_to_stop(&error) => {
+                self.ui.tell(&format!("{error}\nWithout AWS, what is kept here opens its device all the same."));
+                Vec::new()
+            }
+            // Listing is a permission of its own, which a run does not need.
+            Err(error @ Error::AccessDenied { .. }) => {
+                self.ui.tell(&format!("{error}\nThe job can be named all the same."));
+                return self.ask_for_job();
+            }
+            Err(error) => return Err(error),
+        };
+        let choices: Vec<(JobId, String)> = if rows.is_empty() {
+            kept.iter().filter_map(|id| Some((id.parse().ok()?, "kept here".to_owned()))).collect()
+        } else {
+            let now = OffsetDateTime::now_utc();
+            rows.iter().filter_map(|row| Some((row.id().parse().ok()?, row.in_words(now)))).collect()
+        };
+        match &choices[..] {
+            [] => Err(Error::NoJobReady),
+            [(job, words)] => {
+                self.ui.step(Step::Job, &format!("{job}: {words}"));
+                Ok(job.clone())
+            }
+            several => self.choose_of(several),
+        }
+    }
+
+    fn choose_of(&self, choices: &[(JobId, String)]) -> Result<JobId> {
+        let list: Vec<String> =
+            choices.iter().enumerate().map(|(at, (job, words))| format!("  {}  {job}\n     {words}", at + 1)).collect();
+        self.ui.tell(&format!(
+            "\nWhich job's device is it? The tracking number is on its shipping label.\n\n{}",
+            list.join("\n")
+        ));
+        loop {
+            let line = self.ask(&format!("Number, 1 to {}:", choices.len()))?;
+            let by_number = line.parse::<usize>().ok().and_then(|number| choices.get(number.wrapping_sub(1)));
+            match by_number.or_else(|| choices.iter().find(|(job, _)| job.as_str() == line)) {
+                Some((job, _)) => return Ok(job.clone()),
+                None => self.ui.tell(&format!("There is no “{}” in this list.", clean(&line))),
+            }
+        }
+    }
+
+    fn ask_for_job(&self) -> Result<JobId> {
+        loop {
+            let line = self.ask("The job's id, which begins with JID:")?;
+            match line.parse() {
+                Ok(job) => return Ok(job),
+                Err(malformed) => self.ui.tell(&format!("“{}” {malformed}.", clean(&line))),
+            }
+        }
+    }
+
+    fn choose_region(&mut self) -> Result<()> {
+        loop {
+            let region = self.ask("The AWS region in which the job was ordered, such as eu-central-1:")?;
+            // It becomes a part of a host name.
+            let is_of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if region.contains('-') && region.chars().all(is_of_a_name) {
+                self.typed.insert("region", region.clone());
+                self.settings.region = Some(region);
+                return Ok(());
+            }
+            self.ui.tell(&format!("“{}” is no region.", clean(&region)));
+        }
+    }
+
+    /// Nothing but finding it: a client that is not safe to run is no matter of another path.
+    fn choose_client(&mut self) -> Result<()> {
+        loop {
+            let error = match Client::find(&self.settings.client(), &**self.ui) {
+                Ok(client) => {
+                    if self.settings.client.is_none() {
+                        // Shown before it is agreed to; found anew by the run, which looks at it again.
+                        self.settings.client = Some((client.launcher().to_path_buf(), "PATH".to_owned()));
+                    }
+                    return Ok(());
+                }
+                Err(error @ (Error::ClientMissing { .. } | Error::ClientUnusable { .. })) => error,
+                Err(error) => return Err(error),
+            };
+            self.ui
+                .tell(&format!("\n{error}\nIt is in the vendor's package: https://aws.amazon.com/snowball/resources"));
+            let line = self.ask("Where is snowballEdge? Its path:")?;
+            if let Some(path) = path_of(&line) {
+                self.typed.insert("client", path.display().to_string());
+                self.settings.client = Some((path, "--client".to_owned()));
+            }
+        }
+    }
+
+    /// The address on the display, at which something answers or is waited for.
+    fn choose_endpoint(&mut self) -> Result<Endpoint> {
+        let mut question = "The IP address on the device's display, such as 192.0.2.10:";
+        let mut last: Option<Endpoint> = None;
+        loop {
+            let line = self.ask(question)?;
+            let endpoint = match (line.as_str(), &last) {
+                ("w" | "W", Some(endpoint)) => {
+                    self.settings.wait_device = true;
+                    self.typed.insert("wait_device", "true".to_owned());
+                    return Ok(endpoint.clone());
+                }
+                ("", Some(endpoint)) => endpoint.clone(),
+                // A key that was meant for another question, and not to be asked of a name server.
+                (line, _) if line.chars().count() < 2 => continue,
+                _ => match line.parse::<Endpoint>() {
+                    Ok(endpoint) => endpoint,
+                    Err(malformed) => {
+                        self.ui.tell(&format!("“{}” {}.", clean(&line), malformed.why));
+                        continue;
+                    }
+                },
+            };
+            if let Some(address) = device::is_public(&endpoint) {
+                let text = format!("{address} is an address of the internet. A device stands on the local network.");
+                self.ui.tell(&text);
+                if !matches!(self.ask("Is that what its display says? [yes/N]")?.as_str(), "yes" | "YES" | "Yes") {
+                    continue;
+                }
+            }
+            match device::reach(&endpoint, &**self.ui) {
+                Ok(()) => return Ok(endpoint),
+                Err(error @ Error::DeviceUnreachable { .. }) => {
+                    self.ui.tell(&format!(
+                        "{error}\nA device takes 10 to 20 minutes to start. Is it on, and are cable and address right?"
+                    ));
+                    question = "Enter tries again, w waits for it, or type another address:";
+                    last = Some(endpoint);
+                }
+                Err(error) => self.ui.tell(&error.to_string()),
+            }
+        }
+    }
+
+    fn agree(&self, job: &JobId, endpoint: &Endpoint) -> Result<()> {
+        let settings = &self.settings;
+        let folder = settings.state_dir.join("jobs").join(job.as_str());
+        let (code, manifest) = match settings.keychain {
             KeychainKind::System => ("is kept in this machine's keychain", folder.display().to_string()),
             KeychainKind::Kernel => {
                 ("is kept in the kernel's memory, until the next reboot", folder.display().to_string())
             }
             KeychainKind::None => ("is kept nowhere", "is kept nowhere".to_owned()),
         };
-        let client = self.settings.client.as_ref().map(|(path, _)| path.display().to_string());
-        ui.tell(&format!(
-            "\nThis will be done:\n  Job       {}\n  Code      {code}\n  Manifest  {manifest}\n  Client    {}\n  Device    {} is given both, and opened\n\nThe same without questions:\n{}",
-            self.job,
+        let client = settings.client.as_ref().map(|(path, _)| path.display().to_string());
+        let on_argv = if settings.handoff == Handoff::Argv {
+            "\n  Hand-over  may use the client's command line, where other programs can read the code"
+        } else {
+            ""
+        };
+        self.ui.tell(&format!(
+            "\nThis will be done:\n  Job        {job}\n  Code       {code}\n  Manifest   {manifest}\n  Client     {}\n  Device     {endpoint} is given both, and opened{on_argv}\n\nThe same without questions:\n  {}",
             client.as_deref().unwrap_or("snowballEdge in PATH"),
-            self.endpoint,
             self.command(),
         ));
         loop {
-            match ui.ask_for_line("Go on? [Y/n]") {
-                Answer::Line(line) => match line.to_ascii_lowercase().as_str() {
-                    "" | "y" | "yes" => return Ok(()),
-                    "n" | "no" => return Err(cancelled("You chose not to go on.", self.command())),
-                    _ => ui.tell("Please answer y or n."),
-                },
-                gone => return Err(without_answer(&gone, self.command())),
+            match self.ask("Go on? [Y/n]")?.to_ascii_lowercase().as_str() {
+                "" | "y" | "yes" => return Ok(()),
+                "n" | "no" => return Err(self.cancelled("You chose not to go on.")),
+                _ => self.ui.tell("Please answer y or n."),
             }
         }
     }
-}
 
-/// One of those that have been delivered; without AWS, one of those that are kept here.
-fn choose_job(settings: &Settings, ui: &Arc<Ui>) -> Result<JobId> {
-    let kept = StateFolder::open(&settings.state_dir)?.kept_pairs()?;
-    ui.begin(Step::Job);
-    let listed = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>).and_then(|cloud| cloud.jobs());
-    let rows: Vec<Row> = match listed {
-        Ok(jobs) => jobs.into_iter().map(|job| Row::new(job, &kept)).filter(Row::is_ready).collect(),
-        Err(error) if !kept.is_empty() && is_no_reason_to_stop(&error) => {
-            let report = error.report();
-            ui.tell(&format!("{}\nWithout AWS, what is kept here opens its device all the same.", report.sentence));
-            Vec::new()
+    /// Asks for a line that is no unlock code: such a one is neither said again nor used for anything.
+    fn ask(&self, question: &str) -> Result<String> {
+        loop {
+            match self.ui.ask_for_line(question) {
+                Answer::Line(line) if looks_like_code(&line) => {
+                    self.ui.tell("That looks like an unlock code, which is never typed anywhere.");
+                }
+                Answer::Line(line) => return Ok(line),
+                Answer::End => return Err(self.cancelled("The input ended.")),
+                Answer::Silence => return Err(self.cancelled("No answer came.")),
+            }
         }
-        Err(error) => return Err(error),
-    };
-    let choices: Vec<(JobId, String)> = if rows.is_empty() {
-        kept.iter().filter_map(|id| Some((id.parse().ok()?, "kept here".to_owned()))).collect()
-    } else {
-        let now = OffsetDateTime::now_utc();
-        rows.iter().filter_map(|row| Some((row.id().parse().ok()?, row.in_words(now)))).collect()
-    };
-    match &choices[..] {
-        [] => Err(Error::NoJobReady),
-        [(job, words)] => {
-            ui.step(Step::Job, &format!("{job}: {words}"));
-            Ok(job.clone())
+    }
+
+    /// The command that does the same without a question, as far as that is settled.
+    fn command(&self) -> String {
+        const A_JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
+        let endpoint = self.settings.endpoint.as_ref().map_or_else(|| "192.0.2.10".to_owned(), ToString::to_string);
+        match self.job.clone().or_else(|| A_JOB.parse().ok()) {
+            Some(job) => command(&job, &endpoint, &self.typed, &self.settings, &[]),
+            None => "snow-onboard run".to_owned(),
         }
-        several => choose_of(several, ui),
+    }
+
+    fn cancelled(&self, why: &str) -> Error {
+        let way_on = format!("To do it without questions:\n  {}", self.command());
+        Error::Cancelled { why: why.to_owned(), way_on }
     }
 }
 
@@ -119,116 +290,44 @@ fn is_no_reason_to_stop(error: &Error) -> bool {
     matches!(error.report().exit, ExitCode::Network | ExitCode::Credentials | ExitCode::Answer)
 }
 
-fn choose_of(choices: &[(JobId, String)], ui: &Ui) -> Result<JobId> {
-    let list: Vec<String> =
-        choices.iter().enumerate().map(|(at, (job, words))| format!("  {}  {job}\n     {words}", at + 1)).collect();
-    ui.tell(&format!(
-        "\nWhich job's device is it? The tracking number is on its shipping label.\n\n{}",
-        list.join("\n")
-    ));
-    loop {
-        match ui.ask_for_line(&format!("Number, 1 to {}:", choices.len())) {
-            Answer::Line(line) => {
-                let by_number = line.parse::<usize>().ok().and_then(|number| choices.get(number.wrapping_sub(1)));
-                match by_number.or_else(|| choices.iter().find(|(job, _)| job.as_str() == line)) {
-                    Some((job, _)) => return Ok(job.clone()),
-                    None => ui.tell(&format!("There is no “{}” in this list.", clean(&line))),
-                }
-            }
-            gone => return Err(without_answer(&gone, "  snow-onboard run JOB --endpoint 192.0.2.10".to_owned())),
-        }
+/// A path as it is typed, dragged from a file manager, or copied from a command: `~/x`, `"/a b/x"`, `/a\ b/x`, `--client /x`.
+fn path_of(line: &str) -> Option<PathBuf> {
+    let line = line.strip_prefix("--client").map_or(line, |rest| rest.trim_start_matches(['=', ' ']));
+    let quotes: &[char] = &['"', '\''];
+    let inner = quotes.iter().find_map(|quote| line.strip_prefix(*quote)?.strip_suffix(*quote));
+    let text = match inner {
+        Some(inner) => inner.to_owned(),
+        None if cfg!(windows) => line.to_owned(),
+        None => line.replace("\\ ", " "),
+    };
+    if text.is_empty() {
+        return None;
     }
+    let home = text.strip_prefix("~/").zip(std::env::home_dir());
+    let path = home.map_or_else(|| PathBuf::from(&text), |(rest, home)| home.join(rest));
+    Some(std::path::absolute(&path).unwrap_or(path))
 }
 
-/// Nothing but finding it: a client that is not safe to run is no matter of another path.
-fn choose_client(typed: &mut Flags, settings: &mut Settings, job: &JobId, ui: &Ui) -> Result<()> {
-    loop {
-        let error = match Client::find(&settings.client(), ui) {
-            Ok(client) => {
-                if settings.client.is_none() {
-                    // Shown before it is agreed to; found anew by the run, which looks at it again.
-                    settings.client = Some((client.launcher().to_path_buf(), "PATH".to_owned()));
-                }
-                return Ok(());
-            }
-            // Another answer than the locked one would not count.
-            Err(error @ (Error::ClientMissing { .. } | Error::ClientUnusable { .. }))
-                if !settings.is_locked("client") =>
-            {
-                error
-            }
-            Err(error) => return Err(error),
-        };
-        let report = error.report();
-        ui.tell(&format!("\n{}\n{}", report.sentence, report.hint));
-        match ui.ask_for_line("Where is snowballEdge? Its path:") {
-            Answer::Line(line) if line.is_empty() => {}
-            Answer::Line(line) => {
-                let path = std::path::absolute(at_home(&line)).unwrap_or_else(|_| PathBuf::from(&line));
-                typed.insert("client", path.display().to_string());
-                settings.client = Some((path, "--client".to_owned()));
-            }
-            gone => {
-                return Err(without_answer(
-                    &gone,
-                    format!("  snow-onboard run {job} --endpoint 192.0.2.10 --client /path/to/snowballEdge"),
-                ));
-            }
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_path_is_taken_as_it_comes() {
+        let home = std::env::home_dir().unwrap();
+        for (line, path) in [
+            ("/opt/a/snowballEdge", PathBuf::from("/opt/a/snowballEdge")),
+            ("--client /opt/a/snowballEdge", PathBuf::from("/opt/a/snowballEdge")),
+            ("--client=/opt/a/snowballEdge", PathBuf::from("/opt/a/snowballEdge")),
+            ("\"/opt/a b/snowballEdge\"", PathBuf::from("/opt/a b/snowballEdge")),
+            ("'/opt/a b/snowballEdge'", PathBuf::from("/opt/a b/snowballEdge")),
+            ("/opt/a\\ b/snowballEdge", PathBuf::from("/opt/a b/snowballEdge")),
+            ("~/a/snowballEdge", home.join("a/snowballEdge")),
+        ] {
+            assert_eq!(path_of(line), Some(path), "{line}");
         }
+        assert_eq!(path_of(""), None);
     }
-}
-
-/// `~/…`, which a shell would have replaced.
-fn at_home(line: &str) -> PathBuf {
-    let home = line.strip_prefix("~/").zip(std::env::home_dir());
-    home.map_or_else(|| PathBuf::from(line), |(rest, home)| home.join(rest))
-}
-
-/// The address on the display, at which something answers or is waited for.
-fn choose_endpoint(typed: &mut Flags, settings: &mut Settings, job: &JobId, ui: &Ui) -> Result<Endpoint> {
-    let mut question = "The IP address on the device's display, such as 192.0.2.10:";
-    let mut last: Option<Endpoint> = None;
-    loop {
-        let line = match ui.ask_for_line(question) {
-            Answer::Line(line) => line,
-            gone => return Err(without_answer(&gone, format!("  snow-onboard run {job} --endpoint 192.0.2.10"))),
-        };
-        let endpoint = match (line.as_str(), &last) {
-            ("w" | "W", Some(endpoint)) => {
-                settings.wait_device = true;
-                typed.insert("wait_device", "true".to_owned());
-                return Ok(endpoint.clone());
-            }
-            ("", Some(endpoint)) => endpoint.clone(),
-            _ => match line.parse::<Endpoint>() {
-                Ok(endpoint) => endpoint,
-                Err(malformed) => {
-                    ui.tell(&format!("“{}” {}.", clean(&line), malformed.why));
-                    continue;
-                }
-            },
-        };
-        match device::reach(&endpoint, ui) {
-            Ok(()) => return Ok(endpoint),
-            Err(error @ Error::DeviceUnreachable { .. }) => {
-                ui.tell(&format!(
-                    "{error}\nA device takes 10 to 20 minutes to start. Is it on, and are cable and address right?"
-                ));
-                question = "Enter tries again, w waits for it, or type another address:";
-                last = Some(endpoint);
-            }
-            Err(error) => {
-                let report = error.report();
-                ui.tell(&format!("{}\n{}", report.sentence, report.hint));
-            }
-        }
-    }
-}
-
-fn without_answer(gone: &Answer, command: String) -> Error {
-    cancelled(if *gone == Answer::Silence { "No answer came." } else { "The input ended." }, command)
-}
-
-fn cancelled(why: &str, command: String) -> Error {
-    Error::Cancelled { why: why.to_owned(), way_on: format!("To do it without questions:\n{command}") }
 }

@@ -19,6 +19,7 @@ use crate::job::JobId;
 use crate::log::{self, Verbosity};
 use crate::notice::{Notice, Notify as _};
 use crate::os;
+use crate::secret::looks_like_code;
 use crate::settings::{Settings, Surroundings};
 use crate::store::HomeNote;
 use crate::text::clean;
@@ -120,7 +121,7 @@ fn sweep(settings: Option<&Settings>, ui: &Ui) {
 fn dispatch(cli: &Cli, settings: &Settings, around: &Surroundings, ui: &Arc<Ui>) -> Result<ExitCode> {
     let done = match cli.verb() {
         Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui)),
-        Some(Command::Run(args)) => run::run(args, &cli.flags(), settings, ui),
+        Some(Command::Run(args)) => run::run(args, &cli.flags().with_variables(around), settings, ui),
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui),
         Some(Command::Jobs) => jobs::jobs(settings, ui),
         Some(Command::Forget(args)) => forget::forget(args, settings, ui),
@@ -134,7 +135,7 @@ fn dispatch(cli: &Cli, settings: &Settings, around: &Surroundings, ui: &Arc<Ui>)
 
 fn parse_job(given: &str) -> Result<JobId> {
     given.parse().map_err(|malformed: crate::job::Malformed| Error::JobIdInvalid {
-        given: clean(given),
+        given: if looks_like_code(given) { "…".to_owned() } else { clean(given) },
         origin: "argument JOB".to_owned(),
         why: malformed.why,
     })

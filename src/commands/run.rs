@@ -19,11 +19,10 @@ use crate::ui::{Step, Ui};
 pub(super) fn run(args: &Run, typed: &Flags, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     // Everything that can be mistyped is looked at before anything is asked of AWS.
     let named = args.job.as_deref().map(super::parse_job).transpose()?;
-    if args.is_bare && !ui.may_ask() {
-        return Err(Error::NobodyToAsk);
+    if args.is_bare && !ui.may_guide() {
+        return Err(Error::NobodyToAsk { why: why_nobody_is_asked(args.no_input, ui) });
     }
-    let lacks_something = named.is_none() || settings.endpoint.is_none();
-    if ui.may_ask() && (args.is_bare || lacks_something) {
+    if ui.may_guide() && (args.is_bare || settings.endpoint.is_none()) {
         let plan = guide::plan(named, typed, settings, ui)?;
         return open(plan.job, &plan.endpoint, &plan.typed, &plan.settings, ui);
     }
@@ -33,6 +32,15 @@ pub(super) fn run(args: &Run, typed: &Flags, settings: &Settings, ui: &Arc<Ui>) 
         None => the_delivered_job(settings, ui)?,
     };
     open(job, endpoint, typed, settings, ui)
+}
+
+fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
+    match (no_input, ui.is_for_programs()) {
+        (true, _) => "With --no-input nothing is asked",
+        (_, true) => "With --json nothing is asked",
+        _ => "There is no terminal to ask at",
+    }
+    .to_owned()
 }
 
 fn open(job: JobId, endpoint: &Endpoint, typed: &Flags, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
@@ -87,25 +95,39 @@ struct Opened<'a> {
 const ABOUT_AWS: [&str; 8] =
     ["profile", "region", "ca_bundle", "network_timeout", "manifest_limit", "wait", "wait_timeout", "log_file"];
 
-/// The command for a job and a device, with the flags that were typed, so that it finds and does the same again; save those
-/// `without`, and those of job and device.
-pub(super) fn command(job: &JobId, endpoint: &str, typed: &Flags, settings: &Settings, without: &[&str]) -> String {
-    let mut flags = typed.clone();
-    if !flags.contains_key("state_dir") && default_state_folder().is_none_or(|usual| usual != settings.state_dir) {
-        // Of a variable, which may not be there next time.
-        flags.insert("state_dir", settings.state_dir.display().to_string());
+/// The command for a job and a device that does the same in any shell: with the flags that were typed, and those for what
+/// variables of ours said, which may not be there next time; save those `without`, and those of job and device.
+pub(super) fn command(job: &JobId, endpoint: &str, said: &Flags, settings: &Settings, without: &[&str]) -> String {
+    let mut said = said.clone();
+    if !said.contains_key("state_dir") && default_state_folder().is_none_or(|usual| usual != settings.state_dir) {
+        said.insert("state_dir", settings.state_dir.display().to_string());
     }
     let mut command = format!("snow-onboard run {job} --endpoint {endpoint}");
-    for (key, value) in flags.iter().filter(|(key, _)| **key != "endpoint" && !without.contains(key)) {
-        command.push_str(&format!(" --{}", key.replace('_', "-")));
-        let is_plain = value.chars().all(|c| c.is_alphanumeric() || "/\\:._-+".contains(c));
+    for (key, value) in said.iter().filter(|(key, _)| **key != "endpoint" && !without.contains(key)) {
+        let flag = key.replace('_', "-");
         match value.as_str() {
-            "true" => {}
-            _ if is_plain => command.push_str(&format!(" {value}")),
-            _ => command.push_str(&format!(" \"{value}\"")),
+            "true" => command.push_str(&format!(" --{flag}")),
+            // There is no flag that takes back.
+            "false" => {}
+            // Else it would be taken for a flag, or for nothing.
+            value if value.is_empty() || value.starts_with('-') => {
+                command.push_str(&format!(" --{flag}={}", quoted(value)));
+            }
+            value => command.push_str(&format!(" --{flag} {}", quoted(value))),
         }
     }
     command
+}
+
+/// For a POSIX shell; on Windows for PowerShell, of which the simple cases are good for cmd as well.
+fn quoted(value: &str) -> String {
+    let is_plain = !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "/:._-+".contains(c));
+    match (is_plain, cfg!(windows)) {
+        (true, _) => value.to_owned(),
+        (_, true) if value.chars().all(|c| c.is_alphanumeric() || "/\\:._-+ ()".contains(c)) => format!("\"{value}\""),
+        (_, true) => format!("'{}'", value.replace('\'', "''")),
+        (_, false) => format!("'{}'", value.replace('\'', r"'\''")),
+    }
 }
 
 fn tell(unlocked: &Unlocked, typed: &Flags, settings: &Settings, ui: &Ui) {
@@ -144,4 +166,45 @@ fn tell(unlocked: &Unlocked, typed: &Flags, settings: &Settings, ui: &Ui) {
             manifest: unlocked.manifest.as_ref(),
         },
     );
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::settings::Surroundings;
+
+    #[test]
+    #[cfg(unix)]
+    fn the_command_says_the_same_to_any_shell() {
+        let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        let mut said = Flags::new();
+        said.insert("state_dir", "/srv/it's here".to_owned());
+        said.insert("profile", "a$(touch x)`id`".to_owned());
+        said.insert("region", String::new());
+        said.insert("log_file", "-x".to_owned());
+        said.insert("wait_device", "true".to_owned());
+        said.insert("wait", "false".to_owned());
+        let settings = Settings::resolve(&Flags::new(), &Surroundings::default()).unwrap();
+        let command = command(&job, "192.0.2.10", &said, &settings, &[]);
+        // A shell's own word on it.
+        let script = format!("set -- {command}; for word; do printf '%s\\n' \"$word\"; done");
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let words = String::from_utf8(output.stdout).unwrap();
+        let expected = [
+            "snow-onboard",
+            "run",
+            job.as_str(),
+            "--endpoint",
+            "192.0.2.10",
+            "--log-file=-x",
+            "--profile",
+            "a$(touch x)`id`",
+            "--region=",
+            "--state-dir",
+            "/srv/it's here",
+            "--wait-device",
+        ];
+        assert_eq!(words.lines().collect::<Vec<_>>(), expected, "{command}");
+    }
 }

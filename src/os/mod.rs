@@ -9,8 +9,6 @@ pub use way::{Way, not_the_administrators};
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub(crate) use unix::core_limit;
-#[cfg(unix)]
 pub(crate) use unix::on_interrupt;
 #[cfg(unix)]
 use unix::{administered_file_flaw, administered_folder_flaw, administered_link_flaw};
@@ -19,6 +17,8 @@ pub use unix::{
     alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, free_space, link_flaw, open_file,
     privacy_flaw, real, sync_dir, way_to, writable_by_others,
 };
+#[cfg(unix)]
+pub(crate) use unix::{core_limit, forget_typed_ahead};
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -49,7 +49,7 @@ pub use windows::{
     way_to, writable_by_others,
 };
 #[cfg(windows)]
-pub(crate) use windows::{core_limit, harden_process, is_closed, on_interrupt};
+pub(crate) use windows::{core_limit, forget_typed_ahead, harden_process, is_closed, on_interrupt};
 
 /// Whether what is written somewhere can be read by whoever takes the disk out.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -269,6 +269,12 @@ pub fn free_space(folder: &Path) -> io::Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Forgets what was typed into the terminal and not read.
+pub(crate) fn forget_typed_ahead() {
+    // Where it is no terminal there is nothing typed ahead.
+    let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
+}
+
 /// Calls `tell` with the number of the first SIGINT, SIGTERM or SIGHUP, and then ends the process by that signal, so that
 /// a shell sees what ended it. What must not outlive the process is ended by its guard, which sees the pipe close.
 ///

@@ -29,7 +29,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFileType, WRITE_DAC, WRITE_OWNER,
 };
 use windows_sys::Win32::System::Com::CoTaskMemFree;
-use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
+use windows_sys::Win32::System::Console::{
+    FlushConsoleInputBuffer, GetStdHandle, STD_INPUT_HANDLE, SetConsoleCtrlHandler,
+};
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode};
 use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP, WerSetFlags};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
@@ -308,6 +310,12 @@ pub(crate) fn on_interrupt(tell: impl Fn(i32) + Send + Sync + 'static) -> io::Re
     TELL.set(Box::new(tell)).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))?;
     // SAFETY: the handler is a function that lives as long as the program. Windows calls it on a thread of its own.
     ok_if(unsafe { SetConsoleCtrlHandler(Some(interrupted), 1) })
+}
+
+/// Forgets what was typed into the console and not read.
+pub(crate) fn forget_typed_ahead() {
+    // SAFETY: both take and give plain values; what is no console's handle is refused.
+    unsafe { FlushConsoleInputBuffer(GetStdHandle(STD_INPUT_HANDLE)) };
 }
 
 unsafe extern "system" fn interrupted(_event: u32) -> i32 {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings};
-use super::table::{SETTINGS, Setting};
+use super::table::{Kind, SETTINGS, Setting};
 use crate::error::{Error, Result, io_in_words};
 use crate::os;
 use crate::text::clean;
@@ -88,6 +88,23 @@ impl Flags {
     /// What was given: keys and values, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&&'static str, &String)> {
         self.given.iter().map(|(key, (value, _))| (key, value))
+    }
+
+    /// The same, with a flag for each variable of ours that no flag goes before. To be called once the settings are
+    /// resolved, which looks at the variables.
+    #[must_use]
+    pub fn with_variables(mut self, around: &Surroundings) -> Self {
+        let layers = Layers::read(&self, around).ok();
+        let of_variables = layers.iter().flat_map(|layers| &layers.decided);
+        let of_variables = of_variables
+            .filter(|(_, given)| matches!(&given.origin, Origin::Variable(name) if name.starts_with(PREFIX)));
+        let of_variables: Vec<_> = of_variables.map(|(key, given)| (*key, given.value.clone())).collect();
+        for (key, value) in of_variables {
+            let is_yes = SETTINGS.iter().any(|setting| setting.key == key && setting.kind == Kind::YesNo);
+            let value = if is_yes && matches!(value.as_str(), "1" | "yes") { "true".to_owned() } else { value };
+            self.insert(key, value);
+        }
+        self
     }
 
     /// They belong to a command that takes codes out of a keychain and puts none into one: it may name another keychain than

@@ -19,6 +19,7 @@ use crate::cloud::CloudSettings;
 use crate::device::{ClientSettings, Handoff};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, Malformed};
+use crate::secret::looks_like_code;
 use crate::text::clean;
 use crate::vault::{KeychainKind, VaultSettings};
 use layers::Layers;
@@ -176,7 +177,8 @@ impl Settings {
 fn endpoint(layers: &Layers) -> Result<Option<Endpoint>> {
     let Some(given) = layers.of("endpoint") else { return Ok(None) };
     given.value.parse().map(Some).map_err(|malformed: Malformed| Error::EndpointInvalid {
-        given: clean(&given.value),
+        // A code is left out where it is exact; one that was copied badly is one nearly.
+        given: if looks_like_code(&given.value) { "…".to_owned() } else { clean(&given.value) },
         origin: given.origin.to_string(),
         why: malformed.why,
     })

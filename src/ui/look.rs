@@ -30,10 +30,16 @@ pub(super) fn somebody_is_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// Whether somebody sees the result.
+pub(super) fn is_seen() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Whether a line may be drawn over again. With `TERM=dumb`, which screen readers' terminals and editors' shells say, it
 /// would be read out again and again.
 pub(super) fn can_redraw() -> bool {
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let says_nothing = cfg!(windows);
+    let is_dumb = std::env::var_os("TERM").filter(|term| !term.is_empty()).map_or(!says_nothing, |term| term == "dumb");
     // A console of Windows has to be told to obey control sequences; this tells it, and an old one does not.
     let obeys = || !cfg!(windows) || Term::stderr().features().colors_supported();
     std::io::stderr().is_terminal() && !is_dumb && obeys()

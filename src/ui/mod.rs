@@ -31,7 +31,7 @@ use crate::doctor::{Check, Verdict};
 use crate::error::{Error, ExitCode, io_in_words};
 use crate::log;
 use crate::notice::{Notice, Notify};
-use crate::text::clean;
+use crate::text::{clean, clean_lines};
 pub use out::finish;
 pub(crate) use out::{Stderr, finish_soon};
 use out::{to_stderr, to_stdout};
@@ -244,16 +244,12 @@ impl Ui {
         match self.voice {
             Voice::Json => self.event(
                 "error",
-                json::Failure {
-                    code: report.code,
-                    exit: report.exit as u8,
-                    text: &report.sentence,
-                    hint: &report.hint,
-                },
+                json::Failure { code: report.code, exit: exit_of(error), text: &report.sentence, hint: &report.hint },
             ),
             Voice::Plain | Voice::Quiet => {
-                let text = format!("{} {}\n\n{}", look::of_errors().apply_to("Error:"), report.sentence, report.hint);
-                to_stderr(&format!("\n{}\n", look::sentences(&text, look::Stream::Stderr)));
+                let (sentence, hint) = (clean_lines(&report.sentence), clean_lines(&report.hint));
+                let text = format!("{} {sentence}\n{hint}", look::of_errors().apply_to("Error:"));
+                to_stderr(&format!("\n{}", look::sentences(&text, look::Stream::Stderr)));
             }
         }
         report.exit
@@ -268,20 +264,28 @@ impl Ui {
         if exit == ExitCode::Done { failed } else { exit }
     }
 
-    /// Whether somebody is there who can be asked, and may be.
+    /// Whether somebody is there who can be asked for what is missing, and may be. Where the result goes to a program nobody
+    /// expects questions.
     #[must_use]
-    pub fn may_ask(&self) -> bool {
-        self.may_ask
+    pub fn may_guide(&self) -> bool {
+        self.may_ask && look::is_seen()
     }
 
-    /// Asks a question that is answered by yes or no; anything but yes is no, and so is silence for longer than
+    /// Whether programs are spoken to.
+    #[must_use]
+    pub fn is_for_programs(&self) -> bool {
+        self.voice == Voice::Json
+    }
+
+    /// Asks a question that is answered by yes or no; anything but “yes” is no, and so is silence for longer than
     /// two minutes. Where nobody can be asked the answer is no.
     pub fn ask(&self, question: &str) -> bool {
         if !self.may_ask {
             return false;
         }
-        match self.put(&format!("{question} [y/N]"), prompt::SHORT_PATIENCE) {
-            Answer::Line(line) => is_yes(&line),
+        // The whole word: an Enter or a y too many is no consent.
+        match self.put(&format!("{question} [yes/N]"), prompt::SHORT_PATIENCE) {
+            Answer::Line(line) => line.eq_ignore_ascii_case("yes"),
             Answer::End => false,
             Answer::Silence => {
                 to_stderr("\nNo answer; taken as no.\n");
@@ -290,13 +294,15 @@ impl Ui {
         }
     }
 
-    /// Asks for a line of text. To be called only where [`Ui::may_ask`].
+    /// Asks for a line of text. To be called only where [`Ui::may_guide`].
     pub fn ask_for_line(&self, question: &str) -> Answer {
         self.put(question, prompt::PATIENCE)
     }
 
-    /// Something said before a question: whole lines, as they are to stand.
+    /// Something said before a question: whole lines, as they are to stand, but for what no terminal should be sent.
     pub fn tell(&self, text: &str) {
+        let text = clean_lines(text);
+        let text = text.trim_end_matches('\n');
         tracing::info!(target: log::SAID, "{text}");
         self.status.clear();
         to_stderr(&format!("{}\n", look::sentences(text, look::Stream::Stderr)));
@@ -305,6 +311,7 @@ impl Ui {
     fn put(&self, question: &str, patience: Duration) -> Answer {
         self.status.clear();
         tracing::info!(target: log::SAID, "asked: {question}");
+        prompt::forget_typed_ahead();
         to_stderr(&format!("\n{} ", look::sentences(question, look::Stream::Stderr)));
         prompt::answer(patience)
     }
@@ -312,7 +319,7 @@ impl Ui {
     /// Help, a version, or a complaint about the command line, as the command-line parser wrote it.
     pub fn parser_says(text: &str, is_an_error: bool) {
         // It quotes what was typed, which may be a code that was pasted in the wrong place.
-        let text = crate::text::clean_lines(text);
+        let text = clean_lines(text);
         if is_an_error { to_stderr(&text) } else { to_stdout(&text) }
     }
 
@@ -359,8 +366,12 @@ impl Ui {
     }
 }
 
-fn is_yes(line: &str) -> bool {
-    matches!(line.to_ascii_lowercase().as_str(), "y" | "yes")
+/// What the process ends with: that of an interruption follows the signal, as a shell says it.
+fn exit_of(error: &Error) -> u8 {
+    match error {
+        Error::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(ExitCode::Interrupted as u8),
+        error => error.report().exit as u8,
+    }
 }
 
 impl Notify for Ui {

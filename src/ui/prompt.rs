@@ -1,9 +1,11 @@
 //! Questions. Asked line by line, which works on every terminal, over ssh, at 40 columns and with a screen reader.
 
 use std::io::{self, BufRead};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::os;
 
 /// How long a question waits for its answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
@@ -22,27 +24,55 @@ pub enum Answer {
     Silence,
 }
 
-/// The lines that are typed. A read from a terminal can't be given a deadline, so it is done on a thread, which ends with
-/// the process; one for all questions, or the one before would take the next one's answer.
-static LINES: LazyLock<Mutex<Receiver<String>>> = LazyLock::new(|| {
+/// Who reads what is typed. A read from a terminal can't be given a deadline, so it is done on a thread, which ends with the
+/// process. It reads one line for each question: what is typed at other times is for whoever reads next, as a shell.
+struct Reader {
+    questions: Sender<()>,
+    lines: Receiver<Option<String>>,
+    /// The last question had no answer in time, and is still being read for.
+    is_reading: bool,
+}
+
+static READER: LazyLock<Mutex<Reader>> = LazyLock::new(|| {
+    let (questions, asked) = channel();
     let (sender, lines) = channel();
     // Without a thread every question finds the input ended.
     let _ = std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else { break };
-            if sender.send(line).is_err() {
+        for () in asked {
+            let mut line = Vec::new();
+            let read = io::stdin().lock().read_until(b'\n', &mut line);
+            let has_read = read.is_ok_and(|length| length > 0);
+            // An old terminal's ä is no reason to end.
+            if sender.send(has_read.then(|| String::from_utf8_lossy(&line).trim().to_owned())).is_err() {
                 break;
             }
         }
     });
-    Mutex::new(lines)
+    Mutex::new(Reader { questions, lines, is_reading: false })
 });
+
+/// Forgets what was typed before the question is shown: whoever typed it can't have meant this one.
+pub(super) fn forget_typed_ahead() {
+    os::forget_typed_ahead();
+    let mut reader = READER.lock().unwrap_or_else(PoisonError::into_inner);
+    if reader.lines.try_recv().is_ok() {
+        reader.is_reading = false;
+    }
+}
 
 /// Waits for a line.
 pub(super) fn answer(patience: Duration) -> Answer {
-    match LINES.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(patience) {
-        Ok(line) => Answer::Line(line.trim().to_owned()),
-        Err(RecvTimeoutError::Disconnected) => Answer::End,
-        Err(RecvTimeoutError::Timeout) => Answer::Silence,
+    let mut reader = READER.lock().unwrap_or_else(PoisonError::into_inner);
+    if !reader.is_reading && reader.questions.send(()).is_err() {
+        return Answer::End;
+    }
+    reader.is_reading = false;
+    match reader.lines.recv_timeout(patience) {
+        Ok(Some(line)) => Answer::Line(line),
+        Ok(None) | Err(RecvTimeoutError::Disconnected) => Answer::End,
+        Err(RecvTimeoutError::Timeout) => {
+            reader.is_reading = true;
+            Answer::Silence
+        }
     }
 }

@@ -43,7 +43,14 @@ impl Status {
 
     /// What is being waited for, or how far it has come.
     pub(super) fn show(&self, text: &str) {
-        self.draw(|line| line.set_message(text.to_owned()));
+        // Spinner, name, and a time such as "2m 10s" beside it.
+        const BESIDE: usize = 22;
+        let room = look::width(Stream::Stderr).unwrap_or(USUAL_WIDTH).saturating_sub(BESIDE);
+        let shown = match text.char_indices().nth(room) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.to_owned(),
+        };
+        self.draw(|line| line.set_message(shown));
     }
 
     /// Writes something above the line.
@@ -73,7 +80,7 @@ impl Status {
 }
 
 fn new_line() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {prefix:<9}{wide_msg} {elapsed}")
+    let style = ProgressStyle::with_template("{spinner} {prefix:<10}{wide_msg} {elapsed}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner());
     let target = ProgressDrawTarget::term_like(Box::new(Screen::default()));
     let line = ProgressBar::with_draw_target(None, target).with_style(style);

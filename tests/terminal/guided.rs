@@ -170,12 +170,14 @@ fn the_command_line_is_used_only_after_a_yes() {
             agent(&rehearsal, ["run", rehearsal.job().id(), "--endpoint", &rehearsal.device().endpoint()]);
         command.arg("--client").arg(rehearsal.client_path()).args(NONE);
         let mut terminal = Terminal::start(command, 100, 50);
-        terminal.wait_for("Hand it over that way? [y/N]").type_line(answer);
+        terminal.wait_for("Hand it over that way? [yes/N]").type_line(answer);
         (terminal.end(), terminal.screen())
     };
     let (exit, screen) = start("");
     assert_eq!(exit, 12, "{screen}");
     let (exit, screen) = start("y");
+    assert_eq!(exit, 12, "a key too many is no consent: {screen}");
+    let (exit, screen) = start("yes");
     assert_eq!(exit, 0, "{screen}");
 }
 
