@@ -206,7 +206,7 @@ fn the_command_to_paste_after_a_power_cut_is_one_that_works() {
         let on_the_bus = |agent| crate::secret_service::on_the_bus(agent, &bus);
         let ended = on_the_bus(Agent::run_with(&rehearsal, &client, &[])).end().done();
         let line = ended.stdout.lines().last().unwrap().trim();
-        assert!(line.ends_with(&format!("--client \"{}\"", client.display())), "{line}");
+        assert!(line.ends_with(&format!("--client '{}'", client.display())), "{line}");
         let json = on_the_bus(Agent::run_with(&rehearsal, &client, &["--json"])).end().done().json("result");
         assert_eq!(json["keychain"], "system");
         assert!(json["keychain_name"].as_str().unwrap().contains("Secret Service"));
