@@ -66,6 +66,8 @@ const LOOKS: &[(&str, &str)] = &[
     ("[DIGEST]", r"SHA-256 (?<redacted>[0-9a-f]{8,63})…"),
     ("[TIME]", r"(UNLOCKED after|command line for) (?<redacted>(\d+ min )?\d+ (s|min))\b"),
     ("[TIME]", r"(locked again|says LOCKED) after (?<redacted>\d+) seconds"),
+    // What is left of the time that was given.
+    ("[TIME]", r"(did not answer within|hardly any in the last) (?<redacted>\d+) seconds"),
     ("[TIME]", r#""(argv_)?seconds":(?<redacted>[\d.]+)"#),
     ("[TIME]", r"\bmillis=(?<redacted>\d+)\b"),
     ("[VERSION]", r#"\bversion="(?<redacted>\d+\.\d+\.\d+)""#),
@@ -123,7 +125,7 @@ fn looks_are_sound_and_leave_the_rest_alone() {
         ("102400 bytes, SHA-256 0123456789abcdef…", "102400 bytes, SHA-256 [DIGEST]…"),
         (r#"{"argv_seconds":12,"exit":7}"#, r#"{"argv_seconds":[TIME],"exit":7}"#),
         ("2026-01-02T03:04:05.123Z and 2026-01-02 03:04 UTC", "[DATE] and [DATE]"),
-        ("did not answer within 5 seconds", "did not answer within 5 seconds"),
+        ("did not end within 30 seconds", "did not end within 30 seconds"),
     ] {
         assert_eq!(names.redact(said), named);
     }
