@@ -53,14 +53,7 @@ impl KeyringBus {
         let run = folder.path().join("run");
         fs::set_permissions(&run, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         let config = folder.path().join("bus.conf");
-        // No service folders: nothing is started that the test did not start.
-        let text = format!(
-            "<busconfig><type>session</type><listen>unix:path={}/bus</listen><auth>EXTERNAL</auth>\
-             <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
-             <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
-            run.display()
-        );
-        fs::write(&config, text).unwrap();
+        fs::write(&config, bus_config(&run, "")).unwrap();
         let mut daemon = tool("dbus-daemon");
         daemon.arg(format!("--config-file={}", config.display())).args(["--nofork", "--nopidfile", "--print-address"]);
         let mut daemon = daemon.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
@@ -178,6 +171,17 @@ impl KeyringBus {
         assert!(self.inside(&mut command).status().unwrap().success());
     }
 
+    /// From now on the bus passes no new item on to the keyring, as the policy of a sandbox may have it.
+    pub(crate) fn refuse_new_items(&self) {
+        let run = self.folder.path().join("run");
+        let deny = "<deny send_interface=\"org.freedesktop.Secret.Collection\" send_member=\"CreateItem\"/>";
+        fs::write(self.folder.path().join("bus.conf"), bus_config(&run, deny)).unwrap();
+        let mut command = tool("dbus-send");
+        command.arg(format!("--bus={}", self.address)).args(["--print-reply", "--dest=org.freedesktop.DBus", "/"]);
+        command.arg("org.freedesktop.DBus.ReloadConfig").stdout(Stdio::null());
+        assert!(self.inside(&mut command).status().unwrap().success());
+    }
+
     /// Has the keyring end, as in a crash.
     pub(crate) fn end_keyring(&mut self) {
         end(self.children.pop().unwrap());
@@ -240,6 +244,17 @@ impl KeyringBus {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// `more` are further rules of the policy.
+fn bus_config(run: &Path, more: &str) -> String {
+    // No service folders: nothing is started that the test did not start.
+    format!(
+        "<busconfig><type>session</type><listen>unix:path={}/bus</listen><auth>EXTERNAL</auth>\
+         <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
+         <allow eavesdrop=\"true\"/><allow own=\"*\"/>{more}</policy></busconfig>",
+        run.display()
+    )
 }
 
 impl Drop for KeyringBus {

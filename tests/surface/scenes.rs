@@ -25,7 +25,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
             "keychains",
             vec![
                 row(Fetch, "the item lies in the session keyring", item_for_the_session, |it| it.bus.clear(&it.id())),
-                row(Fetch, "the keyring can't write its file", no_folder_for_keyrings, |it| {
+                row(Fetch, "the bus lets no new item through", no_new_items, |it| {
                     it.change(|state| state.other_bus = None);
                 }),
             ],
@@ -104,10 +104,9 @@ fn item_for_the_session(scene: &Scene<'_>) {
     scene.bus.store(&options, &scene.id(), &[], "12345-abcde-12345-ABCDE-12345");
 }
 
-fn no_folder_for_keyrings(scene: &Scene<'_>) {
+fn no_new_items(scene: &Scene<'_>) {
     let bus = KeyringBus::start(Keyring::Unlocked);
-    fs::remove_dir_all(bus.keyrings()).unwrap();
-    fs::write(bus.keyrings(), "").unwrap();
+    bus.refuse_new_items();
     scene.change(|state| state.other_bus = Some(bus));
 }
 
