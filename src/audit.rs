@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -54,7 +54,13 @@ impl Audit {
     /// The log of this state folder.
     #[must_use]
     pub fn of(state: &StateFolder) -> Self {
-        Self { path: state.path().join("audit.jsonl") }
+        Self::below(state.path())
+    }
+
+    /// The same of the state folder `root`, which need not be there: for [`Audit::check`].
+    #[must_use]
+    pub fn below(root: &Path) -> Self {
+        Self { path: root.join("audit.jsonl") }
     }
 
     /// Whether a line could be appended, as far as that can be told without making anything: a device is not to be opened
@@ -65,7 +71,7 @@ impl Audit {
     pub fn check(&self) -> Result<()> {
         match self.path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            _ => self.open().map(drop).map_err(|error| Error::disk("Writing", &self.path, &error)),
+            _ => self.open_existing().map(drop).map_err(|error| Error::disk("Writing", &self.path, &error)),
         }
     }
 
@@ -96,10 +102,7 @@ impl Audit {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        if let Some(flaw) = os::alias_flaw(&self.path)? {
-            return Err(io::Error::other(format!("it {flaw}")));
-        }
-        let file = File::options().read(true).append(true).open(&self.path)?;
+        let file = self.open_existing()?;
         if let Some(folder) = self.path.parent()
             && file.metadata()?.len() == 0
         {
@@ -107,6 +110,13 @@ impl Audit {
             os::sync_dir(folder)?;
         }
         Ok(file)
+    }
+
+    fn open_existing(&self) -> io::Result<File> {
+        if let Some(flaw) = os::alias_flaw(&self.path)? {
+            return Err(io::Error::other(format!("it {flaw}")));
+        }
+        File::options().read(true).append(true).open(&self.path)
     }
 }
 

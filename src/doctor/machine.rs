@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Check, Subject};
+use crate::audit::Audit;
 use crate::error::Result;
 use crate::harden::Hardened;
 use crate::os::{self, Protection};
@@ -11,7 +12,9 @@ use crate::store::StateLook;
 
 /// State folder, disk encryption, swap, memory.
 pub(super) fn machine(settings: &Settings) -> Vec<Check> {
-    let look = StateLook::at(&settings.state_dir);
+    // In the order in which a run comes upon them.
+    let look =
+        StateLook::at(&settings.state_dir).and_then(|look| Audit::below(&settings.state_dir).check().map(|()| look));
     let disk = match &look {
         Ok(look) => disk(&look.ground, &os::disk_protection(&look.ground)),
         Err(_) => Check::skipped(Subject::DiskEncryption, "not looked at: the state folder can't be used"),
@@ -65,10 +68,10 @@ fn disk(place: &Path, protection: &Protection) -> Check {
             ),
             "Whoever takes the disk out has the manifest, and may guess the password that protects the keychain. Use a machine with an encrypted disk.",
         ),
-        Protection::Unknown(why) => Check {
-            hint: Some(look_yourself("the disk").to_owned()),
-            ..Check::skipped(SUBJECT, format!("whether the disk of {place} is encrypted could not be found out: {why}"))
-        },
+        Protection::Unknown(why) => {
+            Check::skipped(SUBJECT, format!("whether the disk of {place} is encrypted could not be found out: {why}"))
+                .hint(look_yourself("the disk"))
+        }
     }
 }
 
@@ -106,7 +109,7 @@ fn swap(areas: &[(PathBuf, Protection)]) -> Check {
         )
     } else if let Some((path, why)) = unknown {
         let text = format!("whether {} is encrypted could not be found out: {why}", path.display());
-        Check { hint: Some(look_yourself("swap").to_owned()), ..Check::skipped(SUBJECT, text) }
+        Check::skipped(SUBJECT, text).hint(look_yourself("swap"))
     } else if areas.iter().all(|(_, protection)| *protection == Protection::InMemory) {
         Check::ok(SUBJECT, "only to compressed memory, not to a disk")
     } else {

@@ -17,16 +17,23 @@ pub(super) fn make_or_check_private(path: &Path) -> Result<()> {
             }
             Ok(())
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if !path.is_dir() {
-                return Err(bad("is not a folder".to_owned()));
-            }
-            match os::privacy_flaw(path) {
-                Ok(None) => Ok(()),
-                Ok(Some(flaw)) => Err(bad(format!("it {flaw}"))),
-                Err(error) => Err(bad(io_in_words(&error))),
-            }
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_private(path),
+        Err(error) => Err(bad(io_in_words(&error))),
+    }
+}
+
+/// Checks that what is there is a folder, and private. That nothing is there is fine.
+pub(super) fn check_private(path: &Path) -> Result<()> {
+    let bad = |why: String| Error::StateFolderBad { path: path.display().to_string(), why };
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(bad(io_in_words(&error))),
+        Ok(_) if !path.is_dir() => return Err(bad("it is not a folder".to_owned())),
+        Ok(_) => {}
+    }
+    match os::privacy_flaw(path) {
+        Ok(None) => Ok(()),
+        Ok(Some(flaw)) => Err(bad(format!("it {flaw}"))),
         Err(error) => Err(bad(io_in_words(&error))),
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::files::{make_all, make_or_check_private, remove_if_there};
+use super::files::{check_private, make_all, make_or_check_private, remove_if_there};
 use super::job_folder::JobFolder;
 use super::lock::JobLock;
 use super::record::Record;
@@ -18,6 +18,19 @@ use crate::os;
 pub struct StateFolder {
     root: PathBuf,
 }
+
+const JOBS: &str = "jobs";
+const INCOMING: &str = "incoming";
+const LOCKS: &str = "locks";
+/// Where a run lies that keeps nothing.
+const ONCE: &str = "once";
+/// Where the private homes of runs are noted.
+const HOMES: &str = "homes";
+
+/// The folders in it. Each is private, or the state folder is not used.
+pub(super) const MADE_AT_ONCE: [&str; 3] = [JOBS, INCOMING, LOCKS];
+/// Those that are there only after a run that needed them.
+pub(super) const MADE_WHEN_NEEDED: [&str; 2] = [ONCE, HOMES];
 
 /// Where the state folder is when no setting says otherwise: local, never roaming or synced.
 ///
@@ -52,11 +65,15 @@ impl StateFolder {
         // with the private home's path means something.
         let root = dunce::canonicalize(root).map_err(|error| bad(io_in_words(&error)))?;
         let folder = Self { root };
-        for part in ["jobs", "incoming", "locks"] {
+        for part in MADE_AT_ONCE {
             make_or_check_private(&folder.root.join(part))?;
         }
+        // Not only when it is first written to: by then a device may have been waited for.
+        for part in MADE_WHEN_NEEDED {
+            check_private(&folder.root.join(part))?;
+        }
         // What is in them can be had again from AWS, and a manifest in a backup outlives `forget`. The audit log stays in.
-        for part in ["jobs", "incoming"].map(|part| folder.root.join(part)) {
+        for part in [JOBS, INCOMING].map(|part| folder.root.join(part)) {
             if let Err(error) = os::exclude_from_backups(&part) {
                 tracing::debug!(folder = %part.display(), why = io_in_words(&error), "backups are not told to leave it out");
             }
@@ -102,8 +119,8 @@ impl StateFolder {
     /// [`Error::Busy`] while another process is at work on the job; [`Error::Disk`].
     pub fn job(&self, job: &JobId) -> Result<JobFolder> {
         let lock = self.lock(job)?;
-        let folder = self.root.join("jobs").join(job.as_str());
-        JobFolder::open(job.clone(), folder, self.root.join("incoming"), lock, false)
+        let folder = self.root.join(JOBS).join(job.as_str());
+        JobFolder::open(job.clone(), folder, self.root.join(INCOMING), lock, false)
     }
 
     /// Locks a job and makes a folder for one run of it, removed when it is dropped. What is kept is not looked at.
@@ -112,11 +129,11 @@ impl StateFolder {
     /// As [`StateFolder::job`].
     pub fn job_for_once(&self, job: &JobId) -> Result<JobFolder> {
         let lock = self.lock(job)?;
-        let once = self.root.join("once");
+        let once = self.root.join(ONCE);
         make_or_check_private(&once)?;
         let folder = once.join(job.as_str());
         remove_if_there(&folder)?;
-        JobFolder::open(job.clone(), folder, self.root.join("incoming"), lock, true)
+        JobFolder::open(job.clone(), folder, self.root.join(INCOMING), lock, true)
     }
 
     /// The ids of the jobs whose code and manifest are here.
@@ -124,8 +141,7 @@ impl StateFolder {
     /// # Errors
     /// Those of [`StateFolder::kept`].
     pub fn kept_pairs(&self) -> Result<BTreeSet<String>> {
-        let has_pair = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.pair.is_some());
-        Ok(self.kept()?.into_iter().filter(|(_, record)| has_pair(record)).map(|(job, _)| job.to_string()).collect())
+        Ok(with_pair(self.kept()?).map(|job| job.to_string()).collect())
     }
 
     /// The jobs that have a folder here, with their records where those can be read.
@@ -133,20 +149,26 @@ impl StateFolder {
     /// # Errors
     /// [`Error::Disk`] if the folder can't be listed. An unreadable record is no error: the job is still named.
     pub fn kept(&self) -> Result<Vec<(JobId, Option<Record>)>> {
-        let jobs = self.root.join("jobs");
+        let jobs = self.root.join(JOBS);
         jobs_in(&jobs).map_err(|error| Error::disk("Listing", &jobs, &error))
     }
 
     /// The same of the state folder `root`, which is neither made nor checked nor changed. None if it can't be listed.
     #[must_use]
     pub fn kept_below(root: &Path) -> Vec<(JobId, Option<Record>)> {
-        jobs_in(&root.join("jobs")).unwrap_or_default()
+        jobs_in(&root.join(JOBS)).unwrap_or_default()
+    }
+
+    /// How many of them have code and manifest here.
+    #[must_use]
+    pub fn pairs_below(root: &Path) -> usize {
+        with_pair(Self::kept_below(root)).count()
     }
 
     /// Removes what killed runs left behind and no later run would: single runs' folders, drafts, temporary records.
     /// Jobs that are being worked on are left alone.
     fn sweep(&self) {
-        let entries = ["once", "incoming"].iter().filter_map(|part| self.root.join(part).read_dir().ok());
+        let entries = [ONCE, INCOMING].iter().filter_map(|part| self.root.join(part).read_dir().ok());
         for entry in entries.flatten().flatten() {
             let name = entry.file_name();
             let Some((job, rest)) = name.to_str().and_then(|name| name.split_at_checked(JobId::LENGTH)) else {
@@ -165,8 +187,13 @@ impl StateFolder {
     }
 
     fn lock(&self, job: &JobId) -> Result<JobLock> {
-        JobLock::take(job, &self.root.join("locks").join(job.as_str()))
+        JobLock::take(job, &self.root.join(LOCKS).join(job.as_str()))
     }
+}
+
+fn with_pair(kept: Vec<(JobId, Option<Record>)>) -> impl Iterator<Item = JobId> {
+    let has_pair = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.pair.is_some());
+    kept.into_iter().filter(move |(_, record)| has_pair(record)).map(|(job, _)| job)
 }
 
 fn jobs_in(folder: &Path) -> io::Result<Vec<(JobId, Option<Record>)>> {
@@ -180,9 +207,6 @@ fn jobs_in(folder: &Path) -> io::Result<Vec<(JobId, Option<Record>)>> {
     kept.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(kept)
 }
-
-/// Where the private homes of runs are noted, below the state folder.
-const HOMES: &str = "homes";
 
 /// A note of where a private home is.
 #[derive(Debug)]

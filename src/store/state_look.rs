@@ -1,9 +1,10 @@
 //! A look at the state folder that changes nothing.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::state_folder::remoteness_of;
+use super::files::check_private;
+use super::state_folder::{MADE_AT_ONCE, MADE_WHEN_NEEDED, remoteness_of};
 use crate::error::{Error, Result, io_in_words};
 use crate::os;
 
@@ -31,26 +32,19 @@ impl StateLook {
     pub fn at(root: &Path) -> Result<Self> {
         let bad = |why: String| Error::StateFolderBad { path: root.display().to_string(), why };
         let exists = root.symlink_metadata().is_ok();
-        if exists {
-            for folder in std::iter::once(root.to_owned()).chain(PARTS.map(|part| root.join(part))) {
-                if folder.symlink_metadata().is_ok() {
-                    private(&folder)?;
-                }
-            }
-        }
+        let parts = || MADE_AT_ONCE.into_iter().chain(MADE_WHEN_NEEDED).map(|part| root.join(part));
+        std::iter::once(root.to_owned()).chain(parts()).try_for_each(|folder| check_private(&folder))?;
         let ground = root.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/")).to_owned();
         if !ground.is_dir() {
             return Err(bad(format!("{} is not a folder", ground.display())));
         }
-        // A disk that is full takes a name and no bytes.
-        let written = tempfile::Builder::new()
-            .prefix(".snow-onboard-probe-")
-            .tempfile_in(&ground)
-            .and_then(|mut file| file.write_all(&[0; 4096]).and_then(|()| file.as_file().sync_all()));
-        written.map_err(|error| match exists {
+        try_writing(&ground).map_err(|error| match exists {
             true => Error::disk("Writing", root, &error),
             false => bad(format!("{} can't be written to: {}", ground.display(), io_in_words(&error))),
         })?;
+        for part in parts().filter(|part| part.exists()) {
+            try_writing(&part).map_err(|error| Error::disk("Writing", &part, &error))?;
+        }
         Ok(Self {
             path: root.to_owned(),
             exists,
@@ -61,19 +55,10 @@ impl StateLook {
     }
 }
 
-/// Folders in it that a run makes or checks.
-const PARTS: [&str; 3] = ["jobs", "incoming", "locks"];
-
-fn private(folder: &Path) -> Result<()> {
-    let bad = |why: String| Error::StateFolderBad { path: folder.display().to_string(), why };
-    if !folder.is_dir() {
-        return Err(bad("is not a folder".to_owned()));
-    }
-    match os::privacy_flaw(folder) {
-        Ok(None) => Ok(()),
-        Ok(Some(flaw)) => Err(bad(format!("it {flaw}"))),
-        Err(error) => Err(bad(io_in_words(&error))),
-    }
+/// Writes a file without a name, which is gone however this process ends. A disk that is full takes a name and no bytes.
+fn try_writing(folder: &Path) -> io::Result<()> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    file.write_all(&[0; 4096]).and_then(|()| file.sync_all())
 }
 
 #[cfg(test)]
@@ -106,13 +91,42 @@ mod tests {
         let look = StateLook::at(&root).unwrap();
         assert!(look.exists && look.remoteness.unwrap().contains("OneDrive"));
         assert_eq!(names(&root), before);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let jobs = root.join("jobs");
-            std::fs::set_permissions(&jobs, std::fs::Permissions::from_mode(0o755)).unwrap();
-            let refusal = StateLook::at(&root).unwrap_err().report();
-            assert!(refusal.code == "state_folder_bad" && refusal.sentence.contains("0755"), "{}", refusal.sentence);
+    }
+
+    /// Opening it and looking at it refuse the same with the same words, and looking changes nothing.
+    #[test]
+    fn each_part_that_is_not_as_it_should_be_is_refused_by_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("snow-onboard");
+        StateFolder::open(&root).unwrap();
+        let refused = |part: &Path, word: &str| {
+            let before = names(&root);
+            let looked = StateLook::at(&root).unwrap_err().report();
+            assert_eq!(names(&root), before);
+            let opened = StateFolder::open(&root).unwrap_err().report();
+            assert_eq!(looked, opened);
+            assert!(looked.sentence.contains(&part.display().to_string()), "{}", looked.sentence);
+            assert!(looked.sentence.contains(word), "{}", looked.sentence);
+        };
+        for part in MADE_AT_ONCE.into_iter().chain(MADE_WHEN_NEEDED).map(|part| root.join(part)) {
+            if part.exists() {
+                std::fs::remove_dir(&part).unwrap();
+            }
+            std::fs::write(&part, "").unwrap();
+            refused(&part, "is not a folder");
+            std::fs::remove_file(&part).unwrap();
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt;
+                std::fs::create_dir(&part).unwrap();
+                std::fs::set_permissions(&part, std::fs::Permissions::from_mode(0o777)).unwrap();
+                refused(&part, "0777");
+                std::fs::remove_dir(&part).unwrap();
+                std::os::unix::fs::symlink(dir.path().join("nowhere"), &part).unwrap();
+                refused(&part, "is not a folder");
+                std::fs::remove_file(&part).unwrap();
+            }
         }
+        StateLook::at(&root).unwrap();
     }
 }
