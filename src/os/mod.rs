@@ -14,8 +14,8 @@ pub(crate) use unix::on_interrupt;
 use unix::{administered_file_flaw, administered_folder_flaw, administered_link_flaw};
 #[cfg(unix)]
 pub use unix::{
-    alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, free_space, link_flaw, open_file,
-    privacy_flaw, real, sync_dir, way_to, writable_by_others,
+    alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, free_space, link_flaw, lock_folder,
+    open_file, privacy_flaw, real, sync_dir, way_to, writable_by_others,
 };
 #[cfg(unix)]
 pub(crate) use unix::{core_limit, forget_typed_ahead};
@@ -41,6 +41,8 @@ pub(crate) use macos::{harden_process, is_closed};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+mod windows_lock;
+#[cfg(windows)]
 use windows::{administered_file_flaw, administered_folder_flaw, administered_link_flaw};
 #[cfg(windows)]
 pub use windows::{
@@ -50,6 +52,8 @@ pub use windows::{
 };
 #[cfg(windows)]
 pub(crate) use windows::{core_limit, forget_typed_ahead, harden_process, is_closed, on_interrupt};
+#[cfg(windows)]
+pub use windows_lock::lock_folder;
 
 /// Whether what is written somewhere can be read by whoever takes the disk out.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Linux and macOS: modes and owners. No `unsafe` is needed.
 
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
@@ -77,6 +77,20 @@ pub fn alias_flaw(path: &Path) -> io::Result<Option<String>> {
     } else {
         None
     })
+}
+
+/// Takes a lock that goes by `folder`, which is there; `None` while another process holds it. It ends with the file that is
+/// given, and so with the process at the latest. The folder itself is locked: nothing is made.
+///
+/// # Errors
+/// What open(2) and flock(2) say.
+pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
+    let file = File::open(folder)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// `path` without links.
@@ -375,6 +389,17 @@ mod tests {
             assert!(open_file(&path).unwrap().is_none(), "{}", path.display());
         }
         assert_eq!(open_file(&folder.path().join("missing")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_folder_s_lock_is_held_by_one_at_a_time_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = lock_folder(dir.path()).unwrap();
+        assert!(first.is_some() && lock_folder(dir.path()).unwrap().is_none());
+        drop(first);
+        assert!(lock_folder(dir.path()).unwrap().is_some());
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+        assert!(lock_folder(&dir.path().join("nowhere")).is_err());
     }
 
     #[test]
