@@ -109,13 +109,13 @@ errors! {
 
     CredentialsMissing { tried: String } = Credentials "credentials_missing"
         "No AWS credentials were found (looked in {tried})."
-        => "Sign in, or name the profile to use:\n  aws configure sso\n  snow-onboard … --profile NAME";
+        => "Sign in, or name the profile to use:\n  aws configure sso\n  snow-onboard doctor --profile NAME";
     CredentialsExpired { why: String, login: String } = Credentials "credentials_expired"
         "The AWS sign-in is missing or has expired: {why}."
         => "Sign in again, then repeat the command:\n  {login}";
     CredentialsFailed { why: String } = Credentials "credentials_failed"
         "AWS credentials could not be obtained: {why}."
-        => "Check the profile in ~/.aws/config, or try another one:\n  snow-onboard … --profile NAME";
+        => "Check the profile in ~/.aws/config, or try another one:\n  snow-onboard doctor --profile NAME";
     CredentialsRefused { why: String } = Credentials "credentials_refused"
         "AWS does not accept these credentials: {why}."
         => "Check which identity is in use, and sign in again if it is the wrong one:\n  aws sts get-caller-identity";
@@ -131,7 +131,7 @@ errors! {
         => "Set the clock of this machine, then repeat the command.";
     RegionMissing = Credentials "region_missing"
         "No AWS region is set."
-        => "Name the region in which the job was ordered:\n  snow-onboard … --region eu-central-1";
+        => "Name the region in which the job was ordered:\n  snow-onboard jobs --region eu-central-1";
 
     ApiNotHttps { url: String } = Settings "api_not_https"
         "The Snowball API address {url} is not an https address. The unlock code would cross the network in clear."
@@ -253,7 +253,7 @@ errors! {
         => "Leave --keychain out to use the system's own.";
     KernelKeyringClosed { why: String } = Keychain "kernel_keyring_closed"
         "The kernel keyring can't keep the code: {why}."
-        => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none), or:\n  keyctl session - snow-onboard …";
+        => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it:\n  keyctl session";
 
     StateFolderBad { path: String, why: String } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."
@@ -447,7 +447,7 @@ mod tests {
         for error in Error::samples() {
             let report = error.report();
             for line in report.hint.lines().filter_map(|line| line.strip_prefix("  ")) {
-                let line = line.replace("JID…", JOB).replace("snow-onboard …", "snow-onboard jobs");
+                let line = line.replace("JID…", JOB);
                 let line = match line.split(' ').next() {
                     Some("snow-onboard") => line,
                     // To be added to the command that failed.

@@ -57,6 +57,14 @@ pub fn clean_lines(text: &str) -> String {
     text.lines().flat_map(|line| [clean_line(line), "\n".to_owned()]).collect()
 }
 
+/// The same for what is said of something that may have any name, such as a file: terminal sequences go as wholes, so that
+/// nothing of them looks like a part of the name. Nothing is cut: what is told may have to be compared.
+#[must_use]
+pub fn clean_sentences(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(without_sequences).collect();
+    clean_lines(&lines.join("\n")).trim_end().to_owned()
+}
+
 /// A moment as it is shown: 2026-01-31 14:05:09 UTC
 #[must_use]
 pub fn utc(time: OffsetDateTime) -> String {

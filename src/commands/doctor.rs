@@ -14,21 +14,29 @@ pub(super) fn doctor(settings: &Settings, ui: &Arc<Ui>) -> ExitCode {
 }
 
 fn in_words(tally: &Tally) -> String {
-    let Tally { ok, warnings, failed, skipped, exit } = *tally;
+    let Tally { ok, warnings, failed, skipped, kept, is_aws_alone, exit } = *tally;
     let count = |number: usize, one: &str, more: &str| match number {
         0 => None,
         1 => Some(format!("1 {one}")),
         number => Some(format!("{number} {more}")),
     };
     let parts = [
-        count(failed, "fails", "fail"),
+        count(failed, "failed", "failed"),
         count(warnings, "warning", "warnings"),
         count(skipped, "skipped", "skipped"),
         count(ok, "ok", "ok"),
     ];
     let parts = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let of_kept = match kept {
+        _ if !is_aws_alone => String::new(),
+        0 => String::new(),
+        1 => "\n1 job's code and manifest are kept here: its device can be opened without AWS.".to_owned(),
+        kept => format!("\n{kept} jobs' codes and manifests are kept here: their devices can be opened without AWS."),
+    };
     match exit.0 {
-        ExitCode::Done => format!("\n{parts}. A first start can go ahead."),
-        exit => format!("\n{parts}. Exit code {}, that of the first that fails.", exit as u8),
+        ExitCode::Done => format!(
+            "\n{parts}. Nothing was found that would stop a first start. Not tried: the bucket that the manifest comes from, whose address comes with the job."
+        ),
+        exit => format!("\n{parts}. Exit code {}, that of the first that failed.{of_kept}", exit as u8),
     }
 }

@@ -203,6 +203,12 @@ fn permission(action: Action, answer: &Result<()>, is_silent: bool) -> Check {
         Err(Error::ClockSkew { .. }) => {
             Check::skipped(subject, format!("{name}: can't be told while the clock is off"))
         }
+        // A run that is told its job does not list any.
+        Err(error @ Error::AccessDenied { .. }) if action == Action::ListJobs => Check::warning(
+            subject,
+            format!("{error} Only listing needs it: “jobs”, and “run” without a job."),
+            statement(action),
+        ),
         Err(error @ Error::AccessDenied { .. }) => Check::failed(subject, error).hint(statement(action)),
         // The other calls were answered: it may pass.
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use super::{Check, Subject};
 use crate::device::{is_public, reach};
+use crate::error::Error;
 use crate::notice::Notify;
 use crate::settings::Settings;
 
@@ -10,10 +11,7 @@ pub(super) fn answers(settings: &Settings, notify: &dyn Notify) -> Check {
     const SUBJECT: Subject = Subject::Device;
     let Some(endpoint) = &settings.endpoint else {
         let hint = "When it has started, with the address on its display:\n  snow-onboard doctor --endpoint 192.0.2.10";
-        return Check {
-            hint: Some(hint.to_owned()),
-            ..Check::skipped(SUBJECT, "not looked for: no address was given")
-        };
+        return Check::skipped(SUBJECT, "not looked for: no address was given").hint(hint);
     };
     if let Some(address) = is_public(endpoint) {
         return Check::warning(
@@ -26,6 +24,10 @@ pub(super) fn answers(settings: &Settings, notify: &dyn Notify) -> Check {
     }
     match reach(endpoint, notify) {
         Ok(()) => Check::ok(SUBJECT, format!("{endpoint} answers on port {}", endpoint.port())),
+        // As in a run, which goes on: by then it may have started.
+        Err(error @ Error::DeviceUnreachable { .. }) => {
+            Check::warning(SUBJECT, format!("{error} It may still be starting."), error.report().hint)
+        }
         Err(error) => Check::failed(SUBJECT, &error),
     }
 }

@@ -27,7 +27,10 @@ use crate::cloud::Way;
 use crate::error::{Error, ExitCode};
 use crate::notice::{Notice, Notify};
 use crate::settings::Settings;
+use crate::store::StateFolder;
+use crate::text::clean_sentences;
 use crate::ui::Ui;
+use crate::vault::KeychainKind;
 
 /// What is looked at, in the order in which it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,6 +55,18 @@ pub enum Subject {
     Swap,
     Memory,
     Device,
+}
+
+impl Subject {
+    /// What a run with a pair that is kept needs nothing of.
+    fn is_of_aws(self) -> bool {
+        match self {
+            Self::Region | Self::Proxy | Self::CaCertificates | Self::Aws | Self::Credentials | Self::Clock => true,
+            Self::ListJobs | Self::DescribeJob | Self::GetJobManifest | Self::GetJobUnlockCode => true,
+            Self::Keychain | Self::Client | Self::PrivateFolder | Self::StateFolder | Self::Device => false,
+            Self::DiskEncryption | Self::Swap | Self::Memory => false,
+        }
+    }
 }
 
 impl fmt::Display for Subject {
@@ -113,41 +128,42 @@ pub struct Check {
     pub verdict: Verdict,
     /// What there is to say, on one line. Cleaned.
     pub text: String,
-    /// What to do; a line to paste stands alone, indented by two.
+    /// What to do; a line to paste stands alone, indented by two. Cleaned.
     pub hint: Option<String>,
     /// The error that a run would end with.
     pub error: Option<(&'static str, ExitCode)>,
 }
 
 impl Check {
-    fn new(subject: Subject, verdict: Verdict, text: impl Into<String>) -> Self {
-        Self { subject, verdict, text: text.into(), hint: None, error: None }
+    fn new(subject: Subject, verdict: Verdict, text: &str) -> Self {
+        // Paths and the like, of whatever length; each of one line, whatever is in their names.
+        let text = clean_sentences(text).replace('\n', " ");
+        Self { subject, verdict, text, hint: None, error: None }
     }
 
-    fn ok(subject: Subject, text: impl Into<String>) -> Self {
-        Self::new(subject, Verdict::Ok, text)
+    fn ok(subject: Subject, text: impl AsRef<str>) -> Self {
+        Self::new(subject, Verdict::Ok, text.as_ref())
     }
 
-    fn warning(subject: Subject, text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..Self::new(subject, Verdict::Warning, text) }
+    fn warning(subject: Subject, text: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
+        Self::new(subject, Verdict::Warning, text.as_ref()).hint(hint)
     }
 
-    fn skipped(subject: Subject, text: impl Into<String>) -> Self {
-        Self::new(subject, Verdict::Skipped, text)
+    fn skipped(subject: Subject, text: impl AsRef<str>) -> Self {
+        Self::new(subject, Verdict::Skipped, text.as_ref())
     }
 
     fn failed(subject: Subject, error: &Error) -> Self {
         let report = error.report();
         Self {
-            hint: Some(report.hint),
             error: Some((report.code, report.exit)),
-            ..Self::new(subject, Verdict::Fails, report.sentence)
+            ..Self::new(subject, Verdict::Fails, &report.sentence).hint(report.hint)
         }
     }
 
-    /// The same with another hint.
-    fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+    /// The same with this hint, or another one.
+    fn hint(self, hint: impl AsRef<str>) -> Self {
+        Self { hint: Some(clean_sentences(hint.as_ref())), ..self }
     }
 }
 
@@ -162,6 +178,11 @@ pub struct Tally {
     pub failed: usize,
     /// Not looked at.
     pub skipped: usize,
+    /// Jobs whose code and manifest are kept here: their devices are opened without AWS.
+    pub kept: usize,
+    /// Whether something fails, and AWS alone is what does.
+    #[serde(skip)]
+    pub is_aws_alone: bool,
     /// Exit code of the first failure; 0 without one.
     #[serde(serialize_with = "as_number")]
     pub exit: Exit,
@@ -187,7 +208,10 @@ impl Tally {
         match check.verdict {
             Verdict::Ok => self.ok += 1,
             Verdict::Warning => self.warnings += 1,
-            Verdict::Fails => self.failed += 1,
+            Verdict::Fails => {
+                self.is_aws_alone = check.subject.is_of_aws() && (self.failed == 0 || self.is_aws_alone);
+                self.failed += 1;
+            }
             Verdict::Skipped => self.skipped += 1,
         }
         if let (ExitCode::Done, Some((_, exit))) = (self.exit.0, check.error) {
@@ -199,7 +223,12 @@ impl Tally {
 /// Looks at everything, tells it as it comes, and counts.
 #[must_use]
 pub fn examine(settings: &Settings, ui: &Arc<Ui>) -> Tally {
-    let mut tally = Tally::default();
+    let kept = match settings.keychain {
+        // A run that keeps nothing looks at nothing that is kept.
+        KeychainKind::None => 0,
+        KeychainKind::System | KeychainKind::Kernel => StateFolder::pairs_below(&settings.state_dir),
+    };
+    let mut tally = Tally { kept, ..Tally::default() };
     let mut tell = |checks: Vec<Check>| {
         for check in checks {
             tally.count(&check);
@@ -269,5 +298,35 @@ mod tests {
         assert_eq!((tally.failed, tally.exit.0), (2, ExitCode::Credentials));
         let json = serde_json::to_value(tally).unwrap_or_default();
         assert_eq!(json["exit"], 4);
+    }
+
+    #[test]
+    fn aws_alone_fails_or_something_else_as_well() {
+        let fails = |subject| Check::failed(subject, &Error::RegionMissing);
+        let is_alone = |checks: &[Check]| {
+            let mut tally = Tally::default();
+            checks.iter().for_each(|check| tally.count(check));
+            tally.is_aws_alone
+        };
+        let fine = || Check::ok(Subject::Keychain, "");
+        assert!(!is_alone(&[fine()]));
+        assert!(is_alone(&[fails(Subject::Region), fails(Subject::Clock), fine()]));
+        assert!(!is_alone(&[fails(Subject::Region), fails(Subject::Client), fine()]));
+        assert!(!is_alone(&[fails(Subject::Client), fails(Subject::Aws)]));
+    }
+
+    #[test]
+    fn what_a_path_is_called_does_nothing_to_a_terminal() {
+        let path = "/a\u{1b}]0;x\u{7}/b\u{1b}[2J\nc\u{202e}";
+        let check = Check::warning(Subject::Client, path, format!("See {path}:\n  ls {path}"));
+        assert_eq!(check.text, "/a/b c");
+        assert_eq!(check.hint.as_deref(), Some("See /a/b\nc:\n  ls /a/b\nc"));
+        let error = Error::StateFolderBad { path: path.to_owned(), why: "it is not a folder".to_owned() };
+        assert_eq!(
+            Check::failed(Subject::StateFolder, &error).text,
+            "The folder /a/b c can't be used: it is not a folder."
+        );
+        let long = "x".repeat(4000);
+        assert_eq!(Check::ok(Subject::Client, &long).text, long, "what is to be compared stays whole");
     }
 }

@@ -2,6 +2,7 @@
 
 use snow_rehearsal::Operation;
 
+use crate::keyring_bus::{Keyring, KeyringBus};
 use crate::row::Verb::Run;
 use crate::row::{Fault, Row};
 use crate::scene::Scene;
@@ -93,7 +94,13 @@ fn a_profile_that_is_not_there() {
                 Line("region", "skipped", &["see Credentials"], &[], None),
                 Line("aws", "skipped", &[], &[], None),
                 Line("clock", "skipped", &[], &[], None),
-                Line("credentials", "fails", &["no profile “nobody”"], &["--profile NAME"], Some("credentials_failed")),
+                Line(
+                    "credentials",
+                    "fails",
+                    &["no profile “nobody”"],
+                    &["snow-onboard doctor --profile NAME"],
+                    Some("credentials_failed"),
+                ),
             ],
         ),
     );
@@ -103,7 +110,6 @@ fn a_profile_that_is_not_there() {
 #[test]
 fn each_action_that_is_denied_is_named_with_its_statement() {
     for (operation, check, statement, kms) in [
-        (Operation::ListJobs, "list_jobs", "\"Action\": \"snowball:ListJobs\"", ""),
         (Operation::DescribeJob, "describe_job", "\"Action\": \"snowball:DescribeJob\"", ""),
         (Operation::GetJobManifest, "get_job_manifest", "\"Action\": \"snowball:GetJobManifest\"", "kms:Decrypt"),
         (
@@ -124,6 +130,20 @@ fn each_action_that_is_denied_is_named_with_its_statement() {
         assert!(hint.contains(statement) && hint.contains("\"Resource\": \"*\"") && hint.contains(kms), "{hint}");
         assert_eq!(hint.contains("kms"), !kms.is_empty(), "{hint}");
     }
+}
+
+#[test]
+fn listing_that_is_denied_is_a_warning_for_a_run_that_is_told_its_job_lists_none() {
+    let fault = Fault::Api(Operation::ListJobs, snow_rehearsal::Fault::AccessDenied, snow_rehearsal::Times::Always);
+    let row = Row::new(Run, "denied", fault);
+    let words = &["snowball:ListJobs", "not allowed", "Only listing needs it"];
+    let line = Line("list_jobs", "warning", words, &["\"Action\": \"snowball:ListJobs\""], None);
+    visit(&row, &[], 0, &[line]);
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let scene = Scene::set(&row, &bus);
+    scene.strike(&row);
+    let ran = scene.run(Run, &[], std::time::Duration::from_secs(170));
+    assert_eq!(ran.exit, Some(0), "{}", ran.stderr);
 }
 
 #[test]
@@ -162,7 +182,13 @@ fn credentials_that_end_soon() {
 fn no_region() {
     let row = known("credentials", "no region");
     let more = vec![
-        Line("region", "fails", &["No AWS region is set"], &["--region eu-central-1"], Some("region_missing")),
+        Line(
+            "region",
+            "fails",
+            &["No AWS region is set"],
+            &["snow-onboard jobs --region eu-central-1"],
+            Some("region_missing"),
+        ),
         Line("aws", "skipped", &[], &[], None),
         Line("credentials", "skipped", &[], &[], None),
         Line("clock", "skipped", &[], &[], None),

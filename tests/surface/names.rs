@@ -82,7 +82,7 @@ const LOOKS: &[(&str, &str)] = &[
     ("[DIGEST]", r"not with (?<redacted>[0-9a-f]{12})\)"),
     ("[PORT]", r"answers on port (?<redacted>\d+)"),
     ("[FREE]", r"; (?<redacted>\d+) MB free"),
-    ("[NUMBERS]", r"(?<redacted>(\d+ warnings?, )?(\d+ skipped, )?\d+ ok)\. (A first|Exit code)"),
+    ("[NUMBERS]", r"(?<redacted>(\d+ warnings?, )?(\d+ skipped, )?\d+ ok)\. (Nothing was|Exit code)"),
     ("[NUMBER]", r#""(ok|warnings|skipped)":(?<redacted>\d+)"#),
     ("[RANDOM]", r"\bsnow-onboard-(?<redacted>[0-9A-Za-z]{12}|[0-9a-f]{8})\b"),
 ];
