@@ -187,6 +187,8 @@ fn run_in_a_terminal(line: &str, typed: &[(String, String)], scene: &Scene<'_>) 
     said(line, Some(exit), vec![(TERMINAL, terminal.screen() + "\n")], scene)
 }
 
+const PATIENCE: &str = "SNOW_ONBOARD_NETWORK_TIMEOUT";
+
 /// What a line of a file runs.
 fn command(line: &str, scene: &Scene<'_>) -> Command {
     let words = split(&resolved(line, scene));
@@ -195,6 +197,10 @@ fn command(line: &str, scene: &Scene<'_>) -> Command {
     let mut rest = words.iter().skip(variables.len());
     assert_eq!(rest.next().map(String::as_str), Some("snow-onboard"), "{line}");
     let mut command = scene.bare_agent();
+    if !scene.state.lock().unwrap().env.contains_key(PATIENCE) {
+        // Of the matrix, and not typed by anybody here: what is said would speak of it.
+        command.env_remove(PATIENCE);
+    }
     command.envs(variables.iter().filter_map(|word| word.split_once('='))).args(rest);
     command
 }
