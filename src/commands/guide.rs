@@ -308,13 +308,13 @@ fn path_of(line: &str) -> Option<PathBuf> {
     Some(std::path::absolute(&path).unwrap_or(path))
 }
 
-#[cfg(test)]
+// Paths and words as the shells of Unix have them.
+#[cfg(all(test, unix))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(unix)]
     fn a_path_is_taken_as_it_comes() {
         let home = std::env::home_dir().unwrap();
         for (line, path) in [

@@ -168,14 +168,14 @@ fn tell(unlocked: &Unlocked, typed: &Flags, settings: &Settings, ui: &Ui) {
     );
 }
 
-#[cfg(test)]
+// Paths and words as the shells of Unix have them.
+#[cfg(all(test, unix))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::settings::Surroundings;
 
     #[test]
-    #[cfg(unix)]
     fn the_command_says_the_same_to_any_shell() {
         let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
         let mut said = Flags::new();

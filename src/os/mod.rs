@@ -41,6 +41,8 @@ pub(crate) use macos::{harden_process, is_closed};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+mod windows_console;
+#[cfg(windows)]
 mod windows_lock;
 #[cfg(windows)]
 use windows::{administered_file_flaw, administered_folder_flaw, administered_link_flaw};
@@ -51,7 +53,9 @@ pub use windows::{
     way_to, writable_by_others,
 };
 #[cfg(windows)]
-pub(crate) use windows::{core_limit, forget_typed_ahead, harden_process, is_closed, on_interrupt};
+pub(crate) use windows::{core_limit, harden_process, is_closed};
+#[cfg(windows)]
+pub(crate) use windows_console::{forget_typed_ahead, on_interrupt};
 #[cfg(windows)]
 pub use windows_lock::lock_folder;
 

@@ -8,8 +8,6 @@ use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
-use std::sync::OnceLock;
-use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
     GENERIC_ALL, GENERIC_READ, GENERIC_WRITE, HANDLE, INVALID_HANDLE_VALUE, LocalFree,
@@ -29,9 +27,6 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFileType, WRITE_DAC, WRITE_OWNER,
 };
 use windows_sys::Win32::System::Com::CoTaskMemFree;
-use windows_sys::Win32::System::Console::{
-    FlushConsoleInputBuffer, GetStdHandle, STD_INPUT_HANDLE, SetConsoleCtrlHandler,
-};
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode};
 use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP, WerSetFlags};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
@@ -296,39 +291,6 @@ pub(crate) fn harden_process() -> io::Result<()> {
         WerSetFlags(WER_FAULT_REPORTING_FLAG_NOHEAP)
     };
     if reported < 0 { Err(io::Error::from_raw_os_error(reported)) } else { Ok(()) }
-}
-
-/// What Ctrl-C and its like are told by, once it is set.
-static TELL: OnceLock<Box<dyn Fn(i32) + Send + Sync>> = OnceLock::new();
-
-/// Calls `tell` with 2 (the number of SIGINT elsewhere) at the first Ctrl-C, Ctrl-Break or closing of the console, and then
-/// ends the process with 130. What must not outlive it is ended by its guard, which sees the pipe close.
-///
-/// # Errors
-/// If the handler can't be set, or is set already.
-pub(crate) fn on_interrupt(tell: impl Fn(i32) + Send + Sync + 'static) -> io::Result<()> {
-    TELL.set(Box::new(tell)).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))?;
-    // SAFETY: the handler is a function that lives as long as the program. Windows calls it on a thread of its own.
-    ok_if(unsafe { SetConsoleCtrlHandler(Some(interrupted), 1) })
-}
-
-/// Forgets what was typed into the console and not read.
-pub(crate) fn forget_typed_ahead() {
-    // SAFETY: both take and give plain values; what is no console's handle is refused.
-    unsafe { FlushConsoleInputBuffer(GetStdHandle(STD_INPUT_HANDLE)) };
-}
-
-unsafe extern "system" fn interrupted(_event: u32) -> i32 {
-    let (told, is_told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        if let Some(tell) = TELL.get() {
-            tell(2);
-        }
-        let _ = told.send(());
-    });
-    // Whatever holds up the telling does not hold up the end.
-    let _ = is_told.recv_timeout(Duration::from_millis(500));
-    std::process::exit(130)
 }
 
 /// The owner this user, and a list that is not added to by the folder above.
@@ -597,7 +559,7 @@ fn wide(path: &Path) -> io::Result<Vec<u16>> {
     Ok(text)
 }
 
-fn ok_if(succeeded: i32) -> io::Result<()> {
+pub(super) fn ok_if(succeeded: i32) -> io::Result<()> {
     if succeeded == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
