@@ -5,7 +5,8 @@ _snow_onboard_complete() {
     if [[ -n $answers[1] ]]; then
         _describe -V 'values' answers
     else
-        # Quoted by zsh itself.
+        # Quoted by zsh itself; of --flag=FILE what follows the sign.
+        compset -P '--[a-z-]#='
         _files
     fi
 }
