@@ -27,7 +27,7 @@ mod linux_storage;
 #[cfg(target_os = "linux")]
 pub use linux::{exclude_from_backups, network_drive, settings_for_all};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{harden_process, is_closed};
+pub(crate) use linux::{harden_process, is_closed, stdout_was_closed};
 #[cfg(target_os = "linux")]
 pub use linux_storage::{disk_protection, swap_protection};
 
@@ -58,6 +58,13 @@ pub(crate) use windows::{core_limit, harden_process, is_closed};
 pub(crate) use windows_console::{forget_typed_ahead, on_interrupt};
 #[cfg(windows)]
 pub use windows_lock::lock_folder;
+
+/// Elsewhere that can't be told: on macOS Rust's runtime has put /dev/null in its place, on Windows a program without a
+/// console has none.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn stdout_was_closed() -> bool {
+    false
+}
 
 /// Whether what is written somewhere can be read by whoever takes the disk out.
 #[derive(Debug, Clone, PartialEq, Eq)]

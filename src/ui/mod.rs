@@ -28,7 +28,7 @@ use indicatif::DecimalBytes;
 use serde::Serialize;
 
 use crate::doctor::{Check, Verdict};
-use crate::error::{Error, ExitCode, io_in_words};
+use crate::error::{Error, ExitCode};
 use crate::log;
 use crate::notice::{Notice, Notify};
 use crate::text::{clean, clean_lines};
@@ -259,8 +259,8 @@ impl Ui {
     /// which stderr is told in words, since nothing more can be said on stdout.
     #[must_use]
     pub fn unless_lost(exit: ExitCode) -> ExitCode {
-        let Some(error) = out::lost_of_stdout() else { return exit };
-        let failed = Self::new(Voice::Plain).failure(&Error::OutputLost { why: io_in_words(error) });
+        let Some(why) = out::lost_of_stdout() else { return exit };
+        let failed = Self::new(Voice::Plain).failure(&Error::OutputLost { why });
         if exit == ExitCode::Done { failed } else { exit }
     }
 

@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
+use crate::error::io_in_words;
+use crate::os;
 use crate::redact::Redacting;
 
 static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::start("stdout", Redacting::new(io::stdout())));
@@ -141,10 +143,14 @@ pub(super) fn frame_to_stderr(text: &str) {
     STDERR.write_frame(text.as_bytes());
 }
 
-/// Waits until all that was said on stdout is written, and gives why some of it could not be. A broken pipe is no reason.
-pub(super) fn lost_of_stdout() -> Option<&'static io::Error> {
+/// Waits until all that was said on stdout is written, and gives in words why some of it could not be. A broken pipe is no
+/// reason.
+pub(super) fn lost_of_stdout() -> Option<String> {
     STDOUT.finish(None);
-    STDOUT.lost.get()
+    if os::stdout_was_closed() {
+        return Some("it is closed".to_owned());
+    }
+    STDOUT.lost.get().map(io_in_words)
 }
 
 /// Writes all that was said, also a last word without a line's end. To be called when nothing more is to be said; waits for

@@ -18,3 +18,25 @@ fn exit_codes_are_listed_although_the_settings_are_broken() {
     assert!(settings["codes"].as_array().unwrap().contains(&"setting_unknown".into()), "{settings}");
     assert!(with_broken_settings(&["exit-codes"]).end().done().stdout.contains("setting_unknown"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_stdout_is_a_failure_and_a_reader_that_has_gone_is_none() {
+    use std::process::Command;
+
+    let ended = |verb: &str, script: &str| {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_snow-onboard"), verb]);
+        let output = shell.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for verb in ["exit-codes", "--help"] {
+        let (exit, stderr) = ended(verb, "exec \"$0\" \"$1\" >&-");
+        assert_eq!(exit, Some(9), "{verb}: {stderr}");
+        assert!(stderr.contains("Writing to the standard output failed: it is closed."), "{verb}: {stderr}");
+        for elsewhere in [">/dev/null", "<&- >/dev/null", "1<>/dev/null", "| true; exit ${PIPESTATUS[0]}"] {
+            let (exit, stderr) = ended(verb, &format!("\"$0\" \"$1\" {elsewhere}"));
+            assert_eq!((exit, stderr.as_str()), (Some(0), ""), "{verb} {elsewhere}");
+        }
+    }
+}
