@@ -165,8 +165,10 @@ impl Ui {
         }
     }
 
-    /// A step of the flow is done. `text` is one line, with anything foreign in it cleaned before.
+    /// A step of the flow is done. `text` is one line.
     pub fn step(&self, step: Step, text: &str) {
+        let text = clean_lines(text);
+        let text = text.trim_end_matches('\n');
         tracing::info!(target: log::SAID, "{step}: {text}");
         let (begun, still) = {
             let mut steps = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
@@ -216,7 +218,9 @@ impl Ui {
         match self.voice {
             Voice::Plain | Voice::Quiet => {
                 out::let_stderr_catch_up();
-                to_stdout(&format!("{}\n", look::sentences(text.trim_end(), look::Stream::Stdout)));
+                // Paths and what AWS says may hold what no terminal should be sent.
+                let text = clean_lines(text.trim_end());
+                to_stdout(&look::sentences(&text, look::Stream::Stdout));
             }
             Voice::Json => self.event("result", json::Outcome { command: self.command, content: machine }),
         }

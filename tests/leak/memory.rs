@@ -106,7 +106,7 @@ fn there_is_one_copy_while_the_code_is_held() {
     let (mut ours, theirs) = terminal();
     let mut agent = Running::start(stage.run().stdin(theirs.try_clone().unwrap()).stderr(theirs).stdout(Stdio::null()));
     let mut said = String::new();
-    while !said.contains("[y/N]") {
+    while !said.contains("[yes/N]") {
         let mut piece = [0; 4096];
         let length = ours.read(&mut piece).unwrap();
         said.push_str(&String::from_utf8_lossy(&piece[..length]));

@@ -171,3 +171,14 @@ fn clients_that_can_t_be_trusted_or_known_are_refused_before_anything_is_fetched
     assert!(rehearsal.requests().is_empty(), "nothing was asked of AWS");
     nothing_happened(&rehearsal);
 }
+
+#[test]
+fn what_a_path_would_do_to_a_terminal_is_not_said() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    for args in [["jobs", "--ca-bundle", "\u{1b}]0;x\u{7}.pem"], ["jobs", "--state-dir", "/dev/null/\u{1b}]0;x\u{7}"]] {
+        let ended = Agent::bare(args).envs(rehearsal.env()).end();
+        assert!(!ended.status.success());
+        assert!(ended.stderr.contains("]0;x"), "the control: {}", ended.stderr);
+        assert!(!ended.stderr.contains(['\u{1b}', '\u{7}']), "{}", ended.stderr.escape_debug());
+    }
+}
