@@ -40,6 +40,10 @@ fn answer(terminal: &mut Terminal, question: &str, line: &str) {
         contents.trim_end().lines().last().is_some_and(|last| last.contains(question) && last.ends_with([':', ']']))
     };
     terminal.wait_until(question, is_asked).type_line(line);
+    // Until it is seen, the question still looks as if it were open.
+    if let Some(first) = line.split('\r').next().filter(|first| !first.is_empty()) {
+        terminal.wait_for(&format!(" {first}"));
+    }
 }
 
 fn host(rehearsal: &Rehearsal) -> String {
