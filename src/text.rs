@@ -50,8 +50,7 @@ pub fn clean(text: &str) -> String {
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
     let clean_line = |line: &str| {
-        let is_fit = |c: &char| *c == '\t' || (!c.is_control() && !is_invisible(*c));
-        let visible: String = line.chars().filter(is_fit).collect();
+        let visible: String = line.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
         let words = visible.split(' ').map(|word| if is_signed_address(word) { "[signed address]" } else { word });
         without_secrets(&words.collect::<Vec<_>>().join(" "))
     };

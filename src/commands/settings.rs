@@ -58,7 +58,8 @@ pub(super) fn places_or_sample(args: &ShowSettings, around: &Surroundings, ui: &
             format!("{}\t{}, {exists}", clean(&place.path.display().to_string()), place.whose)
         })
         .collect();
-    ui.result(&lines.join("\n"), Places { files });
+    // Its lines are cleaned, and a tab is to stay one.
+    ui.verbatim(&(lines.join("\n") + "\n"), Places { files });
 }
 
 pub(super) fn show_all(flags: &Flags, around: &Surroundings, ui: &Ui) -> Result<()> {
