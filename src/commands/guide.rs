@@ -16,8 +16,8 @@ use crate::error::{Error, ExitCode, Result};
 use crate::job::{Endpoint, JobId};
 use crate::notice::Notify;
 use crate::secret::looks_like_code;
-use crate::settings::{Flags, Settings};
-use crate::store::{Record, StateFolder};
+use crate::settings::{Flags, Settings, Surroundings};
+use crate::store::StateFolder;
 use crate::text::clean;
 use crate::ui::{Answer, Step, Ui};
 use crate::vault::{KeychainKind, Vault};
@@ -37,12 +37,23 @@ struct Guide<'a> {
     ui: &'a Arc<Ui>,
     job: Option<JobId>,
     typed: Flags,
+    around: &'a Surroundings,
+    /// What `typed` and `around` come to.
     settings: Settings,
+    /// The client that was found, to be shown; the run finds it anew.
+    client: Option<PathBuf>,
 }
 
 /// Asks for what is missing.
-pub(super) fn plan(named: Option<JobId>, typed: &Flags, settings: &Settings, ui: &Arc<Ui>) -> Result<Plan> {
-    let mut guide = Guide { ui, job: named, typed: typed.clone(), settings: settings.clone() };
+pub(super) fn plan(
+    named: Option<JobId>,
+    typed: &Flags,
+    around: &Surroundings,
+    settings: &Settings,
+    ui: &Arc<Ui>,
+) -> Result<Plan> {
+    let (typed, settings) = (typed.clone(), settings.clone());
+    let mut guide = Guide { ui, job: named, typed, around, settings, client: None };
     guide.look_at_keychain()?;
     let job = match guide.job.clone() {
         Some(job) => job,
@@ -54,12 +65,20 @@ pub(super) fn plan(named: Option<JobId>, typed: &Flags, settings: &Settings, ui:
         Some(endpoint) => endpoint,
         None => guide.choose_endpoint()?,
     };
-    guide.settings.endpoint = Some(endpoint.clone());
     guide.agree(&job, &endpoint)?;
     Ok(Plan { job, typed: guide.typed, settings: guide.settings, endpoint })
 }
 
 impl Guide<'_> {
+    /// Takes an answer as if it had been typed as a flag: it is looked at like one, and a lock goes before it.
+    fn take(&mut self, key: &'static str, value: String) -> Result<()> {
+        let mut typed = self.typed.clone();
+        typed.insert(key, value);
+        self.settings = Settings::resolve(&typed, self.around)?;
+        self.typed = typed;
+        Ok(())
+    }
+
     /// Before anybody has answered anything: without a keychain the answers would be lost. Where something is kept, the run
     /// looks into the keychain that has it.
     fn look_at_keychain(&self) -> Result<()> {
@@ -71,9 +90,7 @@ impl Guide<'_> {
 
     /// The ids of the jobs whose pairs are here. Looked at without making anything: it may come to nothing.
     fn kept(&self) -> BTreeSet<String> {
-        let jobs = StateFolder::kept_below(&self.settings.state_dir).into_iter();
-        let has_pair = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.pair.is_some());
-        jobs.filter(|(_, record)| has_pair(record)).map(|(job, _)| job.to_string()).collect()
+        StateFolder::pairs_below(&self.settings.state_dir)
     }
 
     /// One of those that have been delivered; without AWS, one of those that are kept here.
@@ -146,14 +163,10 @@ impl Guide<'_> {
     fn choose_region(&mut self) -> Result<()> {
         loop {
             let region = self.ask("The AWS region in which the job was ordered, such as eu-central-1:")?;
-            // It becomes a part of a host name.
-            let is_of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if region.contains('-') && region.chars().all(is_of_a_name) {
-                self.typed.insert("region", region.clone());
-                self.settings.region = Some(region);
-                return Ok(());
+            match self.take("region", region) {
+                Err(error @ Error::SettingInvalid { .. }) => self.ui.tell(&error.to_string()),
+                taken => return taken,
             }
-            self.ui.tell(&format!("“{}” is no region.", clean(&region)));
         }
     }
 
@@ -162,12 +175,11 @@ impl Guide<'_> {
         loop {
             let error = match Client::find(&self.settings.client(), &**self.ui) {
                 Ok(client) => {
-                    if self.settings.client.is_none() {
-                        // Shown before it is agreed to; found anew by the run, which looks at it again.
-                        self.settings.client = Some((client.launcher().to_path_buf(), "PATH".to_owned()));
-                    }
+                    self.client = Some(client.launcher().to_path_buf());
                     return Ok(());
                 }
+                // Another answer than the locked one would not count.
+                Err(error) if self.settings.is_locked("client") => return Err(error),
                 Err(error @ (Error::ClientMissing { .. } | Error::ClientUnusable { .. })) => error,
                 Err(error) => return Err(error),
             };
@@ -175,8 +187,7 @@ impl Guide<'_> {
                 .tell(&format!("\n{error}\nIt is in the vendor's package: https://aws.amazon.com/snowball/resources"));
             let line = self.ask("Where is snowballEdge? Its path:")?;
             if let Some(path) = path_of(&line) {
-                self.typed.insert("client", path.display().to_string());
-                self.settings.client = Some((path, "--client".to_owned()));
+                self.take("client", path.display().to_string())?;
             }
         }
     }
@@ -189,9 +200,10 @@ impl Guide<'_> {
             let line = self.ask(question)?;
             let endpoint = match (line.as_str(), &last) {
                 ("w" | "W", Some(endpoint)) => {
-                    self.settings.wait_device = true;
-                    self.typed.insert("wait_device", "true".to_owned());
-                    return Ok(endpoint.clone());
+                    let endpoint = endpoint.clone();
+                    self.take("wait_device", "true".to_owned())?;
+                    self.take("endpoint", endpoint.to_string())?;
+                    return Ok(endpoint);
                 }
                 ("", Some(endpoint)) => endpoint.clone(),
                 // A key that was meant for another question, and not to be asked of a name server.
@@ -212,7 +224,10 @@ impl Guide<'_> {
                 }
             }
             match device::reach(&endpoint, &**self.ui) {
-                Ok(()) => return Ok(endpoint),
+                Ok(()) => {
+                    self.take("endpoint", endpoint.to_string())?;
+                    return Ok(endpoint);
+                }
                 Err(error @ Error::DeviceUnreachable { .. }) => {
                     self.ui.tell(&format!(
                         "{error}\nA device takes 10 to 20 minutes to start. Is it on, and are cable and address right?"
@@ -235,7 +250,7 @@ impl Guide<'_> {
             }
             KeychainKind::None => ("is kept nowhere", "is kept nowhere".to_owned()),
         };
-        let client = settings.client.as_ref().map(|(path, _)| path.display().to_string());
+        let client = self.client.as_ref().map(|path| path.display().to_string());
         let on_argv = if settings.handoff == Handoff::Argv {
             "\n  Hand-over  may use the client's command line, where other programs can read the code"
         } else {

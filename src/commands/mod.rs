@@ -121,7 +121,7 @@ fn sweep(settings: Option<&Settings>, ui: &Ui) {
 fn dispatch(cli: &Cli, settings: &Settings, around: &Surroundings, ui: &Arc<Ui>) -> Result<ExitCode> {
     let done = match cli.verb() {
         Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui)),
-        Some(Command::Run(args)) => run::run(args, &cli.flags().with_variables(around), settings, ui),
+        Some(Command::Run(args)) => run::run(args, &cli.flags().with_variables(around), around, settings, ui),
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui),
         Some(Command::Jobs) => jobs::jobs(settings, ui),
         Some(Command::Forget(args)) => forget::forget(args, settings, ui),

@@ -12,18 +12,18 @@ use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobId, Readiness};
 use crate::notice::Notify;
 use crate::onboard::{Requested, Unlocked};
-use crate::settings::{Flags, Settings};
+use crate::settings::{Flags, Settings, Surroundings};
 use crate::store::default_state_folder;
 use crate::ui::{Step, Ui};
 
-pub(super) fn run(args: &Run, typed: &Flags, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+pub(super) fn run(args: &Run, typed: &Flags, around: &Surroundings, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     // Everything that can be mistyped is looked at before anything is asked of AWS.
     let named = args.job.as_deref().map(super::parse_job).transpose()?;
     if args.is_bare && !ui.may_guide() {
         return Err(Error::NobodyToAsk { why: why_nobody_is_asked(args.no_input, ui) });
     }
     if ui.may_guide() && (args.is_bare || settings.endpoint.is_none()) {
-        let plan = guide::plan(named, typed, settings, ui)?;
+        let plan = guide::plan(named, typed, around, settings, ui)?;
         return open(plan.job, &plan.endpoint, &plan.typed, &plan.settings, ui);
     }
     let endpoint = settings.endpoint.as_ref().ok_or(Error::EndpointMissing)?;
@@ -173,7 +173,6 @@ fn tell(unlocked: &Unlocked, typed: &Flags, settings: &Settings, ui: &Ui) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::settings::Surroundings;
 
     #[test]
     fn the_command_says_the_same_to_any_shell() {

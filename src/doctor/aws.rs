@@ -207,9 +207,9 @@ fn permission(action: Action, answer: &Result<()>, is_silent: bool) -> Check {
         Err(error @ Error::AccessDenied { .. }) if action == Action::ListJobs => Check::warning(
             subject,
             format!("{error} Only listing needs it: “jobs”, and “run” without a job."),
-            statement(action),
+            error.report().hint,
         ),
-        Err(error @ Error::AccessDenied { .. }) => Check::failed(subject, error).hint(statement(action)),
+        Err(error @ Error::AccessDenied { .. }) => Check::failed(subject, error),
         // The other calls were answered: it may pass.
         Err(error) => {
             let report = error.report();
@@ -220,17 +220,6 @@ fn permission(action: Action, answer: &Result<()>, is_silent: bool) -> Check {
             )
         }
     }
-}
-
-fn statement(action: Action) -> String {
-    let mut hint = format!(
-        "Ask for this statement in a policy of the identity:\n  {{\"Effect\": \"Allow\", \"Action\": \"snowball:{}\", \"Resource\": \"*\"}}",
-        action.name()
-    );
-    if matches!(action, Action::GetJobManifest | Action::GetJobUnlockCode) {
-        hint.push_str("\nIf that is granted already, kms:Decrypt on the job's KMS key may be missing.");
-    }
-    hint
 }
 
 fn is_of_credentials(error: &Error) -> bool {

@@ -226,7 +226,7 @@ pub fn examine(settings: &Settings, ui: &Arc<Ui>) -> Tally {
     let kept = match settings.keychain {
         // A run that keeps nothing looks at nothing that is kept.
         KeychainKind::None => 0,
-        KeychainKind::System | KeychainKind::Kernel => StateFolder::pairs_below(&settings.state_dir),
+        KeychainKind::System | KeychainKind::Kernel => StateFolder::pairs_below(&settings.state_dir).len(),
     };
     let mut tally = Tally { kept, ..Tally::default() };
     let mut tell = |checks: Vec<Check>| {

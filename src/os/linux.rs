@@ -1,9 +1,8 @@
-//! Linux alone: process hardening, and what a process was started with.
+//! Linux alone: process hardening, file systems.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -21,28 +20,6 @@ pub(crate) fn harden_process() -> io::Result<()> {
 pub(crate) fn is_closed() -> Option<bool> {
     rustix::process::dumpable_behavior().ok().map(|behavior| behavior == DumpableBehavior::NotDumpable)
 }
-
-static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
-
-/// Whether this process was started with its stdout closed (`>&-`).
-pub(crate) fn stdout_was_closed() -> bool {
-    STDOUT_WAS_CLOSED.load(Ordering::Relaxed)
-}
-
-extern "C" fn look_at_stdout() {
-    let closed = rustix::io::fcntl_getfd(rustix::stdio::stdout()) == Err(rustix::io::Errno::BADF);
-    STDOUT_WAS_CLOSED.store(closed, Ordering::Relaxed);
-}
-
-// Before `main` it is too late: Rust's runtime opens /dev/null where one of the three streams is closed
-// (std/src/sys/pal/unix/mod.rs), and that takes what is written as a reader would.
-//
-// SAFETY: the C runtime calls each function of this section once, before `main`, with arguments that are not looked at. This
-// one makes a system call and sets a flag: it needs nothing of Rust's runtime and can't panic.
-#[allow(unsafe_code)]
-#[used]
-#[unsafe(link_section = ".init_array")]
-static BEFORE_THE_RUNTIME: extern "C" fn() = look_at_stdout;
 
 /// Asks backups to leave out a folder and what will be made in it: the attribute "no dump" (chattr(1)), which dump, borg
 /// and bsdtar heed when told to.

@@ -27,7 +27,7 @@ mod linux_storage;
 #[cfg(target_os = "linux")]
 pub use linux::{exclude_from_backups, network_drive, settings_for_all};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{harden_process, is_closed, stdout_was_closed};
+pub(crate) use linux::{harden_process, is_closed};
 #[cfg(target_os = "linux")]
 pub use linux_storage::{disk_protection, swap_protection};
 
@@ -58,13 +58,6 @@ pub(crate) use windows::{core_limit, harden_process, is_closed};
 pub(crate) use windows_console::{forget_typed_ahead, on_interrupt};
 #[cfg(windows)]
 pub use windows_lock::lock_folder;
-
-/// Elsewhere that can't be told: on macOS Rust's runtime has put /dev/null in its place, on Windows a program without a
-/// console has none.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn stdout_was_closed() -> bool {
-    false
-}
 
 /// Whether what is written somewhere can be read by whoever takes the disk out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,5 +92,16 @@ mod tests {
         assert_eq!(writable_by_others(&folder).unwrap(), None);
         assert_eq!(exchangeable_by_others(&folder).unwrap(), None);
         assert_eq!(link_flaw(&folder).unwrap(), None);
+    }
+
+    #[test]
+    fn a_folder_s_lock_is_held_by_one_at_a_time_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = lock_folder(dir.path()).unwrap();
+        assert!(first.is_some() && lock_folder(dir.path()).unwrap().is_none());
+        drop(first);
+        assert!(lock_folder(dir.path()).unwrap().is_some());
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+        assert!(lock_folder(&dir.path().join("nowhere")).is_err());
     }
 }

@@ -392,17 +392,6 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_s_lock_is_held_by_one_at_a_time_and_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = lock_folder(dir.path()).unwrap();
-        assert!(first.is_some() && lock_folder(dir.path()).unwrap().is_none());
-        drop(first);
-        assert!(lock_folder(dir.path()).unwrap().is_some());
-        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
-        assert!(lock_folder(&dir.path().join("nowhere")).is_err());
-    }
-
-    #[test]
     fn a_second_name_of_a_file_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");

@@ -27,6 +27,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFileType, WRITE_DAC, WRITE_OWNER,
 };
 use windows_sys::Win32::System::Com::CoTaskMemFree;
+use windows_sys::Win32::System::Console::{
+    FlushConsoleInputBuffer, GetStdHandle, PHANDLER_ROUTINE, STD_INPUT_HANDLE, SetConsoleCtrlHandler,
+};
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode};
 use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP, WerSetFlags};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
@@ -281,16 +284,32 @@ pub fn settings_for_all() -> Option<PathBuf> {
 
 /// See [`crate::harden::harden`].
 pub(crate) fn harden_process() -> io::Result<()> {
-    // SAFETY: both calls take flags alone.
-    let reported = unsafe {
-        // The first keeps Windows Error Reporting, with its dumps, from being called at a crash (SetErrorMode);
-        // children inherit it.
-        SetErrorMode(SEM_NOGPFAULTERRORBOX | SEM_FAILCRITICALERRORS);
-        // Should it be called all the same, by a policy, then without the heap. The list of excluded programs
-        // (WerAddExcludedApplication) is not used: it would stay in the user's registry for good.
-        WerSetFlags(WER_FAULT_REPORTING_FLAG_NOHEAP)
-    };
+    // Keeps Windows Error Reporting, with its dumps, from being called at a crash; children inherit it.
+    set_error_mode(SEM_NOGPFAULTERRORBOX | SEM_FAILCRITICALERRORS);
+    // Should it be called all the same, by a policy, then without the heap. The list of excluded programs
+    // (WerAddExcludedApplication) is not used: it would stay in the user's registry for good.
+    // SAFETY: takes flags alone.
+    let reported = unsafe { WerSetFlags(WER_FAULT_REPORTING_FLAG_NOHEAP) };
     if reported < 0 { Err(io::Error::from_raw_os_error(reported)) } else { Ok(()) }
+}
+
+/// Sets the flags of SetErrorMode, and gives the ones before.
+fn set_error_mode(flags: u32) -> u32 {
+    // SAFETY: takes flags alone.
+    unsafe { SetErrorMode(flags) }
+}
+
+/// Has the system call `handler`, on a thread of its own, at Ctrl-C and its like.
+pub(super) fn set_console_handler(handler: extern "system" fn(u32) -> i32) -> io::Result<()> {
+    let handler: PHANDLER_ROUTINE = Some(handler);
+    // SAFETY: the handler is a function, which lives as long as the program, and takes any event.
+    ok_if(unsafe { SetConsoleCtrlHandler(handler, 1) })
+}
+
+/// Drops what was typed into the console and not read.
+pub(super) fn flush_console_input() {
+    // SAFETY: both take and give plain values; what is no console's handle is refused.
+    unsafe { FlushConsoleInputBuffer(GetStdHandle(STD_INPUT_HANDLE)) };
 }
 
 /// The owner this user, and a list that is not added to by the folder above.
@@ -559,7 +578,7 @@ fn wide(path: &Path) -> io::Result<Vec<u16>> {
     Ok(text)
 }
 
-pub(super) fn ok_if(succeeded: i32) -> io::Result<()> {
+fn ok_if(succeeded: i32) -> io::Result<()> {
     if succeeded == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

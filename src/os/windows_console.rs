@@ -1,15 +1,10 @@
 //! Windows: the console, its Ctrl-C and what is typed into it.
-#![allow(unsafe_code)]
 
 use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use windows_sys::Win32::System::Console::{
-    FlushConsoleInputBuffer, GetStdHandle, STD_INPUT_HANDLE, SetConsoleCtrlHandler,
-};
-
-use super::windows::ok_if;
+use super::windows::{flush_console_input, set_console_handler};
 
 /// What Ctrl-C and its like are told by, once it is set.
 static TELL: OnceLock<Box<dyn Fn(i32) + Send + Sync>> = OnceLock::new();
@@ -21,17 +16,15 @@ static TELL: OnceLock<Box<dyn Fn(i32) + Send + Sync>> = OnceLock::new();
 /// If the handler can't be set, or is set already.
 pub(crate) fn on_interrupt(tell: impl Fn(i32) + Send + Sync + 'static) -> io::Result<()> {
     TELL.set(Box::new(tell)).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))?;
-    // SAFETY: the handler is a function that lives as long as the program. Windows calls it on a thread of its own.
-    ok_if(unsafe { SetConsoleCtrlHandler(Some(interrupted), 1) })
+    set_console_handler(interrupted)
 }
 
 /// Forgets what was typed into the console and not read.
 pub(crate) fn forget_typed_ahead() {
-    // SAFETY: both take and give plain values; what is no console's handle is refused.
-    unsafe { FlushConsoleInputBuffer(GetStdHandle(STD_INPUT_HANDLE)) };
+    flush_console_input();
 }
 
-unsafe extern "system" fn interrupted(_event: u32) -> i32 {
+extern "system" fn interrupted(_event: u32) -> i32 {
     let (told, is_told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         if let Some(tell) = TELL.get() {

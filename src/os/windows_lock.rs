@@ -31,20 +31,3 @@ pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
         Err(error) => Err(error),
     }
 }
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_holds_it_at_a_time_and_nothing_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = lock_folder(dir.path()).unwrap();
-        assert!(first.is_some() && lock_folder(dir.path()).unwrap().is_none());
-        drop(first);
-        assert!(lock_folder(dir.path()).unwrap().is_some());
-        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
-        assert!(lock_folder(&dir.path().join("nowhere")).is_err());
-    }
-}

@@ -85,8 +85,7 @@ fn long_paths_are_taken() {
 #[test]
 fn hardening_is_accepted() {
     harden_process().unwrap();
-    // SAFETY: takes flags alone, and gives the ones before.
-    let before = unsafe { SetErrorMode(SEM_NOGPFAULTERRORBOX | SEM_FAILCRITICALERRORS) };
+    let before = set_error_mode(SEM_NOGPFAULTERRORBOX | SEM_FAILCRITICALERRORS);
     assert_eq!(before & SEM_NOGPFAULTERRORBOX, SEM_NOGPFAULTERRORBOX);
 }
 

@@ -11,6 +11,7 @@ use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings};
 use super::table::{Kind, SETTINGS, Setting};
 use crate::error::{Error, Result, io_in_words};
 use crate::os;
+use crate::secret::looks_like_code;
 use crate::text::clean;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -100,9 +101,9 @@ impl Flags {
             .filter(|(_, given)| matches!(&given.origin, Origin::Variable(name) if name.starts_with(PREFIX)));
         let of_variables: Vec<_> = of_variables.map(|(key, given)| (*key, given.value.clone())).collect();
         for (key, value) in of_variables {
-            let is_yes = SETTINGS.iter().any(|setting| setting.key == key && setting.kind == Kind::YesNo);
-            let value = if is_yes && matches!(value.as_str(), "1" | "yes") { "true".to_owned() } else { value };
-            self.insert(key, value);
+            let kind = SETTINGS.iter().find(|setting| setting.key == key).map(|setting| setting.kind);
+            let is_flag = kind.filter(|kind| *kind == Kind::YesNo);
+            self.insert(key, is_flag.and_then(|kind| kind.in_one_form(&value).ok()).unwrap_or(value));
         }
         self
     }
@@ -261,10 +262,15 @@ impl Given {
     pub(super) fn invalid(&self, key: &str, why: &str) -> Error {
         Error::SettingInvalid {
             name: key.to_owned(),
-            given: clean(&self.value),
+            given: self.shown(),
             origin: self.origin.to_string(),
             why: why.to_owned(),
         }
+    }
+
+    /// The value, fit to show. An unlock code is left out where it is exact; one that was copied badly is one nearly.
+    pub(super) fn shown(&self) -> String {
+        if looks_like_code(&self.value) { "…".to_owned() } else { clean(&self.value) }
     }
 }
 

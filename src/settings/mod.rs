@@ -96,7 +96,7 @@ impl Settings {
         Ok(Self {
             endpoint: endpoint(layers)?,
             profile: layers.text("profile"),
-            region: layers.text("region"),
+            region: layers.optional("region", region)?,
             ca_bundle: layers.path("ca_bundle")?,
             keychain: layers.parsed("keychain", |text| {
                 text.parse::<KeychainKind>().map_err(|_| "is not one of system, kernel, none")
@@ -177,11 +177,16 @@ impl Settings {
 fn endpoint(layers: &Layers) -> Result<Option<Endpoint>> {
     let Some(given) = layers.of("endpoint") else { return Ok(None) };
     given.value.parse().map(Some).map_err(|malformed: Malformed| Error::EndpointInvalid {
-        // A code is left out where it is exact; one that was copied badly is one nearly.
-        given: if looks_like_code(&given.value) { "…".to_owned() } else { clean(&given.value) },
+        given: given.shown(),
         origin: given.origin.to_string(),
         why: malformed.why,
     })
+}
+
+/// It becomes a part of a host name.
+fn region(text: &str) -> Result<String, &'static str> {
+    let is_of_a_label = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    (is_of_a_label && !looks_like_code(text)).then(|| text.to_owned()).ok_or("is no AWS region, such as eu-central-1")
 }
 
 /// One line of what `settings` shows.

@@ -141,7 +141,7 @@ impl StateFolder {
     /// # Errors
     /// Those of [`StateFolder::kept`].
     pub fn kept_pairs(&self) -> Result<BTreeSet<String>> {
-        Ok(with_pair(self.kept()?).map(|job| job.to_string()).collect())
+        Ok(with_pair(self.kept()?))
     }
 
     /// The jobs that have a folder here, with their records where those can be read.
@@ -159,10 +159,10 @@ impl StateFolder {
         jobs_in(&root.join(JOBS)).unwrap_or_default()
     }
 
-    /// How many of them have code and manifest here.
+    /// The ids of those of them whose code and manifest are here.
     #[must_use]
-    pub fn pairs_below(root: &Path) -> usize {
-        with_pair(Self::kept_below(root)).count()
+    pub fn pairs_below(root: &Path) -> BTreeSet<String> {
+        with_pair(Self::kept_below(root))
     }
 
     /// Removes what killed runs left behind and no later run would: single runs' folders, drafts, temporary records.
@@ -191,9 +191,9 @@ impl StateFolder {
     }
 }
 
-fn with_pair(kept: Vec<(JobId, Option<Record>)>) -> impl Iterator<Item = JobId> {
+fn with_pair(kept: Vec<(JobId, Option<Record>)>) -> BTreeSet<String> {
     let has_pair = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.pair.is_some());
-    kept.into_iter().filter(move |(_, record)| has_pair(record)).map(|(job, _)| job)
+    kept.into_iter().filter(|(_, record)| has_pair(record)).map(|(job, _)| job.to_string()).collect()
 }
 
 fn jobs_in(folder: &Path) -> io::Result<Vec<(JobId, Option<Record>)>> {

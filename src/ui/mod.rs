@@ -244,15 +244,22 @@ impl Ui {
     pub fn failure(&self, error: &Error) -> ExitCode {
         self.status.clear();
         let report = error.report();
-        tracing::error!(target: log::SAID, code = report.code, exit = report.exit as u8, "{}", report.sentence);
+        // Paths in it may hold what no terminal should be sent, and no log.
+        let sentence = clean_lines(&report.sentence);
+        let (sentence, hint) = (sentence.trim_end_matches('\n'), clean_lines(&report.hint));
+        tracing::error!(target: log::SAID, code = report.code, exit = report.exit as u8, "{sentence}");
         match self.voice {
             Voice::Json => self.event(
                 "error",
-                json::Failure { code: report.code, exit: exit_of(error), text: &report.sentence, hint: &report.hint },
+                json::Failure {
+                    code: report.code,
+                    exit: exit_of(error),
+                    text: sentence,
+                    hint: hint.trim_end_matches('\n'),
+                },
             ),
             Voice::Plain | Voice::Quiet => {
-                let (sentence, hint) = (clean_lines(&report.sentence), clean_lines(&report.hint));
-                let text = format!("{} {sentence}\n{hint}", look::of_errors().apply_to("Error:"));
+                let text = format!("{} {sentence}\n\n{hint}", look::of_errors().apply_to("Error:"));
                 to_stderr(&format!("\n{}", look::sentences(&text, look::Stream::Stderr)));
             }
         }

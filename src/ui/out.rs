@@ -11,7 +11,6 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use crate::error::io_in_words;
-use crate::os;
 use crate::redact::Redacting;
 
 static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::start("stdout", Redacting::new(io::stdout())));
@@ -147,9 +146,6 @@ pub(super) fn frame_to_stderr(text: &str) {
 /// reason.
 pub(super) fn lost_of_stdout() -> Option<String> {
     STDOUT.finish(None);
-    if os::stdout_was_closed() {
-        return Some("it is closed".to_owned());
-    }
     STDOUT.lost.get().map(io_in_words)
 }
 

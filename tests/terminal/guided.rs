@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use snow_rehearsal::{ClientOptions, DeviceOptions, Job, Rehearsal, Unlocking};
+use snow_rehearsal::{ClientOptions, DeviceOptions, Fault, Job, Operation, Rehearsal, Times, Unlocking};
 
 use crate::pty::{CTRL_C, Terminal};
 use crate::stage::agent;
@@ -227,4 +227,53 @@ fn what_is_typed_before_a_question_does_not_answer_it() {
     let calls = rehearsal.client_invocations().unwrap();
     let code = rehearsal.job().unlock_code();
     assert!(!calls.iter().any(|call| call.argv.iter().any(|word| word.contains(&code))), "the code is in argv");
+}
+
+#[test]
+fn without_a_keychain_nothing_is_asked_first() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    // No bus, and so no Secret Service; nothing says that it is to be kept elsewhere.
+    let mut command = agent(&rehearsal, [] as [&str; 0]);
+    command.env("SNOW_ONBOARD_CLIENT", rehearsal.client_path()).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+    let mut terminal = Terminal::start(command, 100, 30);
+    assert_eq!(terminal.end(), 8, "{}", terminal.screen());
+    assert!(!terminal.screen().contains("IP address"), "{}", terminal.screen());
+}
+
+#[test]
+fn a_region_that_is_missing_is_asked_for() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let mut command = agent(&rehearsal, [] as [&str; 0]);
+    command.env("SNOW_ONBOARD_CLIENT", rehearsal.client_path()).env_remove("AWS_REGION").args(NONE);
+    let mut terminal = Terminal::start(command, 100, 50);
+    // It becomes a part of a host name.
+    answer(&mut terminal, "The AWS region", "elsewhere.example/");
+    terminal.wait_for("is no AWS region");
+    answer(&mut terminal, "The AWS region", rehearsal.region());
+    answer(&mut terminal, "on the device's display", &host(&rehearsal));
+    terminal.wait_for(&format!(" --region {}", rehearsal.region()));
+    answer(&mut terminal, "Go on? [Y/n]", "");
+    terminal.wait_for("is UNLOCKED.");
+    assert_eq!(terminal.end(), 0, "{}", terminal.screen());
+}
+
+#[test]
+fn who_may_not_list_jobs_is_asked_for_the_id() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    rehearsal.plant(Operation::ListJobs, Fault::AccessDenied, Times::Always);
+    let mut terminal = guided(&rehearsal, 100, 50);
+    answer(&mut terminal, "The job's id", "JID");
+    answer(&mut terminal, "The job's id", rehearsal.job().id());
+    answer(&mut terminal, "on the device's display", &host(&rehearsal));
+    answer(&mut terminal, "Go on? [Y/n]", "");
+    terminal.wait_for("is UNLOCKED.");
+    assert_eq!(terminal.end(), 0, "{}", terminal.screen());
+}
+
+#[test]
+fn where_nothing_may_be_asked_it_says_why() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let mut terminal = Terminal::start(agent(&rehearsal, ["--no-input"]), 100, 30);
+    assert_eq!(terminal.end(), 2, "{}", terminal.screen());
+    assert!(terminal.screen().contains("With --no-input nothing is asked"), "{}", terminal.screen());
 }

@@ -21,7 +21,7 @@ fn exit_codes_are_listed_although_the_settings_are_broken() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_closed_stdout_is_a_failure_and_a_reader_that_has_gone_is_none() {
+fn a_full_stdout_is_a_failure_and_a_reader_that_has_gone_is_none() {
     use std::process::Command;
 
     let ended = |verb: &str, script: &str| {
@@ -31,9 +31,9 @@ fn a_closed_stdout_is_a_failure_and_a_reader_that_has_gone_is_none() {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     for verb in ["exit-codes", "--help"] {
-        let (exit, stderr) = ended(verb, "exec \"$0\" \"$1\" >&-");
+        let (exit, stderr) = ended(verb, "exec \"$0\" \"$1\" >/dev/full");
         assert_eq!(exit, Some(9), "{verb}: {stderr}");
-        assert!(stderr.contains("Writing to the standard output failed: it is closed."), "{verb}: {stderr}");
+        assert!(stderr.contains("Writing to the standard output failed: no space left on device."), "{verb}: {stderr}");
         for elsewhere in [">/dev/null", "<&- >/dev/null", "1<>/dev/null", "| true; exit ${PIPESTATUS[0]}"] {
             let (exit, stderr) = ended(verb, &format!("\"$0\" \"$1\" {elsewhere}"));
             assert_eq!((exit, stderr.as_str()), (Some(0), ""), "{verb} {elsewhere}");
