@@ -14,7 +14,7 @@ use crate::onboard::age_in_words;
 use crate::settings::Settings;
 use crate::store::StateFolder;
 use crate::text::clean;
-use crate::ui::{Step, Ui};
+use crate::ui::Ui;
 
 #[derive(Serialize)]
 struct Listing {
@@ -41,7 +41,6 @@ pub(super) struct Row {
 
 pub(super) fn jobs(settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     let kept = StateFolder::open(&settings.state_dir)?.kept_pairs()?;
-    ui.begin(Step::Job);
     let cloud = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)?;
     let mut rows: Vec<Row> = cloud.jobs()?.into_iter().map(|job| Row::new(job, &kept)).collect();
     // What is ready first, then the youngest.

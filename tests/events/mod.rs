@@ -1,6 +1,7 @@
 //! Whether a line of `--json` is what `config/events.schema.json` says. For every test that sees such lines.
 #![allow(dead_code, reason = "each test binary uses what it needs")]
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
@@ -36,13 +37,22 @@ pub(crate) fn flaw(line: &Value) -> Option<String> {
 }
 
 /// What is wrong with all of stdout, if anything is: each line an event by the schema, and the last, and only the last, a
-/// result or an error.
+/// result or an error. Before a result every step that began is done.
 pub(crate) fn flaw_of_all(stdout: &str) -> Option<String> {
     let mut events = Vec::new();
+    let mut begun = BTreeSet::new();
     for line in stdout.lines() {
         let Ok(event) = serde_json::from_str::<Value>(line) else { return Some(format!("no JSON: {line}")) };
         if let Some(flaw) = flaw(&event) {
             return Some(flaw);
+        }
+        match (event["status"].as_str(), event["step"].as_str()) {
+            (Some("started"), Some(step)) => _ = begun.insert(step.to_owned()),
+            (_, Some(step)) => _ = begun.remove(step),
+            _ if event["event"] == "result" && !begun.is_empty() => {
+                return Some(format!("not done before the result: {begun:?}: {stdout}"));
+            }
+            _ => {}
         }
         events.push(event);
     }

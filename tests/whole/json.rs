@@ -26,6 +26,13 @@ fn the_schema_refuses_what_it_does_not_describe() {
     let (good, end) =
         (good.to_string(), json!({"v": 1, "event": "error", "code": "x", "exit": 2, "text": "x", "hint": "y"}));
     assert_eq!(events::flaw_of_all(&format!("{good}\n{end}\n")), None);
+    let begun = json!({"v": 1, "event": "step", "step": "job", "status": "started"});
+    let done = json!({"v": 1, "event": "result", "command": "completions", "shell": "bash", "script": "x"});
+    assert!(
+        events::flaw_of_all(&format!("{begun}\n{done}\n")).is_some_and(|flaw| flaw.contains("not done")),
+        "{begun}"
+    );
+    assert_eq!(events::flaw_of_all(&format!("{done}\n")), None);
     for bad in ["", &good, &format!("{end}\n{good}\n"), &format!("{end}\n{end}\n"), &format!("plain\n{end}\n")] {
         assert!(events::flaw_of_all(bad).is_some(), "{bad}");
     }
