@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::job::JobId;
 use crate::os;
 use crate::pair::ManifestDigest;
+use crate::safety::path_trust::{self, Access};
 use crate::store::StateFolder;
 
 /// The audit log of a state folder.
@@ -69,10 +70,7 @@ impl Audit {
     /// # Errors
     /// [`Error::Disk`].
     pub fn check(&self) -> Result<()> {
-        match self.path.symlink_metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            _ => self.open_existing().map(drop).map_err(|error| Error::disk("Writing", &self.path, &error)),
-        }
+        self.open_existing().map(drop)
     }
 
     /// Appends a line and syncs it.
@@ -89,7 +87,7 @@ impl Audit {
             .map_err(|error| Error::Internal { what: format!("an audit line can't be written as JSON: {error}") })?;
         text.push(b'\n');
         let writing = |error: io::Error| Error::disk("Writing", &self.path, &error);
-        let mut file = self.open().map_err(writing)?;
+        let mut file = self.open()?;
         if ends_within_a_line(&mut file).map_err(writing)? {
             text.insert(0, b'\n');
         }
@@ -97,26 +95,30 @@ impl Audit {
         file.write_all(&text).and_then(|()| file.sync_data()).map_err(writing)
     }
 
-    fn open(&self) -> io::Result<File> {
-        match os::create_private_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        let file = self.open_existing()?;
+    fn open(&self) -> Result<File> {
+        let writing = |error: io::Error| Error::disk("Writing", &self.path, &error);
+        let file = match self.open_existing()? {
+            Some(file) => file,
+            None => {
+                match path_trust::create_private_file(&self.path) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(writing(error)),
+                    _ => {}
+                }
+                self.open_existing()?.ok_or_else(|| writing(io::ErrorKind::NotFound.into()))?
+            }
+        };
         if let Some(folder) = self.path.parent()
-            && file.metadata()?.len() == 0
+            && file.metadata().map_err(writing)?.len() == 0
         {
             // A synced line is of no use in a file whose name is lost.
-            os::sync_dir(folder)?;
+            os::sync_dir(folder).map_err(writing)?;
         }
         Ok(file)
     }
 
-    fn open_existing(&self) -> io::Result<File> {
-        if let Some(flaw) = os::alias_flaw(&self.path)? {
-            return Err(io::Error::other(format!("it {flaw}")));
-        }
-        File::options().read(true).append(true).open(&self.path)
+    fn open_existing(&self) -> Result<Option<File>> {
+        path_trust::open_own(&self.path, Access::Append)
+            .map_err(|refused| Error::refused("Writing", &self.path, &refused))
     }
 }
 
@@ -150,7 +152,7 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["job"], job.as_str());
         assert_eq!(lines[1]["step"], "handed_over_on_command_line");
-        assert_eq!(os::privacy_flaw(&path).unwrap(), None);
+        assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
     }
 
     #[test]

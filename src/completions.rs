@@ -128,7 +128,7 @@ fn state_dir(words: &[OsString]) -> Option<PathBuf> {
 }
 
 fn kept_jobs(state_dir: Option<&PathBuf>) -> Vec<CompletionCandidate> {
-    let kept = state_dir.map(|folder| StateFolder::kept_below(folder)).unwrap_or_default();
+    let kept = state_dir.and_then(|folder| StateFolder::kept_below(folder).ok()).unwrap_or_default();
     let candidates = kept.into_iter().map(|(job, record)| {
         let description = record.and_then(|record| record.summary.description).map(|text| clean(&text));
         let kept = match description.filter(|text| !text.is_empty()) {

@@ -9,6 +9,8 @@ use std::fmt;
 
 pub use exit_code::ExitCode;
 
+use crate::safety::path_trust::Refused;
+
 /// One error, ready for a person or a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -193,6 +195,9 @@ errors! {
     AnswerMalformed { what: String } = Answer "answer_malformed"
         "{what} answered with something that can't be read."
         => "If a proxy stands between, check that it passes AWS traffic through unchanged; else repeat the command in a few minutes.";
+    AnswerTooLarge { what: String, limit: usize } = Answer "answer_too_large"
+        "{what} answered with more than {limit} bytes, which no such answer has. It was discarded."
+        => "If a proxy stands between, check that it passes AWS traffic through unchanged; else repeat the command in a few minutes.";
     CodeMalformed { length: usize } = Answer "code_malformed"
         "The Snowball API answered with {length} characters that are not shaped like an unlock code. They were discarded unseen."
         => "Repeat the command. If it stays so, show this to AWS Support with the job id.";
@@ -258,6 +263,15 @@ errors! {
     StateFolderBad { path: String, why: String } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."
         => "Correct that, or name another folder that only you can write to:\n  --state-dir PATH";
+    StateFolderOfAnother { path: String, owner: String } = Disk "state_folder_of_another"
+        "The folder {path} belongs to {owner}, not to you. It was not touched."
+        => "If this program was once run with sudo, give the folder back to yourself:\n  sudo chown -R \"$(id -un)\" {path}\nElse name another folder:\n  --state-dir PATH";
+    RunAsAnother { path: String, owner: String } = Disk "run_as_another"
+        "This program runs as root, but {path} belongs to {owner}. Nothing was made there."
+        => "Run the same command as {owner}, without sudo.";
+    StateFolderNoLocks { path: String, why: String } = Disk "state_folder_no_locks"
+        "A file in {path} can't be locked: {why}. Network drives often have no locks."
+        => "Name a folder on a disk of this machine:\n  --state-dir PATH";
     Disk { what: String, path: String, why: String } = Disk "disk"
         "{what} {path} failed: {why}."
         => "Nothing that was there before has been lost. Correct that, then repeat the same command.";
@@ -366,6 +380,12 @@ errors! {
 }
 
 impl Error {
+    /// An operation on a file that path trust refused: `what` begins the sentence ("Writing"), the path follows it.
+    #[must_use]
+    pub(crate) fn refused(what: &str, path: &std::path::Path, refused: &Refused) -> Self {
+        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: refused.clause(path) }
+    }
+
     /// An operation on a file that failed: `what` begins the sentence ("Writing"), the path follows it.
     #[must_use]
     pub fn disk(what: &str, path: &std::path::Path, why: &std::io::Error) -> Self {

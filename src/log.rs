@@ -14,7 +14,6 @@
 //! - when running, by the filter below, which goes by the target and asks nobody.
 
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -25,9 +24,9 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::error::{Error, Result, io_in_words};
-use crate::os;
+use crate::error::{Error, Result};
 use crate::redact::Redacting;
+use crate::safety::path_trust::{self, Access};
 use crate::ui;
 
 /// Target of what `ui` has said already: for the file, and not a second time for stderr.
@@ -147,28 +146,17 @@ fn is_ours(target: &str) -> bool {
 
 /// Opens a log file to append to. The error ends the sentence "the file …".
 fn open(path: &Path) -> Result<File, String> {
-    match os::create_private_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(format!("can't be made: {}", io_in_words(&error)));
-        }
-        _ => {}
-    }
-    let unreadable = |error: io::Error| format!("can't be opened: {}", io_in_words(&error));
-    // Before it is opened: a named pipe without a reader would hold that up for ever.
-    if let Some(flaw) = os::privacy_flaw(path).map_err(unreadable)? {
-        return Err(flaw);
-    }
-    if !path.metadata().map_err(unreadable)?.is_file() {
-        return Err("is not a file".to_owned());
-    }
-    File::options().append(true).open(path).map_err(unreadable)
+    path_trust::open_private(path, Access::Append).map_err(|refused| match refused.path == path {
+        true => refused.why(),
+        false => format!("can't be used: {refused}"),
+    })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{self, Write};
     use std::sync::Arc;
 
     #[derive(Clone, Default)]
@@ -233,9 +221,9 @@ mod tests {
         open(&path).unwrap().write_all(b"one\n").unwrap();
         open(&path).unwrap().write_all(b"two\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
-        assert_eq!(os::privacy_flaw(&path).unwrap(), None);
+        assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
         assert!(open(dir.path()).is_err());
-        assert!(open(&dir.path().join("missing/log")).unwrap_err().contains("can't be made"));
+        assert!(open(&dir.path().join("missing/log")).unwrap_err().contains("can't be used"));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

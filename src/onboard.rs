@@ -16,6 +16,7 @@ use crate::delivery::fetch_when_delivered;
 use crate::device::{self, ArgvExposure, Client, Device, OwnProfiles, Places, Preparation, Rung};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobFacts, JobId};
+use crate::leftovers::open_state_folder;
 use crate::notice::{Notice, Notify};
 use crate::pair::{Apart, PairTag};
 use crate::reconcile::{kept_pair, settle};
@@ -174,7 +175,7 @@ impl<'a> Requested<'a> {
     }
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
-        let state = StateFolder::open(&self.settings.state_dir)?;
+        let state = open_state_folder(&self.settings.state_dir, &*self.ui)?;
         if let Some(flaw) = state.remoteness() {
             let path = state.path().display();
             self.ui

@@ -82,6 +82,7 @@ impl Api {
         let credentials = credentials.unwrap_or_else(|| profiles.provider(&region, http.credentials));
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_name(profiles.name())
+            .profile_files(profiles.files())
             .region(region.clone())
             .http_client(http.strict.clone())
             .credentials_provider(said_aloud(credentials, wait.clone(), &profiles, &found))
@@ -120,7 +121,7 @@ impl Api {
         tracing::info!(api = ours.place, proxy = http.proxy, profile = clean(profiles.name()), "AWS is asked");
         Ok(Self {
             client: Client::new(&config),
-            http: http.strict,
+            http: http.download,
             setting: ours,
             wait,
             sts,
@@ -251,7 +252,7 @@ impl Api {
                 Err(Broken::Passing(error)) => {
                     if self.is_ours && matches!(error, Error::ManifestSlow { .. } | Error::ApiTimeout { .. }) {
                         // The pool knows nothing of a connection that has gone silent, and would give it out again.
-                        download.go_over(Http::new(&self.settings).map_err(Refusal::Failed)?.strict);
+                        download.go_over(Http::new(&self.settings).map_err(Refusal::Failed)?.download);
                     }
                     if download.received() > before {
                         (backoff, fruitless) = (Backoff::new(), 0);

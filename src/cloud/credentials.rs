@@ -4,10 +4,13 @@
 //! seconds, and lets credentials in the environment win over a profile that was named on the command line.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileSet;
+#[allow(deprecated, reason = "the types have no other public name in aws-config")]
+use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
@@ -21,24 +24,37 @@ use super::logged::millis;
 use super::text::clean;
 use super::wait::Wait;
 use crate::error::{Error, Result};
+use crate::safety::path_trust::{self, Whose};
 
 /// What the profile files say, and which profile counts.
 #[derive(Debug)]
 pub(super) struct Profiles {
+    #[allow(deprecated, reason = "the type has no other public name in aws-config")]
+    files: ProfileFiles,
     set: ProfileSet,
     /// Named on the command line or in the settings: then it wins over the environment.
     explicit: bool,
 }
 
 impl Profiles {
-    /// Reads `~/.aws/config` and `~/.aws/credentials`, or what `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE` name.
+    /// Reads `~/.aws/config` and `~/.aws/credentials`, or what `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE` name: once,
+    /// and only if nobody else can write to them, since they name programs to run.
     ///
     /// # Errors
-    /// [`Error::CredentialsFailed`] if they can't be read, or if the profile asked for is in neither.
+    /// [`Error::CredentialsFailed`] if they can't be read, if others can write to one, or if the profile asked for is in neither.
+    #[allow(deprecated, reason = "the types have no other public name in aws-config")]
     pub(super) async fn load(explicit: Option<&str>) -> Result<Self> {
         let named = explicit.map(|name| Cow::Owned(name.to_owned()));
-        #[allow(deprecated, reason = "the parameter's type has no other public name in aws-config")]
-        let files = aws_config::profile::profile_file::ProfileFiles::default();
+        let mut files = ProfileFiles::builder();
+        for (kind, variable, name) in [
+            (ProfileFileKind::Config, "AWS_CONFIG_FILE", "config"),
+            (ProfileFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+        ] {
+            if let Some(content) = trusted_file(variable, name)? {
+                files = files.with_contents(kind, content);
+            }
+        }
+        let files = files.build();
         let set = aws_config::profile::load(&Fs::real(), &Env::real(), &files, named)
             .await
             .map_err(|error| Error::CredentialsFailed { why: super::failure::in_words(&error) })?;
@@ -46,7 +62,13 @@ impl Profiles {
         if explicit.is_some() && set.get_profile(set.selected_profile()).is_none() {
             return Err(no_such_profile(set.selected_profile()));
         }
-        Ok(Self { set, explicit: explicit.is_some() })
+        Ok(Self { files, set, explicit: explicit.is_some() })
+    }
+
+    /// What the files held when they were read.
+    #[allow(deprecated, reason = "the type has no other public name in aws-config")]
+    pub(super) fn files(&self) -> ProfileFiles {
+        self.files.clone()
     }
 
     /// The selected profile's name.
@@ -141,6 +163,7 @@ impl Profiles {
         let profile = aws_config::profile::ProfileFileCredentialsProvider::builder()
             .configure(&config)
             .profile_name(self.name())
+            .profile_files(self.files())
             .build();
         let chain = if self.explicit {
             CredentialsProviderChain::first_try("profile", profile)
@@ -211,6 +234,27 @@ impl CredentialsInUse {
     }
 }
 
+/// The content of one of the AWS CLI's two files, named by a variable or in its usual place. `None` if there is none.
+fn trusted_file(variable: &str, name: &str) -> Result<Option<String>> {
+    /// Hundreds of profiles are some hundred kilobytes.
+    const LARGEST: u64 = 16 << 20;
+    let failed = |why: String| Error::CredentialsFailed { why };
+    let named = std::env::var_os(variable).filter(|path| !path.is_empty());
+    let home = std::env::home_dir();
+    let path = match (named.map(PathBuf::from), home) {
+        (Some(path), home) => match (path.strip_prefix("~"), home) {
+            (Ok(rest), Some(home)) => home.join(rest),
+            _ => path,
+        },
+        (None, Some(home)) => home.join(".aws").join(name),
+        (None, None) => return Ok(None),
+    };
+    let content = path_trust::read_file(&path, Whose::Own, LARGEST)
+        .map_err(|refused| failed(format!("{} can't be used: {}", path.display(), refused.clause(&path))))?;
+    let text = content.map(String::from_utf8).transpose();
+    text.map_err(|_| failed(format!("{} is not UTF-8", path.display())))
+}
+
 fn no_such_profile(name: &str) -> Error {
     Error::CredentialsFailed {
         why: format!("there is no profile “{}” in ~/.aws/config or ~/.aws/credentials", clean(name)),
@@ -278,13 +322,11 @@ pub(super) mod tests {
     /// Profiles from a text instead of the user's files.
     pub(in crate::cloud) fn profiles(config: &str, name: &'static str, explicit: bool) -> Profiles {
         #[allow(deprecated)]
-        use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
-        #[allow(deprecated)]
         let files = ProfileFiles::builder().with_contents(ProfileFileKind::Config, config).build();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let load =
             async { aws_config::profile::load(&Fs::real(), &Env::from_slice(&[]), &files, Some(name.into())).await };
-        Profiles { set: runtime.block_on(load).unwrap(), explicit }
+        Profiles { set: runtime.block_on(load).unwrap(), files, explicit }
     }
 
     #[test]

@@ -12,11 +12,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use aws_smithy_types::retry::ErrorKind;
+use http_body_util::LengthLimitError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::credentials::Profiles;
-use super::http::NotHttps;
+use super::http::{LONGEST_ANSWER, NotHttps};
 use super::text::{clean, clean_or, uncapitalised};
 use super::wait::Wait;
 use crate::error::{Error, io_in_words};
@@ -102,6 +103,10 @@ impl Setting {
                 };
                 self.answered(operation, &answer)
             }
+            _ if find::<LengthLimitError>(error).is_some() => Refusal::Failed(Error::AnswerTooLarge {
+                what: format!("{} {operation}", self.service.name()),
+                limit: LONGEST_ANSWER,
+            }),
             SdkError::ResponseError(response) if io_error(error).is_none() => {
                 let answer = Answer { status: response.raw().status().as_u16(), code: None, message: None, date: None };
                 self.answered(operation, &answer)

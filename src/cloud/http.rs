@@ -4,7 +4,6 @@
 //! and panics on a CA file that it can't read; all three are settled here before it sees them.
 
 use std::fmt;
-use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +19,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -28,17 +29,23 @@ use time::OffsetDateTime;
 use super::CloudSettings;
 use super::failure::parse_date;
 use crate::error::{Error, Result, io_in_words};
+use crate::safety::path_trust::{self, Whose};
 
 /// Time to reach a server, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// Most bytes of an answer but the manifest's. A hundred jobs with the longest descriptions are a fifth of it.
+pub(super) const LONGEST_ANSWER: usize = 1024 * 1024;
 
 /// CA bundles of whole distributions are a quarter of a megabyte.
 const LONGEST_CA_FILE: u64 = 16 * 1024 * 1024;
 
 /// The HTTP client, in two views on one pool of connections and one TLS configuration.
 pub(super) struct Http {
-    /// For the Snowball API and the manifest: https and nothing else.
+    /// For the Snowball API: https and nothing else, and answers of [`LONGEST_ANSWER`] at most.
     pub(super) strict: Https,
+    /// For the manifest: https and nothing else. What it takes in is bounded where it is written.
+    pub(super) download: Https,
     /// For credential sources: as well the http addresses that never leave the machine or its link, where container
     /// and instance credentials live (asked only if the user's own profile or environment names them).
     pub(super) credentials: Https,
@@ -90,9 +97,15 @@ impl Http {
     pub(super) fn over(shared: SharedHttpConnector) -> Self {
         let clocks = Clocks::default();
         Self {
-            strict: Https { inner: shared.clone(), local_http: false, clocks: Arc::clone(&clocks) },
+            strict: Https { inner: shared.clone(), local_http: false, is_bounded: true, clocks: Arc::clone(&clocks) },
+            download: Https {
+                inner: shared.clone(),
+                local_http: false,
+                is_bounded: false,
+                clocks: Arc::clone(&clocks),
+            },
             // Whoever hands out credentials on this machine has this machine's clock.
-            credentials: Https { inner: shared, local_http: true, clocks: Clocks::default() },
+            credentials: Https { inner: shared, local_http: true, is_bounded: true, clocks: Clocks::default() },
             proxy: None,
             is_ours: false,
             clocks,
@@ -110,6 +123,7 @@ pub(super) fn read_timeout(network_timeout: Duration) -> Duration {
 pub(super) struct Https {
     inner: SharedHttpConnector,
     local_http: bool,
+    is_bounded: bool,
     clocks: Clocks,
 }
 
@@ -138,13 +152,18 @@ impl HttpConnector for Https {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let uri = request.uri().parse::<http::Uri>().unwrap_or_default();
         if uri.scheme() == Some(&http::uri::Scheme::HTTPS) || (self.local_http && stays_on_this_link(&uri)) {
-            let (answer, clocks) = (self.inner.call(request), Arc::clone(&self.clocks));
+            let (answer, clocks, is_bounded) = (self.inner.call(request), Arc::clone(&self.clocks), self.is_bounded);
             HttpConnectorFuture::new(async move {
                 let answer = answer.await?;
                 if let Some(there) = answer.headers().get("date").and_then(parse_date) {
                     *clocks.lock().unwrap_or_else(PoisonError::into_inner) = Some((OffsetDateTime::now_utc(), there));
                 }
-                Ok(answer)
+                // The SDK reads an answer whole before it looks at it.
+                Ok(if is_bounded {
+                    answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER)))
+                } else {
+                    answer
+                })
             })
         } else {
             let refusal = NotHttps { url: without_secrets(request.uri()) };
@@ -189,18 +208,9 @@ pub(super) fn without_secrets(url: &str) -> String {
 /// The certificates of a file given by the user, and how many there are. They replace the system's, as `--ca-bundle` of the AWS CLI does.
 pub(super) fn trust_file(path: &Path, origin: &str) -> Result<(TrustStore, usize)> {
     let bad = |why: String| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why };
-    // A named pipe without a writer would be waited for without end.
-    let kind = std::fs::metadata(path).map_err(|error| bad(io_in_words(&error)))?;
-    if !kind.is_file() {
-        return Err(bad("it is not a file".to_owned()));
-    }
-    let mut pem = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(LONGEST_CA_FILE + 1).read_to_end(&mut pem))
-        .map_err(|error| bad(io_in_words(&error)))?;
-    if pem.len() as u64 > LONGEST_CA_FILE {
-        return Err(bad("it is larger than 16 MiB".to_owned()));
-    }
+    let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE)
+        .map_err(|refused| bad(refused.clause(path)))?
+        .ok_or_else(|| bad(io_in_words(&std::io::Error::from_raw_os_error(2))))?;
     let mut roots = RootCertStore::empty();
     for (at, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
         let number = at + 1;

@@ -10,9 +10,10 @@ use crate::cli::Forget;
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::job::JobId;
+use crate::leftovers::open_state_folder;
 use crate::notice::{Notice, Notify};
 use crate::settings::Settings;
-use crate::store::{JobFolder, StateFolder};
+use crate::store::JobFolder;
 use crate::text::clean;
 use crate::ui::Ui;
 use crate::vault::{KeychainKind, Vault, VaultSettings};
@@ -34,7 +35,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
             why: "“forget” with --keychain none has no keychain to remove a code from.".to_owned(),
         });
     }
-    let state = StateFolder::open(&settings.state_dir)?;
+    let state = open_state_folder(&settings.state_dir, &**ui)?;
     let folder = state.job(&job)?;
     folder.check_all_is_ours()?;
     let kept_in = keychains_of(&folder, ui)?;
@@ -82,7 +83,7 @@ struct TakenOut<'a> {
 
 /// Takes a profile out of the client's own settings, and leaves what is kept here alone.
 fn take_out(profile: &str, job: &JobId, settings: &Settings, ui: &Ui) -> Result<()> {
-    let state = StateFolder::open(&settings.state_dir)?;
+    let state = open_state_folder(&settings.state_dir, ui)?;
     // One at a time, as far as it is ours to say.
     let _locked = state.job(job)?;
     let files = OwnProfiles::of_this_user().remove(profile, job)?;

@@ -90,7 +90,7 @@ impl Guide<'_> {
 
     /// The ids of the jobs whose pairs are here. Looked at without making anything: it may come to nothing.
     fn kept(&self) -> BTreeSet<String> {
-        StateFolder::pairs_below(&self.settings.state_dir)
+        StateFolder::pairs_below(&self.settings.state_dir).unwrap_or_default()
     }
 
     /// One of those that have been delivered; without AWS, one of those that are kept here.

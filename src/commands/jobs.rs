@@ -40,7 +40,7 @@ pub(super) struct Row {
 }
 
 pub(super) fn jobs(settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
-    let kept = StateFolder::open(&settings.state_dir)?.kept_pairs()?;
+    let kept = StateFolder::pairs_below(&settings.state_dir)?;
     let cloud = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)?;
     let mut rows: Vec<Row> = cloud.jobs()?.into_iter().map(|job| Row::new(job, &kept)).collect();
     // What is ready first, then the youngest.

@@ -13,15 +13,12 @@ mod settings;
 use std::sync::Arc;
 
 use crate::cli::{self, Cli, Command};
-use crate::device::{self, Places};
 use crate::error::{Error, ExitCode, Result, io_in_words};
 use crate::job::JobId;
 use crate::log::{self, Verbosity};
-use crate::notice::{Notice, Notify as _};
 use crate::os;
 use crate::secret::looks_like_code;
 use crate::settings::{Settings, Surroundings};
-use crate::store::HomeNote;
 use crate::text::clean;
 use crate::ui::{self, Ui, Voice};
 
@@ -64,7 +61,6 @@ fn carry_out(cli: &Cli) -> ExitCode {
     if let Err(error) = log::start(cli.verbosity(), log_file) {
         return ui.failure(&error);
     }
-    sweep(settings.as_ref().ok(), &ui);
     match settings.and_then(|settings| dispatch(cli, &settings, &around, &ui)) {
         Ok(exit) => exit,
         Err(error) => ui.failure(&error),
@@ -96,26 +92,6 @@ pub fn complain(said: &clap::Error) -> u8 {
         return Ui::unless_lost(ExitCode::Done) as u8;
     }
     u8::try_from(said.exit_code()).unwrap_or(ExitCode::Usage as u8)
-}
-
-/// What a power cut left of an earlier run's private home goes first, whatever the command: in the places that are for
-/// homes now, and where runs with another environment noted theirs.
-fn sweep(settings: Option<&Settings>, ui: &Ui) {
-    let mut stuck = device::sweep(&Places::of_system());
-    for (note, home) in settings.map(|settings| HomeNote::left_in(&settings.state_dir)).unwrap_or_default() {
-        match device::sweep_home(&home) {
-            Ok(true) => HomeNote::remove(note),
-            Ok(false) => {}
-            Err(error) => stuck.push((home, error)),
-        }
-    }
-    for (path, error) in stuck {
-        ui.notify(Notice::Warning(format!(
-            "An earlier run left {} behind, which may hold an unlock code, and it can't be removed: {}.",
-            path.display(),
-            io_in_words(&error)
-        )));
-    }
 }
 
 fn dispatch(cli: &Cli, settings: &Settings, around: &Surroundings, ui: &Arc<Ui>) -> Result<ExitCode> {

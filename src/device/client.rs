@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use super::data::ClientData;
 use super::environment;
 use super::tree::Tree;
-use crate::error::{Error, Result, io_in_words};
+use crate::error::{Error, Result};
 use crate::notice::{Notify, while_waiting};
-use crate::os;
+use crate::safety::path_trust::{self, Position, Whose};
 
 /// Settings that say which client to use.
 #[derive(Debug, Clone, Default)]
@@ -52,10 +52,12 @@ impl Client {
 
     fn find_in(settings: &ClientSettings, path: &OsStr) -> Result<Self> {
         let data = ClientData::built_in();
-        let (found, launcher) = match &settings.client {
-            Some((launcher, origin)) => (launcher.clone(), named(launcher, origin)?),
-            None => on_path(&data, path)?,
+        let (found, looked) = match &settings.client {
+            Some((launcher, origin)) => (launcher.clone(), format!("{}, named by {origin}", launcher.display())),
+            None => (on_path(&data, path)?, "in the folders of PATH".to_owned()),
         };
+        let Some(tree) = Tree::check(&found)? else { return Err(Error::ClientMissing { looked }) };
+        let launcher = tree.launcher().to_owned();
         let unusable = |why: &str| Error::ClientUnusable { path: launcher.display().to_string(), why: why.to_owned() };
         if !launcher.is_file() {
             return Err(unusable("it is not a file"));
@@ -63,7 +65,6 @@ impl Client {
         let Some(text) = launcher.to_str().map(str::to_owned) else {
             return Err(unusable("its path is not valid Unicode"));
         };
-        let tree = Tree::check(&found, &launcher)?;
         let is_alone = tree.is_alone();
         if is_alone && settings.client_sha256.is_some() {
             return Err(Error::ClientNotWhole { path: text });
@@ -130,27 +131,24 @@ impl Client {
     }
 }
 
-fn named(launcher: &Path, origin: &str) -> Result<PathBuf> {
-    os::real(launcher).map_err(|error| Error::ClientMissing {
-        looked: format!("{}, named by {origin}: {}", launcher.display(), io_in_words(&error)),
-    })
-}
-
-/// The first on the search path, relative entries skipped, as found and without links. On Windows an .exe or .bat.
-fn on_path(data: &ClientData, path: &OsStr) -> Result<(PathBuf, PathBuf)> {
+/// The first on the search path, relative entries skipped. Folders that others can change come last: the client is then
+/// refused for what it is, and not said to be missing. On Windows an .exe or .bat.
+fn on_path(data: &ClientData, path: &OsStr) -> Result<PathBuf> {
     let fits = |found: &PathBuf| {
         !cfg!(windows)
             || found
                 .extension()
                 .is_some_and(|ext| ["exe", "bat", "cmd"].iter().any(|fit| ext.eq_ignore_ascii_case(fit)))
     };
-    let missing = || Error::ClientMissing { looked: "in the folders of PATH".to_owned() };
-    let found = which::which_in_all(&data.program, Some(environment::absolute_entries(path)), "/")
-        .map_err(|_| missing())?
-        .find(fits)
-        .ok_or_else(missing)?;
-    let real = os::real(&found).map_err(|_| missing())?;
-    Ok((found, real))
+    let entries = environment::absolute_entries(path);
+    let is_trusted = |entry: &PathBuf| path_trust::folder(entry, Whose::Own, Position::Whole).is_ok();
+    let (trusted, others): (Vec<_>, Vec<_>) = std::env::split_paths(&entries).partition(is_trusted);
+    let first_in = |folders: Vec<PathBuf>| {
+        which::which_in_all(&data.program, Some(std::env::join_paths(folders).ok()?), "/").ok()?.find(fits)
+    };
+    first_in(trusted)
+        .or_else(|| first_in(others))
+        .ok_or_else(|| Error::ClientMissing { looked: "in the folders of PATH".to_owned() })
 }
 
 #[cfg(test)]

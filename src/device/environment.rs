@@ -3,12 +3,55 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::safety::path_trust::{self, Position, Whose};
+
 /// What passes from the caller. Never AWS_*, JAVA_*, CLASSPATH, LD_*, DYLD_*: they could redirect the client or load
 /// code into it, and some carry secrets that are none of its business.
 const PASSED: &[&str] =
     if cfg!(windows) { &["PATH", "PATHEXT", "SystemRoot", "SystemDrive", "TEMP", "TMP"] } else { &["PATH", "TMPDIR"] };
 
-/// The caller's variables that pass to the guard, and through it to the client.
+/// The variables that pass to the guard, with the folders in them that nobody else can change, and through it to the client.
+/// What was left out of them comes as a sentence.
+pub(super) fn trusted(all: impl Iterator<Item = (OsString, OsString)>) -> (Vec<(OsString, OsString)>, Option<String>) {
+    let mut left_out = Vec::new();
+    let mut kept = passed(all);
+    kept.retain_mut(|(name, value)| {
+        let (name, is_a_folder) =
+            (name.to_string_lossy(), ["TMPDIR", "TEMP", "TMP"].iter().any(|known| *name == **known));
+        let position = if is_a_folder { Position::OnTheWay } else { Position::Whole };
+        let mut is_trusted = |folder: &Path| match path_trust::folder(folder, Whose::Own, position) {
+            Ok(_) => true,
+            Err(refused) => {
+                // A folder that is not there has nothing to give, and is no matter for a note.
+                if folder.symlink_metadata().is_ok() {
+                    left_out.push(format!("{} ({name}): {refused}", folder.display()));
+                }
+                false
+            }
+        };
+        match &*name {
+            "PATH" => {
+                let entries: Vec<_> = std::env::split_paths(value).filter(|entry| is_trusted(entry)).collect();
+                *value = std::env::join_paths(entries).unwrap_or_default();
+                true
+            }
+            _ if is_a_folder => is_trusted(Path::new(value)),
+            _ => true,
+        }
+    });
+    if cfg!(unix) {
+        kept.iter_mut().filter(|(name, value)| name == "PATH" && value.is_empty()).for_each(|(_, value)| {
+            *value = SYSTEM_PATH.into();
+        });
+    }
+    let sentence = format!("The client does not get what other users can change: {}.", left_out.join("; "));
+    (kept, (!left_out.is_empty()).then_some(sentence))
+}
+
+/// A search path for a caller who has none.
+const SYSTEM_PATH: &str = "/usr/bin:/bin";
+
+/// The variables that pass, by their names.
 pub(super) fn passed(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
     let mut kept: Vec<(OsString, OsString)> = all
         .filter_map(|(name, value)| {
@@ -22,7 +65,7 @@ pub(super) fn passed(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(Os
         .collect();
     if cfg!(unix) && !kept.iter().any(|(name, value)| name == "PATH" && !value.is_empty()) {
         kept.retain(|(name, _)| name != "PATH");
-        kept.push(("PATH".into(), "/usr/bin:/bin".into()));
+        kept.push(("PATH".into(), SYSTEM_PATH.into()));
     }
     kept
 }

@@ -4,6 +4,7 @@
 //! A home holds a lock file that its guard keeps locked, so that a later command can tell a home in use from what a
 //! power cut left ([`sweep`]).
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use super::protocol::{HomeFault, Place};
 use super::{environment, sys};
 use crate::os;
+use crate::safety::path_trust::{self, Position, Whose};
 
 /// Begins the name of every home.
 const PREFIX: &str = "snow-onboard-";
@@ -127,8 +129,10 @@ impl Home {
         // Windows does not rename a folder with an open file in it; there the grace of the sweep covers the moment
         // between making and locking.
         let prefix = if cfg!(windows) { PREFIX } else { MAKING };
-        let made =
-            tempfile::Builder::new().prefix(prefix).rand_bytes(RANDOM).make_in(folder, os::create_private_dir)?;
+        let made = tempfile::Builder::new()
+            .prefix(prefix)
+            .rand_bytes(RANDOM)
+            .make_in(folder, path_trust::create_private_dir)?;
         // The temporary name's own clean-up removes files only; from here on the folder is ours to remove.
         let (_, made) = made.keep().map_err(|error| error.error)?;
         Self::settle(&made, folder, in_memory).inspect_err(|_| {
@@ -138,7 +142,7 @@ impl Home {
 
     /// Locks the new folder, then gives it the name that the sweep looks for.
     fn settle(made: &Path, folder: &Path, in_memory: bool) -> io::Result<Self> {
-        let lock = os::create_private_file(&made.join(LOCK))?;
+        let lock = path_trust::create_private_file(&made.join(LOCK))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::Error(error) => error,
             TryLockError::WouldBlock => io::Error::other("its lock is taken"),
@@ -243,7 +247,7 @@ fn wipe(folder: &Path, left: &mut u64, depth: u32) {
 }
 
 fn wipe_file(path: &Path, left: &mut u64) -> io::Result<()> {
-    let mut file = sys::open_to_overwrite(path)?;
+    let mut file = path_trust::open_to_overwrite(path)?;
     let mut length = file.metadata()?.len().min(*left);
     *left -= length;
     let zeros = [0_u8; 4096];
@@ -271,23 +275,31 @@ pub(super) fn empty(home: &Path) -> io::Result<()> {
     remove_all_but_lock(home)
 }
 
+/// The folder of a place without links, if nobody else can exchange what is in it; else why not, as the end of
+/// "`folder` …".
+fn trusted(place: &Place) -> Result<PathBuf, String> {
+    let named = Path::new(&place.folder);
+    let folder = path_trust::folder(named, Whose::Own, Position::OnTheWay).map_err(|refused| {
+        if named.starts_with(&refused.path) && refused.path != named {
+            format!("lies in {}, which {}", refused.path.display(), refused.why())
+        } else if refused.path == named {
+            refused.why()
+        } else {
+            format!("leads to {}, which {}", refused.path.display(), refused.why())
+        }
+    })?;
+    // sudo -E keeps another user's XDG_RUNTIME_DIR.
+    match place.own_only.then(|| path_trust::is_own(&folder)) {
+        None | Some(Ok(true)) => Ok(folder),
+        Some(Ok(false)) => Err("belongs to another user".to_owned()),
+        Some(Err(error)) => Err(format!("can't be looked at: {}", crate::error::io_in_words(&error))),
+    }
+}
+
 /// Whether a folder is fit to hold a home: the resolved folder, or why not, as the end of "`folder` …".
 fn check(place: &Place) -> Result<PathBuf, String> {
     let words = |error: io::Error| format!("can't be looked at: {}", crate::error::io_in_words(&error));
-    let folder = os::real(Path::new(&place.folder)).map_err(words)?;
-    if place.own_only && !sys::is_own(&folder).map_err(words)? {
-        // sudo -E keeps another user's XDG_RUNTIME_DIR.
-        return Err("belongs to another user".to_owned());
-    }
-    for ancestor in folder.ancestors() {
-        if let Some(flaw) = os::exchangeable_by_others(ancestor).map_err(words)? {
-            return Err(if ancestor == folder {
-                flaw
-            } else {
-                format!("lies in {}, which {flaw}", ancestor.display())
-            });
-        }
-    }
+    let folder = trusted(place)?;
     if place.memory_only && !sys::is_in_memory(&folder).map_err(words)? {
         return Err("does not lie in memory".to_owned());
     }
@@ -297,14 +309,16 @@ fn check(place: &Place) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Removes the homes that a power cut or a kill of all our processes left behind. Every command calls it at its start.
+/// Removes the homes that a power cut or a kill of all our processes left behind.
 ///
-/// Homes in use, homes of other users, and what only has a similar name stay. Gives those that should have gone and would
+/// Homes in use, homes of other users, what only has a similar name, and all that lies where others can exchange it stay. Gives those that should have gone and would
 /// not, with the reason.
 pub fn sweep(places: &Places) -> Vec<(PathBuf, io::Error)> {
     let mut stuck = Vec::new();
     for place in places.all() {
-        let Ok(entries) = fs::read_dir(&place.folder) else { continue };
+        let Ok(entries) = trusted(&place).map_err(drop).and_then(|folder| fs::read_dir(folder).map_err(drop)) else {
+            continue;
+        };
         for path in entries.flatten().map(|entry| entry.path()) {
             if is_leftover(&path)
                 && let Err(error) = remove(&path)
@@ -330,28 +344,28 @@ pub fn sweep_home(path: &Path) -> io::Result<bool> {
     remove(path).map(|()| true)
 }
 
+/// Whether a home has, or had, this name.
+#[must_use]
+pub fn is_home_name(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(MAKING).or_else(|| name.strip_prefix(PREFIX)));
+    random.is_some_and(|random| random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
 /// Whether `path` is a home, by all the signs of one, and nobody is in it.
 fn is_leftover(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some((is_making, random)) =
-        name.strip_prefix(MAKING).map(|rest| (true, rest)).or(name.strip_prefix(PREFIX).map(|rest| (false, rest)))
-    else {
-        return false;
-    };
-    if random.len() != RANDOM || !random.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    let name = path.file_name().unwrap_or_default();
+    if !is_home_name(name) || !path_trust::is_own_private_folder(path) {
         return false;
     }
+    let is_making = name.to_str().is_some_and(|name| name.starts_with(MAKING));
     let Ok(meta) = path.symlink_metadata() else { return false };
-    if !meta.is_dir() || !sys::is_own(path).unwrap_or(false) || !matches!(os::privacy_flaw(path), Ok(None)) {
-        return false;
-    }
     let is_old = meta.modified().is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > GRACE));
     // Age first: to try the lock is to hold it for a moment, and its maker may want it in that very moment.
     if (is_making || cfg!(windows)) && !is_old {
         return false;
     }
     let lock = path.join(LOCK);
-    match sys::open_to_overwrite(&lock) {
+    match path_trust::open_to_overwrite(&lock) {
         Ok(file) => file.metadata().is_ok_and(|meta| meta.is_file()) && file.try_lock().is_ok(),
         // One whose guard was killed at its very beginning or end: there was nothing in it yet, or is nothing any more.
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_old => {
@@ -380,7 +394,7 @@ mod tests {
         let home = Home::make(&[place(base.path())]).unwrap();
         let path = home.path().to_owned();
         assert!(path.file_name().unwrap().to_str().unwrap().starts_with(PREFIX));
-        assert_eq!(os::privacy_flaw(&path).unwrap(), None);
+        assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
         fs::create_dir_all(path.join("a/b")).unwrap();
         fs::write(path.join("a/b/c"), "secret").unwrap();
         drop(home);
@@ -399,10 +413,10 @@ mod tests {
         let mut left = std::mem::ManuallyDrop::new(left);
         left.lock = None;
         let in_the_making = base.path().join(format!("{MAKING}0123456789ab"));
-        os::create_private_dir(&in_the_making).unwrap();
+        path_trust::create_private_dir(&in_the_making).unwrap();
         let foreign = ["snow-onboard-0.1.0", "snow-onboard-source123", "snow-onboard-0123456789ab"].map(|name| {
             let folder = base.path().join(name);
-            os::create_private_dir(&folder).unwrap();
+            path_trust::create_private_dir(&folder).unwrap();
             fs::write(folder.join("main.rs"), "not ours").unwrap();
             let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
             if cfg!(unix) {
@@ -487,7 +501,7 @@ mod tests {
             };
             assert!(why(place(&open)).contains("can be written by everyone"));
             assert!(why(place(&below)).contains("lies in"));
-            assert!(why(place(&base.path().join("absent"))).contains("can't be looked at"));
+            assert!(why(place(&base.path().join("absent"))).contains("there is nothing there"));
             let quoted = base.path().join("a\"b");
             fs::create_dir(&quoted).unwrap();
             assert!(why(place(&quoted)).contains("unusable: its path contains a quote"));
@@ -495,7 +509,7 @@ mod tests {
                 let foreign = base.path().join("foreign");
                 fs::create_dir(&foreign).unwrap();
                 std::os::unix::fs::chown(&foreign, Some(54_321), None).unwrap();
-                assert!(why(Place { own_only: true, ..place(&foreign) }).contains("belongs to another user"));
+                assert!(why(Place { own_only: true, ..place(&foreign) }).contains("belongs to uid 54321"));
             }
         }
 

@@ -40,11 +40,15 @@ impl Link {
     /// Starts `program` as the guard and has it make a home in one of `places`.
     pub(super) fn start(program: &Path, places: Vec<Place>, notify: Arc<dyn Notify>) -> Result<Self> {
         let lost = |why: String| Error::GuardLost { why };
+        let (variables, left_out) = environment::trusted(std::env::vars_os());
+        if let Some(sentence) = left_out {
+            notify.notify(Notice::Warning(sentence));
+        }
         let mut command = Command::new(program);
         command
             .arg(GUARD_ARGUMENT)
             .env_clear()
-            .envs(environment::passed(std::env::vars_os()))
+            .envs(variables)
             .current_dir(child::neutral_folder())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -58,7 +58,7 @@ use std::sync::Arc;
 pub use client::{Client, ClientSettings};
 pub use data::{ClientData, Rung};
 pub use guard::{GUARD_ARGUMENT, guard_main};
-pub use home::{Places, sweep, sweep_home};
+pub use home::{Places, is_home_name, sweep, sweep_home};
 pub use ladder::{ArgvExposure, HandOver, HandedOver, Handoff};
 pub use own_profiles::{OwnProfile, OwnProfiles};
 pub use reach::{is_public, reach};

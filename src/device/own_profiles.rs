@@ -15,6 +15,7 @@ use super::{profile, sys};
 use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
 use crate::os;
+use crate::safety::path_trust::{self, Whose};
 use crate::secret::UnlockCode;
 
 /// A profile file is a few kilobytes; what is larger is not looked at.
@@ -122,6 +123,8 @@ impl OwnProfiles {
         for file in &self.files {
             let unreadable = |why: String| Error::OwnProfilesUnreadable { path: file.display().to_string(), why };
             let Some(before) = read(file).map_err(|error| unreadable(io_in_words(&error)))? else { continue };
+            // What is written may be somebody else's to exchange; what is only looked at may be anybody's.
+            path_trust::open_file(file, Whose::Own).map_err(|refused| unreadable(refused.clause(file)))?;
             let mut document: serde_json::Value = serde_json::from_slice(&before)
                 .map_err(|error| unreadable(format!("it is not JSON (line {})", error.line())))?;
             let profiles = document.get_mut("profiles").and_then(serde_json::Value::as_object_mut);
@@ -167,26 +170,23 @@ fn half(file: &Path) -> PathBuf {
 
 /// `None` if there is no such file.
 fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let meta = match path.metadata() {
+    let file = match path_trust::open_untrusted(path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
-        result => result?,
+        result => result?.ok_or_else(|| io::Error::other("it is not a file"))?,
     };
-    if !meta.is_file() || meta.len() > LARGEST {
-        return Err(io::Error::other("it is no file of the client's"));
-    }
-    fs::read(path).map(|text| Some(Zeroizing::new(text)))
+    path_trust::read_bounded(file, LARGEST).map(|text| Some(Zeroizing::new(text)))
 }
 
 /// Puts `after` in the place of the file that reads `before`, whole or not at all, for this user alone: what is left in it
 /// may be codes.
 fn replace(file: &Path, before: &[u8], after: &[u8]) -> io::Result<()> {
     let (half, file) = (half(file), file.canonicalize()?);
-    let mut made = os::create_private_file(&half)?;
+    let mut made = path_trust::create_private_file(&half)?;
     let put = made.write_all(after).and_then(|()| made.sync_all()).and_then(|()| {
         // The client or OpsHub may be at work on it; neither knows of a lock.
-        if *fs::read(&file).map(Zeroizing::new)? != *before {
+        if read(&file)?.is_none_or(|now| *now != *before) {
             return Err(io::Error::other("another program has just changed it"));
         }
         fs::rename(&half, &file)
@@ -277,7 +277,7 @@ mod tests {
         let mut expected: serde_json::Value = serde_json::from_str(&document()).unwrap();
         expected["profiles"].as_object_mut().unwrap().remove("field one");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
-        assert_eq!(os::privacy_flaw(&file).unwrap(), None);
+        assert_eq!(path_trust::privacy_flaw(&file).unwrap(), None);
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing beside it");
 
         let changed = replace(&file, b"as it was before somebody else changed it", b"").unwrap_err();

@@ -14,7 +14,7 @@ use super::data::ProfileData;
 use super::sys;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::{Endpoint, JobId};
-use crate::os;
+use crate::safety::path_trust;
 use crate::secret::{UnlockCode, has_shape_of_code};
 
 /// Stands before the code in a file that we wrote.
@@ -52,7 +52,7 @@ pub(super) fn write(home: &Path, data: &ProfileData, profile: &Profile<'_>, code
     let text = text(data.version, profile, &code);
     drop(code);
     let fail = |error: std::io::Error| Error::disk("Writing", &path, &error);
-    let mut file = os::create_private_file(&path).map_err(fail)?;
+    let mut file = path_trust::create_private_file(&path).map_err(fail)?;
     // One write from the wiped buffer: a BufWriter would keep a copy.
     file.write_all(&text).map_err(fail)?;
     Ok(path)
@@ -62,7 +62,7 @@ fn make_folders(home: &Path, parts: &[String]) -> Result<()> {
     let mut path = home.to_owned();
     for part in parts {
         path.push(part);
-        match os::create_private_dir(&path) {
+        match path_trust::create_private_dir(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                 return Err(Error::disk("Making", &path, &error));
             }
@@ -114,6 +114,9 @@ pub(super) fn find_code(path: &Path) -> Option<UnlockCode> {
     UnlockCode::take(code).ok()
 }
 
+/// A profile file is a few kilobytes; what is larger is told by its size and time alone.
+const LARGEST: u64 = 4 << 20;
+
 /// The vendor's real profile files of this user, as they are now: to see afterwards that the client left them alone.
 #[derive(PartialEq, Eq)]
 pub(super) struct Witness(Vec<(PathBuf, Option<Look>)>);
@@ -129,8 +132,10 @@ impl Witness {
 
     fn look_in(homes: &[PathBuf], data: &ProfileData) -> Self {
         let look = |path: &Path| {
-            let meta = path.metadata().ok()?;
-            let content = Zeroizing::new(std::fs::read(path).unwrap_or_default());
+            // Whoever's it is: it is compared with itself, and nothing else is made of it.
+            let file = path_trust::open_untrusted(path).ok().flatten()?;
+            let meta = file.metadata().ok()?;
+            let content = Zeroizing::new(path_trust::read_bounded(file, LARGEST).unwrap_or_default());
             Some((meta.len(), meta.modified().ok(), Sha256::digest(&content[..]).into()))
         };
         Self(homes.iter().map(|home| path_in(home, data)).map(|path| (path.clone(), look(&path))).collect())
@@ -173,7 +178,7 @@ mod tests {
             "defaultEndpoint": "https://192.0.2.10:8443", "isCluster": false, "deviceIps": []
         }}});
         assert_eq!(json, expected);
-        assert_eq!(os::privacy_flaw(&path).unwrap(), None);
+        assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
         assert!(home.path().join(".aws/snowball/logs").is_dir());
         assert!(read_code(&path).unwrap().expose(|code| code == CODE));
         let again = write(home.path(), &data, &profile, UnlockCode::take(CODE).unwrap());

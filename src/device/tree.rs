@@ -1,6 +1,6 @@
 //! The client's files: which they are, whether others can write to them, and their common digest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::sys;
 use crate::error::{Error, Result, io_in_words};
 use crate::os;
+use crate::safety::path_trust::{self, Fault, Position, Refused, Whose};
 
 /// Most files and folders looked at. The vendor's tree with its JRE has some hundreds.
 const MOST_ENTRIES: usize = 20_000;
@@ -19,60 +20,92 @@ const MOST_BYTES: u64 = 4 << 30;
 /// The files that run when the client does, checked.
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
+    /// The launcher, without links.
+    launcher: PathBuf,
     root: PathBuf,
-    is_alone: bool,
-    /// Below the root, without what links lead to. Sorted.
-    entries: Vec<PathBuf>,
+    /// All that belongs to it, below the root and wherever links lead. Sorted.
+    entries: BTreeSet<PathBuf>,
+    /// What the links among them lead to, if to anything.
+    links: BTreeMap<PathBuf, Option<PathBuf>>,
 }
 
 impl Tree {
-    /// Finds the files that belong to `launcher`, a path without links, and refuses them if others can write to any of
-    /// them, or to a folder above one.
-    ///
-    /// `named` is the launcher as it was named or found: the way that it leads, link by link, is looked at too.
-    pub(super) fn check(named: &Path, launcher: &Path) -> Result<Self> {
-        let root = root_of(launcher, &shared_folders());
+    /// Finds the files that belong to the launcher `named`, as it was named or found, and refuses them if others can write to
+    /// any of them, or can exchange a folder or link on the way to one. `None` if there is no such launcher.
+    pub(super) fn check(named: &Path) -> Result<Option<Self>> {
+        let way = path_trust::way_to(named, Whose::Own).map_err(|refused| not_safe(&refused))?;
+        let Some(launcher) = way.target else { return Ok(None) };
         let mut walk = Walk::default();
-        walk.way(named)?;
+        let root = root_of(&launcher, &shared_folders());
+        if root == launcher {
+            walk.beside(&launcher)?;
+        }
         walk.way(&root)?;
         walk.below(&root)?;
-        let is_alone = root == launcher;
-        Ok(Self { root, is_alone, entries: walk.follow()? })
+        walk.follow()?;
+        Ok(Some(Self { launcher, root, entries: walk.entries, links: walk.links }))
     }
 
-    /// Whether the launcher lies in no package, so that it is all that was checked.
+    /// The launcher, without links.
+    pub(super) fn launcher(&self) -> &Path {
+        &self.launcher
+    }
+
+    /// Whether the launcher lies in no package, so that its digest would be of it alone.
     pub(super) fn is_alone(&self) -> bool {
-        self.is_alone
+        self.root == self.launcher
     }
 
     /// SHA-256 over the tree, as 64 hex digits: the same wherever it is unpacked, another if any name, content or
-    /// link differs. Costs a reading of all of it.
+    /// link differs, what a link leads to outside the tree, or whether a file may be run. Costs a reading of all of it.
     pub(super) fn digest(&self) -> Result<String> {
         let mut hasher = Sha256::new();
-        hasher.update(b"snow-onboard/client/1\0");
-        let mut left = MOST_BYTES;
-        for path in &self.entries {
-            let name = path.strip_prefix(&self.root).unwrap_or(path);
+        hasher.update(b"snow-onboard/client/2\0");
+        self.digest_below(&self.root, &mut hasher, &mut { MOST_BYTES }, &mut vec![&self.root])?;
+        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn digest_below<'a>(
+        &'a self,
+        base: &Path,
+        hasher: &mut Sha256,
+        left: &mut u64,
+        done: &mut Vec<&'a Path>,
+    ) -> Result<()> {
+        for path in self.entries.iter().filter(|path| path.starts_with(base)) {
+            let name = path.strip_prefix(base).unwrap_or(path);
             // One alone is digested without its name: its folder is not the vendor's, nor need its name be.
             let name: Vec<String> =
                 name.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
-            field(&mut hasher, b'n', name.join("/").as_bytes());
+            field(hasher, b'n', name.join("/").as_bytes());
             let words =
                 |error: &std::io::Error| unsafe_because(path, &format!("can't be read: {}", io_in_words(error)));
-            let meta = path.symlink_metadata().map_err(|error| words(&error))?;
-            if meta.is_symlink() {
-                let target = fs::read_link(path).map_err(|error| words(&error))?;
-                field(&mut hasher, b'l', target.to_string_lossy().as_bytes());
-            } else if meta.is_file() {
-                left = left.checked_sub(meta.len()).ok_or_else(|| unsafe_because(path, "is too large"))?;
-                hasher.update([b'f']);
-                hasher.update(meta.len().to_be_bytes());
-                content(&mut hasher, path, meta.len()).map_err(|error| words(&error))?;
-            } else {
-                hasher.update(b"d");
+            if let Some(target) = self.links.get(path) {
+                let text = fs::read_link(path).map_err(|error| words(&error))?;
+                field(hasher, b'l', text.to_string_lossy().as_bytes());
+                // What lies in the tree is digested there; what a link leads to elsewhere, where it is first met.
+                if let Some(target) =
+                    target.as_deref().filter(|target| !done.iter().any(|done| target.starts_with(done)))
+                {
+                    done.push(target);
+                    self.digest_below(target, hasher, left, done)?;
+                    hasher.update(b"e");
+                }
+                continue;
+            }
+            match path_trust::part_of_program(path).map_err(|refused| not_safe(&refused))? {
+                Some(file) => {
+                    let length = file.metadata().map_err(|error| words(&error))?.len();
+                    *left = left.checked_sub(length).ok_or_else(|| unsafe_because(path, "is too large"))?;
+                    let is_executable = path_trust::is_executable(&file).map_err(|error| words(&error))?;
+                    hasher.update(if is_executable { b"x" } else { b"f" });
+                    hasher.update(length.to_be_bytes());
+                    content(hasher, file, length).map_err(|error| words(&error))?;
+                }
+                None => hasher.update(b"d"),
             }
         }
-        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(())
     }
 }
 
@@ -83,8 +116,8 @@ fn field(hasher: &mut Sha256, kind: u8, bytes: &[u8]) {
     hasher.update(bytes);
 }
 
-fn content(hasher: &mut Sha256, path: &Path, length: u64) -> std::io::Result<()> {
-    let mut file = File::open(path)?.take(length);
+fn content(hasher: &mut Sha256, file: File, length: u64) -> std::io::Result<()> {
+    let mut file = file.take(length);
     let mut piece = vec![0; 256 * 1024];
     let mut read = 0;
     loop {
@@ -135,41 +168,24 @@ fn shared_folders() -> Vec<PathBuf> {
     shared.into_iter().chain(resolved).collect()
 }
 
-/// How a thing counts that is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    /// A folder on the way to something: what matters is that that can't be exchanged.
-    OnTheWay,
-    /// Part of what runs, or a folder all of which may run: a jar that is merely added to `lib` may be loaded.
-    Inside,
-}
-
 #[derive(Default)]
 struct Walk {
-    /// What belongs to the tree.
+    /// What was looked at as part of what runs.
     entries: BTreeSet<PathBuf>,
-    /// Links in it.
-    links: Vec<PathBuf>,
-    /// Asked about already, folders above and targets of links included.
-    looked_at: BTreeSet<(PathBuf, Place)>,
+    /// The links among them, and what they lead to.
+    links: BTreeMap<PathBuf, Option<PathBuf>>,
+    /// Those that were not followed yet.
+    ahead: Vec<PathBuf>,
 }
 
 impl Walk {
     /// Looks at every folder and link on the way to `path`: who can exchange one of them decides what `path` is. Gives
     /// what it leads to.
     fn way(&mut self, path: &Path) -> Result<Option<PathBuf>> {
-        let way = os::way_to(path).map_err(|error| cannot_look(path, &error))?;
-        for folder in &way.folders {
-            self.look(folder, Place::OnTheWay)?;
-        }
-        for link in &way.links {
-            if let Some(flaw) = os::link_flaw(link).map_err(|error| cannot_look(link, &error))? {
-                return Err(unsafe_because(link, &flaw));
-            }
-        }
+        let way = path_trust::way_to(path, Whose::Own).map_err(|refused| not_safe(&refused))?;
         if let (None, Some(folder)) = (&way.target, way.folders.last()) {
             // A link that leads nowhere runs nothing, unless others can put something there.
-            self.look(folder, Place::Inside)?;
+            path_trust::folder_at(folder, Whose::Own, Position::Whole).map_err(|refused| not_safe(&refused))?;
         }
         Ok(way.target)
     }
@@ -179,14 +195,16 @@ impl Walk {
         if !self.entries.insert(path.to_owned()) {
             return Ok(());
         }
+        if self.entries.len() > MOST_ENTRIES {
+            let why = format!("is one of more than {MOST_ENTRIES} files, which no client has");
+            return Err(unsafe_because(path, &why));
+        }
         let words = |error: std::io::Error| cannot_look(path, &error);
-        let meta = path.symlink_metadata().map_err(words)?;
-        if meta.is_symlink() {
-            self.links.push(path.to_owned());
+        if path.symlink_metadata().map_err(words)?.is_symlink() {
+            self.ahead.push(path.to_owned());
             return Ok(());
         }
-        self.look(path, Place::Inside)?;
-        if meta.is_dir() {
+        if path_trust::part_of_program(path).map_err(|refused| not_safe(&refused))?.is_none() {
             for entry in fs::read_dir(path).map_err(words)? {
                 self.below(&entry.map_err(words)?.path())?;
             }
@@ -195,37 +213,42 @@ impl Walk {
     }
 
     /// Looks at what the links lead to: with all below and above, since it runs or is read as if it were in the tree.
-    /// Gives what belongs to the tree itself.
-    fn follow(mut self) -> Result<Vec<PathBuf>> {
-        let own = self.entries.clone();
-        while let Some(link) = self.links.pop() {
-            if let Some(target) = self.way(&link)? {
-                self.below(&target)?;
+    fn follow(&mut self) -> Result<()> {
+        while let Some(link) = self.ahead.pop() {
+            let target = self.way(&link)?;
+            if let Some(target) = &target {
+                self.below(target)?;
             }
+            self.links.insert(link, target);
         }
-        Ok(own.into_iter().collect())
+        Ok(())
     }
 
-    fn look(&mut self, path: &Path, place: Place) -> Result<()> {
-        if !self.looked_at.insert((path.to_owned(), place)) {
-            return Ok(());
+    /// Looks at the folder of a launcher that lies in no package, and at what lies beside it, which a launcher may load. It is
+    /// not part of what is digested.
+    fn beside(&self, launcher: &Path) -> Result<()> {
+        let folder = launcher.parent().unwrap_or(launcher);
+        path_trust::folder_at(folder, Whose::Own, Position::Whole).map_err(|refused| not_safe(&refused))?;
+        let words = |error: std::io::Error| cannot_look(folder, &error);
+        for (at, entry) in fs::read_dir(folder).map_err(words)?.enumerate() {
+            let path = entry.map_err(words)?.path();
+            if at > MOST_ENTRIES {
+                return Err(unsafe_because(folder, &format!("holds more than {MOST_ENTRIES} files")));
+            }
+            let target = path_trust::way_to(&path, Whose::Own).map_err(|refused| not_safe(&refused))?.target;
+            match target.as_deref().map(path_trust::part_of_program) {
+                // A socket or a pipe is nothing that is loaded.
+                None | Some(Ok(_)) => {}
+                Some(Err(refused)) if refused.is_of(Fault::Kind) => {}
+                Some(Err(refused)) => return Err(not_safe(&refused)),
+            }
         }
-        if self.looked_at.len() > MOST_ENTRIES {
-            return Err(unsafe_because(
-                path,
-                &format!("is one of more than {MOST_ENTRIES} files, which no client has"),
-            ));
-        }
-        let flaw = match place {
-            Place::OnTheWay => os::exchangeable_by_others(path),
-            Place::Inside => os::writable_by_others(path),
-        };
-        match flaw {
-            Ok(None) => Ok(()),
-            Ok(Some(flaw)) => Err(unsafe_because(path, &flaw)),
-            Err(error) => Err(cannot_look(path, &error)),
-        }
+        Ok(())
     }
+}
+
+fn not_safe(refused: &Refused) -> Error {
+    unsafe_because(&refused.path, &refused.why())
 }
 
 fn cannot_look(path: &Path, error: &std::io::Error) -> Error {
@@ -257,7 +280,7 @@ mod tests {
     fn the_digest_is_the_trees_and_not_the_places() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (first, second) = (unpack(one.path()), unpack(two.path()));
-        let digest = |launcher: &Path| Tree::check(launcher, launcher).unwrap().digest().unwrap();
+        let digest = |launcher: &Path| Tree::check(launcher).unwrap().unwrap().digest().unwrap();
         assert_eq!(digest(&first), digest(&second));
         assert_eq!(digest(&first).len(), 64);
         fs::write(two.path().join("client/jre/bin/java"), "jav!").unwrap();
@@ -275,9 +298,9 @@ mod tests {
         fs::create_dir(base.join("tools")).unwrap();
         fs::write(&launcher, "x").unwrap();
         fs::write(base.join("tools/another"), "y").unwrap();
-        let tree = Tree::check(&launcher, &launcher).unwrap();
+        let tree = Tree::check(&launcher).unwrap().unwrap();
         assert!(tree.is_alone());
-        assert_eq!(tree.entries, [launcher]);
+        assert_eq!(tree.entries.into_iter().collect::<Vec<_>>(), [launcher]);
         let shared = shared_folders();
         for folder in ["/usr", "/usr/local", "/opt/homebrew"] {
             let launcher = Path::new(folder).join("bin/snowballEdge");
@@ -294,7 +317,7 @@ mod tests {
         let launcher = unpack(base.path());
         let root = base.path().canonicalize().unwrap().join("client");
         fs::remove_dir_all(root.join("jre")).unwrap();
-        let tree = Tree::check(&launcher, &launcher).unwrap();
+        let tree = Tree::check(&launcher).unwrap().unwrap();
         assert!(!tree.is_alone());
         assert!(tree.entries.contains(&root.join("lib/a.jar")));
         assert_eq!(root_of(&launcher, std::slice::from_ref(&root)), launcher, "unless programs of all kinds lie there");
@@ -316,17 +339,17 @@ mod tests {
             let base = tempfile::tempdir().unwrap();
             let launcher = unpack(base.path());
             let root = base.path().canonicalize().unwrap();
-            Tree::check(&launcher, &launcher).unwrap();
+            Tree::check(&launcher).unwrap().unwrap();
             for part in ["client/jre/bin/java", "client/lib", "client/lib/a.jar", "client", "client/bin/snowballEdge"] {
                 let path = root.join(part);
                 let before = path.metadata().unwrap().permissions().mode();
                 chmod(&path, before | 0o002);
-                let refusal = Tree::check(&launcher, &launcher).unwrap_err().to_string();
+                let refusal = Tree::check(&launcher).unwrap_err().to_string();
                 assert!(refusal.contains(&format!("{} can be written by everyone", path.display())), "{refusal}");
                 chmod(&path, before);
             }
             chmod(&root, 0o707);
-            assert!(Tree::check(&launcher, &launcher).is_err(), "a folder above");
+            assert!(Tree::check(&launcher).is_err(), "a folder above");
         }
 
         #[test]
@@ -335,9 +358,9 @@ mod tests {
             let launcher = unpack(base.path());
             let root = base.path().canonicalize().unwrap();
             chmod(&root, 0o1777);
-            Tree::check(&launcher, &launcher).unwrap();
+            Tree::check(&launcher).unwrap().unwrap();
             chmod(&root.join("client/lib"), 0o1777);
-            let refusal = Tree::check(&launcher, &launcher).unwrap_err().to_string();
+            let refusal = Tree::check(&launcher).unwrap_err().to_string();
             assert!(refusal.contains("client/lib can be written by everyone"), "{refusal}");
         }
 
@@ -352,42 +375,82 @@ mod tests {
             // Inside → open/hop → outside/java: the end is safe, and anyone can turn the hop.
             symlink(root.join("outside/java"), root.join("open/hop")).unwrap();
             symlink("../../open/hop", root.join("client/jre/link")).unwrap();
-            Tree::check(&launcher, &launcher).unwrap();
+            Tree::check(&launcher).unwrap().unwrap();
             chmod(&root.join("open"), 0o777);
-            let refusal = Tree::check(&launcher, &launcher).unwrap_err().to_string();
+            let refusal = Tree::check(&launcher).unwrap_err().to_string();
             assert!(
                 refusal.contains(&format!("{} can be written by everyone", root.join("open").display())),
                 "{refusal}"
             );
 
             fs::remove_file(root.join("client/jre/link")).unwrap();
-            Tree::check(&launcher, &launcher).unwrap();
+            Tree::check(&launcher).unwrap().unwrap();
             symlink(&launcher, root.join("open/snowballEdge")).unwrap();
-            assert!(Tree::check(&root.join("open/snowballEdge"), &launcher).is_err(), "the way to the launcher");
+            assert!(Tree::check(&root.join("open/snowballEdge")).is_err(), "the way to the launcher");
 
             // A link to where others may put something, though there is nothing yet, sticky or not.
             chmod(&root.join("open"), 0o1777);
             symlink("../../open/nothing-yet", root.join("client/jre/dangling")).unwrap();
-            assert!(Tree::check(&launcher, &launcher).is_err());
+            assert!(Tree::check(&launcher).is_err());
         }
 
         #[test]
-        fn links_are_followed_for_safety_and_digested_by_their_text() {
+        fn the_right_to_run_a_file_is_digested() {
+            let base = tempfile::tempdir().unwrap();
+            let launcher = unpack(base.path());
+            let digest = || Tree::check(&launcher).unwrap().unwrap().digest().unwrap();
+            let before = digest();
+            chmod(&base.path().join("client/jre/bin/java"), 0o755);
+            let runs = digest();
+            assert_ne!(before, runs);
+            chmod(&base.path().join("client/jre/bin/java"), 0o711);
+            assert_eq!(digest(), runs, "who may run it is no matter");
+        }
+
+        #[test]
+        fn what_lies_beside_a_launcher_without_a_package_is_looked_at() {
+            let base = tempfile::tempdir().unwrap();
+            let folder = base.path().canonicalize().unwrap().join("tools");
+            fs::create_dir(&folder).unwrap();
+            let launcher = folder.join("snowballEdge");
+            fs::write(&launcher, "x").unwrap();
+            fs::write(folder.join("a.jar"), "y").unwrap();
+            Tree::check(&launcher).unwrap().unwrap();
+            chmod(&folder.join("a.jar"), 0o666);
+            assert!(Tree::check(&launcher).unwrap_err().to_string().contains("a.jar can be written by everyone"));
+            chmod(&folder.join("a.jar"), 0o644);
+            fs::create_dir(base.path().join("open")).unwrap();
+            fs::write(base.path().join("open/b.jar"), "z").unwrap();
+            chmod(&base.path().join("open"), 0o777);
+            symlink("../open/b.jar", folder.join("b.jar")).unwrap();
+            assert!(Tree::check(&launcher).is_err(), "a link to where others can exchange it");
+            fs::remove_file(folder.join("b.jar")).unwrap();
+            // As in /tmp: others can put a jar beside it.
+            chmod(&folder, 0o1777);
+            assert!(Tree::check(&launcher).is_err());
+        }
+
+        #[test]
+        fn links_are_followed_and_what_they_lead_to_is_digested() {
             let base = tempfile::tempdir().unwrap();
             let launcher = unpack(base.path());
             let outside = base.path().join("outside");
             fs::create_dir(&outside).unwrap();
             fs::write(outside.join("cacerts"), "x").unwrap();
-            let plain = Tree::check(&launcher, &launcher).unwrap().digest().unwrap();
+            let plain = Tree::check(&launcher).unwrap().unwrap().digest().unwrap();
             symlink(&outside, base.path().join("client/jre/security")).unwrap();
             symlink("..", base.path().join("client/jre/loop")).unwrap();
             symlink("nowhere", base.path().join("client/jre/dangling")).unwrap();
-            let linked = Tree::check(&launcher, &launcher).unwrap().digest().unwrap();
+            let linked = Tree::check(&launcher).unwrap().unwrap().digest().unwrap();
             assert_ne!(plain, linked);
             fs::write(outside.join("cacerts"), "y").unwrap();
-            assert_eq!(Tree::check(&launcher, &launcher).unwrap().digest().unwrap(), linked);
+            let changed = Tree::check(&launcher).unwrap().unwrap().digest().unwrap();
+            assert_ne!(changed, linked, "what a linked folder holds is read by the client as its own");
+            symlink(&outside, base.path().join("client/jre/security2")).unwrap();
+            let twice = Tree::check(&launcher).unwrap().unwrap().digest().unwrap();
+            assert_ne!(twice, changed);
             chmod(&outside.join("cacerts"), 0o666);
-            assert!(Tree::check(&launcher, &launcher).unwrap_err().to_string().contains("cacerts"));
+            assert!(Tree::check(&launcher).unwrap_err().to_string().contains("cacerts"));
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Linux and macOS: process groups, pseudo-terminals, owners, signals.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -23,17 +22,6 @@ use super::linux as special;
 use super::macos as special;
 
 pub(super) use special::is_in_memory;
-
-/// Whether `path` itself belongs to this very user.
-pub(super) fn is_own(path: &Path) -> io::Result<bool> {
-    Ok(path.symlink_metadata()?.uid() == rustix::process::geteuid().as_raw())
-}
-
-/// Opens a file for overwriting, but not what a link leads to.
-pub(super) fn open_to_overwrite(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits();
-    OpenOptions::new().write(true).custom_flags(i32::try_from(flags).unwrap_or_default()).open(path)
-}
 
 /// Where a client may take this user's home to be: `$HOME`, and what the password database says, which is where a JVM
 /// looks.

@@ -1,8 +1,6 @@
 //! Windows: job objects that end their members when their last handle closes, however that comes about.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,24 +9,13 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use win32job::{ExtendedLimitInfo, Job};
-use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_OPEN_REPARSE_POINT;
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
 use super::guard::Event;
 
-/// A home made by another user is not seen here: the per-user temporary folder lets no one else in.
-pub(super) fn is_own(path: &Path) -> io::Result<bool> {
-    path.symlink_metadata().map(|_| true)
-}
-
 /// Windows has no memory file system.
 pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
     path.symlink_metadata().map(|_| false)
-}
-
-/// Opens a file for overwriting, but not what a link leads to.
-pub(super) fn open_to_overwrite(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
 }
 
 /// Where a client may take this user's home to be.

@@ -226,7 +226,9 @@ pub fn examine(settings: &Settings, ui: &Arc<Ui>) -> Tally {
     let kept = match settings.keychain {
         // A run that keeps nothing looks at nothing that is kept.
         KeychainKind::None => 0,
-        KeychainKind::System | KeychainKind::Kernel => StateFolder::pairs_below(&settings.state_dir).len(),
+        KeychainKind::System | KeychainKind::Kernel => {
+            StateFolder::pairs_below(&settings.state_dir).unwrap_or_default().len()
+        }
     };
     let mut tally = Tally { kept, ..Tally::default() };
     let mut tell = |checks: Vec<Check>| {

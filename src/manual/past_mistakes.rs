@@ -10,7 +10,7 @@
 //! | The code on the client's command line, again at every poll | A private profile; the command line only by leave, its time told | `tests/leak/command_lines.rs::no_process_of_the_machine_shows_it`, `tests/leak/command_lines.rs::the_command_line_shows_it_where_that_was_allowed` |
 //! | The code in a settings file, a script, an environment file, in version control | It is in no file | `tests/leak/files.rs::no_file_after_success` |
 //! | Code and manifest in one folder, the vendor's own file included | A check before every hand-over | `src/pair.rs::apart_is_granted_to_the_expected_files_only` |
-//! | The manifest in a temporary or download folder that others read | A folder of its own, for its owner alone | `src/os/mod.rs::private_things_are_made_once_and_are_private` |
+//! | The manifest in a temporary or download folder that others read | A folder of its own, for its owner alone | `src/safety/path_trust/tests.rs::private_things_are_made_once_and_are_private` |
 //! | `set -x`, echoed input, command lines in error texts, traced SDK answers | A type that can't be printed; one redacting writer; a ceiling over libraries | `src/secret.rs::debug_shows_neither_secret`, `src/log.rs::others_stay_below_their_ceiling`, `tests/leak/output.rs::an_answer_that_can_t_be_decoded` |
 //! | An error page saved as the manifest | Status, length, checksum and content are looked at; the file appears whole or not at all | `tests/whole/refusals.rs::bad_downloads_cost_nothing`, `src/store/job_folder.rs::a_manifest_appears_whole_or_not_at_all` |
 //! | The signed address stored or logged | It lives in memory, for one download | `tests/whole/refusals.rs::bad_answers_of_the_api_cost_nothing`, `src/redact/mod.rs::signing_parameters_keep_their_names_alone` |

@@ -1,8 +1,11 @@
-//! macOS alone: process hardening, Time Machine.
+//! macOS alone: process hardening, Time Machine, access lists.
 #![allow(unsafe_code)]
 
+use std::ffi::{c_int, c_uint, c_void};
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::ptr::null_mut;
 
 use rustix::fs::{XattrFlags, setxattr};
 
@@ -71,6 +74,92 @@ pub fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
         b"macfuse" | b"osxfuse" => Some("FUSE"),
         _ => None,
     })
+}
+
+/// An entry of an access list that grants something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AccessEntry {
+    /// Whose it is: whether it is a group, and its number; `None` if there is no such account.
+    pub(crate) holder: Option<(bool, u32)>,
+    /// What is granted, as bits of `acl_perm_t` (sys/acl.h).
+    pub(crate) rights: u32,
+}
+
+// libSystem, declared in sys/acl.h and membership.h; no crate of ours has them.
+unsafe extern "C" {
+    fn acl_get_fd_np(file: c_int, kind: c_int) -> *mut c_void;
+    fn acl_get_entry(list: *mut c_void, which: c_int, entry: *mut *mut c_void) -> c_int;
+    fn acl_get_tag_type(entry: *mut c_void, tag: *mut c_int) -> c_int;
+    fn acl_get_permset(entry: *mut c_void, rights: *mut *mut c_void) -> c_int;
+    fn acl_get_perm_np(rights: *mut c_void, right: c_uint) -> c_int;
+    fn acl_get_flagset_np(entry: *mut c_void, flags: *mut *mut c_void) -> c_int;
+    fn acl_get_flag_np(flags: *mut c_void, flag: c_uint) -> c_int;
+    fn acl_get_qualifier(entry: *mut c_void) -> *mut c_void;
+    fn acl_free(what: *mut c_void) -> c_int;
+    fn mbr_uuid_to_id(uuid: *const u8, id: *mut c_uint, kind: *mut c_int) -> c_int;
+}
+
+/// The entries that grant something for `file` itself, in the access list that lies beside its mode. Not tried: nobody has
+/// run this on a Mac.
+pub(crate) fn access_entries(file: BorrowedFd<'_>) -> io::Result<Vec<AccessEntry>> {
+    const EXTENDED: c_int = 0x100;
+    const FIRST: c_int = 0;
+    const NEXT: c_int = -1;
+    // SAFETY: a descriptor that is open; the answer is a list that is ours to free, or null.
+    let list = unsafe { acl_get_fd_np(file.as_raw_fd(), EXTENDED) };
+    if list.is_null() {
+        let error = io::Error::last_os_error();
+        // None set, or a file system without such lists.
+        let is_none = [libc::ENOENT, libc::ENOTSUP, libc::EINVAL].map(Some).contains(&error.raw_os_error());
+        return if is_none { Ok(Vec::new()) } else { Err(error) };
+    }
+    let mut entries = Vec::new();
+    let mut which = FIRST;
+    let mut entry = null_mut();
+    // SAFETY: the list is valid until it is freed below; an entry is valid as long as its list, and is asked for until there
+    // is none, which is any answer but 0.
+    while unsafe { acl_get_entry(list, which, &mut entry) } == 0 {
+        which = NEXT;
+        // SAFETY: as above.
+        entries.extend(unsafe { granted(entry) });
+    }
+    // SAFETY: the list is ours, and is freed once.
+    unsafe { acl_free(list) };
+    Ok(entries)
+}
+
+/// What an entry grants for the thing itself; `None` if it denies, or is for what will be made in a folder.
+///
+/// # Safety
+/// `entry` is an entry of a list that is not yet freed.
+unsafe fn granted(entry: *mut c_void) -> Option<AccessEntry> {
+    const ALLOW: c_int = 1;
+    const ONLY_INHERIT: c_uint = 1 << 8;
+    let (mut tag, mut set) = (0, null_mut());
+    // SAFETY: the entry is valid; answers are written to places of their types, and sets point into the entry.
+    unsafe {
+        if acl_get_tag_type(entry, &mut tag) != 0 || tag != ALLOW {
+            return None;
+        }
+        if acl_get_flagset_np(entry, &mut set) == 0 && acl_get_flag_np(set, ONLY_INHERIT) == 1 {
+            return None;
+        }
+        let mut rights = u32::MAX;
+        if acl_get_permset(entry, &mut set) == 0 {
+            rights = (1..=13).map(|bit| 1 << bit).filter(|right| acl_get_perm_np(set, *right) == 1).sum();
+        }
+        let uuid = acl_get_qualifier(entry);
+        let mut holder = None;
+        if !uuid.is_null() {
+            let (mut id, mut kind) = (0, -1);
+            // A guid_t has 16 bytes.
+            if mbr_uuid_to_id(uuid.cast(), &mut id, &mut kind) == 0 && (kind == 0 || kind == 1) {
+                holder = Some((kind == 1, id));
+            }
+            acl_free(uuid);
+        }
+        Some(AccessEntry { holder, rights })
+    }
 }
 
 #[cfg(test)]

@@ -1,24 +1,15 @@
-//! What the operating systems do differently: private folders, durable renames, who may write where, and keeping
-//! a process's memory to itself.
+//! What the operating systems do differently: durable renames, locks, signals, and keeping a process's memory to itself.
 //!
 //! One interface, one file an OS. The files named for an OS are the only places that may allow `unsafe`.
-
-mod way;
-pub use way::{Way, not_the_administrators};
 
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 pub(crate) use unix::on_interrupt;
 #[cfg(unix)]
-use unix::{administered_file_flaw, administered_folder_flaw, administered_link_flaw};
-#[cfg(unix)]
-pub use unix::{
-    alias_flaw, create_private_dir, create_private_file, exchangeable_by_others, free_space, link_flaw, lock_folder,
-    open_file, privacy_flaw, real, sync_dir, way_to, writable_by_others,
-};
-#[cfg(unix)]
 pub(crate) use unix::{core_limit, forget_typed_ahead};
+#[cfg(unix)]
+pub use unix::{free_space, lock_folder, real, sync_dir};
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -34,9 +25,9 @@ pub use linux_storage::{disk_protection, swap_protection};
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub use macos::{disk_protection, exclude_from_backups, network_drive, settings_for_all, swap_protection};
+pub(crate) use macos::{AccessEntry, access_entries, harden_process, is_closed};
 #[cfg(target_os = "macos")]
-pub(crate) use macos::{harden_process, is_closed};
+pub use macos::{disk_protection, exclude_from_backups, network_drive, settings_for_all, swap_protection};
 
 #[cfg(windows)]
 mod windows;
@@ -45,15 +36,13 @@ mod windows_console;
 #[cfg(windows)]
 mod windows_lock;
 #[cfg(windows)]
-use windows::{administered_file_flaw, administered_folder_flaw, administered_link_flaw};
-#[cfg(windows)]
-pub use windows::{
-    alias_flaw, create_private_dir, create_private_file, disk_protection, exchangeable_by_others, exclude_from_backups,
-    free_space, link_flaw, network_drive, open_file, privacy_flaw, real, settings_for_all, swap_protection, sync_dir,
-    way_to, writable_by_others,
+pub(crate) use windows::{
+    Access, Ace, core_limit, create_dir, create_file, current_user, harden_process, is_closed, is_on_disk, names_of,
 };
 #[cfg(windows)]
-pub(crate) use windows::{core_limit, harden_process, is_closed};
+pub use windows::{
+    disk_protection, exclude_from_backups, free_space, network_drive, real, settings_for_all, swap_protection, sync_dir,
+};
 #[cfg(windows)]
 pub(crate) use windows_console::{forget_typed_ahead, on_interrupt};
 #[cfg(windows)]
@@ -76,23 +65,6 @@ pub enum Protection {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn private_things_are_made_once_and_are_private() {
-        let base = tempfile::tempdir().unwrap();
-        let folder = base.path().join("Jürgen Müller");
-        create_private_dir(&folder).unwrap();
-        assert_eq!(privacy_flaw(&folder).unwrap(), None);
-        assert!(create_private_dir(&folder).is_err(), "made exclusively");
-        let file = folder.join("manifest.bin");
-        create_private_file(&file).unwrap();
-        assert_eq!(privacy_flaw(&file).unwrap(), None);
-        assert!(create_private_file(&file).is_err(), "made exclusively");
-        sync_dir(&folder).unwrap();
-        assert_eq!(writable_by_others(&folder).unwrap(), None);
-        assert_eq!(exchangeable_by_others(&folder).unwrap(), None);
-        assert_eq!(link_flaw(&folder).unwrap(), None);
-    }
 
     #[test]
     fn a_folder_s_lock_is_held_by_one_at_a_time_and_leaves_nothing() {

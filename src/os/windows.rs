@@ -9,12 +9,10 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 
-use windows_sys::Win32::Foundation::{
-    GENERIC_ALL, GENERIC_READ, GENERIC_WRITE, HANDLE, INVALID_HANDLE_VALUE, LocalFree,
-};
+use windows_sys::Win32::Foundation::{GENERIC_READ, GENERIC_WRITE, HANDLE, INVALID_HANDLE_VALUE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetNamedSecurityInfoW,
-    SDDL_REVISION_1, SE_FILE_OBJECT,
+    GetSecurityInfo, SDDL_REVISION_1, SE_FILE_OBJECT,
 };
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, GetSecurityDescriptorDacl,
@@ -22,9 +20,8 @@ use windows_sys::Win32::Security::{
     PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    CREATE_NEW, CreateDirectoryW, CreateFileW, DELETE, FILE_APPEND_DATA, FILE_ATTRIBUTE_NORMAL, FILE_DELETE_CHILD,
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TYPE_DISK, FILE_WRITE_DATA, GetDiskFreeSpaceExW,
-    GetFileType, WRITE_DAC, WRITE_OWNER,
+    BY_HANDLE_FILE_INFORMATION, CREATE_NEW, CreateDirectoryW, CreateFileW, FILE_ATTRIBUTE_NORMAL, FILE_SHARE_DELETE,
+    FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TYPE_DISK, GetDiskFreeSpaceExW, GetFileInformationByHandle, GetFileType,
 };
 use windows_sys::Win32::System::Com::CoTaskMemFree;
 use windows_sys::Win32::System::Console::{
@@ -35,98 +32,7 @@ use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
 
-use super::Way;
-
 use super::Protection;
-
-// Well-known identifiers (Microsoft, "Security identifiers").
-const SYSTEM: &str = "S-1-5-18";
-const ADMINISTRATORS: &str = "S-1-5-32-544";
-const TRUSTED_INSTALLER: &str = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
-/// Stands for whoever owns what is made in a folder; who owns the folder is looked at by itself.
-const CREATOR_OWNER: &str = "S-1-3-0";
-const OWNER_RIGHTS: &str = "S-1-3-4";
-
-/// Makes a folder that did not exist before, for this user, SYSTEM and administrators only; what is made in it
-/// inherits that. Parents must exist.
-///
-/// # Errors
-/// What the system says; `AlreadyExists` if something has the name.
-pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    create_dir(path, &private_sddl("OICI")?)
-}
-
-/// Makes a file that did not exist before, for this user, SYSTEM and administrators only, open for reading and writing.
-///
-/// # Errors
-/// What the system says; `AlreadyExists` if something has the name.
-pub fn create_private_file(path: &Path) -> io::Result<File> {
-    let descriptor = Descriptor::parse(&private_sddl("")?)?;
-    let (path, attributes) = (wide(path)?, descriptor.attributes());
-    let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-    // SAFETY: `path` ends in a zero and lives through the call, as does the descriptor that `attributes` points to.
-    let handle = unsafe {
-        CreateFileW(
-            path.as_ptr(),
-            GENERIC_READ | GENERIC_WRITE,
-            share,
-            &attributes,
-            CREATE_NEW,
-            FILE_ATTRIBUTE_NORMAL,
-            null_mut(),
-        )
-    };
-    if handle == INVALID_HANDLE_VALUE {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call above made the handle, and nobody else has it.
-    Ok(File::from(unsafe { OwnedHandle::from_raw_handle(handle) }))
-}
-
-/// Why `path` is not private to this user, as the end of the sentence "`path` …", or `None` if it is.
-///
-/// Private means: not a link, owned by this user, SYSTEM or administrators, and nobody else is granted anything.
-///
-/// # Errors
-/// What the system says.
-pub fn privacy_flaw(path: &Path) -> io::Result<Option<String>> {
-    if path.symlink_metadata()?.file_type().is_symlink() {
-        return Ok(Some("is a symbolic link".to_owned()));
-    }
-    Ok(Access::of(path)?.privacy_flaw(&current_user()?))
-}
-
-/// Opens a file to read, if it is one after all links are followed. `None` for a folder, a named pipe, a device, which are
-/// not waited for.
-///
-/// # Errors
-/// What the system says.
-pub fn open_file(path: &Path) -> io::Result<Option<File>> {
-    // A folder can't be opened like a file, and what is said about that is no help.
-    if path.metadata().is_ok_and(|meta| meta.is_dir()) {
-        return Ok(None);
-    }
-    let file = File::open(path)?;
-    // SAFETY: the handle is open for as long as `file` is, and nothing is kept of it.
-    let kind = unsafe { GetFileType(file.as_raw_handle()) };
-    Ok((kind == FILE_TYPE_DISK).then_some(file))
-}
-
-/// Why the file `path` may be reached under another name as well, as the end of the sentence "`path` …", or `None`: a
-/// link. Other names of a file can't be told without opening it, and only who may write to the folder can give it one.
-///
-/// # Errors
-/// What the system says.
-pub fn alias_flaw(path: &Path) -> io::Result<Option<String>> {
-    let kind = path.symlink_metadata()?.file_type();
-    Ok(if kind.is_symlink() {
-        Some("is a symbolic link".to_owned())
-    } else if !kind.is_file() {
-        Some("is not a file".to_owned())
-    } else {
-        None
-    })
-}
 
 /// `path` without links, and without the `\\?\` that neither cmd.exe nor a JVM takes.
 ///
@@ -138,23 +44,6 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
         Some(text) if !text.starts_with("UNC") => PathBuf::from(text),
         _ => path,
     })
-}
-
-/// The folders above `path` once its links are resolved: who may make links here may administer the machine anyway.
-///
-/// # Errors
-/// What the system says; that there is nothing is no failure.
-pub fn way_to(path: &Path) -> io::Result<Way> {
-    match real(path) {
-        Ok(target) => {
-            let folders = target.ancestors().skip(1).map(Path::to_owned).collect();
-            Ok(Way { folders, links: Vec::new(), target: Some(target) })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(Way { folders: Vec::new(), links: Vec::new(), target: None })
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Makes a rename or removal in a folder durable: nothing to do. NTFS logs changes of names before it answers, and
@@ -222,49 +111,6 @@ pub(crate) fn is_closed() -> Option<bool> {
     None
 }
 
-/// Who besides this user and the system may write to `path`, as the end of the sentence "`path` …", or `None`.
-///
-/// To make folders in a folder does not count: it is how `C:\` is, for every user, and replaces nothing that is there.
-/// Links are followed: it is the target that is run.
-///
-/// # Errors
-/// What the system says.
-pub fn writable_by_others(path: &Path) -> io::Result<Option<String>> {
-    Ok(Access::of(path)?.write_flaw(&current_user()?, path.metadata()?.is_dir()))
-}
-
-/// Who may exchange what lies in the folder `path`: Windows has no sticky bit, so as [`writable_by_others`].
-///
-/// # Errors
-/// What the system says.
-pub fn exchangeable_by_others(path: &Path) -> io::Result<Option<String>> {
-    writable_by_others(path)
-}
-
-/// None: a link is turned by who may write to its folder, and that is looked at.
-///
-/// # Errors
-/// None but that `path` is not there.
-pub fn link_flaw(path: &Path) -> io::Result<Option<String>> {
-    path.symlink_metadata().map(|_| None)
-}
-
-/// Why the folder `path`, on the way to a file of the administrators', lets others exchange that, as the end of the sentence
-/// "`path` …", or `None`. To add files does not count: every user may in ProgramData, and owns what he adds.
-pub(super) fn administered_folder_flaw(path: &Path) -> io::Result<Option<String>> {
-    Ok(Access::of(path)?.administered_folder_flaw())
-}
-
-/// Why the file `path` may be another's word than the administrators', as the end of the sentence "`path` …", or `None`.
-pub(super) fn administered_file_flaw(path: &Path) -> io::Result<Option<String>> {
-    Ok(Access::of(path)?.administered_file_flaw())
-}
-
-/// None: a link is turned by who may write to its folder, and that is looked at.
-pub(super) fn administered_link_flaw(path: &Path) -> io::Result<Option<String>> {
-    path.symlink_metadata().map(|_| None)
-}
-
 /// Where settings for all users lie: the known folder ProgramData, since the variable of that name is the user's to set.
 #[must_use]
 pub fn settings_for_all() -> Option<PathBuf> {
@@ -312,17 +158,50 @@ pub(super) fn flush_console_input() {
     unsafe { FlushConsoleInputBuffer(GetStdHandle(STD_INPUT_HANDLE)) };
 }
 
-/// The owner this user, and a list that is not added to by the folder above.
-fn private_sddl(inheritance: &str) -> io::Result<String> {
-    let me = current_user()?;
-    Ok(format!("O:{me}D:P(A;{inheritance};FA;;;{me})(A;{inheritance};FA;;;SY)(A;{inheritance};FA;;;BA)"))
-}
-
-fn create_dir(path: &Path, sddl: &str) -> io::Result<()> {
+/// Makes a folder with the owner and access list that `sddl` describes.
+pub(crate) fn create_dir(path: &Path, sddl: &str) -> io::Result<()> {
     let descriptor = Descriptor::parse(sddl)?;
     let (path, attributes) = (wide(path)?, descriptor.attributes());
     // SAFETY: `path` ends in a zero and lives through the call, as does the descriptor that `attributes` points to.
     ok_if(unsafe { CreateDirectoryW(path.as_ptr(), &attributes) })
+}
+
+/// Makes a file that did not exist before with the owner and access list that `sddl` describes, open to be read and written.
+pub(crate) fn create_file(path: &Path, sddl: &str) -> io::Result<File> {
+    let descriptor = Descriptor::parse(sddl)?;
+    let (path, attributes) = (wide(path)?, descriptor.attributes());
+    let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    // SAFETY: `path` ends in a zero and lives through the call, as does the descriptor that `attributes` points to.
+    let handle = unsafe {
+        CreateFileW(
+            path.as_ptr(),
+            GENERIC_READ | GENERIC_WRITE,
+            share,
+            &attributes,
+            CREATE_NEW,
+            FILE_ATTRIBUTE_NORMAL,
+            null_mut(),
+        )
+    };
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call above made the handle, and nobody else has it.
+    Ok(File::from(unsafe { OwnedHandle::from_raw_handle(handle) }))
+}
+
+/// Whether what is open lies on a disk: no console, no pipe, no device.
+pub(crate) fn is_on_disk(file: &File) -> bool {
+    // SAFETY: the handle is open for as long as `file` is, and nothing is kept of it.
+    unsafe { GetFileType(file.as_raw_handle()) == FILE_TYPE_DISK }
+}
+
+/// How many names a file has.
+pub(crate) fn names_of(file: &File) -> io::Result<u32> {
+    let mut about = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open for as long as `file` is; the answer is written to a place of its type.
+    ok_if(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut about) })?;
+    Ok(about.nNumberOfLinks)
 }
 
 /// Memory that the system allocated and that we give back.
@@ -360,27 +239,50 @@ impl Descriptor {
 }
 
 /// Who may do what with a file or folder.
-struct Access {
-    owner: Sid,
+pub(crate) struct Access {
+    pub(crate) owner: Sid,
     /// `None`: no list at all, so everyone may do everything.
-    entries: Option<Vec<Ace>>,
+    pub(crate) entries: Option<Vec<Ace>>,
 }
 
-struct Sid {
-    text: String,
+/// An account.
+pub(crate) struct Sid {
+    pub(crate) text: String,
     /// "DOMAIN\name" where the system knows one.
     name: Option<String>,
 }
 
-struct Ace {
-    sid: Sid,
-    mask: u32,
+/// An entry of an access list that grants something.
+pub(crate) struct Ace {
+    pub(crate) sid: Sid,
+    pub(crate) mask: u32,
     /// Counts for the thing itself, not only for what is made in it.
-    effective: bool,
+    pub(crate) effective: bool,
 }
 
 impl Access {
-    fn of(path: &Path) -> io::Result<Self> {
+    /// Of what is open.
+    pub(crate) fn of_file(file: &File) -> io::Result<Self> {
+        let mut descriptor: PSECURITY_DESCRIPTOR = null_mut();
+        // SAFETY: the handle is open for as long as `file` is; the result is written to a place of its type, and is
+        // LocalFree's to free.
+        let error = unsafe {
+            GetSecurityInfo(
+                file.as_raw_handle(),
+                SE_FILE_OBJECT,
+                OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
+                null_mut(),
+                null_mut(),
+                null_mut(),
+                null_mut(),
+                &mut descriptor,
+            )
+        };
+        Self::take(error, descriptor)
+    }
+
+    /// Of what lies at `path`.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let path = wide(path)?;
         let mut descriptor: PSECURITY_DESCRIPTOR = null_mut();
         // SAFETY: `path` ends in a zero; the result is written to a place of its type, and is LocalFree's to free.
@@ -396,6 +298,16 @@ impl Access {
                 &mut descriptor,
             )
         };
+        Self::take(error, descriptor)
+    }
+
+    /// Of a description in text.
+    #[cfg(test)]
+    pub(crate) fn described(sddl: &str) -> io::Result<Self> {
+        Self::read(&Descriptor::parse(sddl)?)
+    }
+
+    fn take(error: u32, descriptor: PSECURITY_DESCRIPTOR) -> io::Result<Self> {
         if error != 0 {
             return Err(io::Error::from_raw_os_error(error.cast_signed()));
         }
@@ -412,52 +324,6 @@ impl Access {
             ok_if(GetSecurityDescriptorDacl(descriptor.0.0, &mut present, &mut list, &mut defaulted))?;
             Ok(Self { owner: Sid::read(owner)?, entries: entries(list)? })
         }
-    }
-
-    fn privacy_flaw(&self, me: &str) -> Option<String> {
-        let ours = [me, SYSTEM, ADMINISTRATORS, CREATOR_OWNER, OWNER_RIGHTS];
-        self.owner_flaw(&ours).or_else(|| self.flaw(&ours, "opened", |_| true))
-    }
-
-    fn write_flaw(&self, me: &str, is_folder: bool) -> Option<String> {
-        let trusted = [me, SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER, CREATOR_OWNER, OWNER_RIGHTS];
-        let writes =
-            FILE_WRITE_DATA | FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_WRITE | GENERIC_ALL;
-        // In a folder the same bit means making folders.
-        let writes = if is_folder { writes } else { writes | FILE_APPEND_DATA };
-        let counts = |ace: &Ace| ace.effective && ace.mask & writes != 0;
-        self.owner_flaw(&trusted).or_else(|| self.flaw(&trusted, "written", counts))
-    }
-
-    fn administered_folder_flaw(&self) -> Option<String> {
-        self.administered_flaw(FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_ALL)
-    }
-
-    fn administered_file_flaw(&self) -> Option<String> {
-        let writes = FILE_WRITE_DATA | FILE_APPEND_DATA | GENERIC_WRITE;
-        self.administered_flaw(writes | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_ALL)
-    }
-
-    fn administered_flaw(&self, writes: u32) -> Option<String> {
-        let trusted = [SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER, CREATOR_OWNER, OWNER_RIGHTS];
-        let counts = |ace: &Ace| ace.effective && ace.mask & writes != 0;
-        let owner = &self.owner;
-        let is_foreign = !trusted[..3].contains(&&*owner.text);
-        is_foreign
-            .then(|| format!("is not the administrators' (it belongs to {})", owner.shown()))
-            .or_else(|| self.flaw(&trusted, "written", counts))
-    }
-
-    fn owner_flaw(&self, trusted: &[&str]) -> Option<String> {
-        (!trusted.contains(&&*self.owner.text)).then(|| format!("belongs to another user ({})", self.owner.shown()))
-    }
-
-    fn flaw(&self, trusted: &[&str], done: &str, counts: impl Fn(&Ace) -> bool) -> Option<String> {
-        let Some(entries) = &self.entries else {
-            return Some(format!("can be {done} by everyone (it has no access list)"));
-        };
-        let other = entries.iter().find(|ace| !trusted.contains(&&*ace.sid.text) && counts(ace))?;
-        Some(format!("can be {done} by {}", other.sid.shown()))
     }
 }
 
@@ -539,13 +405,14 @@ impl Sid {
         Some(if domain.is_empty() { name } else { format!("{domain}\\{name}") })
     }
 
-    fn shown(&self) -> &str {
+    /// For a sentence.
+    pub(crate) fn shown(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.text)
     }
 }
 
 /// This process's user, as a security identifier in text.
-fn current_user() -> io::Result<String> {
+pub(crate) fn current_user() -> io::Result<String> {
     let mut token: HANDLE = null_mut();
     // SAFETY: the process's own pseudo handle; the token is written to a place of its type.
     ok_if(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) })?;

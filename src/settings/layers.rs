@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -10,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings};
 use super::table::{Kind, SETTINGS, Setting};
 use crate::error::{Error, Result, io_in_words};
-use crate::os;
+use crate::safety::path_trust::{self, Whose};
 use crate::secret::looks_like_code;
 use crate::text::clean;
 
@@ -137,13 +136,13 @@ impl Layers {
             layers.decided.insert(setting.key, given);
         }
         if let Some(file) = &around.system_file
-            && let Some(document) = Document::of_file(file, |path| around.flaw_of_system_file(path))?
+            && let Some(document) = Document::of_file(file, around.writer_of_system_file())?
         {
             layers.lock(document.locked)?;
             layers.put_all(document.values)?;
         }
         if let Some(file) = &around.user_file
-            && let Some(document) = Document::of_file(file, |_| None)?
+            && let Some(document) = Document::of_file(file, Whose::Own)?
         {
             if let Some(line) = document.locked_at {
                 let why = "only the settings file for the whole system can have a table [locked]; \
@@ -283,18 +282,20 @@ struct Document {
 }
 
 impl Document {
-    /// A file's, unless there is none.
-    fn of_file(path: &Path, flaw: impl Fn(&Path) -> Option<String>) -> Result<Option<Self>> {
-        // Asked first: that nothing can be read is no answer where a link leads nowhere.
-        match path.symlink_metadata() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unreadable(&path.display().to_string(), io_in_words(&error))),
-            Ok(_) => {}
-        }
-        if let Some(flaw) = flaw(path) {
-            return Err(unreadable(&path.display().to_string(), flaw));
-        }
-        let text = read(path).map_err(|why| unreadable(&path.display().to_string(), why))?;
+    /// A file's, unless there is none. It is obeyed only if nobody but `whose` can have written it.
+    fn of_file(path: &Path, whose: Whose) -> Result<Option<Self>> {
+        let unusable = |why: String| unreadable(&path.display().to_string(), why);
+        let text = path_trust::read_file(path, whose, LARGEST).map_err(|refused| match refused.owner() {
+            Some(owner) if whose == Whose::Own && path_trust::runs_as_administrator() => {
+                Error::RunAsAnother { path: refused.path.display().to_string(), owner: owner.to_owned() }
+            }
+            _ if whose == Whose::Administrator && !refused.is_io() => {
+                unusable(format!("{}, so not only an administrator may have written it", refused.clause(path)))
+            }
+            _ => unusable(refused.clause(path)),
+        })?;
+        let Some(text) = text else { return Ok(None) };
+        let text = String::from_utf8(text).map_err(|_| unusable("it is not UTF-8".to_owned()))?;
         Self::parse(&text, |line| Origin::File { path: path.to_path_buf(), line }).map(Some)
     }
 
@@ -360,17 +361,6 @@ fn known(key: &str, origin: &Origin) -> Result<&'static Setting> {
             way_on: nearest.map_or_else(String::new, |(_, key)| format!("Did you mean “{}”? ", shown(key))),
         }
     })
-}
-
-/// A file's text, or why it can't be had. Neither a pipe that nobody writes to nor a device without an end holds this up.
-fn read(path: &Path) -> Result<String, String> {
-    let file = os::open_file(path).map_err(|error| io_in_words(&error))?.ok_or("it is not a file")?;
-    let mut text = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut text).map_err(|error| io_in_words(&error))?;
-    if text.len() as u64 > LARGEST {
-        return Err(format!("it is larger than {} KiB", LARGEST / 1024));
-    }
-    String::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())
 }
 
 fn unreadable(path: &str, why: String) -> Error {

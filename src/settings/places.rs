@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::error::io_in_words;
 use crate::os;
+use crate::safety::path_trust::Whose;
 
 pub(super) const PREFIX: &str = "SNOW_ONBOARD_";
 pub(super) const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
@@ -34,15 +34,9 @@ impl Surroundings {
         Self { variables, user_file: user_file(), system_file: system_file(), system_file_is_checked: true }
     }
 
-    /// Why the system's file is nothing to go by, as the end of the sentence "the settings file … can't be used: …".
-    pub(super) fn flaw_of_system_file(&self, path: &Path) -> Option<String> {
-        if !self.system_file_is_checked {
-            return None;
-        }
-        match os::not_the_administrators(path) {
-            Ok(flaw) => flaw.map(|flaw| format!("{flaw}, so not only an administrator may have written it")),
-            Err(error) => Some(format!("who can write to it can't be told ({})", io_in_words(&error))),
-        }
+    /// Whose word the system's file has to be.
+    pub(super) fn writer_of_system_file(&self) -> Whose {
+        if self.system_file_is_checked { Whose::Administrator } else { Whose::Own }
     }
 }
 

@@ -1,18 +1,19 @@
 //! One job's folder: its manifest and its record, and the way into it.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::files::{make_or_check_private, remove_if_there};
+use super::files::{check_private, make_or_check_private, open_ours, remove_if_there};
 use super::lock::JobLock;
 use super::record::Record;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
 use crate::os;
 use crate::pair::ManifestDigest;
+use crate::safety::path_trust::{self, Access};
 use crate::text::clean;
 
 const RECORD: &str = "record.json";
@@ -20,6 +21,9 @@ const RECORD: &str = "record.json";
 const CLIENT_LOG: &str = "client.log";
 /// A record is a few hundred bytes; more than this is not one of ours.
 const RECORD_LIMIT: u64 = 64 * 1024;
+
+/// Random letters and digits at the end of a temporary file's name.
+const TEMPORARY: usize = 8;
 
 /// A job's folder, locked for this process.
 #[derive(Debug)]
@@ -66,9 +70,7 @@ impl JobFolder {
         let suffix = if once { "once" } else { "manifest" };
         let incoming = incoming_folder.join(format!("{job}_{suffix}.bin"));
         let draft = incoming_folder.join(format!("{job}_{suffix}.draft"));
-        if folder.exists() {
-            make_or_check_private(&folder)?;
-        }
+        check_private(&folder)?;
         Ok(Self { job, folder, incoming, draft, once, _lock: lock })
     }
 
@@ -99,7 +101,7 @@ impl JobFolder {
     /// Names of all files that the folder may hold.
     #[must_use]
     pub fn names(&self) -> [String; 3] {
-        [self.manifest_name(), RECORD.to_owned(), CLIENT_LOG.to_owned()]
+        names_for(&self.job)
     }
 
     /// The record, if there is one.
@@ -147,6 +149,7 @@ impl JobFolder {
         let beside = self.incoming.parent().expect("the incoming file lies in a folder");
         let mut file = tempfile::Builder::new()
             .prefix(&format!("{}_{temporary}.", self.job))
+            .rand_bytes(TEMPORARY)
             .tempfile_in(beside)
             .map_err(|error| writing(&error))?;
         file.write_all(text).and_then(|()| file.as_file().sync_all()).map_err(|error| writing(&error))?;
@@ -161,7 +164,8 @@ impl JobFolder {
     /// [`Error::Disk`].
     pub fn draft(&self) -> Result<Draft> {
         remove_if_there(&self.draft)?;
-        let file = os::create_private_file(&self.draft).map_err(|error| Error::disk("Writing", &self.draft, &error))?;
+        let file = path_trust::create_private_file(&self.draft)
+            .map_err(|error| Error::disk("Writing", &self.draft, &error))?;
         let (path, becomes) = (self.draft.clone(), self.incoming.clone());
         Ok(Draft { path, becomes, file, hasher: Sha256::new(), bytes: 0, finished: false })
     }
@@ -244,8 +248,43 @@ impl JobFolder {
     }
 
     fn ensure_folder(&self) -> Result<()> {
-        make_or_check_private(&self.folder)
+        make_or_check_private(&self.folder).map(drop)
     }
+}
+
+/// The files that a job's folder may hold.
+fn names_for(job: &JobId) -> [String; 3] {
+    [format!("{job}_manifest.bin"), RECORD.to_owned(), CLIENT_LOG.to_owned()]
+}
+
+/// Removes the folder of a single run with the files that are its own. What is not stays, and the folder with it.
+pub(super) fn remove_single_run(job: &JobId, folder: &Path) -> Result<()> {
+    for name in names_for(job) {
+        match fs::remove_file(folder.join(&name)) {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Err(Error::disk("Removing", &folder.join(name), &error));
+            }
+            _ => {}
+        }
+    }
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            Err(Error::ForeignFile { path: folder.display().to_string() })
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::disk("Removing", folder, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file of a job's in the folder of what is not whole yet, named by what follows the job's id, is of no use once
+/// its run is over. An incoming manifest is part of a change that can still be finished.
+pub(super) fn is_unfinished(rest: &str) -> bool {
+    let is_temporary = |kind: &str| {
+        let random = rest.strip_prefix(kind).unwrap_or_default();
+        random.len() == TEMPORARY && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    ["_once.bin", "_once.draft", "_manifest.draft"].contains(&rest)
+        || ["_record.", "_log."].into_iter().any(is_temporary)
 }
 
 impl Drop for JobFolder {
@@ -253,7 +292,7 @@ impl Drop for JobFolder {
         if self.once {
             // What can't be removed now is removed by the next command (`StateFolder::sweep`).
             let _ = fs::remove_file(&self.incoming);
-            let _ = fs::remove_dir_all(&self.folder);
+            let _ = remove_single_run(&self.job, &self.folder);
         }
     }
 }
@@ -262,18 +301,9 @@ pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> 
     let path = folder.join(RECORD);
     let unreadable =
         |why: String| Error::RecordUnreadable { job: job.to_string(), path: path.display().to_string(), why };
-    match os::alias_flaw(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(io_in_words(&error))),
-        Ok(Some(flaw)) => return Err(Error::FileAliased { path: path.display().to_string(), flaw }),
-        Ok(None) => {}
-    }
-    let file = File::open(&path).map_err(|error| unreadable(io_in_words(&error)))?;
-    let mut text = Vec::new();
-    file.take(RECORD_LIMIT + 1).read_to_end(&mut text).map_err(|error| unreadable(io_in_words(&error)))?;
-    if text.len() as u64 > RECORD_LIMIT {
-        return Err(unreadable("it is larger than any record".to_owned()));
-    }
+    let in_words = |error: io::Error| unreadable(io_in_words(&error));
+    let Some(file) = open_ours(&path, Access::Read, in_words)? else { return Ok(None) };
+    let text = path_trust::read_bounded(file, RECORD_LIMIT).map_err(in_words)?;
     // It names what it did not expect in the file's own words.
     let malformed = |error: &serde_json::Error| unreadable(clean(&error.to_string()));
     // The version is looked at before the rest, which a newer format may have changed.
@@ -294,13 +324,7 @@ pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> 
 
 fn manifest_at(path: &Path) -> Result<Option<Manifest>> {
     let reading = |error: &io::Error| Error::disk("Reading", path, error);
-    match os::alias_flaw(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(reading(&error)),
-        Ok(Some(flaw)) => return Err(Error::FileAliased { path: path.display().to_string(), flaw }),
-        Ok(None) => {}
-    }
-    let file = File::open(path).map_err(|error| reading(&error))?;
+    let Some(file) = open_ours(path, Access::Read, |error| reading(&error))? else { return Ok(None) };
     let bytes = file.metadata().map_err(|error| reading(&error))?.len();
     let digest = ManifestDigest::of(file).map_err(|error| reading(&error))?;
     Ok(Some(Manifest { path: path.to_path_buf(), digest, bytes }))
@@ -396,8 +420,8 @@ mod tests {
         let kept = folder.manifest().unwrap().unwrap();
         assert_eq!((kept.digest, kept.bytes), (finished.digest, 5));
         assert!(folder.incoming().unwrap().is_none());
-        assert_eq!(os::privacy_flaw(&kept.path).unwrap(), None);
-        assert_eq!(os::privacy_flaw(folder.path()).unwrap(), None);
+        assert_eq!(path_trust::privacy_flaw(&kept.path).unwrap(), None);
+        assert_eq!(path_trust::privacy_flaw(folder.path()).unwrap(), None);
     }
 
     #[test]
@@ -414,7 +438,7 @@ mod tests {
         let record = Record::new(folder.job().clone());
         folder.write_record(&record).unwrap();
         let path = folder.path().join(RECORD);
-        assert_eq!(os::privacy_flaw(&path).unwrap(), None);
+        assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(folder.record().unwrap().unwrap().job, *folder.job());
 
@@ -424,7 +448,7 @@ mod tests {
             (text[..text.len() / 2].to_owned(), "can't be read"),
             (text.replace("\"summary\"", "\"sumary\""), "can't be read"),
             (text.replace("\"summary\"", "\"\\u001b[2J\""), "can't be read"),
-            (" ".repeat(70_000), "larger"),
+            (" ".repeat(70_000), "larger than"),
         ] {
             fs::write(&path, damage).unwrap();
             let refusal = folder.record().unwrap_err().to_string();
@@ -438,7 +462,7 @@ mod tests {
         folder.write_record(&Record::new(folder.job().clone())).unwrap();
         folder.draft().unwrap().finish().unwrap();
         folder.promote_incoming().unwrap();
-        assert_eq!(os::privacy_flaw(&folder.write_client_log("one\n").unwrap()).unwrap(), None);
+        assert_eq!(path_trust::privacy_flaw(&folder.write_client_log("one\n").unwrap()).unwrap(), None);
         fs::write(folder.path().join("notes.txt"), "mine").unwrap();
         assert!(matches!(folder.remove(), Err(Error::ForeignFile { path }) if path.ends_with("notes.txt")));
         assert!(folder.path().join("notes.txt").exists() && folder.manifest_path().exists(), "nothing was removed");

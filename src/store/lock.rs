@@ -5,9 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use super::files::open_ours;
+use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
-use crate::os;
+use crate::safety::path_trust::{self, Access};
 
 /// The lock on a job. The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -19,15 +20,13 @@ impl JobLock {
     /// Takes the lock of `job`, which is on the file `path`.
     ///
     /// # Errors
-    /// [`Error::Busy`] with the number of the process that holds it; [`Error::FileAliased`]; [`Error::Disk`].
+    /// [`Error::Busy`] with the number of the process that holds it; [`Error::FileAliased`];
+    /// [`Error::StateFolderNoLocks`]; [`Error::Disk`].
     pub(super) fn take(job: &JobId, path: &Path) -> Result<Self> {
         let opening = |error: io::Error| Error::disk("Opening", path, &error);
-        let mut file = match os::create_private_file(path) {
+        let mut file = match path_trust::create_private_file(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if let Some(flaw) = os::alias_flaw(path).map_err(opening)? {
-                    return Err(Error::FileAliased { path: path.display().to_string(), flaw });
-                }
-                File::options().read(true).write(true).open(path).map_err(opening)?
+                open_ours(path, Access::Write, opening)?.ok_or_else(|| opening(io::ErrorKind::NotFound.into()))?
             }
             result => result.map_err(opening)?,
         };
@@ -54,7 +53,10 @@ impl JobLock {
                 let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
                 return Err(Error::Busy { job: job.to_string(), pid });
             }
-            Err(TryLockError::Error(error)) => return Err(Error::disk("Locking", path, &error)),
+            Err(TryLockError::Error(error)) => {
+                let folder = path.parent().unwrap_or(path).display().to_string();
+                return Err(Error::StateFolderNoLocks { path: folder, why: io_in_words(&error) });
+            }
         }
         // The number is a courtesy for the message above; the lock holds without it.
         let _ = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0)));

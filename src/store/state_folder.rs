@@ -1,17 +1,20 @@
 //! The state folder of this program.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
-use super::files::{check_private, make_all, make_or_check_private, remove_if_there};
-use super::job_folder::JobFolder;
+use super::files::{bad, check_private, make_or_check_private, remove_if_there};
+use super::job_folder::{JobFolder, is_unfinished, remove_single_run};
 use super::lock::JobLock;
 use super::record::Record;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
 use crate::os;
+use crate::safety::path_trust::{self, Access};
 
 /// The folder `snow-onboard` in the user's local state folder, private and ours.
 #[derive(Debug, Clone)]
@@ -26,6 +29,9 @@ const LOCKS: &str = "locks";
 const ONCE: &str = "once";
 /// Where the private homes of runs are noted.
 const HOMES: &str = "homes";
+
+/// A note is a path; what is longer is not one of ours.
+const LONGEST_NOTE: u64 = 4096;
 
 /// The folders in it. Each is private, or the state folder is not used.
 pub(super) const MADE_AT_ONCE: [&str; 3] = [JOBS, INCOMING, LOCKS];
@@ -56,15 +62,11 @@ impl StateFolder {
     /// # Errors
     /// [`Error::StateFolderBad`] if it can't be made, is a link, or is not private to this user.
     pub fn open(root: &Path) -> Result<Self> {
-        let bad = |why: String| Error::StateFolderBad { path: root.display().to_string(), why };
-        if let Some(parent) = root.parent() {
-            make_all(parent).map_err(|error| bad(io_in_words(&error)))?;
-        }
-        make_or_check_private(root)?;
+        check_unicode(root)?;
         // Absolute and without links from here on: a change of the working directory can't move it, and comparing it
         // with the private home's path means something.
-        let root = dunce::canonicalize(root).map_err(|error| bad(io_in_words(&error)))?;
-        let folder = Self { root };
+        let folder = Self { root: make_or_check_private(root)? };
+        check_unicode(&folder.root)?;
         for part in MADE_AT_ONCE {
             make_or_check_private(&folder.root.join(part))?;
         }
@@ -103,11 +105,10 @@ impl StateFolder {
     /// # Errors
     /// [`Error::Disk`].
     pub fn note_home(&self, home: &Path) -> Result<HomeNote> {
-        let folder = self.root.join(HOMES);
-        make_or_check_private(&folder)?;
+        let folder = make_or_check_private(&self.root.join(HOMES))?;
         let note = folder.join(home.file_name().unwrap_or_default());
         let writing = |error: io::Error| Error::disk("Writing", &note, &error);
-        let mut file = os::create_private_file(&note).map_err(writing)?;
+        let mut file = path_trust::create_private_file(&note).map_err(writing)?;
         file.write_all(home.to_string_lossy().as_bytes()).and_then(|()| file.sync_all()).map_err(writing)?;
         os::sync_dir(&folder).map_err(writing)?;
         Ok(HomeNote { path: note })
@@ -129,19 +130,9 @@ impl StateFolder {
     /// As [`StateFolder::job`].
     pub fn job_for_once(&self, job: &JobId) -> Result<JobFolder> {
         let lock = self.lock(job)?;
-        let once = self.root.join(ONCE);
-        make_or_check_private(&once)?;
-        let folder = once.join(job.as_str());
-        remove_if_there(&folder)?;
+        let folder = make_or_check_private(&self.root.join(ONCE))?.join(job.as_str());
+        remove_single_run(job, &folder)?;
         JobFolder::open(job.clone(), folder, self.root.join(INCOMING), lock, true)
-    }
-
-    /// The ids of the jobs whose code and manifest are here.
-    ///
-    /// # Errors
-    /// Those of [`StateFolder::kept`].
-    pub fn kept_pairs(&self) -> Result<BTreeSet<String>> {
-        Ok(with_pair(self.kept()?))
     }
 
     /// The jobs that have a folder here, with their records where those can be read.
@@ -153,41 +144,85 @@ impl StateFolder {
         jobs_in(&jobs).map_err(|error| Error::disk("Listing", &jobs, &error))
     }
 
-    /// The same of the state folder `root`, which is neither made nor checked nor changed. None if it can't be listed.
-    #[must_use]
-    pub fn kept_below(root: &Path) -> Vec<(JobId, Option<Record>)> {
-        jobs_in(&root.join(JOBS)).unwrap_or_default()
+    /// The same of the state folder `root`, which is not made and not changed. None if it is not there.
+    ///
+    /// # Errors
+    /// Those of [`StateFolder::open`] and of [`StateFolder::kept`].
+    pub fn kept_below(root: &Path) -> Result<Vec<(JobId, Option<Record>)>> {
+        let place = path_trust::look_at_private_folder(root).map_err(|refused| bad(root, &refused))?;
+        let jobs = place.real.join(JOBS);
+        check_private(&jobs)?;
+        if !place.exists {
+            return Ok(Vec::new());
+        }
+        match jobs_in(&jobs) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed.map_err(|error| Error::disk("Listing", &jobs, &error)),
+        }
     }
 
     /// The ids of those of them whose code and manifest are here.
-    #[must_use]
-    pub fn pairs_below(root: &Path) -> BTreeSet<String> {
-        with_pair(Self::kept_below(root))
+    ///
+    /// # Errors
+    /// Those of [`StateFolder::kept_below`].
+    pub fn pairs_below(root: &Path) -> Result<BTreeSet<String>> {
+        Self::kept_below(root).map(with_pair)
     }
 
     /// Removes what killed runs left behind and no later run would: single runs' folders, drafts, temporary records.
     /// Jobs that are being worked on are left alone.
     fn sweep(&self) {
-        let entries = [ONCE, INCOMING].iter().filter_map(|part| self.root.join(part).read_dir().ok());
-        for entry in entries.flatten().flatten() {
-            let name = entry.file_name();
-            let Some((job, rest)) = name.to_str().and_then(|name| name.split_at_checked(JobId::LENGTH)) else {
-                continue;
-            };
-            let Ok(job) = job.parse::<JobId>() else { continue };
-            // An incoming manifest is part of a change that can still be finished.
-            if rest == "_manifest.bin" {
-                continue;
-            }
-            if let Ok(_lock) = self.lock(&job) {
-                // Nothing depends on it being gone: what would be in a later run's way, that run removes.
-                let _ = remove_if_there(&entry.path());
+        for part in [ONCE, INCOMING] {
+            let entries = self.root.join(part).read_dir().into_iter().flatten().flatten();
+            for path in entries.map(|entry| entry.path()) {
+                let name = path.file_name().and_then(|name| name.to_str());
+                let Some((job, rest)) = name.and_then(|name| name.split_at_checked(JobId::LENGTH)) else { continue };
+                let Ok(job) = job.parse::<JobId>() else { continue };
+                let is_ours = if part == ONCE { rest.is_empty() } else { is_unfinished(rest) };
+                if !is_ours {
+                    continue;
+                }
+                if let Ok(_lock) = self.lock(&job) {
+                    // Nothing depends on it being gone: what would be in a later run's way, that run removes.
+                    let _ = if part == ONCE { remove_single_run(&job, &path) } else { remove_if_there(&path) };
+                }
             }
         }
     }
 
+    /// The notes of private homes that earlier runs left, with the homes they name, where `is_home` knows the name as one of a
+    /// home. They are not removed when dropped. One that a power cut tore is removed at once.
+    #[must_use]
+    pub fn noted_homes(&self, is_home: impl Fn(&OsStr) -> bool) -> Vec<(ManuallyDrop<HomeNote>, PathBuf)> {
+        let entries = self.root.join(HOMES).read_dir().into_iter().flatten().flatten();
+        let notes = entries.filter(|entry| is_home(&entry.file_name())).filter_map(|entry| {
+            let path = entry.path();
+            let file = path_trust::open_own(&path, Access::Read).ok().flatten()?;
+            let home = path_trust::read_bounded(file, LONGEST_NOTE).ok()?;
+            let home = PathBuf::from(String::from_utf8(home).ok()?);
+            if home.file_name() != path.file_name() {
+                // It was to be whole on the disk before anything was put into that home.
+                let _ = fs::remove_file(&path);
+                return None;
+            }
+            Some((ManuallyDrop::new(HomeNote { path }), home))
+        });
+        notes.collect()
+    }
+
     fn lock(&self, job: &JobId) -> Result<JobLock> {
         JobLock::take(job, &self.root.join(LOCKS).join(job.as_str()))
+    }
+}
+
+/// The client is told where the manifest lies, in JSON, which is Unicode.
+pub(super) fn check_unicode(root: &Path) -> Result<()> {
+    match std::path::absolute(root).unwrap_or_else(|_| root.to_owned()).to_str() {
+        Some(_) => Ok(()),
+        None => Err(Error::StateFolderBad {
+            path: root.display().to_string(),
+            why: "its path is not valid Unicode, so the client can't be told where the manifest is".to_owned(),
+        }),
     }
 }
 
@@ -215,29 +250,9 @@ pub struct HomeNote {
 }
 
 impl HomeNote {
-    /// The notes in the state folder `root`, and the homes they name. None if there is no such folder. They are not removed
-    /// when dropped. What is no whole note is removed at once.
-    #[must_use]
-    pub fn left_in(root: &Path) -> Vec<(std::mem::ManuallyDrop<Self>, PathBuf)> {
-        let entries = root.join(HOMES).read_dir().into_iter().flatten().flatten();
-        let notes = entries.filter_map(|entry| {
-            let path = entry.path();
-            // A note is a path; what is longer is not one of ours.
-            let is_note = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() < 4096);
-            let home = PathBuf::from(fs::read_to_string(&path).ok().filter(|_| is_note)?);
-            if home.file_name() != path.file_name() {
-                // Torn by a power cut. It was to be whole on the disk before anything was put into that home.
-                let _ = fs::remove_file(&path);
-                return None;
-            }
-            Some((std::mem::ManuallyDrop::new(Self { path }), home))
-        });
-        notes.collect()
-    }
-
     /// Removes the note.
-    pub fn remove(note: std::mem::ManuallyDrop<Self>) {
-        drop(std::mem::ManuallyDrop::into_inner(note));
+    pub fn remove(note: ManuallyDrop<Self>) {
+        drop(ManuallyDrop::into_inner(note));
     }
 }
 
@@ -302,23 +317,48 @@ mod tests {
     fn a_home_is_noted_until_its_run_is_over() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("snow-onboard");
-        assert!(HomeNote::left_in(&root).is_empty() && !root.exists());
         let state = StateFolder::open(&root).unwrap();
         let home = dir.path().join("snow-onboard-0123456789ab");
+        let noted = || state.noted_homes(|name| name == "snow-onboard-0123456789ab");
+        assert!(noted().is_empty());
         let note = state.note_home(&home).unwrap();
-        assert!(matches!(&HomeNote::left_in(&root)[..], [(_, noted)] if *noted == home));
-        assert_eq!(HomeNote::left_in(&root).len(), 1, "reading takes nothing away");
+        assert!(matches!(&noted()[..], [(_, noted)] if *noted == home));
+        assert_eq!(noted().len(), 1, "reading takes nothing away");
         drop(note);
-        assert!(HomeNote::left_in(&root).is_empty());
-        let _killed = std::mem::ManuallyDrop::new(state.note_home(&home).unwrap());
-        HomeNote::left_in(&root).into_iter().for_each(|(note, _)| HomeNote::remove(note));
-        assert!(HomeNote::left_in(&root).is_empty());
+        assert!(noted().is_empty());
+        let _killed = ManuallyDrop::new(state.note_home(&home).unwrap());
+        noted().into_iter().for_each(|(note, _)| HomeNote::remove(note));
+        assert!(noted().is_empty());
 
-        let noted = root.join(HOMES).join(home.file_name().unwrap());
+        let path = root.join(HOMES).join(home.file_name().unwrap());
         for torn in ["", dir.path().to_str().unwrap()] {
-            fs::write(&noted, torn).unwrap();
-            assert!(HomeNote::left_in(&root).is_empty() && !noted.exists(), "of a power cut: {torn:?}");
+            fs::write(&path, torn).unwrap();
+            assert!(noted().is_empty() && !path.exists(), "of a power cut: {torn:?}");
         }
+    }
+
+    /// What is not a note of ours by its name, or could lead elsewhere, is neither read nor removed.
+    #[test]
+    fn what_is_no_note_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(&dir.path().join("snow-onboard")).unwrap();
+        let homes = state.path().join(HOMES);
+        drop(state.note_home(&dir.path().join("made")).unwrap());
+        let theirs = dir.path().join("theirs");
+        fs::write(&theirs, "x").unwrap();
+        fs::write(homes.join("n.txt"), "x").unwrap();
+        fs::write(homes.join("long"), vec![b'x'; 100_000]).unwrap();
+        fs::create_dir(homes.join("folder")).unwrap();
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&theirs, homes.join("link")).unwrap();
+            fs::hard_link(&theirs, homes.join("hard")).unwrap();
+            assert!(std::process::Command::new("mkfifo").arg(homes.join("pipe")).status().unwrap().success());
+        }
+        let names = || homes.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>();
+        let before = names();
+        assert!(state.noted_homes(|name| name != "n.txt").is_empty());
+        assert_eq!((names(), fs::read(&theirs).unwrap()), (before, b"x".to_vec()));
     }
 
     #[test]
@@ -362,14 +402,26 @@ mod tests {
         fs::create_dir(&once).unwrap();
         let incoming = state.path().join("incoming");
         let left =
-            ["_once.bin", "_manifest.draft", "_record.Xy12"].map(|rest| incoming.join(format!("{}{rest}", job())));
+            ["_once.bin", "_manifest.draft", "_record.Xy12Zw34"].map(|rest| incoming.join(format!("{}{rest}", job())));
         for path in &left {
             fs::write(path, "").unwrap();
         }
         let unfinished = incoming.join(format!("{}_manifest.bin", job()));
-        fs::write(&unfinished, "").unwrap();
+        // Not by our names, so not made by us.
+        let theirs = ["_notes.txt", "_record.bak", ".txt"].map(|rest| incoming.join(format!("{}{rest}", job())));
+        for path in theirs.iter().chain([&unfinished]) {
+            fs::write(path, "").unwrap();
+        }
         open();
+        assert!(theirs.iter().all(|path| path.exists()));
         assert!(!once.exists() && !left.iter().any(|path| path.exists()));
         assert!(unfinished.exists(), "a change that can still be finished");
+
+        fs::create_dir(&once).unwrap();
+        fs::write(once.join("notes.txt"), "").unwrap();
+        fs::write(once.join("record.json"), "").unwrap();
+        open();
+        assert!(once.join("notes.txt").exists() && !once.join("record.json").exists());
+        assert!(matches!(open().job_for_once(&job()), Err(Error::ForeignFile { .. })));
     }
 }

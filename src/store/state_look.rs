@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::files::check_private;
-use super::state_folder::{MADE_AT_ONCE, MADE_WHEN_NEEDED, remoteness_of};
+use super::files::{self, check_private};
+use super::state_folder::{MADE_AT_ONCE, MADE_WHEN_NEEDED, check_unicode, remoteness_of};
 use crate::error::{Error, Result, io_in_words};
 use crate::os;
+use crate::safety::path_trust;
 
 /// What a state folder is like, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,18 +32,18 @@ impl StateLook {
     /// [`Error::StateFolderBad`], as opening it would give; [`Error::Disk`] where nothing can be written.
     pub fn at(root: &Path) -> Result<Self> {
         let bad = |why: String| Error::StateFolderBad { path: root.display().to_string(), why };
-        let exists = root.symlink_metadata().is_ok();
+        check_unicode(root)?;
+        let place = path_trust::look_at_private_folder(root).map_err(|refused| files::bad(root, &refused))?;
+        let (exists, ground) = (place.exists, place.ground);
+        check_unicode(&place.real)?;
         let parts = || MADE_AT_ONCE.into_iter().chain(MADE_WHEN_NEEDED).map(|part| root.join(part));
-        std::iter::once(root.to_owned()).chain(parts()).try_for_each(|folder| check_private(&folder))?;
-        let ground = root.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/")).to_owned();
-        if !ground.is_dir() {
-            return Err(bad(format!("{} is not a folder", ground.display())));
-        }
+        parts().try_for_each(|folder| check_private(&folder))?;
         try_writing(&ground).map_err(|error| match exists {
             true => Error::disk("Writing", root, &error),
             false => bad(format!("{} can't be written to: {}", ground.display(), io_in_words(&error))),
         })?;
-        for part in parts().filter(|part| part.exists()) {
+        try_making(&ground).map_err(|error| bad(io_in_words(&error)))?;
+        for part in parts().filter(|part| part.is_dir()) {
             try_writing(&part).map_err(|error| Error::disk("Writing", &part, &error))?;
         }
         Ok(Self {
@@ -53,6 +54,15 @@ impl StateLook {
             ground,
         })
     }
+}
+
+/// Makes a private folder, as a run does, and removes it: a file system that keeps no owners shows itself then alone.
+fn try_making(folder: &Path) -> io::Result<()> {
+    let made = tempfile::Builder::new()
+        .prefix(".snow-onboard-look-")
+        .make_in(folder, path_trust::create_private_dir)?
+        .into_temp_path();
+    std::fs::remove_dir(&made)
 }
 
 /// Writes a file without a name, which is gone however this process ends. A disk that is full takes a name and no bytes.
@@ -123,7 +133,7 @@ mod tests {
                 refused(&part, "0777");
                 std::fs::remove_dir(&part).unwrap();
                 std::os::unix::fs::symlink(dir.path().join("nowhere"), &part).unwrap();
-                refused(&part, "is not a folder");
+                refused(&part, "symbolic link");
                 std::fs::remove_file(&part).unwrap();
             }
         }

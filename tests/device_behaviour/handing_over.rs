@@ -44,8 +44,8 @@ fn by_a_profile_in_a_home_with_a_space_and_an_umlaut() {
     let homes = stage.homes();
     let profile = homes[0].join(".aws/snowball/config/snowball-edge.config");
     assert_eq!(homes.len(), 1);
-    assert_eq!(snow_onboard::os::privacy_flaw(&homes[0]).unwrap(), None);
-    assert_eq!(snow_onboard::os::privacy_flaw(&profile).unwrap(), None);
+    assert_eq!(snow_onboard::safety::path_trust::privacy_flaw(&homes[0]).unwrap(), None);
+    assert_eq!(snow_onboard::safety::path_trust::privacy_flaw(&profile).unwrap(), None);
     assert!(std::fs::read_to_string(&profile).unwrap().contains(CODE));
     let unlocked = handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
     assert_eq!((unlocked.device_id.as_deref(), unlocked.rung), (Some(JOB), Rung::Profile));

@@ -1,0 +1,34 @@
+//! What a power cut, or a kill of all our processes, left of an earlier run's private home: removed by the next command that
+//! opens the state folder, once that is known to be ours.
+
+use std::path::Path;
+
+use crate::device::{self, Places};
+use crate::error::{Result, io_in_words};
+use crate::notice::{Notice, Notify};
+use crate::store::{HomeNote, StateFolder};
+
+/// Opens the state folder `root`, making it when it is not there, and removes what earlier runs left: homes in the places that
+/// are for homes now, and those that runs with another environment noted.
+///
+/// # Errors
+/// Those of [`StateFolder::open`]. A home that won't go is a warning.
+pub fn open_state_folder(root: &Path, notify: &dyn Notify) -> Result<StateFolder> {
+    let state = StateFolder::open(root)?;
+    let mut stuck = device::sweep(&Places::of_system());
+    for (note, home) in state.noted_homes(device::is_home_name) {
+        match device::sweep_home(&home) {
+            Ok(true) => HomeNote::remove(note),
+            Ok(false) => {}
+            Err(error) => stuck.push((home, error)),
+        }
+    }
+    for (path, error) in stuck {
+        notify.notify(Notice::Warning(format!(
+            "An earlier run left {} behind, which may hold an unlock code, and it can't be removed: {}.",
+            path.display(),
+            io_in_words(&error)
+        )));
+    }
+    Ok(state)
+}

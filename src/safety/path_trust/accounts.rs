@@ -1,0 +1,123 @@
+//! Who the numbers of owners and groups are: passwd(5) and group(5).
+
+use std::sync::OnceLock;
+
+/// The user of this process, by number.
+pub(super) fn me() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Whether this number is this very user's.
+pub(crate) fn is_this_user(uid: u32) -> bool {
+    uid == me()
+}
+
+/// Whether this process may do what the administrator may.
+pub(crate) fn runs_as_administrator() -> bool {
+    me() == 0
+}
+
+/// A user for a sentence: "root", "anna (uid 1000)", "uid 1000".
+pub(crate) fn name_of(uid: u32) -> String {
+    let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+    match user {
+        Some(user) if uid == 0 => user.name,
+        Some(user) => format!("{} (uid {uid})", user.name),
+        None => format!("uid {uid}"),
+    }
+}
+
+/// A group for a sentence.
+pub(super) fn name_of_group(gid: u32) -> String {
+    match nix::unistd::Group::from_gid(gid.into()).ok().flatten() {
+        Some(group) => format!("{} (gid {gid})", group.name),
+        None => format!("gid {gid}"),
+    }
+}
+
+/// Whether nobody but root, and this user where `and_me`, is in the group `gid`, as far as the files of this machine tell.
+///
+/// Only of root's group, and of the one with this user's own number, is that taken for granted: who else is in a group may
+/// be known to a directory service alone.
+pub(super) fn is_nobody_elses(gid: u32, and_me: bool) -> bool {
+    // Read once: a client's tree has hundreds of files of the same group.
+    static OF_ROOT: OnceLock<bool> = OnceLock::new();
+    static MINE: OnceLock<bool> = OnceLock::new();
+    let me = me();
+    let in_files =
+        |trusted: &[u32]| match (std::fs::read_to_string("/etc/passwd"), std::fs::read_to_string("/etc/group")) {
+            (Ok(users), Ok(groups)) => has_only(gid, trusted, &users, &groups),
+            _ => false,
+        };
+    match gid {
+        0 => *OF_ROOT.get_or_init(|| in_files(&[0, me])),
+        gid if and_me && gid == me => *MINE.get_or_init(|| in_files(&[0, me])),
+        _ => false,
+    }
+}
+
+/// Whether the group has no one in it but the users `trusted`.
+fn has_only(gid: u32, trusted: &[u32], users: &str, groups: &str) -> bool {
+    /// Numbers below are accounts of the system, such as Fedora's "halt" in root's group, which only root can become.
+    const PEOPLE: u32 = 500;
+    let number = |field: Option<&&str>| field.and_then(|text| text.parse::<u32>().ok());
+    let mut names = Vec::new();
+    let mut is_a_user = gid == 0;
+    for fields in users.lines().map(|line| line.split(':').collect::<Vec<_>>()) {
+        let (Some(uid), group) = (number(fields.get(2)), number(fields.get(3))) else { continue };
+        if trusted.contains(&uid) {
+            names.extend(fields.first().copied());
+            is_a_user |= uid == gid;
+        } else if group == Some(gid) && !(gid == 0 && uid < PEOPLE) {
+            return false;
+        }
+    }
+    let mut is_listed = gid == 0;
+    for fields in groups.lines().map(|line| line.split(':').collect::<Vec<_>>()) {
+        if number(fields.get(2)) == Some(gid) {
+            is_listed = true;
+            let members = fields.get(3).copied().unwrap_or_default().split(',').map(str::trim);
+            if members.filter(|member| !member.is_empty()).any(|member| !names.contains(&member)) {
+                return false;
+            }
+        }
+    }
+    is_a_user && is_listed
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const USERS: &str = "root:x:0:0::/root:/bin/sh\nsync:x:5:0::/:/bin/sync\nanna:x:1000:1000::/home/anna:/bin/sh\nbert:x:1001:1001::/home/bert:/bin/sh\n";
+
+    #[test]
+    fn a_private_group_is_one_without_anyone_else() {
+        let groups = "root:x:0:\nanna:x:1000:\nbert:x:1001:bert\n";
+        let of = |id, groups| has_only(id, &[0, id], USERS, groups);
+        assert!(of(1000, groups));
+        assert!(of(1001, groups), "naming the user himself changes nothing");
+        assert!(!of(1002, groups), "an unknown user");
+        assert!(!of(1000, "anna:x:1000:bert\n"), "another member");
+        assert!(!of(1000, "anna:x:1000:\nalias:x:1000:bert\n"), "another name of the group");
+        assert!(!of(1000, "root:x:0:\n"), "a group that is not listed");
+        let shared = format!("{USERS}carl:x:1002:1000::/home/carl:/bin/sh\n");
+        assert!(!has_only(1000, &[0, 1000], &shared, groups), "somebody else's main group");
+    }
+
+    #[test]
+    fn root_s_group_is_root_s_until_somebody_else_is_in_it() {
+        let of = |users: &str, groups| has_only(0, &[0, 1000], users, groups);
+        assert!(of(USERS, "root:x:0:\n"), "an account of the system is no one");
+        assert!(of(USERS, "root:x:0:root,anna\n"), "nor is this user");
+        assert!(!of(USERS, "root:x:0:bert\n"));
+        assert!(!of(&format!("{USERS}carl:x:1002:0::/home/carl:/bin/sh\n"), "root:x:0:\n"));
+    }
+
+    #[test]
+    fn a_user_is_named() {
+        assert_eq!(name_of(0), "root");
+        assert_eq!(name_of(54_321), "uid 54321");
+    }
+}

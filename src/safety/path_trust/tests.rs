@@ -1,0 +1,181 @@
+//! What is trusted, and what is not, on every system.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use std::fs;
+
+#[test]
+fn private_things_are_made_once_and_are_private() {
+    let base = tempfile::tempdir().unwrap();
+    let folder = base.path().join("Jürgen Müller");
+    create_private_dir(&folder).unwrap();
+    assert_eq!(privacy_flaw(&folder).unwrap(), None);
+    assert!(create_private_dir(&folder).is_err(), "made exclusively");
+    let file = folder.join("manifest.bin");
+    create_private_file(&file).unwrap();
+    assert_eq!(privacy_flaw(&file).unwrap(), None);
+    assert!(create_private_file(&file).is_err(), "made exclusively");
+    assert!(open_file(&file, Whose::Own).unwrap().is_some());
+    assert!(open_own(&file, Access::Write).unwrap().is_some());
+    assert!(open_own(&folder.join("absent"), Access::Read).unwrap().is_none());
+    assert!(is_own_private_folder(&folder) && !is_own_private_folder(&file));
+    folder_at(&folder, Whose::Own, Position::Whole).unwrap();
+}
+
+#[test]
+fn a_private_folder_is_made_with_those_above_it_and_looked_at_when_it_is_there() {
+    let base = tempfile::tempdir().unwrap();
+    let deep = base.path().join("a").join("b").join("c");
+    let looked = look_at_private_folder(&deep).unwrap();
+    assert!(!looked.exists && looked.ground == fs::canonicalize(base.path()).unwrap_or_default());
+    assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0, "a look makes nothing");
+    let made = private_folder(&deep).unwrap();
+    assert_eq!(privacy_flaw(&base.path().join("a")).unwrap(), None);
+    assert_eq!(private_folder(&deep).unwrap(), made);
+    assert!(look_at_private_folder(&deep).unwrap().exists);
+    fs::write(deep.join("file"), "").unwrap();
+    assert!(private_folder(&deep.join("file")).unwrap_err().is_of(Fault::Kind));
+    assert!(private_folder(&deep.join("file").join("d")).is_err());
+    assert_eq!(fs::read_dir(&deep).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let base = tempfile::tempdir().unwrap();
+    let file = base.path().join("file");
+    fs::write(&file, [b'x'; 2048]).unwrap();
+    assert_eq!(read_file(&file, Whose::Own, 2048).unwrap().unwrap().len(), 2048);
+    let refused = read_file(&file, Whose::Own, 1024).unwrap_err().clause(&file);
+    assert_eq!(refused, "it is larger than 1 KiB");
+    assert!(read_file(&base.path().join("absent"), Whose::Own, 1).unwrap().is_none());
+    assert!(read_file(base.path(), Whose::Own, 1).unwrap_err().is_of(Fault::Kind), "a folder");
+}
+
+#[cfg(unix)]
+#[test]
+fn no_variable_turns_it_off() {
+    // The switch of the crate that was not taken, and the likes of it.
+    let tool = std::env::current_exe().unwrap();
+    let mut again = std::process::Command::new(tool);
+    again.args(["--exact", "safety::path_trust::tests::what_others_may_change_is_refused"]);
+    for name in ["FS_MISTRUST_DISABLE_PERMISSIONS_CHECKS", "SNOW_ONBOARD_DISABLE_PERMISSIONS_CHECKS"] {
+        again.env(name, "1");
+    }
+    let output = again.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[cfg(unix)]
+mod on_unix {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn set(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn base() -> (tempfile::TempDir, PathBuf) {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().canonicalize().unwrap();
+        (base, path)
+    }
+
+    #[test]
+    fn only_a_file_is_opened_and_a_pipe_is_not_waited_for() {
+        let (_base, folder) = base();
+        let [file, pipe, link, to_pipe] = ["file", "pipe", "link", "to pipe"].map(|name| folder.join(name));
+        fs::write(&file, "x").unwrap();
+        symlink(&file, &link).unwrap();
+        symlink(&pipe, &to_pipe).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [file, link] {
+            assert!(open_untrusted(&path).unwrap().is_some(), "{}", path.display());
+            assert!(open_file(&path, Whose::Own).unwrap().is_some(), "{}", path.display());
+        }
+        for path in [pipe, to_pipe, folder.clone(), "/dev/null".into()] {
+            assert!(open_untrusted(&path).unwrap().is_none(), "{}", path.display());
+            assert!(open_file(&path, Whose::Own).unwrap_err().is_of(Fault::Kind), "{}", path.display());
+        }
+        assert_eq!(open_untrusted(&folder.join("missing")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        symlink("nowhere", folder.join("dangling")).unwrap();
+        assert!(open_file(&folder.join("dangling"), Whose::Own).unwrap_err().is_of(Fault::Link));
+    }
+
+    #[test]
+    fn a_second_name_of_a_file_of_ours_is_seen() {
+        let (_base, folder) = base();
+        let file = folder.join("file");
+        fs::write(&file, "").unwrap();
+        assert!(open_own(&file, Access::Append).unwrap().is_some());
+        symlink(&file, folder.join("link")).unwrap();
+        assert!(open_own(&folder.join("link"), Access::Append).unwrap_err().is_of(Fault::Link));
+        fs::hard_link(&file, folder.join("other")).unwrap();
+        let refused = open_own(&file, Access::Append).unwrap_err();
+        assert!(refused.is_of(Fault::Names) && refused.why() == "has 2 names (hard links)");
+        assert!(open_own(&folder, Access::Read).unwrap_err().is_of(Fault::Kind));
+        assert!(std::process::Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
+        assert!(open_own(&folder.join("pipe"), Access::Append).unwrap_err().is_of(Fault::Kind));
+    }
+
+    #[test]
+    fn a_private_file_is_private_or_refused() {
+        let (_base, folder) = base();
+        let file = folder.join("log");
+        open_private(&file, Access::Append).unwrap();
+        assert_eq!(privacy_flaw(&file).unwrap(), None);
+        set(&file, 0o640);
+        assert!(open_private(&file, Access::Append).unwrap_err().is_of(Fault::Open));
+        set(&file, 0o600);
+        set(&folder, 0o777);
+        assert!(open_private(&file, Access::Append).unwrap_err().is_of(Fault::Writable), "anyone can exchange it");
+        assert!(open_private(&folder.join("new"), Access::Append).is_err());
+        assert!(!folder.join("new").exists());
+        set(&folder, 0o1777);
+        open_private(&file, Access::Append).unwrap();
+    }
+
+    #[test]
+    fn a_way_is_walked_link_by_link() {
+        let (_base, folder) = base();
+        fs::create_dir_all(folder.join("real/deep")).unwrap();
+        fs::write(folder.join("real/deep/file"), "").unwrap();
+        symlink("real", folder.join("relative")).unwrap();
+        symlink(folder.join("relative/deep"), folder.join("absolute")).unwrap();
+        symlink("ring", folder.join("ring")).unwrap();
+        let target = |path: &str| way_to(&folder.join(path), Whose::Own).unwrap().target;
+        for path in ["absolute/file", "relative/../relative/deep/file", "real/deep/../deep/file"] {
+            assert_eq!(target(path).unwrap(), folder.join("real/deep/file"), "{path}");
+        }
+        assert_eq!(target("absolute/none"), None);
+        assert!(way_to(&folder.join("ring"), Whose::Own).is_err());
+        let way = way_to(&folder.join("absolute/file"), Whose::Own).unwrap();
+        assert_eq!(way.links, 2);
+        assert!(way.folders.contains(&PathBuf::from("/")) && way.folders.contains(&folder.join("real/deep")));
+        // In the middle of the way, not only at its end.
+        set(&folder.join("real"), 0o777);
+        let refused = way_to(&folder.join("absolute/file"), Whose::Own).unwrap_err();
+        assert!(refused.path == folder.join("real") && refused.is_of(Fault::Writable));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_others_may_change_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let base = tempfile::tempdir().unwrap();
+    let folder = base.path().canonicalize().unwrap();
+    let set = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    let at = |position| folder_at(&folder, Whose::Own, position);
+    set(0o757);
+    assert_eq!(at(Position::Whole).unwrap_err().why(), "can be written by everyone (mode 0757)");
+    set(0o1777);
+    assert!(at(Position::Whole).unwrap_err().is_of(Fault::Writable), "others may add to it");
+    at(Position::OnTheWay).unwrap();
+    set(0o777);
+    assert!(at(Position::OnTheWay).unwrap_err().is_of(Fault::Writable));
+    set(0o755);
+    at(Position::Whole).unwrap();
+    folder_at(Path::new("/"), Whose::Own, Position::Whole).unwrap();
+    folder_at(Path::new("/"), Whose::Administrator, Position::Whole).unwrap();
+}
