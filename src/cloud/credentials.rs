@@ -50,9 +50,8 @@ impl Profiles {
             (ProfileFileKind::Config, "AWS_CONFIG_FILE", "config"),
             (ProfileFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
         ] {
-            if let Some(content) = trusted_file(variable, name)? {
-                files = files.with_contents(kind, content);
-            }
+            // Without any content the SDK panics.
+            files = files.with_contents(kind, trusted_file(variable, name)?.unwrap_or_default());
         }
         let files = files.build();
         let set = aws_config::profile::load(&Fs::real(), &Env::real(), &files, named)

@@ -42,7 +42,7 @@ impl StateLook {
             true => Error::disk("Writing", root, &error),
             false => bad(format!("{} can't be written to: {}", ground.display(), io_in_words(&error))),
         })?;
-        try_making(&ground).map_err(|error| bad(io_in_words(&error)))?;
+        try_making(&ground)?;
         for part in parts().filter(|part| part.is_dir()) {
             try_writing(&part).map_err(|error| Error::disk("Writing", &part, &error))?;
         }
@@ -56,13 +56,21 @@ impl StateLook {
     }
 }
 
-/// Makes a private folder, as a run does, and removes it: a file system that keeps no owners shows itself then alone.
-fn try_making(folder: &Path) -> io::Result<()> {
+/// Makes a private folder, as a run does, locks it and removes it: a file system that keeps no owners, or has no locks, shows
+/// itself then alone.
+fn try_making(folder: &Path) -> Result<()> {
+    let path = || folder.display().to_string();
+    let bad = |error: io::Error| Error::StateFolderBad { path: path(), why: io_in_words(&error) };
     let made = tempfile::Builder::new()
         .prefix(".snow-onboard-look-")
-        .make_in(folder, path_trust::create_private_dir)?
+        .make_in(folder, path_trust::create_private_dir)
+        .map_err(bad)?
         .into_temp_path();
-    std::fs::remove_dir(&made)
+    let locked = os::lock_folder(&made)
+        .map(drop)
+        .map_err(|error| Error::StateFolderNoLocks { path: path(), why: io_in_words(&error) });
+    std::fs::remove_dir(&made).map_err(bad)?;
+    locked
 }
 
 /// Writes a file without a name, which is gone however this process ends. A disk that is full takes a name and no bytes.

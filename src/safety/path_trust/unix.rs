@@ -322,17 +322,25 @@ pub(super) fn open_file(path: &Path, whose: Whose) -> Result<Option<File>, Refus
         End::At(Some(name)) => {
             let (folder, opened) = walk.folder();
             let real = folder.join(&name);
-            let refused = |error: io::Error| Refused::io(&real, error);
-            let Some(file) = open_regular_at(opened, &name).map_err(refused)? else {
-                return Err(Refused::flaw(&real, not_a_file()));
-            };
-            let seen = Seen::of(file.as_fd()).map_err(refused)?;
-            match seen.write_flaw(whose, Position::Whole) {
-                None => Ok(Some(file)),
-                Some(flaw) => Err(Refused::flaw(&real, flaw)),
+            match open_trusted_at(opened, &name, &real, whose)? {
+                Some(file) => Ok(Some(file)),
+                None => Err(Refused::flaw(&real, not_a_file())),
             }
         }
     }
+}
+
+/// Opens the file `name` in a folder that is open, at `path`, if it is one and trusted.
+fn open_trusted_at<Fd: AsFd>(folder: Fd, name: &OsStr, path: &Path, whose: Whose) -> Result<Option<File>, Refused> {
+    let refused = |error: io::Error| Refused::io(path, error);
+    // What belongs to somebody else may not be ours to open, which then says less than whose it is.
+    let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| refused(error.into()))?;
+    if let Some(flaw) = Seen::without_list(&stat).owner_flaw(whose) {
+        return Err(Refused::flaw(path, flaw));
+    }
+    let Some(file) = open_regular_at(folder, name).map_err(refused)? else { return Ok(None) };
+    let flaw = Seen::of(file.as_fd()).map_err(refused)?.write_flaw(whose, Position::Whole);
+    flaw.map_or(Ok(Some(file)), |flaw| Err(Refused::flaw(path, flaw)))
 }
 
 /// Opens a file to read, if it is one. A pipe or a device is not even opened, which it may act upon.
@@ -402,12 +410,9 @@ pub(super) fn part_of_program(path: &Path) -> Result<Option<File>, Refused> {
     }
     let (folder, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default());
     let folder = open_folder(rustix::fs::CWD, folder).map_err(|error| refused(error.into()))?;
-    let Some(file) = open_regular_at(&folder, name).map_err(refused)? else {
-        return Err(Refused::flaw(path, Flaw::new(Fault::Kind, "is neither a file nor a folder")));
-    };
-    match Seen::of(file.as_fd()).map_err(refused)?.write_flaw(Whose::Own, Position::Whole) {
-        None => Ok(Some(file)),
-        Some(flaw) => Err(Refused::flaw(path, flaw)),
+    match open_trusted_at(&folder, name, path, Whose::Own)? {
+        Some(file) => Ok(Some(file)),
+        None => Err(Refused::flaw(path, Flaw::new(Fault::Kind, "is neither a file nor a folder"))),
     }
 }
 

@@ -1,0 +1,383 @@
+//! Each thing that a run reads, obeys, runs, writes or removes, opened to a second user in each way there is.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::scene::{Ended, Scene, listing, open};
+use crate::users::{User, Users, run};
+
+/// How a thing comes to be another user's to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Means {
+    Mode,
+    Group,
+    AccessList,
+    /// The same in root's group, whose bits a list may stand behind.
+    AccessListOfRoot,
+    Owner,
+    FolderMode,
+    FolderGroup,
+    FolderAccessList,
+    FolderOwner,
+    FolderAbove,
+    Link,
+    HardLink,
+    Pipe,
+    Huge,
+}
+
+const ALL: [Means; 14] = {
+    use Means::*;
+    [
+        Mode,
+        Group,
+        AccessList,
+        AccessListOfRoot,
+        Owner,
+        FolderMode,
+        FolderGroup,
+        FolderAccessList,
+        FolderOwner,
+        FolderAbove,
+        Link,
+        HardLink,
+        Pipe,
+        Huge,
+    ]
+};
+
+impl Means {
+    /// Opens the file `path` of Anna's so to Bert. What he puts in its place, where he does, is `theirs`.
+    fn apply(self, path: &Path, bert: &User, theirs: &str) {
+        let folder = path.parent().unwrap();
+        let mode_of = |path: &Path| std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+        let widen = |path: &Path, bits: u32| open(path, mode_of(path) & 0o7777 | bits);
+        let to_group = |path: &Path| std::os::unix::fs::lchown(path, None, Some(bert.gid)).unwrap();
+        let list = |path: &Path| run("setfacl", &["-m", &format!("u:{}:rwx", bert.name), path.to_str().unwrap()], &[0]);
+        let in_its_place = |make: &dyn Fn(&Path)| {
+            let _ = fs::remove_file(path);
+            make(path);
+        };
+        match self {
+            Self::Mode => widen(path, 0o002),
+            Self::Group => {
+                to_group(path);
+                widen(path, 0o020);
+            }
+            Self::AccessList => list(path),
+            Self::AccessListOfRoot => {
+                std::os::unix::fs::lchown(path, Some(0), Some(0)).unwrap();
+                open(path, mode_of(path) & 0o7777 | 0o044);
+                list(path);
+            }
+            Self::Owner => bert.own(path),
+            Self::FolderMode => widen(folder, 0o007),
+            Self::FolderGroup => {
+                to_group(folder);
+                widen(folder, 0o070);
+            }
+            Self::FolderAccessList => list(folder),
+            Self::FolderOwner => {
+                bert.own(folder);
+                widen(folder, 0o055);
+            }
+            Self::FolderAbove => list(folder.parent().unwrap()),
+            Self::Link => in_its_place(&|path| {
+                let target = folder.join("of-bert");
+                fs::write(&target, theirs).unwrap();
+                open(&target, 0o755);
+                bert.own(&target);
+                symlink(&target, path).unwrap();
+            }),
+            Self::HardLink => in_its_place(&|path| {
+                let target = folder.join("of-bert");
+                fs::write(&target, theirs).unwrap();
+                open(&target, 0o755);
+                bert.own(&target);
+                fs::hard_link(&target, path).unwrap();
+            }),
+            Self::Pipe => in_its_place(&|path| {
+                run("mkfifo", &["-m", "666", path.to_str().unwrap()], &[0]);
+                bert.own(path);
+            }),
+            Self::Huge => in_its_place(&|path| {
+                File::create(path).unwrap().set_len(8 << 30).unwrap();
+                open(path, 0o755);
+                bert.own(path);
+            }),
+        }
+    }
+}
+
+/// Something that a run goes by, and the exit code that ends it when somebody else can change that.
+struct Thing {
+    name: &'static str,
+    path: fn(&Scene) -> PathBuf,
+    /// What Bert would have stand there.
+    theirs: fn(&Scene) -> String,
+    exit: i32,
+}
+
+const THINGS: [Thing; 7] = [
+    Thing {
+        name: "settings file",
+        path: Scene::settings_file,
+        theirs: |scene| format!("handoff = \"argv\"\nlog_file = \"{}\"\n", scene.mark.display()),
+        exit: 3,
+    },
+    Thing { name: "CA file", path: |scene| scene.base.join("ca/own/ca.pem"), theirs: |_| String::new(), exit: 3 },
+    Thing {
+        name: "AWS profile file",
+        path: Scene::aws_config,
+        theirs: |scene| format!("[default]\ncredential_process = touch {}\n", scene.mark.display()),
+        exit: 4,
+    },
+    Thing { name: "log file", path: |scene| scene.base.join("logs/own/log"), theirs: |_| "theirs".to_owned(), exit: 3 },
+    Thing {
+        name: "launcher",
+        path: |scene| scene.package().join("bin/snowballEdge"),
+        theirs: Scene::marking_program,
+        exit: 11,
+    },
+    Thing {
+        name: "java",
+        path: |scene| scene.package().join("jre/bin/java"),
+        theirs: Scene::marking_program,
+        exit: 11,
+    },
+    Thing {
+        name: "jar",
+        path: |scene| scene.package().join("lib/snowball-client-1.2.0.jar"),
+        theirs: |_| "theirs".to_owned(),
+        exit: 11,
+    },
+];
+
+/// A fresh place with everything as Anna would have it.
+fn prepare(users: &Users) -> Scene {
+    let scene = Scene::for_user(&users.anna);
+    let ca = fs::read_to_string(scene.rehearsal.ca_bundle()).unwrap();
+    scene.write_as(&users.anna, &scene.base.join("ca/own/ca.pem"), &ca, 0o600);
+    scene.write_as(&users.anna, &scene.base.join("logs/own/log"), "", 0o600);
+    // A hard link of the build's: its owner and mode are not the test's to change.
+    let java = scene.package().join("jre/bin/java");
+    let copy = java.with_extension("copy");
+    run("cp", &[java.to_str().unwrap(), copy.to_str().unwrap()], &[0]);
+    fs::rename(copy, java).unwrap();
+    scene
+}
+
+fn first_start(scene: &Scene, anna: &User) -> Ended {
+    let run = scene.first_start().arg("--ca-bundle").arg(scene.base.join("ca/own/ca.pem"));
+    run.arg("--log-file").arg(scene.base.join("logs/own/log")).by(anna)
+}
+
+#[test]
+fn a_second_user_has_no_say_in_what_a_run_goes_by() {
+    let Some(users) = Users::make() else { return };
+    let scene = prepare(&users);
+    let well = first_start(&scene, &users.anna);
+    assert_eq!(well.code, Some(0), "a control: {}", well.said);
+    assert!(fs::metadata(scene.base.join("logs/own/log")).unwrap().len() > 0, "the log is written");
+    for thing in THINGS {
+        for means in ALL {
+            let scene = prepare(&users);
+            let path = (thing.path)(&scene);
+            means.apply(&path, &users.bert, &(thing.theirs)(&scene));
+            let row = format!("{}, by {means:?}", thing.name);
+            let before = listing(&scene.base.join("logs"));
+            let ended = first_start(&scene, &users.anna);
+            assert_eq!(ended.code, Some(thing.exit), "{row}: {}", ended.said);
+            assert!(!scene.mark.exists(), "{row}: Bert's word was obeyed: {}", ended.said);
+            let told =
+                ["snow-bert", "can be written by", "can be opened by", "hard links", "is not a file", "is neither"];
+            assert!(told.iter().any(|words| ended.said.contains(words)), "{row}: {}", ended.said);
+            assert_eq!(scene.rehearsal.count(snow_rehearsal::Operation::GetJobUnlockCode), 0, "{row}");
+            if thing.name == "log file" {
+                assert_eq!(listing(&scene.base.join("logs")), before, "{row}");
+            }
+            println!("  {row}: exit {}", thing.exit);
+        }
+    }
+}
+
+/// The folders of the state folder, and those above it.
+#[test]
+fn a_second_user_has_no_say_in_the_state_folder() {
+    use Means::{AccessList, AccessListOfRoot, Group, Link, Mode, Owner};
+    let Some(users) = Users::make() else { return };
+    let (anna, bert) = (&users.anna, &users.bert);
+    let parts = ["", "jobs", "incoming", "locks", "homes", "once", ".."];
+    for part in parts {
+        for means in [Mode, Group, AccessList, AccessListOfRoot, Owner, Link] {
+            let scene = prepare(&users);
+            // Once, so that all parts are there.
+            assert_eq!(first_start(&scene, anna).code, Some(0));
+            let path = if part == ".." { scene.rehearsal.state_home().to_owned() } else { scene.state().join(part) };
+            let path = PathBuf::from(path.to_str().unwrap().trim_end_matches('/'));
+            let theirs = scene.base.join("theirs");
+            fs::create_dir(&theirs).unwrap();
+            fs::write(theirs.join("n.txt"), "x").unwrap();
+            if means == Link {
+                fs::rename(&path, scene.base.join("moved")).unwrap();
+                bert.own(&theirs);
+                symlink(&theirs, &path).unwrap();
+                bert.own(&path);
+            } else {
+                means.apply(&path, bert, "");
+            }
+            let places = [scene.rehearsal.home(), scene.rehearsal.state_home(), scene.rehearsal.runtime_dir(), &theirs];
+            let (row, before) = (format!("{part:?}, by {means:?}"), places.map(listing));
+            let downloads = scene.rehearsal.downloads();
+            for verb in ["run", "fetch", "forget", "jobs", "doctor"] {
+                let ended = match verb {
+                    "run" => first_start(&scene, anna),
+                    "jobs" | "doctor" => scene.run(&[verb, "--keychain", "none"]).with_ca().by(anna),
+                    _ => scene.run(&[verb, scene.rehearsal.job().id()]).with_ca().by(anna),
+                };
+                // What `jobs` does not go by it does not look at.
+                let is_asked = verb != "jobs" || ["", "jobs", ".."].contains(&part);
+                assert_eq!(ended.code == Some(9), is_asked, "{row}: {verb}: {:?} {}", ended.code, ended.said);
+            }
+            assert_eq!(places.map(listing), before, "{row}: nothing was made, written or removed");
+            assert_eq!(scene.rehearsal.downloads(), downloads, "{row}");
+            println!("  {row}: refused");
+        }
+    }
+}
+
+/// Files that the agent made itself: with another owner, another name, or another's list, they are no longer its own.
+#[test]
+fn a_second_user_has_no_say_in_the_files_of_the_state_folder() {
+    let Some(users) = Users::make() else { return };
+    let (anna, bert) = (&users.anna, &users.bert);
+    for name in ["audit.jsonl", "locks"] {
+        for means in ALL.into_iter().filter(|means| !format!("{means:?}").starts_with("Folder")) {
+            let scene = prepare(&users);
+            assert_eq!(first_start(&scene, anna).code, Some(0));
+            let mut path = scene.state().join(name);
+            if name == "locks" {
+                path = path.join(scene.rehearsal.job().id());
+            }
+            means.apply(&path, bert, "theirs");
+            let before = fs::symlink_metadata(&path).unwrap().len();
+            let ended = first_start(&scene, anna);
+            assert_eq!(ended.code, Some(9), "{name}, by {means:?}: {}", ended.said);
+            assert_eq!(fs::symlink_metadata(&path).unwrap().len(), before, "{name}, by {means:?}: not written");
+        }
+    }
+}
+
+/// What is only passed on is left out, with a note, and the run goes on.
+#[test]
+fn what_a_second_user_can_change_does_not_reach_the_client() {
+    let Some(users) = Users::make() else { return };
+    let (anna, bert) = (&users.anna, &users.bert);
+    let scene = prepare(&users);
+    // A launcher that looks a program up on PATH, as some do their java, and uses TMPDIR.
+    let launcher = scene.package().join("bin/snowballEdge");
+    let script = fs::read_to_string(&launcher).unwrap();
+    let looks_up =
+        script.replacen('\n', "\ncommand -v snow-tool >/dev/null && snow-tool\nls \"${TMPDIR:-/nowhere}\" >&2\n", 1);
+    fs::write(&launcher, looks_up).unwrap();
+    let bin = scene.base.join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("snow-tool"), scene.marking_program()).unwrap();
+    open(&bin.join("snow-tool"), 0o755);
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let ended = scene.first_start().with_ca().env("PATH", &path).by(anna);
+    assert!(
+        ended.code == Some(0) && scene.mark.exists(),
+        "a control: what nobody else can change is found: {}",
+        ended.said
+    );
+    assert!(!ended.said.contains("does not get"), "{}", ended.said);
+    fs::remove_file(&scene.mark).unwrap();
+
+    let list = |path: &Path| run("setfacl", &["-m", "u:snow-bert:rwx", path.to_str().unwrap()], &[0]);
+    type Opened<'a> = (&'a str, &'a dyn Fn());
+    let ways: [Opened<'_>; 4] = [
+        ("mode", &|| open(&bin, 0o777)),
+        ("sticky", &|| open(&bin, 0o1777)),
+        ("list", &|| list(&bin)),
+        ("owner", &|| bert.own(&bin)),
+    ];
+    for (way, make) in ways {
+        open(&bin, 0o755);
+        run("setfacl", &["-b", bin.to_str().unwrap()], &[0]);
+        make();
+        let ended = scene.first_start().with_ca().env("PATH", &path).by(anna);
+        assert!(ended.code == Some(0) && !scene.mark.exists(), "{way}: {}", ended.said);
+        assert!(ended.said.contains("The client does not get what other users can change"), "{way}: {}", ended.said);
+        assert!(ended.said.contains("(PATH)"), "{way}: {}", ended.said);
+    }
+
+    let tmp = scene.base.join("tmp of bert");
+    fs::create_dir(&tmp).unwrap();
+    bert.own(&tmp);
+    let runtime = scene.base.join("runtime of bert");
+    fs::create_dir(&runtime).unwrap();
+    open(&runtime, 0o777);
+    bert.own(&runtime);
+    open(&tmp, 0o777);
+    let ended = scene.first_start().with_ca().env("TMPDIR", &tmp).env("XDG_RUNTIME_DIR", &runtime).by(anna);
+    assert!(ended.code == Some(0) && ended.said.contains("(TMPDIR)"), "{}", ended.said);
+    assert!(listing(&tmp).is_empty() && listing(&runtime).is_empty());
+}
+
+/// A home that an earlier run left is removed only where nobody else can have put it.
+#[test]
+fn what_a_second_user_put_in_the_place_of_a_leftover_stays() {
+    let Some(users) = Users::make() else { return };
+    let (anna, bert) = (&users.anna, &users.bert);
+    let scene = prepare(&users);
+    let leftover = |folder: &Path, owner: &User| {
+        let home = folder.join("snow-onboard-0123456789ab");
+        fs::create_dir_all(&home).unwrap();
+        open(&home, 0o700);
+        for name in [".lock", "profile"] {
+            fs::write(home.join(name), "x").unwrap();
+            open(&home.join(name), 0o600);
+            owner.own(&home.join(name));
+        }
+        owner.own(&home);
+        home
+    };
+    let notes = scene.state().join("homes");
+    assert_eq!(first_start(&scene, anna).code, Some(0));
+    let theirs = scene.base.join("bert");
+    fs::create_dir(&theirs).unwrap();
+    bert.own(&theirs);
+    open(&theirs, 0o755);
+    let note = |home: &Path| {
+        scene.write_as(anna, &notes.join("snow-onboard-0123456789ab"), home.to_str().unwrap(), 0o600);
+    };
+
+    // Anna's own, by all signs, in a folder where Bert can exchange it.
+    let in_theirs = leftover(&theirs, anna);
+    note(&in_theirs);
+    first_start(&scene, anna);
+    assert!(in_theirs.join("profile").exists(), "in a folder of Bert's");
+    // Bert's in Anna's place.
+    let of_bert = leftover(&scene.temporary(), bert);
+    note(&of_bert);
+    first_start(&scene, anna);
+    assert!(of_bert.join("profile").exists(), "of Bert's");
+    fs::remove_dir_all(&of_bert).unwrap();
+    // Behind a link.
+    let behind = scene.base.join("behind");
+    fs::create_dir(&behind).unwrap();
+    anna.own(&behind);
+    let real = leftover(&behind, anna);
+    symlink(&real, &of_bert).unwrap();
+    anna.own(&of_bert);
+    first_start(&scene, anna);
+    assert!(real.join("profile").exists(), "behind a link");
+    fs::remove_file(&of_bert).unwrap();
+    // A control.
+    let own = leftover(&scene.temporary(), anna);
+    note(&own);
+    first_start(&scene, anna);
+    assert!(!own.exists() && !notes.join("snow-onboard-0123456789ab").exists(), "Anna's own goes");
+}
