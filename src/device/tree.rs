@@ -200,7 +200,7 @@ impl Walk {
             return Err(unsafe_because(path, &why));
         }
         let words = |error: std::io::Error| cannot_look(path, &error);
-        if path.symlink_metadata().map_err(words)?.is_symlink() {
+        if path_trust::is_link(path).map_err(words)? {
             self.ahead.push(path.to_owned());
             return Ok(());
         }

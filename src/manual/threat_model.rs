@@ -14,9 +14,36 @@
 //! | The finder of a laptop that was switched off | The code is in the keychain, under its password. The private folder lies in memory on Linux; on macOS and Windows it is on the disk while a run lasts, and only disk encryption protects what it leaves there | `tests/leak/files.rs::no_file_after_success` |
 //! | Whoever collects crash dumps | No core file of the program, nor of the client | `tests/leak/cores.rs::an_agent_that_crashes_with_the_code_in_its_hands_leaves_no_core`, `tests/leak/cores.rs::a_crash_while_the_client_has_the_code_leaves_no_core` |
 //! | A program put in the client's place by another user | Launcher, package and all folders above must not be writable by others | `src/device/tree.rs::anything_that_others_can_write_to_is_refused_by_name` |
+//! | Another user who can change something that a run goes by: a settings file, the CA file, the AWS profile files, a folder above one | It is refused before it is read (below) | `tests/paths/two_users.rs::a_second_user_has_no_say_in_what_a_run_goes_by`, `tests/paths/two_users.rs::a_second_user_has_no_say_in_the_state_folder` |
 //! | A device that is not the one of the job | Its id is compared before anything is asked of it | `tests/whole/first_start.rs::another_device_is_refused_before_it_is_touched` |
 //! | A server that only pretends to be AWS | https with a known CA everywhere, no redirect to another host | `tests/cloud/network.rs::certificates_are_taken_from_where_they_should_be`, `tests/whole/refusals.rs::bad_downloads_cost_nothing` |
 //! | An operator in a hurry, where rules forbid the command line or a keychain | What the system's file locks can't be said otherwise (`tests/whole/locks.rs::no_flag_and_no_variable_goes_before_a_lock`), and that file counts only if the administrator alone can write it. It binds this program; whoever wants to can run another one | `tests/whole/locks.rs::a_system_file_that_others_can_write_is_refused_with_what_is_wrong` |
+//!
+//! # Whose a path is
+//!
+//! What another user can change is not read as ours, obeyed, run, followed, written or removed. One rule decides that
+//! for everything: the state folder and its files, the settings files, the CA file, the AWS profile files, the log file, the
+//! client with all of its files, and the private folder's place. It goes from the root of the file system to the thing, name by
+//! name, and looks at owner, mode, group and access list of what it opened, and at the owner of each link.
+//!
+//! - **Trusted** are this user and the administrator; for the settings of all users, the administrator alone.
+//! - **A folder with the sticky bit** (`/tmp`) may lie on the way: others can add to it, and can't exchange what is yours.
+//! - **A group of your own** counts as you. Many Linux distributions give each user one, and files the mode 0664 (umask 002):
+//!   a group with your user's number that nobody else is a member of, by `/etc/passwd` and `/etc/group`. Any other group
+//!   that may write is others. Root's group counts as root while no person is in it.
+//! - **PATH and TMPDIR** are passed to the client without the folders that others can change; a note says which
+//!   (`tests/paths/two_users.rs::what_a_second_user_can_change_does_not_reach_the_client`).
+//! - **A file system that keeps no owners** (NTFS, exFAT, a Windows share, `/mnt/c` of WSL) is found out by what is made on it,
+//!   before AWS is asked; nothing is left there
+//!   (`tests/paths/file_systems.rs::where_nobody_owns_anything_nothing_is_fetched_and_nothing_is_left`).
+//! - **Root with another user's home** (`sudo -E`) makes nothing there
+//!   (`tests/paths/places.rs::root_makes_nothing_in_another_user_s_home`).
+//! - **What is removed** is only what this program made, by its name
+//!   (`tests/paths/places.rs::what_is_in_a_folder_that_is_no_state_folder_stays`).
+//!
+//! Not looked at: access lists that a network file system keeps to itself (NFSv4, SMB); programs that your own AWS profile
+//! names (`credential_process`), and the token files that it leads to. The access lists of macOS are looked at by code that
+//! nobody has run on a Mac.
 //!
 //! # Who is not
 //!

@@ -14,6 +14,7 @@ use linux_keyutils::{Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdent
 use super::SERVICE;
 use super::store::{Failure, Opened, Store, if_there};
 use crate::error::{Error, Result};
+use crate::safety::path_trust;
 
 /// Links read of a keyring when sweeping it; more than the kernel's quota of keys a user (200) lets there be.
 const MAX_LINKS: usize = 1024;
@@ -37,8 +38,7 @@ fn own_session_keyring() -> Result<KeyRing, String> {
             .to_owned());
     }
     let about = session.metadata().map_err(|error| in_words(error).to_owned())?;
-    let me = rustix::process::geteuid().as_raw();
-    if about.get_uid() != me {
+    if !path_trust::is_this_user(about.get_uid()) {
         return Err(format!("the session's keyring belongs to another user (uid {})", about.get_uid()));
     }
     let needed = Permission::VIEW | Permission::READ | Permission::WRITE | Permission::SEARCH | Permission::LINK;

@@ -42,6 +42,8 @@ use unix as sys;
 #[cfg(windows)]
 use windows as sys;
 
+#[cfg(target_os = "linux")]
+pub(crate) use accounts::is_this_user;
 #[cfg(unix)]
 pub(crate) use accounts::runs_as_administrator;
 pub use sys::{create_private_dir, create_private_file, privacy_flaw};
@@ -383,7 +385,15 @@ pub(crate) fn is_own_private_folder(path: &Path) -> bool {
     })
 }
 
-/// Why the folder `path` may be another user's, as far as its owner tells; the way to it is not walked.
+/// Whether `path` itself is a link; the way to it is not walked.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn is_link(path: &Path) -> io::Result<bool> {
+    Ok(path.symlink_metadata()?.is_symlink())
+}
+
+/// Whether `path` belongs to this very user, as far as its owner tells; the way to it is not walked.
 ///
 /// # Errors
 /// What the system says.
