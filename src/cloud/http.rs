@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use time::OffsetDateTime;
 use super::CloudSettings;
 use super::failure::parse_date;
 use crate::error::{Error, Result, io_in_words};
-use crate::safety::path_trust::{self, Whose};
+use crate::safety::path_trust::{self, Fault, Position, Whose};
 
 /// Time to reach a server, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -230,6 +230,7 @@ pub(super) fn trust_file(path: &Path, origin: &str) -> Result<(TrustStore, usize
 /// Read here and handed over checked: the SDK's client reads them by itself only to go on with none, which looks
 /// like a network of impostors, and panics in a debug build.
 pub(super) fn trust_system() -> Result<(TrustStore, usize)> {
+    check_named_certificates()?;
     let found = rustls_native_certs::load_native_certs();
     let (count, pem) = as_checked_pem(found.certs);
     if count > 0 {
@@ -240,6 +241,33 @@ pub(super) fn trust_system() -> Result<(TrustStore, usize)> {
         .or_else(|| named("SSL_CERT_DIR"))
         .unwrap_or_else(|| ("of this system".to_owned(), "the system's certificate store".to_owned()));
     Err(Error::CaFileBad { path, origin, why: "it holds no usable certificate".to_owned() })
+}
+
+/// What `SSL_CERT_FILE` and `SSL_CERT_DIR` name is trusted like any other file of the user's. What is not there is found out
+/// when it is read.
+fn check_named_certificates() -> Result<()> {
+    let bad = |path: &Path, origin: &str, refused: &path_trust::Refused| Error::CaFileBad {
+        path: path.display().to_string(),
+        origin: origin.to_owned(),
+        why: refused.clause(path),
+    };
+    if let Some(file) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from) {
+        path_trust::open_file(&file, Whose::Own).map_err(|refused| bad(&file, "SSL_CERT_FILE", &refused))?;
+    }
+    let folders = std::env::var_os("SSL_CERT_DIR").unwrap_or_default();
+    for folder in std::env::split_paths(&folders).filter(|folder| folder.exists()) {
+        path_trust::folder(&folder, Whose::Own, Position::Whole)
+            .map_err(|refused| bad(&folder, "SSL_CERT_DIR", &refused))?;
+        for file in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
+            match path_trust::open_file(&file, Whose::Own) {
+                Err(refused) if !refused.is_of(Fault::Kind) && !refused.is_of(Fault::Link) => {
+                    return Err(bad(&file, "SSL_CERT_DIR", &refused));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Leaves out what rustls would not take; a system's store may hold oddities that never mattered.

@@ -119,7 +119,7 @@ struct Thing {
     exit: i32,
 }
 
-const THINGS: [Thing; 7] = [
+const THINGS: [Thing; 8] = [
     Thing {
         name: "settings file",
         path: Scene::settings_file,
@@ -127,6 +127,12 @@ const THINGS: [Thing; 7] = [
         exit: 3,
     },
     Thing { name: "CA file", path: |scene| scene.base.join("ca/own/ca.pem"), theirs: |_| String::new(), exit: 3 },
+    Thing {
+        name: "CA file of the system's variable",
+        path: |scene| scene.base.join("ssl/own/ca.pem"),
+        theirs: |_| String::new(),
+        exit: 3,
+    },
     Thing {
         name: "AWS profile file",
         path: Scene::aws_config,
@@ -159,6 +165,7 @@ fn prepare(users: &Users) -> Scene {
     let scene = Scene::for_user(&users.anna);
     let ca = fs::read_to_string(scene.rehearsal.ca_bundle()).unwrap();
     scene.write_as(&users.anna, &scene.base.join("ca/own/ca.pem"), &ca, 0o600);
+    scene.write_as(&users.anna, &scene.base.join("ssl/own/ca.pem"), &ca, 0o600);
     scene.write_as(&users.anna, &scene.base.join("logs/own/log"), "", 0o600);
     // A hard link of the build's: its owner and mode are not the test's to change.
     let java = scene.package().join("jre/bin/java");
@@ -187,7 +194,11 @@ fn a_second_user_has_no_say_in_what_a_run_goes_by() {
             means.apply(&path, &users.bert, &(thing.theirs)(&scene));
             let row = format!("{}, by {means:?}", thing.name);
             let before = listing(&scene.base.join("logs"));
-            let ended = first_start(&scene, &users.anna);
+            let ended = if thing.name.contains("variable") {
+                scene.first_start().env("SSL_CERT_FILE", &path).by(&users.anna)
+            } else {
+                first_start(&scene, &users.anna)
+            };
             assert_eq!(ended.code, Some(thing.exit), "{row}: {}", ended.said);
             assert!(!scene.mark.exists(), "{row}: Bert's word was obeyed: {}", ended.said);
             let told =

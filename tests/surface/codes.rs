@@ -9,6 +9,11 @@ use snow_onboard::error::Error;
 /// Errors that nothing done on Linux from outside leads to, with the reason. One that a file shows all the same fails.
 const OUT_OF_REACH: &[(&str, &str)] = &[
     ("keychain_unsupported", "told of --keychain kernel where the system is not Linux; these tests run on Linux"),
+    (
+        "state_folder_of_another",
+        "it takes an agent that is not root, and a second user: tests/paths has it, on the binary",
+    ),
+    ("state_folder_no_locks", "it takes a file system without locks: tests/paths has it, on the binary"),
     ("sts_not_https", "doctor tells its sentence in a warning, which has no code; no run asks STS"),
 ];
 

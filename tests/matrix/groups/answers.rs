@@ -32,6 +32,13 @@ pub(crate) fn rows() -> Vec<Row> {
     }
     let endless = "f".repeat(60_000);
     rows.push(text(GetJobUnlockCode, "a code of 60000 letters".to_owned(), &endless).fails(7, "code_malformed"));
+    // Read whole before it is looked at, so it is bounded: 1.5 GB once took 2 GB of memory.
+    let flood = "f".repeat(2 << 20);
+    for operation in [GetJobManifest, GetJobUnlockCode] {
+        rows.push(
+            text(operation, format!("{operation}'s answer of two megabytes"), &flood).fails(7, "answer_too_large"),
+        );
+    }
     for (what, address) in [
         ("without TLS", "http://127.0.0.1:9/manifest.bin?X-Amz-Signature=1"),
         ("of a file", "file:///etc/passwd"),

@@ -78,10 +78,10 @@ pub(crate) fn rows_of_root() -> Vec<Row> {
     vec![
         row(Run, "the state folder is another's", |it| owner(it, "12345"), |it| owner(it, "0"))
             .given(Given::Pair)
-            .fails(9, "state_folder_bad"),
+            .fails(9, "run_as_another"),
         row(Refresh, "the state folder is another's", |it| owner(it, "12345"), |it| owner(it, "0"))
             .given(Given::Stale)
-            .fails(9, "state_folder_bad"),
+            .fails(9, "run_as_another"),
         row(Run, "the disk is read-only", |it| remount(it, "ro"), |it| remount(it, "rw"))
             .given(Given::Pair)
             .fails(9, "disk"),
