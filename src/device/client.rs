@@ -53,7 +53,9 @@ impl Client {
     fn find_in(settings: &ClientSettings, path: &OsStr) -> Result<Self> {
         let data = ClientData::built_in();
         let (found, looked) = match &settings.client {
-            Some((launcher, origin)) => (launcher.clone(), format!("{}, named by {origin}", launcher.display())),
+            Some((launcher, origin)) => {
+                (launcher.clone(), format!("{}, named by {origin}: there is no such file", launcher.display()))
+            }
             None => (on_path(&data, path)?, "in the folders of PATH".to_owned()),
         };
         let Some(tree) = Tree::check(&found)? else { return Err(Error::ClientMissing { looked }) };

@@ -501,7 +501,7 @@ mod tests {
             };
             assert!(why(place(&open)).contains("can be written by everyone"));
             assert!(why(place(&below)).contains("lies in"));
-            assert!(why(place(&base.path().join("absent"))).contains("there is nothing there"));
+            assert!(why(place(&base.path().join("absent"))).contains("is not there"));
             let quoted = base.path().join("a\"b");
             fs::create_dir(&quoted).unwrap();
             assert!(why(place(&quoted)).contains("unusable: its path contains a quote"));

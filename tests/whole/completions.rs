@@ -1,5 +1,7 @@
 //! Completing a command line: asked as the shells' scripts ask, and by a real bash.
 
+use std::path::Path;
+
 use snow_rehearsal::Rehearsal;
 
 use crate::agent::{Agent, files, state};
@@ -19,9 +21,17 @@ fn question(shell: &str, words: &[&str]) -> Agent {
     agent.env(VARIABLE, shell)
 }
 
+/// A folder and those above it, as the agent makes them: for nobody else.
+fn make_private(path: &Path) {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path).unwrap();
+}
+
 /// A job's folder without a record, as a fetch that was cut short leaves it.
 fn keep(rehearsal: &Rehearsal, job: &str) {
-    std::fs::create_dir_all(state(rehearsal).join("jobs").join(job)).unwrap();
+    make_private(&state(rehearsal).join("jobs").join(job));
 }
 
 #[test]
@@ -130,7 +140,7 @@ fn a_pipe_in_the_place_of_a_settings_file_holds_nothing_up() {
 fn a_folder_that_was_typed_is_the_one_that_is_looked_into() {
     let rehearsal = Rehearsal::builder().start().unwrap();
     let elsewhere = rehearsal.root().join("elsewhere");
-    std::fs::create_dir_all(elsewhere.join("jobs").join(ANOTHER)).unwrap();
+    make_private(&elsewhere.join("jobs").join(ANOTHER));
     let elsewhere = elsewhere.to_string_lossy();
     assert_eq!(offered(&rehearsal, "bash", &["run", "--state-dir", &elsewhere, "JID"]), [ANOTHER]);
 }

@@ -110,13 +110,13 @@ fn a_system_file_that_others_can_write_is_refused_with_what_is_wrong() {
     let settings = || Agent::new(&rehearsal, ["settings"]).with_etc(&etc.path()).end();
     settings().done();
     etc.chmod(&etc.file(), 0o666);
-    settings().failed(3, "/etc/snow-onboard/config.toml can be written by everyone");
+    settings().failed(3, "/etc/snow-onboard/config.toml can't be used: it can be written by everyone");
     etc.chmod(&etc.file(), 0o644);
     etc.chmod(etc.file().parent().unwrap(), 0o777);
     settings().failed(3, "/etc/snow-onboard can be written by everyone");
     etc.chmod(etc.file().parent().unwrap(), 0o755);
     std::os::unix::fs::chown(etc.file(), Some(54_321), None).unwrap();
-    settings().failed(3, "is not root's (it belongs to uid 54321)");
+    settings().failed(3, "it belongs to uid 54321, so not only an administrator may have written it");
 }
 
 #[test]

@@ -40,18 +40,19 @@ pub(super) fn name_of_group(gid: u32) -> String {
 /// Only of root's group, and of the one with this user's own number, is that taken for granted: who else is in a group may
 /// be known to a directory service alone.
 pub(super) fn is_nobody_elses(gid: u32, and_me: bool) -> bool {
-    // Read once: a client's tree has hundreds of files of the same group.
+    // Read once each: a client's tree has hundreds of files of the same group.
     static OF_ROOT: OnceLock<bool> = OnceLock::new();
+    static OF_ROOT_AND_ME: OnceLock<bool> = OnceLock::new();
     static MINE: OnceLock<bool> = OnceLock::new();
     let me = me();
-    let in_files =
-        |trusted: &[u32]| match (std::fs::read_to_string("/etc/passwd"), std::fs::read_to_string("/etc/group")) {
-            (Ok(users), Ok(groups)) => has_only(gid, trusted, &users, &groups),
-            _ => false,
-        };
-    match gid {
-        0 => *OF_ROOT.get_or_init(|| in_files(&[0, me])),
-        gid if and_me && gid == me => *MINE.get_or_init(|| in_files(&[0, me])),
+    let in_files = |trusted: &[u32]| {
+        let (users, groups) = (std::fs::read_to_string("/etc/passwd"), std::fs::read_to_string("/etc/group"));
+        matches!((users, groups), (Ok(users), Ok(groups)) if has_only(gid, trusted, &users, &groups))
+    };
+    match (gid, and_me) {
+        (0, false) => *OF_ROOT.get_or_init(|| in_files(&[0])),
+        (0, true) => *OF_ROOT_AND_ME.get_or_init(|| in_files(&[0, me])),
+        (gid, true) if gid == me => *MINE.get_or_init(|| in_files(&[0, me])),
         _ => false,
     }
 }

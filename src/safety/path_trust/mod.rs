@@ -137,7 +137,7 @@ impl Refused {
     }
 
     fn nothing_at(path: &Path) -> Self {
-        Self::io(path, io::Error::new(io::ErrorKind::NotFound, "there is nothing there"))
+        Self::io(path, io::ErrorKind::NotFound.into())
     }
 
     /// The end of the sentence "`self.path` …".
@@ -145,6 +145,7 @@ impl Refused {
     pub fn why(&self) -> String {
         match &self.cause {
             Cause::Flaw(flaw) => flaw.text.clone(),
+            Cause::Io(error) if error.kind() == io::ErrorKind::NotFound => "is not there".to_owned(),
             Cause::Io(error) => format!("can't be opened: {}", io_in_words(error)),
         }
     }
@@ -155,6 +156,7 @@ impl Refused {
         match &self.cause {
             _ if self.path != asked => self.to_string(),
             Cause::Flaw(flaw) => format!("it {}", flaw.text),
+            Cause::Io(error) if error.kind() == io::ErrorKind::NotFound => "it is not there".to_owned(),
             Cause::Io(error) => io_in_words(error),
         }
     }
