@@ -1,5 +1,6 @@
 //! Windows: job objects that end their members when their last handle closes, however that comes about.
 
+use std::fs::File;
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;

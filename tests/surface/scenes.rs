@@ -53,7 +53,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
                 row(
                     Jobs,
                     "hardly any file may be opened",
-                    |it| it.change(|state| state.open_files = Some(12)),
+                    |it| it.change(|state| state.open_files = Some(10)),
                     |it| it.change(|state| state.open_files = None),
                 ),
             ],

@@ -196,8 +196,8 @@ fn open_folder<Fd: AsFd>(at: Fd, name: impl rustix::path::Arg) -> rustix::io::Re
 /// Where a walk is.
 struct Walk {
     whose: Whose,
-    /// From the root to here.
-    here: Vec<(PathBuf, OwnedFd)>,
+    /// The folder where it is, without links, and open.
+    here: (PathBuf, OwnedFd),
     ahead: VecDeque<OsString>,
     folders: Vec<PathBuf>,
     links: usize,
@@ -214,37 +214,35 @@ enum End {
 impl Walk {
     fn start(path: &Path, whose: Whose) -> Result<Self, Refused> {
         let path = std::path::absolute(path).map_err(|error| Refused::io(path, error))?;
-        let root = PathBuf::from("/");
-        let opened = open_folder(rustix::fs::CWD, &*root).map_err(|error| Refused::io(&root, error.into()))?;
-        let mut walk =
-            Self { whose, here: vec![(root, opened)], ahead: VecDeque::new(), folders: Vec::new(), links: 0 };
-        walk.put_ahead(&path);
+        let mut walk = Self { whose, here: root()?, ahead: VecDeque::new(), folders: Vec::new(), links: 0 };
+        walk.put_ahead(&path)?;
         Ok(walk)
     }
 
-    fn put_ahead(&mut self, path: &Path) {
+    fn put_ahead(&mut self, path: &Path) -> Result<(), Refused> {
         for part in path.components().rev() {
             match part {
                 Component::Normal(name) => self.ahead.push_front(name.to_owned()),
                 Component::ParentDir => self.ahead.push_front(OsString::from("..")),
-                Component::RootDir => self.here.truncate(1),
+                Component::RootDir => self.here = root()?,
                 Component::CurDir | Component::Prefix(_) => {}
             }
         }
+        Ok(())
     }
 
     fn folder(&self) -> (&Path, BorrowedFd<'_>) {
-        let (path, opened) = &self.here[self.here.len() - 1];
-        (path, opened.as_fd())
+        (&self.here.0, self.here.1.as_fd())
     }
 
     /// Goes to the end, or to where there is nothing.
     fn go(&mut self) -> Result<End, Refused> {
         while let Some(name) = self.ahead.pop_front() {
             if name == ".." {
-                if self.here.len() > 1 {
-                    self.here.pop();
-                }
+                // Up again by the way that led here; ".." of a folder is what the file system says it is.
+                let above = self.here.0.parent().map(Path::to_owned).unwrap_or_default();
+                self.here = root()?;
+                self.put_ahead(&above)?;
                 continue;
             }
             let (folder, opened) = self.folder();
@@ -270,25 +268,30 @@ impl Walk {
                 if self.links > MOST_LINKS {
                     return Err(refused(Errno::LOOP));
                 }
-                self.put_ahead(Path::new(&OsString::from_vec(target.into_bytes())));
+                self.put_ahead(Path::new(&OsString::from_vec(target.into_bytes())))?;
             } else if self.ahead.is_empty() {
                 self.note_folder();
                 return Ok(End::At(Some(name)));
             } else {
                 let opened = open_folder(opened, &name).map_err(refused)?;
                 self.note_folder();
-                self.here.push((path, opened));
+                self.here = (path, opened);
             }
         }
         Ok(End::At(None))
     }
 
     fn note_folder(&mut self) {
-        let folder = self.here[self.here.len() - 1].0.clone();
-        if !self.folders.contains(&folder) {
-            self.folders.push(folder);
+        if !self.folders.contains(&self.here.0) {
+            self.folders.push(self.here.0.clone());
         }
     }
+}
+
+fn root() -> Result<(PathBuf, OwnedFd), Refused> {
+    let path = PathBuf::from("/");
+    let opened = open_folder(rustix::fs::CWD, &*path).map_err(|error| Refused::io(&path, error.into()))?;
+    Ok((path, opened))
 }
 
 fn judge_folder(path: &Path, opened: BorrowedFd<'_>, whose: Whose, position: Position) -> Result<(), Refused> {
@@ -439,23 +442,35 @@ pub(super) fn private_folder(path: &Path) -> Result<PathBuf, Refused> {
         }
         End::Missing(missing) => missing,
     };
-    let first = walk.here.len();
-    let made = missing.iter().try_for_each(|name| make_in(&mut walk, name));
-    if let Err(refused) = made {
-        // Only what was made here, and is empty.
-        while walk.here.len() > first {
-            walk.here.pop();
-            let name = &missing[walk.here.len() - first];
-            let _ = unlinkat(walk.folder().1, name, AtFlags::REMOVEDIR);
+    let (mut here, mut above) = (walk.here, Vec::new());
+    for name in &missing {
+        let made = make_in(&here, name);
+        let is_new = made.as_ref().is_ok_and(|made| made.is_new);
+        let judged = made.and_then(|made| {
+            above.push((std::mem::replace(&mut here, made.here), name, is_new));
+            made.judged
+        });
+        if let Err(refused) = judged {
+            // Only what was made here, and is empty.
+            for ((_, folder), name, _) in above.iter().rev().take_while(|(.., is_new)| *is_new) {
+                let _ = unlinkat(folder, *name, AtFlags::REMOVEDIR);
+            }
+            return Err(refused);
         }
-        return Err(refused);
     }
-    Ok(walk.folder().0.to_owned())
+    Ok(here.0)
 }
 
-/// Makes a private folder in the one where the walk is, for good, looks at it, and goes in.
-fn make_in(walk: &mut Walk, name: &OsStr) -> Result<(), Refused> {
-    let (folder, opened) = walk.folder();
+/// A folder that was made, or was there.
+struct Made {
+    here: (PathBuf, OwnedFd),
+    is_new: bool,
+    judged: Result<(), Refused>,
+}
+
+/// Makes a private folder in the one that is `here`, for good, opens it and looks at it.
+fn make_in(here: &(PathBuf, OwnedFd), name: &OsStr) -> Result<Made, Refused> {
+    let (folder, opened) = (&here.0, here.1.as_fd());
     let path = folder.join(name);
     let refused = |error: Errno| Refused::io(&path, error.into());
     if name == ".." {
@@ -476,12 +491,11 @@ fn make_in(walk: &mut Walk, name: &OsStr) -> Result<(), Refused> {
             result => result.map_err(refused)?,
         },
     }
-    let judged = judge_private(&path, made.as_fd());
-    walk.here.push((path.clone(), made));
-    match judged {
+    let judged = match judge_private(&path, made.as_fd()) {
         Err(Refused { cause: super::Cause::Flaw(flaw), .. }) if is_new => Err(Refused::flaw(&path, no_owners(&flaw))),
-        result => result,
-    }
+        judged => judged,
+    };
+    Ok(Made { here: (path, made), is_new, judged })
 }
 
 /// Makes a folder, 0700, that did not exist before (`AlreadyExists` if it did), and looks at it. Parents must exist.
