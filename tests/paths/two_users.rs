@@ -213,6 +213,23 @@ fn a_second_user_has_no_say_in_what_a_run_goes_by() {
     }
 }
 
+/// Where each user has a group of his own, packages are unpacked with mode 0775: that is nobody else's, until somebody else
+/// is in that group.
+#[test]
+fn a_group_of_one_s_own_is_no_stranger_until_there_is_one_in_it() {
+    let Some(users) = Users::make() else { return };
+    let scene = prepare(&users);
+    let package = scene.package();
+    let package = package.to_str().unwrap();
+    run("chown", &["-R", "snow-anna:snow-anna", package], &[0]);
+    run("chmod", &["-R", "g+w", package], &[0]);
+    let ended = first_start(&scene, &users.anna);
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    run("usermod", &["-a", "-G", "snow-anna", "snow-bert"], &[0]);
+    let ended = first_start(&scene, &users.anna);
+    assert!(ended.code == Some(11) && ended.said.contains("the group snow-anna"), "{}", ended.said);
+}
+
 /// The folders of the state folder, and those above it.
 #[test]
 fn a_second_user_has_no_say_in_the_state_folder() {
