@@ -31,7 +31,7 @@
 //! doctor      all that a run needs, looked at beforehand
 //! audit       who did what, when                      notice      what a step tells while it runs
 //! harden      no core files, no tracing               os          private files; one file an OS
-//! manual      chapters for whoever answers for the secrets
+//! model       what is spoken of everywhere            manual      chapters for whoever answers for the secrets
 //! log         -v, --log-file; others' ceiling         redact      no secret leaves as text, cut or encoded as it may be
 //!
 //! cloud       Snowball API, credentials, HTTP, the download of the manifest
@@ -63,6 +63,7 @@ pub mod job;
 pub mod leftovers;
 pub mod log;
 pub mod manual;
+pub mod model;
 pub mod notice;
 pub mod onboard;
 pub mod os;

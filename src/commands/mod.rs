@@ -17,9 +17,8 @@ use crate::error::{Error, ExitCode, Result, io_in_words};
 use crate::job::JobId;
 use crate::log::{self, Verbosity};
 use crate::os;
-use crate::secret::looks_like_code;
 use crate::settings::{Settings, Surroundings};
-use crate::text::clean;
+use crate::text::clean_typed;
 use crate::ui::{self, Ui, Voice};
 
 /// Does what the command line says and tells how it went.
@@ -111,7 +110,7 @@ fn dispatch(cli: &Cli, settings: &Settings, around: &Surroundings, ui: &Arc<Ui>)
 
 fn parse_job(given: &str) -> Result<JobId> {
     given.parse().map_err(|malformed: crate::job::Malformed| Error::JobIdInvalid {
-        given: if looks_like_code(given) { "…".to_owned() } else { clean(given) },
+        given: clean_typed(given),
         origin: "argument JOB".to_owned(),
         why: malformed.why,
     })

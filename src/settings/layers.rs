@@ -10,8 +10,7 @@ use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings};
 use super::table::{Kind, SETTINGS, Setting};
 use crate::error::{Error, Result, io_in_words};
 use crate::safety::path_trust::{self, Whose};
-use crate::secret::looks_like_code;
-use crate::text::clean;
+use crate::text::{clean, clean_typed};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// The table of the system's file whose values nobody else can change.
@@ -269,7 +268,7 @@ impl Given {
 
     /// The value, fit to show. An unlock code is left out where it is exact; one that was copied badly is one nearly.
     pub(super) fn shown(&self) -> String {
-        if looks_like_code(&self.value) { "…".to_owned() } else { clean(&self.value) }
+        clean_typed(&self.value)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::cloud::CloudSettings;
 use crate::device::{ClientSettings, Handoff};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, Malformed};
-use crate::secret::looks_like_code;
+use crate::model::Region;
 use crate::text::clean;
 use crate::vault::{KeychainKind, VaultSettings};
 use layers::Layers;
@@ -36,7 +36,7 @@ pub struct Settings {
     /// AWS profile, if one was named to us. `AWS_PROFILE` is the SDK's to read.
     pub profile: Option<String>,
     /// AWS region, if one was named to us. `AWS_REGION` is the SDK's to read.
-    pub region: Option<String>,
+    pub region: Option<Region>,
     /// CA bundle for every connection to AWS, with its origin.
     pub ca_bundle: Option<(PathBuf, String)>,
     /// Where the code is kept.
@@ -96,7 +96,7 @@ impl Settings {
         Ok(Self {
             endpoint: endpoint(layers)?,
             profile: layers.text("profile"),
-            region: layers.optional("region", region)?,
+            region: layers.optional("region", |text| text.parse().map_err(|malformed: Malformed| malformed.why))?,
             ca_bundle: layers.path("ca_bundle")?,
             keychain: layers.parsed("keychain", |text| {
                 text.parse::<KeychainKind>().map_err(|_| "is not one of system, kernel, none")
@@ -181,12 +181,6 @@ fn endpoint(layers: &Layers) -> Result<Option<Endpoint>> {
         origin: given.origin.to_string(),
         why: malformed.why,
     })
-}
-
-/// It becomes a part of a host name.
-fn region(text: &str) -> Result<String, &'static str> {
-    let is_of_a_label = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    (is_of_a_label && !looks_like_code(text)).then(|| text.to_owned()).ok_or("is no AWS region, such as eu-central-1")
 }
 
 /// One line of what `settings` shows.
