@@ -1,6 +1,8 @@
 //! The command line: what can be typed, and its help. Nothing is decided here: every value is text until `settings`
 //! has resolved the layers.
 
+pub mod completions;
+
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -195,7 +197,7 @@ pub struct Forget {
 #[derive(Debug, Args)]
 pub struct Completions {
     /// The shell
-    #[arg(value_name = "SHELL", value_parser = crate::completions::SHELLS)]
+    #[arg(value_name = "SHELL", value_parser = completions::SHELLS)]
     pub shell: String,
 }
 

@@ -17,7 +17,7 @@ use clap::CommandFactory as _;
 use clap_complete::ArgValueCandidates;
 use clap_complete::engine::{CompletionCandidate, complete};
 
-use crate::cli::Cli;
+use super::Cli;
 use crate::settings::{Flags, Settings, Surroundings};
 use crate::store::StateFolder;
 use crate::text::clean;
@@ -35,10 +35,10 @@ const SOON: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn script(shell: &str) -> Option<String> {
     let script = match shell {
-        "bash" => include_str!("../packaging/completions/snow-onboard.bash"),
-        "zsh" => include_str!("../packaging/completions/_snow-onboard"),
-        "fish" => include_str!("../packaging/completions/snow-onboard.fish"),
-        "powershell" => include_str!("../packaging/completions/snow-onboard.ps1"),
+        "bash" => include_str!("../../packaging/completions/snow-onboard.bash"),
+        "zsh" => include_str!("../../packaging/completions/_snow-onboard"),
+        "fish" => include_str!("../../packaging/completions/snow-onboard.fish"),
+        "powershell" => include_str!("../../packaging/completions/snow-onboard.ps1"),
         _ => return None,
     };
     // A checkout on Windows may have turned the line ends.
