@@ -22,9 +22,9 @@
 //!
 //! ```text
 //! main        harden, parse, call, exit code          onboard     THE FLOW: Requested → … → Unlocked
-//! cli         what can be typed, and completed        reconcile   what is kept, put right after an interruption
+//! cli         what can be typed, completed, repeated  reconcile   what is kept, put right after an interruption
 //! commands    one file a verb, thin                   pair        do the halves belong together, do they lie apart
-//! settings    flags > variables > files > defaults    job         job ids, states, device addresses
+//! settings    each declared once; layers, locks       job         job ids, states, device addresses
 //! ui          the only writer of stdout and stderr    secret      the code and the signed address
 //! error       sentence, hint and codes of each error  text        foreign text made fit to show
 //! delivery    the wait for a job on its way           manual      chapters for whoever answers for the secrets

@@ -78,7 +78,7 @@ impl Api {
     ) -> Result<Self> {
         let profiles = Arc::new(Profiles::load(settings.profile.as_deref()).await?);
         let found = Found::default();
-        let region = profiles.region(settings.region.as_ref())?;
+        let (region, _) = profiles.region(settings.region.as_ref())?;
         let credentials = credentials.unwrap_or_else(|| profiles.provider(&region, http.credentials));
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_name(profiles.name())

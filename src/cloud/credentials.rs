@@ -78,19 +78,11 @@ impl Profiles {
         self.set.selected_profile()
     }
 
-    /// The region: of `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile.
+    /// The region, and where it comes from: `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile.
     ///
     /// # Errors
-    /// [`Error::RegionMissing`]; [`Error::SettingInvalid`] if it can't be part of a host name.
-    pub(super) fn region(&self, explicit: Option<&Region>) -> Result<Region> {
-        self.region_and_origin(explicit).map(|(region, _)| region)
-    }
-
-    /// [`Profiles::region`], and where it comes from.
-    ///
-    /// # Errors
-    /// The same.
-    pub(super) fn region_and_origin(&self, explicit: Option<&Region>) -> Result<(Region, String)> {
+    /// [`Error::RegionMissing`]; [`Error::SettingInvalid`] if it is none.
+    pub(super) fn region(&self, explicit: Option<&Region>) -> Result<(Region, String)> {
         let variable = |name: &str| {
             std::env::var(name).ok().filter(|value| !value.trim().is_empty()).map(|value| (value, name.to_owned()))
         };
@@ -345,7 +337,7 @@ pub(super) mod tests {
             assert_eq!(origin, "AWS_REGION");
         }
         let profile = profiles("[profile a]\nregion = ap-south-1\n", "a", true);
-        assert_eq!(profile.region(Some(&"eu-west-1".parse().unwrap())).unwrap().as_str(), "eu-west-1");
+        assert_eq!(profile.region(Some(&"eu-west-1".parse().unwrap())).unwrap().0.as_str(), "eu-west-1");
     }
 
     #[test]

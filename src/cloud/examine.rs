@@ -71,7 +71,7 @@ fn region(settings: &CloudSettings) -> Result<RegionInUse> {
         .build()
         .map_err(|error| Error::Internal { what: format!("no runtime for the profiles: {}", io_in_words(&error)) })?;
     let profiles = runtime.block_on(Profiles::load(settings.profile.as_deref()))?;
-    let (region, origin) = profiles.region_and_origin(settings.region.as_ref())?;
+    let (region, origin) = profiles.region(settings.region.as_ref())?;
     Ok(RegionInUse { region, origin })
 }
 

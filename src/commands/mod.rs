@@ -60,7 +60,7 @@ fn carry_out(cli: &Cli) -> ExitCode {
     if let Err(error) = log::start(cli.verbosity(), log_file) {
         return ui.failure(&error);
     }
-    match settings.and_then(|settings| dispatch(cli, &settings, &around, &ui)) {
+    match settings.and_then(|settings| dispatch(cli, &settings, &ui)) {
         Ok(exit) => exit,
         Err(error) => ui.failure(&error),
     }
@@ -93,14 +93,17 @@ pub fn complain(said: &clap::Error) -> u8 {
     u8::try_from(said.exit_code()).unwrap_or(ExitCode::Usage as u8)
 }
 
-fn dispatch(cli: &Cli, settings: &Settings, around: &Surroundings, ui: &Arc<Ui>) -> Result<ExitCode> {
+fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<ExitCode> {
     let done = match cli.verb() {
         Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui)),
-        Some(Command::Run(args)) => run::run(args, &cli.flags().with_variables(around), around, settings, ui),
+        Some(Command::Run(args)) => run::run(args, settings, ui),
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui),
         Some(Command::Jobs) => jobs::jobs(settings, ui),
         Some(Command::Forget(args)) => forget::forget(args, settings, ui),
-        Some(Command::Settings(_)) => settings::show_all(&cli.flags(), around, ui),
+        Some(Command::Settings(_)) => {
+            settings::show_all(settings, ui);
+            Ok(())
+        }
         // Told before the settings were read.
         Some(Command::ExitCodes | Command::Completions(_)) => Ok(()),
         None => Err(Error::Internal { what: "a command line without a verb".to_owned() }),
