@@ -22,16 +22,15 @@
 //!
 //! ```text
 //! main        harden, parse, call, exit code          onboard     THE FLOW: Requested → … → Unlocked
-//! cli         what can be typed                       reconcile   what is kept, put right after an interruption
+//! cli         what can be typed, completed, repeated  reconcile   what is kept, put right after an interruption
 //! commands    one file a verb, thin                   pair        do the halves belong together, do they lie apart
-//! settings    flags > variables > files > defaults    job         job ids, states, device addresses
+//! settings    each declared once; layers, locks       job         job ids, states, device addresses
 //! ui          the only writer of stdout and stderr    secret      the code and the signed address
 //! error       sentence, hint and codes of each error  text        foreign text made fit to show
-//! delivery    the wait for a job on its way            completions what a shell offers while typing
-//! doctor      all that a run needs, looked at beforehand
+//! delivery    the wait for a job on its way           manual      chapters for whoever answers for the secrets
+//! doctor      all that a run needs, seen beforehand   model       what is spoken of everywhere
 //! audit       who did what, when                      notice      what a step tells while it runs
 //! harden      no core files, no tracing               os          private files; one file an OS
-//! manual      chapters for whoever answers for the secrets
 //! log         -v, --log-file; others' ceiling         redact      no secret leaves as text, cut or encoded as it may be
 //!
 //! cloud       Snowball API, credentials, HTTP, the download of the manifest
@@ -53,7 +52,6 @@ pub mod audit;
 pub mod cli;
 pub mod cloud;
 pub mod commands;
-pub mod completions;
 pub mod delivery;
 pub mod device;
 pub mod doctor;
@@ -63,6 +61,7 @@ pub mod job;
 pub mod leftovers;
 pub mod log;
 pub mod manual;
+pub mod model;
 pub mod notice;
 pub mod onboard;
 pub mod os;

@@ -206,7 +206,7 @@ impl<'a> Requested<'a> {
                     vault = Some(opened);
                 }
                 // Whoever chose another keychain may have no other one; the change stays unfinished until then.
-                Err(error) if self.settings.keychain_was_chosen && self.settings.keychain != kind => {
+                Err(error) if self.settings.keychain_was_chosen() && self.settings.keychain != kind => {
                     self.ui.notify(Notice::Warning(format!("An interrupted change could not be finished: {error}")));
                 }
                 Err(error) => return Err(error),
@@ -216,7 +216,7 @@ impl<'a> Requested<'a> {
             folder.discard_incoming()?;
         }
         let kept_in = keychain_of(record()?.and_then(|record| record.pair));
-        let kind = kept_in.filter(|_| !self.settings.keychain_was_chosen).unwrap_or(self.settings.keychain);
+        let kind = kept_in.filter(|_| !self.settings.keychain_was_chosen()).unwrap_or(self.settings.keychain);
         if let Some(other) = kept_in.filter(|other| *other != kind && kind != KeychainKind::None) {
             self.ui.notify(Notice::Warning(format!(
                 "An earlier code of this job is in the keychain “{other}” and stays there. To remove it: snow-onboard forget {} --keychain {other}",

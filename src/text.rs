@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::redact::redacted;
+use crate::secret::looks_like_code;
 
 /// Longest cleaned text, in characters.
 const LIMIT: usize = 500;
@@ -43,6 +44,12 @@ pub fn clean(text: &str) -> String {
         cleaned.push('…');
     }
     cleaned
+}
+
+/// The same for what was typed where no unlock code belongs. One is left out where it is exact; one that was copied badly is
+/// one nearly.
+pub(crate) fn clean_typed(text: &str) -> String {
+    if looks_like_code(text) { "…".to_owned() } else { clean(text) }
 }
 
 /// The same for text of several lines that is ours but quotes what was typed, such as a complaint of the command-line

@@ -78,12 +78,12 @@ impl Api {
     ) -> Result<Self> {
         let profiles = Arc::new(Profiles::load(settings.profile.as_deref()).await?);
         let found = Found::default();
-        let region = profiles.region(settings.region.as_deref())?;
+        let (region, _) = profiles.region(settings.region.as_ref())?;
         let credentials = credentials.unwrap_or_else(|| profiles.provider(&region, http.credentials));
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_name(profiles.name())
             .profile_files(profiles.files())
-            .region(region.clone())
+            .region(aws_config::Region::new(region.to_string()))
             .http_client(http.strict.clone())
             .credentials_provider(said_aloud(credentials, wait.clone(), &profiles, &found))
             // The default gives up after five seconds, too soon for a credential process that asks for a fingerprint.

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_config::BehaviorVersion;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileSet;
 #[allow(deprecated, reason = "the types have no other public name in aws-config")]
 use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
 use aws_config::provider_config::ProviderConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
@@ -24,7 +24,10 @@ use super::logged::millis;
 use super::text::clean;
 use super::wait::Wait;
 use crate::error::{Error, Result};
+use crate::job::Malformed;
+use crate::model::Region;
 use crate::safety::path_trust::{self, Whose};
+use crate::text::clean_typed;
 
 /// What the profile files say, and which profile counts.
 #[derive(Debug)]
@@ -75,25 +78,18 @@ impl Profiles {
         self.set.selected_profile()
     }
 
-    /// The region: of `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile.
+    /// The region, and where it comes from: `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile.
     ///
     /// # Errors
-    /// [`Error::RegionMissing`]; [`Error::SettingInvalid`] if it can't be part of a host name.
-    pub(super) fn region(&self, explicit: Option<&str>) -> Result<Region> {
-        self.region_and_origin(explicit).map(|(region, _)| region)
-    }
-
-    /// [`Profiles::region`], and where it comes from.
-    ///
-    /// # Errors
-    /// The same.
-    pub(super) fn region_and_origin(&self, explicit: Option<&str>) -> Result<(Region, String)> {
+    /// [`Error::RegionMissing`]; [`Error::SettingInvalid`] if it is none.
+    pub(super) fn region(&self, explicit: Option<&Region>) -> Result<(Region, String)> {
         let variable = |name: &str| {
             std::env::var(name).ok().filter(|value| !value.trim().is_empty()).map(|value| (value, name.to_owned()))
         };
-        let (region, origin) = explicit
-            .map(|region| (region.to_owned(), "--region or its setting".to_owned()))
-            .or_else(|| variable("AWS_REGION"))
+        if let Some(region) = explicit {
+            return Ok((region.clone(), "--region or its setting".to_owned()));
+        }
+        let (region, origin) = variable("AWS_REGION")
             .or_else(|| variable("AWS_DEFAULT_REGION"))
             .or_else(|| {
                 let region = self.set.get("region").filter(|value| !value.is_empty())?;
@@ -156,7 +152,7 @@ impl Profiles {
     /// profile named explicitly stands alone, as with the AWS CLI.
     pub(super) fn provider(&self, region: &Region, http: Https) -> SharedCredentialsProvider {
         let config = ProviderConfig::without_region()
-            .with_region(Some(region.clone()))
+            .with_region(Some(aws_config::Region::new(region.to_string())))
             .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
             .with_http_client(http);
         let profile = aws_config::profile::ProfileFileCredentialsProvider::builder()
@@ -260,22 +256,13 @@ fn no_such_profile(name: &str) -> Error {
     }
 }
 
-/// A region becomes part of a host name; anything else in it would be a way to another host.
 fn parse_region(region: &str, origin: &str) -> Result<Region> {
-    let fits = (1..=63).contains(&region.len())
-        && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !region.starts_with('-')
-        && !region.ends_with('-');
-    if fits {
-        Ok(Region::new(region.to_owned()))
-    } else {
-        Err(Error::SettingInvalid {
-            name: "region".to_owned(),
-            given: clean(region),
-            origin: origin.to_owned(),
-            why: "is not the name of an AWS region, such as eu-central-1".to_owned(),
-        })
-    }
+    region.parse().map_err(|malformed: Malformed| Error::SettingInvalid {
+        name: "region".to_owned(),
+        given: clean_typed(region),
+        origin: origin.to_owned(),
+        why: malformed.why,
+    })
 }
 
 /// Says that the wait is for the sign-in while it is: a credential process may be asking the user something.
@@ -344,13 +331,13 @@ pub(super) mod tests {
 
     #[test]
     fn regions_are_names_or_refused_with_their_origin() {
-        assert_eq!(parse_region("eu-central-1", "x").unwrap().as_ref(), "eu-central-1");
+        assert_eq!(parse_region("eu-central-1", "x").unwrap().as_str(), "eu-central-1");
         for text in ["", "EU-central-1", "eu-central-1.evil.example/", "-eu", "eu central 1"] {
             let Err(Error::SettingInvalid { origin, .. }) = parse_region(text, "AWS_REGION") else { panic!("{text}") };
             assert_eq!(origin, "AWS_REGION");
         }
         let profile = profiles("[profile a]\nregion = ap-south-1\n", "a", true);
-        assert_eq!(profile.region(Some("eu-west-1")).unwrap().as_ref(), "eu-west-1");
+        assert_eq!(profile.region(Some(&"eu-west-1".parse().unwrap())).unwrap().0.as_str(), "eu-west-1");
     }
 
     #[test]

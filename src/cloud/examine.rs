@@ -10,6 +10,7 @@ use super::http::{Proxy, trust_file, trust_system};
 use super::text::clean;
 use super::{CloudSettings, Identity, logged};
 use crate::error::{Error, Result, io_in_words};
+use crate::model::Region;
 
 /// An id of the right shape that no job has: what is asked for with it can't be obtained.
 const NO_JOB: &str = "JID00000000-0000-0000-0000-000000000000";
@@ -32,7 +33,7 @@ pub struct Way {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegionInUse {
     /// `eu-central-1`
-    pub region: String,
+    pub region: Region,
     /// `AWS_REGION`, or the like. Cleaned.
     pub origin: String,
 }
@@ -70,8 +71,8 @@ fn region(settings: &CloudSettings) -> Result<RegionInUse> {
         .build()
         .map_err(|error| Error::Internal { what: format!("no runtime for the profiles: {}", io_in_words(&error)) })?;
     let profiles = runtime.block_on(Profiles::load(settings.profile.as_deref()))?;
-    let (region, origin) = profiles.region_and_origin(settings.region.as_deref())?;
-    Ok(RegionInUse { region: region.to_string(), origin })
+    let (region, origin) = profiles.region(settings.region.as_ref())?;
+    Ok(RegionInUse { region, origin })
 }
 
 fn proxy() -> Result<Option<ProxyInUse>> {

@@ -27,6 +27,7 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Result, io_in_words};
 use crate::job::{JobFacts, JobId};
+use crate::model::Region;
 use crate::notice::Notify;
 use crate::secret::UnlockCode;
 
@@ -42,7 +43,7 @@ pub struct CloudSettings {
     /// not, `AWS_PROFILE` or `default` counts.
     pub profile: Option<String>,
     /// Region of the job; if not set, `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile's.
-    pub region: Option<String>,
+    pub region: Option<Region>,
     /// PEM file that replaces the system's CA certificates, and where its name comes from: `--ca-bundle`.
     pub ca_bundle: Option<(PathBuf, String)>,
     /// Deadline of each call of [`Cloud`], with all its requests, retries, sign-in and download.

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::Completions;
-use crate::completions;
+use crate::cli::{Completions, completions};
 use crate::ui::Ui;
 
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::cli::Fetch;
+use crate::cli::{Fetch, run_again};
 use crate::error::{Error, Result};
 use crate::job::JobId;
 use crate::onboard::Requested;
@@ -45,8 +45,9 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Arc<Ui>) -> Result<(
     drop(kept);
     ui.result(
         &format!(
-            "\nCode and manifest of {job} are kept.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\nWhen the device is here:\n  snow-onboard run {job} --endpoint 192.0.2.10",
-            manifest.display()
+            "\nCode and manifest of {job} are kept.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\nWhen the device is here:\n  {}",
+            manifest.display(),
+            run_again(Some(&job), None, settings, |setting| setting.reopens),
         ),
         Fetched {
             job: &job,

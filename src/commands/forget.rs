@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::job::JobId;
 use crate::leftovers::open_state_folder;
 use crate::notice::{Notice, Notify};
-use crate::settings::Settings;
+use crate::settings::{Settings, setting};
 use crate::store::JobFolder;
 use crate::text::clean;
 use crate::ui::Ui;
@@ -30,7 +30,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
     if let Some(profile) = &args.client_profile {
         return take_out(profile, &job, settings, ui);
     }
-    if settings.keychain == KeychainKind::None && !settings.is_locked("keychain") {
+    if settings.keychain == KeychainKind::None && !settings.is_locked(&setting::keychain) {
         return Err(Error::Usage {
             why: "“forget” with --keychain none has no keychain to remove a code from.".to_owned(),
         });
@@ -105,7 +105,7 @@ fn places_to_look_in(kept_in: &[KeychainKind], settings: &Settings) -> Vec<Keych
         kind => kind,
     };
     match kept_in {
-        _ if settings.keychain_was_chosen && !settings.is_locked("keychain") => vec![own],
+        _ if settings.keychain_was_chosen() && !settings.is_locked(&setting::keychain) => vec![own],
         [] => vec![own],
         named => named.to_vec(),
     }

@@ -4,19 +4,22 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use super::jobs::Row;
-use super::run::command;
+use crate::cli::run_again;
 use crate::cloud::Cloud;
 use crate::device::{self, Client, Handoff};
 use crate::error::{Error, ExitCode, Result};
-use crate::job::{Endpoint, JobId};
+use crate::job::{Endpoint, JobId, Malformed};
+use crate::model::Region;
 use crate::notice::Notify;
 use crate::secret::looks_like_code;
-use crate::settings::{Flags, Settings, Surroundings};
+use crate::settings::table::Setting;
+use crate::settings::{Settings, Value, setting};
 use crate::store::StateFolder;
 use crate::text::clean;
 use crate::ui::{Answer, Step, Ui};
@@ -25,8 +28,6 @@ use crate::vault::{KeychainKind, Vault};
 /// What `run` is to do, agreed to.
 pub(super) struct Plan {
     pub(super) job: JobId,
-    /// The flags that say the same.
-    pub(super) typed: Flags,
     /// With what was answered in its place.
     pub(super) settings: Settings,
     pub(super) endpoint: Endpoint,
@@ -36,24 +37,15 @@ pub(super) struct Plan {
 struct Guide<'a> {
     ui: &'a Arc<Ui>,
     job: Option<JobId>,
-    typed: Flags,
-    around: &'a Surroundings,
-    /// What `typed` and `around` come to.
+    /// With what was answered so far.
     settings: Settings,
     /// The client that was found, to be shown; the run finds it anew.
     client: Option<PathBuf>,
 }
 
 /// Asks for what is missing.
-pub(super) fn plan(
-    named: Option<JobId>,
-    typed: &Flags,
-    around: &Surroundings,
-    settings: &Settings,
-    ui: &Arc<Ui>,
-) -> Result<Plan> {
-    let (typed, settings) = (typed.clone(), settings.clone());
-    let mut guide = Guide { ui, job: named, typed, around, settings, client: None };
+pub(super) fn plan(named: Option<JobId>, settings: &Settings, ui: &Arc<Ui>) -> Result<Plan> {
+    let mut guide = Guide { ui, job: named, settings: settings.clone(), client: None };
     guide.look_at_keychain()?;
     let job = match guide.job.clone() {
         Some(job) => job,
@@ -66,23 +58,20 @@ pub(super) fn plan(
         None => guide.choose_endpoint()?,
     };
     guide.agree(&job, &endpoint)?;
-    Ok(Plan { job, typed: guide.typed, settings: guide.settings, endpoint })
+    Ok(Plan { job, settings: guide.settings, endpoint })
 }
 
 impl Guide<'_> {
-    /// Takes an answer as if it had been typed as a flag: it is looked at like one, and a lock goes before it.
-    fn take(&mut self, key: &'static str, value: String) -> Result<()> {
-        let mut typed = self.typed.clone();
-        typed.insert(key, value);
-        self.settings = Settings::resolve(&typed, self.around)?;
-        self.typed = typed;
+    /// Takes an answer as if it had been typed as a flag: a lock overrides it.
+    fn take(&mut self, setting: &'static Setting, answer: impl Into<Value>) -> Result<()> {
+        self.settings = self.settings.with(setting, answer)?;
         Ok(())
     }
 
     /// Before anybody has answered anything: without a keychain the answers would be lost. Where something is kept, the run
     /// looks into the keychain that has it.
     fn look_at_keychain(&self) -> Result<()> {
-        if !self.settings.keychain_was_chosen && !self.kept().is_empty() {
+        if !self.settings.keychain_was_chosen() && !self.kept().is_empty() {
             return Ok(());
         }
         Vault::open(self.settings.vault(self.settings.keychain), Arc::clone(self.ui) as Arc<dyn Notify>).map(drop)
@@ -113,7 +102,7 @@ impl Guide<'_> {
             // Listing is a permission of its own, which a run does not need.
             Err(error @ Error::AccessDenied { .. }) => {
                 self.ui.tell(&format!("{error}\nThe job can be named all the same."));
-                return self.ask_for_job();
+                return self.ask_for("The job's id, which begins with JID:");
             }
             Err(error) => return Err(error),
         };
@@ -150,24 +139,9 @@ impl Guide<'_> {
         }
     }
 
-    fn ask_for_job(&self) -> Result<JobId> {
-        loop {
-            let line = self.ask("The job's id, which begins with JID:")?;
-            match line.parse() {
-                Ok(job) => return Ok(job),
-                Err(malformed) => self.ui.tell(&format!("“{}” {malformed}.", clean(&line))),
-            }
-        }
-    }
-
     fn choose_region(&mut self) -> Result<()> {
-        loop {
-            let region = self.ask("The AWS region in which the job was ordered, such as eu-central-1:")?;
-            match self.take("region", region) {
-                Err(error @ Error::SettingInvalid { .. }) => self.ui.tell(&error.to_string()),
-                taken => return taken,
-            }
-        }
+        let region: Region = self.ask_for("The AWS region in which the job was ordered, such as eu-central-1:")?;
+        self.take(&setting::region, region)
     }
 
     /// Nothing but finding it: a client that is not safe to run is no matter of another path.
@@ -179,7 +153,7 @@ impl Guide<'_> {
                     return Ok(());
                 }
                 // Another answer than the locked one would not count.
-                Err(error) if self.settings.is_locked("client") => return Err(error),
+                Err(error) if self.settings.is_locked(&setting::client) => return Err(error),
                 Err(error @ (Error::ClientMissing { .. } | Error::ClientUnusable { .. })) => error,
                 Err(error) => return Err(error),
             };
@@ -187,7 +161,7 @@ impl Guide<'_> {
                 .tell(&format!("\n{error}\nIt is in the vendor's package: https://aws.amazon.com/snowball/resources"));
             let line = self.ask("Where is snowballEdge? Its path:")?;
             if let Some(path) = path_of(&line) {
-                self.take("client", path.display().to_string())?;
+                self.take(&setting::client, path)?;
             }
         }
     }
@@ -201,8 +175,8 @@ impl Guide<'_> {
             let endpoint = match (line.as_str(), &last) {
                 ("w" | "W", Some(endpoint)) => {
                     let endpoint = endpoint.clone();
-                    self.take("wait_device", "true".to_owned())?;
-                    self.take("endpoint", endpoint.to_string())?;
+                    self.take(&setting::wait_device, true)?;
+                    self.take(&setting::endpoint, endpoint.clone())?;
                     return Ok(endpoint);
                 }
                 ("", Some(endpoint)) => endpoint.clone(),
@@ -225,7 +199,7 @@ impl Guide<'_> {
             }
             match device::reach(&endpoint, &**self.ui) {
                 Ok(()) => {
-                    self.take("endpoint", endpoint.to_string())?;
+                    self.take(&setting::endpoint, endpoint.clone())?;
                     return Ok(endpoint);
                 }
                 Err(error @ Error::DeviceUnreachable { .. }) => {
@@ -270,6 +244,17 @@ impl Guide<'_> {
         }
     }
 
+    /// Asks until the answer is what it should be.
+    fn ask_for<T: FromStr<Err = Malformed>>(&self, question: &str) -> Result<T> {
+        loop {
+            let line = self.ask(question)?;
+            match line.parse() {
+                Ok(answer) => return Ok(answer),
+                Err(malformed) => self.ui.tell(&format!("“{}” {malformed}.", clean(&line))),
+            }
+        }
+    }
+
     /// Asks for a line that is no unlock code: such a one is neither said again nor used for anything.
     fn ask(&self, question: &str) -> Result<String> {
         loop {
@@ -286,12 +271,7 @@ impl Guide<'_> {
 
     /// The command that does the same without a question, as far as that is settled.
     fn command(&self) -> String {
-        const A_JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
-        let endpoint = self.settings.endpoint.as_ref().map_or_else(|| "192.0.2.10".to_owned(), ToString::to_string);
-        match self.job.clone().or_else(|| A_JOB.parse().ok()) {
-            Some(job) => command(&job, &endpoint, &self.typed, &self.settings, &[]),
-            None => "snow-onboard run".to_owned(),
-        }
+        run_again(self.job.as_ref(), self.settings.endpoint.as_ref(), &self.settings, |_| true)
     }
 
     fn cancelled(&self, why: &str) -> Error {

@@ -17,9 +17,8 @@ use crate::error::{Error, ExitCode, Result, io_in_words};
 use crate::job::JobId;
 use crate::log::{self, Verbosity};
 use crate::os;
-use crate::secret::looks_like_code;
 use crate::settings::{Settings, Surroundings};
-use crate::text::clean;
+use crate::text::clean_typed;
 use crate::ui::{self, Ui, Voice};
 
 /// Does what the command line says and tells how it went.
@@ -61,7 +60,7 @@ fn carry_out(cli: &Cli) -> ExitCode {
     if let Err(error) = log::start(cli.verbosity(), log_file) {
         return ui.failure(&error);
     }
-    match settings.and_then(|settings| dispatch(cli, &settings, &around, &ui)) {
+    match settings.and_then(|settings| dispatch(cli, &settings, &ui)) {
         Ok(exit) => exit,
         Err(error) => ui.failure(&error),
     }
@@ -94,14 +93,17 @@ pub fn complain(said: &clap::Error) -> u8 {
     u8::try_from(said.exit_code()).unwrap_or(ExitCode::Usage as u8)
 }
 
-fn dispatch(cli: &Cli, settings: &Settings, around: &Surroundings, ui: &Arc<Ui>) -> Result<ExitCode> {
+fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<ExitCode> {
     let done = match cli.verb() {
         Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui)),
-        Some(Command::Run(args)) => run::run(args, &cli.flags().with_variables(around), around, settings, ui),
+        Some(Command::Run(args)) => run::run(args, settings, ui),
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui),
         Some(Command::Jobs) => jobs::jobs(settings, ui),
         Some(Command::Forget(args)) => forget::forget(args, settings, ui),
-        Some(Command::Settings(_)) => settings::show_all(&cli.flags(), around, ui),
+        Some(Command::Settings(_)) => {
+            settings::show_all(settings, ui);
+            Ok(())
+        }
         // Told before the settings were read.
         Some(Command::ExitCodes | Command::Completions(_)) => Ok(()),
         None => Err(Error::Internal { what: "a command line without a verb".to_owned() }),
@@ -111,7 +113,7 @@ fn dispatch(cli: &Cli, settings: &Settings, around: &Surroundings, ui: &Arc<Ui>)
 
 fn parse_job(given: &str) -> Result<JobId> {
     given.parse().map_err(|malformed: crate::job::Malformed| Error::JobIdInvalid {
-        given: if looks_like_code(given) { "…".to_owned() } else { clean(given) },
+        given: clean_typed(given),
         origin: "argument JOB".to_owned(),
         why: malformed.why,
     })

@@ -1,18 +1,17 @@
-//! `settings`: what counts, and where it was said; where the files are; how one begins.
+//! `settings`: every value with its origin; where the files are; how one begins.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::cli::ShowSettings;
-use crate::error::Result;
-use crate::settings::{Flags, Shown, Surroundings, sample, show};
+use crate::settings::{Listed, Settings, Surroundings, sample};
 use crate::text::clean;
 use crate::ui::Ui;
 
 #[derive(Serialize)]
 struct Listing {
-    settings: Vec<Shown>,
+    settings: Vec<Listed>,
 }
 
 #[derive(Serialize)]
@@ -62,15 +61,14 @@ pub(super) fn places_or_sample(args: &ShowSettings, around: &Surroundings, ui: &
     ui.verbatim(&(lines.join("\n") + "\n"), Places { files });
 }
 
-pub(super) fn show_all(flags: &Flags, around: &Surroundings, ui: &Ui) -> Result<()> {
-    let settings = show(flags, around)?;
+pub(super) fn show_all(settings: &Settings, ui: &Ui) {
+    let settings = settings.listed();
     ui.result(&table(&settings), Listing { settings });
-    Ok(())
 }
 
 /// A line a setting: its key, its value from column 23 on, its origin from column 40 on. What is too long for that stands
 /// below, in lines of its own.
-fn table(settings: &[Shown]) -> String {
+fn table(settings: &[Listed]) -> String {
     const WIDTH: usize = 80;
     const KEY: usize = 22;
     const VALUE: usize = 17;
@@ -98,8 +96,8 @@ fn table(settings: &[Shown]) -> String {
 mod tests {
     use super::*;
 
-    fn shown(key: &'static str, value: Option<&str>, origin: Option<&str>, locked: bool) -> Shown {
-        Shown { key, value: value.map(str::to_owned), origin: origin.map(str::to_owned), locked }
+    fn shown(key: &'static str, value: Option<&str>, origin: Option<&str>, locked: bool) -> Listed {
+        Listed { key, value: value.map(str::to_owned), origin: origin.map(str::to_owned), locked }
     }
 
     #[test]

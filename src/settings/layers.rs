@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings};
-use super::table::{Kind, SETTINGS, Setting};
-use crate::error::{Error, Result, io_in_words};
+use super::table::{SETTINGS, Setting, setting};
+use super::value::{Kind, Value};
+use crate::error::{Error, Result};
 use crate::safety::path_trust::{self, Whose};
-use crate::secret::looks_like_code;
-use crate::text::clean;
+use crate::store::default_state_folder;
+use crate::text::{clean, clean_typed};
 
-const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// The table of the system's file whose values nobody else can change.
 const LOCKED: &str = "locked";
 /// The largest file that is read. All settings with all their comments are some ten thousand bytes.
@@ -21,7 +21,7 @@ const LARGEST: u64 = 1 << 20;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// A flag, as it is typed.
     Flag(String),
     /// An environment variable.
@@ -33,14 +33,7 @@ pub enum Origin {
         /// Its line, from 1.
         line: usize,
     },
-    /// A line of the system's file that nothing goes before.
-    Lock {
-        /// The file.
-        path: PathBuf,
-        /// Its line, from 1.
-        line: usize,
-    },
-    /// `config/default.toml`, compiled in.
+    /// What is built in.
     Default,
 }
 
@@ -49,7 +42,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Flag(flag) => f.write_str(flag),
             Self::Variable(name) => f.write_str(name),
-            Self::File { path, line } | Self::Lock { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Default => f.write_str("built in"),
         }
     }
@@ -58,7 +51,7 @@ impl fmt::Display for Origin {
 /// What was typed: the flags that were given, by the key of their setting.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    given: BTreeMap<&'static str, (String, Origin)>,
+    given: BTreeMap<&'static str, Given>,
     only_removes: bool,
 }
 
@@ -69,62 +62,77 @@ impl Flags {
         Self::default()
     }
 
-    /// The flag of this key was given.
-    pub fn insert(&mut self, key: &'static str, value: String) {
-        self.insert_as(&format!("--{}", key.replace('_', "-")), key, value);
+    /// A flag was given. It replaces what was given of the same setting.
+    pub(crate) fn insert(&mut self, given: Given) {
+        self.given.insert(given.setting.key, given);
     }
 
-    /// A flag of another name was given that stands for a value of this key.
-    pub fn insert_as(&mut self, flag: &str, key: &'static str, value: String) {
-        self.given.insert(key, (value, Origin::Flag(flag.to_owned())));
-    }
-
-    /// Whether a flag of this key was given.
-    #[must_use]
-    pub fn contains_key(&self, key: &str) -> bool {
-        self.given.contains_key(key)
-    }
-
-    /// What was given: keys and values, by key.
-    pub fn iter(&self) -> impl Iterator<Item = (&&'static str, &String)> {
-        self.given.iter().map(|(key, (value, _))| (key, value))
-    }
-
-    /// The same, with a flag for each variable of ours that no flag goes before. To be called once the settings are
-    /// resolved, which looks at the variables.
-    #[must_use]
-    pub fn with_variables(mut self, around: &Surroundings) -> Self {
-        let layers = Layers::read(&self, around).ok();
-        let of_variables = layers.iter().flat_map(|layers| &layers.decided);
-        let of_variables = of_variables
-            .filter(|(_, given)| matches!(&given.origin, Origin::Variable(name) if name.starts_with(PREFIX)));
-        let of_variables: Vec<_> = of_variables.map(|(key, given)| (*key, given.value.clone())).collect();
-        for (key, value) in of_variables {
-            let kind = SETTINGS.iter().find(|setting| setting.key == key).map(|setting| setting.kind);
-            let is_flag = kind.filter(|kind| *kind == Kind::YesNo);
-            self.insert(key, is_flag.and_then(|kind| kind.in_one_form(&value).ok()).unwrap_or(value));
-        }
-        self
+    /// Those of a verb were given, beside those of every command.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        self.given.extend(others.given.clone());
     }
 
     /// They belong to a command that takes codes out of a keychain and puts none into one: it may name another keychain than
     /// the locked one, so that a code can be taken out that got there before the lock.
-    pub fn only_removes(&mut self) {
+    pub(crate) fn only_removes(&mut self) {
         self.only_removes = true;
     }
 }
 
-/// A value and where it comes from.
+/// What was said of a setting, and where.
 #[derive(Debug, Clone)]
-pub(super) struct Given {
-    pub(super) value: String,
+pub(crate) struct Given {
+    setting: &'static Setting,
+    /// As it was written.
+    pub(super) written: String,
+    /// What that is, or why it is no value: a complaint only if nothing overrides it.
+    value: Result<Value, String>,
     pub(super) origin: Origin,
 }
 
-/// What the layers decided.
-#[derive(Debug, Default)]
+impl Given {
+    /// A value that was chosen, as if the setting's flag had been typed.
+    pub(crate) fn of(setting: &'static Setting, value: Value) -> Self {
+        Self { setting, written: value.written(), value: Ok(value), origin: Origin::Flag(setting.flag()) }
+    }
+
+    pub(crate) fn read(setting: &'static Setting, written: String, origin: Origin) -> Self {
+        let is_of_a_file = matches!(origin, Origin::File { .. });
+        let value = match (setting.parse)(&written) {
+            // It would depend on where the command was typed.
+            Ok(Value::Path(_)) if is_of_a_file && Path::new(&written).is_relative() => {
+                Err("is not an absolute path".to_owned())
+            }
+            parsed => parsed,
+        };
+        Self { setting, written, value, origin }
+    }
+
+    fn invalid(&self, why: &str) -> Error {
+        let (given, origin, why) = (clean_typed(&self.written), self.origin.to_string(), why.to_owned());
+        if self.setting.key == setting::endpoint.key {
+            return Error::EndpointInvalid { given, origin, why };
+        }
+        Error::SettingInvalid { name: self.setting.key.to_owned(), given, origin, why }
+    }
+
+    /// Whether it was said for this one run, by a flag or by a variable of ours. The state folder is said each time, for with
+    /// it goes all that is kept.
+    fn is_of_this_run(&self) -> bool {
+        match &self.origin {
+            Origin::Flag(_) => true,
+            Origin::Variable(name) => name.starts_with(PREFIX),
+            Origin::File { .. } => self.setting.key == setting::state_dir.key,
+            Origin::Default => false,
+        }
+    }
+}
+
+/// What the layers say.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Layers {
     decided: BTreeMap<&'static str, Given>,
+    /// What the system's file locks: it overrides what is decided.
     locks: BTreeMap<&'static str, Given>,
 }
 
@@ -132,8 +140,11 @@ impl Layers {
     pub(super) fn read(flags: &Flags, around: &Surroundings) -> Result<Self> {
         let mut layers = Self::default();
         // Lowest first: a later layer replaces.
-        for (setting, given) in Document::parse(DEFAULTS, |_| Origin::Default)?.values {
-            layers.decided.insert(setting.key, given);
+        let default =
+            |setting: &&'static Setting| Some(Given::read(setting, setting.default?.to_owned(), Origin::Default));
+        layers.put_all(SETTINGS.iter().filter_map(default))?;
+        if let Some(folder) = default_state_folder() {
+            layers.put(Given { origin: Origin::Default, ..Given::of(&setting::state_dir, folder.into()) })?;
         }
         if let Some(file) = &around.system_file
             && let Some(document) = Document::of_file(file, around.writer_of_system_file())?
@@ -152,48 +163,48 @@ impl Layers {
             layers.put_all(document.values)?;
         }
         layers.add_variables(around)?;
-        for (key, (value, origin)) in &flags.given {
-            let setting = Setting::of(key).ok_or_else(|| internal(key))?;
-            if flags.only_removes && setting.key == "keychain" {
-                layers.locks.remove(setting.key);
-            }
-            layers.put(setting, Given { value: value.clone(), origin: origin.clone() })?;
+        if flags.only_removes && flags.given.contains_key(setting::keychain.key) {
+            layers.locks.remove(setting::keychain.key);
         }
-        layers.decided.append(&mut layers.locks);
+        layers.put_all(flags.given.values().cloned())?;
+        if layers.of(&setting::state_dir).is_none() {
+            return Err(Error::StateFolderBad {
+                path: "snow-onboard".to_owned(),
+                why: "this user has no home folder, so there is no place for it".to_owned(),
+            });
+        }
         Ok(layers)
     }
 
     /// Takes locks, each of which must be a value that the setting can have.
-    fn lock(&mut self, locked: Vec<(&'static Setting, Given)>) -> Result<()> {
-        for (setting, given) in locked {
-            setting.kind.in_one_form(&given.value).map_err(|why| given.invalid(setting.key, &why))?;
-            self.locks.insert(setting.key, given);
+    fn lock(&mut self, locked: Vec<Given>) -> Result<()> {
+        for given in locked {
+            given.value.as_ref().map_err(|why| given.invalid(why))?;
+            self.locks.insert(given.setting.key, given);
         }
         Ok(())
     }
 
-    fn put_all(&mut self, values: Vec<(&'static Setting, Given)>) -> Result<()> {
-        values.into_iter().try_for_each(|(setting, given)| self.put(setting, given))
+    fn put_all(&mut self, values: impl IntoIterator<Item = Given>) -> Result<()> {
+        values.into_iter().try_for_each(|given| self.put(given))
     }
 
     /// Takes a value, unless a lock says otherwise. A variable that is meant for others gives way; who speaks to us is told.
-    fn put(&mut self, setting: &'static Setting, given: Given) -> Result<()> {
-        let Some(lock) = self.locks.get(setting.key) else {
-            self.decided.insert(setting.key, given);
-            return Ok(());
-        };
+    pub(super) fn put(&mut self, given: Given) -> Result<()> {
         let is_meant_for_others = given.origin == Origin::Variable(AWS_CA_BUNDLE.to_owned());
-        let in_one_form = |value: &str| setting.kind.in_one_form(value).ok();
-        if is_meant_for_others || in_one_form(&given.value) == in_one_form(&lock.value) {
-            return Ok(());
+        match self.locks.get(given.setting.key) {
+            Some(lock) if lock.value != given.value && !is_meant_for_others => Err(Error::SettingLocked {
+                name: given.setting.key.to_owned(),
+                given: clean(&given.written),
+                origin: given.origin.to_string(),
+                locked: clean(&lock.written),
+                lock: lock.origin.to_string(),
+            }),
+            _ => {
+                self.decided.insert(given.setting.key, given);
+                Ok(())
+            }
         }
-        Err(Error::SettingLocked {
-            name: setting.key.to_owned(),
-            given: clean(&given.value),
-            origin: given.origin.to_string(),
-            locked: clean(&lock.value),
-            lock: lock.origin.to_string(),
-        })
     }
 
     fn add_variables(&mut self, around: &Surroundings) -> Result<()> {
@@ -203,80 +214,79 @@ impl Layers {
         for (name, key, value) in aws.into_iter().chain(ours) {
             let origin = Origin::Variable(name.clone());
             let setting = known(&key.to_ascii_lowercase(), &origin)?;
-            let Some(value) = value.to_str() else {
-                let given = Given { value: value.display().to_string(), origin };
-                return Err(given.invalid(setting.key, "is not UTF-8"));
-            };
+            let given = Given::read(setting, value.to_string_lossy().into_owned(), origin);
+            if value.to_str().is_none() {
+                return Err(given.invalid("is not UTF-8"));
+            }
             // An empty variable is how a shell script unsets one for a single command.
             if !value.is_empty() {
-                self.put(setting, Given { value: value.to_owned(), origin })?;
+                self.put(given)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn of(&self, key: &str) -> Option<&Given> {
-        self.decided.get(key)
+    pub(super) fn of(&self, setting: &Setting) -> Option<&Given> {
+        self.locks.get(setting.key).or_else(|| self.decided.get(setting.key))
     }
 
-    pub(super) fn locked(&self) -> Vec<&'static str> {
-        let locked = self.decided.iter().filter(|(_, given)| matches!(given.origin, Origin::Lock { .. }));
-        locked.map(|(key, _)| *key).collect()
+    pub(super) fn is_locked(&self, setting: &Setting) -> bool {
+        self.locks.contains_key(setting.key)
     }
 
-    pub(super) fn text(&self, key: &str) -> Option<String> {
-        self.of(key).map(|given| given.value.clone())
+    /// The value of a field of the settings.
+    pub(super) fn field<F: Field>(&self, setting: &Setting) -> Result<F> {
+        let said = self.of(setting).map(|given| match &given.value {
+            Ok(value) => Ok((value.clone(), &given.origin)),
+            Err(why) => Err(given.invalid(why)),
+        });
+        let said = said.transpose()?.and_then(|(value, origin)| Some((F::Kind::of(value)?, origin)));
+        F::take(said).ok_or_else(|| Error::Internal { what: format!("the setting {} has no value", setting.key) })
     }
 
-    pub(super) fn path(&self, key: &'static str) -> Result<Option<(PathBuf, String)>> {
-        let Some(given) = self.of(key) else { return Ok(None) };
-        let path = PathBuf::from(&given.value);
-        // A relative path in a file would depend on where the command was typed.
-        if path.is_relative() && matches!(given.origin, Origin::File { .. } | Origin::Lock { .. }) {
-            return Err(given.invalid(key, "is not an absolute path"));
-        }
-        let path = std::path::absolute(&path).map_err(|error| given.invalid(key, &io_in_words(&error)))?;
-        Ok(Some((path, given.origin.to_string())))
-    }
-
-    pub(super) fn optional<T, W: AsRef<str>>(
-        &self,
-        key: &'static str,
-        parse: impl Fn(&str) -> Result<T, W>,
-    ) -> Result<Option<T>> {
-        let Some(given) = self.of(key) else { return Ok(None) };
-        parse(&given.value).map(Some).map_err(|why| given.invalid(key, why.as_ref()))
-    }
-
-    pub(super) fn parsed<T, W: AsRef<str>>(
-        &self,
-        key: &'static str,
-        parse: impl Fn(&str) -> Result<T, W>,
-    ) -> Result<T> {
-        self.optional(key, parse)?.ok_or_else(|| internal(key))
+    /// What was said for this one run and is not locked, by key.
+    pub(super) fn of_this_run(&self) -> impl Iterator<Item = (&'static Setting, &Value)> {
+        let said = self.decided.values().filter(|given| given.is_of_this_run() && !self.is_locked(given.setting));
+        said.filter_map(|given| Some((given.setting, given.value.as_ref().ok()?)))
     }
 }
 
-impl Given {
-    pub(super) fn invalid(&self, key: &str, why: &str) -> Error {
-        Error::SettingInvalid {
-            name: key.to_owned(),
-            given: self.shown(),
-            origin: self.origin.to_string(),
-            why: why.to_owned(),
-        }
-    }
+/// A type that a field of the settings can have: that of its value, and what it is when nothing is said.
+pub(super) trait Field: Sized {
+    type Kind: Kind;
 
-    /// The value, fit to show. An unlock code is left out where it is exact; one that was copied badly is one nearly.
-    pub(super) fn shown(&self) -> String {
-        if looks_like_code(&self.value) { "…".to_owned() } else { clean(&self.value) }
+    /// From what was said, if that is a value; `None` if the field can't be without one.
+    fn take(said: Option<(Self::Kind, &Origin)>) -> Option<Self>;
+}
+
+impl<K: Kind> Field for K {
+    type Kind = K;
+
+    fn take(said: Option<(K, &Origin)>) -> Option<Self> {
+        said.map(|(value, _)| value)
+    }
+}
+
+impl<K: Kind> Field for Option<K> {
+    type Kind = K;
+
+    fn take(said: Option<(K, &Origin)>) -> Option<Self> {
+        Some(said.map(|(value, _)| value))
+    }
+}
+
+impl Field for Option<(PathBuf, String)> {
+    type Kind = PathBuf;
+
+    fn take(said: Option<(PathBuf, &Origin)>) -> Option<Self> {
+        Some(said.map(|(path, origin)| (path, origin.to_string())))
     }
 }
 
 /// One file's values.
 struct Document {
-    values: Vec<(&'static Setting, Given)>,
-    locked: Vec<(&'static Setting, Given)>,
+    values: Vec<Given>,
+    locked: Vec<Given>,
     /// The line of the table of locks, if there is one, though it were empty.
     locked_at: Option<usize>,
 }
@@ -312,10 +322,7 @@ impl Document {
                 (LOCKED, DeValue::Table(locks)) => {
                     document.locked_at = Some(line);
                     for (key, value) in locks {
-                        let origin = match origin(line_at(key.span().start)) {
-                            Origin::File { path, line } => Origin::Lock { path, line },
-                            other => other,
-                        };
+                        let origin = origin(line_at(key.span().start));
                         document.locked.push(entry(key.get_ref(), value.get_ref(), origin)?);
                     }
                 }
@@ -332,41 +339,37 @@ impl Document {
     }
 }
 
-fn entry(key: &str, value: &DeValue<'_>, origin: Origin) -> Result<(&'static Setting, Given)> {
+fn entry(key: &str, value: &DeValue<'_>, origin: Origin) -> Result<Given> {
     let setting = known(key, &origin)?;
-    let value = match value {
+    let written = match value {
         DeValue::String(text) => text.to_string(),
         DeValue::Boolean(flag) => flag.to_string(),
         DeValue::Integer(number) => number.to_string(),
         _ => {
-            let given = Given { value: "…".to_owned(), origin };
-            return Err(given.invalid(setting.key, "is not a text, a number, true or false"));
+            let given = Given::read(setting, "…".to_owned(), origin);
+            return Err(given.invalid("is not a text, a number, true or false"));
         }
     };
-    Ok((setting, Given { value, origin }))
+    Ok(Given::read(setting, written, origin))
 }
 
 fn known(key: &str, origin: &Origin) -> Result<&'static Setting> {
-    Setting::of(key).ok_or_else(|| {
-        let shown = |key: &str| match origin {
-            Origin::Variable(_) => format!("{PREFIX}{}", key.to_ascii_uppercase()),
-            _ => key.to_owned(),
-        };
+    SETTINGS.iter().copied().find(|setting| setting.key == key).ok_or_else(|| {
         // clap's measure and bar for “did you mean”.
-        let alike = SETTINGS.iter().map(|setting| (strsim::jaro(key, setting.key), setting.key));
+        let alike = SETTINGS.iter().map(|setting| (strsim::jaro(key, setting.key), setting));
         let nearest = alike.filter(|(likeness, _)| *likeness > 0.7).max_by(|a, b| a.0.total_cmp(&b.0));
+        let meant = nearest.map(|(_, setting)| match origin {
+            Origin::Variable(_) => setting.variable(),
+            _ => setting.key.to_owned(),
+        });
         Error::SettingUnknown {
             key: clean(key),
             origin: origin.to_string(),
-            way_on: nearest.map_or_else(String::new, |(_, key)| format!("Did you mean “{}”? ", shown(key))),
+            way_on: meant.map_or_else(String::new, |meant| format!("Did you mean “{meant}”? ")),
         }
     })
 }
 
 fn unreadable(path: &str, why: String) -> Error {
     Error::SettingsFileUnreadable { path: path.to_owned(), why }
-}
-
-fn internal(key: &str) -> Error {
-    Error::Internal { what: format!("config/default.toml has no {key}") }
 }

@@ -1,141 +1,79 @@
-//! The settings and their layers: flags, `SNOW_ONBOARD_*`, the user's file, the system's file, `config/default.toml`. What
-//! the system's file has below `[locked]` goes before all of them.
+//! The settings and their layers: flags, `SNOW_ONBOARD_*`, the user's file, the system's file, what is built in. What the
+//! system's file has below `[locked]` overrides all of them.
 //!
-//! Every setting stands once in [`table`]; the help of the flags, the defaults and the sample come from there. Every layer
-//! gives text; a value is parsed once, after the layers have decided whose it is, so that a complaint can name where it
-//! came from.
+//! Every setting is declared once, in [`table`]; all else about it comes from there. A value is parsed where it is read, and
+//! is of its type from then on; one that is none is complained of, with its origin, only if no other layer overrides it.
 
 mod layers;
 mod places;
 mod sample;
 pub mod table;
+mod value;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::cloud::CloudSettings;
-use crate::device::{ClientSettings, Handoff};
-use crate::error::{Error, Result};
-use crate::job::{Endpoint, Malformed};
-use crate::secret::looks_like_code;
+use crate::device::ClientSettings;
+use crate::error::Result;
 use crate::text::clean;
 use crate::vault::{KeychainKind, VaultSettings};
+pub use layers::Flags;
 use layers::Layers;
-pub use layers::{Flags, Origin};
+pub(crate) use layers::{Given, Origin};
 pub use places::Surroundings;
-pub use sample::{defaults, sample};
-use table::{SETTINGS, bytes, duration, sha256, yes_or_no};
-
-/// The settings of this run.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The device's address, if given.
-    pub endpoint: Option<Endpoint>,
-    /// AWS profile, if one was named to us. `AWS_PROFILE` is the SDK's to read.
-    pub profile: Option<String>,
-    /// AWS region, if one was named to us. `AWS_REGION` is the SDK's to read.
-    pub region: Option<String>,
-    /// CA bundle for every connection to AWS, with its origin.
-    pub ca_bundle: Option<(PathBuf, String)>,
-    /// Where the code is kept.
-    pub keychain: KeychainKind,
-    /// Whether somebody chose it, rather than nobody saying anything.
-    pub keychain_was_chosen: bool,
-    /// Whether a keyring that keeps in clear is accepted.
-    pub allow_plain_keyring: bool,
-    /// Deadline of a keychain call.
-    pub keychain_timeout: Duration,
-    /// The vendor's client, with its origin; searched in PATH if not given.
-    pub client: Option<(PathBuf, String)>,
-    /// Pinned SHA-256 of the client's tree, lower case.
-    pub client_sha256: Option<String>,
-    /// Whether a client of an unknown version is used.
-    pub allow_unknown_client: bool,
-    /// How the client may get the code.
-    pub handoff: Handoff,
-    /// Deadline from the hand-over to UNLOCKED.
-    pub unlock_timeout: Duration,
-    /// Whether a job that is still on its way is waited for.
-    pub wait: bool,
-    /// Whether a device that does not answer yet is waited for as long as a job would be.
-    pub wait_device: bool,
-    /// Deadline of either wait.
-    pub wait_timeout: Duration,
-    /// Deadline of all that is asked of AWS.
-    pub network_timeout: Duration,
-    /// Largest manifest accepted, bytes.
-    pub manifest_limit: u64,
-    /// The state folder of this program.
-    pub state_dir: PathBuf,
-    /// File that the log is appended to, with its origin.
-    pub log_file: Option<(PathBuf, String)>,
-    /// The settings that the system's file locks.
-    locked: Vec<&'static str>,
-}
+pub use sample::defaults;
+pub(crate) use sample::sample;
+pub use table::Settings;
+pub(crate) use table::setting;
+use table::{SETTINGS, Setting};
+pub(crate) use value::Value;
 
 impl Settings {
-    /// Resolves the layers and parses what they decided.
+    /// Resolves the layers.
     ///
     /// # Errors
     /// [`Error::SettingUnknown`], [`Error::SettingInvalid`], [`Error::SettingLocked`], [`Error::SettingsFileUnreadable`],
     /// [`Error::EndpointInvalid`]: each names the origin of the value.
+    ///
+    /// [`Error::SettingUnknown`]: crate::error::Error::SettingUnknown
+    /// [`Error::SettingInvalid`]: crate::error::Error::SettingInvalid
+    /// [`Error::SettingLocked`]: crate::error::Error::SettingLocked
+    /// [`Error::SettingsFileUnreadable`]: crate::error::Error::SettingsFileUnreadable
+    /// [`Error::EndpointInvalid`]: crate::error::Error::EndpointInvalid
     pub fn resolve(flags: &Flags, around: &Surroundings) -> Result<Self> {
-        Self::parse(&Layers::read(flags, around)?)
+        Self::of(Layers::read(flags, around)?)
     }
 
-    fn parse(layers: &Layers) -> Result<Self> {
-        let state_dir = match layers.path("state_dir")? {
-            Some((path, _)) => path,
-            None => crate::store::default_state_folder().ok_or_else(|| Error::StateFolderBad {
-                path: "snow-onboard".to_owned(),
-                why: "this user has no home folder, so there is no place for it".to_owned(),
-            })?,
-        };
-        Ok(Self {
-            endpoint: endpoint(layers)?,
-            profile: layers.text("profile"),
-            region: layers.optional("region", region)?,
-            ca_bundle: layers.path("ca_bundle")?,
-            keychain: layers.parsed("keychain", |text| {
-                text.parse::<KeychainKind>().map_err(|_| "is not one of system, kernel, none")
-            })?,
-            keychain_was_chosen: layers.of("keychain").is_some_and(|given| given.origin != Origin::Default),
-            allow_plain_keyring: layers.parsed("allow_plain_keyring", yes_or_no)?,
-            keychain_timeout: layers.parsed("keychain_timeout", duration)?,
-            client: layers.path("client")?,
-            client_sha256: layers.optional("client_sha256", sha256)?,
-            allow_unknown_client: layers.parsed("allow_unknown_client", yes_or_no)?,
-            handoff: layers.parsed("handoff", |text| match text {
-                "private" => Ok(Handoff::Private),
-                "argv" => Ok(Handoff::Argv),
-                "auto" => Ok(Handoff::Auto),
-                _ => Err("is not one of private, argv, auto"),
-            })?,
-            unlock_timeout: layers.parsed("unlock_timeout", duration)?,
-            wait: layers.parsed("wait", yes_or_no)?,
-            wait_device: layers.parsed("wait_device", yes_or_no)?,
-            wait_timeout: layers.parsed("wait_timeout", duration)?,
-            network_timeout: layers.parsed("network_timeout", duration)?,
-            manifest_limit: layers.parsed("manifest_limit", bytes)?,
-            state_dir,
-            log_file: layers.path("log_file")?,
-            locked: layers.locked(),
-        })
+    /// The same settings, and this value as if its flag had been typed: an answer to a question. A lock overrides it.
+    ///
+    /// # Errors
+    /// [`Error::SettingLocked`](crate::error::Error::SettingLocked).
+    pub(crate) fn with(&self, setting: &'static Setting, value: impl Into<Value>) -> Result<Self> {
+        let mut layers = self.layers.clone();
+        layers.put(Given::of(setting, value.into()))?;
+        Self::of(layers)
     }
-}
 
-impl Settings {
-    /// Whether the system's file locks the setting of this key: then nobody may be asked for another value either.
-    #[must_use]
-    pub fn is_locked(&self, key: &str) -> bool {
-        self.locked.contains(&key)
+    /// What a command has to say to mean the same in any shell, by key: what flags said, and variables of ours, which may
+    /// not be there next time.
+    pub(crate) fn said(&self) -> impl Iterator<Item = (&'static Setting, &Value)> {
+        self.layers.of_this_run()
+    }
+
+    /// Whether the system's file locks the setting: then nobody may be asked for another value either.
+    pub(crate) fn is_locked(&self, setting: &Setting) -> bool {
+        self.layers.is_locked(setting)
+    }
+
+    /// Whether somebody chose the keychain, rather than nobody saying anything.
+    pub(crate) fn keychain_was_chosen(&self) -> bool {
+        self.layers.of(&setting::keychain).is_some_and(|given| given.origin != Origin::Default)
     }
 
     /// The part that is about AWS.
-    #[must_use]
-    pub fn cloud(&self) -> CloudSettings {
+    pub(crate) fn cloud(&self) -> CloudSettings {
         CloudSettings {
             profile: self.profile.clone(),
             region: self.region.clone(),
@@ -146,86 +84,55 @@ impl Settings {
     }
 
     /// How long a job that is not ready may be waited for, if at all.
-    #[must_use]
-    pub fn patience_for_delivery(&self) -> Option<Duration> {
+    pub(crate) fn patience_for_delivery(&self) -> Option<Duration> {
         self.wait.then_some(self.wait_timeout)
     }
 
     /// How long a device may take to give its first answer.
-    #[must_use]
-    pub fn patience_for_start(&self) -> Duration {
+    pub(crate) fn patience_for_start(&self) -> Duration {
         if self.wait_device { self.wait_timeout.max(self.unlock_timeout) } else { self.unlock_timeout }
     }
 
     /// The part that is about the vendor's client.
-    #[must_use]
-    pub fn client(&self) -> ClientSettings {
+    pub(crate) fn client(&self) -> ClientSettings {
         ClientSettings {
             client: self.client.clone(),
-            client_sha256: self.client_sha256.clone(),
+            client_sha256: self.client_sha256.as_ref().map(ToString::to_string),
             allow_unknown: self.allow_unknown_client,
         }
     }
 
     /// The part that is about the keychain, for the keychain `kind`.
-    #[must_use]
-    pub fn vault(&self, kind: KeychainKind) -> VaultSettings {
+    pub(crate) fn vault(&self, kind: KeychainKind) -> VaultSettings {
         VaultSettings { kind, deadline: self.keychain_timeout, allow_plain: self.allow_plain_keyring }
     }
-}
 
-fn endpoint(layers: &Layers) -> Result<Option<Endpoint>> {
-    let Some(given) = layers.of("endpoint") else { return Ok(None) };
-    given.value.parse().map(Some).map_err(|malformed: Malformed| Error::EndpointInvalid {
-        given: given.shown(),
-        origin: given.origin.to_string(),
-        why: malformed.why,
-    })
-}
-
-/// It becomes a part of a host name.
-fn region(text: &str) -> Result<String, &'static str> {
-    let is_of_a_label = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    (is_of_a_label && !looks_like_code(text)).then(|| text.to_owned()).ok_or("is no AWS region, such as eu-central-1")
+    /// Every setting with its origin, in the order of the table.
+    pub(crate) fn listed(&self) -> Vec<Listed> {
+        let listed = |setting: &&Setting| {
+            let given = self.layers.of(setting);
+            Listed {
+                key: setting.key,
+                value: given.map(|given| clean(&given.written)),
+                origin: given.map(|given| given.origin.to_string()),
+                locked: self.is_locked(setting),
+            }
+        };
+        SETTINGS.iter().map(listed).collect()
+    }
 }
 
 /// One line of what `settings` shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Shown {
+pub(crate) struct Listed {
     /// The setting.
-    pub key: &'static str,
+    pub(crate) key: &'static str,
     /// Its value, as it was written; `None` if it is not set.
-    pub value: Option<String>,
+    pub(crate) value: Option<String>,
     /// Where that was said; `None` if nowhere.
-    pub origin: Option<String>,
+    pub(crate) origin: Option<String>,
     /// Whether the system's file locks it.
-    pub locked: bool,
-}
-
-/// Every setting with its origin, in the order of the table.
-///
-/// # Errors
-/// Those of [`Settings::resolve`]: what can't be used is not shown as if it could.
-pub fn show(flags: &Flags, around: &Surroundings) -> Result<Vec<Shown>> {
-    let layers = Layers::read(flags, around)?;
-    let settings = Settings::parse(&layers)?;
-    let shown = |key| match layers.of(key) {
-        Some(given) => Shown {
-            key,
-            value: Some(clean(&given.value)),
-            origin: Some(given.origin.to_string()),
-            locked: settings.is_locked(key),
-        },
-        // Each system has a folder for this; no file could name it.
-        None if key == "state_dir" => Shown {
-            key,
-            value: Some(settings.state_dir.display().to_string()),
-            origin: Some(Origin::Default.to_string()),
-            locked: false,
-        },
-        None => Shown { key, value: None, origin: None, locked: false },
-    };
-    Ok(SETTINGS.iter().map(|setting| shown(setting.key)).collect())
+    pub(crate) locked: bool,
 }
 
 #[cfg(test)]
@@ -233,7 +140,15 @@ pub fn show(flags: &Flags, around: &Surroundings) -> Result<Vec<Shown>> {
 mod tests {
     use super::places::AWS_CA_BUNDLE;
     use super::*;
+    use crate::device::Handoff;
+    use crate::error::Error;
     use std::fs;
+    use std::path::PathBuf;
+
+    fn say(flags: &mut Flags, key: &str, text: &str) {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key).unwrap();
+        flags.insert(Given::read(setting, text.to_owned(), Origin::Flag(setting.flag())));
+    }
 
     fn file(dir: &tempfile::TempDir, name: &str, text: &str) -> Option<PathBuf> {
         let path = dir.path().join(name);
@@ -264,7 +179,7 @@ mod tests {
         assert_eq!(unlock(&flags, &around), 120);
         around.variables.insert("SNOW_ONBOARD_UNLOCK_TIMEOUT".to_owned(), "3m".into());
         assert_eq!(unlock(&flags, &around), 180);
-        flags.insert("unlock_timeout", "4m".to_owned());
+        say(&mut flags, "unlock_timeout", "4m");
         assert_eq!(unlock(&flags, &around), 240);
         assert_eq!(Settings::resolve(&flags, &around).unwrap().network_timeout, Duration::from_secs(7));
     }
@@ -302,10 +217,10 @@ mod tests {
         );
 
         let mut flags = Flags::new();
-        flags.insert("keychain", "system".to_owned());
+        say(&mut flags, "keychain", "system");
         assert!(Settings::resolve(&flags, &around).is_ok(), "what a higher layer replaces is not complained about");
 
-        flags.insert("endpoint", "192.0.2.300".to_owned());
+        say(&mut flags, "endpoint", "192.0.2.300");
         let refusal = Settings::resolve(&flags, &around).unwrap_err();
         assert!(matches!(&refusal, Error::EndpointInvalid { origin, .. } if origin == "--endpoint"), "{refusal}");
     }
@@ -381,12 +296,12 @@ mod tests {
         let settings = Settings::resolve(&flags, &around).unwrap();
         assert_eq!((settings.handoff, settings.unlock_timeout.as_secs()), (Handoff::Private, 540));
 
-        flags.insert_as("--allow-argv", "handoff", "argv".to_owned());
+        flags.insert(Given::read(&setting::handoff, "argv".to_owned(), Origin::Flag("--allow-argv".to_owned())));
         locked_out(&flags, &around, "system.toml:3), and --allow-argv says “argv”");
-        flags.insert("handoff", "auto".to_owned());
+        say(&mut flags, "handoff", "auto");
         locked_out(&flags, &around, "--handoff says “auto”");
-        flags.insert("handoff", "private".to_owned());
-        flags.insert("wait_timeout", "120s".to_owned());
+        say(&mut flags, "handoff", "private");
+        say(&mut flags, "wait_timeout", "120s");
         Settings::resolve(&flags, &around).unwrap();
 
         around.variables.insert("SNOW_ONBOARD_HANDOFF".to_owned(), "argv".into());
@@ -415,12 +330,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let around = locked(&dir, "[locked]\nkeychain = \"system\"");
         let mut flags = Flags::new();
-        assert!(Settings::resolve(&flags, &around).unwrap().is_locked("keychain"));
-        flags.insert("keychain", "kernel".to_owned());
+        assert!(Settings::resolve(&flags, &around).unwrap().is_locked(&setting::keychain));
+        say(&mut flags, "keychain", "kernel");
         locked_out(&flags, &around, "--keychain says “kernel”");
         flags.only_removes();
         let settings = Settings::resolve(&flags, &around).unwrap();
-        assert_eq!((settings.keychain, settings.is_locked("keychain")), (KeychainKind::Kernel, false));
+        assert_eq!((settings.keychain, settings.is_locked(&setting::keychain)), (KeychainKind::Kernel, false));
     }
 
     #[test]
@@ -468,11 +383,11 @@ mod tests {
         around.user_file = file(&dir, "user.toml", "\nwait = true");
         around.variables.insert("SNOW_ONBOARD_REGION".to_owned(), "eu-west-1".into());
         let mut flags = Flags::new();
-        flags.insert("profile", "field".to_owned());
-        let rows = show(&flags, &around).unwrap();
+        say(&mut flags, "profile", "field");
+        let rows = Settings::resolve(&flags, &around).unwrap().listed();
         assert_eq!(rows.len(), SETTINGS.len());
         let row = |key| {
-            let row: &Shown = rows.iter().find(|row| row.key == key).unwrap();
+            let row: &Listed = rows.iter().find(|row| row.key == key).unwrap();
             let origin = row.origin.as_deref().unwrap_or("-").rsplit(['/', '\\']).next().unwrap().to_owned();
             (row.value.clone().unwrap_or_else(|| "-".to_owned()), origin, row.locked)
         };

@@ -1,9 +1,10 @@
 //! `config/default.toml` and the sample of a settings file, written from the table.
 
-use super::table::{Kind, SETTINGS, Setting};
+use super::table::{SETTINGS, Setting};
+use super::value::Value;
 
 const DEFAULTS_HEAD: &str = "\
-# What every setting is when nobody says otherwise. Compiled in, and written from src/settings/table.rs by
+# What is built in: every setting as it is when nobody says otherwise. Written from src/settings/table.rs by
 #   UPDATE=1 cargo test --test generated
 #
 ";
@@ -21,56 +22,52 @@ const HEAD: &str = "\
 #                      macOS /Library/Application Support/snow-onboard/config.toml
 #                      Windows C:\\ProgramData\\snow-onboard\\config.toml
 # in the environment as SNOW_ONBOARD_<KEY> in capitals, and on the command line as --<key> with hyphens.
-# Command line before environment before user's file before system's file before what is built in.
-# “snow-onboard settings” shows what counts, and where it was said.
+# Earlier entries override later ones: command line, environment, user's file, system's file, what is built in.
+# “snow-onboard settings” shows every value with its origin.
 ";
 
 const LOCKS: &str = "
-# In the system's file alone: what stands below [locked] can't be said otherwise anywhere else. A user's file, a variable
-# or a flag with another value is an error. The file must be the administrator's, and nobody else's to write.
+# Only in the system's file: values below [locked] can't be overridden. Another value in a user's file, a variable or a
+# flag is an error. The file must belong to an administrator, and nobody else may be able to write to it.
 #[locked]
-#handoff = \"private\"
-#keychain = \"system\"
 ";
 
 /// What `config/default.toml` has to be.
 #[must_use]
 pub fn defaults() -> String {
-    let mut text = format!("{DEFAULTS_HEAD}{HEAD}");
-    for setting in SETTINGS {
-        let set = setting.default.is_some();
-        text.push_str(&entry(setting, &value(setting, false), if set { "" } else { "# Not set. For example: " }));
-    }
-    text
+    let before = |setting: &Setting| if setting.default.is_some() { "" } else { "# Not set. For example: " };
+    DEFAULTS_HEAD.to_owned() + &all(before, false)
 }
 
 /// A settings file that says nothing yet: every line is a comment.
-#[must_use]
-pub fn sample() -> String {
-    let mut text = format!("{SAMPLE_HEAD}{HEAD}");
-    for setting in SETTINGS {
-        text.push_str(&entry(setting, &value(setting, cfg!(windows)), "#"));
-    }
-    text + LOCKS
+pub(crate) fn sample() -> String {
+    let locks = SETTINGS.iter().filter_map(|setting| Some(format!("#{}", line(setting, setting.lock?))));
+    SAMPLE_HEAD.to_owned() + &all(|_| "#", cfg!(windows)) + LOCKS + &locks.collect::<String>()
 }
 
-fn entry(setting: &Setting, value: &str, before: &str) -> String {
+/// Every setting with a value, and `before` that what makes it a comment.
+fn all(before: impl Fn(&Setting) -> &'static str, on_windows: bool) -> String {
+    let entry = |setting: &&Setting| about(setting) + before(setting) + &line(setting, setting.sample(on_windows));
+    HEAD.to_owned() + &SETTINGS.iter().map(entry).collect::<String>()
+}
+
+/// The comment above a setting.
+fn about(setting: &Setting) -> String {
     let mut text = String::from("\n");
     for line in textwrap::wrap(setting.help, 100) {
         text.push_str(&format!("# {line}\n"));
     }
-    if let Kind::OneOf(words) = setting.kind {
-        text.push_str(&format!("# One of: {}\n", words.join(", ")));
+    if !setting.words.is_empty() {
+        text.push_str(&format!("# One of: {}\n", setting.words.join(", ")));
     }
-    text + &format!("{before}{} = {value}\n", setting.key)
+    text
 }
 
-/// A value as TOML writes it: the default, else an example.
-fn value(setting: &Setting, on_windows: bool) -> String {
-    let text = setting.default.unwrap_or_else(|| setting.kind.example(setting.key, on_windows));
-    match setting.kind {
-        Kind::YesNo | Kind::Bytes => text.to_owned(),
-        _ => format!("\"{}\"", text.replace('\\', "\\\\")),
+/// The line that sets it, as TOML has it.
+fn line(setting: &Setting, text: &str) -> String {
+    match (setting.parse)(text) {
+        Ok(Value::YesNo(_) | Value::Bytes(_)) => format!("{} = {text}\n", setting.key),
+        _ => format!("{} = \"{}\"\n", setting.key, text.replace('\\', "\\\\")),
     }
 }
 

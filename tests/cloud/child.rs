@@ -199,7 +199,7 @@ fn makes_the_call_it_was_started_for() {
     let text = |name: &str| order[name].as_str().map(str::to_owned);
     let settings = CloudSettings {
         profile: text("profile"),
-        region: text("region"),
+        region: text("region").map(|region| region.parse().unwrap()),
         ca_bundle: text("ca").map(|path| (path.into(), "--ca-bundle".to_owned())),
         network_timeout: Duration::from_millis(order["timeout_ms"].as_u64().unwrap()),
         manifest_limit: order["limit"].as_u64().unwrap(),

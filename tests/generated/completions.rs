@@ -1,6 +1,6 @@
 //! The completion scripts that packages install.
 
-use snow_onboard::completions::{SHELLS, script};
+use snow_onboard::cli::completions::{SHELLS, script};
 
 use crate::fresh;
 

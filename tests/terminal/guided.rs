@@ -263,6 +263,7 @@ fn who_may_not_list_jobs_is_asked_for_the_id() {
     rehearsal.plant(Operation::ListJobs, Fault::AccessDenied, Times::Always);
     let mut terminal = guided(&rehearsal, 100, 50);
     answer(&mut terminal, "The job's id", "JID");
+    terminal.wait_for("has 3 characters where a job id has 39");
     answer(&mut terminal, "The job's id", rehearsal.job().id());
     answer(&mut terminal, "on the device's display", &host(&rehearsal));
     answer(&mut terminal, "Go on? [Y/n]", "");

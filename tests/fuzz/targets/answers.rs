@@ -73,7 +73,7 @@ fn cloud() -> (Cloud, Arc<Mutex<Play>>) {
     let play = Arc::new(Mutex::new(Play::default()));
     let settings = CloudSettings {
         profile: None,
-        region: Some("eu-central-1".to_owned()),
+        region: Some("eu-central-1".parse().unwrap()),
         ca_bundle: None,
         // Shorter than any pause before another try: what may pass is an error at once.
         network_timeout: Duration::from_millis(50),

@@ -50,6 +50,7 @@ pub(super) fn settings_file(input: &[u8]) {
                     .collect();
                 assert!(paths.iter().all(|path| path.is_absolute()), "{paths:?}");
                 assert!(settings.client_sha256.is_none_or(|digest| {
+                    let digest = digest.to_string();
                     digest.len() == 64 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
                 }));
             }

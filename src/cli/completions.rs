@@ -17,8 +17,8 @@ use clap::CommandFactory as _;
 use clap_complete::ArgValueCandidates;
 use clap_complete::engine::{CompletionCandidate, complete};
 
-use crate::cli::Cli;
-use crate::settings::{Flags, Settings, Surroundings};
+use super::Cli;
+use crate::settings::{Flags, Given, Origin, Settings, Surroundings, setting};
 use crate::store::StateFolder;
 use crate::text::clean;
 
@@ -35,10 +35,10 @@ const SOON: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn script(shell: &str) -> Option<String> {
     let script = match shell {
-        "bash" => include_str!("../packaging/completions/snow-onboard.bash"),
-        "zsh" => include_str!("../packaging/completions/_snow-onboard"),
-        "fish" => include_str!("../packaging/completions/snow-onboard.fish"),
-        "powershell" => include_str!("../packaging/completions/snow-onboard.ps1"),
+        "bash" => include_str!("../../packaging/completions/snow-onboard.bash"),
+        "zsh" => include_str!("../../packaging/completions/_snow-onboard"),
+        "fish" => include_str!("../../packaging/completions/snow-onboard.fish"),
+        "powershell" => include_str!("../../packaging/completions/snow-onboard.ps1"),
         _ => return None,
     };
     // A checkout on Windows may have turned the line ends.
@@ -111,18 +111,15 @@ fn candidates(words: Vec<OsString>) -> Vec<CompletionCandidate> {
 
 /// The state folder of the command that is being typed.
 fn state_dir(words: &[OsString]) -> Option<PathBuf> {
-    const FLAG: &str = "--state-dir";
-    let mut words = words.iter().filter_map(|word| word.to_str()).peekable();
+    let flag = setting::state_dir.flag();
+    let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+    let mut values = words.iter().enumerate().filter_map(|(at, word)| match word.strip_prefix(&flag)? {
+        "" => words.get(at + 1).copied(),
+        rest => rest.strip_prefix('='),
+    });
     let mut flags = Flags::new();
-    while let Some(word) = words.next() {
-        let value = match word.strip_prefix(FLAG) {
-            Some("") => words.peek().copied(),
-            Some(rest) => rest.strip_prefix('='),
-            None => None,
-        };
-        if let Some(value) = value {
-            flags.insert("state_dir", value.to_owned());
-        }
+    if let Some(value) = values.next_back() {
+        flags.insert(Given::read(&setting::state_dir, value.to_owned(), Origin::Flag(flag)));
     }
     Settings::resolve(&flags, &Surroundings::of_this_process()).ok().map(|settings| settings.state_dir)
 }

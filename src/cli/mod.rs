@@ -1,14 +1,19 @@
-//! The command line: what can be typed, and its help. Nothing is decided here: every value is text until `settings`
-//! has resolved the layers.
+//! The command line: what can be typed, and its help; what a shell completes; the command to paste again. Nothing is
+//! decided here: `settings` resolves the layers.
 
-use clap::builder::PossibleValuesParser;
+mod again;
+pub mod completions;
+mod flags;
+
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::error::Error;
 use crate::log::Verbosity;
 use crate::settings::Flags;
-use crate::settings::table::{help, words};
+use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN};
 use crate::text::clean;
+pub(crate) use again::run_again;
+pub use flags::FlagsOf;
 
 /// Brings an AWS Snowball Edge device through its first start.
 ///
@@ -79,7 +84,7 @@ Examples:
     snow-onboard doctor --endpoint 192.0.2.10
   For a script: one object a check, and exit code 0 if nothing fails:
     snow-onboard doctor --json")]
-    Doctor(Doctor),
+    Doctor(FlagsOf<DOCTOR>),
     /// Remove a job's code from the keychain, and its manifest and record from the disk
     #[command(after_help = "\
 Examples:
@@ -133,38 +138,7 @@ pub struct Run {
     #[arg(value_name = "JOB")]
     pub job: Option<String>,
     #[command(flatten)]
-    reaching: Reaching,
-    #[arg(help = help("handoff"), long, value_name = "HOW", value_parser = PossibleValuesParser::new(words("handoff")), conflicts_with = "allow_argv")]
-    handoff: Option<String>,
-    /// Allow the code on the client's command line if nothing else works; others on this machine can read it there
-    #[arg(long)]
-    allow_argv: bool,
-    #[arg(help = help("unlock_timeout"), long, value_name = "TIME")]
-    unlock_timeout: Option<String>,
-    #[arg(help = help("wait_device"), long)]
-    wait_device: bool,
-    #[command(flatten)]
-    fetching: Fetching,
-}
-
-/// `doctor`
-#[derive(Debug, Args)]
-pub struct Doctor {
-    #[command(flatten)]
-    reaching: Reaching,
-}
-
-/// Which device, and with which client.
-#[derive(Debug, Default, Args)]
-struct Reaching {
-    #[arg(help = help("endpoint"), long, short, value_name = "ADDRESS")]
-    endpoint: Option<String>,
-    #[arg(help = help("client"), long, value_name = "FILE")]
-    client: Option<String>,
-    #[arg(help = help("client_sha256"), long, value_name = "HEX")]
-    client_sha256: Option<String>,
-    #[arg(help = help("allow_unknown_client"), long)]
-    allow_unknown_client: bool,
+    flags: FlagsOf<RUN>,
 }
 
 /// `fetch`
@@ -177,7 +151,7 @@ pub struct Fetch {
     #[arg(long)]
     pub refresh: bool,
     #[command(flatten)]
-    fetching: Fetching,
+    flags: FlagsOf<FETCH>,
 }
 
 /// `forget`
@@ -195,7 +169,7 @@ pub struct Forget {
 #[derive(Debug, Args)]
 pub struct Completions {
     /// The shell
-    #[arg(value_name = "SHELL", value_parser = crate::completions::SHELLS)]
+    #[arg(value_name = "SHELL", value_parser = completions::SHELLS)]
     pub shell: String,
 }
 
@@ -210,35 +184,11 @@ pub struct ShowSettings {
     pub sample: bool,
 }
 
-#[derive(Debug, Default, Args)]
-struct Fetching {
-    #[arg(help = help("wait"), long)]
-    wait: bool,
-    #[arg(help = help("wait_timeout"), long, value_name = "TIME")]
-    wait_timeout: Option<String>,
-    #[arg(help = help("manifest_limit"), long, value_name = "BYTES")]
-    manifest_limit: Option<String>,
-}
-
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Common {
-    #[arg(help = help("profile"), long, global = true, value_name = "NAME")]
-    profile: Option<String>,
-    #[arg(help = help("region"), long, global = true, value_name = "REGION")]
-    region: Option<String>,
-    #[arg(help = help("ca_bundle"), long, global = true, value_name = "FILE")]
-    ca_bundle: Option<String>,
-    #[arg(help = help("keychain"), long, global = true, value_name = "WHERE", value_parser = PossibleValuesParser::new(words("keychain")))]
-    keychain: Option<String>,
-    #[arg(help = help("allow_plain_keyring"), long, global = true)]
-    allow_plain_keyring: bool,
-    #[arg(help = help("keychain_timeout"), long, global = true, value_name = "TIME")]
-    keychain_timeout: Option<String>,
-    #[arg(help = help("network_timeout"), long, global = true, value_name = "TIME")]
-    network_timeout: Option<String>,
-    #[arg(help = help("state_dir"), long, global = true, value_name = "FOLDER")]
-    state_dir: Option<String>,
+    #[command(flatten)]
+    flags: FlagsOf<EVERY>,
     /// One JSON object a line on stdout
     #[arg(long, global = true)]
     json: bool,
@@ -251,8 +201,6 @@ struct Common {
     /// Tell on stderr what is being done; twice, with details. Never a secret, and RUST_LOG is not read
     #[arg(long, short, global = true, action = ArgAction::Count)]
     verbose: u8,
-    #[arg(help = help("log_file"), long, global = true, value_name = "FILE")]
-    log_file: Option<String>,
 }
 
 impl Command {
@@ -270,9 +218,7 @@ impl Command {
             Self::Completions(_) => "completions",
         }
     }
-}
 
-impl Command {
     /// Whether its output is all there is to it, so that it is in vain where that is lost.
     #[must_use]
     pub fn only_tells(&self) -> bool {
@@ -325,53 +271,14 @@ impl Cli {
         Verbosity::from_count(self.common.verbose)
     }
 
-    /// The settings that were given as flags, by key.
+    /// The settings that were given as flags.
     #[must_use]
     pub fn flags(&self) -> Flags {
-        let common = &self.common;
-        let mut flags = Flags::new();
-        let mut text = |key: &'static str, value: &Option<String>| {
-            if let Some(value) = value {
-                flags.insert(key, value.clone());
-            }
-        };
-        text("profile", &common.profile);
-        text("region", &common.region);
-        text("ca_bundle", &common.ca_bundle);
-        text("keychain", &common.keychain);
-        text("keychain_timeout", &common.keychain_timeout);
-        text("network_timeout", &common.network_timeout);
-        text("state_dir", &common.state_dir);
-        text("log_file", &common.log_file);
-        let fetching = match &self.command {
-            Some(Command::Run(run)) => Some(&run.fetching),
-            Some(Command::Fetch(fetch)) => Some(&fetch.fetching),
-            _ => None,
-        };
-        if let Some(fetching) = fetching {
-            text("manifest_limit", &fetching.manifest_limit);
-            text("wait_timeout", &fetching.wait_timeout);
-            text("wait", &fetching.wait.then(|| "true".to_owned()));
-        }
-        let reaching = match &self.command {
-            Some(Command::Run(run)) => Some(&run.reaching),
-            Some(Command::Doctor(doctor)) => Some(&doctor.reaching),
-            _ => None,
-        };
-        if let Some(reaching) = reaching {
-            text("endpoint", &reaching.endpoint);
-            text("client", &reaching.client);
-            text("client_sha256", &reaching.client_sha256);
-            text("allow_unknown_client", &reaching.allow_unknown_client.then(|| "true".to_owned()));
-        }
-        if let Some(Command::Run(run)) = &self.command {
-            text("handoff", &run.handoff);
-            text("unlock_timeout", &run.unlock_timeout);
-            text("wait_device", &run.wait_device.then(|| "true".to_owned()));
-        }
-        text("allow_plain_keyring", &common.allow_plain_keyring.then(|| "true".to_owned()));
+        let mut flags = self.common.flags.0.clone();
         match &self.command {
-            Some(Command::Run(run)) if run.allow_argv => flags.insert_as("--allow-argv", "handoff", "argv".to_owned()),
+            Some(Command::Run(run)) => flags.extend(&run.flags.0),
+            Some(Command::Fetch(fetch)) => flags.extend(&fetch.flags.0),
+            Some(Command::Doctor(doctor)) => flags.extend(&doctor.0),
             Some(Command::Forget(_)) => flags.only_removes(),
             _ => {}
         }
@@ -422,7 +329,7 @@ mod tests {
             let flags = known.iter().filter(|arg| arg.get_id() == setting.key);
             let told: Vec<String> =
                 flags.map(|arg| arg.get_help().map(ToString::to_string).unwrap_or_default()).collect();
-            assert!(!told.is_empty() && told.iter().all(|told| told == help(setting.key)), "{}", setting.key);
+            assert!(!told.is_empty() && told.iter().all(|told| *told == setting.help_of_flag()), "{}", setting.key);
             assert!(known.iter().any(|arg| arg.get_long().is_some_and(|long| format!("--{long}") == setting.flag())));
         }
     }

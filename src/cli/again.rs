@@ -1,0 +1,99 @@
+//! The command to paste again: what does the same in any shell, with nothing left to ask.
+
+use crate::job::{Endpoint, JobId};
+use crate::settings::table::Setting;
+use crate::settings::{Settings, Value, setting};
+
+/// `snow-onboard run` for this job and device, with flags for what flags and variables of ours said of the settings that
+/// `matter`. What is not settled yet stands there as an example.
+pub(crate) fn run_again(
+    job: Option<&JobId>,
+    endpoint: Option<&Endpoint>,
+    settings: &Settings,
+    matter: impl Fn(&Setting) -> bool,
+) -> String {
+    let job = job.map_or("JID123e4567-e89b-12d3-a456-426655440000", JobId::as_str);
+    let endpoint = endpoint.map_or_else(|| "192.0.2.10".to_owned(), ToString::to_string);
+    let mut command = format!("snow-onboard run {job} --endpoint {}", quoted(&endpoint));
+    for (said, value) in settings.said() {
+        if said.key != setting::endpoint.key && matter(said) {
+            command.push_str(&flag(said, value));
+        }
+    }
+    command
+}
+
+/// The flag that says this of a setting, with a space before it.
+fn flag(setting: &Setting, value: &Value) -> String {
+    let (flag, text) = (setting.flag(), value.written());
+    match value {
+        Value::YesNo(true) => format!(" {flag}"),
+        // There is no flag that takes back.
+        Value::YesNo(false) => String::new(),
+        // Else it would be taken for a flag, or for nothing.
+        _ if text.is_empty() || text.starts_with('-') => format!(" {flag}={}", quoted(&text)),
+        _ => format!(" {flag} {}", quoted(&text)),
+    }
+}
+
+/// For a POSIX shell; on Windows for PowerShell, of which the simple cases are good for cmd as well.
+fn quoted(value: &str) -> String {
+    let is_plain = !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "/:._-+".contains(c));
+    match (is_plain, cfg!(windows)) {
+        (true, _) => value.to_owned(),
+        (_, true) if value.chars().all(|c| c.is_alphanumeric() || "/\\:._-+ ()".contains(c)) => format!("\"{value}\""),
+        (_, true) => format!("'{}'", value.replace('\'', "''")),
+        (_, false) => format!("'{}'", value.replace('\'', r"'\''")),
+    }
+}
+
+// Paths and words as the shells of Unix have them.
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::settings::{Flags, Given, Origin, Surroundings};
+
+    fn said(setting: &'static Setting, text: &str) -> Given {
+        Given::read(setting, text.to_owned(), Origin::Flag(setting.flag()))
+    }
+
+    #[test]
+    fn the_command_says_the_same_to_any_shell() {
+        let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        let endpoint: Endpoint = "[2001:db8::1]:9091".parse().unwrap();
+        for (profile, words_of_it) in [
+            ("a$(touch x)`id`", &["--profile", "a$(touch x)`id`"][..]),
+            ("", &["--profile="]),
+            ("-x", &["--profile=-x"]),
+        ] {
+            let mut flags = Flags::new();
+            let mut say = |setting, text| flags.insert(said(setting, text));
+            say(&setting::state_dir, "/srv/it's here");
+            say(&setting::profile, profile);
+            say(&setting::region, "eu-west-1");
+            say(&setting::wait_timeout, "120");
+            say(&setting::wait_device, "true");
+            say(&setting::wait, "false");
+            let settings = Settings::resolve(&flags, &Surroundings::default()).unwrap();
+            let command = run_again(Some(&job), Some(&endpoint), &settings, |_| true);
+            // A shell's own word on it.
+            let script = format!("set -- {command}; for word; do printf '%s\\n' \"$word\"; done");
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            let words = String::from_utf8(output.stdout).unwrap();
+            let begin = ["snow-onboard", "run", job.as_str(), "--endpoint", "[2001:db8::1]:9091"];
+            let end =
+                ["--region", "eu-west-1", "--state-dir", "/srv/it's here", "--wait-device", "--wait-timeout", "2m"];
+            assert_eq!(words.lines().collect::<Vec<_>>(), [&begin, words_of_it, &end].concat(), "{command}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_settled_is_an_example_and_what_does_not_matter_is_left_out() {
+        let mut flags = Flags::new();
+        flags.insert(said(&setting::region, "eu-west-1"));
+        let settings = Settings::resolve(&flags, &Surroundings::default()).unwrap();
+        let command = run_again(None, None, &settings, |setting| setting.reopens);
+        assert_eq!(command, "snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10");
+    }
+}

@@ -1,0 +1,71 @@
+//! The one rule for a region, wherever it comes from: a flag, a variable, a profile, an answer.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::job::Malformed;
+use crate::secret::looks_like_code;
+
+/// An AWS region, such as `eu-central-1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Region(String);
+
+impl Region {
+    /// The region as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Region {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        // It becomes a label of a host name; anything else in it would be a way to another host.
+        let is_label = (1..=63).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        // A code pasted in the wrong place would be asked of a name server.
+        if is_label && !looks_like_code(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Malformed { why: "is no AWS region, such as eu-central-1".to_owned() })
+        }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_a_label_of_a_host_name_and_no_code() {
+        for text in ["eu-central-1", "us-gov-west-1", "local"] {
+            assert_eq!(text.parse().map(|region: Region| region.to_string()), Ok(text.to_owned()));
+        }
+        let long = "a".repeat(64);
+        for text in [
+            "",
+            "EU-central-1",
+            "eu-central-1.evil.example/",
+            "-eu",
+            "eu-",
+            "eu central 1",
+            "eu_central_1",
+            "ü",
+            &long,
+            "abcde-01234-abcde-01234-abcde",
+            "abcde01234abcde01234abcde",
+        ] {
+            assert!(text.parse::<Region>().is_err(), "{text}");
+        }
+    }
+}
