@@ -29,7 +29,7 @@
 //! - **Trusted** are this user and the administrator; for the settings of all users, the administrator alone.
 //! - **A folder with the sticky bit** (`/tmp`) may lie on the way: others can add to it, and can't exchange what is yours.
 //! - **A group of your own** counts as you. Many Linux distributions give each user one, and files the mode 0664 (umask 002):
-//!   a group with your user's number that nobody else is a member of, by `/etc/passwd` and `/etc/group`. Any other group
+//!   your first group, if it has your name and nobody else is in it by `/etc/passwd` and `/etc/group`. Any other group
 //!   that may write is others. Root's group counts as root while no person is in it.
 //! - **PATH and TMPDIR** are passed to the client without the folders that others can change; a note says which
 //!   (`tests/paths/two_users.rs::what_a_second_user_can_change_does_not_reach_the_client`).

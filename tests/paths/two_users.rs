@@ -201,8 +201,15 @@ fn a_second_user_has_no_say_in_what_a_run_goes_by() {
             };
             assert_eq!(ended.code, Some(thing.exit), "{row}: {}", ended.said);
             assert!(!scene.mark.exists(), "{row}: Bert's word was obeyed: {}", ended.said);
-            let told =
-                ["snow-bert", "can be written by", "can be opened by", "hard links", "is not a file", "is neither"];
+            let told = [
+                "snow-bert",
+                "belongs to root",
+                "can be written by",
+                "can be opened by",
+                "hard links",
+                "is not a file",
+                "is neither",
+            ];
             assert!(told.iter().any(|words| ended.said.contains(words)), "{row}: {}", ended.said);
             assert_eq!(scene.rehearsal.count(snow_rehearsal::Operation::GetJobUnlockCode), 0, "{row}");
             if thing.name == "log file" {

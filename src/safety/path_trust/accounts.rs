@@ -1,6 +1,7 @@
 //! Who the numbers of owners and groups are: passwd(5) and group(5).
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// The user of this process, by number.
 pub(super) fn me() -> u32 {
@@ -37,53 +38,45 @@ pub(super) fn name_of_group(gid: u32) -> String {
 
 /// Whether nobody but root, and this user where `and_me`, is in the group `gid`, as far as the files of this machine tell.
 ///
-/// Only of root's group, and of the one with this user's own number, is that taken for granted: who else is in a group may
-/// be known to a directory service alone.
+/// Only of root's group, and of one that has this user's name and is this user's first, is that taken for granted: who else is
+/// in a group may be known to a directory service alone.
 pub(super) fn is_nobody_elses(gid: u32, and_me: bool) -> bool {
-    // Read once each: a client's tree has hundreds of files of the same group.
-    static OF_ROOT: OnceLock<bool> = OnceLock::new();
-    static OF_ROOT_AND_ME: OnceLock<bool> = OnceLock::new();
-    static MINE: OnceLock<bool> = OnceLock::new();
-    let me = me();
-    let in_files = |trusted: &[u32]| {
+    // Kept: a client's tree has hundreds of files of the same group.
+    static KNOWN: Mutex<BTreeMap<(u32, bool), bool>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    *known.entry((gid, and_me)).or_insert_with(|| {
+        let trusted = if and_me { vec![0, me()] } else { vec![0] };
         let (users, groups) = (std::fs::read_to_string("/etc/passwd"), std::fs::read_to_string("/etc/group"));
-        matches!((users, groups), (Ok(users), Ok(groups)) if has_only(gid, trusted, &users, &groups))
-    };
-    match (gid, and_me) {
-        (0, false) => *OF_ROOT.get_or_init(|| in_files(&[0])),
-        (0, true) => *OF_ROOT_AND_ME.get_or_init(|| in_files(&[0, me])),
-        (gid, true) if gid == me => *MINE.get_or_init(|| in_files(&[0, me])),
-        _ => false,
-    }
+        matches!((users, groups), (Ok(users), Ok(groups)) if has_only(gid, &trusted, &users, &groups))
+    })
 }
 
-/// Whether the group has no one in it but the users `trusted`.
+/// Whether the group is root's, or has the name of one of the users `trusted` whose first group it is, and no one else is in it.
 fn has_only(gid: u32, trusted: &[u32], users: &str, groups: &str) -> bool {
     /// Numbers below are accounts of the system, such as Fedora's "halt" in root's group, which only root can become.
     const PEOPLE: u32 = 500;
     let number = |field: Option<&&str>| field.and_then(|text| text.parse::<u32>().ok());
-    let mut names = Vec::new();
-    let mut is_a_user = gid == 0;
+    let (mut names, mut named_for) = (Vec::new(), Vec::new());
     for fields in users.lines().map(|line| line.split(':').collect::<Vec<_>>()) {
         let (Some(uid), group) = (number(fields.get(2)), number(fields.get(3))) else { continue };
         if trusted.contains(&uid) {
             names.extend(fields.first().copied());
-            is_a_user |= uid == gid;
+            named_for.extend(fields.first().copied().filter(|_| group == Some(gid)));
         } else if group == Some(gid) && !(gid == 0 && uid < PEOPLE) {
             return false;
         }
     }
-    let mut is_listed = gid == 0;
+    let mut is_own = gid == 0;
     for fields in groups.lines().map(|line| line.split(':').collect::<Vec<_>>()) {
         if number(fields.get(2)) == Some(gid) {
-            is_listed = true;
+            is_own |= fields.first().is_some_and(|name| named_for.contains(name));
             let members = fields.get(3).copied().unwrap_or_default().split(',').map(str::trim);
             if members.filter(|member| !member.is_empty()).any(|member| !names.contains(&member)) {
                 return false;
             }
         }
     }
-    is_a_user && is_listed
+    is_own
 }
 
 #[cfg(test)]
@@ -103,6 +96,9 @@ mod tests {
         assert!(!of(1000, "anna:x:1000:bert\n"), "another member");
         assert!(!of(1000, "anna:x:1000:\nalias:x:1000:bert\n"), "another name of the group");
         assert!(!of(1000, "root:x:0:\n"), "a group that is not listed");
+        assert!(!of(1000, "staff:x:1000:\n"), "a group of another name");
+        let other_number = "dora:x:1004:2004::/home/dora:/bin/sh\n";
+        assert!(has_only(2004, &[0, 1004], other_number, "dora:x:2004:\n"), "its number need not be the user's");
         let shared = format!("{USERS}carl:x:1002:1000::/home/carl:/bin/sh\n");
         assert!(!has_only(1000, &[0, 1000], &shared, groups), "somebody else's main group");
     }
