@@ -104,7 +104,7 @@ errors! {
         => "Leave it out there. If it has to be otherwise, ask who administers this machine to change {lock}.";
     SettingsFileUnreadable { path: String, why: String } = Settings "settings_file_unreadable"
         "The settings file {path} can't be used: {why}."
-        => "Correct or remove the file, then run the command again.";
+        => "Correct what is named there, or remove the file. Then run the command again.";
     CaFileBad { path: String, origin: String, why: String } = Settings "ca_file_bad"
         "The CA file {path} ({origin}) can't be used: {why}."
         => "Give a PEM file with at least one CA certificate:\n  --ca-bundle /path/to/ca.pem";

@@ -26,7 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::error::{Error, Result};
 use crate::redact::Redacting;
-use crate::safety::path_trust::{self, Access};
+use crate::safety::path_trust::{self, Access, Refused};
 use crate::ui;
 
 /// Target of what `ui` has said already: for the file, and not a second time for stderr.
@@ -87,11 +87,19 @@ impl Verbosity {
 pub fn start(verbosity: Verbosity, file: Option<&(std::path::PathBuf, String)>) -> Result<()> {
     let to_file = match file {
         Some((path, origin)) => {
-            let file = open(path).map_err(|why| Error::SettingInvalid {
-                name: "log_file".to_owned(),
-                given: path.display().to_string(),
-                origin: origin.clone(),
-                why,
+            let file = open(path).map_err(|refused| match refused.owner() {
+                Some(owner) if path_trust::runs_as_administrator() => {
+                    Error::RunAsAnother { path: refused.path.display().to_string(), owner: owner.to_owned() }
+                }
+                _ => Error::SettingInvalid {
+                    name: "log_file".to_owned(),
+                    given: path.display().to_string(),
+                    origin: origin.clone(),
+                    why: match refused.path == *path {
+                        true => refused.why(),
+                        false => format!("can't be used: {refused}"),
+                    },
+                },
             })?;
             // Others say no more in the file than on stderr, our own code all it has.
             let others = verbosity.max(Verbosity::Steps).of_others();
@@ -144,12 +152,9 @@ fn is_ours(target: &str) -> bool {
     target.strip_prefix(OURS).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Opens a log file to append to. The error ends the sentence "the file …".
-fn open(path: &Path) -> Result<File, String> {
-    path_trust::open_private(path, Access::Append).map_err(|refused| match refused.path == path {
-        true => refused.why(),
-        false => format!("can't be used: {refused}"),
-    })
+/// Opens a log file to append to.
+fn open(path: &Path) -> Result<File, Refused> {
+    path_trust::open_private(path, Access::Append)
 }
 
 #[cfg(test)]
@@ -223,15 +228,15 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
         assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
         assert!(open(dir.path()).is_err());
-        assert!(open(&dir.path().join("missing/log")).unwrap_err().contains("can't be used"));
+        assert!(open(&dir.path().join("missing/log")).unwrap_err().to_string().contains("is not there"));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-            assert!(open(&path).unwrap_err().contains("can be opened by others"));
+            assert!(open(&path).unwrap_err().why().contains("can be opened by others"));
             let link = dir.path().join("link");
             std::os::unix::fs::symlink(&path, &link).unwrap();
-            assert!(open(&link).unwrap_err().contains("symbolic link"));
+            assert!(open(&link).unwrap_err().why().contains("symbolic link"));
         }
     }
 }

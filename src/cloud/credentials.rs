@@ -4,7 +4,7 @@
 //! seconds, and lets credentials in the environment win over a profile that was named on the command line.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::BehaviorVersion;
@@ -26,7 +26,7 @@ use super::wait::Wait;
 use crate::error::{Error, Result};
 use crate::job::Malformed;
 use crate::model::Region;
-use crate::safety::path_trust::{self, Whose};
+use crate::safety::path_trust::{self, Position, Whose};
 use crate::text::clean_typed;
 
 /// What the profile files say, and which profile counts.
@@ -60,11 +60,68 @@ impl Profiles {
         let set = aws_config::profile::load(&Fs::real(), &Env::real(), &files, named)
             .await
             .map_err(|error| Error::CredentialsFailed { why: super::failure::in_words(&error) })?;
+        let profiles = Self { files, set, explicit: explicit.is_some() };
+        profiles.check_what_they_lead_to()?;
         // A profile that AWS_PROFILE names may be missing where the environment holds credentials as well.
-        if explicit.is_some() && set.get_profile(set.selected_profile()).is_none() {
-            return Err(no_such_profile(set.selected_profile()));
+        if explicit.is_some() && profiles.set.get_profile(profiles.name()).is_none() {
+            return Err(no_such_profile(profiles.name()));
         }
-        Ok(Self { files, set, explicit: explicit.is_some() })
+        Ok(profiles)
+    }
+
+    /// Looks at the programs and files that the profile in use, those that it borrows from, and the environment name: the SDK
+    /// starts and reads them by itself.
+    fn check_what_they_lead_to(&self) -> Result<()> {
+        let failed = |what: &str, refused: &path_trust::Refused| Error::CredentialsFailed {
+            why: format!("{what} can't be used: {refused}"),
+        };
+        let token = |what: &str, path: &Path| {
+            path_trust::open_file(path, Whose::Own)
+                .and_then(|file| file.ok_or_else(|| path_trust::Refused::nothing_at(path)))
+                .map(drop)
+                .map_err(|refused| failed(what, &refused))
+        };
+        for variable in ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
+            if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
+                token(&format!("the token file of {variable}"), Path::new(&path))?;
+            }
+        }
+        for name in self.lineage() {
+            let shown = clean(&name);
+            let value = |key: &str| self.set.get_profile(&name).and_then(|profile| profile.get(key));
+            if let Some(path) = value("web_identity_token_file") {
+                token(&format!("the token file of profile “{shown}”"), Path::new(path))?;
+            }
+            if let Some(command) = value("credential_process") {
+                check_program(command)
+                    .map_err(|refused| failed(&format!("the credential_process of profile “{shown}”"), &refused))?;
+            }
+            if value("sso_session").or(value("sso_start_url")).is_some()
+                && let Some(cache) = std::env::home_dir().map(|home| home.join(".aws").join("sso").join("cache"))
+            {
+                match path_trust::folder(&cache, Whose::Own, Position::Whole) {
+                    Err(refused) if !refused.is_missing() => return Err(failed("the kept sign-in", &refused)),
+                    _ => {}
+                }
+                for file in cache.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
+                    path_trust::open_file(&file, Whose::Own).map_err(|refused| failed("the kept sign-in", &refused))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The profile in use and those that it borrows from, in turn.
+    fn lineage(&self) -> Vec<String> {
+        let mut names = vec![self.name().to_owned()];
+        while let Some(source) =
+            self.set.get_profile(&names[names.len() - 1]).and_then(|profile| profile.get("source_profile"))
+            // They can form a circle.
+            && !names.iter().any(|name| name == source)
+        {
+            names.push(source.to_owned());
+        }
+        names
     }
 
     /// What the files held when they were read.
@@ -229,6 +286,28 @@ impl CredentialsInUse {
     }
 }
 
+/// Looks at a program that a shell is to start: at itself where its path is given, and at the folders of PATH in which the shell
+/// and whatever else it names are found.
+fn check_program(command: &str) -> Result<(), path_trust::Refused> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for folder in std::env::split_paths(&path).filter(|folder| folder.is_absolute()) {
+        match path_trust::folder(&folder, Whose::Own, Position::Whole) {
+            Err(refused) if !refused.is_missing() => return Err(refused),
+            _ => {}
+        }
+    }
+    // As far as it can be told without a shell; what is quoted may hold blanks.
+    let command = command.trim_start();
+    let program = match command.chars().next() {
+        Some(quote @ ('"' | '\'')) => command[1..].split(quote).next(),
+        _ => command.split_whitespace().next(),
+    };
+    match program.map(Path::new).filter(|program| program.is_absolute()) {
+        Some(program) => path_trust::open_file(program, Whose::Own).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// The content of one of the AWS CLI's two files, named by a variable or in its usual place. `None` if there is none.
 fn trusted_file(variable: &str, name: &str) -> Result<Option<String>> {
     /// Hundreds of profiles are some hundred kilobytes.
@@ -244,6 +323,10 @@ fn trusted_file(variable: &str, name: &str) -> Result<Option<String>> {
         (None, Some(home)) => home.join(".aws").join(name),
         (None, None) => return Ok(None),
     };
+    // How the AWS CLI is told to read none.
+    if path.as_os_str() == if cfg!(windows) { "NUL" } else { "/dev/null" } {
+        return Ok(None);
+    }
     let content = path_trust::read_file(&path, Whose::Own, LARGEST)
         .map_err(|refused| failed(format!("{} can't be used: {}", path.display(), refused.clause(&path))))?;
     let text = content.map(String::from_utf8).transpose();

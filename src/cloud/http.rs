@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -230,44 +230,68 @@ pub(super) fn trust_file(path: &Path, origin: &str) -> Result<(TrustStore, usize
 /// Read here and handed over checked: the SDK's client reads them by itself only to go on with none, which looks
 /// like a network of impostors, and panics in a debug build.
 pub(super) fn trust_system() -> Result<(TrustStore, usize)> {
-    check_named_certificates()?;
-    let found = rustls_native_certs::load_native_certs();
-    let (count, pem) = as_checked_pem(found.certs);
+    let named = |name: &'static str| Some((std::env::var_os(name).filter(|value| !value.is_empty())?, name));
+    let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
+    let found = match (&file, &folders) {
+        (None, None) => rustls_native_certs::load_native_certs().certs,
+        (file, folders) => {
+            let mut found = Vec::new();
+            if let Some((file, origin)) = file {
+                found.extend(certificates_of(Path::new(file), origin)?);
+            }
+            if let Some((folders, origin)) = folders {
+                for folder in std::env::split_paths(folders) {
+                    found.extend(certificates_below(&folder, origin)?);
+                }
+            }
+            found
+        }
+    };
+    let (count, pem) = as_checked_pem(found);
     if count > 0 {
         return Ok((TrustStore::empty().with_pem_certificate(pem), count));
     }
-    let named = |name: &str| std::env::var_os(name).map(|path| (path.to_string_lossy().into_owned(), name.to_owned()));
-    let (path, origin) = named("SSL_CERT_FILE")
-        .or_else(|| named("SSL_CERT_DIR"))
-        .unwrap_or_else(|| ("of this system".to_owned(), "the system's certificate store".to_owned()));
-    Err(Error::CaFileBad { path, origin, why: "it holds no usable certificate".to_owned() })
+    let (path, origin) = file.or(folders).map_or_else(
+        || ("of this system".to_owned(), "the system's certificate store"),
+        |(path, origin)| (path.to_string_lossy().into_owned(), origin),
+    );
+    Err(Error::CaFileBad { path, origin: origin.to_owned(), why: "it holds no usable certificate".to_owned() })
 }
 
-/// What `SSL_CERT_FILE` and `SSL_CERT_DIR` name is trusted like any other file of the user's. What is not there is found out
-/// when it is read.
-fn check_named_certificates() -> Result<()> {
-    let bad = |path: &Path, origin: &str, refused: &path_trust::Refused| Error::CaFileBad {
+/// The certificates of a file that a variable names. None if it is not there.
+fn certificates_of(path: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE).map_err(|refused| Error::CaFileBad {
         path: path.display().to_string(),
         origin: origin.to_owned(),
         why: refused.clause(path),
-    };
-    if let Some(file) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from) {
-        path_trust::open_file(&file, Whose::Own).map_err(|refused| bad(&file, "SSL_CERT_FILE", &refused))?;
+    })?;
+    Ok(CertificateDer::pem_slice_iter(&pem.unwrap_or_default()).filter_map(std::result::Result::ok).collect())
+}
+
+/// Those of the files in a folder that a variable names, as OpenSSL takes them.
+fn certificates_below(folder: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
+    if let Err(refused) = path_trust::folder(folder, Whose::Own, Position::Whole) {
+        let why = refused.clause(folder);
+        // One that is not there holds none; so it is without the variable.
+        return if refused.is_missing() {
+            Ok(Vec::new())
+        } else {
+            Err(Error::CaFileBad { path: folder.display().to_string(), origin: origin.to_owned(), why })
+        };
     }
-    let folders = std::env::var_os("SSL_CERT_DIR").unwrap_or_default();
-    for folder in std::env::split_paths(&folders).filter(|folder| folder.exists()) {
-        path_trust::folder(&folder, Whose::Own, Position::Whole)
-            .map_err(|refused| bad(&folder, "SSL_CERT_DIR", &refused))?;
-        for file in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
-            match path_trust::open_file(&file, Whose::Own) {
-                Err(refused) if !refused.is_of(Fault::Kind) && !refused.is_of(Fault::Link) => {
-                    return Err(bad(&file, "SSL_CERT_DIR", &refused));
-                }
-                _ => {}
+    let mut found = Vec::new();
+    for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
+        match path_trust::read_file(&path, Whose::Own, LONGEST_CA_FILE) {
+            Ok(pem) => found.extend(CertificateDer::pem_slice_iter(&pem.unwrap_or_default()).flatten()),
+            // A folder, or a link that leads nowhere, beside the certificates.
+            Err(refused) if refused.is_of(Fault::Kind) || refused.is_of(Fault::Link) => {}
+            Err(refused) => {
+                let path = path.display().to_string();
+                return Err(Error::CaFileBad { path, origin: origin.to_owned(), why: refused.to_string() });
             }
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Leaves out what rustls would not take; a system's store may hold oddities that never mattered.

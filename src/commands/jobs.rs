@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use crate::cloud::Cloud;
 use crate::error::Result;
 use crate::job::{JobFacts, Readiness};
+use crate::leftovers::open_state_folder;
 use crate::notice::Notify;
 use crate::onboard::age_in_words;
 use crate::settings::Settings;
@@ -40,6 +41,10 @@ pub(super) struct Row {
 }
 
 pub(super) fn jobs(settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+    // It makes none, but where there is one a leftover of an earlier run goes.
+    if StateFolder::is_there(&settings.state_dir)? {
+        open_state_folder(&settings.state_dir, &**ui)?;
+    }
     let kept = StateFolder::pairs_below(&settings.state_dir)?;
     let cloud = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)?;
     let mut rows: Vec<Row> = cloud.jobs()?.into_iter().map(|job| Row::new(job, &kept)).collect();

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use super::protocol::{HomeFault, Place};
 use super::{environment, sys};
 use crate::os;
-use crate::safety::path_trust::{self, Position, Whose};
+use crate::safety::path_trust::{self, Access, Position, Whose};
 
 /// Begins the name of every home.
 const PREFIX: &str = "snow-onboard-";
@@ -247,7 +247,9 @@ fn wipe(folder: &Path, left: &mut u64, depth: u32) {
 }
 
 fn wipe_file(path: &Path, left: &mut u64) -> io::Result<()> {
-    let mut file = path_trust::open_to_overwrite(path)?;
+    // What has another name elsewhere is not only the home's.
+    let file = path_trust::open_own(path, Access::Write).map_err(path_trust::Refused::into_io)?;
+    let Some(mut file) = file else { return Ok(()) };
     let mut length = file.metadata()?.len().min(*left);
     *left -= length;
     let zeros = [0_u8; 4096];
@@ -262,7 +264,8 @@ fn wipe_file(path: &Path, left: &mut u64) -> io::Result<()> {
 /// Overwrites and removes one file in a home.
 pub(super) fn remove_file(path: &Path) -> io::Result<()> {
     if sys::is_in_memory(path).unwrap_or(false) {
-        wipe_file(path, &mut { MOST_WIPED })?;
+        // Best effort: the removal is what counts.
+        let _ = wipe_file(path, &mut { MOST_WIPED });
     }
     fs::remove_file(path)
 }
@@ -354,7 +357,8 @@ pub fn is_home_name(name: &OsStr) -> bool {
 /// Whether `path` is a home, by all the signs of one, and nobody is in it.
 fn is_leftover(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
-    if !is_home_name(name) || !path_trust::is_own_private_folder(path) {
+    // Whose it is first: others may put thousands of such names into a folder for all.
+    if !is_home_name(name) || !path_trust::is_own(path).unwrap_or(false) || !path_trust::is_own_private_folder(path) {
         return false;
     }
     let is_making = name.to_str().is_some_and(|name| name.starts_with(MAKING));
@@ -535,11 +539,19 @@ mod tests {
             assert!(!sys::is_in_memory(Path::new("/proc")).unwrap());
             let file = base.path().join("profile");
             fs::write(&file, "secret").unwrap();
-            // A second name keeps the bytes in sight after the first one is removed.
-            let witness = base.path().join("witness");
-            fs::hard_link(&file, &witness).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            // A file that is open keeps the bytes in sight after its name is removed.
+            let mut witness = File::open(&file).unwrap();
             remove_file(&file).unwrap();
-            assert_eq!(fs::read(&witness).unwrap(), [0; 6]);
+            let mut seen = Vec::new();
+            std::io::Read::read_to_end(&mut witness, &mut seen).unwrap();
+            assert_eq!(seen, [0; 6]);
+            // A second name is of a file that is not the home's alone.
+            let (file, theirs) = (base.path().join("linked"), base.path().join("theirs"));
+            fs::write(&theirs, "theirs").unwrap();
+            fs::hard_link(&theirs, &file).unwrap();
+            remove_file(&file).unwrap();
+            assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
         }
     }
 }

@@ -145,7 +145,7 @@ impl OwnProfiles {
             let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
             return Err(Error::OwnProfileMissing { profile: crate::text::clean(name), files: files.join(" or ") });
         }
-        for half in self.half_written() {
+        for half in changes.iter().map(|(file, ..)| half(file)).filter(|half| half.symlink_metadata().is_ok()) {
             fs::remove_file(&half).map_err(|error| Error::disk("Removing", &half, &error))?;
         }
         for (file, before, after) in &changes {

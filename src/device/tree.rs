@@ -10,10 +10,14 @@ use sha2::{Digest, Sha256};
 use super::sys;
 use crate::error::{Error, Result, io_in_words};
 use crate::os;
-use crate::safety::path_trust::{self, Fault, Position, Refused, Whose};
+use crate::safety::path_trust::{self, Position, Refused, Whose};
 
 /// Most files and folders looked at. The vendor's tree with its JRE has some hundreds.
 const MOST_ENTRIES: usize = 20_000;
+/// Folders one in the other.
+const DEEPEST: usize = 64;
+/// The same beside a launcher that lies in no package: what it may load lies near.
+const DEEPEST_BESIDE: usize = 3;
 /// Most bytes digested. The vendor's tree has some 200 MB.
 const MOST_BYTES: u64 = 4 << 30;
 
@@ -38,10 +42,10 @@ impl Tree {
         let mut walk = Walk::default();
         let root = root_of(&launcher, &shared_folders());
         if root == launcher {
-            walk.beside(&launcher)?;
+            Walk::beside(&launcher)?;
         }
         walk.way(&root)?;
-        walk.below(&root)?;
+        walk.below(&root, 0)?;
         walk.follow()?;
         Ok(Some(Self { launcher, root, entries: walk.entries, links: walk.links }))
     }
@@ -61,7 +65,8 @@ impl Tree {
     pub(super) fn digest(&self) -> Result<String> {
         let mut hasher = Sha256::new();
         hasher.update(b"snow-onboard/client/2\0");
-        self.digest_below(&self.root, &mut hasher, &mut { MOST_BYTES }, &mut vec![&self.root])?;
+        let mut done = BTreeSet::from([&*self.root]);
+        self.digest_below(&self.root, &mut hasher, &mut { MOST_BYTES }, &mut done)?;
         Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
@@ -70,24 +75,23 @@ impl Tree {
         base: &Path,
         hasher: &mut Sha256,
         left: &mut u64,
-        done: &mut Vec<&'a Path>,
+        done: &mut BTreeSet<&'a Path>,
     ) -> Result<()> {
-        for path in self.entries.iter().filter(|path| path.starts_with(base)) {
+        let below = self.entries.range(base.to_owned()..).take_while(|path| path.starts_with(base));
+        for path in below {
             let name = path.strip_prefix(base).unwrap_or(path);
             // One alone is digested without its name: its folder is not the vendor's, nor need its name be.
-            let name: Vec<String> =
-                name.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
-            field(hasher, b'n', name.join("/").as_bytes());
+            let name: Vec<&[u8]> = name.components().map(|part| part.as_os_str().as_encoded_bytes()).collect();
+            field(hasher, b'n', &name.join(&b"/"[..]));
             let words =
                 |error: &std::io::Error| unsafe_because(path, &format!("can't be read: {}", io_in_words(error)));
             if let Some(target) = self.links.get(path) {
                 let text = fs::read_link(path).map_err(|error| words(&error))?;
-                field(hasher, b'l', text.to_string_lossy().as_bytes());
+                field(hasher, b'l', text.as_os_str().as_encoded_bytes());
                 // What lies in the tree is digested there; what a link leads to elsewhere, where it is first met.
-                if let Some(target) =
-                    target.as_deref().filter(|target| !done.iter().any(|done| target.starts_with(done)))
-                {
-                    done.push(target);
+                let is_done = |target: &&Path| target.ancestors().any(|folder| done.contains(folder));
+                if let Some(target) = target.as_deref().filter(|target| !is_done(target)) {
+                    done.insert(target);
                     self.digest_below(target, hasher, left, done)?;
                     hasher.update(b"e");
                 }
@@ -183,15 +187,18 @@ impl Walk {
     /// what it leads to.
     fn way(&mut self, path: &Path) -> Result<Option<PathBuf>> {
         let way = path_trust::way_to(path, Whose::Own).map_err(|refused| not_safe(&refused))?;
-        if let (None, Some(folder)) = (&way.target, way.folders.last()) {
+        if way.target.is_none() {
             // A link that leads nowhere runs nothing, unless others can put something there.
-            path_trust::folder_at(folder, Whose::Own, Position::Whole).map_err(|refused| not_safe(&refused))?;
+            path_trust::folder_at(&way.last, Whose::Own, Position::Whole).map_err(|refused| not_safe(&refused))?;
         }
         Ok(way.target)
     }
 
     /// Looks at `path` and everything below. Links are noted and not followed.
-    fn below(&mut self, path: &Path) -> Result<()> {
+    fn below(&mut self, path: &Path, depth: usize) -> Result<()> {
+        if depth > DEEPEST {
+            return Err(unsafe_because(path, &format!("lies more than {DEEPEST} folders deep, as in no client")));
+        }
         if !self.entries.insert(path.to_owned()) {
             return Ok(());
         }
@@ -206,7 +213,7 @@ impl Walk {
         }
         if path_trust::part_of_program(path).map_err(|refused| not_safe(&refused))?.is_none() {
             for entry in fs::read_dir(path).map_err(words)? {
-                self.below(&entry.map_err(words)?.path())?;
+                self.below(&entry.map_err(words)?.path(), depth + 1)?;
             }
         }
         Ok(())
@@ -217,30 +224,33 @@ impl Walk {
         while let Some(link) = self.ahead.pop() {
             let target = self.way(&link)?;
             if let Some(target) = &target {
-                self.below(target)?;
+                self.below(target, 0)?;
             }
             self.links.insert(link, target);
         }
         Ok(())
     }
 
-    /// Looks at the folder of a launcher that lies in no package, and at what lies beside it, which a launcher may load. It is
-    /// not part of what is digested.
-    fn beside(&self, launcher: &Path) -> Result<()> {
+    /// Looks at the folder of a launcher that lies in no package, and at what lies in it and near below, which a launcher may
+    /// load. It is not part of what is digested.
+    fn beside(launcher: &Path) -> Result<()> {
         let folder = launcher.parent().unwrap_or(launcher);
         path_trust::folder_at(folder, Whose::Own, Position::Whole).map_err(|refused| not_safe(&refused))?;
-        let words = |error: std::io::Error| cannot_look(folder, &error);
-        for (at, entry) in fs::read_dir(folder).map_err(words)?.enumerate() {
-            let path = entry.map_err(words)?.path();
-            if at > MOST_ENTRIES {
-                return Err(unsafe_because(folder, &format!("holds more than {MOST_ENTRIES} files")));
-            }
-            let target = path_trust::way_to(&path, Whose::Own).map_err(|refused| not_safe(&refused))?.target;
-            match target.as_deref().map(path_trust::part_of_program) {
-                // A socket or a pipe is nothing that is loaded.
-                None | Some(Ok(_)) => {}
-                Some(Err(refused)) if refused.is_of(Fault::Kind) => {}
-                Some(Err(refused)) => return Err(not_safe(&refused)),
+        let (mut ahead, mut count) = (vec![(folder.to_owned(), 1)], 0);
+        while let Some((folder, depth)) = ahead.pop() {
+            // One that is closed to us is closed to the client.
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            for entry in entries {
+                let path = entry.map_err(|error| cannot_look(&folder, &error))?.path();
+                count += 1;
+                if count > MOST_ENTRIES {
+                    let why = format!("lies beside more than {MOST_ENTRIES} files, which can't all be looked at");
+                    return Err(unsafe_because(launcher, &why));
+                }
+                let target = path_trust::beside_program(&path).map_err(|refused| not_safe(&refused))?;
+                if depth < DEEPEST_BESIDE && target == path && target.is_dir() {
+                    ahead.push((path, depth + 1));
+                }
             }
         }
         Ok(())

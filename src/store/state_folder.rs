@@ -161,7 +161,15 @@ impl StateFolder {
         }
     }
 
-    /// The ids of those of them whose code and manifest are here.
+    /// Whether the state folder `root` is there.
+    ///
+    /// # Errors
+    /// [`Error::StateFolderBad`] and its like, as opening it would give.
+    pub fn is_there(root: &Path) -> Result<bool> {
+        path_trust::look_at_private_folder(root).map(|place| place.exists).map_err(|refused| bad(root, &refused))
+    }
+
+    /// The ids of the jobs whose code and manifest are here.
     ///
     /// # Errors
     /// Those of [`StateFolder::kept_below`].

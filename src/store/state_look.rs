@@ -56,21 +56,34 @@ impl StateLook {
     }
 }
 
+/// Begins the name of the folder that a look makes.
+const LOOK: &str = ".snow-onboard-look-";
+
 /// Makes a private folder, as a run does, locks it and removes it: a file system that keeps no owners, or has no locks, shows
 /// itself then alone.
 fn try_making(folder: &Path) -> Result<()> {
     let path = || folder.display().to_string();
     let bad = |error: io::Error| Error::StateFolderBad { path: path(), why: io_in_words(&error) };
+    // Of a look that was killed: empty, and by their name and owner ours.
+    for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let is_of_a_look = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(LOOK));
+        if is_of_a_look && path_trust::is_own_private_folder(&path) {
+            let _ = std::fs::remove_dir(&path);
+        }
+    }
     let made = tempfile::Builder::new()
-        .prefix(".snow-onboard-look-")
+        .prefix(LOOK)
         .make_in(folder, path_trust::create_private_dir)
         .map_err(bad)?
         .into_temp_path();
     let locked = os::lock_folder(&made)
         .map(drop)
         .map_err(|error| Error::StateFolderNoLocks { path: path(), why: io_in_words(&error) });
-    std::fs::remove_dir(&made).map_err(bad)?;
-    locked
+    match std::fs::remove_dir(&made) {
+        // Another look has just tidied up.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(bad(error)),
+        _ => locked,
+    }
 }
 
 /// Writes a file without a name, which is gone however this process ends. A disk that is full takes a name and no bytes.

@@ -136,7 +136,8 @@ impl Refused {
         Self { path: path.to_owned(), cause: Cause::Io(error) }
     }
 
-    fn nothing_at(path: &Path) -> Self {
+    /// There is nothing at `path`.
+    pub(crate) fn nothing_at(path: &Path) -> Self {
         Self::io(path, io::ErrorKind::NotFound.into())
     }
 
@@ -159,6 +160,12 @@ impl Refused {
             Cause::Io(error) if error.kind() == io::ErrorKind::NotFound => "it is not there".to_owned(),
             Cause::Io(error) => io_in_words(error),
         }
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(&self.cause, Cause::Io(error) if error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Whether the system would not let us look, so that nothing is known of whose it is.
@@ -201,8 +208,8 @@ impl fmt::Display for Refused {
 /// The way from the root to a thing, as the system goes it. Every folder and link on it is trusted.
 #[derive(Debug)]
 pub(crate) struct Way {
-    /// Each folder in which a name was looked up.
-    pub(crate) folders: Vec<PathBuf>,
+    /// The folder in which the last name was looked up: where there is nothing, the one that it could be made in.
+    pub(crate) last: PathBuf,
     /// How many links were followed.
     pub(crate) links: usize,
     /// What it leads to, without links; `None` where there is nothing.
@@ -331,6 +338,19 @@ pub(crate) fn part_of_program(path: &Path) -> Result<Option<File>, Refused> {
     sys::part_of_program(path)
 }
 
+/// Checks the same of a thing that lies beside what runs, without opening it: it may not be this user's to read. Links are
+/// followed; one that leads nowhere is fine where nobody else can put something there.
+///
+/// # Errors
+/// Why somebody else can change it, or what it leads to.
+pub(crate) fn beside_program(path: &Path) -> Result<PathBuf, Refused> {
+    let way = way_to(path, Whose::Own)?;
+    match way.target {
+        Some(target) => sys::judge_closed(&target).map(|()| target),
+        None => folder_at(&way.last, Whose::Own, Position::Whole).map(|()| way.last),
+    }
+}
+
 /// A folder that only this user can enter, as it is or could be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PrivatePlace {
@@ -354,10 +374,7 @@ pub(crate) fn look_at_private_folder(path: &Path) -> Result<PrivatePlace, Refuse
             sys::private_folder_at(&real)?;
             Ok(PrivatePlace { ground: real.clone(), real, exists: true })
         }
-        None => {
-            let ground = way.folders.last().cloned().unwrap_or_else(|| PathBuf::from("/"));
-            Ok(PrivatePlace { real: path.to_owned(), exists: false, ground })
-        }
+        None => Ok(PrivatePlace { real: path.to_owned(), exists: false, ground: way.last }),
     }
 }
 
@@ -374,7 +391,8 @@ pub(crate) fn private_folder(path: &Path) -> Result<PathBuf, Refused> {
 
 /// What is private is no link: whoever made it would decide what is kept where. For a path whose way was walked.
 fn no_link(path: &Path) -> Result<(), Refused> {
-    match path.symlink_metadata() {
+    // With a slash at its end it would be asked what the link leads to.
+    match path.components().collect::<PathBuf>().symlink_metadata() {
         Ok(meta) if meta.is_symlink() => Err(Refused::flaw(path, Flaw::new(Fault::Link, "is a symbolic link"))),
         _ => Ok(()),
     }

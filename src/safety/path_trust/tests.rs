@@ -100,6 +100,13 @@ mod on_unix {
         assert_eq!(open_untrusted(&folder.join("missing")).unwrap_err().kind(), io::ErrorKind::NotFound);
         symlink("nowhere", folder.join("dangling")).unwrap();
         assert!(open_file(&folder.join("dangling"), Whose::Own).unwrap_err().is_of(Fault::Link));
+        assert!(open_file(&folder.join("dangling/file"), Whose::Own).unwrap_err().is_of(Fault::Link));
+        // A home behind a link, as Fedora's /home is one, without that file in it.
+        symlink(".", folder.join("home")).unwrap();
+        symlink("home/home", folder.join("twice")).unwrap();
+        for path in ["home/missing", "twice/missing/deep"] {
+            assert!(open_file(&folder.join(path), Whose::Own).unwrap().is_none(), "{path}");
+        }
     }
 
     #[test]
@@ -151,7 +158,11 @@ mod on_unix {
         assert!(way_to(&folder.join("ring"), Whose::Own).is_err());
         let way = way_to(&folder.join("absolute/file"), Whose::Own).unwrap();
         assert_eq!(way.links, 2);
-        assert!(way.folders.contains(&PathBuf::from("/")) && way.folders.contains(&folder.join("real/deep")));
+        assert_eq!(way.last, folder.join("real/deep"));
+        // The folder where the name is missing, though it was passed before.
+        symlink(folder.join("none"), folder.join("real/back")).unwrap();
+        let way = way_to(&folder.join("real/back"), Whose::Own).unwrap();
+        assert_eq!((way.target, way.last), (None, folder.clone()));
         // In the middle of the way, not only at its end.
         set(&folder.join("real"), 0o777);
         let refused = way_to(&folder.join("absolute/file"), Whose::Own).unwrap_err();

@@ -188,9 +188,7 @@ fn no_owners(flaw: &Flaw) -> Flaw {
 fn open_folder<Fd: AsFd>(at: Fd, name: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // A folder that may be entered and not listed can be opened so on Linux.
-    #[cfg(target_os = "linux")]
-    let flags = flags | OFlags::PATH;
-    openat(at, name, flags, Mode::empty())
+    openat(at, name, flags | path_only(), Mode::empty())
 }
 
 /// Where a walk is.
@@ -199,22 +197,23 @@ struct Walk {
     /// The folder where it is, without links, and open.
     here: (PathBuf, OwnedFd),
     ahead: VecDeque<OsString>,
-    folders: Vec<PathBuf>,
     links: usize,
+    /// While it goes by names that a link gave: how many are left beyond those.
+    beyond_link: Option<usize>,
 }
 
 /// Where a walk ended.
 enum End {
     /// At the name in the folder that the walk is in, or at that folder itself.
     At(Option<OsString>),
-    /// The first of these names is not there in the folder that the walk is in.
-    Missing(Vec<OsString>),
+    /// The first of these names is not there in the folder that the walk is in; perhaps a link gave it, which leads nowhere.
+    Missing { names: Vec<OsString>, by_link: bool },
 }
 
 impl Walk {
     fn start(path: &Path, whose: Whose) -> Result<Self, Refused> {
         let path = std::path::absolute(path).map_err(|error| Refused::io(path, error))?;
-        let mut walk = Self { whose, here: root()?, ahead: VecDeque::new(), folders: Vec::new(), links: 0 };
+        let mut walk = Self { whose, here: root()?, ahead: VecDeque::new(), links: 0, beyond_link: None };
         walk.put_ahead(&path)?;
         Ok(walk)
     }
@@ -251,9 +250,9 @@ impl Walk {
             let refused = |error: Errno| Refused::io(&path, error.into());
             let stat = match statat(opened, &name, AtFlags::SYMLINK_NOFOLLOW) {
                 Err(Errno::NOENT) => {
-                    self.note_folder();
-                    let missing = std::iter::once(name).chain(self.ahead.drain(..)).collect();
-                    return Ok(End::Missing(missing));
+                    let by_link = self.beyond_link.is_some_and(|beyond| self.ahead.len() >= beyond);
+                    let names = std::iter::once(name).chain(self.ahead.drain(..)).collect();
+                    return Ok(End::Missing { names, by_link });
                 }
                 result => result.map_err(refused)?,
             };
@@ -263,28 +262,22 @@ impl Walk {
                     return Err(Refused::flaw(&path, Flaw { text, ..flaw }));
                 }
                 let target = readlinkat(opened, &name, Vec::new()).map_err(refused)?;
-                self.note_folder();
+                // A link within what another one gave is part of that.
+                let left = self.ahead.len();
+                self.beyond_link = self.beyond_link.filter(|beyond| left >= *beyond).or(Some(left));
                 self.links += 1;
                 if self.links > MOST_LINKS {
                     return Err(refused(Errno::LOOP));
                 }
                 self.put_ahead(Path::new(&OsString::from_vec(target.into_bytes())))?;
             } else if self.ahead.is_empty() {
-                self.note_folder();
                 return Ok(End::At(Some(name)));
             } else {
                 let opened = open_folder(opened, &name).map_err(refused)?;
-                self.note_folder();
                 self.here = (path, opened);
             }
         }
         Ok(End::At(None))
-    }
-
-    fn note_folder(&mut self) {
-        if !self.folders.contains(&self.here.0) {
-            self.folders.push(self.here.0.clone());
-        }
     }
 }
 
@@ -309,18 +302,18 @@ pub(super) fn way_to(path: &Path, whose: Whose) -> Result<Way, Refused> {
     let target = match end {
         End::At(None) => Some(here.to_owned()),
         End::At(Some(name)) => Some(here.join(name)),
-        End::Missing(_) => None,
+        End::Missing { .. } => None,
     };
-    Ok(Way { folders: walk.folders, links: walk.links, target })
+    Ok(Way { last: here.to_owned(), links: walk.links, target })
 }
 
 pub(super) fn open_file(path: &Path, whose: Whose) -> Result<Option<File>, Refused> {
     let mut walk = Walk::start(path, whose)?;
     match walk.go()? {
-        End::Missing(_) if walk.links > 0 => {
+        End::Missing { by_link: true, .. } => {
             Err(Refused::flaw(path, Flaw::new(Fault::Link, "is a link that leads nowhere, or lies behind one")))
         }
-        End::Missing(_) => Ok(None),
+        End::Missing { .. } => Ok(None),
         End::At(None) => Err(Refused::flaw(path, not_a_file())),
         End::At(Some(name)) => {
             let (folder, opened) = walk.folder();
@@ -419,6 +412,29 @@ pub(super) fn part_of_program(path: &Path) -> Result<Option<File>, Refused> {
     }
 }
 
+/// As [`part_of_program`], without opening it to read.
+pub(super) fn judge_closed(path: &Path) -> Result<(), Refused> {
+    let refused = |error: Errno| Refused::io(path, error.into());
+    // Elsewhere than on Linux a file has to be opened to be read; what can't be is told by owner and mode alone.
+    let flags = if cfg!(target_os = "linux") { path_only() } else { OFlags::RDONLY | OFlags::NONBLOCK };
+    let seen = match rustix::fs::open(path, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(opened) => Seen::of(opened.as_fd()).map_err(|error| Refused::io(path, error))?,
+        Err(Errno::ACCESS | Errno::NXIO) => {
+            Seen::without_list(&statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?)
+        }
+        Err(error) => return Err(refused(error)),
+    };
+    seen.write_flaw(Whose::Own, Position::Whole).map_or(Ok(()), |flaw| Err(Refused::flaw(path, flaw)))
+}
+
+/// To look at a thing, and no more.
+fn path_only() -> OFlags {
+    #[cfg(target_os = "linux")]
+    return OFlags::PATH;
+    #[cfg(not(target_os = "linux"))]
+    OFlags::empty()
+}
+
 pub(super) fn private_folder_at(path: &Path) -> Result<(), Refused> {
     let opened = match open_folder(rustix::fs::CWD, path) {
         Err(Errno::NOTDIR | Errno::LOOP) => return Err(Refused::flaw(path, not_a_folder())),
@@ -440,7 +456,7 @@ pub(super) fn private_folder(path: &Path) -> Result<PathBuf, Refused> {
             let real = name.map_or(folder.to_owned(), |name| folder.join(name));
             return private_folder_at(&real).map(|()| real);
         }
-        End::Missing(missing) => missing,
+        End::Missing { names, .. } => names,
     };
     let (mut here, mut above) = (walk.here, Vec::new());
     for name in &missing {

@@ -87,7 +87,8 @@ pub(super) fn way_to(path: &Path, whose: Whose) -> Result<Way, Refused> {
         folder_at(folder, whose, Position::OnTheWay)?;
     }
     let links = usize::from(target.as_ref().is_some_and(|target| *target != named));
-    Ok(Way { folders, links, target })
+    let last = folders.pop().unwrap_or_else(|| named.clone());
+    Ok(Way { last, links, target })
 }
 
 pub(super) fn open_file(path: &Path, whose: Whose) -> Result<Option<File>, Refused> {
@@ -182,6 +183,15 @@ pub(super) fn part_of_program(path: &Path) -> Result<Option<File>, Refused> {
         None => Ok(Some(file)),
         Some(flaw) => Err(Refused::flaw(path, flaw)),
     }
+}
+
+/// As [`part_of_program`], without opening it to read.
+pub(super) fn judge_closed(path: &Path) -> Result<(), Refused> {
+    let refused = |error: io::Error| Refused::io(path, error);
+    let is_folder = path.metadata().map_err(refused)?.is_dir();
+    let me = current_user().map_err(refused)?;
+    let flaw = Access::of(path).map_err(refused)?.write_flaw(&me, is_folder);
+    flaw.map_or(Ok(()), |flaw| Err(Refused::flaw(path, flaw)))
 }
 
 pub(super) fn private_folder_at(path: &Path) -> Result<(), Refused> {
