@@ -16,6 +16,7 @@ use crate::delivery::fetch_when_delivered;
 use crate::device::{self, ArgvExposure, Client, Device, OwnProfiles, Places, Preparation, Rung};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobFacts, JobId};
+use crate::keychain::{Keychain, KeychainKind};
 use crate::leftovers::open_state_folder;
 use crate::notice::{Notice, Notify};
 use crate::pair::{Apart, PairTag};
@@ -25,7 +26,6 @@ use crate::settings::Settings;
 use crate::store::{Draft, HandOverRecord, HomeNote, JobFolder, JobSummary, Manifest, PairRecord, Record, StateFolder};
 use crate::text::clean;
 use crate::ui::{Step, Ui};
-use crate::vault::{KeychainKind, Vault};
 
 /// A job was named, and how to go about it is settled. Nothing has been touched.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ struct Trip<'a> {
 /// The keychain answers, the client is safe to run, the job is ours alone. Nothing has been asked of AWS.
 pub struct Checked<'a> {
     trip: Trip<'a>,
-    vault: Vault,
+    keychain: Keychain,
     device: Option<Device>,
 }
 
@@ -146,8 +146,8 @@ impl<'a> Requested<'a> {
     pub fn check(self) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state).check()?;
-        let vault = self.open_vault(&folder)?;
-        Ok(Checked { trip: self.trip(&state, folder, None), vault, device: None })
+        let keychain = self.open_keychain(&folder)?;
+        Ok(Checked { trip: self.trip(&state, folder, None), keychain, device: None })
     }
 
     /// Preflight with a device, for `run`: the client is found and looked at while the keychain is opened.
@@ -159,19 +159,19 @@ impl<'a> Requested<'a> {
         Audit::of(&state).check()?;
         self.ui.begin(Step::Client);
         // A client takes seconds to start, and so may a person at a keychain prompt.
-        let (device, vault) = std::thread::scope(|scope| {
+        let (device, keychain) = std::thread::scope(|scope| {
             let device = scope.spawn(|| self.prepare_device(&state, endpoint));
-            let vault = self.open_vault(&folder);
+            let keychain = self.open_keychain(&folder);
             let device = device.join().unwrap_or_else(|_| {
                 Err(Error::Internal { what: "the preflight of the client ended in a panic".to_owned() })
             });
-            (device, vault)
+            (device, keychain)
         });
-        let (vault, device) = (vault?, device?);
+        let (keychain, device) = (keychain?, device?);
         let version = version_in_words(&device);
         self.ui.step(Step::Client, &format!("{}, version {version}", device.client().launcher().display()));
         let note = state.note_home(device.home())?;
-        Ok(Checked { trip: self.trip(&state, folder, Some(note)), vault, device: Some(device) })
+        Ok(Checked { trip: self.trip(&state, folder, Some(note)), keychain, device: Some(device) })
     }
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
@@ -190,20 +190,21 @@ impl<'a> Requested<'a> {
 
     /// Opens the keychain: the one that was chosen, else the one in which the code is. An unfinished change is settled
     /// first, with the keychain that it was for.
-    fn open_vault(&self, folder: &JobFolder) -> Result<Vault> {
-        let open = |kind| Vault::open(self.settings.vault(kind), Arc::clone(&self.ui) as Arc<dyn Notify>);
+    fn open_keychain(&self, folder: &JobFolder) -> Result<Keychain> {
+        let open =
+            |kind| Keychain::open(self.settings.keychain_settings(kind), Arc::clone(&self.ui) as Arc<dyn Notify>);
         let keychain_of = |pair: Option<PairRecord>| pair.and_then(|pair| pair.keychain.parse::<KeychainKind>().ok());
         let record = || match folder.record() {
             // Of no use to anyone any more; a newer one is.
             Err(Error::RecordUnreadable { .. }) => Ok(None),
             result => result,
         };
-        let mut vault = None;
+        let mut keychain = None;
         if let Some(kind) = keychain_of(record()?.and_then(|record| record.incoming)) {
             match open(kind) {
                 Ok(opened) => {
                     settle(folder, opened.recall(folder.job())?.as_ref(), &*self.ui)?;
-                    vault = Some(opened);
+                    keychain = Some(opened);
                 }
                 // Whoever chose another keychain may have no other one; the change stays unfinished until then.
                 Err(error) if self.settings.keychain_was_chosen() && self.settings.keychain != kind => {
@@ -223,8 +224,8 @@ impl<'a> Requested<'a> {
                 self.job
             )));
         }
-        match vault.filter(|vault| vault.kind() == kind) {
-            Some(vault) => Ok(vault),
+        match keychain.filter(|keychain| keychain.kind() == kind) {
+            Some(keychain) => Ok(keychain),
             None => open(kind),
         }
     }
@@ -265,8 +266,8 @@ impl<'a> Checked<'a> {
     /// # Errors
     /// [`Error::PairMismatch`] if what is kept is not a pair; else those of fetching and keeping.
     pub fn keep(self) -> Result<Kept<'a>> {
-        let code = self.vault.recall(self.trip.folder.job())?;
-        let keychain = self.vault.kind().to_string();
+        let code = self.keychain.recall(self.trip.folder.job())?;
+        let keychain = self.keychain.kind().to_string();
         match kept_pair(&self.trip.folder, &keychain, code, &*self.trip.ui)? {
             Some(kept) => {
                 let when = age_in_words(OffsetDateTime::now_utc() - kept.pair.fetched_at);
@@ -283,7 +284,7 @@ impl<'a> Checked<'a> {
     /// Those of fetching and keeping.
     pub fn keep_anew(self) -> Result<Kept<'a>> {
         // What can't be replaced is found out before anything is fetched.
-        self.vault.recall(self.trip.folder.job())?;
+        self.keychain.recall(self.trip.folder.job())?;
         self.fetch()?.keep()
     }
 
@@ -291,18 +292,19 @@ impl<'a> Checked<'a> {
         let (settings, ui, folder) = (self.trip.settings, &self.trip.ui, &self.trip.folder);
         let mut draft = folder.draft()?;
         let open = || Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>);
-        let vault = &mut self.vault;
+        let keychain = &mut self.keychain;
         let fetch = |cloud: &Cloud, has_waited: bool| {
             if has_waited {
                 // Hours may have passed, and the screen's lock may have taken the keychain's along.
-                *vault = Vault::open(settings.vault(vault.kind()), Arc::clone(ui) as Arc<dyn Notify>)?;
+                *keychain =
+                    Keychain::open(settings.keychain_settings(keychain.kind()), Arc::clone(ui) as Arc<dyn Notify>)?;
             }
             ui.begin(Step::Keychain);
             // Before anything is fetched: what this keychain is given, does it give back?
-            vault.prove(folder.job())?;
-            let keeps = match vault.kind() {
+            keychain.prove(folder.job())?;
+            let keeps = match keychain.kind() {
                 KeychainKind::None => "none: the code stays in memory until this run ends".to_owned(),
-                KeychainKind::System | KeychainKind::Kernel => format!("{} keeps what it is given", vault.name()),
+                KeychainKind::System | KeychainKind::Kernel => format!("{} keeps what it is given", keychain.name()),
             };
             ui.step(Step::Keychain, &keeps);
             ui.begin(Step::Job);
@@ -322,21 +324,21 @@ impl<'a> Checked<'a> {
     }
 
     fn into_kept(self, record: Record, pair: PairRecord, code: UnlockCode, was_kept_already: bool) -> Result<Kept<'a>> {
-        let Self { trip, vault, device } = self;
-        let keychain = vault.name().to_owned();
-        let vault_keeps = vault.kind() != KeychainKind::None;
+        let Self { trip, keychain, device } = self;
+        let is_kept = keychain.kind() != KeychainKind::None;
+        let name = keychain.name().to_owned();
         // Its connection's buffers have held the code.
-        drop(vault);
+        drop(keychain);
         let folder = &trip.folder;
         let expected = folder.names();
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
         let home: Vec<_> = device.iter().map(Device::home).collect();
         let apart = Apart::check(folder.path(), &expected, &code, &home)?;
         trip.warn_of_codes_in_clear(&code);
-        if vault_keeps {
+        if is_kept {
             trip.ui.is_kept(format!("Code and manifest of {} are kept.", folder.job()));
         }
-        Ok(Kept { trip, record, pair, code, keychain, device, apart, was_kept_already })
+        Ok(Kept { trip, record, pair, code, keychain: name, device, apart, was_kept_already })
     }
 }
 
@@ -352,7 +354,7 @@ impl<'a> Fetched<'a> {
         };
         let pair = PairRecord {
             fetched_at: OffsetDateTime::now_utc(),
-            keychain: checked.vault.kind().to_string(),
+            keychain: checked.keychain.kind().to_string(),
             manifest_sha256: manifest.digest,
             manifest_bytes: manifest.bytes,
             tag: PairTag::of(&code, folder.job(), &manifest.digest),
@@ -366,18 +368,18 @@ impl<'a> Fetched<'a> {
         })?;
 
         let ui = &checked.trip.ui;
-        if checked.vault.kind() != KeychainKind::None {
+        if checked.keychain.kind() != KeychainKind::None {
             ui.begin(Step::Code);
         }
-        checked.vault.keep(folder.job(), &code)?;
+        checked.keychain.keep(folder.job(), &code)?;
         folder.promote_incoming()?;
         record.incoming = None;
         record.pair = Some(pair.clone());
         folder.write_record(&record)?;
 
         checked.trip.audit.note(folder.job(), AuditStep::Kept, Some(&pair.manifest_sha256))?;
-        if checked.vault.kind() != KeychainKind::None {
-            ui.step(Step::Code, &format!("in {}, read back and compared", checked.vault.name()));
+        if checked.keychain.kind() != KeychainKind::None {
+            ui.step(Step::Code, &format!("in {}, read back and compared", checked.keychain.name()));
         }
         ui.step(Step::Manifest, &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
         checked.into_kept(record, pair, code, false)

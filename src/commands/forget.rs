@@ -10,13 +10,13 @@ use crate::cli::Forget;
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::job::JobId;
+use crate::keychain::{Keychain, KeychainKind, KeychainSettings};
 use crate::leftovers::open_state_folder;
 use crate::notice::{Notice, Notify};
 use crate::settings::{Settings, setting};
 use crate::store::JobFolder;
 use crate::text::clean;
 use crate::ui::Ui;
-use crate::vault::{KeychainKind, Vault, VaultSettings};
 
 #[derive(Serialize)]
 struct Forgotten<'a> {
@@ -44,10 +44,10 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
     let mut removed_from = Vec::new();
     for kind in &look_in {
         // Removing something from a keyring that keeps in clear is nothing to refuse.
-        let settings = VaultSettings { allow_plain: true, ..settings.vault(*kind) };
-        let vault = Vault::open(settings, Arc::clone(ui) as Arc<dyn Notify>)?;
-        if vault.forget(&job)? {
-            removed_from.push(vault.name().to_owned());
+        let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(*kind) };
+        let keychain = Keychain::open(settings, Arc::clone(ui) as Arc<dyn Notify>)?;
+        if keychain.forget(&job)? {
+            removed_from.push(keychain.name().to_owned());
         }
     }
     // A keychain that was named and is not the pair's: the pair that is kept stays whole.

@@ -10,10 +10,10 @@ use sha2::{Digest as _, Sha256};
 use super::{Check, Heard, Subject};
 use crate::error::{Error, Result};
 use crate::job::JobId;
+use crate::keychain::{Keychain, KeychainKind};
 use crate::notice::Notify;
 use crate::os;
 use crate::settings::Settings;
-use crate::vault::{KeychainKind, Vault};
 
 /// How long another one of these is waited for. It holds the lock for the few calls of its probe.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -91,10 +91,10 @@ pub(super) fn keeps(settings: &Settings, heard: &Arc<Heard>) -> Check {
 }
 
 fn try_out(settings: &Settings, heard: &Arc<Heard>) -> Result<String> {
-    let vault = Vault::open(settings.vault(settings.keychain), Arc::clone(heard) as Arc<dyn Notify>)?;
+    let keychain = Keychain::open(settings.keychain_settings(settings.keychain), Arc::clone(heard) as Arc<dyn Notify>)?;
     let probe = Probe::by(place().as_deref(), PATIENCE)?;
-    vault.prove(&probe.job)?;
-    Ok(vault.name().to_owned())
+    keychain.prove(&probe.job)?;
+    Ok(keychain.name().to_owned())
 }
 
 #[cfg(test)]

@@ -21,9 +21,9 @@
 //!
 //! # 3. In the keychain: until `forget`
 //!
-//! [`Vault::keep`](crate::vault::Vault::keep) stores it, reads it back on a second connection and compares. Before
+//! [`Keychain::keep`](crate::keychain::Keychain::keep) stores it, reads it back on a second connection and compares. Before
 //! anything is fetched, the keychain is tried with an item of no value
-//! ([`Vault::prove`](crate::vault::Vault::prove)). A keychain that isn't there means that nothing is asked of AWS
+//! ([`Keychain::prove`](crate::keychain::Keychain::prove)). A keychain that isn't there means that nothing is asked of AWS
 //! (`tests/whole/secret_service.rs::without_a_session_bus_nothing_is_asked_of_aws`); one that keeps in clear is refused unless that is
 //! allowed (`tests/whole/secret_service.rs::a_keyring_that_keeps_in_clear_is_refused_unless_allowed`). `snow-onboard forget` removes it
 //! (`tests/whole/secret_service.rs::fetch_keeps_refresh_replaces_and_forget_removes`).

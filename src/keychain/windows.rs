@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keyring_core::{CredentialStore, Entry};
 
 use super::SERVICE;
-use super::store::{Failure, Opened, Store, if_there, shared, system_store};
+use super::backend::{Backend, Failure, Opened, if_there, shared, system_store};
 use crate::error::Result;
 use crate::notice::Notify;
 
@@ -38,7 +38,7 @@ impl CredentialManager {
     }
 }
 
-impl Store for CredentialManager {
+impl Backend for CredentialManager {
     fn put(&mut self, user: &str, _label: &str, value: &[u8]) -> Result<(), Failure> {
         Ok(self.entry(user)?.set_secret(value)?)
     }
@@ -65,12 +65,12 @@ impl Store for CredentialManager {
 mod tests {
     use super::*;
     use crate::error::Error;
+    use crate::keychain::tests::{code, job, settings};
+    use crate::keychain::{Keychain, KeychainKind};
     use crate::notice::Kept;
-    use crate::vault::tests::{code, job, settings};
-    use crate::vault::{KeychainKind, Vault};
 
-    fn vault() -> Vault {
-        Vault::open(settings(KeychainKind::System), Arc::new(Kept::default())).unwrap()
+    fn keychain() -> Keychain {
+        Keychain::open(settings(KeychainKind::System), Arc::new(Kept::default())).unwrap()
     }
 
     /// An entry as any other program would make it: roaming, unless it asks for something else.
@@ -80,44 +80,44 @@ mod tests {
 
     #[test]
     fn a_code_is_kept_replaced_and_forgotten_and_stays_on_this_machine() {
-        let (vault, job) = (vault(), job(1));
-        assert_eq!(vault.name(), NAME);
-        vault.forget(&job).unwrap();
-        assert!(vault.recall(&job).unwrap().is_none());
+        let (keychain, job) = (keychain(), job(1));
+        assert_eq!(keychain.name(), NAME);
+        keychain.forget(&job).unwrap();
+        assert!(keychain.recall(&job).unwrap().is_none());
         for digit in ['1', '2'] {
-            vault.keep(&job, &code(digit)).unwrap();
-            assert!(vault.recall(&job).unwrap().unwrap().is_same_as(&code(digit)));
+            keychain.keep(&job, &code(digit)).unwrap();
+            assert!(keychain.recall(&job).unwrap().unwrap().is_same_as(&code(digit)));
             assert_eq!(foreign_entry(job.as_str()).get_attributes().unwrap()["persistence"], "Local");
         }
-        assert!(vault.forget(&job).unwrap());
-        assert!(!vault.forget(&job).unwrap(), "it is gone");
+        assert!(keychain.forget(&job).unwrap());
+        assert!(!keychain.forget(&job).unwrap(), "it is gone");
         assert!(matches!(foreign_entry(job.as_str()).get_secret(), Err(keyring_core::Error::NoEntry)));
     }
 
     #[test]
     fn an_item_that_roamed_stays_here_once_the_code_is_kept() {
-        let (vault, job) = (vault(), job(2));
+        let (keychain, job) = (keychain(), job(2));
         let entry = foreign_entry(job.as_str());
         code('3').expose(|text| entry.set_secret(text.as_bytes())).unwrap();
         assert_eq!(entry.get_attributes().unwrap()["persistence"], "Enterprise", "the store's default");
-        vault.keep(&job, &code('4')).unwrap();
+        keychain.keep(&job, &code('4')).unwrap();
         assert_eq!(entry.get_attributes().unwrap()["persistence"], "Local");
-        assert!(vault.forget(&job).unwrap());
+        assert!(keychain.forget(&job).unwrap());
     }
 
     #[test]
     fn an_item_that_is_no_code_is_left_as_it_is() {
-        let (vault, job) = (vault(), job(3));
+        let (keychain, job) = (keychain(), job(3));
         let entry = foreign_entry(job.as_str());
         entry.set_secret(b"a shopping list").unwrap();
-        assert!(matches!(vault.recall(&job), Err(Error::KeychainForeignItem { .. })));
-        assert!(matches!(vault.keep(&job, &code('5')), Err(Error::KeychainForeignItem { .. })));
+        assert!(matches!(keychain.recall(&job), Err(Error::KeychainForeignItem { .. })));
+        assert!(matches!(keychain.keep(&job, &code('5')), Err(Error::KeychainForeignItem { .. })));
         assert_eq!(entry.get_secret().unwrap(), b"a shopping list");
-        assert!(vault.forget(&job).unwrap());
+        assert!(keychain.forget(&job).unwrap());
     }
 
     #[test]
     fn proving_leaves_nothing_behind() {
-        vault().prove(&job(9)).unwrap();
+        keychain().prove(&job(9)).unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keyring_core::{CredentialStore, Entry};
 
 use super::SERVICE;
-use super::store::{Failure, Opened, Store, if_there, shared, system_store};
+use super::backend::{Backend, Failure, Opened, if_there, shared, system_store};
 use crate::error::Result;
 use crate::notice::Notify;
 
@@ -45,7 +45,7 @@ impl LoginKeychain {
     }
 }
 
-impl Store for LoginKeychain {
+impl Backend for LoginKeychain {
     fn put(&mut self, user: &str, _label: &str, value: &[u8]) -> Result<(), Failure> {
         Ok(self.entry(user)?.set_secret(value)?)
     }

@@ -1,6 +1,6 @@
-//! The vault against real keychains of Linux: GNOME Keyring on a bus of its own, and the kernel.
+//! The keychain against real keychains of Linux: GNOME Keyring on a bus of its own, and the kernel.
 //!
-//! Each vault lives in a child process (this binary again), because the libraries read the bus's address from the
+//! Each keychain lives in a child process (this binary again), because the libraries read the bus's address from the
 //! environment, and because a process that ends is part of what is promised.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -13,16 +13,16 @@ use std::time::{Duration, Instant};
 
 use keyring_bus::{Keyring, KeyringBus};
 use snow_onboard::job::JobId;
+use snow_onboard::keychain::{Keychain, KeychainKind, KeychainSettings};
 use snow_onboard::notice::{Notice, Notify};
 use snow_onboard::secret::UnlockCode;
-use snow_onboard::vault::{KeychainKind, Vault, VaultSettings};
 
 const JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
 const CODE_A: &str = "12345-abcde-12345-ABCDE-12345";
 const CODE_B: &str = "a6gt3-8suds-kshd6-7hhas-876as";
 
-/// What a child is to do: its kind of vault, job, deadline in seconds, whether plain will do, and its steps.
-const SCRIPT: &str = "SNOW_ONBOARD_TEST_VAULT";
+/// What a child is to do: its kind of keychain, job, deadline in seconds, whether plain will do, and its steps.
+const SCRIPT: &str = "SNOW_ONBOARD_TEST_KEYCHAIN";
 
 struct Script<'s> {
     kind: &'s str,
@@ -85,7 +85,7 @@ fn in_a_child() {
     let kind: KeychainKind = word().parse().unwrap();
     let job: JobId = word().parse().unwrap();
     let deadline = Duration::from_secs(word().parse().unwrap());
-    let settings = VaultSettings { kind, deadline, allow_plain: word() == "true" };
+    let settings = KeychainSettings { kind, deadline, allow_plain: word() == "true" };
     let sockets_before = sockets();
     let steps: Vec<&str> = words.collect();
     // In a runtime, as in the program: the D-Bus library must not notice.
@@ -97,26 +97,26 @@ fn in_a_child() {
         if steps.contains(&"end-session") {
             keyrings::revoke_session();
         }
-        let vault = match Vault::open(settings, Arc::new(Telling)) {
-            Ok(vault) => vault,
+        let keychain = match Keychain::open(settings, Arc::new(Telling)) {
+            Ok(keychain) => keychain,
             error => return println!(">> {}", answer(error, |_| String::new())),
         };
-        println!(">> {}", vault.name());
+        println!(">> {}", keychain.name());
         for step in &steps {
             let code = |text: &str| UnlockCode::take(text).unwrap();
             println!(
                 ">> {}",
                 match *step {
-                    "prove" => answer(vault.prove(&job), |()| "proven".to_owned()),
-                    "keep-a" => answer(vault.keep(&job, &code(CODE_A)), |()| "kept".to_owned()),
-                    "keep-b" => answer(vault.keep(&job, &code(CODE_B)), |()| "kept".to_owned()),
-                    "recall" => answer(vault.recall(&job), |found| match found {
+                    "prove" => answer(keychain.prove(&job), |()| "proven".to_owned()),
+                    "keep-a" => answer(keychain.keep(&job, &code(CODE_A)), |()| "kept".to_owned()),
+                    "keep-b" => answer(keychain.keep(&job, &code(CODE_B)), |()| "kept".to_owned()),
+                    "recall" => answer(keychain.recall(&job), |found| match found {
                         Some(found) if found.is_same_as(&code(CODE_A)) => "a".to_owned(),
                         Some(found) if found.is_same_as(&code(CODE_B)) => "b".to_owned(),
                         Some(_) => "another code".to_owned(),
                         None => "none".to_owned(),
                     }),
-                    "forget" => answer(vault.forget(&job), |was_there| was_there.to_string()),
+                    "forget" => answer(keychain.forget(&job), |was_there| was_there.to_string()),
                     "lock" => {
                         let login = "array:objpath:/org/freedesktop/secrets/collection/login";
                         let mut lock = Command::new("dbus-send");
@@ -130,7 +130,7 @@ fn in_a_child() {
                 }
             );
         }
-        drop(vault);
+        drop(keychain);
         println!(">> {}", if closes_what_it_opened(sockets_before) { "closed" } else { "left open" });
     });
 }

@@ -17,7 +17,7 @@ use secret_service::blocking::{Collection, SecretService};
 use secret_service::{EncryptionType, Error as ServiceError};
 
 use super::SERVICE;
-use super::store::{Failure, Opened, Store, cleaned, if_there, system_store};
+use super::backend::{Backend, Failure, Opened, cleaned, if_there, system_store};
 use crate::error::{Error, Result, io_in_words};
 use crate::notice::{Notice, Notify};
 
@@ -63,7 +63,7 @@ struct DefaultCollection {
     written: bool,
 }
 
-impl Store for DefaultCollection {
+impl Backend for DefaultCollection {
     fn put(&mut self, user: &str, label: &str, value: &[u8]) -> Result<(), Failure> {
         // An item that is there already is updated where it lies.
         if let Some(item) = self.item(user)? {
@@ -133,8 +133,8 @@ impl DefaultCollection {
     }
 }
 
-/// For [`system_store`]: taken out of its process-wide place, so that its connection ends with the vault; who opens a
-/// second vault in the same process gets a new store.
+/// For [`system_store`]: taken out of its process-wide place, so that its connection ends with the keychain; who opens a
+/// second keychain in the same process gets a new store.
 fn own_store() -> Result<Arc<CredentialStore>, Failure> {
     Ok(match keyring_core::unset_default_store() {
         Some(store) => store,

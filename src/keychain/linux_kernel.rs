@@ -12,7 +12,7 @@ use keyring_core::{CredentialStore, Entry};
 use linux_keyutils::{Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, LinkNode, Permission};
 
 use super::SERVICE;
-use super::store::{Failure, Opened, Store, if_there};
+use super::backend::{Backend, Failure, Opened, if_there};
 use crate::error::{Error, Result};
 use crate::safety::path_trust;
 
@@ -54,7 +54,7 @@ struct SessionKeyring {
     persistent: Option<KeyRing>,
 }
 
-impl Store for SessionKeyring {
+impl Backend for SessionKeyring {
     fn put(&mut self, user: &str, _label: &str, value: &[u8]) -> Result<(), Failure> {
         let kept = explained(entry(user)?.set_secret(value)).and_then(|()| self.keep_to_the_session(user));
         kept.map_err(|failure| self.swept(user, failure))

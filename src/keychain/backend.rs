@@ -9,7 +9,7 @@ use super::system;
 use crate::error::Error;
 
 /// A place that keeps items, each under a user name. Called on the keychain thread alone.
-pub(super) trait Store {
+pub(super) trait Backend {
     /// Stores `value` under `user`, in place of what is there. `label` is for people, where the place has room for
     /// one; an item that is there already keeps its old label.
     fn put(&mut self, user: &str, label: &str, value: &[u8]) -> Result<(), Failure>;
@@ -28,7 +28,7 @@ pub(super) trait Store {
 
 /// A place that was opened.
 pub(super) struct Opened {
-    pub(super) store: Box<dyn Store>,
+    pub(super) store: Box<dyn Backend>,
     /// What a person calls it.
     pub(super) name: String,
 }

@@ -4,15 +4,15 @@
 //! deadline, because a keychain may wait for a person who never comes, and because the D-Bus store must not be called
 //! inside a tokio runtime. Nothing here falls back from one place to another: who chose the place is told why it fails.
 
-mod store;
+mod backend;
 mod thread;
 
 #[cfg(target_os = "linux")]
-mod kernel;
+mod linux_kernel;
 #[cfg(target_os = "linux")]
-mod secret_service;
+mod linux_secret_service;
 #[cfg(target_os = "linux")]
-use secret_service as system;
+use linux_secret_service as system;
 
 #[cfg(target_os = "macos")]
 mod macos;
@@ -25,10 +25,10 @@ mod windows;
 use windows as system;
 
 #[cfg(not(target_os = "linux"))]
-mod kernel {
+mod linux_kernel {
     //! Only Linux keeps keys in its kernel.
 
-    use super::store::Opened;
+    use super::backend::Opened;
     use crate::error::{Error, Result};
 
     pub(super) fn open() -> Result<Opened> {
@@ -48,7 +48,7 @@ use crate::error::{Error, Result};
 use crate::job::{JobId, Malformed};
 use crate::notice::Notify;
 use crate::secret::UnlockCode;
-use store::{Failure, Store};
+use backend::{Backend, Failure};
 use thread::KeychainThread;
 
 /// The service under which every item is stored; the user name is the job id. So
@@ -89,9 +89,9 @@ impl FromStr for KeychainKind {
     }
 }
 
-/// How to open a [`Vault`].
+/// How to open a [`Keychain`].
 #[derive(Debug, Clone, Copy)]
-pub struct VaultSettings {
+pub struct KeychainSettings {
     /// Which place keeps the code.
     pub kind: KeychainKind,
     /// How long each call may take, a person's answer to a prompt included.
@@ -103,25 +103,25 @@ pub struct VaultSettings {
 /// A place that keeps unlock codes, open and ready.
 ///
 /// Dropping it ends its thread and its connections, whose buffers have held codes: drop it before anything long-lived.
-pub struct Vault {
+pub struct Keychain {
     kind: KeychainKind,
     name: String,
     /// `None` for [`KeychainKind::None`]: there is nobody to talk to.
     thread: Option<KeychainThread>,
 }
 
-impl Vault {
+impl Keychain {
     /// Opens the place: reachable, its default collection there, not kept in clear, unlocked. If it is locked, the
     /// person is asked to unlock it, here and at most once in the life of this value. Nothing is written.
     ///
     /// # Errors
     /// Any of the `Keychain…` errors of [`Error`], [`Error::KernelKeyringClosed`].
-    pub fn open(settings: VaultSettings, notify: Arc<dyn Notify>) -> Result<Self> {
-        let VaultSettings { kind, deadline, allow_plain } = settings;
+    pub fn open(settings: KeychainSettings, notify: Arc<dyn Notify>) -> Result<Self> {
+        let KeychainSettings { kind, deadline, allow_plain } = settings;
         let warn = Arc::clone(&notify);
         let (name, thread) = match kind {
             KeychainKind::None => ("memory only".to_owned(), None),
-            KeychainKind::Kernel => KeychainThread::start(deadline, notify, kernel::open).map(keep_thread)?,
+            KeychainKind::Kernel => KeychainThread::start(deadline, notify, linux_kernel::open).map(keep_thread)?,
             KeychainKind::System => {
                 KeychainThread::start(deadline, notify, move || system::open(allow_plain, warn)).map(keep_thread)?
             }
@@ -220,7 +220,7 @@ impl Vault {
         thread: &KeychainThread,
         what: &str,
         user: &str,
-        work: impl FnOnce(&mut dyn Store) -> Result<R, Failure> + Send + 'static,
+        work: impl FnOnce(&mut dyn Backend) -> Result<R, Failure> + Send + 'static,
     ) -> Result<R> {
         thread.call(what, work)?.map_err(|failure| failure.into_error(&self.name, what, user))
     }
@@ -231,7 +231,7 @@ fn probe_of(job: &JobId) -> String {
 }
 
 /// Removes a probe that is there only if a run was killed while it tried the keychain out.
-fn remove_probe(store: &mut dyn Store, probe: &str) {
+fn remove_probe(store: &mut dyn Backend, probe: &str) {
     // It is of no value; what stands in the way here is told by the call that follows.
     let _ = store.remove(probe);
 }
@@ -241,7 +241,7 @@ fn keep_thread((name, thread): (String, KeychainThread)) -> (String, Option<Keyc
 }
 
 /// Stores `value`, and removes it again when it turns out not to be kept as promised.
-fn keep_and_verify(store: &mut dyn Store, user: &str, label: &str, value: &[u8]) -> Result<(), Failure> {
+fn keep_and_verify(store: &mut dyn Backend, user: &str, label: &str, value: &[u8]) -> Result<(), Failure> {
     store.put(user, label, value)?;
     verify(store, user, value).inspect_err(|_| {
         // The first failure is the one to tell of.
@@ -249,7 +249,7 @@ fn keep_and_verify(store: &mut dyn Store, user: &str, label: &str, value: &[u8])
     })
 }
 
-fn verify(store: &mut dyn Store, user: &str, value: &[u8]) -> Result<(), Failure> {
+fn verify(store: &mut dyn Backend, user: &str, value: &[u8]) -> Result<(), Failure> {
     let Some(back) = store.get(user)?.map(Zeroizing::new) else {
         return Err(Failure::KeepsNothing("it was gone when read back on a second connection".to_owned()));
     };
@@ -260,7 +260,7 @@ fn verify(store: &mut dyn Store, user: &str, value: &[u8]) -> Result<(), Failure
     store.check(user)
 }
 
-fn code_of(store: &mut dyn Store, user: &str) -> Result<Option<UnlockCode>, Failure> {
+fn code_of(store: &mut dyn Backend, user: &str) -> Result<Option<UnlockCode>, Failure> {
     store.get(user)?.map(UnlockCode::take).transpose().map_err(|_| Failure::Foreign)
 }
 

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use super::*;
 use crate::notice::{Kept, Notice, SILENCE};
-use store::Opened;
+use backend::Opened;
 
-pub(super) fn settings(kind: KeychainKind) -> VaultSettings {
-    VaultSettings { kind, deadline: Duration::from_secs(60), allow_plain: false }
+pub(super) fn settings(kind: KeychainKind) -> KeychainSettings {
+    KeychainSettings { kind, deadline: Duration::from_secs(60), allow_plain: false }
 }
 
 pub(super) fn job(last: u8) -> JobId {
@@ -43,7 +43,7 @@ enum Spoil {
     RemoveFails,
 }
 
-impl Store for Fake {
+impl Backend for Fake {
     fn put(&mut self, user: &str, label: &str, value: &[u8]) -> Result<(), Failure> {
         assert!(label.starts_with("snow-onboard "), "{label}");
         let value = match self.spoil {
@@ -81,7 +81,7 @@ impl Store for Fake {
     }
 }
 
-fn fake_with(spoil: Spoil, deadline: Duration, notify: Arc<dyn Notify>) -> (Vault, Items, std::sync::Weak<()>) {
+fn fake_with(spoil: Spoil, deadline: Duration, notify: Arc<dyn Notify>) -> (Keychain, Items, std::sync::Weak<()>) {
     let (items, life) = (Items::default(), Arc::new(()));
     let (inside, watch) = (Arc::clone(&items), Arc::downgrade(&life));
     let open = move || {
@@ -89,12 +89,12 @@ fn fake_with(spoil: Spoil, deadline: Duration, notify: Arc<dyn Notify>) -> (Vaul
         Ok(Opened { store, name: "the fake".to_owned() })
     };
     let (name, thread) = KeychainThread::start(deadline, notify, open).unwrap();
-    (Vault { kind: KeychainKind::System, name, thread: Some(thread) }, items, watch)
+    (Keychain { kind: KeychainKind::System, name, thread: Some(thread) }, items, watch)
 }
 
-fn fake(spoil: Spoil) -> (Vault, Items) {
-    let (vault, items, _) = fake_with(spoil, Duration::from_secs(60), Arc::new(Kept::default()));
-    (vault, items)
+fn fake(spoil: Spoil) -> (Keychain, Items) {
+    let (keychain, items, _) = fake_with(spoil, Duration::from_secs(60), Arc::new(Kept::default()));
+    (keychain, items)
 }
 
 fn code_of_error<R>(answer: Result<R>) -> &'static str {
@@ -113,26 +113,26 @@ fn kinds_read_as_they_are_written() {
 
 #[test]
 fn a_code_is_kept_replaced_recalled_and_forgotten() {
-    let (vault, items) = fake(Spoil::Nothing);
-    assert!(vault.recall(&job(0)).unwrap().is_none());
-    vault.keep(&job(0), &code('1')).unwrap();
-    vault.keep(&job(1), &code('2')).unwrap();
-    vault.keep(&job(0), &code('3')).unwrap();
-    assert!(vault.recall(&job(0)).unwrap().unwrap().is_same_as(&code('3')));
-    assert!(vault.recall(&job(1)).unwrap().unwrap().is_same_as(&code('2')));
-    assert!(vault.forget(&job(0)).unwrap() && !vault.forget(&job(0)).unwrap());
+    let (keychain, items) = fake(Spoil::Nothing);
+    assert!(keychain.recall(&job(0)).unwrap().is_none());
+    keychain.keep(&job(0), &code('1')).unwrap();
+    keychain.keep(&job(1), &code('2')).unwrap();
+    keychain.keep(&job(0), &code('3')).unwrap();
+    assert!(keychain.recall(&job(0)).unwrap().unwrap().is_same_as(&code('3')));
+    assert!(keychain.recall(&job(1)).unwrap().unwrap().is_same_as(&code('2')));
+    assert!(keychain.forget(&job(0)).unwrap() && !keychain.forget(&job(0)).unwrap());
     assert_eq!(items.lock().unwrap().keys().collect::<Vec<_>>(), [job(1).as_str()]);
 }
 
 #[test]
 fn a_code_that_can_t_be_verified_gives_way_to_the_one_before() {
-    let (vault, items) = fake(Spoil::CheckFails);
+    let (keychain, items) = fake(Spoil::CheckFails);
     let before = code('1').expose(|text| text.as_bytes().to_vec());
     items.lock().unwrap().insert(job(0).as_str().to_owned(), before);
-    assert_eq!(code_of_error(vault.keep(&job(0), &code('2'))), "keychain_in_clear");
-    assert!(vault.recall(&job(0)).unwrap().unwrap().is_same_as(&code('1')));
-    assert_eq!(code_of_error(vault.keep(&job(1), &code('2'))), "keychain_in_clear");
-    assert!(vault.recall(&job(1)).unwrap().is_none());
+    assert_eq!(code_of_error(keychain.keep(&job(0), &code('2'))), "keychain_in_clear");
+    assert!(keychain.recall(&job(0)).unwrap().unwrap().is_same_as(&code('1')));
+    assert_eq!(code_of_error(keychain.keep(&job(1), &code('2'))), "keychain_in_clear");
+    assert!(keychain.recall(&job(1)).unwrap().is_none());
 }
 
 #[test]
@@ -144,8 +144,8 @@ fn proving_leaves_nothing_behind() {
         (Spoil::PutFails, Some("keychain_locked")),
         (Spoil::CheckFails, Some("keychain_in_clear")),
     ] {
-        let (vault, items) = fake(spoil);
-        assert_eq!(vault.prove(&job(9)).err().map(|error| error.report().code), expected);
+        let (keychain, items) = fake(spoil);
+        assert_eq!(keychain.prove(&job(9)).err().map(|error| error.report().code), expected);
         assert!(items.lock().unwrap().is_empty());
     }
     assert_eq!(code_of_error(fake(Spoil::RemoveFails).0.prove(&job(9))), "keychain_failed");
@@ -153,15 +153,15 @@ fn proving_leaves_nothing_behind() {
 
 #[test]
 fn what_a_killed_proof_left_goes_with_the_next_call_for_its_job() {
-    let prove = |vault: &Vault| vault.prove(&job(0)).unwrap();
-    let recall = |vault: &Vault| assert!(vault.recall(&job(0)).unwrap().is_none());
-    let forget = |vault: &Vault| assert!(!vault.forget(&job(0)).unwrap(), "a probe is no code");
-    for (name, call) in [("prove", &prove as &dyn Fn(&Vault)), ("recall", &recall), ("forget", &forget)] {
-        let (vault, items) = fake(Spoil::Nothing);
+    let prove = |keychain: &Keychain| keychain.prove(&job(0)).unwrap();
+    let recall = |keychain: &Keychain| assert!(keychain.recall(&job(0)).unwrap().is_none());
+    let forget = |keychain: &Keychain| assert!(!keychain.forget(&job(0)).unwrap(), "a probe is no code");
+    for (name, call) in [("prove", &prove as &dyn Fn(&Keychain)), ("recall", &recall), ("forget", &forget)] {
+        let (keychain, items) = fake(Spoil::Nothing);
         for of in [0, 1] {
             items.lock().unwrap().insert(probe_of(&job(of)), b"left".to_vec());
         }
-        call(&vault);
+        call(&keychain);
         let left: Vec<String> = items.lock().unwrap().keys().cloned().collect();
         assert_eq!(left, [probe_of(&job(1))], "{name}: another job's may be in use");
     }
@@ -174,29 +174,29 @@ fn what_is_not_kept_as_promised_is_not_left_there() {
         (Spoil::PutGarbles, "keychain_keeps_nothing"),
         (Spoil::CheckFails, "keychain_in_clear"),
     ] {
-        let (vault, items) = fake(spoil);
-        assert_eq!(code_of_error(vault.keep(&job(0), &code('1'))), expected);
+        let (keychain, items) = fake(spoil);
+        assert_eq!(code_of_error(keychain.keep(&job(0), &code('1'))), expected);
         assert!(items.lock().unwrap().is_empty());
     }
 }
 
 #[test]
 fn an_item_that_is_no_code_is_left_as_it_is_and_not_echoed() {
-    let (vault, items) = fake(Spoil::Nothing);
+    let (keychain, items) = fake(Spoil::Nothing);
     items.lock().unwrap().insert(job(0).to_string(), b"a shopping list".to_vec());
-    for error in [vault.recall(&job(0)).err().unwrap(), vault.keep(&job(0), &code('1')).unwrap_err()] {
+    for error in [keychain.recall(&job(0)).err().unwrap(), keychain.keep(&job(0), &code('1')).unwrap_err()] {
         assert_eq!(error.report().code, "keychain_foreign_item");
         assert!(!error.to_string().contains("shopping"));
     }
     assert_eq!(items.lock().unwrap()[job(0).as_str()], b"a shopping list");
-    assert!(vault.forget(&job(0)).unwrap(), "but it can be removed");
+    assert!(keychain.forget(&job(0)).unwrap(), "but it can be removed");
 }
 
 #[test]
 fn a_call_that_never_returns_ends_at_its_deadline_and_holds_nobody_up() {
     let kept = Arc::new(Kept::default());
-    let (vault, _, _) = fake_with(Spoil::GetHangs, SILENCE + Duration::from_secs(1), Arc::clone(&kept) as _);
-    let error = vault.recall(&job(0)).err().unwrap();
+    let (keychain, _, _) = fake_with(Spoil::GetHangs, SILENCE + Duration::from_secs(1), Arc::clone(&kept) as _);
+    let error = keychain.recall(&job(0)).err().unwrap();
     assert!(
         matches!(&error, Error::KeychainTimeout { what, seconds: 3 } if what == "reading the unlock code"),
         "{error}"
@@ -206,31 +206,31 @@ fn a_call_that_never_returns_ends_at_its_deadline_and_holds_nobody_up() {
         assert!(matches!(&notices[..], [Notice::Waiting { what, .. }] if what == "you to unlock the keychain"));
     }
     let start = Instant::now();
-    assert_eq!(code_of_error(vault.forget(&job(0))), "keychain_timeout");
-    drop(vault);
+    assert_eq!(code_of_error(keychain.forget(&job(0))), "keychain_timeout");
+    drop(keychain);
     assert!(start.elapsed() < SILENCE + Duration::from_secs(1), "neither a later call nor the drop waits for it");
 }
 
 #[test]
 fn a_panic_in_the_library_is_an_error_here() {
-    let (vault, _, life) = fake_with(Spoil::GetPanics, Duration::from_secs(60), Arc::new(Kept::default()));
-    assert_eq!(code_of_error(vault.recall(&job(0))), "keychain_failed");
-    assert_eq!(code_of_error(vault.recall(&job(0))), "keychain_failed", "and stays one");
-    drop(vault);
+    let (keychain, _, life) = fake_with(Spoil::GetPanics, Duration::from_secs(60), Arc::new(Kept::default()));
+    assert_eq!(code_of_error(keychain.recall(&job(0))), "keychain_failed");
+    assert_eq!(code_of_error(keychain.recall(&job(0))), "keychain_failed", "and stays one");
+    drop(keychain);
     assert!(life.upgrade().is_none(), "the store is closed all the same");
 }
 
 #[test]
-fn a_vault_may_be_used_from_any_thread() {
+fn a_keychain_may_be_used_from_any_thread() {
     fn any_thread<T: Send + Sync>() {}
-    any_thread::<Vault>();
+    any_thread::<Keychain>();
 }
 
 #[test]
-fn dropping_the_vault_closes_the_store() {
-    let (vault, _, life) = fake_with(Spoil::Nothing, Duration::from_secs(60), Arc::new(Kept::default()));
+fn dropping_the_keychain_closes_the_store() {
+    let (keychain, _, life) = fake_with(Spoil::Nothing, Duration::from_secs(60), Arc::new(Kept::default()));
     assert!(life.upgrade().is_some());
-    drop(vault);
+    drop(keychain);
     assert!(life.upgrade().is_none());
 }
 
@@ -243,18 +243,18 @@ fn a_failure_to_open_is_told_as_it_is() {
 
 #[test]
 fn none_keeps_nothing_and_fails_at_nothing() {
-    let vault = Vault::open(settings(KeychainKind::None), Arc::new(Kept::default())).unwrap();
-    assert_eq!((vault.name(), vault.kind()), ("memory only", KeychainKind::None));
-    vault.prove(&job(9)).unwrap();
-    vault.keep(&job(0), &code('1')).unwrap();
-    assert!(vault.recall(&job(0)).unwrap().is_none());
-    assert!(!vault.forget(&job(0)).unwrap());
+    let keychain = Keychain::open(settings(KeychainKind::None), Arc::new(Kept::default())).unwrap();
+    assert_eq!((keychain.name(), keychain.kind()), ("memory only", KeychainKind::None));
+    keychain.prove(&job(9)).unwrap();
+    keychain.keep(&job(0), &code('1')).unwrap();
+    assert!(keychain.recall(&job(0)).unwrap().is_none());
+    assert!(!keychain.forget(&job(0)).unwrap());
 }
 
 #[cfg(not(target_os = "linux"))]
 #[test]
 fn only_linux_has_a_kernel_keyring() {
-    let opened = Vault::open(settings(KeychainKind::Kernel), Arc::new(Kept::default()));
+    let opened = Keychain::open(settings(KeychainKind::Kernel), Arc::new(Kept::default()));
     assert_eq!(code_of_error(opened), "keychain_unsupported");
 }
 

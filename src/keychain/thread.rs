@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::store::{Failure, Opened, Store};
+use super::backend::{Backend, Failure, Opened};
 use crate::error::{Error, Result};
 use crate::notice::{Notify, while_waiting};
 
@@ -18,7 +18,7 @@ const STACK_OF_A_CALL: usize = 256 * 1024;
 /// Ends the sentence "waiting for …".
 const WAITING_FOR: &str = "you to unlock the keychain";
 
-type Call = Box<dyn FnOnce(&mut dyn Store) + Send>;
+type Call = Box<dyn FnOnce(&mut dyn Backend) + Send>;
 
 /// A handle to the thread. One that hangs in a call is left behind: nothing joins it, so the process can exit.
 pub(super) struct KeychainThread {
@@ -77,7 +77,7 @@ impl KeychainThread {
     pub(super) fn call<R: Send + 'static>(
         &self,
         what: &str,
-        work: impl FnOnce(&mut dyn Store) -> Result<R, Failure> + Send + 'static,
+        work: impl FnOnce(&mut dyn Backend) -> Result<R, Failure> + Send + 'static,
     ) -> Result<Result<R, Failure>> {
         if self.hung.load(Ordering::Relaxed) {
             return Err(self.timeout(what));
