@@ -40,8 +40,8 @@
 //! ```
 //!
 //! Arrows point one way: `main → cli → commands → onboard → {cloud, keychain, store, device} → {pair, job, secret}`. The
-//! four adapters don't know each other. Only `cloud` names the AWS crates, only `keychain` keyring and secret-service, only `device` starts
-//! processes, only `ui` prints.
+//! four adapters don't know each other. Only `cloud` names the AWS crates, only `keychain` keyring and D-Bus, only `device`
+//! starts processes, only `ui` prints.
 //!
 //! # Where a value goes
 //!

@@ -16,10 +16,10 @@ use crate::delivery::fetch_when_delivered;
 use crate::device::{self, ArgvExposure, Client, Device, OwnProfiles, Places, Preparation, Rung};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobFacts, JobId};
-use crate::keychain::{Keychain, KeychainKind};
+use crate::keychain::{Keychain, KeychainKind, Prepared};
 use crate::leftovers::open_state_folder;
 use crate::notice::{Notice, Notify};
-use crate::pair::{Apart, PairTag};
+use crate::pair::Apart;
 use crate::reconcile::{kept_pair, settle};
 use crate::secret::UnlockCode;
 use crate::settings::Settings;
@@ -130,6 +130,14 @@ impl Trip<'_> {
         });
     }
 
+    /// Takes the job's empty item out of the keychain in a run that fails before there is a code for it. That run has a reason of
+    /// its own, which is the one to tell.
+    fn withdraw(&self, keychain: &Keychain) {
+        for warning in keychain.withdraw(self.folder.job()).unwrap_or_default() {
+            self.ui.notify(Notice::Warning(warning));
+        }
+    }
+
     /// Says where else on this machine the job's code stands in clear: where the client or OpsHub, used by hand, put it.
     fn warn_of_codes_in_clear(&self, code: &UnlockCode) {
         for found in OwnProfiles::of_this_user().with_code(code) {
@@ -203,7 +211,7 @@ impl<'a> Requested<'a> {
         if let Some(kind) = keychain_of(record()?.and_then(|record| record.incoming)) {
             match open(kind) {
                 Ok(opened) => {
-                    settle(folder, opened.recall(folder.job())?.as_ref(), &*self.ui)?;
+                    settle(folder, &opened.recall(folder.job())?, &*self.ui)?;
                     keychain = Some(opened);
                 }
                 // Whoever chose another keychain may have no other one; the change stays unfinished until then.
@@ -266,13 +274,14 @@ impl<'a> Checked<'a> {
     /// # Errors
     /// [`Error::PairMismatch`] if what is kept is not a pair; else those of fetching and keeping.
     pub fn keep(self) -> Result<Kept<'a>> {
-        let code = self.keychain.recall(self.trip.folder.job())?;
+        let items = self.keychain.recall(self.trip.folder.job())?;
         let keychain = self.keychain.kind().to_string();
-        match kept_pair(&self.trip.folder, &keychain, code, &*self.trip.ui)? {
+        match kept_pair(&self.trip.folder, &keychain, items, &*self.trip.ui)? {
             Some(kept) => {
-                let when = age_in_words(OffsetDateTime::now_utc() - kept.pair.fetched_at);
+                let (record, pair, code) = kept.converted(&self.trip.folder, &self.keychain)?;
+                let when = age_in_words(OffsetDateTime::now_utc() - pair.fetched_at);
                 self.trip.ui.step(Step::Kept, &format!("code and manifest, fetched {when}; AWS is not asked"));
-                self.into_kept(kept.record, kept.pair, kept.code, true)
+                self.into_kept(record, pair, code, true)
             }
             None => self.fetch()?.keep(),
         }
@@ -283,8 +292,6 @@ impl<'a> Checked<'a> {
     /// # Errors
     /// Those of fetching and keeping.
     pub fn keep_anew(self) -> Result<Kept<'a>> {
-        // What can't be replaced is found out before anything is fetched.
-        self.keychain.recall(self.trip.folder.job())?;
         self.fetch()?.keep()
     }
 
@@ -300,13 +307,14 @@ impl<'a> Checked<'a> {
                     Keychain::open(settings.keychain_settings(keychain.kind()), Arc::clone(ui) as Arc<dyn Notify>)?;
             }
             ui.begin(Step::Keychain);
-            // Before anything is fetched: what this keychain is given, does it give back?
-            keychain.prove(folder.job())?;
-            let keeps = match keychain.kind() {
-                KeychainKind::None => "none: the code stays in memory until this run ends".to_owned(),
-                KeychainKind::System | KeychainKind::Kernel => format!("{} keeps what it is given", keychain.name()),
+            // Before anything is fetched.
+            let name = keychain.name().to_owned();
+            let ready = match keychain.prepare(folder.job())? {
+                Prepared::Nothing => "none: the code stays in memory until this run ends".to_owned(),
+                Prepared::Made => format!("{name}: ready (this job's item stored and read back)"),
+                Prepared::WasThere => format!("{name}: ready (this job's item read)"),
             };
-            ui.step(Step::Keychain, &keeps);
+            ui.step(Step::Keychain, &ready);
             ui.begin(Step::Job);
             let path = draft.path().display().to_string();
             draft.restart().map_err(|error| Error::disk("Writing", draft.path(), &error))?;
@@ -317,8 +325,9 @@ impl<'a> Checked<'a> {
                 other => other,
             })
         };
-        let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), &**ui, fetch)?;
-        let manifest = draft.finish()?;
+        let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), &**ui, fetch);
+        let finished = fetched.and_then(|fetched| Ok((fetched, draft.finish()?)));
+        let (fetched, manifest) = finished.inspect_err(|_| self.trip.withdraw(&self.keychain))?;
         ui.step(Step::Job, &in_words(&fetched.facts));
         Ok(Fetched { checked: self, facts: fetched.facts, code: fetched.code, manifest })
     }
@@ -346,6 +355,15 @@ impl<'a> Fetched<'a> {
     /// Puts both halves in their places. Killed anywhere in here, the next run finishes or undoes it.
     fn keep(self) -> Result<Kept<'a>> {
         let Self { checked, facts, code, manifest } = self;
+        let (record, pair) =
+            checked.store(&facts, &code, &manifest).inspect_err(|_| checked.trip.withdraw(&checked.keychain))?;
+        checked.into_kept(record, pair, code, false)
+    }
+}
+
+impl Checked<'_> {
+    fn store(&self, facts: &JobFacts, code: &UnlockCode, manifest: &Manifest) -> Result<(Record, PairRecord)> {
+        let checked = self;
         let folder = &checked.trip.folder;
         // A record that can't be read is of no use to anyone any more; a newer one is.
         let old = match folder.record() {
@@ -357,10 +375,11 @@ impl<'a> Fetched<'a> {
             keychain: checked.keychain.kind().to_string(),
             manifest_sha256: manifest.digest,
             manifest_bytes: manifest.bytes,
-            tag: PairTag::of(&code, folder.job(), &manifest.digest),
+            tag: None,
         };
+        let replaced = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.manifest_sha256));
         let mut record = old.unwrap_or_else(|| Record::new(folder.job().clone()));
-        record.summary = JobSummary::from(&facts);
+        record.summary = JobSummary::from(facts);
         record.incoming = Some(pair.clone());
         folder.write_record(&record).inspect_err(|_| {
             // Nothing has been changed yet. What could not be kept is not left lying on a disk that may be full.
@@ -371,7 +390,7 @@ impl<'a> Fetched<'a> {
         if checked.keychain.kind() != KeychainKind::None {
             ui.begin(Step::Code);
         }
-        checked.keychain.keep(folder.job(), &code)?;
+        checked.keychain.keep(folder.job(), code, &pair.manifest_sha256, replaced)?;
         folder.promote_incoming()?;
         record.incoming = None;
         record.pair = Some(pair.clone());
@@ -382,7 +401,7 @@ impl<'a> Fetched<'a> {
             ui.step(Step::Code, &format!("in {}, read back and compared", checked.keychain.name()));
         }
         ui.step(Step::Manifest, &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
-        checked.into_kept(record, pair, code, false)
+        Ok((record, pair))
     }
 }
 

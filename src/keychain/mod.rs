@@ -1,16 +1,25 @@
 //! Where unlock codes are kept: the operating system's keychain, the kernel's keyring, or nowhere.
 //!
-//! Only this module knows the keyring crates. All calls are made on one plain thread (`thread`), each with a
-//! deadline, because a keychain may wait for a person who never comes, and because the D-Bus store must not be called
-//! inside a tokio runtime. Nothing here falls back from one place to another: who chose the place is told why it fails.
+//! Only this module knows the keyring crates and D-Bus. All calls are made on one plain thread (`thread`), each with a
+//! deadline, because a keychain may wait for a person who never comes, and because the D-Bus library must not be called
+//! inside a tokio runtime. Nothing here falls back from one keychain to another: who chose one is told why it fails.
 
 mod backend;
+mod item;
 mod thread;
 
 #[cfg(target_os = "linux")]
 mod linux_kernel;
 #[cfg(target_os = "linux")]
+mod linux_keyring_files;
+#[cfg(target_os = "linux")]
+mod linux_kwallet;
+#[cfg(target_os = "linux")]
+mod linux_provider;
+#[cfg(target_os = "linux")]
 mod linux_secret_service;
+#[cfg(target_os = "linux")]
+mod linux_session_bus;
 #[cfg(target_os = "linux")]
 use linux_secret_service as system;
 
@@ -42,13 +51,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
+#[cfg_attr(not(doc), allow(unused_imports, reason = "the documentation names errors"))]
+use crate::error::Error;
+use crate::error::Result;
 use crate::job::{JobId, Malformed};
 use crate::notice::Notify;
+use crate::pair::ManifestDigest;
 use crate::secret::UnlockCode;
-use backend::{Backend, Failure};
+use backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, WaitsFor};
+pub use item::KeychainItem;
+use item::{Content, PLACEHOLDER};
 use thread::KeychainThread;
 
 /// The service under which every item is stored; the user name is the job id. So
@@ -92,7 +105,7 @@ impl FromStr for KeychainKind {
 /// How to open a [`Keychain`].
 #[derive(Debug, Clone, Copy)]
 pub struct KeychainSettings {
-    /// Which place keeps the code.
+    /// Which keychain it is.
     pub kind: KeychainKind,
     /// How long each call may take, a person's answer to a prompt included.
     pub deadline: Duration,
@@ -100,9 +113,17 @@ pub struct KeychainSettings {
     pub allow_plain: bool,
 }
 
-/// A place that keeps unlock codes, open and ready.
+/// What a backend is told when it is opened.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the others have nothing to ask and nothing to judge"))]
+struct Opening {
+    allow_plain: bool,
+    notify: Arc<dyn Notify>,
+    waits_for: WaitsFor,
+}
+
+/// A keychain, open and ready.
 ///
-/// Dropping it ends its thread and its connections, whose buffers have held codes: drop it before anything long-lived.
+/// Dropping it ends its thread and its connection, whose buffers have held codes: drop it before anything long-lived.
 pub struct Keychain {
     kind: KeychainKind,
     name: String,
@@ -110,108 +131,229 @@ pub struct Keychain {
     thread: Option<KeychainThread>,
 }
 
+/// What [`Keychain::prepare`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prepared {
+    /// The job had no item; it has one now, stored and read back, that holds no code yet.
+    Made,
+    /// The job has an item, and it was read.
+    WasThere,
+    /// Nothing is kept.
+    Nothing,
+}
+
+/// What [`Keychain::forget`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    /// How many items are gone.
+    pub removed: usize,
+    /// What the person should know of: what could not be removed, by its name; where old versions still are.
+    pub warnings: Vec<String>,
+}
+
 impl Keychain {
-    /// Opens the place: reachable, its default collection there, not kept in clear, unlocked. If it is locked, the
-    /// person is asked to unlock it, here and at most once in the life of this value. Nothing is written.
+    /// Opens the keychain: reachable, of this very user, its default collection there, seen not to keep in clear, unlocked. If it
+    /// is locked, the person is asked to unlock it, here and at most once in the life of this value. Nothing is written.
     ///
     /// # Errors
-    /// Any of the `Keychain…` errors of [`Error`], [`Error::KernelKeyringClosed`].
+    /// Any of the `Keychain…` errors of [`Error`](crate::error::Error).
     pub fn open(settings: KeychainSettings, notify: Arc<dyn Notify>) -> Result<Self> {
         let KeychainSettings { kind, deadline, allow_plain } = settings;
-        let warn = Arc::clone(&notify);
+        let waits_for = WaitsFor::an_answer_of("the keychain");
+        let how = Opening { allow_plain, notify: Arc::clone(&notify), waits_for: waits_for.clone() };
+        let start = |open: fn(&Opening) -> Result<Opened>| {
+            KeychainThread::start(deadline, notify, waits_for, move || open(&how))
+                .map(|(name, thread)| (name, Some(thread)))
+        };
         let (name, thread) = match kind {
             KeychainKind::None => ("memory only".to_owned(), None),
-            KeychainKind::Kernel => KeychainThread::start(deadline, notify, linux_kernel::open).map(keep_thread)?,
-            KeychainKind::System => {
-                KeychainThread::start(deadline, notify, move || system::open(allow_plain, warn)).map(keep_thread)?
-            }
+            KeychainKind::Kernel => start(|_| linux_kernel::open())?,
+            KeychainKind::System => start(system::open)?,
         };
         Ok(Self { kind, name, thread })
     }
 
-    /// What a person calls the place: "macOS Keychain", "the Secret Service keyring “Login”", "memory only".
+    /// What a person calls it: "macOS Keychain", "GNOME Keyring “Login”", "memory only".
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Which kind of place it is.
+    /// Which kind of keychain it is.
     #[must_use]
     pub fn kind(&self) -> KeychainKind {
         self.kind
     }
 
-    /// Proves that the place keeps what it is given, with an item of no value: written, read back on a second
-    /// connection, compared, looked at for how it is kept, and removed whatever came of that. Only a write tells a
-    /// working keychain from one that was never created, since both answer a read with "no such item". The item goes by the
-    /// job, of which one process works at a time: one that a killed run left is taken over, or removed by the next look at
-    /// the job's code.
+    /// Makes sure, before anything is fetched, that the job's code can be kept. Only a write tells a working keychain from one
+    /// that was never created, since both answer a read with "no such item". But an item that is stored to try a keychain out
+    /// has to be removed, and KeePassXC asks a person before it removes. So what is written is the job's own item, with a
+    /// placeholder: written, read back, compared, looked at for how it is kept. An item that is there already is read, for
+    /// which KeePassXC asks as well.
     ///
     /// # Errors
-    /// [`Error::KeychainKeepsNothing`], [`Error::KeychainInClear`] (a keyring's file may come to be by the first
-    /// write), or whatever else went wrong.
-    pub fn prove(&self, job: &JobId) -> Result<()> {
-        let Some(thread) = &self.thread else { return Ok(()) };
-        let user = probe_of(job);
-        let value = format!("{:016x}", random());
-        self.on(thread, "trying it out", &user.clone(), move |store| {
-            let kept = keep_and_verify(store, &user, "snow-onboard probe (can be removed)", value.as_bytes());
-            let removed = store.remove(&user);
-            kept?;
-            removed.map(drop)
+    /// [`Error::KeychainForeignItem`] if the keychain has one item a job, and it holds something that is no code;
+    /// [`Error::KeychainKeepsNothing`], [`Error::KeychainInClear`] (a keyring's file may come to be by the first write), or
+    /// whatever else went wrong.
+    pub fn prepare(&self, job: &JobId) -> Result<Prepared> {
+        let Some(thread) = &self.thread else { return Ok(Prepared::Nothing) };
+        let user = job.as_str().to_owned();
+        self.on(thread, "storing the job's item", job.as_str(), move |backend| {
+            let found = read_all(backend, &user)?;
+            let of_use = |value: &[u8]| !matches!(Content::of(value), Content::Foreign);
+            if found.iter().any(|it| of_use(&it.value)) {
+                return Ok(Prepared::WasThere);
+            }
+            if !found.is_empty() && !backend.holds_several() {
+                return Err(Failure::Foreign);
+            }
+            write_and_verify(backend, &user, &label_for(&user), PLACEHOLDER, None)?;
+            Ok(Prepared::Made)
         })
     }
 
-    /// Keeps the code of a job, in place of any it kept for it before: written, read back on a second connection,
-    /// compared in constant time. What can't be verified is removed again, and the code that was there before is put
-    /// back.
+    /// Takes back what [`prepare`](Self::prepare) made, if no code came to be in it. Asks nobody: what can't be removed without
+    /// asking stays, and is named, as a sentence.
     ///
     /// # Errors
-    /// [`Error::KeychainForeignItem`] if the job's item holds something that is no code (it is left as it is),
-    /// [`Error::KeychainKeepsNothing`], or whatever else went wrong.
-    pub fn keep(&self, job: &JobId, code: &UnlockCode) -> Result<()> {
+    /// Whatever the keychain says.
+    pub fn withdraw(&self, job: &JobId) -> Result<Vec<String>> {
+        let Some(thread) = &self.thread else { return Ok(Vec::new()) };
+        let user = job.as_str().to_owned();
+        self.on(thread, "removing the job's empty item", job.as_str(), move |backend| {
+            let mut warnings = Vec::new();
+            for it in read_all(backend, &user)? {
+                if matches!(Content::of(&it.value), Content::Placeholder)
+                    && let Removal::Left(name) = backend.remove(&user, &it.id, Asking::Never)?
+                {
+                    warnings.push(format!("{name} stays in the keychain. It holds no code, and the next run uses it."));
+                }
+            }
+            Ok(warnings)
+        })
+    }
+
+    /// Stores the code of a job with the digest of its manifest, and reads it back and compares. It takes the place of the code
+    /// that came with the manifest `replaced`, or of a placeholder, or of the only code there is; where several are and it can't
+    /// be told which it replaces, it is stored beside them. What can't be verified is removed again, and what was there before
+    /// is put back.
+    ///
+    /// # Errors
+    /// [`Error::KeychainForeignItem`] if the keychain has one item a job, and it holds something that is no code (it is left as
+    /// it is), [`Error::KeychainKeepsNothing`], or whatever else went wrong.
+    pub fn keep(
+        &self,
+        job: &JobId,
+        code: &UnlockCode,
+        manifest: &ManifestDigest,
+        replaced: Option<ManifestDigest>,
+    ) -> Result<()> {
         let Some(thread) = &self.thread else { return Ok(()) };
         let user = job.as_str().to_owned();
-        // The call may outlive this one if its deadline passes, so it needs a code of its own to wipe.
-        let code = code
-            .expose(|text| UnlockCode::take(text))
-            .map_err(|_| Error::Internal { what: "a code lost its shape".into() })?;
-        self.on(thread, "storing the unlock code", job.as_str(), move |store| {
-            let before = code_of(store, &user)?;
-            let label = format!("snow-onboard unlock code for {user}");
-            code.expose(|text| keep_and_verify(store, &user, &label, text.as_bytes())).inspect_err(|_| {
-                if let Some(before) = before {
-                    // The first failure is the one to tell of; the pair's tag tells what is there now.
-                    let _ = before.expose(|text| store.put(&user, &label, text.as_bytes()));
+        // The call may outlive this one if its deadline passes, so it needs a value of its own to wipe.
+        let value = item::value(code, manifest);
+        self.on(thread, "storing the unlock code", job.as_str(), move |backend| {
+            let found = read_all(backend, &user)?;
+            let over = item_to_replace(&found, replaced);
+            if over.is_none() && !found.is_empty() && !backend.holds_several() {
+                return Err(Failure::Foreign);
+            }
+            write_and_verify(backend, &user, &label_for(&user), &value, over)?;
+            backend.sync();
+            Ok(())
+        })
+    }
+
+    /// Writes the second line of an item that has none.
+    ///
+    /// # Errors
+    /// As [`keep`](Self::keep).
+    pub fn complete(&self, job: &JobId, item: &KeychainItem, manifest: &ManifestDigest) -> Result<()> {
+        let Some(thread) = &self.thread else { return Ok(()) };
+        let (user, id) = (job.as_str().to_owned(), item.id.clone());
+        let value = item::value(&item.code, manifest);
+        self.on(thread, "storing the manifest's digest with the code", job.as_str(), move |backend| {
+            let before = backend.read(&user, &id)?;
+            write_and_verify(backend, &user, &label_for(&user), &value, before.as_ref())?;
+            backend.sync();
+            Ok(())
+        })
+    }
+
+    /// The codes that are kept for a job. As a rule one or none; which one is right if there are more, the manifest tells.
+    ///
+    /// # Errors
+    /// [`Error::KeychainForeignItem`] if the job has items, and all hold something else, or whatever else went wrong.
+    pub fn recall(&self, job: &JobId) -> Result<Vec<KeychainItem>> {
+        let Some(thread) = &self.thread else { return Ok(Vec::new()) };
+        let user = job.as_str().to_owned();
+        self.on(thread, "reading the unlock code", job.as_str(), move |backend| {
+            let (mut codes, mut foreign) = (Vec::new(), false);
+            for Stored { id, value } in read_all(backend, &user)? {
+                match Content::of(&value) {
+                    Content::Code(code, manifest) => codes.push(KeychainItem { id, code, manifest }),
+                    Content::Foreign => foreign = true,
+                    Content::Placeholder => {}
                 }
-            })
+            }
+            if codes.is_empty() && foreign { Err(Failure::Foreign) } else { Ok(codes) }
         })
     }
 
-    /// The code kept for a job, if there is one.
+    /// Removes all that is kept for a job, be it a code or not.
     ///
     /// # Errors
-    /// [`Error::KeychainForeignItem`] if the job's item holds something else, [`Error::KeychainAmbiguous`] if there
-    /// are two, or whatever else went wrong. That there is none is no error.
-    pub fn recall(&self, job: &JobId) -> Result<Option<UnlockCode>> {
-        let Some(thread) = &self.thread else { return Ok(None) };
-        let (user, probe) = (job.as_str().to_owned(), probe_of(job));
-        self.on(thread, "reading the unlock code", job.as_str(), move |store| {
-            remove_probe(store, &probe);
-            code_of(store, &user)
+    /// Whatever the keychain says. What it does not remove is no error: it is in [`Forgotten::warnings`].
+    pub fn forget(&self, job: &JobId) -> Result<Forgotten> {
+        let Some(thread) = &self.thread else { return Ok(Forgotten::default()) };
+        let (user, probe) = (job.as_str().to_owned(), probe_for(job));
+        self.on(thread, "removing the unlock code", job.as_str(), move |backend| {
+            let mut forgotten = Forgotten::default();
+            // The second name is that of the item with which earlier versions tried a keychain out, if one was killed.
+            for user in [user, probe] {
+                for id in backend.find(&user)? {
+                    match backend.remove(&user, &id, Asking::Allowed)? {
+                        Removal::Gone => forgotten.removed += 1,
+                        Removal::Archived(where_it_is) => {
+                            forgotten.removed += 1;
+                            if !forgotten.warnings.contains(&where_it_is) {
+                                forgotten.warnings.push(where_it_is);
+                            }
+                        }
+                        Removal::Left(name) => forgotten
+                            .warnings
+                            .push(format!("{name} could not be removed. It holds no code any more; remove it in the keychain's own app.")),
+                    }
+                }
+            }
+            backend.sync();
+            Ok(forgotten)
         })
     }
 
-    /// Removes what is kept for a job, be it a code or not. Says whether there was something.
+    /// Stores an item of no value under a name of its own, reads it back and removes it, where that asks nobody. Says whether it
+    /// was tried.
     ///
     /// # Errors
-    /// [`Error::KeychainAmbiguous`] if there are two, or whatever else went wrong.
-    pub fn forget(&self, job: &JobId) -> Result<bool> {
+    /// As [`prepare`](Self::prepare).
+    pub fn try_out(&self, name: &JobId) -> Result<bool> {
         let Some(thread) = &self.thread else { return Ok(false) };
-        let (user, probe) = (job.as_str().to_owned(), probe_of(job));
-        self.on(thread, "removing the unlock code", job.as_str(), move |store| {
-            remove_probe(store, &probe);
-            store.remove(&user)
+        // The name that it had in earlier versions, so that what a killed one left goes too.
+        let user = probe_for(name);
+        self.on(thread, "storing a test item", name.as_str(), move |backend| {
+            if !backend.removes_without_asking() {
+                return Ok(false);
+            }
+            let left_behind = read_all(backend, &user)?.pop();
+            let id = write_and_verify(
+                backend,
+                &user,
+                "snow-onboard test item (can be removed)",
+                PLACEHOLDER,
+                left_behind.as_ref(),
+            )?;
+            backend.remove(&user, &id, Asking::Never)?;
+            Ok(true)
         })
     }
 
@@ -226,48 +368,65 @@ impl Keychain {
     }
 }
 
-fn probe_of(job: &JobId) -> String {
+fn probe_for(job: &JobId) -> String {
     format!("probe for {job}")
 }
 
-/// Removes a probe that is there only if a run was killed while it tried the keychain out.
-fn remove_probe(store: &mut dyn Backend, probe: &str) {
-    // It is of no value; what stands in the way here is told by the call that follows.
-    let _ = store.remove(probe);
+fn label_for(user: &str) -> String {
+    format!("snow-onboard unlock code for {user}")
 }
 
-fn keep_thread((name, thread): (String, KeychainThread)) -> (String, Option<KeychainThread>) {
-    (name, Some(thread))
+/// Of the items there are, the one that a new code takes the place of.
+fn item_to_replace(found: &[Stored], replaced: Option<ManifestDigest>) -> Option<&Stored> {
+    let is = |wanted: &dyn Fn(&Content) -> bool| found.iter().find(|it| wanted(&Content::of(&it.value)));
+    let of_the_pair = || {
+        let replaced = replaced?;
+        is(&|content| matches!(content, Content::Code(_, Some(manifest)) if *manifest == replaced))
+    };
+    let placeholder = || is(&|content| matches!(content, Content::Placeholder));
+    let only_code = || match found {
+        [only] if matches!(Content::of(&only.value), Content::Code(..)) => Some(only),
+        _ => None,
+    };
+    of_the_pair().or_else(placeholder).or_else(only_code)
 }
 
-/// Stores `value`, and removes it again when it turns out not to be kept as promised.
-fn keep_and_verify(store: &mut dyn Backend, user: &str, label: &str, value: &[u8]) -> Result<(), Failure> {
-    store.put(user, label, value)?;
-    verify(store, user, value).inspect_err(|_| {
+fn read_all(backend: &mut dyn Backend, user: &str) -> Result<Vec<Stored>, Failure> {
+    let mut found = Vec::new();
+    for id in backend.find(user)? {
+        found.extend(backend.read(user, &id)?);
+    }
+    Ok(found)
+}
+
+/// Stores `value`, reads it back and compares. What turns out not to be kept as promised gives way to what was there before.
+fn write_and_verify(
+    backend: &mut dyn Backend,
+    user: &str,
+    label: &str,
+    value: &[u8],
+    over: Option<&Stored>,
+) -> Result<ItemId, Failure> {
+    let id = backend.write(user, label, value, over.map(|it| &it.id))?;
+    verify(backend, user, &id, value).inspect_err(|_| {
         // The first failure is the one to tell of.
-        let _ = store.remove(user);
-    })
+        let _ = match over {
+            Some(before) => backend.write(user, label, &before.value, Some(&before.id)).map(drop),
+            None => backend.remove(user, &id, Asking::Never).map(drop),
+        };
+    })?;
+    Ok(id)
 }
 
-fn verify(store: &mut dyn Backend, user: &str, value: &[u8]) -> Result<(), Failure> {
-    let Some(back) = store.get(user)?.map(Zeroizing::new) else {
-        return Err(Failure::KeepsNothing("it was gone when read back on a second connection".to_owned()));
+fn verify(backend: &mut dyn Backend, user: &str, id: &ItemId, value: &[u8]) -> Result<(), Failure> {
+    let Some(Stored { value: back, .. }) = backend.read(user, id)? else {
+        return Err(Failure::KeepsNothing("it was gone when read back".to_owned()));
     };
     let difference = back.iter().zip(value).fold(back.len() ^ value.len(), |sum, (a, b)| sum | usize::from(a ^ b));
     if std::hint::black_box(difference) != 0 {
-        return Err(Failure::KeepsNothing("it was another one when read back on a second connection".to_owned()));
+        return Err(Failure::KeepsNothing("it was another one when read back".to_owned()));
     }
-    store.check(user)
-}
-
-fn code_of(store: &mut dyn Backend, user: &str) -> Result<Option<UnlockCode>, Failure> {
-    store.get(user)?.map(UnlockCode::take).transpose().map_err(|_| Failure::Foreign)
-}
-
-/// A number that is another one each time. Nothing secret hangs on it: it tells this probe from an earlier one.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0)
+    backend.check(user, id)
 }
 
 #[cfg(test)]
