@@ -15,6 +15,7 @@ use zbus::blocking::fdo::DBusProxy;
 use zbus::names::{BusName, UniqueName, WellKnownName};
 
 use crate::error::{Error, Result, io_in_words};
+use crate::safety::path_trust;
 
 /// The name under which a Secret Service is on the bus.
 pub(super) const SECRETS: &str = "org.freedesktop.secrets";
@@ -64,6 +65,7 @@ fn default_runtime(runtime: Option<PathBuf>) -> PathBuf {
     runtime.unwrap_or_else(|| PathBuf::from(format!("/run/user/{}", me())))
 }
 
+/// For the name of a folder and for sentences. Whose something is, `path_trust` says.
 fn me() -> u32 {
     rustix::process::geteuid().as_raw()
 }
@@ -143,7 +145,7 @@ fn check_peer(stream: &UnixStream) -> Result<()> {
         unavailable(format!("whose the D-Bus session bus is can't be found out ({})", io_in_words(&error.into())))
     })?;
     match peer.uid.as_raw() {
-        uid if uid == me() => Ok(()),
+        uid if path_trust::is_this_user(uid) => Ok(()),
         uid => Err(not_yours(format!("its socket belongs to another user (uid {uid}; you are {})", me()))),
     }
 }
@@ -163,7 +165,7 @@ pub(super) fn owner_of_secrets(bus: &Connection) -> Result<Owner> {
     };
     let unique = || BusName::from(UniqueName::from(&owner));
     match dbus.get_connection_unix_user(unique()) {
-        Ok(uid) if uid == me() => {}
+        Ok(uid) if path_trust::is_this_user(uid) => {}
         Ok(uid) => {
             return Err(not_yours(format!("its Secret Service belongs to another user (uid {uid}; you are {})", me())));
         }
