@@ -229,30 +229,42 @@ errors! {
     KeychainUnavailable { which: String, why: String } = Keychain "keychain_unavailable"
         "{which} can't be used: {why}."
         => "Run it from a desktop session, or choose another place for the code (kernel: until the next reboot at the latest; none: only during this run):\n  --keychain kernel\n  --keychain none";
-    KeychainNoCollection { why: String } = Keychain "keychain_no_collection"
-        "The Secret Service has no default keyring to keep the code in: {why}."
-        => "Create a default keyring once (in “Passwords and Keys”: File, New, Password Keyring, then Set as default). Under WSL use the Windows build of this program instead.";
-    KeychainLocked { which: String } = Keychain "keychain_locked"
-        "{which} is locked, and its unlock prompt was dismissed or could not be shown."
-        => "Unlock it, then repeat the same command.";
-    KeychainTimeout { what: String, seconds: u64 } = Keychain "keychain_timeout"
-        "The keychain did not answer within {seconds} seconds while {what}."
+    /// What to do depends on whose bus or service it is, so the sentence has it all.
+    KeychainNotYours { why: String } = Keychain "keychain_not_yours"
+        "The keychain on this D-Bus session bus is not used: {why}."
+        => "Run it in your own session, without sudo or su, and with the DBUS_SESSION_BUS_ADDRESS that your desktop set (or none). Or keep the code in the kernel (until the next reboot at the latest) or nowhere:\n  --keychain kernel\n  --keychain none";
+    /// `way_on` is the hint, in the words of the keychain's own app.
+    KeychainNoCollection { which: String, why: String, way_on: String } = Keychain "keychain_no_collection"
+        "{which} has no default keyring to keep the code in: {why}."
+        => "{way_on}";
+    /// `which` is the keychain, or the item in it that this program was not let at; `way_on` is the hint, in the words of the
+    /// keychain's own app.
+    KeychainLocked { which: String, way_on: String } = Keychain "keychain_locked"
+        "{which} is locked, and its prompt was dismissed or could not be shown."
+        => "{way_on}, then repeat the same command.";
+    /// `in_vain` is what did not happen: that it answered, was unlocked, or allowed access.
+    KeychainTimeout { in_vain: String, what: String, seconds: u64 } = Keychain "keychain_timeout"
+        "{in_vain} within {seconds} seconds ({what})."
         => "Look for a prompt that waits for you, possibly behind other windows, then repeat the same command. More time:\n  --keychain-timeout 600";
-    KeychainInClear { place: String } = Keychain "keychain_in_clear"
-        "The default keyring has no password, so it keeps what it is given in clear in {place}."
-        => "Set a password for it (in “Passwords and Keys”: right click, Change Password), or accept it with:\n  --allow-plain-keyring";
+    /// `way_on` is the first half of the hint, in the words of the keychain's own app.
+    KeychainInClear { which: String, place: String, way_on: String } = Keychain "keychain_in_clear"
+        "{which} has no password, so it keeps what it is given in clear in {place}."
+        => "{way_on}, or accept it with:\n  --allow-plain-keyring";
+    KeychainUnseen { which: String, why: String } = Keychain "keychain_unseen"
+        "Whether {which} is encrypted could not be seen: {why}."
+        => "Run it in the session in which the keychain runs, with the same HOME and XDG_DATA_HOME. If you know that it is encrypted, or accept that it may not be:\n  --allow-plain-keyring";
     KeychainKeepsNothing { which: String, why: String } = Keychain "keychain_keeps_nothing"
         "{which} accepted an item but did not give it back: {why}."
         => "Choose another place for the code:\n  --keychain kernel\n  --keychain none";
-    KeychainAmbiguous { job: String } = Keychain "keychain_ambiguous"
-        "The keychain holds more than one code for {job}, and there is no telling which is right."
-        => "Remove both in the keychain's own app (search for “snow-onboard”), then repeat the same command.";
-    KeychainFailed { what: String, why: String } = Keychain "keychain_failed"
-        "The keychain failed while {what}: {why}."
+    KeychainAmbiguous { job: String, count: usize } = Keychain "keychain_ambiguous"
+        "The keychain holds {count} codes for {job}, and none of them belongs to the manifest that is kept here."
+        => "Fetch a new pair; it is stored beside them and none is removed:\n  snow-onboard fetch --refresh {job}";
+    KeychainFailed { which: String, what: String, why: String } = Keychain "keychain_failed"
+        "{which} failed while {what}: {why}."
         => "Open the keychain's own app to see whether it works, then repeat the same command.";
     KeychainForeignItem { job: String } = Keychain "keychain_foreign_item"
         "The keychain's item for {job} does not hold an unlock code. It was left as it is."
-        => "Remove it, then fetch a new pair:\n  snow-onboard forget {job}\n  snow-onboard fetch {job}";
+        => "Look at it in the keychain's own app (search for “snow-onboard”). Then fetch a new pair; where the keychain admits it, it is stored beside that item, else give that item another account name first:\n  snow-onboard fetch --refresh {job}";
     KeychainUnsupported { which: String } = Usage "keychain_unsupported"
         "The keychain “{which}” does not exist on this system."
         => "Leave --keychain out to use the system's own.";

@@ -34,18 +34,18 @@
 //! log         -v, --log-file; others' ceiling         redact      no secret leaves as text, cut or encoded as it may be
 //!
 //! cloud       Snowball API, credentials, HTTP, the download of the manifest
-//! vault       the keychains, on one thread of their own, each call with a deadline
+//! keychain    the keychains, on one thread of their own, each call with a deadline
 //! store       manifest and record on disk
 //! device      the vendor's client: find, check, private home, guard, hand-over, states
 //! ```
 //!
-//! Arrows point one way: `main → cli → commands → onboard → {cloud, vault, store, device} → {pair, job, secret}`. The
-//! four adapters don't know each other. Only `cloud` names the AWS crates, only `vault` keyring, only `device` starts
-//! processes, only `ui` prints.
+//! Arrows point one way: `main → cli → commands → onboard → {cloud, keychain, store, device} → {pair, job, secret}`. The
+//! four adapters don't know each other. Only `cloud` names the AWS crates, only `keychain` keyring and D-Bus, only `device`
+//! starts processes, only `ui` prints.
 //!
 //! # Where a value goes
 //!
-//! The code: [`cloud::Cloud::fetch_pair`] parses it into a [`secret::UnlockCode`]; [`vault::Vault::keep`] stores and
+//! The code: [`cloud::Cloud::fetch_pair`] parses it into a [`secret::UnlockCode`]; [`keychain::Keychain::keep`] stores and
 //! compares it; [`pair::Apart::check`] looks for it where it must not be; [`device::Device::hand_over`] consumes it.
 
 pub mod audit;
@@ -58,6 +58,7 @@ pub mod doctor;
 pub mod error;
 pub mod harden;
 pub mod job;
+pub mod keychain;
 pub mod leftovers;
 pub mod log;
 pub mod manual;
@@ -74,4 +75,3 @@ pub mod settings;
 pub mod store;
 pub mod text;
 pub mod ui;
-pub mod vault;

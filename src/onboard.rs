@@ -16,16 +16,16 @@ use crate::delivery::fetch_when_delivered;
 use crate::device::{self, ArgvExposure, Client, Device, OwnProfiles, Places, Preparation, Rung};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobFacts, JobId};
+use crate::keychain::{Keychain, KeychainKind, Prepared};
 use crate::leftovers::open_state_folder;
 use crate::notice::{Notice, Notify};
-use crate::pair::{Apart, PairTag};
+use crate::pair::Apart;
 use crate::reconcile::{kept_pair, settle};
 use crate::secret::UnlockCode;
 use crate::settings::Settings;
 use crate::store::{Draft, HandOverRecord, HomeNote, JobFolder, JobSummary, Manifest, PairRecord, Record, StateFolder};
 use crate::text::clean;
 use crate::ui::{Step, Ui};
-use crate::vault::{KeychainKind, Vault};
 
 /// A job was named, and how to go about it is settled. Nothing has been touched.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ struct Trip<'a> {
 /// The keychain answers, the client is safe to run, the job is ours alone. Nothing has been asked of AWS.
 pub struct Checked<'a> {
     trip: Trip<'a>,
-    vault: Vault,
+    keychain: Keychain,
     device: Option<Device>,
 }
 
@@ -130,6 +130,14 @@ impl Trip<'_> {
         });
     }
 
+    /// Takes the job's empty item out of the keychain in a run that fails before there is a code for it. That run has a reason of
+    /// its own, which is the one to tell.
+    fn withdraw(&self, keychain: &Keychain) {
+        for warning in keychain.withdraw(self.folder.job()).unwrap_or_default() {
+            self.ui.notify(Notice::Warning(warning));
+        }
+    }
+
     /// Says where else on this machine the job's code stands in clear: where the client or OpsHub, used by hand, put it.
     fn warn_of_codes_in_clear(&self, code: &UnlockCode) {
         for found in OwnProfiles::of_this_user().with_code(code) {
@@ -146,8 +154,8 @@ impl<'a> Requested<'a> {
     pub fn check(self) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state).check()?;
-        let vault = self.open_vault(&folder)?;
-        Ok(Checked { trip: self.trip(&state, folder, None), vault, device: None })
+        let keychain = self.open_keychain(&folder)?;
+        Ok(Checked { trip: self.trip(&state, folder, None), keychain, device: None })
     }
 
     /// Preflight with a device, for `run`: the client is found and looked at while the keychain is opened.
@@ -159,19 +167,19 @@ impl<'a> Requested<'a> {
         Audit::of(&state).check()?;
         self.ui.begin(Step::Client);
         // A client takes seconds to start, and so may a person at a keychain prompt.
-        let (device, vault) = std::thread::scope(|scope| {
+        let (device, keychain) = std::thread::scope(|scope| {
             let device = scope.spawn(|| self.prepare_device(&state, endpoint));
-            let vault = self.open_vault(&folder);
+            let keychain = self.open_keychain(&folder);
             let device = device.join().unwrap_or_else(|_| {
                 Err(Error::Internal { what: "the preflight of the client ended in a panic".to_owned() })
             });
-            (device, vault)
+            (device, keychain)
         });
-        let (vault, device) = (vault?, device?);
+        let (keychain, device) = (keychain?, device?);
         let version = version_in_words(&device);
         self.ui.step(Step::Client, &format!("{}, version {version}", device.client().launcher().display()));
         let note = state.note_home(device.home())?;
-        Ok(Checked { trip: self.trip(&state, folder, Some(note)), vault, device: Some(device) })
+        Ok(Checked { trip: self.trip(&state, folder, Some(note)), keychain, device: Some(device) })
     }
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
@@ -190,20 +198,21 @@ impl<'a> Requested<'a> {
 
     /// Opens the keychain: the one that was chosen, else the one in which the code is. An unfinished change is settled
     /// first, with the keychain that it was for.
-    fn open_vault(&self, folder: &JobFolder) -> Result<Vault> {
-        let open = |kind| Vault::open(self.settings.vault(kind), Arc::clone(&self.ui) as Arc<dyn Notify>);
+    fn open_keychain(&self, folder: &JobFolder) -> Result<Keychain> {
+        let open =
+            |kind| Keychain::open(self.settings.keychain_settings(kind), Arc::clone(&self.ui) as Arc<dyn Notify>);
         let keychain_of = |pair: Option<PairRecord>| pair.and_then(|pair| pair.keychain.parse::<KeychainKind>().ok());
         let record = || match folder.record() {
             // Of no use to anyone any more; a newer one is.
             Err(Error::RecordUnreadable { .. }) => Ok(None),
             result => result,
         };
-        let mut vault = None;
+        let mut keychain = None;
         if let Some(kind) = keychain_of(record()?.and_then(|record| record.incoming)) {
             match open(kind) {
                 Ok(opened) => {
-                    settle(folder, opened.recall(folder.job())?.as_ref(), &*self.ui)?;
-                    vault = Some(opened);
+                    settle(folder, &opened.recall(folder.job())?, &*self.ui)?;
+                    keychain = Some(opened);
                 }
                 // Whoever chose another keychain may have no other one; the change stays unfinished until then.
                 Err(error) if self.settings.keychain_was_chosen() && self.settings.keychain != kind => {
@@ -223,8 +232,8 @@ impl<'a> Requested<'a> {
                 self.job
             )));
         }
-        match vault.filter(|vault| vault.kind() == kind) {
-            Some(vault) => Ok(vault),
+        match keychain.filter(|keychain| keychain.kind() == kind) {
+            Some(keychain) => Ok(keychain),
             None => open(kind),
         }
     }
@@ -265,13 +274,14 @@ impl<'a> Checked<'a> {
     /// # Errors
     /// [`Error::PairMismatch`] if what is kept is not a pair; else those of fetching and keeping.
     pub fn keep(self) -> Result<Kept<'a>> {
-        let code = self.vault.recall(self.trip.folder.job())?;
-        let keychain = self.vault.kind().to_string();
-        match kept_pair(&self.trip.folder, &keychain, code, &*self.trip.ui)? {
+        let items = self.keychain.recall(self.trip.folder.job())?;
+        let keychain = self.keychain.kind().to_string();
+        match kept_pair(&self.trip.folder, &keychain, items, &*self.trip.ui)? {
             Some(kept) => {
-                let when = age_in_words(OffsetDateTime::now_utc() - kept.pair.fetched_at);
+                let (record, pair, code) = kept.converted(&self.trip.folder, &self.keychain)?;
+                let when = age_in_words(OffsetDateTime::now_utc() - pair.fetched_at);
                 self.trip.ui.step(Step::Kept, &format!("code and manifest, fetched {when}; AWS is not asked"));
-                self.into_kept(kept.record, kept.pair, kept.code, true)
+                self.into_kept(record, pair, code, true)
             }
             None => self.fetch()?.keep(),
         }
@@ -282,8 +292,6 @@ impl<'a> Checked<'a> {
     /// # Errors
     /// Those of fetching and keeping.
     pub fn keep_anew(self) -> Result<Kept<'a>> {
-        // What can't be replaced is found out before anything is fetched.
-        self.vault.recall(self.trip.folder.job())?;
         self.fetch()?.keep()
     }
 
@@ -291,20 +299,22 @@ impl<'a> Checked<'a> {
         let (settings, ui, folder) = (self.trip.settings, &self.trip.ui, &self.trip.folder);
         let mut draft = folder.draft()?;
         let open = || Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>);
-        let vault = &mut self.vault;
+        let keychain = &mut self.keychain;
         let fetch = |cloud: &Cloud, has_waited: bool| {
             if has_waited {
                 // Hours may have passed, and the screen's lock may have taken the keychain's along.
-                *vault = Vault::open(settings.vault(vault.kind()), Arc::clone(ui) as Arc<dyn Notify>)?;
+                *keychain =
+                    Keychain::open(settings.keychain_settings(keychain.kind()), Arc::clone(ui) as Arc<dyn Notify>)?;
             }
             ui.begin(Step::Keychain);
-            // Before anything is fetched: what this keychain is given, does it give back?
-            vault.prove(folder.job())?;
-            let keeps = match vault.kind() {
-                KeychainKind::None => "none: the code stays in memory until this run ends".to_owned(),
-                KeychainKind::System | KeychainKind::Kernel => format!("{} keeps what it is given", vault.name()),
+            // Before anything is fetched.
+            let name = keychain.name().to_owned();
+            let ready = match keychain.prepare(folder.job())? {
+                Prepared::Nothing => "none: the code stays in memory until this run ends".to_owned(),
+                Prepared::Made => format!("{name}: ready (this job's item stored and read back)"),
+                Prepared::WasThere => format!("{name}: ready (this job's item read)"),
             };
-            ui.step(Step::Keychain, &keeps);
+            ui.step(Step::Keychain, &ready);
             ui.begin(Step::Job);
             let path = draft.path().display().to_string();
             draft.restart().map_err(|error| Error::disk("Writing", draft.path(), &error))?;
@@ -315,28 +325,29 @@ impl<'a> Checked<'a> {
                 other => other,
             })
         };
-        let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), &**ui, fetch)?;
-        let manifest = draft.finish()?;
+        let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), &**ui, fetch);
+        let finished = fetched.and_then(|fetched| Ok((fetched, draft.finish()?)));
+        let (fetched, manifest) = finished.inspect_err(|_| self.trip.withdraw(&self.keychain))?;
         ui.step(Step::Job, &in_words(&fetched.facts));
         Ok(Fetched { checked: self, facts: fetched.facts, code: fetched.code, manifest })
     }
 
     fn into_kept(self, record: Record, pair: PairRecord, code: UnlockCode, was_kept_already: bool) -> Result<Kept<'a>> {
-        let Self { trip, vault, device } = self;
-        let keychain = vault.name().to_owned();
-        let vault_keeps = vault.kind() != KeychainKind::None;
+        let Self { trip, keychain, device } = self;
+        let is_kept = keychain.kind() != KeychainKind::None;
+        let name = keychain.name().to_owned();
         // Its connection's buffers have held the code.
-        drop(vault);
+        drop(keychain);
         let folder = &trip.folder;
         let expected = folder.names();
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
         let home: Vec<_> = device.iter().map(Device::home).collect();
         let apart = Apart::check(folder.path(), &expected, &code, &home)?;
         trip.warn_of_codes_in_clear(&code);
-        if vault_keeps {
+        if is_kept {
             trip.ui.is_kept(format!("Code and manifest of {} are kept.", folder.job()));
         }
-        Ok(Kept { trip, record, pair, code, keychain, device, apart, was_kept_already })
+        Ok(Kept { trip, record, pair, code, keychain: name, device, apart, was_kept_already })
     }
 }
 
@@ -344,6 +355,15 @@ impl<'a> Fetched<'a> {
     /// Puts both halves in their places. Killed anywhere in here, the next run finishes or undoes it.
     fn keep(self) -> Result<Kept<'a>> {
         let Self { checked, facts, code, manifest } = self;
+        let (record, pair) =
+            checked.store(&facts, &code, &manifest).inspect_err(|_| checked.trip.withdraw(&checked.keychain))?;
+        checked.into_kept(record, pair, code, false)
+    }
+}
+
+impl Checked<'_> {
+    fn store(&self, facts: &JobFacts, code: &UnlockCode, manifest: &Manifest) -> Result<(Record, PairRecord)> {
+        let checked = self;
         let folder = &checked.trip.folder;
         // A record that can't be read is of no use to anyone any more; a newer one is.
         let old = match folder.record() {
@@ -352,13 +372,14 @@ impl<'a> Fetched<'a> {
         };
         let pair = PairRecord {
             fetched_at: OffsetDateTime::now_utc(),
-            keychain: checked.vault.kind().to_string(),
+            keychain: checked.keychain.kind().to_string(),
             manifest_sha256: manifest.digest,
             manifest_bytes: manifest.bytes,
-            tag: PairTag::of(&code, folder.job(), &manifest.digest),
+            tag: None,
         };
+        let replaced = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.manifest_sha256));
         let mut record = old.unwrap_or_else(|| Record::new(folder.job().clone()));
-        record.summary = JobSummary::from(&facts);
+        record.summary = JobSummary::from(facts);
         record.incoming = Some(pair.clone());
         folder.write_record(&record).inspect_err(|_| {
             // Nothing has been changed yet. What could not be kept is not left lying on a disk that may be full.
@@ -366,21 +387,21 @@ impl<'a> Fetched<'a> {
         })?;
 
         let ui = &checked.trip.ui;
-        if checked.vault.kind() != KeychainKind::None {
+        if checked.keychain.kind() != KeychainKind::None {
             ui.begin(Step::Code);
         }
-        checked.vault.keep(folder.job(), &code)?;
+        checked.keychain.keep(folder.job(), code, &pair.manifest_sha256, replaced)?;
         folder.promote_incoming()?;
         record.incoming = None;
         record.pair = Some(pair.clone());
         folder.write_record(&record)?;
 
         checked.trip.audit.note(folder.job(), AuditStep::Kept, Some(&pair.manifest_sha256))?;
-        if checked.vault.kind() != KeychainKind::None {
-            ui.step(Step::Code, &format!("in {}, read back and compared", checked.vault.name()));
+        if checked.keychain.kind() != KeychainKind::None {
+            ui.step(Step::Code, &format!("in {}, read back and compared", checked.keychain.name()));
         }
         ui.step(Step::Manifest, &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
-        checked.into_kept(record, pair, code, false)
+        Ok((record, pair))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The pair: one code and one manifest, fetched together for one job.
 //!
-//! Two questions are answered here and nowhere else: do the halves belong together ([`PairTag`]), and do they lie
-//! apart ([`Apart`]).
+//! Here is answered whether they lie apart ([`Apart`]). Whether they belong together, the keychain's item tells, whose second
+//! line is the [`ManifestDigest`]; in records of format 1 it was the [`PairTag`].
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,11 +20,10 @@ use crate::secret::UnlockCode;
 #[serde(try_from = "String", into = "String")]
 pub struct ManifestDigest([u8; 32]);
 
-/// `HMAC-SHA256(key = code, "snow-onboard/pair/1" ‖ 0 ‖ job id ‖ manifest SHA-256)`.
+/// Of record format 1: `HMAC-SHA256(key = code, "snow-onboard/pair/1" ‖ 0 ‖ job id ‖ manifest SHA-256)`.
 ///
-/// An error detector, not a seal: who can write the record can also write the manifest. It finds a swapped, damaged
-/// or foreign half before a device is touched. Without the code it tells nothing of the code: guessing one means
-/// trying 36^25 keys.
+/// Read only to convert such a record, and then removed: with the tag beside the manifest, a code of which all but one group
+/// is known can be completed offline in seconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PairTag([u8; 32]);
@@ -63,9 +62,9 @@ impl ManifestDigest {
 }
 
 impl PairTag {
-    /// Tag of this code, job and manifest.
-    #[must_use]
-    pub fn of(code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> Self {
+    /// Tag of this code, job and manifest, as the versions made it that wrote record format 1.
+    #[cfg(test)]
+    pub(crate) fn of(code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> Self {
         Self(mac(code, job, manifest).finalize().into_bytes().into())
     }
 

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::job::JobId;
+use crate::keychain::{Keychain, KeychainItem};
 use crate::notice::{Notice, Notify};
 use crate::pair::ManifestDigest;
 use crate::secret::UnlockCode;
@@ -19,18 +20,36 @@ pub struct KeptPair {
     /// The pair's entry in it.
     pub pair: PairRecord,
     /// The code, out of the keychain.
-    pub code: UnlockCode,
+    item: KeychainItem,
 }
 
-/// Finishes or undoes a change that a killed run left unfinished. `code` is what the keychain that the change was for
-/// ([`Record::incoming`]) holds for the job; another keychain's code would tell the wrong story.
+impl KeptPair {
+    /// The code. A pair of record format 1 is converted first: the keychain's item gets its second line, then the record loses
+    /// the tag. Killed in between, the next run does the rest.
+    ///
+    /// # Errors
+    /// Those of the keychain and the disk.
+    pub fn converted(mut self, folder: &JobFolder, keychain: &Keychain) -> Result<(Record, PairRecord, UnlockCode)> {
+        if self.item.manifest.is_none() {
+            keychain.complete(folder.job(), &self.item, &self.pair.manifest_sha256)?;
+        }
+        if self.pair.tag.take().is_some() {
+            self.record.pair = Some(self.pair.clone());
+            folder.write_record(&self.record)?;
+        }
+        Ok((self.record, self.pair, self.item.code))
+    }
+}
+
+/// Finishes or undoes a change that a killed run left unfinished. `items` are what the keychain that the change was for
+/// ([`Record::incoming`]) holds for the job; another keychain's would tell the wrong story.
 ///
 /// # Errors
 /// Errors of the record and the disk.
-pub fn settle(folder: &JobFolder, code: Option<&UnlockCode>, notify: &dyn Notify) -> Result<()> {
+pub fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn Notify) -> Result<()> {
     let Some(mut record) = folder.record()? else { return folder.discard_incoming() };
     let Some(incoming) = record.incoming.take() else { return folder.discard_incoming() };
-    if finish_change(folder, &incoming, code)? {
+    if finish_change(folder, &incoming, items)? {
         notify.notify(Notice::Fact("Finished keeping the pair that an interrupted run had fetched.".to_owned()));
         record.pair = Some(incoming);
     }
@@ -38,28 +57,36 @@ pub fn settle(folder: &JobFolder, code: Option<&UnlockCode>, notify: &dyn Notify
     folder.discard_incoming()
 }
 
-/// Finds the pair that is kept for the folder's job in the keychain `keychain`, which holds `code` for it. Unfinished
+/// Finds the pair that is kept for the folder's job in the keychain `keychain`, which holds `items` for it. Unfinished
 /// changes have been settled.
 ///
 /// # Errors
-/// [`Error::PairMismatch`] if both halves are here and don't belong together; errors of the record and the disk.
+/// [`Error::PairMismatch`] if both halves are here and don't belong together, [`Error::KeychainAmbiguous`] if there are several
+/// codes and none belongs to the manifest; errors of the record and the disk.
 pub fn kept_pair(
     folder: &JobFolder,
     keychain: &str,
-    code: Option<UnlockCode>,
+    items: Vec<KeychainItem>,
     notify: &dyn Notify,
 ) -> Result<Option<KeptPair>> {
     let Some(record) = folder.record()? else { return Ok(None) };
     let Some(pair) = record.pair.clone().filter(|pair| pair.keychain == keychain) else { return Ok(None) };
-    match (code, folder.manifest()?) {
-        (Some(code), Some(manifest)) => {
-            check(folder.job(), &pair, &code, &manifest.digest)?;
-            Ok(Some(KeptPair { record, pair, code }))
+    match (items.is_empty(), folder.manifest()?) {
+        (false, Some(manifest)) => {
+            let count = items.len();
+            let item = the_right_one(folder.job(), &pair, items, &manifest.digest)?;
+            if count > 1 {
+                notify.notify(Notice::Fact(format!(
+                    "The keychain holds {count} codes for {}. The one that belongs to the manifest is used.",
+                    folder.job()
+                )));
+            }
+            Ok(Some(KeptPair { record, pair, item }))
         }
-        (code, manifest) => {
-            let missing = match (code, manifest) {
-                (None, Some(_)) => "the code is not in the keychain",
-                (Some(_), None) => "the manifest is not on the disk",
+        (is_empty, manifest) => {
+            let missing = match (is_empty, manifest) {
+                (true, Some(_)) => "the code is not in the keychain",
+                (false, None) => "the manifest is not on the disk",
                 _ => "neither the code nor the manifest is here",
             };
             notify.notify(Notice::Fact(format!("A pair was fetched before, but {missing}.")));
@@ -68,34 +95,49 @@ pub fn kept_pair(
     }
 }
 
-/// Whether the code and the manifest are the two that `pair` was made of.
-fn check(job: &JobId, pair: &PairRecord, code: &UnlockCode, manifest: &ManifestDigest) -> Result<()> {
-    let mismatch = |why: String| Err(Error::PairMismatch { job: job.to_string(), why });
-    if pair.tag.fits(code, job, manifest) {
-        // The tag covers the digest; a record whose own digest says otherwise was edited.
-        return if pair.manifest_sha256 == *manifest {
-            Ok(())
-        } else {
-            mismatch("the record names another manifest".to_owned())
-        };
-    }
-    if pair.manifest_sha256 == *manifest {
-        mismatch("the code in the keychain is not the one that was fetched with this manifest".to_owned())
-    } else {
-        mismatch(format!(
+/// Of the codes in the keychain, the one that `pair` was made of together with the manifest.
+fn the_right_one(
+    job: &JobId,
+    pair: &PairRecord,
+    items: Vec<KeychainItem>,
+    manifest: &ManifestDigest,
+) -> Result<KeychainItem> {
+    let mismatch = |why: &str| Err(Error::PairMismatch { job: job.to_string(), why: why.to_owned() });
+    let count = items.len();
+    let (mut right, mut wrong): (Vec<_>, Vec<_>) =
+        items.into_iter().partition(|item| belongs_together(job, pair, item, manifest));
+    match (right.pop(), wrong.pop()) {
+        (Some(item), _) if pair.manifest_sha256 == *manifest => Ok(item),
+        (Some(_), _) => mismatch("the record names another manifest"),
+        _ if pair.manifest_sha256 != *manifest => mismatch(&format!(
             "the manifest has changed since it was fetched (its SHA-256 begins with {}, not with {})",
             manifest.short(),
             pair.manifest_sha256.short()
-        ))
+        )),
+        _ if count > 1 => Err(Error::KeychainAmbiguous { job: job.to_string(), count }),
+        (None, Some(item)) if item.manifest.is_none() && pair.tag.is_none() => mismatch(
+            "the keychain item has no second line with the manifest's SHA-256, so it was edited after this program wrote it",
+        ),
+        _ => mismatch("the code in the keychain is not the one that was fetched with this manifest"),
+    }
+}
+
+/// Whether the item's code came with this manifest.
+fn belongs_together(job: &JobId, pair: &PairRecord, item: &KeychainItem, manifest: &ManifestDigest) -> bool {
+    match (&item.manifest, &pair.tag) {
+        (Some(digest), _) => digest == manifest,
+        (None, Some(tag)) => tag.fits(&item.code, job, manifest),
+        (None, None) => false,
     }
 }
 
 /// Finishes an interrupted change if the keychain has the new code already; then the new manifest is either still
 /// incoming or in place. Otherwise the change had touched nothing, and the old pair stands.
-fn finish_change(folder: &JobFolder, incoming: &PairRecord, code: Option<&UnlockCode>) -> Result<bool> {
-    let Some(code) = code else { return Ok(false) };
-    let is_new =
-        |digest: &ManifestDigest| *digest == incoming.manifest_sha256 && incoming.tag.fits(code, folder.job(), digest);
+fn finish_change(folder: &JobFolder, incoming: &PairRecord, items: &[KeychainItem]) -> Result<bool> {
+    let is_new = |digest: &ManifestDigest| {
+        let is_there = || items.iter().any(|item| belongs_together(folder.job(), incoming, item, digest));
+        *digest == incoming.manifest_sha256 && is_there()
+    };
     if folder.incoming()?.is_some_and(|manifest| is_new(&manifest.digest)) {
         folder.promote_incoming()?;
         return Ok(true);
@@ -107,10 +149,13 @@ fn finish_change(folder: &JobFolder, incoming: &PairRecord, code: Option<&Unlock
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::keychain::{KeychainKind, KeychainSettings};
     use crate::notice::Kept;
     use crate::pair::PairTag;
     use crate::store::{Manifest, StateFolder};
     use std::io::Write as _;
+    use std::sync::Arc;
+    use std::time::Duration;
     use time::OffsetDateTime;
 
     const OLD: &str = "7c0e1-bab84-f7675-0a2b6-f8b33";
@@ -133,14 +178,19 @@ mod tests {
         draft.finish().unwrap()
     }
 
-    fn entry(folder: &JobFolder, manifest: &Manifest, code: &UnlockCode) -> PairRecord {
+    fn entry(manifest: &Manifest) -> PairRecord {
         PairRecord {
             fetched_at: OffsetDateTime::now_utc(),
             keychain: "system".to_owned(),
             manifest_sha256: manifest.digest,
             manifest_bytes: manifest.bytes,
-            tag: PairTag::of(code, folder.job(), &manifest.digest),
+            tag: None,
         }
+    }
+
+    /// What is in the keychain: a code, and the manifest on the second line.
+    fn item(text: &str, manifest: Option<&[u8]>) -> KeychainItem {
+        KeychainItem::for_test(code(text), manifest.map(|content| ManifestDigest::of(content).unwrap()))
     }
 
     /// A folder that keeps the manifest "old" with the code OLD.
@@ -148,15 +198,21 @@ mod tests {
         let (dir, folder) = folder();
         let manifest = incoming(&folder, b"old");
         let mut record = Record::new(folder.job().clone());
-        record.pair = Some(entry(&folder, &manifest, &code(OLD)));
+        record.pair = Some(entry(&manifest));
         folder.promote_incoming().unwrap();
         folder.write_record(&record).unwrap();
         (dir, folder, record)
     }
 
+    /// The item as it is with the manifest "old" or "new".
+    fn items(in_keychain: Option<&str>) -> Vec<KeychainItem> {
+        let manifest = |text: &str| if text == OLD { b"old" } else { b"new" };
+        in_keychain.map(|text| item(text, Some(manifest(text)))).into_iter().collect()
+    }
+
     fn which(folder: &JobFolder, in_keychain: Option<&str>) -> Option<(Vec<u8>, PairRecord)> {
-        settle(folder, in_keychain.map(code).as_ref(), &Kept::default()).unwrap();
-        let kept = kept_pair(folder, "system", in_keychain.map(code), &Kept::default()).unwrap()?;
+        settle(folder, &items(in_keychain), &Kept::default()).unwrap();
+        let kept = kept_pair(folder, "system", items(in_keychain), &Kept::default()).unwrap()?;
         assert!(folder.incoming().unwrap().is_none() && folder.record().unwrap().unwrap().incoming.is_none());
         Some((std::fs::read(folder.manifest_path()).unwrap(), kept.pair))
     }
@@ -169,29 +225,85 @@ mod tests {
         std::fs::remove_file(folder.manifest_path()).unwrap();
         assert!(which(&folder, Some(OLD)).is_none(), "only the code");
         let (_dir, folder, _) = with_old_pair();
-        let in_another = kept_pair(&folder, "kernel", Some(code(OLD)), &Kept::default()).unwrap();
+        let in_another = kept_pair(&folder, "kernel", items(Some(OLD)), &Kept::default()).unwrap();
         assert!(in_another.is_none(), "the same code in another keychain is not the pair that is kept");
     }
 
     #[test]
     fn foreign_and_damaged_halves_are_refused() {
         let (_dir, folder, mut record) = with_old_pair();
-        let refusal =
-            |text: &str| kept_pair(&folder, "system", Some(code(text)), &Kept::default()).unwrap_err().to_string();
-        assert!(refusal(NEW).contains("not the one that was fetched"));
+        let refusal = |item| kept_pair(&folder, "system", vec![item], &Kept::default()).unwrap_err().to_string();
+        assert!(refusal(item(OLD, Some(b"new"))).contains("not the one that was fetched"));
+        assert!(refusal(item(OLD, None)).contains("no second line"));
         std::fs::write(folder.manifest_path(), b"olD").unwrap();
-        assert!(refusal(OLD).contains("has changed"));
+        assert!(refusal(item(OLD, Some(b"old"))).contains("has changed"));
         let manifest = folder.manifest().unwrap().unwrap();
         record.pair.as_mut().unwrap().manifest_sha256 = manifest.digest;
         folder.write_record(&record).unwrap();
-        assert!(refusal(OLD).contains("not the one"), "the digest in the record edited to fit");
+        assert!(refusal(item(OLD, Some(b"old"))).contains("not the one"), "the digest in the record edited to fit");
+        std::fs::write(folder.manifest_path(), b"old").unwrap();
+        assert!(refusal(item(OLD, Some(b"old"))).contains("names another"));
+    }
+
+    #[test]
+    fn of_two_codes_the_one_of_the_manifest_is_used_and_it_is_said() {
+        let (_dir, folder, _) = with_old_pair();
+        for (first, second) in [(OLD, NEW), (NEW, OLD)] {
+            let both = [first, second].map(|text| item(text, Some(if text == OLD { b"old" } else { b"new" })));
+            let kept = Kept::default();
+            let pair = kept_pair(&folder, "system", both.into(), &kept).unwrap().unwrap();
+            assert!(pair.item.code.is_same_as(&code(OLD)));
+            assert!(matches!(&kept.0.lock().unwrap()[..], [Notice::Fact(said)] if said.contains("2 codes")));
+        }
+        let neither = vec![item(OLD, Some(b"new")), item(NEW, None)];
+        let refusal = kept_pair(&folder, "system", neither, &Kept::default()).unwrap_err().report();
+        assert_eq!(refusal.code, "keychain_ambiguous");
+        assert!(!refusal.hint.contains("forget"), "nothing is lost by the hint: {}", refusal.hint);
+    }
+
+    /// A pair of record format 1: a code alone in the keychain, and a tag in the record.
+    #[test]
+    fn a_pair_of_format_1_is_converted_in_place_and_its_tag_removed() {
+        let (_dir, folder, mut record) = with_old_pair();
+        let digest = ManifestDigest::of(&b"old"[..]).unwrap();
+        record.pair.as_mut().unwrap().tag = Some(PairTag::of(&code(OLD), folder.job(), &digest));
+        folder.write_record(&record).unwrap();
+        let written = || std::fs::read_to_string(folder.path().join("record.json")).unwrap();
+        assert!(written().contains("\"version\": 1") && written().contains("\"tag\""));
+        settle(&folder, &[item(OLD, None)], &Kept::default()).unwrap();
+        assert!(written().contains("\"tag\""), "not before the item has its second line");
+
+        let wrong = kept_pair(&folder, "system", vec![item(NEW, None)], &Kept::default()).unwrap_err();
+        assert!(wrong.to_string().contains("not the one that was fetched"), "{wrong}");
+        let both = vec![item(NEW, None), item(OLD, None)];
+        let pair = kept_pair(&folder, "system", both, &Kept::default()).unwrap().unwrap();
+        let settings =
+            KeychainSettings { kind: KeychainKind::None, deadline: Duration::from_secs(9), allow_plain: false };
+        let keychain = Keychain::open(settings, Arc::new(Kept::default())).unwrap();
+        let (record, entry, used) = pair.converted(&folder, &keychain).unwrap();
+        assert!(used.is_same_as(&code(OLD)) && entry.tag.is_none() && record.pair.unwrap().tag.is_none());
+        assert!(written().contains("\"version\": 2") && !written().contains("tag"), "{}", written());
+        assert!(kept_pair(&folder, "system", vec![item(OLD, Some(b"old"))], &Kept::default()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_change_of_format_1_that_was_killed_is_finished_too() {
+        let (_dir, folder, mut record) = with_old_pair();
+        let manifest = incoming(&folder, b"new");
+        let tag = PairTag::of(&code(NEW), folder.job(), &manifest.digest);
+        record.incoming = Some(PairRecord { tag: Some(tag), ..entry(&manifest) });
+        folder.write_record(&record).unwrap();
+        settle(&folder, &[item(NEW, None)], &Kept::default()).unwrap();
+        let record = folder.record().unwrap().unwrap();
+        assert!(record.incoming.is_none() && record.pair.unwrap().tag.is_some(), "to be converted yet");
+        assert_eq!(std::fs::read(folder.manifest_path()).unwrap(), b"new");
     }
 
     #[test]
     fn a_change_killed_before_the_keychain_is_undone() {
         let (_dir, folder, mut record) = with_old_pair();
         let manifest = incoming(&folder, b"new");
-        record.incoming = Some(entry(&folder, &manifest, &code(NEW)));
+        record.incoming = Some(entry(&manifest));
         folder.write_record(&record).unwrap();
         assert_eq!(which(&folder, Some(OLD)).unwrap().0, b"old");
     }
@@ -201,7 +313,7 @@ mod tests {
         for promoted in [false, true] {
             let (_dir, folder, mut record) = with_old_pair();
             let manifest = incoming(&folder, b"new");
-            record.incoming = Some(entry(&folder, &manifest, &code(NEW)));
+            record.incoming = Some(entry(&manifest));
             folder.write_record(&record).unwrap();
             if promoted {
                 folder.promote_incoming().unwrap();
@@ -223,7 +335,7 @@ mod tests {
         let manifest_again = incoming(&folder, b"new");
         assert_eq!(manifest.digest, manifest_again.digest);
         let mut record = Record::new(folder.job().clone());
-        record.incoming = Some(entry(&folder, &manifest, &code(NEW)));
+        record.incoming = Some(entry(&manifest));
         folder.write_record(&record).unwrap();
         assert_eq!(which(&folder, Some(NEW)).unwrap().0, b"new");
     }

@@ -9,11 +9,11 @@ use time::OffsetDateTime;
 use crate::cli::{Fetch, run_again};
 use crate::error::{Error, Result};
 use crate::job::JobId;
+use crate::keychain::KeychainKind;
 use crate::onboard::Requested;
 use crate::pair::ManifestDigest;
 use crate::settings::Settings;
 use crate::ui::Ui;
-use crate::vault::KeychainKind;
 
 #[derive(Serialize)]
 struct Fetched<'a> {

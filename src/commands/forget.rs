@@ -10,16 +10,16 @@ use crate::cli::Forget;
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::job::JobId;
+use crate::keychain::{Forgotten, Keychain, KeychainKind, KeychainSettings};
 use crate::leftovers::open_state_folder;
 use crate::notice::{Notice, Notify};
 use crate::settings::{Settings, setting};
 use crate::store::JobFolder;
 use crate::text::clean;
 use crate::ui::Ui;
-use crate::vault::{KeychainKind, Vault, VaultSettings};
 
 #[derive(Serialize)]
-struct Forgotten<'a> {
+struct Outcome<'a> {
     job: &'a JobId,
     code_removed_from: &'a [String],
     files_removed: bool,
@@ -41,26 +41,35 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
     let kept_in = keychains_of(&folder, ui)?;
     let look_in = places_to_look_in(&kept_in, settings);
     // The code first: should the keychain fail, the record still says where the code is.
-    let mut removed_from = Vec::new();
+    let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
     for kind in &look_in {
         // Removing something from a keyring that keeps in clear is nothing to refuse.
-        let settings = VaultSettings { allow_plain: true, ..settings.vault(*kind) };
-        let vault = Vault::open(settings, Arc::clone(ui) as Arc<dyn Notify>)?;
-        if vault.forget(&job)? {
-            removed_from.push(vault.name().to_owned());
+        let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(*kind) };
+        let keychain = Keychain::open(settings, Arc::clone(ui) as Arc<dyn Notify>)?;
+        let forgotten = keychain.forget(&job)?;
+        was_there |= forgotten != Forgotten::default();
+        if forgotten.removed > 0 {
+            removed_from.push(keychain.name().to_owned());
+            removed_in_words.push(match forgotten.removed {
+                1 => keychain.name().to_owned(),
+                count => format!("{} ({count} items)", keychain.name()),
+            });
+        }
+        for warning in forgotten.warnings {
+            ui.notify(Notice::Warning(warning));
         }
     }
     // A keychain that was named and is not the pair's: the pair that is kept stays whole.
     let keeps_elsewhere = kept_in.iter().any(|kind| !look_in.contains(kind));
     let files_removed = !keeps_elsewhere && folder.remove()?;
-    if removed_from.is_empty() && !files_removed {
+    if !was_there && !files_removed {
         return Err(Error::NotKept { job: job.to_string() });
     }
     Audit::of(&state).note(&job, AuditStep::Forgotten, None)?;
-    let code = if removed_from.is_empty() {
-        "was in no keychain".to_owned()
-    } else {
-        format!("removed from {}", removed_from.join(" and "))
+    let code = match (removed_in_words.is_empty(), was_there) {
+        (false, _) => format!("removed from {}", removed_in_words.join(" and ")),
+        (true, true) => "overwritten".to_owned(),
+        (true, false) => "was in no keychain".to_owned(),
     };
     let files = match (files_removed, keeps_elsewhere) {
         (true, _) => "removed",
@@ -69,7 +78,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
     };
     ui.result(
         &format!("{job} is forgotten.\n\n  Unlock code          {code}\n  Manifest and record  {files}"),
-        Forgotten { job: &job, code_removed_from: &removed_from, files_removed },
+        Outcome { job: &job, code_removed_from: &removed_from, files_removed },
     );
     Ok(())
 }

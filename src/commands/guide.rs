@@ -15,6 +15,7 @@ use crate::cloud::Cloud;
 use crate::device::{self, Client, Handoff};
 use crate::error::{Error, ExitCode, Result};
 use crate::job::{Endpoint, JobId, Malformed};
+use crate::keychain::{Keychain, KeychainKind};
 use crate::model::Region;
 use crate::notice::Notify;
 use crate::secret::looks_like_code;
@@ -23,7 +24,6 @@ use crate::settings::{Settings, Value, setting};
 use crate::store::StateFolder;
 use crate::text::clean;
 use crate::ui::{Answer, Step, Ui};
-use crate::vault::{KeychainKind, Vault};
 
 /// What `run` is to do, agreed to.
 pub(super) struct Plan {
@@ -74,7 +74,8 @@ impl Guide<'_> {
         if !self.settings.keychain_was_chosen() && !self.kept().is_empty() {
             return Ok(());
         }
-        Vault::open(self.settings.vault(self.settings.keychain), Arc::clone(self.ui) as Arc<dyn Notify>).map(drop)
+        Keychain::open(self.settings.keychain_settings(self.settings.keychain), Arc::clone(self.ui) as Arc<dyn Notify>)
+            .map(drop)
     }
 
     /// The ids of the jobs whose pairs are here. Looked at without making anything: it may come to nothing.

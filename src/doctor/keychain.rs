@@ -1,4 +1,4 @@
-//! Whether the code can be kept, by keeping something of no value.
+//! Whether the code can be kept, by storing something of no value where that asks nobody.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use sha2::{Digest as _, Sha256};
 use super::{Check, Heard, Subject};
 use crate::error::{Error, Result};
 use crate::job::JobId;
+use crate::keychain::{Keychain, KeychainKind};
 use crate::notice::Notify;
 use crate::os;
 use crate::settings::Settings;
-use crate::vault::{KeychainKind, Vault};
 
 /// How long another one of these is waited for. It holds the lock for the few calls of its probe.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,7 +64,7 @@ fn place() -> Option<PathBuf> {
     place.filter(|place| place.is_absolute())
 }
 
-/// Opens the keychain as a run would, which may ask somebody to unlock it, and has it keep a probe for a moment.
+/// Opens the keychain as a run would, which may ask somebody to unlock it, and stores a test item in it for a moment.
 pub(super) fn keeps(settings: &Settings, heard: &Arc<Heard>) -> Check {
     const SUBJECT: Subject = Subject::Keychain;
     if settings.keychain == KeychainKind::None {
@@ -72,12 +72,11 @@ pub(super) fn keeps(settings: &Settings, heard: &Arc<Heard>) -> Check {
     }
     match try_out(settings, heard) {
         Err(error) => Check::failed(SUBJECT, &error),
-        Ok(name) => {
-            let until = match settings.keychain {
-                KeychainKind::Kernel => ", until the next reboot at the latest",
-                KeychainKind::System | KeychainKind::None => "",
+        Ok((name, was_tried)) => {
+            let text = match was_tried {
+                true => format!("{name}: ready (test item stored and read back)"),
+                false => format!("{name}: open (no test item stored, since it may ask before it removes one)"),
             };
-            let text = format!("{name} is open and keeps what it is given{until}");
             match &heard.warnings()[..] {
                 [] => Check::ok(SUBJECT, text),
                 warnings => Check::warning(
@@ -90,11 +89,11 @@ pub(super) fn keeps(settings: &Settings, heard: &Arc<Heard>) -> Check {
     }
 }
 
-fn try_out(settings: &Settings, heard: &Arc<Heard>) -> Result<String> {
-    let vault = Vault::open(settings.vault(settings.keychain), Arc::clone(heard) as Arc<dyn Notify>)?;
+fn try_out(settings: &Settings, heard: &Arc<Heard>) -> Result<(String, bool)> {
+    let keychain = Keychain::open(settings.keychain_settings(settings.keychain), Arc::clone(heard) as Arc<dyn Notify>)?;
     let probe = Probe::by(place().as_deref(), PATIENCE)?;
-    vault.prove(&probe.job)?;
-    Ok(vault.name().to_owned())
+    let was_tried = keychain.try_out(&probe.job)?;
+    Ok((keychain.name().to_owned(), was_tried))
 }
 
 #[cfg(test)]

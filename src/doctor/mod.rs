@@ -25,12 +25,12 @@ use serde::Serialize;
 
 use crate::cloud::Way;
 use crate::error::{Error, ExitCode};
+use crate::keychain::KeychainKind;
 use crate::notice::{Notice, Notify};
 use crate::settings::Settings;
 use crate::store::StateFolder;
 use crate::text::clean_sentences;
 use crate::ui::Ui;
-use crate::vault::KeychainKind;
 
 /// What is looked at, in the order in which it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

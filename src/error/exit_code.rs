@@ -54,7 +54,7 @@ exit_codes! {
         => "`snow-onboard jobs`";
     Answer = 7 "AWS answered with something unusable; a guest network's sign-in page"
         => "open a browser; repeat the command";
-    Keychain = 8 "the keychain: absent, locked, kept in clear, silent"
+    Keychain = 8 "the keychain: absent, locked, not yours, silent, or not seen to be encrypted"
         => "unlock it; `--keychain kernel` or `none`";
     Disk = 9 "files and folders of this program"
         => "space, owner and permissions of the folder named";

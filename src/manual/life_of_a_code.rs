@@ -21,12 +21,38 @@
 //!
 //! # 3. In the keychain: until `forget`
 //!
-//! [`Vault::keep`](crate::vault::Vault::keep) stores it, reads it back on a second connection and compares. Before
-//! anything is fetched, the keychain is tried with an item of no value
-//! ([`Vault::prove`](crate::vault::Vault::prove)). A keychain that isn't there means that nothing is asked of AWS
-//! (`tests/whole/secret_service.rs::without_a_session_bus_nothing_is_asked_of_aws`); one that keeps in clear is refused unless that is
-//! allowed (`tests/whole/secret_service.rs::a_keyring_that_keeps_in_clear_is_refused_unless_allowed`). `snow-onboard forget` removes it
-//! (`tests/whole/secret_service.rs::fetch_keeps_refresh_replaces_and_forget_removes`).
+//! [`Keychain::keep`](crate::keychain::Keychain::keep) stores it, reads it back and compares. The item has two lines: the code, and
+//! the SHA-256 of the manifest that came with it, which is how a later run knows that the two belong together. Nothing that
+//! comes of the code is stored outside the keychain
+//! (`tests/whole/two_lines.rs::nothing_that_is_kept_on_disk_changes_with_the_code`). Versions before record format 2 stored a tag
+//! made of it beside the manifest; such a pair is converted by the next run, offline, and its tag removed
+//! (`tests/whole/two_lines.rs::a_pair_of_format_1_is_converted_offline_and_opens_the_device`).
+//!
+//! Before anything is fetched, the job's own item is stored without a code, and read back
+//! ([`Keychain::prepare`](crate::keychain::Keychain::prepare)); if no code comes, it is removed again. A keychain that isn't there
+//! means that nothing is asked of AWS (`tests/whole/secret_service.rs::without_a_session_bus_nothing_is_asked_of_aws`). One that
+//! keeps in clear is refused unless that is allowed
+//! (`tests/whole/secret_service.rs::a_keyring_that_keeps_in_clear_is_refused_unless_allowed`), whatever the environment says
+//! (`tests/keychain.rs::a_keyring_without_a_password_is_refused_whatever_the_environment_says`), and so is one of which that can't be
+//! seen (`tests/keychain.rs::a_keyring_whose_file_is_not_found_is_refused_and_every_place_named`). `snow-onboard forget` removes all
+//! items of the job (`tests/whole/two_lines.rs::of_a_right_and_a_wrong_item_the_right_one_opens_the_device_and_forget_leaves_none`).
+//!
+//! Keychains on Linux differ:
+//!
+//! - **GNOME Keyring** writes to the disk before it answers. How it keeps is seen by its file; where its environment can't be
+//!   read, as on Ubuntu, by the file that changes when the item is stored
+//!   (`tests/keychain.rs::a_daemon_whose_environment_can_t_be_read_is_judged_by_the_user_manager_s_and_by_the_file_that_changes`).
+//! - **KeePassXC** asks before it gives a program an item that the program did not just make itself, and the run says that it
+//!   waits for that (`tests/whole/desktop_keychains.rs::keepassxc_unanswered_ends_by_the_deadline_and_nothing_is_fetched`). It keeps
+//!   old versions of an entry, and moves what is deleted to its recycle bin. `forget` therefore overwrites the code twelve times
+//!   first, past the ten old versions that it keeps unless it is set to keep more
+//!   (`tests/whole/desktop_keychains.rs::keepassxc_answered_does_all_that_there_is_to_do`), and says where the entry is. A backup of
+//!   the database may still have it. Whether the database has a password can't be seen from outside; the run says so.
+//! - **KWallet** writes to the disk about five seconds later. "Read back and compared" then says that the running KWallet has it,
+//!   not that the disk has: a power cut in these seconds loses the code, not the manifest, and the next run fetches again. So it
+//!   is asked to write at once, which it does unless it is set to ask a person for that
+//!   (`tests/whole/desktop_keychains.rs::kwallet_does_all_that_there_is_to_do_and_has_it_on_the_disk`). It keeps the job id, not the
+//!   code, in a file in clear. Whether the wallet has a password can't be seen from outside; the run says so.
 //!
 //! With `--keychain kernel` it is in the memory of the Linux kernel, until the next reboot at the latest. With
 //! `--keychain none` this step is left out.

@@ -17,8 +17,8 @@ use serde::Serialize;
 use crate::cloud::CloudSettings;
 use crate::device::ClientSettings;
 use crate::error::Result;
+use crate::keychain::{KeychainKind, KeychainSettings};
 use crate::text::clean;
-use crate::vault::{KeychainKind, VaultSettings};
 pub use layers::Flags;
 use layers::Layers;
 pub(crate) use layers::{Given, Origin};
@@ -103,8 +103,8 @@ impl Settings {
     }
 
     /// The part that is about the keychain, for the keychain `kind`.
-    pub(crate) fn vault(&self, kind: KeychainKind) -> VaultSettings {
-        VaultSettings { kind, deadline: self.keychain_timeout, allow_plain: self.allow_plain_keyring }
+    pub(crate) fn keychain_settings(&self, kind: KeychainKind) -> KeychainSettings {
+        KeychainSettings { kind, deadline: self.keychain_timeout, allow_plain: self.allow_plain_keyring }
     }
 
     /// Every setting with its origin, in the order of the table.

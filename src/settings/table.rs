@@ -10,8 +10,8 @@ use super::value::{Kind, Value};
 use crate::device::Handoff;
 use crate::error::Result;
 use crate::job::Endpoint;
+use crate::keychain::KeychainKind;
 use crate::model::{ClientDigest, Region};
-use crate::vault::KeychainKind;
 
 macro_rules! settings {
     ($( $(#[$doc:meta])* $key:ident: $type:ty = $help:literal => $($what:ident: $said:expr),+; )+) => {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::device::Handoff;
 use crate::error::io_in_words;
 use crate::job::{Endpoint, Malformed};
+use crate::keychain::KeychainKind;
 use crate::model::{ClientDigest, Region};
-use crate::vault::KeychainKind;
 
 /// A type that a setting can have.
 pub(super) trait Kind: Into<Value> {

@@ -118,7 +118,8 @@ impl JobFolder {
     /// # Errors
     /// [`Error::Disk`]; the old record is then untouched.
     pub fn write_record(&self, record: &Record) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(record)
+        let record = Record { version: record.format(), ..record.clone() };
+        let mut text = serde_json::to_vec_pretty(&record)
             .map_err(|error| Error::Internal { what: format!("the record can't be written as JSON: {error}") })?;
         text.push(b'\n');
         self.put(RECORD, "record", &text)
@@ -443,7 +444,7 @@ mod tests {
         assert_eq!(folder.record().unwrap().unwrap().job, *folder.job());
 
         for (damage, why) in [
-            (text.replace("\"version\": 1", "\"version\": 2"), "format 2"),
+            (text.replace("\"version\": 2", "\"version\": 3"), "format 3"),
             (text.replace("456-426655440000", "456-426655440001"), "it is the record of"),
             (text[..text.len() / 2].to_owned(), "can't be read"),
             (text.replace("\"summary\"", "\"sumary\""), "can't be read"),

@@ -30,7 +30,8 @@ pub struct Record {
     pub hand_over: Option<HandOverRecord>,
 }
 
-/// One pair. The tag ties the halves together; see [`PairTag`].
+/// One pair. That the halves belong together, the keychain's item says: its second line is the manifest's SHA-256. Nothing here
+/// comes of the code.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairRecord {
@@ -43,8 +44,9 @@ pub struct PairRecord {
     pub manifest_sha256: ManifestDigest,
     /// Length of the manifest in bytes.
     pub manifest_bytes: u64,
-    /// Ties code, job and manifest together.
-    pub tag: PairTag,
+    /// Of format 1, until it is converted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<PairTag>,
 }
 
 /// What the service said of the job, in its own words.
@@ -100,7 +102,15 @@ pub struct HandOverRecord {
 
 impl Record {
     /// Format written by this version.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
+
+    /// The format that it is written in: the one that it was read in as long as all pairs in it are of format 1, so that nothing
+    /// is lost before they are converted.
+    #[must_use]
+    pub fn format(&self) -> u32 {
+        let mut pairs = self.pair.iter().chain(&self.incoming).peekable();
+        if pairs.peek().is_some() && pairs.all(|pair| pair.tag.is_some()) { 1 } else { Self::VERSION }
+    }
 
     /// A record of nothing yet.
     #[must_use]

@@ -27,7 +27,7 @@ fn everything_is_as_it_should_be() {
         report.text("credentials"),
         "arn:aws:iam::123456789012:user/operator of account 123456789012, from the environment (AWS_ACCESS_KEY_ID)"
     );
-    assert!(report.text("keychain").contains("is open and keeps what it is given"));
+    assert!(report.text("keychain").contains("ready (test item stored and read back)"));
     assert!(report.text("client").contains("version 1.2.0") && report.text("client").contains("not pinned, SHA-256 "));
     assert!(report.text("private_folder").ends_with(", in memory"), "{}", report.text("private_folder"));
     assert!(report.text("state_folder").contains("is not there yet, and can be made"));

@@ -4,9 +4,12 @@
 //! not ours. Nothing of the person's own session is seen or touched.
 #![allow(dead_code, reason = "each test binary uses what it needs")]
 
+mod desktop;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -29,12 +32,22 @@ pub(crate) enum Keyring {
     Silent,
     /// A bus, and no Secret Service on it.
     NoService,
+    /// KeePassXC as it comes, its Secret Service turned on, with an open database, on a screen of its own.
+    KeePassXc,
+    /// KWallet (of KDE Frameworks 5) with an open wallet, on a screen of its own.
+    KWallet,
 }
 
 /// The running session. Dropping it ends what it started, by process id.
 pub(crate) struct KeyringBus {
     folder: TempDir,
     address: String,
+    /// Of the screen, where the keychain has windows.
+    display: Option<String>,
+    /// Another user than this process's, for which it has to be root.
+    user: Option<u32>,
+    /// The keyring's daemon, if it is not the one in PATH.
+    daemon: Option<PathBuf>,
     children: Vec<Child>,
 }
 
@@ -46,6 +59,12 @@ const PROMPT: &str = "org.freedesktop.Secret.Prompt";
 impl KeyringBus {
     /// Starts a session. Panics with the line to run if a program is missing.
     pub(crate) fn start(keyring: Keyring) -> Self {
+        Self::start_as(None, keyring)
+    }
+
+    /// The same for another user, and with the keyring's daemon as Ubuntu ships it: with the capability to lock memory, which
+    /// keeps others from reading its environment. This process has to be root.
+    pub(crate) fn start_as(user: Option<u32>, keyring: Keyring) -> Self {
         let folder = TempDir::new().unwrap();
         for name in ["run", "data", "Jürgen Müller"] {
             fs::create_dir(folder.path().join(name)).unwrap();
@@ -56,10 +75,21 @@ impl KeyringBus {
         fs::write(&config, bus_config(&run, "")).unwrap();
         let mut daemon = tool("dbus-daemon");
         daemon.arg(format!("--config-file={}", config.display())).args(["--nofork", "--nopidfile", "--print-address"]);
+        let with_capability = user.map(|user| {
+            for name in ["", "run", "data", "Jürgen Müller"] {
+                std::os::unix::fs::chown(folder.path().join(name), Some(user), Some(user)).unwrap();
+            }
+            let copy = folder.path().join("gnome-keyring-daemon");
+            fs::copy(tool("gnome-keyring-daemon").get_program(), &copy).unwrap();
+            assert!(tool("setcap").arg("cap_ipc_lock=ep").arg(&copy).status().unwrap().success());
+            daemon.uid(user).gid(user);
+            copy
+        });
         let mut daemon = daemon.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut address = String::new();
         BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        let mut this = Self { folder, address: address.trim().to_owned(), children: vec![daemon] };
+        let address = address.trim().to_owned();
+        let mut this = Self { folder, address, display: None, user, daemon: with_capability, children: vec![daemon] };
         this.start_keyring(keyring);
         this
     }
@@ -67,6 +97,8 @@ impl KeyringBus {
     fn start_keyring(&mut self, keyring: Keyring) {
         match keyring {
             Keyring::NoService => {}
+            Keyring::KeePassXc => self.start_keepassxc(),
+            Keyring::KWallet => self.start_kwallet(),
             Keyring::NoDefault => self.keyring_daemon(None),
             Keyring::Plain => {
                 let keyrings = self.keyrings();
@@ -74,6 +106,11 @@ impl KeyringBus {
                 let text = "[keyring]\ndisplay-name=Default keyring\nctime=0\nmtime=0\nlock-on-idle=false\n";
                 fs::write(keyrings.join("Default_keyring.keyring"), text).unwrap();
                 fs::write(keyrings.join("default"), "Default_keyring").unwrap();
+                if let Some(user) = self.user {
+                    for path in [&keyrings, &keyrings.join("default"), &keyrings.join("Default_keyring.keyring")] {
+                        std::os::unix::fs::chown(path, Some(user), Some(user)).unwrap();
+                    }
+                }
                 self.keyring_daemon(None);
                 self.wait_for_default();
             }
@@ -94,7 +131,7 @@ impl KeyringBus {
     }
 
     fn keyring_daemon(&mut self, password: Option<&[u8]>) {
-        let mut command = tool("gnome-keyring-daemon");
+        let mut command = self.daemon.as_ref().map_or_else(|| tool("gnome-keyring-daemon"), Command::new);
         command.args(["--foreground", "--components=secrets"]).stdout(Stdio::null()).stderr(Stdio::null());
         if password.is_some() {
             command.arg("--unlock");
@@ -122,7 +159,15 @@ impl KeyringBus {
 
     /// Makes `command` run in this session and with nothing else of this process's environment.
     pub(crate) fn inside<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.env_clear().envs(self.environment())
+    }
+
+    /// The process of the keyring.
+    pub(crate) fn keyring_pid(&self) -> u32 {
+        self.children.last().unwrap().id()
     }
 
     /// The session's home, whose name has a space and letters beyond ASCII.
@@ -147,8 +192,18 @@ impl KeyringBus {
         String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr)
     }
 
-    /// The secret that `secret-tool` finds for a job.
+    /// The code that `secret-tool` finds for a job: the first line of its item, and if there are several, of the one that this
+    /// program wrote.
     pub(crate) fn lookup(&self, user: &str) -> Option<String> {
+        let found = self.search(Some(user));
+        let mut items: Vec<_> = found.split("label = ").filter_map(|item| item.split_once("secret = ")).collect();
+        items.sort_by_key(|(label, _)| !label.starts_with("snow-onboard unlock code for"));
+        let (_, secret) = items.first()?;
+        Some(secret.lines().next().unwrap_or_default().to_owned())
+    }
+
+    /// The secret that `secret-tool` finds for a job.
+    pub(crate) fn item(&self, user: &str) -> Option<String> {
         let mut command = tool("secret-tool");
         command.args(["lookup", "service", "snow-onboard", "username", user]);
         let output = self.inside(&mut command).output().unwrap();
@@ -168,14 +223,34 @@ impl KeyringBus {
     pub(crate) fn clear(&self, user: &str) {
         let mut command = tool("secret-tool");
         command.args(["clear", "service", "snow-onboard", "username", user]);
-        assert!(self.inside(&mut command).status().unwrap().success());
+        // It fails where there is none.
+        assert!(self.inside(&mut command).status().unwrap().success() || self.item(user).is_none());
+    }
+
+    /// Waits until another program finds a code for a job.
+    pub(crate) fn wait_for_item(&self, user: &str) {
+        self.wait_for("the item", |this| this.lookup(user).is_some());
+    }
+
+    /// A folder with a `home` and a `data` in which a keyring of that name has a password.
+    pub(crate) fn decoy(&self, keyring: &str) -> PathBuf {
+        let decoy = self.folder.path().join("decoy");
+        for keyrings in ["home/.local/share/keyrings", "data/keyrings"] {
+            fs::create_dir_all(decoy.join(keyrings)).unwrap();
+            fs::write(decoy.join(keyrings).join(format!("{keyring}.keyring")), "GnomeKeyring\n\r\0\n\0\0\0\0").unwrap();
+        }
+        decoy
     }
 
     /// From now on the bus passes no new item on to the keyring, as the policy of a sandbox may have it.
     pub(crate) fn refuse_new_items(&self) {
+        self.refuse("send_interface=\"org.freedesktop.Secret.Collection\" send_member=\"CreateItem\"");
+    }
+
+    /// From now on the bus passes no such messages on.
+    pub(crate) fn refuse(&self, what: &str) {
         let run = self.folder.path().join("run");
-        let deny = "<deny send_interface=\"org.freedesktop.Secret.Collection\" send_member=\"CreateItem\"/>";
-        fs::write(self.folder.path().join("bus.conf"), bus_config(&run, deny)).unwrap();
+        fs::write(self.folder.path().join("bus.conf"), bus_config(&run, &format!("<deny {what}/>"))).unwrap();
         let mut command = tool("dbus-send");
         command.arg(format!("--bus={}", self.address)).args(["--print-reply", "--dest=org.freedesktop.DBus", "/"]);
         command.arg("org.freedesktop.DBus.ReloadConfig").stdout(Stdio::null());
@@ -274,7 +349,10 @@ fn tool(name: &str) -> Command {
         .map(|folder| folder.join(name))
         .find(|path| Path::is_file(path));
     let path = found.unwrap_or_else(|| {
-        panic!("{name} is missing. Install it with:\n  apt-get install -y dbus gnome-keyring libsecret-tools")
+        panic!(
+            "{name} is missing. Install it with:\n  apt-get install -y dbus gnome-keyring libsecret-tools libcap2-bin keepassxc \
+             libkf5wallet-bin libqca-qt5-2-plugins xvfb xdotool"
+        )
     });
     Command::new(path)
 }

@@ -14,6 +14,7 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
         "it takes an agent that is not root, and a second user: tests/paths has it, on the binary",
     ),
     ("state_folder_no_locks", "it takes a file system without locks: tests/paths has it, on the binary"),
+    ("keychain_keeps_nothing", "no keychain at hand forgets what it was given; one of src/keychain/tests.rs does"),
     ("sts_not_https", "doctor tells its sentence in a warning, which has no code; no run asks STS"),
 ];
 

@@ -73,7 +73,7 @@ const LOOKS: &[(&str, &str)] = &[
     ("[VERSION]", r#"\bversion="(?<redacted>\d+\.\d+\.\d+)""#),
     ("[ARCHITECTURE]", r#"\barchitecture="(?<redacted>[^"]+)""#),
     ("[DATE]", r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z)"),
-    ("[WHO_TO_WHOM]", r"Rejected send message, (?<redacted>[^\n]+)\.\n"),
+    ("[PLACES]", r"its file is in none of (?<redacted>[^\n]+)\.\n"),
     ("[PID]", r"\(process (?<redacted>\d+)\)"),
     ("[VERSION]", r"snow-onboard (?<redacted>\d+\.\d+\.\d+)"),
     ("[GOT]", r"after (?<redacted>\d+) of \d+ bytes"),

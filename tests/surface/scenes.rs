@@ -24,7 +24,12 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
         (
             "keychains",
             vec![
-                row(Fetch, "the item lies in the session keyring", item_for_the_session, |it| it.bus.clear(&it.id())),
+                row(Fetch, "the keyring's file is not found", hidden_keyring, |it| {
+                    it.change(|state| state.other_bus = None);
+                }),
+                row(Fetch, "the bus lets nobody at the keychain", forbidden, |it| {
+                    it.change(|state| state.other_bus = None);
+                }),
                 row(Fetch, "the bus lets no new item through", no_new_items, |it| {
                     it.change(|state| state.other_bus = None);
                 }),
@@ -98,10 +103,18 @@ fn etc_of_its_own(scene: &Scene<'_>) {
     run_tool(Command::new("mount").arg("--bind").arg(&etc).arg("/etc"));
 }
 
-/// A code that another program put where nothing lasts.
-fn item_for_the_session(scene: &Scene<'_>) {
-    let options = ["--collection=session", "--label=of another program"];
-    scene.bus.store(&options, &scene.id(), &[], "12345-abcde-12345-ABCDE-12345");
+/// Moved away, with all in it, while the daemon has it open.
+fn hidden_keyring(scene: &Scene<'_>) {
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    fs::rename(bus.keyrings(), bus.keyrings().with_extension("away")).unwrap();
+    scene.change(|state| state.other_bus = Some(bus));
+}
+
+/// As in a sandbox.
+fn forbidden(scene: &Scene<'_>) {
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    bus.refuse("send_destination=\"org.freedesktop.secrets\"");
+    scene.change(|state| state.other_bus = Some(bus));
 }
 
 fn no_new_items(scene: &Scene<'_>) {

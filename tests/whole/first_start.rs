@@ -209,7 +209,7 @@ fn the_command_to_paste_after_a_power_cut_is_one_that_works() {
         assert!(line.ends_with(&format!("--client '{}'", client.display())), "{line}");
         let json = on_the_bus(Agent::run_with(&rehearsal, &client, &["--json"])).end().done().json("result");
         assert_eq!(json["keychain"], "system");
-        assert!(json["keychain_name"].as_str().unwrap().contains("Secret Service"));
+        assert!(json["keychain_name"].as_str().unwrap().contains("GNOME Keyring"));
     }
 }
 

@@ -14,6 +14,8 @@ mod keyring_bus;
 mod process;
 
 mod completions;
+#[cfg(target_os = "linux")]
+mod desktop_keychains;
 mod examples;
 mod first_start;
 mod itself;
@@ -30,5 +32,7 @@ mod secret_service;
 mod settings;
 #[cfg(unix)]
 mod sudden_death;
+#[cfg(target_os = "linux")]
+mod two_lines;
 #[cfg(unix)]
 mod waiting;

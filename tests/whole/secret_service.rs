@@ -87,9 +87,14 @@ fn halves_that_don_t_belong_together_never_reach_a_device() {
     on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().failed(10, "has changed since it was fetched");
 
     std::fs::write(&manifest, whole).unwrap();
-    bus.store(&["--label", "of another job"], &id, &[], "00000-11111-22222-33333-44444");
-    let ended = on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().failed(10, "not the one that was fetched");
-    assert!(!ended.stderr.contains("00000-11111"));
+    let of_another = format!("00000-11111-22222-33333-44444\n{}", "0".repeat(64));
+    for (item, said) in
+        [(of_another, "not the one that was fetched"), ("00000-11111-22222-33333-44444".to_owned(), "no second line")]
+    {
+        bus.store(&["--label", "of another job"], &id, &[], &item);
+        let ended = on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().failed(10, said);
+        assert!(!ended.stderr.contains("00000-11111"));
+    }
     assert_eq!(rehearsal.device().unlock_requests(), 0);
     let unlocking = rehearsal.client_invocations().unwrap();
     assert!(!unlocking.iter().any(|call| call.argv.iter().any(|arg| arg == "describe-device")), "no device touched");

@@ -47,15 +47,14 @@ pub(crate) fn rows() -> Vec<Row> {
         row(Run, "an item that is no code", shopping_list, cleared)
             .fails(8, "keychain_foreign_item")
             .kept(Kept::AsItWas),
-        row(Refresh, "an item that is no code", shopping_list, cleared)
-            .fails(8, "keychain_foreign_item")
-            .kept(Kept::AsItWas),
-        row(Run, "two items", two, cleared).fails(8, "keychain_ambiguous").kept(Kept::AsItWas),
-        row(Refresh, "two items", two, cleared).fails(8, "keychain_ambiguous").kept(Kept::AsItWas),
-        row(Forget, "two items", another, cleared)
+        row(Run, "two items, and neither is right", neither, cleared)
             .given(Given::Pair)
             .fails(8, "keychain_ambiguous")
             .kept(Kept::AsItWas),
+        row(Run, "two items, and nothing is kept", two, cleared).well(),
+        row(Forget, "two items", another, cleared).given(Given::Pair).well(),
+        row(Run, "a session bus on the network", |it| bus_at(it, "tcp:host=127.0.0.1,port=9"), bus_again)
+            .fails(8, "keychain_not_yours"),
     ]
 }
 
@@ -73,6 +72,12 @@ fn session(scene: &Scene<'_>, session: Session) {
 
 fn shopping_list(scene: &Scene<'_>) {
     scene.bus.store(&["--label=mine"], &scene.id(), &[], "a shopping list");
+}
+
+/// The job's own item is gone, and there are two others.
+fn neither(scene: &Scene<'_>) {
+    cleared(scene);
+    two(scene);
 }
 
 fn two(scene: &Scene<'_>) {

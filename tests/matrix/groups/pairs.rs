@@ -27,9 +27,6 @@ pub(crate) fn rows() -> Vec<Row> {
         mismatch(Run, "the record names another manifest", |it| {
             record(it, |record| record["pair"]["manifest_sha256"] = "0".repeat(64).into());
         }),
-        mismatch(Run, "the record's tag is another", |it| {
-            record(it, |record| record["pair"]["tag"] = "0".repeat(64).into());
-        }),
         mismatch(Run, "the manifest and the record's digest were changed together", |it| {
             manifest(it, |bytes| bytes[1000] ^= 1);
             let digest = snow_rehearsal::sigv4::sha256_hex(&fs::read(it.manifest()).unwrap());

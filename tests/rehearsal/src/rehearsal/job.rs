@@ -57,6 +57,14 @@ impl JobHandle {
         self.renew(None);
     }
 
+    /// Another code with the same manifest, which it does not open: to see what comes of the code alone.
+    pub fn renew_code(&self) {
+        let mut account = lock(&self.world.account);
+        if let Some(job) = account.find_mut(&self.id) {
+            job.pair = Pair { code: self.world.source.code(), ..(*job.pair).clone() }.into();
+        }
+    }
+
     /// Makes an operation fail for this job.
     pub fn plant(&self, operation: Operation, fault: Fault, times: Times) {
         lock(&self.world.api_faults).plant((Some(operation), Some(self.id.clone())), fault, times);

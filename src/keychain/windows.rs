@@ -6,17 +6,16 @@ use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry};
 
-use super::SERVICE;
-use super::store::{Failure, Opened, Store, if_there, shared, system_store};
+use super::backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, if_there, only, system_store};
+use super::{Opening, SERVICE};
 use crate::error::Result;
-use crate::notice::Notify;
 
 const NAME: &str = "Windows Credential Manager";
 
 /// Opens the Credential Manager. It has no lock of its own and never keeps in clear: Windows seals it with the logon.
-pub(super) fn open(_allow_plain: bool, _notify: Arc<dyn Notify>) -> Result<Opened> {
-    let store = system_store(shared).map_err(|failure| failure.into_error(NAME, "opening it", SERVICE))?;
-    Ok(Opened { store: Box::new(CredentialManager { store }), name: NAME.to_owned() })
+pub(super) fn open(_how: &Opening) -> Result<Opened> {
+    let store = system_store().map_err(|failure| failure.into_error(NAME, "opening it", SERVICE))?;
+    Ok(Opened { backend: Box::new(CredentialManager { store }), name: NAME.to_owned() })
 }
 
 /// What a library error of this system means.
@@ -38,20 +37,30 @@ impl CredentialManager {
     }
 }
 
-impl Store for CredentialManager {
-    fn put(&mut self, user: &str, _label: &str, value: &[u8]) -> Result<(), Failure> {
-        Ok(self.entry(user)?.set_secret(value)?)
+impl Backend for CredentialManager {
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure> {
+        Ok(self.read(user, &ItemId::only())?.map(|it| it.id).into_iter().collect())
     }
 
-    fn get(&mut self, user: &str) -> Result<Option<Vec<u8>>, Failure> {
-        if_there(self.entry(user)?.get_secret())
+    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, Failure> {
+        Ok(only(if_there(self.entry(user)?.get_secret())?))
     }
 
-    fn remove(&mut self, user: &str) -> Result<bool, Failure> {
-        Ok(if_there(self.entry(user)?.delete_credential())?.is_some())
+    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, Failure> {
+        self.entry(user)?.set_secret(value)?;
+        Ok(ItemId::only())
     }
 
-    fn check(&mut self, user: &str) -> Result<(), Failure> {
+    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, Failure> {
+        if_there(self.entry(user)?.delete_credential())?;
+        Ok(Removal::Gone)
+    }
+
+    fn removes_without_asking(&self) -> bool {
+        true
+    }
+
+    fn check(&mut self, user: &str, _: &ItemId) -> Result<(), Failure> {
         let attributes = self.entry(user)?.get_attributes()?;
         match attributes.get("persistence").map(String::as_str) {
             Some("Local") => Ok(()),
@@ -65,12 +74,12 @@ impl Store for CredentialManager {
 mod tests {
     use super::*;
     use crate::error::Error;
+    use crate::keychain::tests::{code, codes, job, manifest, settings, text};
+    use crate::keychain::{Forgotten, Keychain, KeychainKind, Prepared};
     use crate::notice::Kept;
-    use crate::vault::tests::{code, job, settings};
-    use crate::vault::{KeychainKind, Vault};
 
-    fn vault() -> Vault {
-        Vault::open(settings(KeychainKind::System), Arc::new(Kept::default())).unwrap()
+    fn keychain() -> Keychain {
+        Keychain::open(settings(KeychainKind::System), Arc::new(Kept::default())).unwrap()
     }
 
     /// An entry as any other program would make it: roaming, unless it asks for something else.
@@ -80,44 +89,48 @@ mod tests {
 
     #[test]
     fn a_code_is_kept_replaced_and_forgotten_and_stays_on_this_machine() {
-        let (vault, job) = (vault(), job(1));
-        assert_eq!(vault.name(), NAME);
-        vault.forget(&job).unwrap();
-        assert!(vault.recall(&job).unwrap().is_none());
+        let (keychain, job) = (keychain(), job(1));
+        assert_eq!(keychain.name(), NAME);
+        keychain.forget(&job).unwrap();
+        assert_eq!(keychain.prepare(&job).unwrap(), Prepared::Made);
+        assert!(codes(&keychain, &job).is_empty());
         for digit in ['1', '2'] {
-            vault.keep(&job, &code(digit)).unwrap();
-            assert!(vault.recall(&job).unwrap().unwrap().is_same_as(&code(digit)));
+            keychain.keep(&job, &code(digit), &manifest(1), None).unwrap();
+            assert_eq!(codes(&keychain, &job), [(text(digit), Some(manifest(1)))]);
             assert_eq!(foreign_entry(job.as_str()).get_attributes().unwrap()["persistence"], "Local");
         }
-        assert!(vault.forget(&job).unwrap());
-        assert!(!vault.forget(&job).unwrap(), "it is gone");
+        assert_eq!(keychain.forget(&job).unwrap().removed, 1);
+        assert_eq!(keychain.forget(&job).unwrap(), Forgotten::default(), "it is gone");
         assert!(matches!(foreign_entry(job.as_str()).get_secret(), Err(keyring_core::Error::NoEntry)));
     }
 
     #[test]
     fn an_item_that_roamed_stays_here_once_the_code_is_kept() {
-        let (vault, job) = (vault(), job(2));
+        let (keychain, job) = (keychain(), job(2));
         let entry = foreign_entry(job.as_str());
         code('3').expose(|text| entry.set_secret(text.as_bytes())).unwrap();
         assert_eq!(entry.get_attributes().unwrap()["persistence"], "Enterprise", "the store's default");
-        vault.keep(&job, &code('4')).unwrap();
+        keychain.keep(&job, &code('4'), &manifest(1), None).unwrap();
         assert_eq!(entry.get_attributes().unwrap()["persistence"], "Local");
-        assert!(vault.forget(&job).unwrap());
+        assert_eq!(keychain.forget(&job).unwrap().removed, 1);
     }
 
     #[test]
     fn an_item_that_is_no_code_is_left_as_it_is() {
-        let (vault, job) = (vault(), job(3));
+        let (keychain, job) = (keychain(), job(3));
         let entry = foreign_entry(job.as_str());
         entry.set_secret(b"a shopping list").unwrap();
-        assert!(matches!(vault.recall(&job), Err(Error::KeychainForeignItem { .. })));
-        assert!(matches!(vault.keep(&job, &code('5')), Err(Error::KeychainForeignItem { .. })));
+        assert!(matches!(keychain.recall(&job), Err(Error::KeychainForeignItem { .. })));
+        let kept = keychain.keep(&job, &code('5'), &manifest(1), None);
+        assert!(matches!(kept, Err(Error::KeychainForeignItem { .. })));
         assert_eq!(entry.get_secret().unwrap(), b"a shopping list");
-        assert!(vault.forget(&job).unwrap());
+        assert_eq!(keychain.forget(&job).unwrap().removed, 1);
     }
 
     #[test]
-    fn proving_leaves_nothing_behind() {
-        vault().prove(&job(9)).unwrap();
+    fn a_test_item_leaves_nothing_behind() {
+        let keychain = keychain();
+        assert!(keychain.try_out(&job(9)).unwrap());
+        assert_eq!(keychain.forget(&job(9)).unwrap(), Forgotten::default());
     }
 }

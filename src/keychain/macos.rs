@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry};
 
-use super::SERVICE;
-use super::store::{Failure, Opened, Store, if_there, shared, system_store};
+use super::backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, if_there, only, system_store};
+use super::{Opening, SERVICE};
 use crate::error::Result;
-use crate::notice::Notify;
 
 const NAME: &str = "macOS Keychain";
+/// What to do about a locked one.
+const WAY_ON: &str = "Unlock the login keychain (in a session over SSH: security unlock-keychain)";
 
 /// Opens the login keychain. macOS itself asks for its password when an item is touched while it is locked, so there
 /// is nothing to unlock here; it is sealed with that password and never in clear.
-pub(super) fn open(_allow_plain: bool, _notify: Arc<dyn Notify>) -> Result<Opened> {
-    let store = system_store(shared).map_err(|failure| failure.into_error(NAME, "opening it", SERVICE))?;
-    Ok(Opened { store: Box::new(LoginKeychain { store }), name: NAME.to_owned() })
+pub(super) fn open(_how: &Opening) -> Result<Opened> {
+    let store = system_store().map_err(|failure| failure.into_error(NAME, "opening it", SERVICE))?;
+    Ok(Opened { backend: Box::new(LoginKeychain { store }), name: NAME.to_owned() })
 }
 
 /// What a library error of this system means. The numbers are Apple's (Security framework, SecBase.h).
@@ -27,7 +28,7 @@ pub(super) fn explain(error: &(dyn StdError + Send + Sync + 'static)) -> Option<
     const NO_DEFAULT_KEYCHAIN: i32 = -25307;
     const INTERACTION_NOT_ALLOWED: i32 = -25308;
     match error.downcast_ref::<security_framework::base::Error>()?.code() {
-        USER_CANCELED | AUTH_FAILED | INTERACTION_NOT_ALLOWED => Some(Failure::Locked),
+        USER_CANCELED | AUTH_FAILED | INTERACTION_NOT_ALLOWED => Some(Failure::locked(WAY_ON)),
         NO_SUCH_KEYCHAIN | NO_DEFAULT_KEYCHAIN => Some(Failure::Failed("this user has no login keychain".to_owned())),
         _ => None,
     }
@@ -45,20 +46,30 @@ impl LoginKeychain {
     }
 }
 
-impl Store for LoginKeychain {
-    fn put(&mut self, user: &str, _label: &str, value: &[u8]) -> Result<(), Failure> {
-        Ok(self.entry(user)?.set_secret(value)?)
+impl Backend for LoginKeychain {
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure> {
+        Ok(self.read(user, &ItemId::only())?.map(|it| it.id).into_iter().collect())
     }
 
-    fn get(&mut self, user: &str) -> Result<Option<Vec<u8>>, Failure> {
-        if_there(self.entry(user)?.get_secret())
+    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, Failure> {
+        Ok(only(if_there(self.entry(user)?.get_secret())?))
     }
 
-    fn remove(&mut self, user: &str) -> Result<bool, Failure> {
-        Ok(if_there(self.entry(user)?.delete_credential())?.is_some())
+    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, Failure> {
+        self.entry(user)?.set_secret(value)?;
+        Ok(ItemId::only())
     }
 
-    fn check(&mut self, _user: &str) -> Result<(), Failure> {
+    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, Failure> {
+        if_there(self.entry(user)?.delete_credential())?;
+        Ok(Removal::Gone)
+    }
+
+    fn removes_without_asking(&self) -> bool {
+        true
+    }
+
+    fn check(&mut self, _: &str, _: &ItemId) -> Result<(), Failure> {
         // The login keychain is a file on this machine; only the data protection keychain can sync, and that is
         // another store.
         Ok(())
@@ -73,7 +84,7 @@ mod tests {
     fn what_apple_says_of_locks_is_a_lock() {
         for code in [-128, -25293, -25308] {
             let error = security_framework::base::Error::from_code(code);
-            assert!(matches!(explain(&error), Some(Failure::Locked)), "{code}");
+            assert!(matches!(explain(&error), Some(Failure::Locked { .. })), "{code}");
         }
         assert!(explain(&security_framework::base::Error::from_code(-50)).is_none());
     }

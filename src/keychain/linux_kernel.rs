@@ -12,7 +12,7 @@ use keyring_core::{CredentialStore, Entry};
 use linux_keyutils::{Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, LinkNode, Permission};
 
 use super::SERVICE;
-use super::store::{Failure, Opened, Store, if_there};
+use super::backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, if_there, only};
 use crate::error::{Error, Result};
 use crate::safety::path_trust;
 
@@ -24,7 +24,7 @@ pub(super) fn open() -> Result<Opened> {
     let session = own_session_keyring().map_err(|why| Error::KernelKeyringClosed { why })?;
     let persistent = KeyRing::get_persistent(KeyRingIdentifier::Session).ok();
     let end = if persistent.is_some() { "until the next reboot" } else { "until you log out" };
-    Ok(Opened { store: Box::new(SessionKeyring { session, persistent }), name: format!("kernel keyring ({end})") })
+    Ok(Opened { backend: Box::new(SessionKeyring { session, persistent }), name: format!("kernel keyring ({end})") })
 }
 
 fn own_session_keyring() -> Result<KeyRing, String> {
@@ -54,25 +54,33 @@ struct SessionKeyring {
     persistent: Option<KeyRing>,
 }
 
-impl Store for SessionKeyring {
-    fn put(&mut self, user: &str, _label: &str, value: &[u8]) -> Result<(), Failure> {
-        let kept = explained(entry(user)?.set_secret(value)).and_then(|()| self.keep_to_the_session(user));
-        kept.map_err(|failure| self.swept(user, failure))
+impl Backend for SessionKeyring {
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure> {
+        Ok(self.read(user, &ItemId::only())?.map(|it| it.id).into_iter().collect())
     }
 
-    fn get(&mut self, user: &str) -> Result<Option<Vec<u8>>, Failure> {
+    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, Failure> {
         match entry(user)?.get_secret() {
             Err(keyring_core::Error::NoEntry) => Ok(None),
-            answer => explained(answer).map(Some),
+            answer => Ok(only(Some(explained(answer)?))),
         }
     }
 
-    fn remove(&mut self, user: &str) -> Result<bool, Failure> {
-        let there = if_there(entry(user)?.delete_credential())?.is_some();
-        Ok(there)
+    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, Failure> {
+        let kept = explained(entry(user)?.set_secret(value)).and_then(|()| self.keep_to_the_session(user));
+        kept.map(|()| ItemId::only()).map_err(|failure| self.swept(user, failure))
     }
 
-    fn check(&mut self, user: &str) -> Result<(), Failure> {
+    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, Failure> {
+        if_there(entry(user)?.delete_credential())?;
+        Ok(Removal::Gone)
+    }
+
+    fn removes_without_asking(&self) -> bool {
+        true
+    }
+
+    fn check(&mut self, user: &str, _: &ItemId) -> Result<(), Failure> {
         let perms = self.key(user)?.metadata().map_err(closed)?.get_perms();
         if perms.bits() & 0x00ff_ffff == 0 {
             Ok(())

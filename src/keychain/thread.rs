@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::store::{Failure, Opened, Store};
+use super::backend::{Awaited, Backend, Failure, Opened, WaitsFor};
 use crate::error::{Error, Result};
-use crate::notice::{Notify, while_waiting};
+use crate::notice::{Notice, Notify, SILENCE};
 
 /// How long a drop waits for an idle thread to close its connections.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -15,10 +15,10 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// Bytes of stack that a call may use: generous for the libraries below, and well within the two megabytes of a thread.
 const STACK_OF_A_CALL: usize = 256 * 1024;
 
-/// Ends the sentence "waiting for …".
-const WAITING_FOR: &str = "you to unlock the keychain";
+/// How often a wait looks whether something else is waited for by now.
+const LOOK: Duration = Duration::from_millis(100);
 
-type Call = Box<dyn FnOnce(&mut dyn Store) + Send>;
+type Call = Box<dyn FnOnce(&mut dyn Backend) + Send>;
 
 /// A handle to the thread. One that hangs in a call is left behind: nothing joins it, so the process can exit.
 pub(super) struct KeychainThread {
@@ -27,6 +27,7 @@ pub(super) struct KeychainThread {
     ended: Mutex<mpsc::Receiver<()>>,
     deadline: Duration,
     notify: Arc<dyn Notify>,
+    waits_for: WaitsFor,
     hung: AtomicBool,
 }
 
@@ -35,6 +36,7 @@ impl KeychainThread {
     pub(super) fn start(
         deadline: Duration,
         notify: Arc<dyn Notify>,
+        waits_for: WaitsFor,
         open: impl FnOnce() -> Result<Opened> + Send + 'static,
     ) -> Result<(String, Self)> {
         let what = "opening it";
@@ -44,16 +46,16 @@ impl KeychainThread {
         let body = move || {
             // The first local is dropped last, also when a call panics: whoever sees it go knows the store is closed.
             let _ends: mpsc::Sender<()> = ends;
-            let mut store = match open() {
+            let mut backend = match open() {
                 Ok(opened) => {
                     let _ = name.send(Ok(opened.name));
-                    opened.store
+                    opened.backend
                 }
                 Err(error) => return drop(name.send(Err(error))),
             };
             drop(name);
             for call in to_do {
-                call(&mut *store);
+                call(&mut *backend);
                 // The decryption of an answer leaves blocks of the code on this stack, which glibc keeps for the next
                 // thread. A call is behind a pointer, so its frames are below this one.
                 zeroize::zeroize_stack::<STACK_OF_A_CALL>();
@@ -62,9 +64,9 @@ impl KeychainThread {
         std::thread::Builder::new()
             .name("keychain".to_owned())
             .spawn(body)
-            .map_err(|error| Error::KeychainFailed { what: what.to_owned(), why: crate::error::io_in_words(&error) })?;
-        let this =
-            Self { calls: Some(calls), ended: Mutex::new(ended), deadline, notify, hung: AtomicBool::new(false) };
+            .map_err(|error| failed(what, crate::error::io_in_words(&error)))?;
+        let hung = AtomicBool::new(false);
+        let this = Self { calls: Some(calls), ended: Mutex::new(ended), deadline, notify, waits_for, hung };
         let name = this.wait(what, &opened)??;
         Ok((name, this))
     }
@@ -77,15 +79,15 @@ impl KeychainThread {
     pub(super) fn call<R: Send + 'static>(
         &self,
         what: &str,
-        work: impl FnOnce(&mut dyn Store) -> Result<R, Failure> + Send + 'static,
+        work: impl FnOnce(&mut dyn Backend) -> Result<R, Failure> + Send + 'static,
     ) -> Result<Result<R, Failure>> {
         if self.hung.load(Ordering::Relaxed) {
             return Err(self.timeout(what));
         }
         let (answer, answered) = mpsc::sync_channel(1);
-        let call: Call = Box::new(move |store| {
+        let call: Call = Box::new(move |backend| {
             // Nobody waits any more when the deadline has passed.
-            let _ = answer.send(work(store));
+            let _ = answer.send(work(backend));
         });
         if let Some(calls) = &self.calls {
             // A thread that is gone drops `call`, and with it `answer`: the wait ends at once.
@@ -103,22 +105,42 @@ impl KeychainThread {
         done
     }
 
+    /// Waits for an answer, and says what is waited for: after two seconds of silence, when that changes, and at growing
+    /// intervals.
     fn wait<R>(&self, what: &str, answered: &mpsc::Receiver<R>) -> Result<R> {
-        match while_waiting(&*self.notify, WAITING_FOR, || answered.recv_timeout(self.deadline)) {
-            Ok(answer) => Ok(answer),
-            Err(RecvTimeoutError::Timeout) => {
-                self.hung.store(true, Ordering::Relaxed);
-                Err(self.timeout(what))
+        let start = Instant::now();
+        let (mut told, mut next, mut interval): (Option<Awaited>, _, _) = (None, SILENCE, SILENCE);
+        loop {
+            match answered.recv_timeout(LOOK.min(self.deadline.saturating_sub(start.elapsed()))) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(failed(what, "the library that talks to it gave up".to_owned()));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(Error::KeychainFailed { what: what.to_owned(), why: "the library that talks to it gave up".into() })
+            let so_far = start.elapsed();
+            if so_far >= self.deadline {
+                self.hung.store(true, Ordering::Relaxed);
+                return Err(self.timeout(what));
+            }
+            let awaited = self.waits_for.get();
+            let is_news = told.as_ref().is_some_and(|told| *told != awaited);
+            if so_far >= next || is_news {
+                self.notify.notify(Notice::Waiting { what: awaited.waiting.clone(), so_far });
+                interval = if is_news { SILENCE } else { (interval * 2).min(Duration::from_secs(30)) };
+                (told, next) = (Some(awaited), so_far + interval);
             }
         }
     }
 
     fn timeout(&self, what: &str) -> Error {
-        Error::KeychainTimeout { what: what.to_owned(), seconds: self.deadline.as_secs() }
+        let Awaited { in_vain, .. } = self.waits_for.get();
+        Error::KeychainTimeout { in_vain, what: what.to_owned(), seconds: self.deadline.as_secs() }
     }
+}
+
+fn failed(what: &str, why: String) -> Error {
+    Error::KeychainFailed { which: "The keychain".to_owned(), what: what.to_owned(), why }
 }
 
 impl Drop for KeychainThread {

@@ -1,0 +1,283 @@
+//! Whether a GNOME keyring keeps in clear. The bus does not tell; only its file does: GNOME Keyring writes one without a
+//! password as a text that begins `[keyring]`, and any other as `GnomeKeyring` and bytes.
+//!
+//! Where the file lies depends on the environment of the *daemon*, not on ours: in a snap's terminal XDG_DATA_HOME is
+//! another one. So every place is looked at that is known to be possible. A plain file in any of them counts. That it is
+//! encrypted is believed only of a file in a place that somebody else than our own environment names, and where the daemon's
+//! environment can't be read, only if that file changes when something is stored.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use zbus::blocking::Connection;
+use zbus::zvariant::OwnedValue;
+
+use super::linux_session_bus::{Owner, owner_of};
+
+/// An environment is a few kilobytes.
+const ENVIRONMENT_LIMIT: u64 = 4 * 1024 * 1024;
+/// How long a file is given to change after something was stored. GNOME Keyring writes before it answers.
+const TO_CHANGE: Duration = Duration::from_secs(1);
+
+type Environment = HashMap<OsString, OsString>;
+
+/// Where a keyring's file may lie, by who says so.
+#[derive(Debug, Default)]
+pub(super) struct KeyringFiles {
+    /// Where the daemon's own environment leads, if that could be read: then it is one of these.
+    daemon: Option<Vec<PathBuf>>,
+    /// Where the user manager's environment and the password database lead.
+    system: Vec<PathBuf>,
+    /// Where our own environment leads.
+    ours: Vec<PathBuf>,
+}
+
+/// What the files say.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Plain(PathBuf),
+    Encrypted,
+    /// In none of these is there a file that says so.
+    Unseen(Vec<PathBuf>),
+}
+
+/// A file as it was at one time: which one, and when it was written.
+type Stamp = (u64, i64, i64);
+
+/// The files that may be believed, as they were at one time.
+pub(super) type Stamps = Vec<(PathBuf, Option<Stamp>)>;
+
+impl KeyringFiles {
+    pub(super) fn of(bus: &Connection, owner: &Owner) -> Self {
+        let own: Environment = std::env::vars_os().collect();
+        let home = passwd_home();
+        let folders = |environment: &Environment| folders_of(environment, home.as_deref());
+        let manager = environment_of_user_manager(bus).map(|environment| folders(&environment));
+        let mut system = manager.unwrap_or_default();
+        system.extend(folders(&Environment::new()));
+        Self {
+            daemon: owner.pid.and_then(environment_of).map(|environment| folders(&environment)),
+            system,
+            ours: folders(&own),
+        }
+    }
+
+    pub(super) fn judge(&self, keyring: &str) -> Verdict {
+        for folder in self.all() {
+            if let Some(plain) = files_in(folder, keyring).find(|path| begins_with(path, b"[keyring]")) {
+                return Verdict::Plain(plain);
+            }
+        }
+        if self.encrypted(keyring).is_empty() {
+            Verdict::Unseen(self.all().cloned().collect())
+        } else {
+            Verdict::Encrypted
+        }
+    }
+
+    /// The encrypted files that may be believed, as they are now.
+    pub(super) fn stamps(&self, keyring: &str) -> Stamps {
+        self.encrypted(keyring).into_iter().map(|path| (path.clone(), stamp(&path))).collect()
+    }
+
+    /// Whether it is certain that the keyring is one of the files that were looked at: the daemon's environment leads there, or
+    /// one of them has changed since `before`, when something was stored.
+    pub(super) fn is_certain(&self, before: &[(PathBuf, Option<Stamp>)]) -> bool {
+        let changed = || before.iter().any(|(path, before)| stamp(path) != *before);
+        let start = Instant::now();
+        self.daemon.is_some()
+            || loop {
+                match changed() {
+                    true => break true,
+                    false if start.elapsed() > TO_CHANGE => break false,
+                    false => std::thread::sleep(Duration::from_millis(20)),
+                }
+            }
+    }
+
+    /// All places, for a sentence.
+    pub(super) fn in_words(&self) -> String {
+        let places: Vec<_> = self.all().map(|folder| folder.display().to_string()).collect();
+        super::backend::cleaned(&places.join(", "))
+    }
+
+    fn encrypted(&self, keyring: &str) -> Vec<PathBuf> {
+        let believed = self.daemon.as_ref().unwrap_or(&self.system);
+        let files = believed.iter().flat_map(|folder| files_in(folder, keyring));
+        files.filter(|path| begins_with(path, b"GnomeKeyring\n\r\0\n")).collect()
+    }
+
+    /// Each place once.
+    fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        let mut seen: Vec<&PathBuf> = Vec::new();
+        for folder in self.daemon.iter().flatten().chain(&self.system).chain(&self.ours) {
+            if !seen.contains(&folder) {
+                seen.push(folder);
+            }
+        }
+        seen.into_iter()
+    }
+}
+
+/// The names that a keyring's file goes by: GNOME Keyring's, and that of its successor oo7.
+fn files_in(folder: &Path, keyring: &str) -> impl Iterator<Item = PathBuf> + use<> {
+    let safe = !keyring.is_empty() && !keyring.contains('/');
+    let names = safe.then(|| [format!("{keyring}.keyring"), format!("v1/{keyring}.keyring")]);
+    let folder = folder.to_owned();
+    names.into_iter().flatten().map(move |name| folder.join(name))
+}
+
+fn begins_with(path: &Path, mark: &[u8]) -> bool {
+    let mut start = vec![0; mark.len()];
+    // Not a pipe, at which an open would wait.
+    let is_file = path.metadata().is_ok_and(|about| about.is_file());
+    is_file && File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == mark
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let about = path.metadata().ok()?;
+    Some((about.ino(), about.mtime(), about.mtime_nsec()))
+}
+
+/// Where a daemon with that environment keeps keyrings: in the XDG data folder, before that in ~/.gnome2.
+fn folders_of(environment: &Environment, passwd_home: Option<&Path>) -> Vec<PathBuf> {
+    let of = |name: &str| environment.get(OsStr::new(name)).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = of("HOME").or_else(|| passwd_home.map(Path::to_owned));
+    let data = of("XDG_DATA_HOME").or_else(|| home.as_ref().map(|home| home.join(".local/share")));
+    [data, home.map(|home| home.join(".gnome2"))].into_iter().flatten().map(|base| base.join("keyrings")).collect()
+}
+
+fn passwd_home() -> Option<PathBuf> {
+    Some(nix::unistd::User::from_uid(nix::unistd::geteuid()).ok()??.dir)
+}
+
+/// What a process was started with, if this user may read it: not of one with file capabilities, as Ubuntu ships the daemon.
+fn environment_of(pid: u32) -> Option<Environment> {
+    let mut bytes = Vec::new();
+    File::open(format!("/proc/{pid}/environ")).ok()?.take(ENVIRONMENT_LIMIT).read_to_end(&mut bytes).ok()?;
+    Some(parsed(bytes.split(|byte| *byte == 0)))
+}
+
+/// What systemd's manager of this user starts services with, if there is one on the bus.
+fn environment_of_user_manager(bus: &Connection) -> Option<Environment> {
+    const MANAGER: &str = "org.freedesktop.systemd1";
+    owner_of(bus, MANAGER)?;
+    let asked = ("org.freedesktop.systemd1.Manager", "Environment");
+    let properties = Some("org.freedesktop.DBus.Properties");
+    let answer = bus.call_method(Some(MANAGER), "/org/freedesktop/systemd1", properties, "Get", &asked).ok()?;
+    let value: OwnedValue = answer.body().deserialize().ok()?;
+    let lines: Vec<String> = value.try_into().ok()?;
+    Some(parsed(lines.iter().map(String::as_bytes)))
+}
+
+fn parsed<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Environment {
+    let pair = |line: &[u8]| {
+        let at = line.iter().position(|byte| *byte == b'=')?;
+        Some((OsString::from_vec(line[..at].to_vec()), OsString::from_vec(line[at + 1..].to_vec())))
+    };
+    lines.filter_map(pair).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "[keyring]\ndisplay-name=Login\n";
+    const ENCRYPTED: &str = "GnomeKeyring\n\r\0\n\0\0\0\0";
+
+    fn folder(base: &Path, name: &str, content: Option<&str>) -> PathBuf {
+        let folder = base.join(name);
+        std::fs::create_dir_all(folder.join("v1")).unwrap();
+        if let Some(content) = content {
+            std::fs::write(folder.join("login.keyring"), content).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_plain_file_anywhere_counts_and_an_encrypted_one_only_where_it_may_be_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = |name: &str, content| folder(dir.path(), name, content);
+        let (nowhere, plain, sealed) =
+            (make("nowhere", None), make("plain", Some(PLAIN)), make("sealed", Some(ENCRYPTED)));
+        let judge = |daemon: Option<&PathBuf>, system: &PathBuf, ours: &PathBuf| {
+            let files = KeyringFiles {
+                daemon: daemon.map(|it| vec![it.clone()]),
+                system: vec![system.clone()],
+                ours: vec![ours.clone()],
+            };
+            files.judge("login")
+        };
+        let is_plain = Verdict::Plain(plain.join("login.keyring"));
+        assert_eq!(judge(Some(&plain), &sealed, &sealed), is_plain);
+        assert_eq!(judge(Some(&sealed), &plain, &sealed), is_plain);
+        assert_eq!(judge(None, &sealed, &plain), is_plain);
+        assert_eq!(judge(Some(&sealed), &nowhere, &nowhere), Verdict::Encrypted);
+        assert_eq!(judge(None, &sealed, &nowhere), Verdict::Encrypted);
+        assert_eq!(
+            judge(None, &nowhere, &sealed),
+            Verdict::Unseen(vec![nowhere.clone(), sealed.clone()]),
+            "ours alone"
+        );
+        let others = Verdict::Unseen(vec![nowhere.clone(), sealed.clone()]);
+        assert_eq!(judge(Some(&nowhere), &sealed, &sealed), others, "the daemon's is known, and there is no file");
+    }
+
+    #[test]
+    fn only_files_that_begin_with_the_mark_are_taken_for_anything() {
+        let dir = tempfile::tempdir().unwrap();
+        let system = vec![dir.path().join("none"), dir.path().to_owned()];
+        let files = KeyringFiles { system: system.clone(), ..KeyringFiles::default() };
+        for content in ["[key", "\n[keyring]\n", "GnomeKeyring\n", ""] {
+            std::fs::write(dir.path().join("odd.keyring"), content).unwrap();
+            assert_eq!(files.judge("odd"), Verdict::Unseen(system.clone()), "{content}");
+        }
+        std::fs::create_dir(dir.path().join("v1")).unwrap();
+        std::fs::write(dir.path().join("v1/new.keyring"), ENCRYPTED).unwrap();
+        assert_eq!(files.judge("new"), Verdict::Encrypted);
+        assert_eq!(files.judge("../../new"), Verdict::Unseen(system));
+    }
+
+    #[test]
+    fn a_file_that_does_not_change_with_what_is_stored_is_not_the_daemon_s() {
+        let dir = tempfile::tempdir().unwrap();
+        let sealed = folder(dir.path(), "sealed", Some(ENCRYPTED));
+        let mut files = KeyringFiles { system: vec![sealed.clone()], ..KeyringFiles::default() };
+        let before = files.stamps("login");
+        assert!(!files.is_certain(&before));
+        std::fs::write(sealed.join("new"), ENCRYPTED).unwrap();
+        std::fs::rename(sealed.join("new"), sealed.join("login.keyring")).unwrap();
+        assert!(files.is_certain(&before));
+        files.daemon = Some(vec![sealed]);
+        assert!(files.is_certain(&files.stamps("login")), "where the daemon's environment leads is certain");
+    }
+
+    #[test]
+    fn places_follow_from_an_environment() {
+        let of = |pairs: &[(&str, &str)], home: Option<&str>| {
+            let environment = pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect();
+            folders_of(&environment, home.map(Path::new))
+        };
+        let paths = |paths: [&str; 2]| paths.map(PathBuf::from).to_vec();
+        assert_eq!(of(&[("HOME", "/h")], Some("/p")), paths(["/h/.local/share/keyrings", "/h/.gnome2/keyrings"]));
+        assert_eq!(of(&[], Some("/p")), paths(["/p/.local/share/keyrings", "/p/.gnome2/keyrings"]));
+        assert_eq!(of(&[("HOME", "/h"), ("XDG_DATA_HOME", "/d")], None), paths(["/d/keyrings", "/h/.gnome2/keyrings"]));
+        assert_eq!(of(&[("XDG_DATA_HOME", "data")], None), Vec::<PathBuf>::new(), "relative to nobody knows what");
+        let parsed = parsed([&b"A=b=c"[..], b"none", b"HOME=/h"].into_iter());
+        assert_eq!(parsed[OsStr::new("A")], OsString::from("b=c"));
+        assert_eq!(parsed.len(), 2);
+    }
+
+    #[test]
+    fn the_environment_of_a_process_of_this_user_is_read() {
+        let own = environment_of(std::process::id()).unwrap();
+        assert_eq!(own.get(OsStr::new("PATH")).cloned(), std::env::var_os("PATH"));
+    }
+}

@@ -1,0 +1,498 @@
+//! Linux: the Secret Service (GNOME Keyring, KWallet, KeePassXC), in its default collection and nowhere else.
+//!
+//! One connection does all. KeePassXC gives access to an item to one connection at a time and asks a person for each, except
+//! for the item that the connection itself made. Codes travel encrypted. Items are addressed by their path.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use secret_service::blocking::{Collection, Item, SecretService};
+use secret_service::{EncryptionType, Error as ServiceError};
+use zbus::blocking::fdo::DBusProxy;
+use zbus::blocking::{Connection, MessageIterator};
+use zbus::message::Type as MessageType;
+use zbus::names::InterfaceName;
+use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue};
+use zbus::{MatchRule, Message};
+use zeroize::Zeroizing;
+
+use super::backend::{Asking, Awaited, Backend, Failure, ItemId, Opened, Removal, Stored, WaitsFor, cleaned};
+use super::item::PLACEHOLDER;
+use super::linux_keyring_files::{KeyringFiles, Stamps, Verdict};
+use super::linux_provider::Provider;
+use super::linux_session_bus::{Owner, SECRETS, connect, fdo_in_words, in_words, owner_of, owner_of_secrets};
+use super::{Opening, SERVICE, linux_kwallet};
+use crate::error::{Error, Result};
+use crate::notice::{Notice, Notify};
+
+/// Gone at log-out (Secret Service specification, "session" collection), so nothing is kept there.
+const SESSION: &str = "session";
+const SERVICE_PATH: &str = "/org/freedesktop/secrets";
+const SERVICE_INTERFACE: &str = "org.freedesktop.Secret.Service";
+const ITEM_INTERFACE: &str = "org.freedesktop.Secret.Item";
+const PROMPT_INTERFACE: &str = "org.freedesktop.Secret.Prompt";
+/// The path that stands for none.
+const NO_OBJECT: &str = "/";
+/// How often an item is overwritten before KeePassXC is asked to remove it. It keeps ten old versions of an entry unless it is
+/// told otherwise, and the code may be the newest of them or one of a refresh before.
+const OVERWRITES: usize = 12;
+
+/// Opens the default collection, asking the person to unlock it where it is locked.
+pub(super) fn open(how: &Opening) -> Result<Opened> {
+    let bus = connect()?;
+    let owner = owner_of_secrets(&bus)?;
+    let provider = Provider::of(&bus, &owner);
+    how.waits_for.set(Awaited::answer(provider.name()));
+    let unusable = |error: ServiceError| Error::KeychainUnavailable {
+        which: super::backend::at_the_start(provider.name()),
+        why: service_in_words(&error),
+    };
+    let service = SecretService::connect_with_existing(EncryptionType::Dh, bus.clone()).map_err(unusable)?;
+    let none = |why: &str| Error::KeychainNoCollection {
+        which: super::backend::at_the_start(provider.name()),
+        why: why.to_owned(),
+        way_on: provider.make_a_default(),
+    };
+    let collection = match service.get_default_collection() {
+        Ok(collection) => collection,
+        Err(ServiceError::NoResult) => return Err(none("none is set as default")),
+        Err(error) => return Err(unusable(error)),
+    };
+    let path = collection.collection_path.clone();
+    if name_of(&path) == SESSION {
+        return Err(none("its default is the “session” keyring, which is gone at log-out"));
+    }
+    let label = match collection.get_label() {
+        Ok(label) if !label.trim().is_empty() => cleaned(&label),
+        _ => name_of(&path),
+    };
+    drop(collection);
+    let name = provider.name_with(&label);
+    let files = KeyringFiles::of(&bus, &owner);
+    let stamps = files.stamps(&name_of(&path));
+    let mut this = DefaultCollection {
+        bus,
+        service,
+        collection: path,
+        plain: Plain { allowed: how.allow_plain, notify: Arc::clone(&how.notify), files, stamps, told: false },
+        owner,
+        provider,
+        waits_for: how.waits_for.clone(),
+        asked_to_unlock: false,
+        asked_for: Vec::new(),
+    };
+    let opened = this.judge().and_then(|()| this.unlock_collection());
+    opened.map_err(|failure| failure.into_error(&name, "opening it", SERVICE))?;
+    Ok(Opened { backend: Box::new(this), name })
+}
+
+/// What a library error of this system means.
+pub(super) fn explain(_: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<Failure> {
+    // On this system the keyring crates serve the kernel alone, which explains its own.
+    None
+}
+
+struct DefaultCollection {
+    bus: Connection,
+    service: SecretService<'static>,
+    collection: OwnedObjectPath,
+    plain: Plain,
+    owner: Owner,
+    provider: Provider,
+    waits_for: WaitsFor,
+    asked_to_unlock: bool,
+    /// The items that a person was asked for already.
+    asked_for: Vec<String>,
+}
+
+/// What to do about keyrings that keep in clear.
+struct Plain {
+    allowed: bool,
+    notify: Arc<dyn Notify>,
+    files: KeyringFiles,
+    /// The keyring's file before anything was stored.
+    stamps: Stamps,
+    told: bool,
+}
+
+impl Backend for DefaultCollection {
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure> {
+        self.same_owner()?;
+        self.unlock_collection()?;
+        let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
+        let collection = self.collection()?;
+        let found = collection.search_items(attributes).map_err(failed)?;
+        Ok(found.into_iter().map(|item| ItemId(item.item_path.to_string())).collect())
+    }
+
+    fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, Failure> {
+        self.same_owner()?;
+        if !self.is_there(user, id)? {
+            return Ok(None);
+        }
+        self.unlock_item(user, id)?;
+        let value = self.item(id)?.get_secret().map_err(failed)?;
+        Ok(Some(Stored { id: id.clone(), value: Zeroizing::new(value) }))
+    }
+
+    fn write(&mut self, user: &str, label: &str, value: &[u8], over: Option<&ItemId>) -> Result<ItemId, Failure> {
+        self.same_owner()?;
+        self.unlock_collection()?;
+        self.judge()?;
+        if let Some(id) = over {
+            self.unlock_item(user, id)?;
+            self.item(id)?.set_secret(value, "text/plain").map_err(failed)?;
+            return Ok(id.clone());
+        }
+        let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
+        // Made empty and then filled: what goes wrong in between leaves an item without a code.
+        let made = {
+            let collection = self.collection()?;
+            let item = collection.create_item(label, attributes, b"", false, "text/plain").map_err(failed)?;
+            ItemId(item.item_path.to_string())
+        };
+        self.item(&made)?.set_secret(value, "text/plain").map_err(failed)?;
+        Ok(made)
+    }
+
+    fn remove(&mut self, user: &str, id: &ItemId, asking: Asking) -> Result<Removal, Failure> {
+        self.same_owner()?;
+        if asking == Asking::Never && self.item(id)?.is_locked().map_err(failed)? {
+            return Ok(Removal::Left(self.label_of(id, user)));
+        }
+        self.unlock_item(user, id)?;
+        let label = self.label_of(id, user);
+        if self.provider.keeps_old_versions() && asking == Asking::Allowed {
+            self.overwrite(id, OVERWRITES)?;
+        }
+        let path = object(&id.0)?;
+        let answer = self.call(&path, ITEM_INTERFACE, "Delete", &())?;
+        let prompt: OwnedObjectPath = answer.body().deserialize().map_err(|_| not_understood())?;
+        let is_done = match (prompt.as_str(), asking) {
+            (NO_OBJECT, _) => true,
+            (_, Asking::Never) => false,
+            (_, Asking::Allowed) => self.prompt(&prompt, self.provider.removing())?,
+        };
+        if !is_done || self.is_there(user, id)? {
+            // It stays, but not with a code in it.
+            self.overwrite(id, 1)?;
+            return Ok(Removal::Left(label));
+        }
+        Ok(if self.provider.keeps_old_versions() { Removal::Archived(self.archive()) } else { Removal::Gone })
+    }
+
+    fn check(&mut self, _: &str, id: &ItemId) -> Result<(), Failure> {
+        let collection = id.0.rsplit_once('/').map_or("", |(collection, _)| collection);
+        if name_of(collection) == SESSION {
+            return Err(Failure::KeepsNothing("the item lies in the “session” keyring, gone at log-out".to_owned()));
+        }
+        self.judge()?;
+        self.certain()
+    }
+
+    fn removes_without_asking(&self) -> bool {
+        // Only GNOME Keyring is known to. Another one may ask, and an item that is left behind is worse than one not tried.
+        self.provider == Provider::Gnome
+    }
+
+    fn holds_several(&self) -> bool {
+        true
+    }
+
+    fn sync(&mut self) {
+        if self.provider == Provider::KWallet {
+            linux_kwallet::sync(&self.bus, &name_of(&self.collection));
+        }
+    }
+}
+
+impl DefaultCollection {
+    fn collection(&self) -> Result<Collection<'_>, Failure> {
+        self.service.get_collection_by_path(self.collection.clone()).map_err(failed)
+    }
+
+    fn item(&self, id: &ItemId) -> Result<Item<'_>, Failure> {
+        self.service
+            .get_item_by_path(OwnedObjectPath::try_from(id.0.as_str()).map_err(|_| not_understood())?)
+            .map_err(failed)
+    }
+
+    /// What a person finds the item by in the keychain's own app.
+    fn label_of(&self, id: &ItemId, user: &str) -> String {
+        let label = self.item(id).ok().and_then(|item| item.get_label().ok());
+        format!("The item “{}”", cleaned(&label.unwrap_or_else(|| user.to_owned())))
+    }
+
+    fn is_there(&mut self, user: &str, id: &ItemId) -> Result<bool, Failure> {
+        Ok(self.find(user)?.contains(id))
+    }
+
+    /// The service that was looked at is the one that is still there.
+    fn same_owner(&self) -> Result<(), Failure> {
+        match owner_of(&self.bus, SECRETS) {
+            Some(owner) if owner == self.owner.unique => Ok(()),
+            Some(_) => {
+                Err(Failure::Failed("it was started anew meanwhile, or another program took its place".to_owned()))
+            }
+            None => Err(Failure::Failed(format!("{} ended meanwhile", self.provider.name()))),
+        }
+    }
+
+    /// Makes sure that the collection is open. Asks at most once in the life of this value, whether or not that helped.
+    fn unlock_collection(&mut self) -> Result<(), Failure> {
+        if !self.collection()?.is_locked().map_err(failed)? {
+            return Ok(());
+        }
+        if std::mem::replace(&mut self.asked_to_unlock, true) {
+            return Err(self.provider.locked());
+        }
+        let path = self.collection.clone();
+        self.unlock(&path, self.provider.unlocking())?;
+        // A prompt that could not be shown may count as done.
+        if self.collection()?.is_locked().map_err(failed)? { Err(self.provider.locked()) } else { Ok(()) }
+    }
+
+    /// Makes sure that this connection may read the item. Asks at most once for each.
+    fn unlock_item(&mut self, user: &str, id: &ItemId) -> Result<(), Failure> {
+        self.unlock_collection()?;
+        if !self.item(id)?.is_locked().map_err(failed)? {
+            return Ok(());
+        }
+        if self.asked_for.contains(&id.0) {
+            return Err(self.provider.denied(user));
+        }
+        self.asked_for.push(id.0.clone());
+        self.unlock(&object(&id.0)?, self.provider.allowing())?;
+        if self.item(id)?.is_locked().map_err(failed)? { Err(self.provider.denied(user)) } else { Ok(()) }
+    }
+
+    fn unlock(&mut self, path: &ObjectPath<'_>, awaited: Awaited) -> Result<(), Failure> {
+        let service = object(SERVICE_PATH)?;
+        let answer = self.call(&service, SERVICE_INTERFACE, "Unlock", &(vec![path],))?;
+        let (_, prompt): (Vec<OwnedObjectPath>, OwnedObjectPath) =
+            answer.body().deserialize().map_err(|_| not_understood())?;
+        if prompt.as_str() != NO_OBJECT {
+            self.prompt(&prompt, awaited)?;
+        }
+        Ok(())
+    }
+
+    /// Has a prompt shown, and waits for what the person does. Says whether it was agreed to. That the service ends meanwhile is
+    /// seen: no answer would come any more.
+    fn prompt(&self, path: &ObjectPath<'_>, awaited: Awaited) -> Result<bool, Failure> {
+        let dbus = DBusProxy::new(&self.bus).map_err(|error| Failure::Failed(in_words(&error)))?;
+        let (completed, ends) = rules(path)?;
+        let messages = MessageIterator::from(&self.bus);
+        for rule in [&completed, &ends] {
+            dbus.add_match_rule(rule.clone()).map_err(|error| Failure::Failed(fdo_in_words(&error)))?;
+        }
+        self.waits_for.set(awaited);
+        let agreed = self.prompted(path, messages);
+        self.waits_for.set(Awaited::answer(self.provider.name()));
+        for rule in [completed, ends] {
+            // They end with the connection at the latest.
+            let _ = dbus.remove_match_rule(rule);
+        }
+        agreed
+    }
+
+    fn prompted(&self, path: &ObjectPath<'_>, messages: MessageIterator) -> Result<bool, Failure> {
+        self.call(path, PROMPT_INTERFACE, "Prompt", &"")?;
+        for message in messages {
+            let message = message.map_err(|error| Failure::Failed(in_words(&error)))?;
+            let header = message.header();
+            let member = header.member().map(|member| member.as_str().to_owned());
+            if message.message_type() != MessageType::Signal {
+                continue;
+            }
+            match member.as_deref() {
+                Some("Completed") if header.path().is_some_and(|it| it == path) => {
+                    let (dismissed, _): (bool, OwnedValue) =
+                        message.body().deserialize().map_err(|_| not_understood())?;
+                    return Ok(!dismissed);
+                }
+                Some("NameOwnerChanged") => {
+                    let changed: Option<(String, String, String)> = message.body().deserialize().ok();
+                    if changed.is_some_and(|(name, ..)| name == SECRETS) {
+                        return Err(Failure::Failed(format!("{} ended while it waited for you", self.provider.name())));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Err(Failure::Failed("the D-Bus session bus ended while it waited for you".to_owned()))
+    }
+
+    /// Makes the code unreadable in the item, and in old versions that the service may keep of it.
+    fn overwrite(&self, id: &ItemId, times: usize) -> Result<(), Failure> {
+        let item = self.item(id)?;
+        for blanks in (0..times).rev() {
+            // Another one each time: the same again is no new version.
+            let value = [PLACEHOLDER, &vec![b' '; blanks]].concat();
+            item.set_secret(&value, "text/plain").map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn archive(&self) -> String {
+        let name = self.provider.name();
+        format!(
+            "{name} may still have the item in its recycle bin. The code in it was overwritten {OVERWRITES} times, past the ten \
+             old versions that {name} keeps by default. If it is set to keep more, empty the recycle bin."
+        )
+    }
+
+    fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(
+        &self,
+        path: &ObjectPath<'_>,
+        interface: &'static str,
+        method: &'static str,
+        body: &B,
+    ) -> Result<Message, Failure> {
+        let interface = InterfaceName::from_static_str_unchecked(interface);
+        let to = self.owner.unique.as_str();
+        let answer = self.bus.call_method(Some(to), path, Some(interface), method, body);
+        answer.map_err(|error| zbus_failure(&error))
+    }
+
+    fn judge(&mut self) -> Result<(), Failure> {
+        if let Some(known) = self.provider.known_encrypted() {
+            if !std::mem::replace(&mut self.plain.told, true) {
+                self.plain.notify.notify(Notice::Fact(known.to_owned()));
+            }
+            return Ok(());
+        }
+        match self.plain.files.judge(&name_of(&self.collection)) {
+            Verdict::Encrypted => Ok(()),
+            Verdict::Plain(file) => {
+                let place = cleaned(&file.display().to_string());
+                if !self.plain.allowed {
+                    return Err(Failure::InClear { place, way_on: self.provider.set_a_password() });
+                }
+                self.plain.tell(format!(
+                    "The keyring has no password: it keeps the unlock code in clear in {place}, which you allowed."
+                ));
+                Ok(())
+            }
+            Verdict::Unseen(_) => {
+                let why = format!("its file is in none of {}", self.plain.files.in_words());
+                self.unseen(why)
+            }
+        }
+    }
+
+    /// After something was stored: whether it went to the file that was looked at.
+    fn certain(&mut self) -> Result<(), Failure> {
+        let is_known = self.provider.known_encrypted().is_some() || self.plain.allowed;
+        if is_known || self.plain.files.is_certain(&self.plain.stamps) {
+            return Ok(());
+        }
+        let places = self.plain.files.in_words();
+        self.unseen(format!("it stores in another file than the one that was found (looked for in {places})"))
+    }
+
+    fn unseen(&mut self, why: String) -> Result<(), Failure> {
+        if !self.plain.allowed {
+            return Err(Failure::Unseen { why });
+        }
+        self.plain.tell(format!("Whether the keyring is encrypted could not be seen, which you allowed: {why}."));
+        Ok(())
+    }
+}
+
+impl Plain {
+    fn tell(&mut self, warning: String) {
+        if !std::mem::replace(&mut self.told, true) {
+            self.notify.notify(Notice::Warning(warning));
+        }
+    }
+}
+
+/// What to listen to while a prompt is shown: that it is completed, and that the service ends.
+fn rules(prompt: &ObjectPath<'_>) -> Result<(MatchRule<'static>, MatchRule<'static>), Failure> {
+    let not_a_rule = |_| not_understood();
+    let signal = || MatchRule::builder().msg_type(MessageType::Signal);
+    let completed = signal().interface(PROMPT_INTERFACE).and_then(|rule| rule.member("Completed"));
+    let completed = completed.and_then(|rule| rule.path(prompt.to_owned())).map_err(not_a_rule)?;
+    let ends = signal().sender("org.freedesktop.DBus").and_then(|rule| rule.member("NameOwnerChanged"));
+    let ends = ends.and_then(|rule| rule.add_arg(SECRETS)).map_err(not_a_rule)?;
+    Ok((completed.build().into_owned(), ends.build().into_owned()))
+}
+
+fn object(path: &str) -> Result<ObjectPath<'static>, Failure> {
+    ObjectPath::try_from(path).map(|path| path.into_owned()).map_err(|_| not_understood())
+}
+
+/// The name of a collection, from its bus path. A path element admits only letters, digits and `_`, so GNOME Keyring
+/// writes every other byte, `_` included, as `_` and two hexadecimal digits: `Default_5fkeyring`.
+fn name_of(collection: &str) -> String {
+    let element = collection.rsplit('/').next().unwrap_or_default();
+    let mut name = Vec::new();
+    let mut rest = element.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| first == b'_').and_then(|digits| {
+            let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            u8::from_str_radix(digits, 16).ok()
+        });
+        match escaped {
+            Some(byte) => (name.push(byte), rest = &after[2..]),
+            None => (name.push(first), rest = after),
+        };
+    }
+    String::from_utf8_lossy(&name).into_owned()
+}
+
+fn not_understood() -> Failure {
+    Failure::Failed("it answered with something that can't be read".to_owned())
+}
+
+fn failed(error: ServiceError) -> Failure {
+    match &error {
+        ServiceError::Locked | ServiceError::Prompt => was_locked(),
+        ServiceError::Zbus(error) => zbus_failure(error),
+        _ => Failure::Failed(service_in_words(&error)),
+    }
+}
+
+fn zbus_failure(error: &zbus::Error) -> Failure {
+    match error {
+        zbus::Error::MethodError(name, _, _) if name.ends_with(".IsLocked") => was_locked(),
+        _ => Failure::Failed(in_words(error)),
+    }
+}
+
+/// It was open when it was looked at, just before.
+fn was_locked() -> Failure {
+    Failure::locked("Unlock it")
+}
+
+fn service_in_words(error: &ServiceError) -> String {
+    match error {
+        ServiceError::Zbus(error) => in_words(error),
+        ServiceError::ZbusFdo(error) => fdo_in_words(error),
+        ServiceError::NoResult => "it has no default keyring any more".to_owned(),
+        ServiceError::PromptDisconnected => "the connection ended while it waited for you".to_owned(),
+        ServiceError::Unavailable => "there is no D-Bus session bus".to_owned(),
+        // Says what could not be decrypted, not the bytes.
+        other => cleaned(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_out_of_bus_paths_as_they_were() {
+        for (path, name) in [
+            ("/org/freedesktop/secrets/collection/login", "login"),
+            ("/org/freedesktop/secrets/collection/Default_5fkeyring", "Default_keyring"),
+            ("/org/freedesktop/secrets/collection/J_c3_bcrgen_20M", "Jürgen M"),
+            ("/org/freedesktop/secrets/collection/odd_zz_", "odd_zz_"),
+            ("/org/freedesktop/secrets/collection/_2b_+1", "+_+1"),
+            ("", ""),
+        ] {
+            assert_eq!(name_of(path), name, "{path}");
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The D-Bus session bus, if it is this very user's own: a local socket whose other end this user runs, and on it a Secret
+//! Service of this user. Whatever else the address names (TCP, a program to start) would carry a code elsewhere.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::path::{Path, PathBuf};
+
+use zbus::blocking::Connection;
+use zbus::blocking::connection::Builder;
+use zbus::blocking::fdo::DBusProxy;
+use zbus::names::{BusName, UniqueName, WellKnownName};
+
+use crate::error::{Error, Result, io_in_words};
+use crate::safety::path_trust;
+
+/// The name under which a Secret Service is on the bus.
+pub(super) const SECRETS: &str = "org.freedesktop.secrets";
+
+/// Sockets that one address may name. More is no address that a desktop sets.
+const MAX_SOCKETS: usize = 16;
+
+/// Who serves the secrets on the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// Its name on the bus for as long as it runs.
+    pub(super) unique: String,
+    pub(super) pid: Option<u32>,
+}
+
+/// Where a bus may listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Socket {
+    Path(PathBuf),
+    Abstract(Vec<u8>),
+}
+
+/// Connects to the session bus of this user.
+pub(super) fn connect() -> Result<Connection> {
+    let address = env::var_os("DBUS_SESSION_BUS_ADDRESS").filter(|address| !address.is_empty());
+    let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let sockets = match &address {
+        Some(address) => sockets_of(&address.to_string_lossy(), runtime.as_deref())?,
+        None => vec![Socket::Path(default_runtime(runtime).join("bus"))],
+    };
+    let mut why = None;
+    for socket in &sockets {
+        match stream_of(socket) {
+            Ok(stream) => {
+                check_peer(&stream)?;
+                return Builder::async_io_unix_stream(stream).build().map_err(|error| {
+                    unavailable(format!("the D-Bus session bus can't be used ({})", in_words(&error)))
+                });
+            }
+            Err(error) => why = Some(error),
+        }
+    }
+    Err(unavailable(why_no_bus(why.as_ref(), address.is_some())))
+}
+
+fn default_runtime(runtime: Option<PathBuf>) -> PathBuf {
+    runtime.unwrap_or_else(|| PathBuf::from(format!("/run/user/{}", me())))
+}
+
+/// For the name of a folder and for sentences. Whose something is, `path_trust` says.
+fn me() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn why_no_bus(error: Option<&io::Error>, is_set: bool) -> String {
+    let sandbox = sandbox().map(|sandbox| format!("; this program runs in {sandbox}")).unwrap_or_default();
+    match error.map(io::Error::kind) {
+        Some(ErrorKind::PermissionDenied) => format!("this program is not allowed at the D-Bus session bus{sandbox}"),
+        Some(ErrorKind::NotFound | ErrorKind::ConnectionRefused) | None if is_set => {
+            format!("there is no D-Bus session bus at the address that DBUS_SESSION_BUS_ADDRESS gives{sandbox}")
+        }
+        Some(ErrorKind::NotFound | ErrorKind::ConnectionRefused) | None => {
+            format!("there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set){sandbox}")
+        }
+        Some(_) => {
+            let words = error.map(io_in_words).unwrap_or_default();
+            format!("the D-Bus session bus can't be reached ({words}){sandbox}")
+        }
+    }
+}
+
+/// The sockets that an address names, in its order (D-Bus specification, "Server Addresses"): entries apart by `;`, each a
+/// transport and its keys, their values with `%` and two digits for other bytes.
+fn sockets_of(address: &str, runtime: Option<&Path>) -> Result<Vec<Socket>> {
+    let no_address =
+        || unavailable("there is no D-Bus session bus at the address that DBUS_SESSION_BUS_ADDRESS gives".into());
+    let entries = address.split(';').filter(|entry| !entry.is_empty()).take(MAX_SOCKETS);
+    let mut sockets = Vec::new();
+    for entry in entries {
+        let (transport, keys) = entry.split_once(':').ok_or_else(no_address)?;
+        if transport != "unix" {
+            let transport = super::backend::cleaned(transport);
+            return Err(not_yours(format!(
+                "DBUS_SESSION_BUS_ADDRESS names a bus by “{transport}”, and only a local socket (“unix”) is known to be yours"
+            )));
+        }
+        for (key, value) in keys.split(',').filter_map(|pair| pair.split_once('=')) {
+            let value = unescaped(value).ok_or_else(no_address)?;
+            match key {
+                "path" => sockets.push(Socket::Path(OsString::from_vec(value).into())),
+                "abstract" => sockets.push(Socket::Abstract(value)),
+                "runtime" => sockets.push(Socket::Path(default_runtime(runtime.map(Path::to_owned)).join("bus"))),
+                // Of the server alone, such as its identity.
+                _ => {}
+            }
+        }
+    }
+    if sockets.is_empty() { Err(no_address()) } else { Ok(sockets) }
+}
+
+fn unescaped(value: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        if first == b'%' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(first);
+            rest = after;
+        }
+    }
+    Some(bytes)
+}
+
+fn stream_of(socket: &Socket) -> io::Result<UnixStream> {
+    match socket {
+        Socket::Path(path) => UnixStream::connect(path),
+        Socket::Abstract(name) => UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?),
+    }
+}
+
+/// Whoever listens at the other end was this user when it began to, as the kernel has it.
+fn check_peer(stream: &UnixStream) -> Result<()> {
+    let peer = rustix::net::sockopt::socket_peercred(stream).map_err(|error| {
+        unavailable(format!("whose the D-Bus session bus is can't be found out ({})", io_in_words(&error.into())))
+    })?;
+    match peer.uid.as_raw() {
+        uid if path_trust::is_this_user(uid) => Ok(()),
+        uid => Err(not_yours(format!("its socket belongs to another user (uid {uid}; you are {})", me()))),
+    }
+}
+
+/// Who serves the secrets on this bus, started if it has to be and can be. Refused if it is another user.
+pub(super) fn owner_of_secrets(bus: &Connection) -> Result<Owner> {
+    let failed = |error: zbus::Error| unavailable(in_words(&error));
+    let dbus = DBusProxy::new(bus).map_err(failed)?;
+    let name = || BusName::from(WellKnownName::from_static_str_unchecked(SECRETS));
+    let owner = match dbus.get_name_owner(name()) {
+        Ok(owner) => owner,
+        Err(zbus::fdo::Error::NameHasNoOwner(_)) => {
+            let started = dbus.start_service_by_name(WellKnownName::from_static_str_unchecked(SECRETS), 0);
+            started.and_then(|_| dbus.get_name_owner(name())).map_err(|error| failed(error.into()))?
+        }
+        Err(error) => return Err(failed(error.into())),
+    };
+    let unique = || BusName::from(UniqueName::from(&owner));
+    match dbus.get_connection_unix_user(unique()) {
+        Ok(uid) if path_trust::is_this_user(uid) => {}
+        Ok(uid) => {
+            return Err(not_yours(format!("its Secret Service belongs to another user (uid {uid}; you are {})", me())));
+        }
+        Err(error) => return Err(failed(error.into())),
+    }
+    let pid = dbus.get_connection_unix_process_id(unique()).ok();
+    Ok(Owner { unique: owner.to_string(), pid })
+}
+
+/// Who owns a name on the bus, if anybody does. Starts nobody.
+pub(super) fn owner_of(bus: &Connection, name: &'static str) -> Option<String> {
+    let dbus = DBusProxy::new(bus).ok()?;
+    let owner = dbus.get_name_owner(BusName::from(WellKnownName::from_static_str_unchecked(name))).ok()?;
+    Some(owner.to_string())
+}
+
+fn unavailable(why: String) -> Error {
+    Error::KeychainUnavailable { which: "The Secret Service".to_owned(), why }
+}
+
+fn not_yours(why: String) -> Error {
+    Error::KeychainNotYours { why }
+}
+
+/// A D-Bus failure in words for a sentence, without D-Bus's own.
+pub(super) fn in_words(error: &zbus::Error) -> String {
+    match error {
+        zbus::Error::MethodError(name, text, _) => {
+            let short = name.as_str().rsplit('.').next().unwrap_or_default();
+            bus_error(short, text.as_deref().unwrap_or_default())
+        }
+        zbus::Error::FDO(error) => fdo_in_words(error),
+        zbus::Error::InputOutput(error) => match error.kind() {
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => {
+                "the D-Bus session bus ended the connection".to_owned()
+            }
+            _ => io_in_words(error),
+        },
+        zbus::Error::Handshake(_) => "the D-Bus session bus did not accept this program".to_owned(),
+        // The library's own texts carry no content of messages.
+        other => super::backend::cleaned(&other.to_string()),
+    }
+}
+
+pub(super) fn fdo_in_words(error: &zbus::fdo::Error) -> String {
+    use zbus::fdo::Error as Fdo;
+    let (name, text) = match error {
+        Fdo::ZBus(error) => return in_words(error),
+        Fdo::ServiceUnknown(text) => ("ServiceUnknown", text),
+        Fdo::NameHasNoOwner(text) => ("NameHasNoOwner", text),
+        Fdo::NoReply(text) => ("NoReply", text),
+        Fdo::Disconnected(text) => ("Disconnected", text),
+        Fdo::AccessDenied(text) => ("AccessDenied", text),
+        Fdo::AuthFailed(text) => ("AuthFailed", text),
+        Fdo::UnknownObject(text) => ("UnknownObject", text),
+        Fdo::UnknownMethod(text) => ("UnknownMethod", text),
+        other => return super::backend::cleaned(&other.to_string()),
+    };
+    bus_error(name, text)
+}
+
+/// A standard D-Bus error (the last part of its name) in words.
+fn bus_error(name: &str, text: &str) -> String {
+    let sandbox = sandbox();
+    match (name, sandbox) {
+        ("ServiceUnknown" | "NameHasNoOwner", Some(sandbox)) => {
+            format!("{sandbox} lets this program see no Secret Service")
+        }
+        ("ServiceUnknown" | "NameHasNoOwner", None) => {
+            "no Secret Service runs on the D-Bus session bus (such as GNOME Keyring, KWallet or KeePassXC)".to_owned()
+        }
+        ("AccessDenied" | "AuthFailed", Some(sandbox)) => format!("{sandbox} does not let this program at it"),
+        ("AccessDenied" | "AuthFailed", None) => {
+            "a security policy does not let this program at it (AppArmor, or the sandbox that it was started in, such as a \
+             snap's or a Flatpak's terminal)"
+                .to_owned()
+        }
+        ("NoReply" | "Disconnected", _) => "the Secret Service ended instead of answering".to_owned(),
+        ("UnknownObject" | "UnknownMethod" | "NoSuchObject", _) => "what was asked for is not there any more".to_owned(),
+        _ if text.is_empty() => name.to_owned(),
+        _ => super::backend::cleaned(text),
+    }
+}
+
+/// The sandbox that this program was started in, as far as it can be told. For a sentence, not for a decision.
+fn sandbox() -> Option<&'static str> {
+    if Path::new("/.flatpak-info").exists() {
+        return Some("the sandbox of a Flatpak");
+    }
+    env::var_os("SNAP_NAME").filter(|name| !name.is_empty()).map(|_| "the sandbox of a snap")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn path(path: &str) -> Socket {
+        Socket::Path(PathBuf::from(path))
+    }
+
+    #[test]
+    fn local_sockets_are_taken_and_nothing_else() {
+        let run = Path::new("/run/user/7");
+        let of = |address: &str| sockets_of(address, Some(run));
+        assert_eq!(of("unix:path=/run/user/7/bus").unwrap(), [path("/run/user/7/bus")]);
+        assert_eq!(of("unix:path=/a%20b%2c,guid=00ff").unwrap(), [path("/a b,")]);
+        assert_eq!(of("unix:abstract=/tmp/dbus-x,guid=0").unwrap(), [Socket::Abstract(b"/tmp/dbus-x".to_vec())]);
+        assert_eq!(of("unix:runtime=yes").unwrap(), [path("/run/user/7/bus")]);
+        assert_eq!(of("unix:path=/a;unix:path=/b;").unwrap(), [path("/a"), path("/b")]);
+        for elsewhere in [
+            "tcp:host=192.0.2.1,port=12434",
+            "nonce-tcp:host=localhost,port=1,noncefile=/x",
+            "unixexec:path=/usr/bin/ssh,argv1=there",
+            "autolaunch:",
+            "launchd:env=X",
+            "vsock:cid=2,port=1",
+            "unix:path=/a;tcp:host=127.0.0.1,port=1",
+            "ssh-\u{1b}[31m:x=y",
+        ] {
+            let refusal = of(elsewhere).unwrap_err();
+            assert_eq!(refusal.report().code, "keychain_not_yours", "{elsewhere}");
+            assert!(!refusal.to_string().contains(char::is_control));
+        }
+        for none in ["nonsense", "", ";", "unix:", "unix:tmpdir=/tmp", "unix:path=/a%zz", "unix:path=/a%2"] {
+            assert_eq!(of(none).unwrap_err().report().code, "keychain_unavailable", "{none}");
+        }
+    }
+
+    #[test]
+    fn a_socket_of_this_user_is_known_as_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(dir.path().join("bus")).unwrap();
+        let stream = stream_of(&Socket::Path(dir.path().join("bus"))).unwrap();
+        check_peer(&stream).unwrap();
+        drop(listener);
+        assert!(stream_of(&Socket::Path(dir.path().join("none"))).is_err());
+    }
+
+    #[test]
+    fn a_refusal_by_a_policy_is_said_as_one_and_so_is_a_service_that_ended() {
+        let denied =
+            zbus::fdo::Error::AccessDenied("Rejected send message, 2 matched rules; type=\"method_call\"".into());
+        let said = fdo_in_words(&denied);
+        assert!(said.contains("policy") || said.contains("sandbox"), "{said}");
+        assert!(!said.contains("matched rules"), "{said}");
+        let gone = zbus::fdo::Error::NoReply("Message recipient disconnected from message bus without replying".into());
+        assert_eq!(fdo_in_words(&gone), "the Secret Service ended instead of answering");
+    }
+}
