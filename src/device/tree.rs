@@ -405,6 +405,43 @@ mod tests {
         }
 
         #[test]
+        fn a_link_that_leads_nowhere_is_as_good_as_the_folder_it_leads_to() {
+            let base = tempfile::tempdir().unwrap();
+            let launcher = unpack(base.path());
+            let root = base.path().canonicalize().unwrap();
+            chmod(&root, 0o1777);
+            Tree::check(&launcher).unwrap().unwrap();
+            // Passed on the way to the client already, and now the folder in which somebody could put a jar.
+            symlink(root.join("absent"), root.join("client/lib/x.jar")).unwrap();
+            let refusal = Tree::check(&launcher).unwrap_err().to_string();
+            assert!(refusal.contains("can be written by everyone (mode 1777)"), "{refusal}");
+            fs::remove_file(root.join("client/lib/x.jar")).unwrap();
+            // The same beside a launcher without a package, and in a folder near it.
+            fs::create_dir_all(root.join("tools/lib")).unwrap();
+            let alone = root.join("tools/snowballEdge");
+            fs::write(&alone, "x").unwrap();
+            Tree::check(&alone).unwrap().unwrap();
+            symlink(root.join("absent"), root.join("tools/lib/x.jar")).unwrap();
+            assert!(Tree::check(&alone).is_err());
+            fs::remove_file(root.join("tools/lib/x.jar")).unwrap();
+            fs::write(root.join("tools/lib/x.sh"), "").unwrap();
+            chmod(&root.join("tools/lib/x.sh"), 0o666);
+            assert!(Tree::check(&alone).is_err());
+        }
+
+        #[test]
+        fn a_tree_without_an_end_is_refused_and_not_walked() {
+            let base = tempfile::tempdir().unwrap();
+            let launcher = unpack(base.path());
+            let mut deep = base.path().join("client/lib");
+            for _ in 0..100 {
+                deep.push("d");
+            }
+            fs::create_dir_all(&deep).unwrap();
+            assert!(Tree::check(&launcher).unwrap_err().to_string().contains("64 folders deep"));
+        }
+
+        #[test]
         fn the_right_to_run_a_file_is_digested() {
             let base = tempfile::tempdir().unwrap();
             let launcher = unpack(base.path());

@@ -207,6 +207,7 @@ fn a_second_user_has_no_say_in_what_a_run_goes_by() {
                 "can be written by",
                 "can be opened by",
                 "hard links",
+                "symbolic link",
                 "is not a file",
                 "is neither",
             ];
@@ -218,6 +219,66 @@ fn a_second_user_has_no_say_in_what_a_run_goes_by() {
             println!("  {row}: exit {}", thing.exit);
         }
     }
+}
+
+/// Programs that an AWS profile names, and files that it leads to.
+#[test]
+fn what_an_aws_profile_leads_to_is_looked_at() {
+    let Some(users) = Users::make() else { return };
+    let (anna, bert) = (&users.anna, &users.bert);
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let try_with = |scene: &Scene, profile: &str, variables: &[(&str, &str)]| {
+        scene.write_as(anna, &scene.aws_config(), profile, 0o600);
+        let mut run = scene.run(&["jobs"]).with_ca();
+        for name in keys {
+            run.command.env_remove(name);
+        }
+        variables.iter().fold(run, |run, (name, value)| run.env(name, value)).by(anna)
+    };
+    let scene = prepare(&users);
+    let (id, secret) = (scene.rehearsal.access_key(), scene.rehearsal.secret_key());
+    let prints =
+        format!("#!/bin/sh\necho '{{\"Version\":1,\"AccessKeyId\":\"{id}\",\"SecretAccessKey\":\"{secret}\"}}'\n");
+    let bin = scene.base.join("bin");
+    fs::create_dir(&bin).unwrap();
+    for name in ["helper", "sh"] {
+        let (path, text) = (bin.join(name), if name == "sh" { scene.marking_program() } else { prints.clone() });
+        fs::write(&path, text).unwrap();
+        open(&path, 0o755);
+    }
+    let helper = bin.join("helper");
+    let process = format!("[default]\ncredential_process = {}\n", helper.display());
+    let well = try_with(&scene, &process, &[]);
+    assert_eq!(well.code, Some(0), "a control: {}", well.said);
+
+    bert.own(&helper);
+    let refused = try_with(&scene, &process, &[]);
+    assert!(refused.code == Some(4) && refused.said.contains("helper belongs to snow-bert"), "{}", refused.said);
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    bert.own(&bin);
+    let by_name = "[default]\ncredential_process = helper\n";
+    let refused = try_with(&scene, by_name, &[("PATH", &path)]);
+    assert!(refused.code == Some(4) && refused.said.contains("belongs to snow-bert"), "{}", refused.said);
+    assert!(!scene.mark.exists(), "not even the shell was Bert's");
+
+    let token = scene.base.join("token");
+    fs::write(&token, "theirs").unwrap();
+    bert.own(&token);
+    let role = [("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()), ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x")];
+    let refused = try_with(&scene, "[default]\n", &role);
+    assert!(refused.code == Some(4) && refused.said.contains("token belongs to snow-bert"), "{}", refused.said);
+
+    let cache = scene.rehearsal.home().join(".aws/sso/cache");
+    scene.write_as(anna, &cache.join("0.json"), "{}", 0o600);
+    let sso = "[default]\nsso_start_url = https://127.0.0.1:9/start\nsso_region = us-east-1\nsso_account_id = 123456789012\nsso_role_name = field\n";
+    assert_eq!(try_with(&scene, sso, &[]).code, Some(4), "a control: it is an empty one");
+    bert.own(&cache.join("0.json"));
+    let refused = try_with(&scene, sso, &[]);
+    assert!(
+        refused.said.contains("the kept sign-in can't be used") && refused.said.contains("snow-bert"),
+        "{}",
+        refused.said
+    );
 }
 
 /// Where each user has a group of his own, packages are unpacked with mode 0775: that is nobody else's, until somebody else

@@ -33,8 +33,9 @@ impl Users {
         let make = |name, uid: u32| {
             let number = uid.to_string();
             // Left by a test that was killed.
-            run("userdel", &[name], &[]);
-            run("useradd", &["--no-create-home", "--no-log-init", "--uid", &number, "--user-group", name], &[0]);
+            remove(name);
+            run("groupadd", &["--gid", &number, name], &[0]);
+            run("useradd", &["--no-create-home", "--no-log-init", "--uid", &number, "--gid", &number, name], &[0]);
             User { name, uid, gid: uid }
         };
         Some(Self { anna: make("snow-anna", 61_641), bert: make("snow-bert", 61_642), _lock: lock })
@@ -43,10 +44,14 @@ impl Users {
 
 impl Drop for Users {
     fn drop(&mut self) {
-        for user in [&self.anna, &self.bert] {
-            run("userdel", &[user.name], &[]);
-        }
+        [&self.anna, &self.bert].into_iter().for_each(|user| remove(user.name));
     }
+}
+
+fn remove(name: &str) {
+    run("userdel", &[name], &[]);
+    // A group that has somebody else in it stays behind its user.
+    run("groupdel", &[name], &[]);
 }
 
 impl User {

@@ -80,7 +80,13 @@ pub(super) fn record(input: &[u8]) {
                 assert_eq!(record.job.as_str(), JOB);
                 job.write_record(&record).unwrap();
                 let again = job.record().unwrap().unwrap();
-                assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&record).unwrap());
+                // An older format is written as the newest.
+                let content = |record: &Record| {
+                    let mut value = serde_json::to_value(record).unwrap();
+                    value.as_object_mut().unwrap().remove("version");
+                    value
+                };
+                assert_eq!(content(&again), content(&record));
             }
             Err(error) => names(&error, file, input),
         }
