@@ -564,10 +564,12 @@ pub fn privacy_flaw(path: &Path) -> io::Result<Option<String>> {
     Ok(Seen::of(opened.as_fd())?.privacy_flaw().map(|flaw| flaw.text))
 }
 
-/// Opens a file for overwriting, but not what a link leads to.
+/// Opens a file of this very user's for overwriting, but not what a link leads to.
 pub(crate) fn open_to_overwrite(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    OpenOptions::new().write(true).custom_flags(flags).open(path)
+    let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
+    // A hard link may be a name of somebody else's file.
+    if is_this_user(file.metadata()?.uid()) { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
 pub(super) fn is_own(path: &Path) -> io::Result<bool> {
