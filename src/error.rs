@@ -107,7 +107,7 @@ errors! {
         => "Correct what is named there, or remove the file. Then run the command again.";
     CaFileBad { path: String, origin: String, why: String } = Settings "ca_file_bad"
         "The CA file {path} ({origin}) can't be used: {why}."
-        => "Give a PEM file with at least one CA certificate:\n  --ca-bundle /path/to/ca.pem";
+        => "Give a PEM file with at least one CA certificate, which nobody else can change:\n  --ca-bundle /path/to/ca.pem";
 
     CredentialsMissing { tried: String } = Credentials "credentials_missing"
         "No AWS credentials were found (looked in {tried})."

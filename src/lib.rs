@@ -17,6 +17,8 @@
 //! 5. **Never an endless wait.** Every call has a deadline, and says what it waits for ([`notice`]); what may pass is tried
 //!    again until then.
 //! 6. **Every failure** says what happened and what to do, with a code of its own ([`error`]).
+//! 7. **Other people's places.** What another user can change is not read as ours, obeyed, run, followed, written or removed
+//!    ([`safety::path_trust`]).
 //!
 //! # Where things are
 //!
@@ -30,7 +32,8 @@
 //! delivery    the wait for a job on its way           manual      chapters for whoever answers for the secrets
 //! doctor      all that a run needs, seen beforehand   model       what is spoken of everywhere
 //! audit       who did what, when                      notice      what a step tells while it runs
-//! harden      no core files, no tracing               os          private files; one file an OS
+//! leftovers   what a power cut left, removed          safety      security rules, each once: whose a path is
+//! harden      no core files, no tracing               os          what systems do differently; one file an OS
 //! log         -v, --log-file; others' ceiling         redact      no secret leaves as text, cut or encoded as it may be
 //!
 //! cloud       Snowball API, credentials, HTTP, the download of the manifest

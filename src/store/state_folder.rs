@@ -274,7 +274,10 @@ impl Drop for HomeNote {
 /// See [`StateFolder::remoteness`].
 pub(super) fn remoteness_of(path: &Path) -> Option<String> {
     if let Ok(Some(kind)) = os::network_drive(path) {
-        return Some(format!("lies on a network drive ({kind})"));
+        return Some(match kind {
+            "FUSE" => "lies on a FUSE file system, which may be a network drive".to_owned(),
+            kind => format!("lies on a network drive ({kind})"),
+        });
     }
     synchronised(path).map(|by| format!("lies in a folder that {by} may be synchronising to other machines"))
 }
