@@ -24,7 +24,10 @@ pub(super) fn bad(path: &Path, refused: &Refused) -> Error {
         Some(owner) if path_trust::runs_as_administrator() => {
             Error::RunAsAnother { path: at_fault, owner: owner.to_owned() }
         }
-        Some(owner) if refused.path == path => Error::StateFolderOfAnother { path: at_fault, owner: owner.to_owned() },
+        // Given back is only what this program can have made: anything may be named as the state folder, /tmp too.
+        Some(owner) if refused.path == path && path.file_name().is_some_and(|name| name == "snow-onboard") => {
+            Error::StateFolderOfAnother { path: at_fault, owner: owner.to_owned() }
+        }
         _ => Error::StateFolderBad { path: path.display().to_string(), why: refused.clause(path) },
     }
 }
