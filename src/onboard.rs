@@ -5,6 +5,7 @@
 //! Each state is a type, and each step consumes the state before it. `fetch` stops at `Kept`; a run whose pair is
 //! kept already goes from `Checked` to `Kept` without a word to AWS.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::job::{Endpoint, JobFacts, JobId};
 use crate::keychain::{Keychain, KeychainKind, Prepared};
 use crate::leftovers::open_state_folder;
 use crate::notice::{Notice, Notify};
-use crate::pair::Apart;
+use crate::pair::{Apart, ManifestDigest};
 use crate::reconcile::{kept_pair, settle};
 use crate::secret::UnlockCode;
 use crate::settings::Settings;
@@ -118,6 +119,13 @@ impl Trip<'_> {
 }
 
 impl Trip<'_> {
+    /// Puts a failure into the audit log. The run has that failure to tell; that it could not be put down is told beside it.
+    fn note_failure(&self, step: AuditStep, manifest: &ManifestDigest) {
+        if let Err(error) = self.audit.note(self.folder.job(), step, Some(manifest)) {
+            self.ui.notify(Notice::Warning(format!("The failure is not in the audit log: {error}")));
+        }
+    }
+
     /// Keeps what the client logged in a run that fails. That run has a reason of its own, which is the one to tell.
     fn keep_client_log(&self, log: &str) {
         if self.settings.keychain == KeychainKind::None {
@@ -244,6 +252,7 @@ impl<'a> Requested<'a> {
             client,
             keep_away: &[state.path()],
             places: Places::of_system(),
+            on_disk: &|error| self.ui.ask(&format!("{error}\nPut it there all the same?")),
             guard: None,
             notify: Arc::clone(&self.ui) as Arc<dyn Notify>,
         })?;
@@ -253,7 +262,7 @@ impl<'a> Requested<'a> {
             )));
         }
         match device::reach(endpoint, &*self.ui) {
-            Ok(()) => {}
+            Ok(_) => {}
             // It may still be starting, which takes 10 to 20 minutes; fetching the pair meanwhile loses nothing.
             Err(error @ Error::DeviceUnreachable { .. }) => {
                 self.ui.notify(Notice::Warning(format!("{error} Going on; it may still be starting.")));
@@ -461,14 +470,21 @@ impl<'a> Kept<'a> {
         };
         let exposure = ArgvExposure::default();
         let digest = &pair.manifest_sha256;
+        let begun = Cell::new(false);
         let handed_over = device.hand_over(device::HandOver {
             apart,
             job: trip.folder.job(),
             manifest: &trip.folder.manifest_path(),
+            manifest_sha256: digest,
             code,
             endpoint,
             policy: trip.settings.handoff,
             ask: &ask,
+            before_code: &|| {
+                trip.audit.note(trip.folder.job(), AuditStep::HandOverBegun, Some(digest))?;
+                begun.set(true);
+                Ok(())
+            },
             // Before it happens: an exposure is on record whatever becomes of the run.
             on_argv: &|| trip.audit.note(trip.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
             exposure: exposure.clone(),
@@ -478,6 +494,9 @@ impl<'a> Kept<'a> {
         let device = match handed_over {
             Ok(device) => device,
             Err(error) => {
+                if begun.get() {
+                    trip.note_failure(AuditStep::HandOverFailed, digest);
+                }
                 hand_over.rung = Rung::Argv.as_str().to_owned();
                 record.hand_over = Some(hand_over);
                 trip.record_exposure(record, &exposure);
@@ -508,6 +527,7 @@ impl HandedOver<'_> {
         {
             Ok(unlocked) => unlocked,
             Err(error) => {
+                trip.note_failure(AuditStep::NotUnlocked, &pair.manifest_sha256);
                 trip.record_exposure(record, &exposure);
                 return Err(error);
             }

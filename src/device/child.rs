@@ -99,6 +99,9 @@ impl<'a> Running<'a> {
         }
         // The command holds our copies of the child's ends; they close when it is dropped in there.
         let mut proc = Proc::spawn(command)?;
+        if let Some(terminal) = &inbox.terminal {
+            terminal.put_in_front(proc.group());
+        }
         if input_piped {
             input = proc.child().stdin.take().map(|stdin| Box::new(stdin) as Input);
         }
@@ -190,6 +193,7 @@ impl<'a> Running<'a> {
             timed_out: woken == Woken::TimeUp,
             stdout: self.out.text(),
             stderr: self.err.text(),
+            described: None,
             dropped: self.out.dropped() + self.err.dropped(),
             millis,
         }

@@ -27,6 +27,8 @@ pub struct ClientSettings {
 pub struct Client {
     /// Without links, and Unicode.
     launcher: String,
+    /// As it was named or found: what links on the way lead to may be another client by now.
+    named: PathBuf,
     is_alone: bool,
     digest: OnceLock<Result<String, (String, String)>>,
     digesting: Mutex<Option<JoinHandle<Result<String>>>>,
@@ -73,6 +75,7 @@ impl Client {
         }
         let client = Self {
             launcher: text,
+            named: found,
             is_alone,
             digest: OnceLock::new(),
             digesting: Mutex::new(None),
@@ -81,11 +84,12 @@ impl Client {
         };
         match &settings.client_sha256 {
             Some(expected) => {
-                let found = tree.digest()?;
-                if !found.eq_ignore_ascii_case(expected.trim()) {
-                    return Err(Error::ClientNotPinned { path: client.launcher, expected: expected.clone(), found });
+                let digest = tree.digest()?;
+                if !digest.eq_ignore_ascii_case(expected.trim()) {
+                    let (path, expected) = (client.launcher, expected.clone());
+                    return Err(Error::ClientNotPinned { path, expected, found: digest });
                 }
-                let _ = client.digest.set(Ok(found));
+                let _ = client.digest.set(Ok(digest));
             }
             None => {
                 let thread = std::thread::spawn(move || tree.digest());
@@ -118,6 +122,32 @@ impl Client {
         digest.clone().map_err(|(path, why)| Error::ClientUnsafe { path, why })
     }
 
+    /// Looks at all its files once more: whether nobody else can write to them, and whether they are what they were when it
+    /// was found. To be asked right before the code is given to it.
+    ///
+    /// # Errors
+    /// [`Error::ClientUnsafe`]; [`Error::ClientChanged`].
+    pub(super) fn check_unchanged(&self, notify: &dyn Notify) -> Result<()> {
+        let before = self.sha256(notify)?;
+        while_waiting(notify, "the client's files to be read again", || {
+            let path = self.launcher.clone();
+            let Some(tree) = Tree::check(&self.named)? else {
+                return Err(Error::ClientChanged { path, how: "it is no longer there".to_owned() });
+            };
+            if tree.launcher() != self.launcher() {
+                let how = format!("{} now leads to {}", self.named.display(), tree.launcher().display());
+                return Err(Error::ClientChanged { path, how });
+            }
+            let now = tree.digest()?;
+            if now == before {
+                return Ok(());
+            }
+            let how =
+                format!("its files are other ones (SHA-256 begins with {}, not with {})", short(&now), short(&before));
+            Err(Error::ClientChanged { path, how })
+        })
+    }
+
     /// Whether its launcher lies in no package, so that nothing beside it could be checked.
     #[must_use]
     pub fn is_alone(&self) -> bool {
@@ -131,6 +161,11 @@ impl Client {
     pub(super) fn allows_unknown(&self) -> bool {
         self.allow_unknown
     }
+}
+
+/// The first digits of a digest, for people.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 /// The first on the search path, relative entries skipped. Folders that others can change come last: the client is then
@@ -219,6 +254,36 @@ mod tests {
         assert_eq!(find(&settings).unwrap().sha256(&Kept::default()).unwrap(), digest);
         fs::write(&launcher, "#!/bin/sh\necho changed\n").unwrap();
         assert_eq!(code(find(&settings)), "client_not_pinned");
+    }
+
+    #[test]
+    fn a_client_that_is_replaced_is_noticed() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path().canonicalize().unwrap();
+        for version in ["one", "two"] {
+            let launcher = base.join(version).join("bin/snowballEdge");
+            fs::create_dir_all(launcher.parent().unwrap()).unwrap();
+            executable(&launcher);
+        }
+        symlink(base.join("one"), base.join("current")).unwrap();
+        let named = base.join("current/bin/snowballEdge");
+        let settings = ClientSettings { client: Some((named, "--client".to_owned())), ..Default::default() };
+        let client = find(&settings).unwrap();
+        let look = || client.check_unchanged(&Kept::default()).err().map(|error| (error.report().code, error));
+        assert!(look().is_none());
+        fs::write(base.join("one/bin/extra"), "").unwrap();
+        assert!(matches!(look(), Some(("client_changed", error)) if error.to_string().contains("SHA-256")));
+        fs::remove_file(base.join("one/bin/extra")).unwrap();
+        assert!(look().is_none());
+        fs::remove_file(base.join("current")).unwrap();
+        assert!(matches!(look(), Some(("client_changed", error)) if error.to_string().contains("no longer")));
+        symlink(base.join("two"), base.join("current")).unwrap();
+        assert!(
+            matches!(look(), Some(("client_changed", error)) if error.to_string().contains("leads to")),
+            "as alike"
+        );
+        fs::set_permissions(base.join("two/bin/snowballEdge"), fs::Permissions::from_mode(0o757)).unwrap();
+        assert!(matches!(look(), Some(("client_unsafe", _))));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //!
 //! What is decided here is decided by exit status and `describe-device`, never by what the client says in words.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,14 +11,14 @@ use super::ladder::{ArgvExposure, Handoff};
 use super::link::Link;
 use super::own_profiles::{OwnProfile, OwnProfiles};
 use super::pause::{LONGEST_PAUSE, Pause};
-use super::profile::{self, Profile, Witness};
+use super::port::Port;
+use super::profile::{self, Witness};
 use super::protocol::{Configure, Order, Outcome, Ran, Report, Run};
 use super::text::{self, Described, State};
-use super::{home, leavings, millis, reach};
+use super::{home, millis};
 use crate::error::{Error, Result};
-use crate::job::{Endpoint, JobId};
+use crate::job::JobId;
 use crate::notice::{Notice, Notify, while_waiting};
-use crate::secret::UnlockCode;
 
 /// Time for the last rung when the device's time was used up by the one before.
 const LAST_RUNG: Duration = Duration::from_secs(60);
@@ -52,17 +51,12 @@ pub(super) struct Climb {
     pub(super) client: Client,
     pub(super) link: Link,
     pub(super) notify: Arc<dyn Notify>,
-    pub(super) endpoint: Endpoint,
+    pub(super) port: Port,
     pub(super) job: JobId,
     pub(super) manifest: String,
     /// Name of this run's profile.
     pub(super) profile: String,
-    /// The file of ours that holds the code, in the home.
-    pub(super) code_file: PathBuf,
     pub(super) exposure: ArgvExposure,
-    /// How long the device may take until its first answer, and until when that is.
-    pub(super) patience: Duration,
-    pub(super) until: Instant,
     /// Whether the last rung may come to be used.
     pub(super) may_show: bool,
     /// What the client had left in the home when that was emptied.
@@ -104,17 +98,12 @@ impl Climb {
                     ));
                     on_argv()?;
                     self.in_clear = self.codes_in_clear();
-                    self.until = self.until.max(Instant::now() + LAST_RUNG);
+                    self.port.until = self.port.until.max(Instant::now() + LAST_RUNG);
                     self.first_look(rung)?
                 }
             };
             match step {
                 Step::Found(described) => {
-                    if rung == Rung::Configure {
-                        // The client has its own now; ours waited only for a weaker rung.
-                        let file = &self.code_file;
-                        home::remove_file(file).map_err(|error| Error::disk("Removing", file, &error))?;
-                    }
                     return Ok((rung, described));
                 }
                 Step::Down(why) => refusals.push(format!("it {why}")),
@@ -124,21 +113,15 @@ impl Climb {
         Err(self.not_answered.take().unwrap_or_else(|| Error::HandOverRefused { why: refusals.join("; ") }))
     }
 
-    /// Asks the person. A question may stand for minutes, so meanwhile the code lies nowhere but in our own memory.
+    /// Asks the person. A question may stand for minutes, so meanwhile the code lies nowhere but in the guard's memory.
     fn ask(&mut self, ask: &dyn Fn() -> bool) -> Result<bool> {
-        let code = profile::read_code(&self.code_file).map_err(|why| Error::GuardLost { why })?;
-        self.log = self.leavings(&code);
+        self.log = self.read_log();
         // All of it: the client may have written a profile of its own.
         let home = self.link.home();
         home::empty(home).map_err(|error| Error::disk("Emptying", home, &error))?;
         let is_granted = ask();
-        // Notices a guard that is gone: without it nothing would remove what is written now.
+        // Notices a guard that is gone.
         self.link.pause(Duration::ZERO)?;
-        if is_granted {
-            let (job, manifest, endpoint) = (&self.job, self.manifest.as_str(), &self.endpoint);
-            let profile = Profile { name: &self.profile, job, manifest, endpoint };
-            self.code_file = profile::write(self.link.home(), &self.client.data.profile, &profile, code)?;
-        }
         Ok(is_granted)
     }
 
@@ -151,7 +134,8 @@ impl Climb {
             }
             self.notify.notify(Notice::Warning(format!(
                 "The device at {} does not say whose it is; whether it is the one of {} could not be checked.",
-                self.endpoint, self.job
+                self.port.endpoint(),
+                self.job
             )));
         }
         let Described { device_id, state } = first;
@@ -170,7 +154,8 @@ impl Climb {
     fn unlock(&mut self, rung: Rung) -> Result<Option<Described>> {
         let command = self.client.data.commands.unlock.clone();
         let args = self.args(&command, rung);
-        let ran = self.run(args, command.limit(), rung, "the client to pass on the request to open")?;
+        let run = self.command(args, command.limit());
+        let ran = self.run(run, rung, "the client to pass on the request to open")?;
         if ran.succeeded() {
             return Ok(None);
         }
@@ -191,27 +176,20 @@ impl Climb {
     }
 
     /// Gives away what the client left in its home, before that goes.
-    pub(super) fn leave(&self, keep_log: &dyn Fn(&str)) {
-        // Without the code nobody can tell whether a log holds a part of it. A home that is gone has nothing to tell.
-        let now = self.code().and_then(|code| self.leavings(&code));
-        let logs: Vec<String> = self.log.clone().into_iter().chain(now).collect();
+    pub(super) fn leave(&mut self, keep_log: &dyn Fn(&str)) {
+        let now = self.read_log();
+        let logs: Vec<String> = self.log.take().into_iter().chain(now).collect();
         if !logs.is_empty() {
             keep_log(&logs.concat());
         }
     }
 
-    fn leavings(&self, code: &UnlockCode) -> Option<String> {
-        leavings::read(self.link.home(), &self.client.data.profile.folders, code)
+    fn read_log(&mut self) -> Option<String> {
+        self.link.read_log(&self.client.data.profile.folders)
     }
 
-    /// The code, from the file of ours or the one that the client wrote.
-    fn code(&self) -> Option<UnlockCode> {
-        let profile = profile::path_in(self.link.home(), &self.client.data.profile);
-        profile::find_code(&self.code_file).or_else(|| profile::find_code(&profile))
-    }
-
-    fn codes_in_clear(&self) -> Vec<OwnProfile> {
-        self.code().map(|code| OwnProfiles::of_this_user().with_code(&code)).unwrap_or_default()
+    fn codes_in_clear(&mut self) -> Vec<OwnProfile> {
+        self.link.find_code(&OwnProfiles::of_this_user())
     }
 
     /// After the last rung: a client that ignores our home may save what it is told in the operator's own.
@@ -231,13 +209,13 @@ impl Climb {
         let mut pause = Pause::new();
         let mut failures = 0;
         loop {
-            self.wait_for_port()?;
-            let ran = match self.describe(rung, self.until)? {
+            self.port.wait(&mut self.link)?;
+            let ran = match self.describe(rung, self.port.until)? {
                 Attempt::Described(described) => return Ok(Step::Found(described)),
                 Attempt::Failed(ran) => ran,
             };
             // One that went down while it was asked says nothing of the client.
-            if self.try_port()?.is_none() {
+            if self.port.refusal()?.is_none() {
                 failures += 1;
                 if ran.timed_out {
                     return Err(self.out_of_time(&ran));
@@ -249,7 +227,7 @@ impl Climb {
                     // The client wrote the profile, so it takes the code privately, and it is the device that is not
                     // ready: one that is starting has an open port long before its services. Only when all its time is
                     // over it may be the client after all.
-                    Rung::Configure if Instant::now() >= self.until && self.may_show => {
+                    Rung::Configure if Instant::now() >= self.port.until && self.may_show => {
                         self.not_answered = Some(self.refused("describe-device", &ran));
                         return down("does not get through with a profile that it wrote itself");
                     }
@@ -257,56 +235,24 @@ impl Climb {
                     Rung::Argv if failures == 3 => return Err(self.refused("describe-device", &ran)),
                     _ => {}
                 }
-                if Instant::now() >= self.until {
+                if Instant::now() >= self.port.until {
                     return Err(self.refused("describe-device", &ran));
                 }
                 if failures > 1 {
-                    self.say_starting();
+                    self.port.say_starting();
                 }
             }
             let pause = pause.next();
             // A device that is starting is not helped by three looks in three seconds, each of which shows the code.
             let pause = if rung == Rung::Argv { LONGEST_PAUSE } else { pause };
-            self.link.pause(pause.min(self.left()))?;
+            self.link.pause(pause.min(self.port.left()))?;
         }
-    }
-
-    /// Waits until the device's port answers. Nothing is told to the client before: a name that can't be looked up, or
-    /// leads out of the local network, must not be looked up by it in our stead.
-    fn wait_for_port(&mut self) -> Result<()> {
-        let mut pause = Pause::new();
-        while let Some(why) = self.try_port()? {
-            if Instant::now() >= self.until {
-                return Err(Error::DeviceUnreachable { endpoint: self.endpoint.to_string(), why });
-            }
-            self.say_starting();
-            self.link.pause(pause.next().min(self.left()))?;
-        }
-        Ok(())
-    }
-
-    /// Why the device's port does not answer, if it does not.
-    fn try_port(&self) -> Result<Option<String>> {
-        match reach(&self.endpoint, &*self.notify) {
-            Ok(()) => Ok(None),
-            Err(Error::DeviceUnreachable { why, .. }) => Ok(Some(why)),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn say_starting(&self) {
-        let so_far = self.patience.saturating_sub(self.left());
-        self.notify.notify(Notice::Waiting { what: format!("the device at {} to start", self.endpoint), so_far });
-    }
-
-    fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
     }
 
     /// For a look that was ended: by the deadline of all, or by its own limit.
     fn out_of_time(&self, ran: &Ran) -> Error {
         if Duration::from_millis(ran.millis) < self.client.data.commands.describe.limit() {
-            Error::DeviceTimeout { state: "unknown".to_owned(), seconds: self.patience.as_secs() }
+            Error::DeviceTimeout { state: "unknown".to_owned(), seconds: self.port.patience.as_secs() }
         } else {
             let seconds = Duration::from_millis(ran.millis).as_secs();
             Error::ClientHung { what: "describe-device".to_owned(), seconds }
@@ -319,8 +265,9 @@ impl Climb {
         let args = self.args(&command, rung);
         // A deadline is no reason not to see it open at the very end.
         let left = until.saturating_duration_since(Instant::now()).max(LEAST_LOOK);
-        let ran = self.run(args, command.limit().min(left), rung, "the client to describe the device")?;
-        let described = ran.succeeded().then(|| self.client.data.described(&ran.stdout)).flatten();
+        let run = Run { describes: true, ..self.command(args, command.limit().min(left)) };
+        let mut ran = self.run(run, rung, "the client to describe the device")?;
+        let described = ran.described.take();
         let state = described.as_ref().map_or("not told", |described| described.state.as_str());
         tracing::info!(state, rung = rung.as_str(), "the device was looked at");
         Ok(described.map_or(Attempt::Failed(ran), Attempt::Described))
@@ -330,7 +277,7 @@ impl Climb {
     pub(super) fn check_identity(&self, described: &Described) -> Result<()> {
         match &described.device_id {
             Some(found) if found != self.job.as_str() => {
-                let endpoint = self.endpoint.to_string();
+                let endpoint = self.port.endpoint().to_string();
                 // Nothing that a device says gets into a line to paste, unless it is a job id and nothing else.
                 let way_on = match found.parse::<JobId>() {
                     Ok(found) => format!(
@@ -347,7 +294,7 @@ impl Climb {
 
     /// For a device that is open and never said whose it is.
     pub(super) fn unidentified(&self) -> Error {
-        Error::DeviceUnidentified { expected: self.job.to_string(), endpoint: self.endpoint.to_string() }
+        Error::DeviceUnidentified { expected: self.job.to_string(), endpoint: self.port.endpoint().to_string() }
     }
 
     pub(super) fn argv_seconds(&self) -> Option<u64> {
@@ -355,16 +302,13 @@ impl Climb {
     }
 
     fn args(&self, command: &CommandData, rung: Rung) -> Vec<String> {
-        let endpoint = self.endpoint.as_url();
+        let endpoint = self.port.address().as_url();
         command.args(rung, &Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint })
     }
 
-    fn run(&mut self, args: Vec<String>, limit: Duration, rung: Rung, waiting_for: &str) -> Result<Ran> {
-        let on_argv = rung == Rung::Argv;
-        let code_from = if on_argv { Some(self.code_file_text()?) } else { None };
-        let run = Run { code_from, ..self.command(args, limit) };
+    fn run(&mut self, run: Run, rung: Rung, waiting_for: &str) -> Result<Ran> {
         let link = &mut self.link;
-        let _exposed = on_argv.then(|| self.exposure.begin());
+        let _exposed = (rung == Rung::Argv).then(|| self.exposure.begin());
         while_waiting(&*self.notify, waiting_for, || link.run(run))
     }
 
@@ -374,27 +318,20 @@ impl Climb {
             args,
             java_options: self.client.data.java_options.clone(),
             limit_ms: millis(limit),
-            code_from: None,
+            describes: false,
         }
-    }
-
-    fn code_file_text(&self) -> Result<String> {
-        let text = self.code_file.to_str().map(str::to_owned);
-        text.ok_or_else(|| Error::Internal { what: "a home whose path is not Unicode".to_owned() })
     }
 
     /// Has the client write the profile itself. `None` when it did, into our home and nowhere else; else why not, as
     /// the end of the sentence "it …".
     fn configure(&mut self) -> Result<Option<String>> {
-        self.wait_for_port()?;
+        self.port.wait(&mut self.link)?;
         let data = self.client.data.configure.clone();
         let profile = profile::path_in(self.link.home(), &self.client.data.profile);
-        // Ours steps aside, so that a file under its name afterwards is the client's work.
-        let aside = self.link.home().join("code");
-        std::fs::rename(&self.code_file, &aside).map_err(|error| Error::disk("Moving", &self.code_file, &error))?;
-        self.code_file = aside;
+        // Ours goes, so that a file under its name afterwards is the client's work.
+        home::remove_file(&profile).map_err(|error| Error::disk("Removing", &profile, &error))?;
         let witness = Witness::look(&self.client.data.profile);
-        let endpoint = self.endpoint.as_url();
+        let endpoint = self.port.address().as_url();
         let values = Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint };
         let order = Order::Configure(Configure {
             run: self.command(values.fill(&data.args), data.limit()),
@@ -403,7 +340,6 @@ impl Climb {
             prompt_limit_ms: millis(data.prompt_limit()),
             manifest: self.manifest.clone(),
             endpoint: endpoint.clone(),
-            code_from: self.code_file_text()?,
         });
         // On a pipe and then on a terminal, each with its own limit.
         let limit = data.limit() * 2 + Duration::from_secs(15);

@@ -92,10 +92,14 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Makes one in the first of `places` that will do.
-    pub(super) fn make(places: &[Place]) -> Result<Self, HomeFault> {
+    /// Makes one in the first of `places` that will do: on a disk only where the system has no memory for it, or
+    /// `on_disk` is agreed to.
+    pub(super) fn make(places: &[Place], on_disk: bool) -> Result<Self, HomeFault> {
         let mut unusable = None;
         let mut reasons = Vec::new();
+        let has_memory =
+            |place: &Place| place.memory_only && sys::is_in_memory(Path::new(&place.folder)).unwrap_or(false);
+        let must_ask = !on_disk && places.iter().any(has_memory);
         for place in places {
             let folder = match check(place) {
                 Ok(folder) => folder,
@@ -108,6 +112,9 @@ impl Home {
                 reasons.push(format!("{}: {why}", place.folder));
                 unusable = Some(HomeFault::Unusable { path: place.folder.clone(), why: why.to_owned() });
                 continue;
+            }
+            if must_ask && !sys::is_in_memory(&folder).unwrap_or(false) {
+                return Err(HomeFault::OnDisk { folder: place.folder.clone(), why: reasons.join("; ") });
             }
             match Self::make_in(&folder) {
                 Ok(mut home) => {
@@ -393,7 +400,7 @@ mod tests {
     #[test]
     fn a_home_is_private_and_goes_when_dropped() {
         let base = tempfile::tempdir().unwrap();
-        let home = Home::make(&[place(base.path())]).unwrap();
+        let home = Home::make(&[place(base.path())], false).unwrap();
         let path = home.path().to_owned();
         assert!(path.file_name().unwrap().to_str().unwrap().starts_with(PREFIX));
         assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
@@ -407,8 +414,8 @@ mod tests {
     #[test]
     fn the_sweep_takes_what_nobody_holds_and_nothing_else() {
         let base = tempfile::tempdir().unwrap();
-        let living = Home::make(&[place(base.path())]).unwrap();
-        let left = Home::make(&[place(base.path())]).unwrap();
+        let living = Home::make(&[place(base.path())], false).unwrap();
+        let left = Home::make(&[place(base.path())], false).unwrap();
         let path = left.path().to_owned();
         fs::write(path.join("profile"), "secret").unwrap();
         // As after a power cut: the folder is there, the lock is not held.
@@ -455,7 +462,7 @@ mod tests {
                     }
                 });
             }
-            let failed = (0..3000).filter(|_| Home::make(&[place(base.path())]).is_err()).count();
+            let failed = (0..3000).filter(|_| Home::make(&[place(base.path())], false).is_err()).count();
             is_done.store(true, std::sync::atomic::Ordering::Relaxed);
             assert_eq!(failed, 0);
         });
@@ -464,7 +471,7 @@ mod tests {
     #[test]
     fn an_emptied_home_is_still_a_home_in_use() {
         let base = tempfile::tempdir().unwrap();
-        let home = Home::make(&[place(base.path())]).unwrap();
+        let home = Home::make(&[place(base.path())], false).unwrap();
         fs::create_dir_all(home.path().join("a/b")).unwrap();
         fs::write(home.path().join("a/b/c"), "secret").unwrap();
         fs::write(home.path().join("code"), "secret").unwrap();
@@ -497,9 +504,10 @@ mod tests {
             fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
             let below = open.join("below");
             fs::create_dir(&below).unwrap();
-            let why = |place: Place| match Home::make(&[place]).err().unwrap() {
+            let why = |place: Place| match Home::make(&[place], false).err().unwrap() {
                 HomeFault::Impossible { why } => why,
                 HomeFault::Unusable { why, .. } => format!("unusable: {why}"),
+                HomeFault::OnDisk { folder, why } => format!("{folder} is a disk: {why}"),
             };
             assert!(why(place(&open)).contains("can be written by everyone"));
             assert!(why(place(&below)).contains("lies in"));
@@ -520,7 +528,7 @@ mod tests {
             let base = tempfile::tempdir().unwrap();
             let target = base.path().join("target");
             fs::write(&target, "keep me").unwrap();
-            let home = Home::make(&[place(base.path())]).unwrap();
+            let home = Home::make(&[place(base.path())], false).unwrap();
             symlink(&target, home.path().join("link")).unwrap();
             home.remove().unwrap();
             assert_eq!(fs::read_to_string(&target).unwrap(), "keep me");

@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 use super::climb::{Climb, Opening};
 use super::data::Rung;
+use super::port::Port;
 use super::profile::{self, Profile};
 use super::text::State;
 use super::{Device, millis};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobId};
-use crate::pair::Apart;
+use crate::notice::while_waiting;
+use crate::pair::{Apart, ManifestDigest};
+use crate::safety::path_trust::{self, Access};
 use crate::secret::UnlockCode;
 
 /// Time beyond the device's that a hand-over may take: the client's own limits, a question, a slow machine. When it is over
@@ -39,6 +42,8 @@ pub struct HandOver<'a> {
     pub job: &'a JobId,
     /// The manifest, by an absolute path.
     pub manifest: &'a Path,
+    /// Its SHA-256 as it was fetched.
+    pub manifest_sha256: &'a ManifestDigest,
     /// The code; wiped as soon as the client's profile is written.
     pub code: UnlockCode,
     /// The device.
@@ -47,6 +52,9 @@ pub struct HandOver<'a> {
     pub policy: Handoff,
     /// Asks the person whether the command line may be used. `false` when there is no terminal.
     pub ask: &'a dyn Fn() -> bool,
+    /// Called right before the code is written for the client, when the device answers and nothing has changed; an error
+    /// keeps it off.
+    pub before_code: &'a dyn Fn() -> Result<()>,
     /// Called right before the code is put on a command line for the first time; an error keeps it off.
     pub on_argv: &'a dyn Fn() -> Result<()>,
     /// Counts how long it is on one; the caller's clone tells after an error, too.
@@ -91,52 +99,65 @@ pub struct HandedOver {
 }
 
 impl Device {
-    /// Gives the code to the client and has it ask the device to open, once.
+    /// Waits for the device's port, looks once more at what is handed over and to whom, then gives the code to the client and
+    /// has it ask the device to open, once.
     ///
     /// A device that is open or opening already is not asked. Whatever the outcome, the code handed in is wiped; what
     /// the private home holds of it goes when the result is dropped or the device is open.
     ///
     /// # Errors
-    /// [`Error::HandOverRefused`] when no permitted way works; [`Error::DeviceIsAnother`] before anything is asked of
+    /// [`Error::ClientChanged`], [`Error::ClientUnsafe`] and [`Error::PairMismatch`] when the client or the manifest is not
+    /// what it was; [`Error::HandOverRefused`] when no permitted way works; [`Error::DeviceIsAnother`] before anything is asked of
     /// it; [`Error::DeviceUnidentified`] when it is open and does not say whose it is; [`Error::DeviceUnreachable`],
     /// [`Error::DeviceRefused`], [`Error::DeviceTimeout`], [`Error::ClientHung`], [`Error::EndpointPublic`],
     /// [`Error::ProfileLeaked`] when the client wrote the code past our home, [`Error::GuardLost`],
-    /// [`Error::StateFolderBad`] if the manifest's path can't be told to the client; what `on_argv` says.
+    /// [`Error::StateFolderBad`] if the manifest's path can't be told to the client; what `before_code` and `on_argv` say.
     pub fn hand_over(self, order: HandOver<'_>) -> Result<HandedOver> {
         let HandOver {
             apart: _proven,
             job,
             manifest,
+            manifest_sha256,
             code,
             endpoint,
             policy,
             ask,
+            before_code,
             on_argv,
             exposure,
             patience,
             keep_log,
         } = order;
-        let Some(manifest) = manifest.to_str() else {
+        let manifest_path = manifest;
+        let Some(manifest) = manifest_path.to_str() else {
             let (path, why) = (manifest.display().to_string(), "its path is not valid Unicode".to_owned());
             return Err(Error::StateFolderBad { path, why });
         };
-        let name = profile::new_name();
-        let profile = Profile { name: &name, job, manifest, endpoint };
         let mut link = self.link;
         link.end_within(patience + BEYOND)?;
+        let mut port = Port::new(endpoint.clone(), patience, Arc::clone(&self.notify));
+        port.wait(&mut link)?;
+        // Hours may have passed since they were looked at.
+        self.client.check_unchanged(&*self.notify)?;
+        while_waiting(&*self.notify, "the manifest to be read", || {
+            check_unchanged(manifest_path, manifest_sha256, job)
+        })?;
+        // Notices a guard that is gone: without it nothing would remove what is written now.
+        link.pause(Duration::ZERO)?;
+        before_code()?;
+        let name = profile::new_name();
+        let profile = Profile { name: &name, job, manifest, endpoint: port.address() };
         let written = profile::write(link.home(), &self.client.data.profile, &profile, code)?;
+        link.take_code(&written)?;
         let mut climb = Climb {
             client: self.client,
             link,
             notify: self.notify,
             job: job.clone(),
             manifest: manifest.to_owned(),
-            endpoint: endpoint.clone(),
+            port,
             profile: name,
-            code_file: written,
             exposure,
-            patience,
-            until: Instant::now() + patience,
             may_show: policy != Handoff::Private,
             log: None,
             in_clear: Vec::new(),
@@ -154,6 +175,23 @@ impl Device {
             }
         }
     }
+}
+
+/// Promise 2: the manifest is the one that came with the code, right before it is handed over.
+fn check_unchanged(manifest: &Path, expected: &ManifestDigest, job: &JobId) -> Result<()> {
+    let mismatch = |why: String| Err(Error::PairMismatch { job: job.to_string(), why });
+    let file = path_trust::open_own(manifest, Access::Read)
+        .map_err(|refused| Error::refused("Reading", manifest, &refused))?;
+    let Some(file) = file else { return mismatch("the manifest is no longer there".to_owned()) };
+    let found = ManifestDigest::of(file).map_err(|error| Error::disk("Reading", manifest, &error))?;
+    if found == *expected {
+        return Ok(());
+    }
+    mismatch(format!(
+        "the manifest has changed since it was fetched (its SHA-256 begins with {}, not with {})",
+        found.short(),
+        expected.short()
+    ))
 }
 
 impl HandedOver {

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::guard::GUARD_ARGUMENT;
-use super::protocol::{HomeFault, Order, Place, Ran, Report, Run};
+use super::own_profiles::{OwnProfile, OwnProfiles};
+use super::protocol::{HomeFault, Order, Place, Ran, Report, Run, VERSION};
 use super::{child, environment, home, sys};
 use crate::error::{Error, Result, io_in_words};
 use crate::notice::{Notice, Notify};
@@ -37,8 +38,9 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Starts `program` as the guard and has it make a home in one of `places`.
-    pub(super) fn start(program: &Path, places: Vec<Place>, notify: Arc<dyn Notify>) -> Result<Self> {
+    /// Starts `program` as the guard and has it make a home in one of `places`; where that would be `on_disk` though the system
+    /// has memory for it, only if that is agreed to.
+    pub(super) fn start(program: &Path, places: Vec<Place>, on_disk: bool, notify: Arc<dyn Notify>) -> Result<Self> {
         let lost = |why: String| Error::GuardLost { why };
         let (variables, left_out) = environment::trusted(std::env::vars_os());
         if let Some(sentence) = left_out {
@@ -80,7 +82,7 @@ impl Link {
             group: None,
             is_over: false,
         };
-        link.order(&Order::Begin { places })?;
+        link.order(&Order::Begin { places, on_disk, version: VERSION.to_owned() })?;
         match link.report(PROMPT)? {
             Report::Home { path, in_memory, passed_over } => {
                 tracing::debug!(home = path, in_memory, "the private home is made");
@@ -88,6 +90,7 @@ impl Link {
                 Ok(link)
             }
             Report::NoHome(HomeFault::Impossible { why }) => Err(Error::PrivateHomeImpossible { why }),
+            Report::NoHome(HomeFault::OnDisk { folder, why }) => Err(Error::PrivateHomeOnDisk { folder, why }),
             Report::NoHome(HomeFault::Unusable { path, why }) => Err(Error::PrivateHomeUnusable { path, why }),
             Report::NotStarted { why } => Err(lost(why)),
             _ => Err(link.lost("it spoke out of turn")),
@@ -124,6 +127,35 @@ impl Link {
             }
             Report::NotStarted { why } => Err(Error::ClientUnusable { path: program, why }),
             _ => Err(self.lost("it spoke out of turn")),
+        }
+    }
+
+    /// Has the guard take the code from `file` in its home, which alone knows it from then on.
+    pub(super) fn take_code(&mut self, file: &Path) -> Result<()> {
+        let Some(file) = file.to_str() else {
+            return Err(Error::Internal { what: "a home whose path is not Unicode".to_owned() });
+        };
+        match self.converse(&Order::TakeCode { file: file.to_owned() }, PROMPT)? {
+            Report::CodeTaken => Ok(()),
+            Report::NotStarted { why } => Err(Error::GuardLost { why }),
+            _ => Err(self.lost("it spoke out of turn")),
+        }
+    }
+
+    /// What the client logged in these folders of the home, fit to be kept.
+    pub(super) fn read_log(&mut self, folders: &[Vec<String>]) -> Option<String> {
+        match self.converse(&Order::ReadLog { folders: folders.to_vec() }, PROMPT) {
+            Ok(Report::Log(log)) => log,
+            // A home that is gone has nothing to tell.
+            _ => None,
+        }
+    }
+
+    /// Where the code stands in clear in the operator's own files.
+    pub(super) fn find_code(&mut self, files: &OwnProfiles) -> Vec<OwnProfile> {
+        match self.converse(&Order::FindCode { files: files.to_tell() }, PROMPT) {
+            Ok(Report::Found(found)) => found,
+            _ => Vec::new(),
         }
     }
 
@@ -290,7 +322,7 @@ mod tests {
         let program = folder.join("guard");
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Link::start(&program, Vec::new(), notify).unwrap()
+        Link::start(&program, Vec::new(), false, notify).unwrap()
     }
 
     #[test]

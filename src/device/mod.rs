@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | `data` | what differs between clients: `config/clients/*.toml` |
 //! | `client`, `tree` | where the client is, who can write to it, its digest |
-//! | `reach` | whether anything answers at the device's address |
+//! | `reach`, `port` | whether anything answers at the device's address, and the wait for it |
 //! | `home` | the private home, and the sweep of what a power cut left |
 //! | `guard`, `child`, `configure` | the second process: owns home and client |
 //! | `link`, `protocol` | the agent's end of the pipe to it, and what is said there |
@@ -15,6 +15,7 @@
 //! | `ladder`, `climb` | the hand-over, and the rungs by which the code may go |
 //! | `watch`, `pause` | the wait for UNLOCKED |
 //! | `leavings` | what the client left in its home when it failed, made fit to be kept |
+//! | `redaction` | the code taken out of what the client says |
 //! | `own_profiles` | codes in clear in the operator's own profile file of the client |
 //! | `text` | the client's output: read, and made fit to be shown |
 //! | `unix`, `linux`, `macos`, `windows` | what the systems do differently |
@@ -32,9 +33,11 @@ mod leavings;
 mod link;
 mod own_profiles;
 mod pause;
+mod port;
 mod profile;
 mod protocol;
 mod reach;
+mod redaction;
 mod text;
 mod tree;
 mod watch;
@@ -78,6 +81,9 @@ pub struct Preparation<'a> {
     pub keep_away: &'a [&'a Path],
     /// Where it may lie.
     pub places: Places,
+    /// Asks the person whether it may lie on a disk though the system has memory for it, with the reason. `false` when there
+    /// is no terminal.
+    pub on_disk: &'a (dyn Fn(&Error) -> bool + Sync),
     /// Program whose main function calls [`guard_main`] for [`GUARD_ARGUMENT`]; this program if `None`.
     pub guard: Option<PathBuf>,
     /// Who is told what goes on.
@@ -99,11 +105,12 @@ impl TriedHome {
     /// Has a guard make a home, as a run does, and remove it.
     ///
     /// # Errors
-    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::GuardLost`].
+    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::PrivateHomeOnDisk`],
+    /// [`Error::GuardLost`].
     pub fn make(keep_away: &[&Path], places: &Places, notify: Arc<dyn Notify>) -> Result<Self> {
         let (guard, places) = (this_program()?, places.outside(keep_away));
         let link = while_waiting(&*notify, "the private folder for the client", || {
-            Link::start(&guard, places, Arc::clone(&notify))
+            Link::start(&guard, places, false, Arc::clone(&notify))
         })?;
         Ok(Self {
             folder: link.home().parent().unwrap_or(link.home()).to_owned(),
@@ -114,7 +121,7 @@ impl TriedHome {
 }
 
 fn this_program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(|error| Error::GuardLost {
+    sys::own_program().map_err(|error| Error::GuardLost {
         why: format!("this program can't find itself to start it ({})", io_in_words(&error)),
     })
 }
@@ -133,19 +140,26 @@ impl Device {
     /// Starts the guard, makes the home, and asks the client's version in it.
     ///
     /// # Errors
-    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::GuardLost`],
+    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::PrivateHomeOnDisk`] unless that is
+    /// agreed to, [`Error::GuardLost`],
     /// [`Error::ClientUnusable`], [`Error::ClientUnknown`] unless such a client is allowed, [`Error::ClientHung`].
     pub fn prepare(preparation: Preparation<'_>) -> Result<Self> {
-        let Preparation { client, keep_away, places, guard, notify } = preparation;
+        let Preparation { client, keep_away, places, on_disk, guard, notify } = preparation;
         let guard = match guard {
             Some(guard) => guard,
             None => this_program()?,
         };
         let places = places.outside(keep_away);
         let memory_was_wanted = places.iter().any(|place| place.memory_only);
-        let link = while_waiting(&*notify, "the private folder for the client", || {
-            Link::start(&guard, places, notify.clone())
-        })?;
+        let start = |on_disk| {
+            while_waiting(&*notify, "the private folder for the client", || {
+                Link::start(&guard, places.clone(), on_disk, notify.clone())
+            })
+        };
+        let link = match start(false) {
+            Err(error @ Error::PrivateHomeOnDisk { .. }) if on_disk(&error) => start(true)?,
+            result => result?,
+        };
         if memory_was_wanted && !link.is_in_memory() {
             notify.notify(Notice::Warning(format!(
                 "The private folder for the client lies on a disk and not in memory: {}. It goes when the device is open; until then, and for what a disk keeps of a removed file, disk encryption is what protects the code.",
@@ -195,7 +209,7 @@ impl Device {
             args: data.args.clone(),
             java_options: self.client.data.java_options.clone(),
             limit_ms: millis(data.limit()),
-            code_from: None,
+            describes: false,
         };
         let ran = while_waiting(&*self.notify, "the client to say its version", || self.link.run(run))?;
         let version = client.version_said(&ran.stdout).or_else(|| client.version_said(&ran.stderr));

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::data::{ClientData, ProfileData};
@@ -28,7 +28,7 @@ pub struct OwnProfiles {
 }
 
 /// A place in which a code stands in clear.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnProfile {
     /// The file.
     pub file: PathBuf,
@@ -86,6 +86,16 @@ impl OwnProfiles {
 
     fn below(homes: &[PathBuf], data: &ProfileData) -> Self {
         Self { files: homes.iter().map(|home| profile::path_in(home, data)).collect() }
+    }
+
+    /// These files, as [`OwnProfiles::to_tell`] gave them.
+    pub(super) fn in_files(files: Vec<String>) -> Self {
+        Self { files: files.into_iter().map(PathBuf::from).collect() }
+    }
+
+    /// The files, for the guard. One that is not Unicode can't be told to it.
+    pub(super) fn to_tell(&self) -> Vec<String> {
+        self.files.iter().filter_map(|file| file.to_str().map(str::to_owned)).collect()
     }
 
     /// Where this code stands in clear. What can't be read is passed over: nothing was to be found there by us.

@@ -15,7 +15,7 @@ use super::sys;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::{Endpoint, JobId};
 use crate::safety::path_trust;
-use crate::secret::{UnlockCode, has_shape_of_code};
+use crate::secret::UnlockCode;
 
 /// Stands before the code in a file that we wrote.
 const BEFORE_CODE: &[u8] = b"\"unlockCode\":\"";
@@ -105,13 +105,6 @@ pub(super) fn read_code(path: &Path) -> Result<UnlockCode, String> {
         .and_then(|start| text.get(start..start + UnlockCode::LENGTH))
         .and_then(|code| UnlockCode::take(code).ok())
         .ok_or_else(|| format!("{} does not hold what was written to it", path.display()))
-}
-
-/// The code in a file that the client may have written, wherever in it; `None` if there is none.
-pub(super) fn find_code(path: &Path) -> Option<UnlockCode> {
-    let text = Zeroizing::new(std::fs::read(path).ok()?);
-    let code = text.windows(UnlockCode::LENGTH).find(|window| has_shape_of_code(window))?;
-    UnlockCode::take(code).ok()
 }
 
 /// A profile file is a few kilobytes; what is larger is told by its size and time alone.

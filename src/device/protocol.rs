@@ -1,11 +1,16 @@
 //! What the agent and its guard say to each other: one JSON document a line, orders on the guard's stdin, reports on
-//! its stdout. The unlock code never passes here.
+//! its stdout. The unlock code never passes here: the guard takes it from the file that the agent writes for the client.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use super::data::Prompt;
-use crate::secret::UnlockCode;
+use super::own_profiles::OwnProfile;
+use super::redaction::Redaction;
+use super::text::Described;
+
+/// Version of the program: agent and guard are of the same one, or do not speak the same.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// From the agent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -13,9 +18,25 @@ pub(super) enum Order {
     /// The first one: make the home in the first of these places that will do.
     Begin {
         places: Vec<Place>,
+        /// It may lie on a disk though the system has memory for it.
+        on_disk: bool,
+        /// The agent's [`VERSION`].
+        version: String,
+    },
+    /// Take the code from this file, which the agent wrote into the home, and hold it as long as the home lives.
+    TakeCode {
+        file: String,
     },
     Run(Run),
     Configure(Configure),
+    /// Tell what the client logged in these folders below the home, without the code.
+    ReadLog {
+        folders: Vec<Vec<String>>,
+    },
+    /// Look for the code in these files of the operator's.
+    FindCode {
+        files: Vec<String>,
+    },
     /// From here on, to end as after [`Order::End`] when so much time has passed, whatever becomes of the agent. A later one
     /// takes its place.
     EndWithin {
@@ -39,14 +60,13 @@ pub(super) struct Place {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Run {
     pub(super) program: String,
-    /// An argument that is the code's placeholder is replaced by the guard.
+    /// An argument that is the code's placeholder is replaced by the guard, which holds the code.
     pub(super) args: Vec<String>,
     /// Variables that carry the JVM's options.
     pub(super) java_options: Vec<String>,
     pub(super) limit_ms: u64,
-    /// Our own profile file, from which the guard takes the code where it must be on the command line, and in any case
-    /// to take it out of what the client says.
-    pub(super) code_from: Option<String>,
+    /// It describes the device: what it says of it is read before anything is taken out.
+    pub(super) describes: bool,
 }
 
 /// `configure`, its prompts answered.
@@ -58,8 +78,6 @@ pub(super) struct Configure {
     pub(super) prompt_limit_ms: u64,
     pub(super) manifest: String,
     pub(super) endpoint: String,
-    /// Our own profile file, read at the moment the code is asked for and not before.
-    pub(super) code_from: String,
 }
 
 /// From the guard.
@@ -79,6 +97,10 @@ pub(super) enum Report {
     NotStarted {
         why: String,
     },
+    /// The guard holds the code.
+    CodeTaken,
+    Log(Option<String>),
+    Found(Vec<OwnProfile>),
     Ran(Ran),
     Configured {
         outcome: Outcome,
@@ -96,6 +118,8 @@ pub(super) enum Report {
 pub(super) enum HomeFault {
     /// None of the places would do.
     Impossible { why: String },
+    /// One on a disk would do, but the system has memory for it, and it can't be made there.
+    OnDisk { folder: String, why: String },
     /// The one that would do has a path the client can't be told.
     Unusable { path: String, why: String },
 }
@@ -109,6 +133,8 @@ pub(super) struct Ran {
     pub(super) timed_out: bool,
     pub(super) stdout: String,
     pub(super) stderr: String,
+    /// What a command that describes the device said of it.
+    pub(super) described: Option<Described>,
     /// Bytes of output beyond what is kept.
     pub(super) dropped: u64,
     pub(super) millis: u64,
@@ -119,29 +145,26 @@ impl Ran {
         self.code == Some(0) && !self.timed_out
     }
 
-    /// Takes the code out of what the client said: it may repeat it, or turn on the echo of its terminal.
-    pub(super) fn hide(&mut self, code: &UnlockCode) {
-        for text in [&mut self.stdout, &mut self.stderr] {
-            let hidden = code.expose(|code| text.contains(code).then(|| text.replace(code, "[unlock code]")));
-            if let Some(hidden) = hidden {
-                text.zeroize();
-                *text = hidden;
-            }
+    /// Takes out the code, where there is one to look for, and whatever else has the shape of one: a client may say one that
+    /// it was not given by us, and what crosses to the agent stays in its memory.
+    pub(super) fn redact(&mut self, code: Option<&Redaction>) {
+        if let Some(described) = &mut self.described {
+            let (id, state) = described.texts();
+            id.into_iter().chain(state).for_each(|text| redact(text, code));
         }
+        redact(&mut self.stdout, code);
+        redact(&mut self.stderr, code);
     }
 }
 
-impl Ran {
-    /// Takes out whatever has the shape of a code: a client may say one that it was not given by us, but read from its
-    /// profile, and what crosses to the agent stays in its memory.
-    pub(super) fn redact(&mut self) {
-        for text in [&mut self.stdout, &mut self.stderr] {
-            let redacted = crate::redact::redacted(text.as_bytes());
-            if redacted != text.as_bytes() {
-                text.zeroize();
-                *text = String::from_utf8_lossy(&redacted).into_owned();
-            }
-        }
+fn redact(text: &mut String, code: Option<&Redaction>) {
+    if let Some(code) = code {
+        code.redact(text);
+    }
+    let redacted = crate::redact::redacted(text.as_bytes());
+    if redacted != text.as_bytes() {
+        text.zeroize();
+        *text = String::from_utf8_lossy(&redacted).into_owned();
     }
 }
 

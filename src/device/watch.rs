@@ -67,7 +67,7 @@ impl HandedOver {
                 return Err(Error::DeviceTimeout { state: state.as_str().to_owned(), seconds: deadline.as_secs() });
             }
             self.climb.notify.notify(Notice::Waiting {
-                what: format!("the device at {} to open (it says {})", self.climb.endpoint, state.as_str()),
+                what: format!("the device at {} to open (it says {})", self.climb.port.endpoint(), state.as_str()),
                 so_far: started.elapsed(),
             });
             self.climb.link.pause(pause.next().min(until.saturating_duration_since(Instant::now())))?;

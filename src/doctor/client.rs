@@ -34,6 +34,7 @@ fn started(client: Client, settings: &Settings, heard: &Arc<Heard>) -> Check {
         client,
         keep_away: &[&settings.state_dir],
         places: Places::of_system(),
+        on_disk: &|_| false,
         guard: None,
         notify: Arc::clone(heard) as Arc<dyn Notify>,
     });

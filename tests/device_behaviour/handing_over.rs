@@ -111,7 +111,7 @@ fn by_configure_on_a_terminal_without_echo_where_a_pipe_is_not_taken() {
 configure() {{
   if ! [ -t 0 ] || ! [ -t 1 ]; then echo 'INVENTED: this wants a terminal' >&2; exit 1; fi
   stty -a >"$W/terminal"
-  (exec 3</dev/tty) 2>/dev/null && echo 'the operator'"'"'s terminal can be opened' >"$W/tty"
+  ps -o tty= -p $$ >"$W/tty"
   converse
 }}"#
     ));
@@ -119,7 +119,11 @@ configure() {{
     assert_eq!((handed.rung(), stage.calls("configure")), (Rung::Configure, 2));
     let terminal = std::fs::read_to_string(stage.work().join("terminal")).unwrap();
     assert!(terminal.split_whitespace().any(|word| word.trim_end_matches(';') == "-echo"), "{terminal}");
-    assert!(!stage.work().join("tty").exists(), "the guard's session has no terminal");
+    let mut ps = std::process::Command::new("ps");
+    let ours = ps.args(["-o", "tty=", "-p", &std::process::id().to_string()]).output().unwrap().stdout;
+    let ours = String::from_utf8(ours).unwrap();
+    let theirs = std::fs::read_to_string(stage.work().join("tty")).unwrap();
+    assert_ne!(ours.trim(), theirs.trim(), "the operator's terminal is not the client's to open");
     handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
     stage.assert_the_code_was_private();
     stage.assert_nothing_left();
@@ -217,22 +221,6 @@ configure() {{ converse; }}"#
     assert_eq!((asked.get(), stage.calls("configure"), stage.calls("unlock-device")), (1, 1, 1));
 }
 
-/// Everything in the homes that there are.
-fn content(stage: &Stage) -> Vec<String> {
-    fn below(folder: &std::path::Path, found: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            if entry.path().is_dir() {
-                below(&entry.path(), found);
-            } else {
-                found.push(std::fs::read_to_string(entry.path()).unwrap());
-            }
-        }
-    }
-    let mut found = Vec::new();
-    stage.homes().iter().for_each(|home| below(home, &mut found));
-    found
-}
-
 #[test]
 fn while_the_question_stands_the_code_is_in_no_file() {
     // A client that leaves a copy of its own, too.
@@ -247,7 +235,7 @@ configure() {{ converse; }}"#
         let ask = || {
             asked.set(asked.get() + 1);
             assert_eq!(stage.homes().len(), 1, "a control");
-            assert!(!content(&stage).iter().any(|text| text.contains(CODE)));
+            assert!(!stage.content().iter().any(|text| text.contains(CODE)));
             answer
         };
         let result = stage.hand_over_by(Handoff::Auto, &ask);
