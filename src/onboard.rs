@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use crate::audit::{Audit, AuditStep};
 use crate::cloud::{Cloud, Sink};
 use crate::delivery::fetch_when_delivered;
-use crate::device::{self, ArgvExposure, Client, Device, OwnProfiles, Places, Preparation, Rung};
+use crate::device::{self, ArgvExposure, Client, Device, OwnProfiles, Places, Preparation, PrivateHome, Rung};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobFacts, JobId};
 use crate::keychain::{Keychain, KeychainKind, Prepared};
@@ -252,7 +252,11 @@ impl<'a> Requested<'a> {
             client,
             keep_away: &[state.path()],
             places: Places::of_system(),
-            on_disk: &|error| self.ui.ask(&format!("{error}\nPut it there all the same?")),
+            on_disk: &|error| match self.settings.private_home {
+                PrivateHome::Memory => false,
+                PrivateHome::Ask => self.ui.ask(&format!("{error}\nPut it there all the same?")),
+                PrivateHome::Disk => true,
+            },
             guard: None,
             notify: Arc::clone(&self.ui) as Arc<dyn Notify>,
         })?;

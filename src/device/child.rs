@@ -76,7 +76,7 @@ impl<'a> Running<'a> {
             .args(&run.args)
             .env_clear()
             .envs(environment::passed(std::env::vars_os()))
-            .envs(environment::of_home(home, &run.java_options))
+            .envs(environment::of_home(home, &run.java_options, run.jvm))
             // Neither the home nor the state folder; and no folder that a removal would find busy.
             .current_dir(neutral_folder());
         let (mut sources, mut input): (Vec<Box<dyn Read + Send>>, Option<Input>) = (Vec::new(), None);

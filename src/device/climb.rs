@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::data::{CommandData, Rung, Values};
+use super::environment::JvmOptions;
 use super::ladder::{ArgvExposure, Handoff};
 use super::link::Link;
 use super::own_profiles::{OwnProfile, OwnProfiles};
@@ -37,6 +38,8 @@ pub(super) struct Opening {
     pub(super) state: State,
     pub(super) device_id: Option<String>,
     pub(super) was_open_already: bool,
+    /// It was asked to open since, and not yet looked at again.
+    pub(super) is_asked: bool,
 }
 
 /// What a rung led to.
@@ -51,7 +54,10 @@ pub(super) struct Climb {
     pub(super) client: Client,
     pub(super) link: Link,
     pub(super) notify: Arc<dyn Notify>,
+    pub(super) jvm: JvmOptions,
     pub(super) port: Port,
+    /// How long the client took for its last look.
+    pub(super) look: Duration,
     pub(super) job: JobId,
     pub(super) manifest: String,
     /// Name of this run's profile.
@@ -141,12 +147,13 @@ impl Climb {
         let Described { device_id, state } = first;
         let was_open_already = state == State::Unlocked;
         if matches!(state, State::Unlocked | State::Unlocking) {
-            return Ok(Opening { rung, state, device_id, was_open_already });
+            return Ok(Opening { rung, state, device_id, was_open_already, is_asked: false });
         }
         let later = self.unlock(rung)?;
+        let is_asked = later.is_none();
         let told = later.as_ref().and_then(|later| later.device_id.clone());
         let state = later.map_or(state, |later| later.state);
-        Ok(Opening { rung, state, device_id: told.or(device_id), was_open_already })
+        Ok(Opening { rung, state, device_id: told.or(device_id), was_open_already, is_asked })
     }
 
     /// Asks the device to open. Never a second time by itself: what a wrong code costs is documented nowhere. Gives what
@@ -267,6 +274,7 @@ impl Climb {
         let left = until.saturating_duration_since(Instant::now()).max(LEAST_LOOK);
         let run = Run { describes: true, ..self.command(args, command.limit().min(left)) };
         let mut ran = self.run(run, rung, "the client to describe the device")?;
+        self.look = Duration::from_millis(ran.millis);
         let described = ran.described.take();
         let state = described.as_ref().map_or("not told", |described| described.state.as_str());
         tracing::info!(state, rung = rung.as_str(), "the device was looked at");
@@ -317,6 +325,7 @@ impl Climb {
             program: self.client.program().to_owned(),
             args,
             java_options: self.client.data.java_options.clone(),
+            jvm: self.jvm,
             limit_ms: millis(limit),
             describes: false,
         }

@@ -96,6 +96,7 @@ pub struct HandedOver {
     pub(super) state: State,
     pub(super) device_id: Option<String>,
     pub(super) was_open_already: bool,
+    pub(super) is_asked: bool,
 }
 
 impl Device {
@@ -151,6 +152,8 @@ impl Device {
         link.take_code(&written)?;
         let mut climb = Climb {
             client: self.client,
+            jvm: self.jvm,
+            look: Duration::ZERO,
             link,
             notify: self.notify,
             job: job.clone(),
@@ -166,8 +169,8 @@ impl Device {
         let asked = climb.up(policy, ask, on_argv).and_then(|(rung, first)| climb.open(rung, first));
         climb.tell_of_codes_in_clear();
         match asked {
-            Ok(Opening { rung, state, device_id, was_open_already }) => {
-                Ok(HandedOver { climb, rung, state, device_id, was_open_already })
+            Ok(Opening { rung, state, device_id, was_open_already, is_asked }) => {
+                Ok(HandedOver { climb, rung, state, device_id, was_open_already, is_asked })
             }
             Err(error) => {
                 climb.leave(keep_log);

@@ -61,7 +61,7 @@ use std::sync::Arc;
 pub use client::{Client, ClientSettings};
 pub use data::{ClientData, Rung};
 pub use guard::{GUARD_ARGUMENT, guard_main};
-pub use home::{Places, is_home_name, sweep, sweep_home};
+pub use home::{Places, PrivateHome, is_home_name, sweep, sweep_home};
 pub use ladder::{ArgvExposure, HandOver, HandedOver, Handoff};
 pub use own_profiles::{OwnProfile, OwnProfiles};
 pub use reach::{is_public, reach};
@@ -70,8 +70,9 @@ pub use watch::Unlocked;
 
 use crate::error::{Error, Result, io_in_words};
 use crate::notice::{Notice, Notify, while_waiting};
+use environment::JvmOptions;
 use link::Link;
-use protocol::Run;
+use protocol::{Ran, Run};
 
 /// What [`Device::prepare`] needs.
 pub struct Preparation<'a> {
@@ -102,15 +103,15 @@ pub struct TriedHome {
 }
 
 impl TriedHome {
-    /// Has a guard make a home, as a run does, and remove it.
+    /// Has a guard make a home, as a run does that may use a disk or not, and remove it.
     ///
     /// # Errors
     /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::PrivateHomeOnDisk`],
     /// [`Error::GuardLost`].
-    pub fn make(keep_away: &[&Path], places: &Places, notify: Arc<dyn Notify>) -> Result<Self> {
+    pub fn make(keep_away: &[&Path], places: &Places, on_disk: bool, notify: Arc<dyn Notify>) -> Result<Self> {
         let (guard, places) = (this_program()?, places.outside(keep_away));
         let link = while_waiting(&*notify, "the private folder for the client", || {
-            Link::start(&guard, places, false, Arc::clone(&notify))
+            Link::start(&guard, places, on_disk, Arc::clone(&notify))
         })?;
         Ok(Self {
             folder: link.home().parent().unwrap_or(link.home()).to_owned(),
@@ -132,6 +133,8 @@ fn this_program() -> Result<PathBuf> {
 pub struct Device {
     client: Client,
     version: Option<String>,
+    /// With which its JVM starts.
+    jvm: JvmOptions,
     link: Link,
     notify: Arc<dyn Notify>,
 }
@@ -172,7 +175,7 @@ impl Device {
                 client.program()
             )));
         }
-        let mut device = Self { client, version: None, link, notify };
+        let mut device = Self { client, version: None, jvm: JvmOptions::All, link, notify };
         device.version = device.read_version()?;
         Ok(device)
     }
@@ -201,17 +204,34 @@ impl Device {
         self.version.as_deref()
     }
 
-    fn read_version(&mut self) -> Result<Option<String>> {
-        let client = &self.client.data;
-        let data = &client.version;
+    fn start_version(&mut self) -> Result<Ran> {
+        let data = &self.client.data;
         let run = Run {
             program: self.client.program().to_owned(),
-            args: data.args.clone(),
-            java_options: self.client.data.java_options.clone(),
-            limit_ms: millis(data.limit()),
+            args: data.version.args.clone(),
+            java_options: data.java_options.clone(),
+            jvm: self.jvm,
+            limit_ms: millis(data.version.limit()),
             describes: false,
         };
-        let ran = while_waiting(&*self.notify, "the client to say its version", || self.link.run(run))?;
+        let link = &mut self.link;
+        while_waiting(&*self.notify, "the client to say its version", || link.run(run))
+    }
+
+    fn read_version(&mut self) -> Result<Option<String>> {
+        let mut ran = self.start_version()?;
+        if !ran.succeeded() && !ran.timed_out {
+            // Its JVM may know none of our options.
+            self.jvm = JvmOptions::HomeAlone;
+            let again = self.start_version()?;
+            if again.succeeded() {
+                ran = again;
+            } else {
+                self.jvm = JvmOptions::All;
+            }
+        }
+        let client = &self.client.data;
+        let data = &client.version;
         let version = client.version_said(&ran.stdout).or_else(|| client.version_said(&ran.stderr));
         if version.as_deref().is_some_and(|version| client.knows(version)) {
             return Ok(version);

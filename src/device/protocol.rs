@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use super::data::Prompt;
+use super::environment::JvmOptions;
 use super::own_profiles::OwnProfile;
 use super::redaction::Redaction;
 use super::text::Described;
@@ -64,6 +65,7 @@ pub(super) struct Run {
     pub(super) args: Vec<String>,
     /// Variables that carry the JVM's options.
     pub(super) java_options: Vec<String>,
+    pub(super) jvm: JvmOptions,
     pub(super) limit_ms: u64,
     /// It describes the device: what it says of it is read before anything is taken out.
     pub(super) describes: bool,

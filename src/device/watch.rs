@@ -50,7 +50,9 @@ impl HandedOver {
     fn watch(&mut self, deadline: Duration) -> Result<()> {
         let (started, until) = (Instant::now(), Instant::now() + deadline);
         let mut watch = Watch::new(&self.climb.client.data.states);
-        let mut pause = Pause::new();
+        let mut pause = Pause::between_looks_of(self.climb.look);
+        // What it said before it was asked to open tells nothing of that.
+        let mut at_once = self.is_asked;
         let mut state = self.state.clone();
         loop {
             match watch.see(&state, started.elapsed()) {
@@ -70,7 +72,9 @@ impl HandedOver {
                 what: format!("the device at {} to open (it says {})", self.climb.port.endpoint(), state.as_str()),
                 so_far: started.elapsed(),
             });
-            self.climb.link.pause(pause.next().min(until.saturating_duration_since(Instant::now())))?;
+            if !std::mem::take(&mut at_once) {
+                self.climb.link.pause(pause.next().min(until.saturating_duration_since(Instant::now())))?;
+            }
             // One that can't be asked at the moment is not open yet.
             if let Attempt::Described(described) = self.climb.describe(self.rung, until)? {
                 self.climb.check_identity(&described)?;

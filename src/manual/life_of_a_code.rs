@@ -13,7 +13,7 @@
 //! # 2. In the program's memory: until the client's profile is written
 //!
 //! Long enough to put it into the keychain, to compare it, and to look for it where it must not be. There is one copy
-//! meanwhile, in a page of its own (`tests/leak/memory.rs::there_is_one_copy_while_the_code_is_held`). Nothing of it is
+//! meanwhile, in a page of its own (`tests/leak/memory.rs::there_is_one_copy_while_a_question_stands`). Nothing of it is
 //! left in memory from the moment the client starts (`tests/leak/memory.rs::nothing_is_left_when_the_client_starts_with_a_keyring`),
 //! while the device is polled (`tests/leak/memory.rs::nothing_is_left_while_the_device_is_polled`), when `fetch` ends
 //! (`tests/leak/memory.rs::nothing_is_left_at_the_end_of_fetch`) and when a run ends

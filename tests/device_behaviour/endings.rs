@@ -92,7 +92,7 @@ fn a_guard_that_is_killed_while_nothing_runs_is_noticed_at_once() {
     std::thread::scope(|scope| {
         let waited = scope.spawn(|| code_of(handed.wait_until_unlocked(Duration::from_secs(600), &|_| ())));
         // Far enough into the growing pauses.
-        wait_for("a long pause", Duration::from_secs(60), || stage.calls("describe-device") == 4);
+        wait_for("a long pause", Duration::from_secs(60), || stage.calls("describe-device") == 8);
         wait_for("the end of the client", A_SECOND, || stage.pids().iter().all(|pid| !is_alive(*pid)));
         send(stage.number("guard").unwrap(), Signal::KILL);
         stage.assert_nothing_left();

@@ -278,3 +278,30 @@ fn an_upgrade_in_mid_run_breaks_nothing() {
     ended.done();
     assert_eq!(rehearsal.device().state(), snow_rehearsal::State::Unlocked);
 }
+
+#[test]
+fn a_jvm_that_knows_none_of_our_options_is_told_of_its_home_alone() {
+    for (java_8, other_jvm, expected) in [(false, false, 6), (true, false, 6), (false, true, 0)] {
+        let options = ClientOptions { java_8, other_jvm, ..ClientOptions::default() };
+        let rehearsal = Rehearsal::builder().client(options).start().unwrap();
+        Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
+        let calls = rehearsal.client_invocations().unwrap();
+        let calls: Vec<_> = calls.iter().filter(|call| !call.argv.contains(&"version".to_owned())).collect();
+        assert!(calls.len() >= 3);
+        for call in calls {
+            let own = call.jvm_options.iter().filter(|option| option.starts_with("-X")).count();
+            assert_eq!(own, expected, "{:?}", call.jvm_options);
+        }
+    }
+}
+
+/// Describe, unlock, describe: a device that opens at once is seen to without a pause.
+#[test]
+fn the_good_path_starts_the_client_for_nothing_else() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    rehearsal.device().set_unlocking(Unlocking::Polls(0));
+    Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
+    let calls = rehearsal.client_invocations().unwrap();
+    let commands: Vec<&str> = calls.iter().map(|call| call.argv[1].as_str()).collect();
+    assert_eq!(commands, ["version", "describe-device", "unlock-device", "describe-device"]);
+}
