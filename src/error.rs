@@ -331,6 +331,9 @@ errors! {
     ClientNotWhole { path: String } = Client "client_not_whole"
         "The client {path} does not lie in a folder as the vendor's package unpacks to, so client_sha256 could pin its launcher alone and not what runs."
         => "Unpack the vendor's package into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
+    ClientCommandsMissing { path: String, why: String } = Client "client_commands_missing"
+        "The client {path} can't be given the code, neither privately nor on its command line: {why}."
+        => "Check that it is the Snowball Edge client. The current one is at https://aws.amazon.com/snowball/resources; unpack it into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientChanged { path: String, how: String } = Client "client_changed"
         "The client {path} changed while this run was under way: {how}. It was not given the code."
         => "If somebody replaced it on purpose, repeat the same command, which checks the new one.";

@@ -14,7 +14,9 @@ use time::OffsetDateTime;
 use crate::audit::{Audit, AuditStep};
 use crate::cloud::{Cloud, Sink};
 use crate::delivery::fetch_when_delivered;
-use crate::device::{self, ArgvExposure, Client, Device, OwnProfiles, Places, Preparation, PrivateHome, Rung};
+use crate::device::{
+    self, ArgvExposure, Client, Device, HandOverMethod, OwnProfiles, Places, Preparation, PrivateHome, Session,
+};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobFacts, JobId};
 use crate::keychain::{Keychain, KeychainKind, Prepared};
@@ -82,7 +84,7 @@ pub struct HandedOver<'a> {
     record: Record,
     pair: PairRecord,
     keychain: String,
-    device: device::HandedOver,
+    session: Session,
     exposure: ArgvExposure,
 }
 
@@ -458,7 +460,7 @@ impl<'a> Kept<'a> {
         let mut hand_over = HandOverRecord {
             at: OffsetDateTime::now_utc(),
             endpoint: endpoint.to_string(),
-            rung: Rung::Profile.as_str().to_owned(),
+            rung: HandOverMethod::Profile.as_str().to_owned(),
             argv_seconds: None,
             client: client.launcher().display().to_string(),
             client_version: version_in_words(&device),
@@ -475,46 +477,53 @@ impl<'a> Kept<'a> {
         let exposure = ArgvExposure::default();
         let digest = &pair.manifest_sha256;
         let begun = Cell::new(false);
-        let handed_over = device.hand_over(device::HandOver {
-            apart,
-            job: trip.folder.job(),
-            manifest: &trip.folder.manifest_path(),
-            manifest_sha256: digest,
-            code,
-            endpoint,
-            policy: trip.settings.handoff,
-            ask: &ask,
-            before_code: &|| {
-                trip.audit.note(trip.folder.job(), AuditStep::HandOverBegun, Some(digest))?;
-                begun.set(true);
-                Ok(())
+        let opened = Session::open(
+            device,
+            device::HandOver {
+                apart,
+                job: trip.folder.job(),
+                manifest: &trip.folder.manifest_path(),
+                manifest_sha256: digest,
+                code,
+                endpoint,
+                policy: trip.settings.handoff,
+                ask: &ask,
+                before_code: &|| {
+                    trip.audit.note(trip.folder.job(), AuditStep::HandOverBegun, Some(digest))?;
+                    begun.set(true);
+                    Ok(())
+                },
+                // Before it happens: an exposure is on record whatever becomes of the run.
+                on_argv: &|| trip.audit.note(trip.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
+                exposure: exposure.clone(),
+                patience: trip.settings.patience_for_start(),
+                keep_log: &|log| trip.keep_client_log(log),
             },
-            // Before it happens: an exposure is on record whatever becomes of the run.
-            on_argv: &|| trip.audit.note(trip.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
-            exposure: exposure.clone(),
-            patience: trip.settings.patience_for_start(),
-            keep_log: &|log| trip.keep_client_log(log),
+        );
+        let asked = opened.and_then(|mut session| {
+            session.unlock(&|log| trip.keep_client_log(log))?;
+            Ok(session)
         });
-        let device = match handed_over {
-            Ok(device) => device,
+        let session = match asked {
+            Ok(session) => session,
             Err(error) => {
                 if begun.get() {
                     trip.note_failure(AuditStep::HandOverFailed, digest);
                 }
-                hand_over.rung = Rung::Argv.as_str().to_owned();
+                hand_over.rung = HandOverMethod::Argv.as_str().to_owned();
                 record.hand_over = Some(hand_over);
                 trip.record_exposure(record, &exposure);
                 return Err(error);
             }
         };
-        hand_over.rung = device.rung().as_str().to_owned();
+        hand_over.rung = session.method().as_str().to_owned();
         record.hand_over = Some(hand_over);
         trip.folder.write_record(&record)?;
-        if device.rung() != Rung::Argv {
+        if session.method() != HandOverMethod::Argv {
             trip.audit.note(trip.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
         }
-        trip.ui.step(Step::HandOver, device.rung().in_words());
-        Ok(HandedOver { trip, record, pair, keychain, device, exposure })
+        trip.ui.step(Step::HandOver, session.method().in_words());
+        Ok(HandedOver { trip, record, pair, keychain, session, exposure })
     }
 }
 
@@ -524,10 +533,10 @@ impl HandedOver<'_> {
     /// # Errors
     /// Those of the device. The pair is kept.
     pub fn wait(self) -> Result<Unlocked> {
-        let Self { trip, mut record, pair, keychain, device, exposure } = self;
+        let Self { trip, mut record, pair, keychain, session, exposure } = self;
         trip.ui.begin(Step::Device);
         let start = std::time::Instant::now();
-        let unlocked = match device.wait_until_unlocked(trip.settings.unlock_timeout, &|log| trip.keep_client_log(log))
+        let unlocked = match session.wait_until_unlocked(trip.settings.unlock_timeout, &|log| trip.keep_client_log(log))
         {
             Ok(unlocked) => unlocked,
             Err(error) => {

@@ -2,45 +2,16 @@
 //!
 //! The only module that starts processes. Plain blocking code: the runtime of the cloud phase is gone by now.
 //!
-//! | file | what |
+//! | folder | what |
 //! | --- | --- |
-//! | `data` | what differs between clients: `config/clients/*.toml` |
-//! | `client`, `tree` | where the client is, who can write to it, its digest |
-//! | `reach`, `port` | whether anything answers at the device's address, and the wait for it |
-//! | `home` | the private home, and the sweep of what a power cut left |
-//! | `guard`, `child`, `configure` | the second process: owns home and client |
-//! | `link`, `protocol` | the agent's end of the pipe to it, and what is said there |
-//! | `environment` | what the client's environment holds |
-//! | `profile` | the client's profile file |
-//! | `ladder`, `climb` | the hand-over, and the rungs by which the code may go |
-//! | `watch`, `pause` | the wait for UNLOCKED |
-//! | `leavings` | what the client left in its home when it failed, made fit to be kept |
-//! | `redaction` | the code taken out of what the client says |
-//! | `own_profiles` | codes in clear in the operator's own profile file of the client |
-//! | `text` | the client's output: read, and made fit to be shown |
+//! | `client` | find it; integrity of its files; what differs between clients (`config/clients/*.toml`); its output, its profile |
+//! | `session` | from the device's port to UNLOCKED: open by a hand-over method, describe, unlock, wait, close |
+//! | `guard` | the second process, which owns home and client: handle, protocol, private home, redaction |
 //! | `unix`, `linux`, `macos`, `windows` | what the systems do differently |
 
-mod child;
 mod client;
-mod climb;
-mod configure;
-mod data;
-mod environment;
 mod guard;
-mod home;
-mod ladder;
-mod leavings;
-mod link;
-mod own_profiles;
-mod pause;
-mod port;
-mod profile;
-mod protocol;
-mod reach;
-mod redaction;
-mod text;
-mod tree;
-mod watch;
+mod session;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -58,21 +29,24 @@ use windows as sys;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use client::{Client, ClientSettings};
-pub use data::{ClientData, Rung};
-pub use guard::{GUARD_ARGUMENT, guard_main};
-pub use home::{Places, PrivateHome, is_home_name, sweep, sweep_home};
-pub use ladder::{ArgvExposure, HandOver, HandedOver, Handoff};
-pub use own_profiles::{OwnProfile, OwnProfiles};
-pub use reach::{is_public, reach};
-pub use text::{Described, State};
-pub use watch::Unlocked;
+pub use client::data::{ClientData, HandOverMethod};
+pub use client::find::{Client, ClientSettings};
+pub use client::output::{Described, State};
+pub use client::own_profiles::{OwnProfile, OwnProfiles};
+pub use guard::home::{Places, PrivateHome, is_home_name, sweep, sweep_home};
+pub use guard::process::{GUARD_ARGUMENT, guard_main};
+pub use session::Session;
+pub use session::open::{ArgvExposure, HandOver, Handoff};
+pub use session::reach::{is_public, reach};
+pub use session::wait::Unlocked;
+
+use client::output;
+use guard::environment::JvmOptions;
+use guard::handle::GuardHandle;
+use guard::protocol::{Ran, Run};
 
 use crate::error::{Error, Result, io_in_words};
 use crate::notice::{Notice, Notify, while_waiting};
-use environment::JvmOptions;
-use link::Link;
-use protocol::{Ran, Run};
 
 /// What [`Device::prepare`] needs.
 pub struct Preparation<'a> {
@@ -110,13 +84,13 @@ impl TriedHome {
     /// [`Error::GuardLost`].
     pub fn make(keep_away: &[&Path], places: &Places, on_disk: bool, notify: Arc<dyn Notify>) -> Result<Self> {
         let (guard, places) = (this_program()?, places.outside(keep_away));
-        let link = while_waiting(&*notify, "the private folder for the client", || {
-            Link::start(&guard, places, on_disk, Arc::clone(&notify))
+        let handle = while_waiting(&*notify, "the private folder for the client", || {
+            GuardHandle::start(&guard, places, on_disk, Arc::clone(&notify))
         })?;
         Ok(Self {
-            folder: link.home().parent().unwrap_or(link.home()).to_owned(),
-            in_memory: link.is_in_memory(),
-            passed_over: link.passed_over().to_vec(),
+            folder: handle.home().parent().unwrap_or(handle.home()).to_owned(),
+            in_memory: handle.is_in_memory(),
+            passed_over: handle.passed_over().to_vec(),
         })
     }
 }
@@ -135,7 +109,7 @@ pub struct Device {
     version: Option<String>,
     /// With which its JVM starts.
     jvm: JvmOptions,
-    link: Link,
+    handle: GuardHandle,
     notify: Arc<dyn Notify>,
 }
 
@@ -156,17 +130,17 @@ impl Device {
         let memory_was_wanted = places.iter().any(|place| place.memory_only);
         let start = |on_disk| {
             while_waiting(&*notify, "the private folder for the client", || {
-                Link::start(&guard, places.clone(), on_disk, notify.clone())
+                GuardHandle::start(&guard, places.clone(), on_disk, notify.clone())
             })
         };
-        let link = match start(false) {
+        let handle = match start(false) {
             Err(error @ Error::PrivateHomeOnDisk { .. }) if on_disk(&error) => start(true)?,
             result => result?,
         };
-        if memory_was_wanted && !link.is_in_memory() {
+        if memory_was_wanted && !handle.is_in_memory() {
             notify.notify(Notice::Warning(format!(
                 "The private folder for the client lies on a disk and not in memory: {}. It goes when the device is open; until then, and for what a disk keeps of a removed file, disk encryption is what protects the code.",
-                link.passed_over().join("; ")
+                handle.passed_over().join("; ")
             )));
         }
         if client.is_alone() {
@@ -175,7 +149,7 @@ impl Device {
                 client.program()
             )));
         }
-        let mut device = Self { client, version: None, jvm: JvmOptions::All, link, notify };
+        let mut device = Self { client, version: None, jvm: JvmOptions::All, handle, notify };
         device.version = device.read_version()?;
         Ok(device)
     }
@@ -183,13 +157,13 @@ impl Device {
     /// The private home. Gone once the device is open, or this is dropped.
     #[must_use]
     pub fn home(&self) -> &Path {
-        self.link.home()
+        self.handle.home()
     }
 
     /// Whether the home lies in memory, and so is never written to a disk (save by swapping).
     #[must_use]
     pub fn home_is_in_memory(&self) -> bool {
-        self.link.is_in_memory()
+        self.handle.is_in_memory()
     }
 
     /// The client.
@@ -214,8 +188,8 @@ impl Device {
             limit_ms: millis(data.version.limit()),
             describes: false,
         };
-        let link = &mut self.link;
-        while_waiting(&*self.notify, "the client to say its version", || link.run(run))
+        let handle = &mut self.handle;
+        while_waiting(&*self.notify, "the client to say its version", || handle.run(run))
     }
 
     fn read_version(&mut self) -> Result<Option<String>> {
@@ -247,10 +221,10 @@ impl Device {
             )));
             return Ok(version);
         }
-        Err(Error::ClientUnknown { path, said: text::said(&ran) })
+        Err(Error::ClientUnknown { path, said: output::said(&ran) })
     }
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+pub(in crate::device) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 use rustix::termios::{LocalModes, OptionalActions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::guard::Event;
+use super::guard::process::Event;
 #[cfg(target_os = "linux")]
 use super::linux as special;
 #[cfg(not(target_os = "linux"))]

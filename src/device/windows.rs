@@ -12,7 +12,7 @@ use std::time::Duration;
 use win32job::{ExtendedLimitInfo, Job};
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
-use super::guard::Event;
+use super::guard::process::Event;
 
 /// Windows has no memory file system.
 pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {

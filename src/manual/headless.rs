@@ -44,4 +44,4 @@
 //! Don't: nothing here needs root. The keychain of root is another one, or none, and `sudo -E` keeps variables that
 //! lead into the home of another user. A state folder that another user owns or can open is refused
 //! (`src/store/state_folder.rs::a_state_folder_that_others_can_open_is_refused`), and so is such a place for the private home
-//! (`src/device/home.rs::folders_that_will_not_do_are_refused_with_the_reason`).
+//! (`src/device/guard/home.rs::folders_that_will_not_do_are_refused_with_the_reason`).

@@ -178,7 +178,7 @@ fn when_agent_and_guard_are_killed_at_once_the_system_ends_the_client() {
 #[test]
 #[ignore = "started by when_the_agent_is_killed_client_and_home_are_gone_within_a_second and its neighbours"]
 fn agent_to_be_killed() {
-    use snow_onboard::device::{Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation};
+    use snow_onboard::device::{Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session};
     use snow_onboard::secret::UnlockCode;
 
     let path = |name: &str| PathBuf::from(std::env::var_os(name).expect("started by its test"));
@@ -195,21 +195,25 @@ fn agent_to_be_killed() {
         notify: std::sync::Arc::<crate::stage::Notices>::default(),
     })
     .unwrap();
-    let outcome = device.hand_over(HandOver {
-        apart: crate::stage::apart(),
-        job: &crate::stage::JOB.parse().unwrap(),
-        manifest: &path("SNOW_ONBOARD_TEST_MANIFEST"),
-        manifest_sha256: &snow_onboard::pair::ManifestDigest::of(crate::stage::MANIFEST).unwrap(),
-        code: UnlockCode::take(crate::stage::CODE).unwrap(),
-        endpoint: &endpoint,
-        policy: Handoff::Private,
-        ask: &|| false,
-        before_code: &|| Ok(()),
-        on_argv: &|| Ok(()),
-        exposure: snow_onboard::device::ArgvExposure::default(),
-        patience: Duration::from_secs(30),
-        keep_log: &|_| (),
-    });
+    let opened = Session::open(
+        device,
+        HandOver {
+            apart: crate::stage::apart(),
+            job: &crate::stage::JOB.parse().unwrap(),
+            manifest: &path("SNOW_ONBOARD_TEST_MANIFEST"),
+            manifest_sha256: &snow_onboard::pair::ManifestDigest::of(crate::stage::MANIFEST).unwrap(),
+            code: UnlockCode::take(crate::stage::CODE).unwrap(),
+            endpoint: &endpoint,
+            policy: Handoff::Private,
+            ask: &|| false,
+            before_code: &|| Ok(()),
+            on_argv: &|| Ok(()),
+            exposure: snow_onboard::device::ArgvExposure::default(),
+            patience: Duration::from_secs(30),
+            keep_log: &|_| (),
+        },
+    );
+    let outcome = opened.and_then(|mut session| session.unlock(&|_| ()));
     // The one whose agent is killed does not get here.
     std::fs::write(path("SNOW_ONBOARD_TEST_OUTCOME"), code_of(outcome)).unwrap();
 }

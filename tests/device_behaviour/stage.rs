@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use snow_onboard::device::{
-    ArgvExposure, Client, ClientSettings, Device, HandOver, HandedOver, Handoff, Places, Preparation,
+    ArgvExposure, Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session,
 };
 use snow_onboard::error::Result;
 use snow_onboard::job::{Endpoint, JobId};
@@ -52,12 +52,14 @@ describe() {
 }
 unlock() { known "$@" || return 3; printf 'UNLOCKING\nUNLOCKED\n' >"$W/states"; echo 'INVENTED: unlocking'; }
 configure() { echo 'INVENTED: no configure here' >&2; return 4; }
+help() { printf 'INVENTED: commands\n  describe-device\n  unlock-device\n'; }
 "#;
 
 const MAIN: &str = r#"
 command=$1; shift
 case $command in
   version) version ;;
+  help) help ;;
   describe-device) describe "$@" ;;
   unlock-device) unlock "$@" ;;
   configure) configure "$@" ;;
@@ -151,11 +153,11 @@ impl Stage {
     }
 
     /// Prepares and hands over, by private ways alone.
-    pub fn hand_over(&self) -> Result<HandedOver> {
+    pub fn hand_over(&self) -> Result<Session> {
         self.hand_over_by(Handoff::Private, &|| panic!("a private hand-over asks nothing"))
     }
 
-    pub fn hand_over_by(&self, policy: Handoff, ask: &dyn Fn() -> bool) -> Result<HandedOver> {
+    pub fn hand_over_by(&self, policy: Handoff, ask: &dyn Fn() -> bool) -> Result<Session> {
         self.hand_over_with(self.prepare()?, policy, ask, &|| Ok(()), ArgvExposure::default())
     }
 
@@ -166,25 +168,30 @@ impl Stage {
         ask: &dyn Fn() -> bool,
         on_argv: &dyn Fn() -> Result<()>,
         exposure: ArgvExposure,
-    ) -> Result<HandedOver> {
-        device.hand_over(HandOver {
-            apart: apart(),
-            job: &JOB.parse::<JobId>().unwrap(),
-            manifest: &self.manifest(),
-            manifest_sha256: &ManifestDigest::of(MANIFEST).unwrap(),
-            code: UnlockCode::take(CODE).unwrap(),
-            endpoint: &self.endpoint,
-            policy,
-            ask,
-            before_code: &|| {
-                self.homes_before_code.lock().unwrap().extend(self.content());
-                Ok(())
+    ) -> Result<Session> {
+        let mut session = Session::open(
+            device,
+            HandOver {
+                apart: apart(),
+                job: &JOB.parse::<JobId>().unwrap(),
+                manifest: &self.manifest(),
+                manifest_sha256: &ManifestDigest::of(MANIFEST).unwrap(),
+                code: UnlockCode::take(CODE).unwrap(),
+                endpoint: &self.endpoint,
+                policy,
+                ask,
+                before_code: &|| {
+                    self.homes_before_code.lock().unwrap().extend(self.content());
+                    Ok(())
+                },
+                on_argv,
+                exposure,
+                patience: self.patience,
+                keep_log: &self.keep_log(),
             },
-            on_argv,
-            exposure,
-            patience: self.patience,
-            keep_log: &self.keep_log(),
-        })
+        )?;
+        session.unlock(&self.keep_log())?;
+        Ok(session)
     }
 
     /// For what is given away to be kept.

@@ -42,6 +42,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
                 row(Run, "it lies outside a package", loose, first_client),
                 row(Run, "it writes past the folder it is given", leaks, first_client),
                 row(Run, "its own settings have the code", own_settings_have_the_code, |_| ()),
+                row(Run, "it lists no commands", lists_no_commands, first_client),
                 row(Run, "it is replaced while the device is waited for", replaced, first_client),
                 row(Run, "the guard is killed while it runs", |it| end(it, guard, Signal::KILL), first_client),
             ],
@@ -165,6 +166,19 @@ fn own_settings_have_the_code(scene: &Scene<'_>) {
     let profile = serde_json::json!({ "name": "field", "jobId": job, "unlockCode": code });
     let config = serde_json::json!({ "version": 1, "profiles": { "field": profile } });
     fs::write(folder.join("snowball-edge.config"), config.to_string()).unwrap();
+}
+
+/// Has a home of its own, and none of the commands that are wanted.
+fn lists_no_commands(scene: &Scene<'_>) {
+    scene.script(
+        "#!/bin/sh
+case $1 in
+  version) echo 'Snowball Edge client version: 1.2.0  Build 661' ;;
+  help) echo '[invented] version, help' ;;
+  *) echo '[invented] unknown command' >&2; exit 3 ;;
+esac
+",
+    );
 }
 
 /// Puts another file into the client's package while the agent waits for the device's port.

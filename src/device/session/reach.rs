@@ -69,7 +69,7 @@ fn look_up(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
     }
 }
 
-/// Loopback, private (RFC 1918), link-local, shared (RFC 6598), unique local (RFC 4193).
+/// Loopback, private (RFC 1918), guard-local, shared (RFC 6598), unique local (RFC 4193).
 fn is_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {

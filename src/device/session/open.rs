@@ -1,17 +1,17 @@
-//! The hand-over, as the flow orders it: what it needs, how far down the ladder it may go, and what comes of it. The rungs
-//! themselves are in `climb`.
+//! Opening a session: what it needs, which hand-over methods it may use, and what is looked at right before. The methods
+//! themselves are in `methods`.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::climb::{Climb, Opening};
-use super::data::Rung;
+use super::Session;
 use super::port::Port;
-use super::profile::{self, Profile};
-use super::text::State;
-use super::{Device, millis};
+use crate::device::client::data::HandOverMethod;
+use crate::device::client::output::{Described, State};
+use crate::device::client::profile::{self, Profile};
+use crate::device::{Device, millis};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobId};
 use crate::notice::while_waiting;
@@ -23,18 +23,18 @@ use crate::secret::UnlockCode;
 /// the guard ends by itself.
 const BEYOND: Duration = Duration::from_secs(15 * 60);
 
-/// How far down the ladder a run may go: setting `handoff`.
+/// Which hand-over methods a run may use: setting `handoff`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handoff {
-    /// Private ways only.
+    /// Private methods only.
     Private,
-    /// Private ways first; the command line without asking.
+    /// Private methods first; the command line without asking.
     Argv,
-    /// Private ways first; the command line if the person at the terminal agrees.
+    /// Private methods first; the command line if the person at the terminal agrees.
     Auto,
 }
 
-/// What [`Device::hand_over`] needs.
+/// What [`Session::open`] needs.
 pub struct HandOver<'a> {
     /// The proof that code and manifest lie apart. Nothing is handed over without it.
     pub apart: Apart,
@@ -48,7 +48,7 @@ pub struct HandOver<'a> {
     pub code: UnlockCode,
     /// The device.
     pub endpoint: &'a Endpoint,
-    /// How far down the ladder to go.
+    /// Which methods may be used.
     pub policy: Handoff,
     /// Asks the person whether the command line may be used. `false` when there is no terminal.
     pub ask: &'a dyn Fn() -> bool,
@@ -78,7 +78,7 @@ impl ArgvExposure {
     }
 
     /// Counts from here until the result is dropped, whatever the reason.
-    pub(super) fn begin(&self) -> impl Drop {
+    pub(in crate::device) fn begin(&self) -> impl Drop {
         struct Exposed(ArgvExposure, Instant);
         impl Drop for Exposed {
             fn drop(&mut self) {
@@ -89,91 +89,66 @@ impl ArgvExposure {
     }
 }
 
-/// A device that has been asked to open, or was open or opening already.
-pub struct HandedOver {
-    pub(super) climb: Climb,
-    pub(super) rung: Rung,
-    pub(super) state: State,
-    pub(super) device_id: Option<String>,
-    pub(super) was_open_already: bool,
-    pub(super) is_asked: bool,
-}
-
-impl Device {
-    /// Waits for the device's port, looks once more at what is handed over and to whom, then gives the code to the client and
-    /// has it ask the device to open, once.
+impl Session {
+    /// Waits for the device's port, looks once more at what is handed over and to whom, and gives the code to the client by the
+    /// first method that brings an answer from the device. It is not asked to open yet.
     ///
-    /// A device that is open or opening already is not asked. Whatever the outcome, the code handed in is wiped; what
-    /// the private home holds of it goes when the result is dropped or the device is open.
+    /// Whatever the outcome, the code handed in is wiped; what the private home holds of it goes with the session.
     ///
     /// # Errors
     /// [`Error::ClientChanged`], [`Error::ClientUnsafe`] and [`Error::PairMismatch`] when the client or the manifest is not
-    /// what it was; [`Error::HandOverRefused`] when no permitted way works; [`Error::DeviceIsAnother`] before anything is asked of
-    /// it; [`Error::DeviceUnidentified`] when it is open and does not say whose it is; [`Error::DeviceUnreachable`],
+    /// what it was; [`Error::HandOverRefused`] when no permitted method works; [`Error::DeviceIsAnother`];
+    /// [`Error::DeviceUnidentified`] when it is open and does not say whose it is; [`Error::DeviceUnreachable`],
     /// [`Error::DeviceRefused`], [`Error::DeviceTimeout`], [`Error::ClientHung`], [`Error::EndpointPublic`],
     /// [`Error::ProfileLeaked`] when the client wrote the code past our home, [`Error::GuardLost`],
     /// [`Error::StateFolderBad`] if the manifest's path can't be told to the client; what `before_code` and `on_argv` say.
-    pub fn hand_over(self, order: HandOver<'_>) -> Result<HandedOver> {
-        let HandOver {
-            apart: _proven,
-            job,
-            manifest,
-            manifest_sha256,
-            code,
-            endpoint,
-            policy,
-            ask,
-            before_code,
-            on_argv,
-            exposure,
-            patience,
-            keep_log,
-        } = order;
-        let manifest_path = manifest;
-        let Some(manifest) = manifest_path.to_str() else {
+    pub fn open(device: Device, order: HandOver<'_>) -> Result<Self> {
+        let HandOver { job, manifest, endpoint, patience, .. } = order;
+        let Some(manifest_text) = manifest.to_str() else {
             let (path, why) = (manifest.display().to_string(), "its path is not valid Unicode".to_owned());
             return Err(Error::StateFolderBad { path, why });
         };
-        let mut link = self.link;
-        link.end_within(patience + BEYOND)?;
-        let mut port = Port::new(endpoint.clone(), patience, Arc::clone(&self.notify));
-        port.wait(&mut link)?;
+        let Device { client, jvm, handle: mut guard, notify, .. } = device;
+        guard.end_within(patience + BEYOND)?;
+        let mut port = Port::new(endpoint.clone(), patience, Arc::clone(&notify));
+        port.wait(&mut guard)?;
         // Hours may have passed since they were looked at.
-        self.client.check_unchanged(&*self.notify)?;
-        while_waiting(&*self.notify, "the manifest to be read", || {
-            check_unchanged(manifest_path, manifest_sha256, job)
-        })?;
+        client.check_unchanged(&*notify)?;
+        while_waiting(&*notify, "the manifest to be read", || check_unchanged(manifest, order.manifest_sha256, job))?;
         // Notices a guard that is gone: without it nothing would remove what is written now.
-        link.pause(Duration::ZERO)?;
-        before_code()?;
+        guard.pause(Duration::ZERO)?;
+        (order.before_code)()?;
         let name = profile::new_name();
-        let profile = Profile { name: &name, job, manifest, endpoint: port.address() };
-        let written = profile::write(link.home(), &self.client.data.profile, &profile, code)?;
-        link.take_code(&written)?;
-        let mut climb = Climb {
-            client: self.client,
-            jvm: self.jvm,
-            look: Duration::ZERO,
-            link,
-            notify: self.notify,
-            job: job.clone(),
-            manifest: manifest.to_owned(),
+        let profile = Profile { name: &name, job, manifest: manifest_text, endpoint: port.address() };
+        let written = profile::write(guard.home(), &client.data.profile, &profile, order.code)?;
+        guard.take_code(&written)?;
+        let mut session = Self {
+            client,
+            guard,
+            notify,
+            jvm,
             port,
+            took: Duration::ZERO,
+            job: job.clone(),
+            manifest: manifest_text.to_owned(),
             profile: name,
-            exposure,
-            may_show: policy != Handoff::Private,
+            exposure: order.exposure,
+            may_show: order.policy != Handoff::Private,
             log: None,
             in_clear: Vec::new(),
             not_answered: None,
+            method: HandOverMethod::Profile,
+            device: Described { device_id: None, state: State::Other("not told".to_owned()) },
+            was_open_already: false,
+            is_asked: false,
         };
-        let asked = climb.up(policy, ask, on_argv).and_then(|(rung, first)| climb.open(rung, first));
-        climb.tell_of_codes_in_clear();
-        match asked {
-            Ok(Opening { rung, state, device_id, was_open_already, is_asked }) => {
-                Ok(HandedOver { climb, rung, state, device_id, was_open_already, is_asked })
-            }
+        let first = session.choose(order.policy, order.ask, order.on_argv);
+        let begun = first.and_then(|first| session.begin_with(first));
+        session.tell_of_codes_in_clear();
+        match begun {
+            Ok(()) => Ok(session),
             Err(error) => {
-                climb.leave(keep_log);
+                session.give_log(order.keep_log);
                 Err(error)
             }
         }
@@ -195,12 +170,4 @@ fn check_unchanged(manifest: &Path, expected: &ManifestDigest, job: &JobId) -> R
         found.short(),
         expected.short()
     ))
-}
-
-impl HandedOver {
-    /// The rung that was used.
-    #[must_use]
-    pub fn rung(&self) -> Rung {
-        self.rung
-    }
 }

@@ -1,6 +1,6 @@
 //! The guard: a second process of ours that owns the private home and the client.
 //!
-//! It takes orders on its stdin ([`super::protocol`]). When that pipe ends, for whatever reason, or SIGTERM comes, it
+//! It takes orders on its stdin ([`crate::device::guard::protocol`]). When that pipe ends, for whatever reason, or SIGTERM comes, it
 //! ends the client with its descendants and removes the home, within a second.
 
 use std::io::{BufRead, Write};
@@ -8,13 +8,16 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::child::{ChildEvent, Running, Streams, Woken};
-use super::data::{CODE_PLACEHOLDER, ClientData};
-use super::home::Home;
-use super::own_profiles::OwnProfiles;
-use super::protocol::{Order, Report, Run, VERSION};
-use super::redaction::Redaction;
-use super::{configure, leavings, profile, sys};
+use crate::device::client::data::{CODE_PLACEHOLDER, ClientData};
+use crate::device::client::own_profiles::OwnProfiles;
+use crate::device::client::profile;
+use crate::device::guard::child::{ChildEvent, Running, Streams, Woken};
+use crate::device::guard::client_log;
+use crate::device::guard::configure;
+use crate::device::guard::home::Home;
+use crate::device::guard::protocol::{Order, Report, Run, VERSION};
+use crate::device::guard::redaction::Redaction;
+use crate::device::sys;
 use crate::secret::UnlockCode;
 
 /// First argument of a process that is to call [`guard_main`].
@@ -22,7 +25,7 @@ pub const GUARD_ARGUMENT: &str = "__guard";
 
 /// What the guard's main loop waits for.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(in crate::device) enum Event {
     Order(Box<Order>),
     /// The agent is gone, or somebody wants us to end.
     Stop,
@@ -31,16 +34,16 @@ pub(super) enum Event {
 }
 
 /// The guard's one queue. Once it has seen a stop it never forgets it.
-pub(super) struct Inbox {
-    pub(super) sender: Sender<Event>,
+pub(in crate::device) struct Inbox {
+    pub(in crate::device) sender: Sender<Event>,
     receiver: Receiver<Event>,
-    pub(super) stopped: bool,
+    pub(in crate::device) stopped: bool,
     /// What controls the session of guard and client.
-    pub(super) terminal: Option<sys::SessionTerminal>,
+    pub(in crate::device) terminal: Option<sys::SessionTerminal>,
     /// When the guard ends by itself: an agent that hangs or was stopped must not keep the code lying.
     until: Option<Instant>,
     /// Commands so far, to tell the events of one from late ones of another.
-    pub(super) runs: u32,
+    pub(in crate::device) runs: u32,
 }
 
 impl Inbox {
@@ -63,7 +66,7 @@ impl Inbox {
     }
 
     /// The next event of command `number` within `limit`. `None` also when the guard is to end: see `stopped`.
-    pub(super) fn child_event(&mut self, number: u32, limit: Duration) -> Option<ChildEvent> {
+    pub(in crate::device) fn child_event(&mut self, number: u32, limit: Duration) -> Option<ChildEvent> {
         let until = Instant::now() + limit;
         while !self.stopped {
             let left = until.saturating_duration_since(Instant::now()).min(self.left());
@@ -150,7 +153,7 @@ fn serve(home: &Home, inbox: &mut Inbox) {
             },
             // Without the code nobody can tell whether a log holds a part of it.
             Order::ReadLog { folders } => {
-                Report::Log(code.as_ref().and_then(|code| leavings::read(home.path(), &folders, code)))
+                Report::Log(code.as_ref().and_then(|code| client_log::read(home.path(), &folders, code)))
             }
             Order::FindCode { files } => {
                 let files = OwnProfiles::in_files(files);
@@ -190,7 +193,7 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
 }
 
 /// Tells the agent. `false` when it is gone.
-pub(super) fn say(report: &Report) -> bool {
+pub(in crate::device) fn say(report: &Report) -> bool {
     let Ok(mut line) = serde_json::to_vec(report) else { return false };
     line.push(b'\n');
     let mut stdout = std::io::stdout().lock();

@@ -10,8 +10,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::protocol::{HomeFault, Place};
-use super::{environment, sys};
+use crate::device::guard::environment;
+use crate::device::guard::protocol::{HomeFault, Place};
+use crate::device::sys;
 use crate::os;
 use crate::safety::path_trust::{self, Position, Whose};
 
@@ -72,7 +73,7 @@ impl Places {
     }
 
     /// For the guard: those that lie outside every folder of `keep_away`. Links are resolved first on both sides.
-    pub(super) fn outside(&self, keep_away: &[&Path]) -> Vec<Place> {
+    pub(in crate::device) fn outside(&self, keep_away: &[&Path]) -> Vec<Place> {
         let real = |path: &Path| os::real(path).unwrap_or_else(|_| path.to_owned());
         let keep_away: Vec<PathBuf> = keep_away.iter().map(|path| real(path)).collect();
         self.all()
@@ -93,7 +94,7 @@ impl Places {
 }
 
 /// A home, removed when dropped.
-pub(super) struct Home {
+pub(in crate::device) struct Home {
     path: PathBuf,
     in_memory: bool,
     /// Why the places before would not do.
@@ -105,7 +106,7 @@ pub(super) struct Home {
 impl Home {
     /// Makes one in the first of `places` that will do: on a disk only where the system has no memory for it, or
     /// `on_disk` is agreed to.
-    pub(super) fn make(places: &[Place], on_disk: bool) -> Result<Self, HomeFault> {
+    pub(in crate::device) fn make(places: &[Place], on_disk: bool) -> Result<Self, HomeFault> {
         let mut unusable = None;
         let mut reasons = Vec::new();
         let has_memory =
@@ -174,20 +175,20 @@ impl Home {
         Ok(Self { path, in_memory, passed_over: Vec::new(), lock: Some(lock) })
     }
 
-    pub(super) fn passed_over(&self) -> &[String] {
+    pub(in crate::device) fn passed_over(&self) -> &[String] {
         &self.passed_over
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::device) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn is_in_memory(&self) -> bool {
+    pub(in crate::device) fn is_in_memory(&self) -> bool {
         self.in_memory
     }
 
     /// Removes it now; what is left undone is told.
-    pub(super) fn remove(mut self) -> io::Result<()> {
+    pub(in crate::device) fn remove(mut self) -> io::Result<()> {
         self.take_away()
     }
 
@@ -212,7 +213,7 @@ impl Drop for Home {
 /// Removes a home with all it holds; one that is gone already is fine. Overwrites first where that means something.
 ///
 /// Tries again for a moment: a client that has just been ended may have left a file in the folder meanwhile.
-pub(super) fn remove(home: &Path) -> io::Result<()> {
+pub(in crate::device) fn remove(home: &Path) -> io::Result<()> {
     if sys::is_in_memory(home).unwrap_or(false) {
         wipe(home, &mut { MOST_WIPED }, 0);
     }
@@ -278,7 +279,7 @@ fn wipe_file(path: &Path, left: &mut u64) -> io::Result<()> {
 }
 
 /// Overwrites and removes one file in a home.
-pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+pub(in crate::device) fn remove_file(path: &Path) -> io::Result<()> {
     if sys::is_in_memory(path).unwrap_or(false) {
         // Best effort: the removal is what counts.
         let _ = wipe_file(path, &mut { MOST_WIPED });
@@ -287,7 +288,7 @@ pub(super) fn remove_file(path: &Path) -> io::Result<()> {
 }
 
 /// Overwrites and removes all that is in a home but its lock.
-pub(super) fn empty(home: &Path) -> io::Result<()> {
+pub(in crate::device) fn empty(home: &Path) -> io::Result<()> {
     if sys::is_in_memory(home)? {
         wipe(home, &mut { MOST_WIPED }, 0);
     }

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::data::ClientData;
-use super::protocol::Ran;
+use crate::device::client::data::ClientData;
+use crate::device::guard::protocol::Ran;
 use crate::text::clean;
 
 /// What the client said, cleaned: stderr if there is any, else stdout; the JVM's notice of its options left out.
-pub(super) fn said(ran: &Ran) -> String {
+pub(in crate::device) fn said(ran: &Ran) -> String {
     let without_notice = |text: &str| {
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("Picked up ")).collect();
         clean(&lines.join("\n"))
@@ -57,7 +57,7 @@ pub struct Described {
 
 impl Described {
     /// The texts in it that are the client's own.
-    pub(super) fn texts(&mut self) -> (Option<&mut String>, Option<&mut String>) {
+    pub(in crate::device) fn texts(&mut self) -> (Option<&mut String>, Option<&mut String>) {
         let state = match &mut self.state {
             State::Other(text) => Some(text),
             State::Locked | State::Unlocking | State::Unlocked => None,

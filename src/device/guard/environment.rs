@@ -14,7 +14,9 @@ const PASSED: &[&str] =
 
 /// The variables that pass to the guard, with the folders in them that nobody else can change, and through it to the client.
 /// What was left out of them comes as a sentence.
-pub(super) fn trusted(all: impl Iterator<Item = (OsString, OsString)>) -> (Vec<(OsString, OsString)>, Option<String>) {
+pub(in crate::device) fn trusted(
+    all: impl Iterator<Item = (OsString, OsString)>,
+) -> (Vec<(OsString, OsString)>, Option<String>) {
     let mut left_out = Vec::new();
     let mut kept = passed(all);
     kept.retain_mut(|(name, value)| {
@@ -54,7 +56,7 @@ pub(super) fn trusted(all: impl Iterator<Item = (OsString, OsString)>) -> (Vec<(
 const SYSTEM_PATH: &str = "/usr/bin:/bin";
 
 /// The variables that pass, by their names.
-pub(super) fn passed(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+pub(in crate::device) fn passed(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
     let mut kept: Vec<(OsString, OsString)> = all
         .filter_map(|(name, value)| {
             let text = name.to_str()?;
@@ -73,7 +75,7 @@ pub(super) fn passed(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(Os
 }
 
 /// A search path without its relative and empty entries, which would mean whatever folder one stands in.
-pub(super) fn absolute_entries(path: &OsStr) -> OsString {
+pub(in crate::device) fn absolute_entries(path: &OsStr) -> OsString {
     let entries = std::env::split_paths(path).filter(|entry| entry.is_absolute());
     // Joining fails only on an entry with a separator in it, which splitting can't have produced, save on Windows
     // for a quoted entry with a semicolon; that one is dropped with the rest.
@@ -82,7 +84,7 @@ pub(super) fn absolute_entries(path: &OsStr) -> OsString {
 
 /// What the client's JVM is told besides its home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum JvmOptions {
+pub(in crate::device) enum JvmOptions {
     /// To leave no traces, and to start fast.
     All,
     /// Nothing: it does not start with those.
@@ -93,7 +95,7 @@ pub(super) enum JvmOptions {
 ///
 /// `java_options` names the variables that its JVM reads. The home has been checked to contain no quote and no line
 /// break ([`path_flaw`]).
-pub(super) fn of_home(home: &Path, java_options: &[String], jvm: JvmOptions) -> Vec<(OsString, OsString)> {
+pub(in crate::device) fn of_home(home: &Path, java_options: &[String], jvm: JvmOptions) -> Vec<(OsString, OsString)> {
     let options = jvm_options(home, jvm);
     let mut set: Vec<(OsString, OsString)> = vec![("HOME".into(), home.into()), ("USERPROFILE".into(), home.into())];
     if cfg!(unix) {
@@ -106,7 +108,7 @@ pub(super) fn of_home(home: &Path, java_options: &[String], jvm: JvmOptions) -> 
 }
 
 /// Why a home at `path` can't be named to a JVM, as the end of "`path` …", or `None`.
-pub(super) fn path_flaw(path: &Path) -> Option<&'static str> {
+pub(in crate::device) fn path_flaw(path: &Path) -> Option<&'static str> {
     match path.to_str() {
         None => Some("its path is not valid Unicode"),
         Some(text) if text.contains('"') => Some("its path contains a quote, which JAVA_TOOL_OPTIONS can't carry"),

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::child::{self, Input, Running, Streams, Woken};
-use super::data::{Answer, Prompt};
-use super::guard::{Inbox, say};
-use super::protocol::{Configure, Outcome, Ran, Report};
-use super::redaction::Redaction;
+use crate::device::client::data::{Answer, Prompt};
+use crate::device::guard::child::{self, Input, Running, Streams, Woken};
+use crate::device::guard::process::{Inbox, say};
+use crate::device::guard::protocol::{Configure, Outcome, Ran, Report};
+use crate::device::guard::redaction::Redaction;
 use crate::secret::UnlockCode;
 
 /// Runs `configure` on a pipe and, if it does not come to the code there, on a terminal.
-pub(super) fn run(order: &Configure, home: &Path, code: &UnlockCode, inbox: &mut Inbox) -> Report {
+pub(in crate::device) fn run(order: &Configure, home: &Path, code: &UnlockCode, inbox: &mut Inbox) -> Report {
     let first = attempt(order, home, code, Streams::Together, inbox);
     let Ok((Outcome::NoCodeAsked, _)) = first else { return report(code, first) };
     // Held back in a buffer, or refused for want of a terminal. The code was not given, so a second try is the first.
@@ -187,8 +187,8 @@ fn is_inside(path: &str, home: &Path) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::data::ClientData;
     use super::*;
+    use crate::device::client::data::ClientData;
 
     const HOME: &str = if cfg!(windows) { r"C:\Temp\snow-onboard-x" } else { "/run/user/1000/snow-onboard-x" };
 

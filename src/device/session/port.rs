@@ -3,56 +3,56 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::link::Link;
-use super::pause::Pause;
-use super::reach;
+use crate::device::guard::handle::GuardHandle;
+use crate::device::session::backoff::Pause;
+use crate::device::session::reach::reach;
 use crate::error::{Error, Result};
 use crate::job::Endpoint;
 use crate::notice::{Notice, Notify};
 
 /// The port of one device, and how long the device may take until its first answer.
-pub(super) struct Port {
+pub(in crate::device) struct Port {
     /// As the operator gave it, for messages.
     endpoint: Endpoint,
     /// Where it answered. A name is not looked up again after that, neither by us nor by the client: it may lead
     /// elsewhere by then.
     checked: Option<Endpoint>,
-    pub(super) patience: Duration,
-    pub(super) until: Instant,
+    pub(in crate::device) patience: Duration,
+    pub(in crate::device) until: Instant,
     notify: Arc<dyn Notify>,
 }
 
 impl Port {
-    pub(super) fn new(endpoint: Endpoint, patience: Duration, notify: Arc<dyn Notify>) -> Self {
+    pub(in crate::device) fn new(endpoint: Endpoint, patience: Duration, notify: Arc<dyn Notify>) -> Self {
         Self { endpoint, checked: None, patience, until: Instant::now() + patience, notify }
     }
 
     /// As the operator gave it.
-    pub(super) fn endpoint(&self) -> &Endpoint {
+    pub(in crate::device) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
     /// What the client is told to go to: an address, once one has answered.
-    pub(super) fn address(&self) -> &Endpoint {
+    pub(in crate::device) fn address(&self) -> &Endpoint {
         self.checked.as_ref().unwrap_or(&self.endpoint)
     }
 
     /// Waits until the port answers. Nothing is told to the client before: a name that can't be looked up, or leads out of
     /// the local network, must not be looked up by it in our stead.
-    pub(super) fn wait(&mut self, link: &mut Link) -> Result<()> {
+    pub(in crate::device) fn wait(&mut self, guard: &mut GuardHandle) -> Result<()> {
         let mut pause = Pause::new();
         while let Some(why) = self.refusal()? {
             if Instant::now() >= self.until {
                 return Err(Error::DeviceUnreachable { endpoint: self.endpoint.to_string(), why });
             }
             self.say_starting();
-            link.pause(pause.next().min(self.left()))?;
+            guard.pause(pause.next().min(self.left()))?;
         }
         Ok(())
     }
 
     /// Why the port does not answer, if it does not.
-    pub(super) fn refusal(&mut self) -> Result<Option<String>> {
+    pub(in crate::device) fn refusal(&mut self) -> Result<Option<String>> {
         match reach(self.address(), &*self.notify) {
             Ok(checked) => {
                 self.checked.get_or_insert(checked);
@@ -63,12 +63,12 @@ impl Port {
         }
     }
 
-    pub(super) fn say_starting(&self) {
+    pub(in crate::device) fn say_starting(&self) {
         let so_far = self.patience.saturating_sub(self.left());
         self.notify.notify(Notice::Waiting { what: format!("the device at {} to start", self.endpoint), so_far });
     }
 
-    pub(super) fn left(&self) -> Duration {
+    pub(in crate::device) fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
 }

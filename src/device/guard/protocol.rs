@@ -4,18 +4,18 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-use super::data::Prompt;
-use super::environment::JvmOptions;
-use super::own_profiles::OwnProfile;
-use super::redaction::Redaction;
-use super::text::Described;
+use crate::device::client::data::Prompt;
+use crate::device::client::output::Described;
+use crate::device::client::own_profiles::OwnProfile;
+use crate::device::guard::environment::JvmOptions;
+use crate::device::guard::redaction::Redaction;
 
 /// Version of the program: agent and guard are of the same one, or do not speak the same.
-pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(in crate::device) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// From the agent.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Order {
+pub(in crate::device) enum Order {
     /// The first one: make the home in the first of these places that will do.
     Begin {
         places: Vec<Place>,
@@ -49,42 +49,42 @@ pub(super) enum Order {
 
 /// A folder in which a home may be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
-    pub(super) folder: String,
+pub(in crate::device) struct Place {
+    pub(in crate::device) folder: String,
     /// Take it only if it lies in memory.
-    pub(super) memory_only: bool,
+    pub(in crate::device) memory_only: bool,
     /// Take it only if it belongs to this very user, not to root or anyone else.
-    pub(super) own_only: bool,
+    pub(in crate::device) own_only: bool,
 }
 
 /// A command of the client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Run {
-    pub(super) program: String,
+pub(in crate::device) struct Run {
+    pub(in crate::device) program: String,
     /// An argument that is the code's placeholder is replaced by the guard, which holds the code.
-    pub(super) args: Vec<String>,
+    pub(in crate::device) args: Vec<String>,
     /// Variables that carry the JVM's options.
-    pub(super) java_options: Vec<String>,
-    pub(super) jvm: JvmOptions,
-    pub(super) limit_ms: u64,
+    pub(in crate::device) java_options: Vec<String>,
+    pub(in crate::device) jvm: JvmOptions,
+    pub(in crate::device) limit_ms: u64,
     /// It describes the device: what it says of it is read before anything is taken out.
-    pub(super) describes: bool,
+    pub(in crate::device) describes: bool,
 }
 
 /// `configure`, its prompts answered.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Configure {
-    pub(super) run: Run,
-    pub(super) prompts: Vec<Prompt>,
-    pub(super) path_label: String,
-    pub(super) prompt_limit_ms: u64,
-    pub(super) manifest: String,
-    pub(super) endpoint: String,
+pub(in crate::device) struct Configure {
+    pub(in crate::device) run: Run,
+    pub(in crate::device) prompts: Vec<Prompt>,
+    pub(in crate::device) path_label: String,
+    pub(in crate::device) prompt_limit_ms: u64,
+    pub(in crate::device) manifest: String,
+    pub(in crate::device) endpoint: String,
 }
 
 /// From the guard.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Report {
+pub(in crate::device) enum Report {
     Home {
         path: String,
         in_memory: bool,
@@ -117,7 +117,7 @@ pub(super) enum Report {
 
 /// Why there is no home.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum HomeFault {
+pub(in crate::device) enum HomeFault {
     /// None of the places would do.
     Impossible { why: String },
     /// One on a disk would do, but the system has memory for it, and it can't be made there.
@@ -128,28 +128,28 @@ pub(super) enum HomeFault {
 
 /// How a command ended, and what it said.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Ran {
-    pub(super) code: Option<i32>,
-    pub(super) signal: Option<i32>,
+pub(in crate::device) struct Ran {
+    pub(in crate::device) code: Option<i32>,
+    pub(in crate::device) signal: Option<i32>,
     /// It was ended because its time was up.
-    pub(super) timed_out: bool,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+    pub(in crate::device) timed_out: bool,
+    pub(in crate::device) stdout: String,
+    pub(in crate::device) stderr: String,
     /// What a command that describes the device said of it.
-    pub(super) described: Option<Described>,
+    pub(in crate::device) described: Option<Described>,
     /// Bytes of output beyond what is kept.
-    pub(super) dropped: u64,
-    pub(super) millis: u64,
+    pub(in crate::device) dropped: u64,
+    pub(in crate::device) millis: u64,
 }
 
 impl Ran {
-    pub(super) fn succeeded(&self) -> bool {
+    pub(in crate::device) fn succeeded(&self) -> bool {
         self.code == Some(0) && !self.timed_out
     }
 
     /// Takes out the code, where there is one to look for, and whatever else has the shape of one: a client may say one that
     /// it was not given by us, and what crosses to the agent stays in its memory.
-    pub(super) fn redact(&mut self, code: Option<&Redaction>) {
+    pub(in crate::device) fn redact(&mut self, code: Option<&Redaction>) {
         if let Some(described) = &mut self.described {
             let (id, state) = described.texts();
             id.into_iter().chain(state).for_each(|text| redact(text, code));
@@ -172,7 +172,7 @@ fn redact(text: &mut String, code: Option<&Redaction>) {
 
 /// How the prompts of `configure` went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Outcome {
+pub(in crate::device) enum Outcome {
     /// All were answered, and the client ended with success.
     Done,
     /// The code was given, and the client failed or hung after it.

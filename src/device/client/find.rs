@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use super::data::ClientData;
-use super::environment;
-use super::tree::Tree;
+use crate::device::client::data::ClientData;
+use crate::device::client::integrity::Tree;
+use crate::device::guard::environment;
 use crate::error::{Error, Result};
 use crate::notice::{Notify, while_waiting};
 use crate::safety::path_trust::{self, Position, Whose};
@@ -33,7 +33,7 @@ pub struct Client {
     digest: OnceLock<Result<String, (String, String)>>,
     digesting: Mutex<Option<JoinHandle<Result<String>>>>,
     allow_unknown: bool,
-    pub(super) data: ClientData,
+    pub(in crate::device) data: ClientData,
 }
 
 impl Client {
@@ -127,7 +127,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::ClientUnsafe`]; [`Error::ClientChanged`].
-    pub(super) fn check_unchanged(&self, notify: &dyn Notify) -> Result<()> {
+    pub(in crate::device) fn check_unchanged(&self, notify: &dyn Notify) -> Result<()> {
         let before = self.sha256(notify)?;
         while_waiting(notify, "the client's files to be read again", || {
             let path = self.launcher.clone();
@@ -154,11 +154,11 @@ impl Client {
         self.is_alone
     }
 
-    pub(super) fn program(&self) -> &str {
+    pub(in crate::device) fn program(&self) -> &str {
         &self.launcher
     }
 
-    pub(super) fn allows_unknown(&self) -> bool {
+    pub(in crate::device) fn allows_unknown(&self) -> bool {
         self.allow_unknown
     }
 }

@@ -18,7 +18,7 @@ const RUN: usize = 8;
 const INSTEAD: &str = "[unlock code]";
 
 /// What there is of one code to be looked for. Wiped when dropped.
-pub(super) struct Redaction {
+pub(in crate::device) struct Redaction {
     /// The code as it is, in small and in capital letters, each with its hyphens and without.
     spellings: Vec<Zeroizing<Vec<u8>>>,
     /// Its letters and digits alone, in small letters.
@@ -26,7 +26,7 @@ pub(super) struct Redaction {
 }
 
 impl Redaction {
-    pub(super) fn of(code: &UnlockCode) -> Self {
+    pub(in crate::device) fn of(code: &UnlockCode) -> Self {
         let spelled = |change: fn(&u8) -> u8, hyphens: bool| {
             code.expose(|code| {
                 let mut text = Zeroizing::new(Vec::with_capacity(UnlockCode::LENGTH));
@@ -41,7 +41,7 @@ impl Redaction {
     }
 
     /// Takes the code out of `text`, which is wiped where it was in it.
-    pub(super) fn redact(&self, text: &mut String) {
+    pub(in crate::device) fn redact(&self, text: &mut String) {
         let found = self.find(text.as_bytes());
         if found.is_empty() {
             return;

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::data::{ClientData, ProfileData};
-use super::{profile, sys};
+use crate::device::client::data::{ClientData, ProfileData};
+use crate::device::client::profile;
+use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
 use crate::os;
@@ -89,12 +90,12 @@ impl OwnProfiles {
     }
 
     /// These files, as [`OwnProfiles::to_tell`] gave them.
-    pub(super) fn in_files(files: Vec<String>) -> Self {
+    pub(in crate::device) fn in_files(files: Vec<String>) -> Self {
         Self { files: files.into_iter().map(PathBuf::from).collect() }
     }
 
     /// The files, for the guard. One that is not Unicode can't be told to it.
-    pub(super) fn to_tell(&self) -> Vec<String> {
+    pub(in crate::device) fn to_tell(&self) -> Vec<String> {
         self.files.iter().filter_map(|file| file.to_str().map(str::to_owned)).collect()
     }
 

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(100);
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+pub(in crate::device) const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Growing pauses, each twice the one before: 1, 2, 4, 8, 15, 15 … seconds, if not told otherwise.
-pub(super) struct Pause(Duration);
+pub(in crate::device) struct Pause(Duration);
 
 impl Pause {
-    pub(super) fn new() -> Self {
+    pub(in crate::device) fn new() -> Self {
         Self(FIRST)
     }
 
     /// To begin with a quarter of the time that a look takes: shorter ones would bring nothing, and a longer one would be waited
     /// for after a device that opens at once.
-    pub(super) fn between_looks_of(look: Duration) -> Self {
+    pub(in crate::device) fn between_looks_of(look: Duration) -> Self {
         Self((look / 4).clamp(SHORTEST, LONGEST_PAUSE))
     }
 
-    pub(super) fn next(&mut self) -> Duration {
+    pub(in crate::device) fn next(&mut self) -> Duration {
         let pause = self.0;
         self.0 = (self.0 * 2).min(LONGEST_PAUSE);
         pause
