@@ -33,7 +33,7 @@ pub enum AuditStep {
     HandOverFailed,
     /// Code and manifest were handed to the vendor's client.
     HandedOver,
-    /// They were handed over with the code on a command line.
+    /// The code is about to be put on the client's command line.
     HandedOverOnCommandLine,
     /// The device said UNLOCKED.
     Unlocked,

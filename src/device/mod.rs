@@ -52,6 +52,8 @@ use crate::notice::{Notice, Notify, while_waiting};
 pub struct Preparation<'a> {
     /// The client, found and safe.
     pub client: Client,
+    /// What is known of one from an earlier hand-over.
+    pub known: Option<KnownClient>,
     /// Folders in which the private home must not lie, such as the state folder.
     pub keep_away: &'a [&'a Path],
     /// Where it may lie.
@@ -63,6 +65,17 @@ pub struct Preparation<'a> {
     pub guard: Option<PathBuf>,
     /// Who is told what goes on.
     pub notify: Arc<dyn Notify>,
+}
+
+/// What a client answered in an earlier run. Kept to save the time of asking it again, and for nothing else.
+#[derive(Debug, Clone)]
+pub struct KnownClient {
+    /// SHA-256 of its tree.
+    pub sha256: String,
+    /// What it said its version is.
+    pub version: String,
+    /// Its JVM started with no option of ours but its home.
+    pub jvm_is_bare: bool,
 }
 
 /// A private home that was made to see whether it can be, and is gone again.
@@ -121,7 +134,7 @@ impl Device {
     /// agreed to, [`Error::GuardLost`],
     /// [`Error::ClientUnusable`], [`Error::ClientUnknown`] unless such a client is allowed, [`Error::ClientHung`].
     pub fn prepare(preparation: Preparation<'_>) -> Result<Self> {
-        let Preparation { client, keep_away, places, on_disk, guard, notify } = preparation;
+        let Preparation { client, known, keep_away, places, on_disk, guard, notify } = preparation;
         let guard = match guard {
             Some(guard) => guard,
             None => this_program()?,
@@ -150,6 +163,13 @@ impl Device {
             )));
         }
         let mut device = Self { client, version: None, jvm: JvmOptions::All, handle, notify };
+        if let Some(known) = known
+            && device.is_still(&known)?
+        {
+            device.jvm = if known.jvm_is_bare { JvmOptions::HomeAlone } else { JvmOptions::All };
+            device.version = Some(known.version);
+            return Ok(device);
+        }
         device.version = device.read_version()?;
         Ok(device)
     }
@@ -170,6 +190,19 @@ impl Device {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Whether its JVM starts with no option of ours but its home.
+    #[must_use]
+    pub fn jvm_is_bare(&self) -> bool {
+        self.jvm == JvmOptions::HomeAlone
+    }
+
+    /// Whether the client is the one of an earlier run, its JVM included, so that it would answer the same.
+    fn is_still(&self, known: &KnownClient) -> Result<bool> {
+        Ok(self.client.has_own_java()
+            && self.client.data.knows(&known.version)
+            && self.client.sha256(&*self.notify)? == known.sha256)
     }
 
     /// The client's version as it says it, such as `1.2.0`; `None` for one that was allowed though unknown.

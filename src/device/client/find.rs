@@ -30,6 +30,7 @@ pub struct Client {
     /// As it was named or found: what links on the way lead to may be another client by now.
     named: PathBuf,
     is_alone: bool,
+    has_own_java: bool,
     digest: OnceLock<Result<String, (String, String)>>,
     digesting: Mutex<Option<JoinHandle<Result<String>>>>,
     allow_unknown: bool,
@@ -77,6 +78,7 @@ impl Client {
             launcher: text,
             named: found,
             is_alone,
+            has_own_java: tree.has_own_java(),
             digest: OnceLock::new(),
             digesting: Mutex::new(None),
             allow_unknown: settings.allow_unknown,
@@ -146,6 +148,11 @@ impl Client {
                 format!("its files are other ones (SHA-256 begins with {}, not with {})", short(&now), short(&before));
             Err(Error::ClientChanged { path, how })
         })
+    }
+
+    /// Whether the JVM that it starts is a part of its tree, as in the vendor's package.
+    pub(in crate::device) fn has_own_java(&self) -> bool {
+        self.has_own_java
     }
 
     /// Whether its launcher lies in no package, so that nothing beside it could be checked.

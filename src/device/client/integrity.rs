@@ -60,6 +60,12 @@ impl Tree {
         self.root == self.launcher
     }
 
+    /// Whether a JVM of its own is in it.
+    pub(in crate::device) fn has_own_java(&self) -> bool {
+        let java = self.root.join("jre").join("bin");
+        ["java", "java.exe"].iter().any(|name| self.entries.contains(&java.join(name)))
+    }
+
     /// SHA-256 over the tree, as 64 hex digits: the same wherever it is unpacked, another if any name, content or
     /// link differs, what a link leads to outside the tree, or whether a file may be run. Costs a reading of all of it.
     pub(in crate::device) fn digest(&self) -> Result<String> {
