@@ -36,6 +36,9 @@
 //!   (`tests/whole/logs.rs::the_most_talkative_run_tells_what_was_done_and_no_secret`).
 //! - `--wait` and `--wait-device` let a job be started before its device has arrived
 //!   (`tests/whole/waiting.rs::a_job_on_its_way_is_waited_for_and_its_device_opened`).
+//! - Where nobody can be asked, a private folder for which there is no room in memory is a failure; `--private-home disk` lets
+//!   it lie on a disk, for machines whose disk is encrypted
+//!   (`tests/device_behaviour/endings.rs::a_home_goes_to_a_disk_for_want_of_memory_only_if_that_is_agreed_to`).
 //! - Each wait has a limit: `--network-timeout`, `--keychain-timeout`, `--unlock-timeout`, `--wait-timeout`
 //!   (`tests/whole/first_start.rs::a_device_that_does_not_open_in_time_has_an_exit_code_of_its_own`).
 //!

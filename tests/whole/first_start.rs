@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use snow_rehearsal::{ClientOptions, DeviceOptions, Mode, Operation, Rehearsal, State, Unlocking};
 
-use crate::agent::{Agent, Ended, contains, files, files_with, state};
+use crate::agent::{Agent, contains, files, files_with, state};
 
 #[test]
 fn a_device_is_opened_and_the_code_is_nowhere() {
@@ -275,7 +275,7 @@ fn an_upgrade_in_mid_run_breaks_nothing() {
     std::fs::set_permissions(&newer, std::fs::Permissions::from_mode(0o755)).unwrap();
     let agent = Agent::run(&rehearsal, &["--keychain", "none"]).by(&program).spawn();
     std::fs::rename(&newer, &program).unwrap();
-    let ended: Ended = agent.wait_with_output().unwrap().into();
+    let ended: crate::agent::Ended = agent.wait_with_output().unwrap().into();
     ended.done();
     assert_eq!(rehearsal.device().state(), snow_rehearsal::State::Unlocked);
 }
