@@ -27,12 +27,18 @@ pub struct Audit {
 pub enum AuditStep {
     /// Code and manifest were fetched and kept.
     Kept,
+    /// The device answers, code and manifest are what was fetched, and the client is about to be given both.
+    HandOverBegun,
+    /// It was not given them, or made nothing of them.
+    HandOverFailed,
     /// Code and manifest were handed to the vendor's client.
     HandedOver,
-    /// They were handed over with the code on a command line.
+    /// The code is about to be put on the client's command line.
     HandedOverOnCommandLine,
     /// The device said UNLOCKED.
     Unlocked,
+    /// It did not, in the time it had.
+    NotUnlocked,
     /// Both halves and the record were removed.
     Forgotten,
     /// A profile was taken out of the client's own settings.

@@ -331,6 +331,12 @@ errors! {
     ClientNotWhole { path: String } = Client "client_not_whole"
         "The client {path} does not lie in a folder as the vendor's package unpacks to, so client_sha256 could pin its launcher alone and not what runs."
         => "Unpack the vendor's package into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
+    ClientCommandsMissing { path: String, why: String } = Client "client_commands_missing"
+        "The client {path} can't be given the code, neither privately nor on its command line: {why}."
+        => "Check that it is the Snowball Edge client. The current one is at https://aws.amazon.com/snowball/resources; unpack it into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
+    ClientChanged { path: String, how: String } = Client "client_changed"
+        "The client {path} changed while this run was under way: {how}. It was not given the code."
+        => "If somebody replaced it on purpose, repeat the same command, which checks the new one.";
     ClientHung { what: String, seconds: u64 } = Client "client_hung"
         "The client's {what} did not end within {seconds} seconds. It was ended."
         => "Repeat the same command. If it stays so, run the client's “help” by hand to see whether it works.";
@@ -356,6 +362,9 @@ errors! {
     PrivateHomeUnusable { path: String, why: String } = HandOver "private_home_unusable"
         "The private folder {path} can't be named to the client: {why}."
         => "Set XDG_RUNTIME_DIR (or TMPDIR) to a folder without quotes and line breaks in its path.";
+    PrivateHomeOnDisk { folder: String, why: String } = HandOver "private_home_on_disk"
+        "The private folder for the client can't lie in memory: {why}. In {folder} it would lie on a disk, which may keep the code after the folder is removed."
+        => "Make room in memory, then repeat the same command. What is there now:\n  df -h /dev/shm";
     GuardLost { why: String } = HandOver "guard_lost"
         "The process that guards the client's private folder is gone: {why}. The client was ended and the folder removed."
         => "Repeat the same command.";

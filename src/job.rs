@@ -301,6 +301,12 @@ impl Endpoint {
         self.port.unwrap_or(Self::MANAGEMENT_PORT)
     }
 
+    /// The same with this address as its host: what a name led to.
+    #[must_use]
+    pub fn at(&self, address: IpAddr) -> Self {
+        Self { host: EndpointHost::Address(address), port: self.port }
+    }
+
     /// As the vendor's client takes it: `https://192.0.2.10`, with a port only if one was given.
     #[must_use]
     pub fn as_url(&self) -> String {

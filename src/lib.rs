@@ -49,7 +49,7 @@
 //! # Where a value goes
 //!
 //! The code: [`cloud::Cloud::fetch_pair`] parses it into a [`secret::UnlockCode`]; [`keychain::Keychain::keep`] stores and
-//! compares it; [`pair::Apart::check`] looks for it where it must not be; [`device::Device::hand_over`] consumes it.
+//! compares it; [`pair::Apart::check`] looks for it where it must not be; [`device::Session::open`] consumes it.
 
 pub mod audit;
 pub mod cli;

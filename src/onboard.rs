@@ -5,6 +5,9 @@
 //! Each state is a type, and each step consumes the state before it. `fetch` stops at `Kept`; a run whose pair is
 //! kept already goes from `Checked` to `Kept` without a word to AWS.
 
+mod trip;
+
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,7 +16,9 @@ use time::OffsetDateTime;
 use crate::audit::{Audit, AuditStep};
 use crate::cloud::{Cloud, Sink};
 use crate::delivery::fetch_when_delivered;
-use crate::device::{self, ArgvExposure, Client, Device, OwnProfiles, Places, Preparation, Rung};
+use crate::device::{
+    self, ArgvExposure, Client, Device, HandOverMethod, KnownClient, Places, Preparation, PrivateHome, Session,
+};
 use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobFacts, JobId};
 use crate::keychain::{Keychain, KeychainKind, Prepared};
@@ -26,6 +31,7 @@ use crate::settings::Settings;
 use crate::store::{Draft, HandOverRecord, HomeNote, JobFolder, JobSummary, Manifest, PairRecord, Record, StateFolder};
 use crate::text::clean;
 use crate::ui::{Step, Ui};
+use trip::Trip;
 
 /// A job was named, and how to go about it is settled. Nothing has been touched.
 #[derive(Debug)]
@@ -36,16 +42,6 @@ pub struct Requested<'a> {
     pub settings: &'a Settings,
     /// Who is told.
     pub ui: Arc<Ui>,
-}
-
-/// What every state carries on.
-struct Trip<'a> {
-    settings: &'a Settings,
-    ui: Arc<Ui>,
-    audit: Audit,
-    folder: JobFolder,
-    /// Where the private home is, until the run is over.
-    _note: Option<HomeNote>,
 }
 
 /// The keychain answers, the client is safe to run, the job is ours alone. Nothing has been asked of AWS.
@@ -81,7 +77,7 @@ pub struct HandedOver<'a> {
     record: Record,
     pair: PairRecord,
     keychain: String,
-    device: device::HandedOver,
+    session: Session,
     exposure: ArgvExposure,
 }
 
@@ -100,50 +96,6 @@ pub struct Unlocked {
     pub hand_over: HandOverRecord,
     /// Whether the device had been open before.
     pub was_open_already: bool,
-}
-
-impl Trip<'_> {
-    /// Tells and puts down for how long the code stood on a command line, if it did, in a run that fails.
-    fn record_exposure(&self, mut record: Record, exposure: &ArgvExposure) {
-        let (Some(seconds), Some(hand_over)) = (exposure.seconds(), record.hand_over.as_mut()) else { return };
-        hand_over.argv_seconds = Some(seconds);
-        self.ui.notify(Notice::Warning(format!(
-            "The code stood on the client's command line for {seconds} s, where other programs here could read it."
-        )));
-        // The run fails for a reason of its own, which is the one to tell; the audit log has the exposure already.
-        if let Err(error) = self.folder.write_record(&record) {
-            self.ui.notify(Notice::Warning(format!("That could not be recorded: {error}")));
-        }
-    }
-}
-
-impl Trip<'_> {
-    /// Keeps what the client logged in a run that fails. That run has a reason of its own, which is the one to tell.
-    fn keep_client_log(&self, log: &str) {
-        if self.settings.keychain == KeychainKind::None {
-            // Which keeps nothing, by its name; the folder goes with the run.
-            return;
-        }
-        self.ui.notify(match self.folder.write_client_log(log) {
-            Ok(path) => Notice::Fact(format!("What the client logged is in {}, without the code.", path.display())),
-            Err(error) => Notice::Warning(format!("What the client logged could not be kept: {error}")),
-        });
-    }
-
-    /// Takes the job's empty item out of the keychain in a run that fails before there is a code for it. That run has a reason of
-    /// its own, which is the one to tell.
-    fn withdraw(&self, keychain: &Keychain) {
-        for warning in keychain.withdraw(self.folder.job()).unwrap_or_default() {
-            self.ui.notify(Notice::Warning(warning));
-        }
-    }
-
-    /// Says where else on this machine the job's code stands in clear: where the client or OpsHub, used by hand, put it.
-    fn warn_of_codes_in_clear(&self, code: &UnlockCode) {
-        for found in OwnProfiles::of_this_user().with_code(code) {
-            self.ui.notify(Notice::Warning(found.warning(self.folder.job())));
-        }
-    }
 }
 
 impl<'a> Requested<'a> {
@@ -168,7 +120,7 @@ impl<'a> Requested<'a> {
         self.ui.begin(Step::Client);
         // A client takes seconds to start, and so may a person at a keychain prompt.
         let (device, keychain) = std::thread::scope(|scope| {
-            let device = scope.spawn(|| self.prepare_device(&state, endpoint));
+            let device = scope.spawn(|| self.prepare_device(&state, &folder, endpoint));
             let keychain = self.open_keychain(&folder);
             let device = device.join().unwrap_or_else(|_| {
                 Err(Error::Internal { what: "the preflight of the client ended in a panic".to_owned() })
@@ -238,12 +190,19 @@ impl<'a> Requested<'a> {
         }
     }
 
-    fn prepare_device(&self, state: &StateFolder, endpoint: &Endpoint) -> Result<Device> {
+    fn prepare_device(&self, state: &StateFolder, folder: &JobFolder, endpoint: &Endpoint) -> Result<Device> {
         let client = Client::find(&self.settings.client(), &*self.ui)?;
         let device = Device::prepare(Preparation {
             client,
+            // A record that can't be read is complained of where more depends on it.
+            known: folder.record().ok().flatten().and_then(|record| record.hand_over).map(known_client),
             keep_away: &[state.path()],
             places: Places::of_system(),
+            on_disk: &|error| match self.settings.private_home {
+                PrivateHome::Memory => false,
+                PrivateHome::Ask => self.ui.ask(&format!("{error}\nPut it there all the same?")),
+                PrivateHome::Disk => true,
+            },
             guard: None,
             notify: Arc::clone(&self.ui) as Arc<dyn Notify>,
         })?;
@@ -253,7 +212,7 @@ impl<'a> Requested<'a> {
             )));
         }
         match device::reach(endpoint, &*self.ui) {
-            Ok(()) => {}
+            Ok(_) => {}
             // It may still be starting, which takes 10 to 20 minutes; fetching the pair meanwhile loses nothing.
             Err(error @ Error::DeviceUnreachable { .. }) => {
                 self.ui.notify(Notice::Warning(format!("{error} Going on; it may still be starting.")));
@@ -445,11 +404,12 @@ impl<'a> Kept<'a> {
         let mut hand_over = HandOverRecord {
             at: OffsetDateTime::now_utc(),
             endpoint: endpoint.to_string(),
-            rung: Rung::Profile.as_str().to_owned(),
+            rung: HandOverMethod::Profile.as_str().to_owned(),
             argv_seconds: None,
             client: client.launcher().display().to_string(),
             client_version: version_in_words(&device),
             client_sha256: client.sha256(&*trip.ui)?,
+            client_jvm_is_bare: device.jvm_is_bare(),
             device_id: None,
             unlocked_at: None,
         };
@@ -461,37 +421,52 @@ impl<'a> Kept<'a> {
         };
         let exposure = ArgvExposure::default();
         let digest = &pair.manifest_sha256;
-        let handed_over = device.hand_over(device::HandOver {
-            apart,
-            job: trip.folder.job(),
-            manifest: &trip.folder.manifest_path(),
-            code,
-            endpoint,
-            policy: trip.settings.handoff,
-            ask: &ask,
-            // Before it happens: an exposure is on record whatever becomes of the run.
-            on_argv: &|| trip.audit.note(trip.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
-            exposure: exposure.clone(),
-            patience: trip.settings.patience_for_start(),
-            keep_log: &|log| trip.keep_client_log(log),
+        let begun = Cell::new(false);
+        let opened = Session::open(
+            device,
+            device::HandOver {
+                apart,
+                job: trip.folder.job(),
+                manifest: &trip.folder.manifest_path(),
+                manifest_sha256: digest,
+                code,
+                endpoint,
+                policy: trip.settings.handoff,
+                ask: &ask,
+                before_code: &|| {
+                    trip.audit.note(trip.folder.job(), AuditStep::HandOverBegun, Some(digest))?;
+                    begun.set(true);
+                    Ok(())
+                },
+                // Before it happens: an exposure is on record whatever becomes of the run.
+                on_argv: &|| trip.audit.note(trip.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
+                exposure: exposure.clone(),
+                patience: trip.settings.patience_for_start(),
+                keep_log: &|log| trip.keep_client_log(log),
+            },
+        );
+        let asked = opened.and_then(|mut session| {
+            session.unlock(&|log| trip.keep_client_log(log))?;
+            Ok(session)
         });
-        let device = match handed_over {
-            Ok(device) => device,
+        let session = match asked {
+            Ok(session) => session,
             Err(error) => {
-                hand_over.rung = Rung::Argv.as_str().to_owned();
+                if begun.get() {
+                    trip.note_failure(AuditStep::HandOverFailed, digest);
+                }
+                hand_over.rung = HandOverMethod::Argv.as_str().to_owned();
                 record.hand_over = Some(hand_over);
                 trip.record_exposure(record, &exposure);
                 return Err(error);
             }
         };
-        hand_over.rung = device.rung().as_str().to_owned();
+        hand_over.rung = session.method().as_str().to_owned();
         record.hand_over = Some(hand_over);
         trip.folder.write_record(&record)?;
-        if device.rung() != Rung::Argv {
-            trip.audit.note(trip.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
-        }
-        trip.ui.step(Step::HandOver, device.rung().in_words());
-        Ok(HandedOver { trip, record, pair, keychain, device, exposure })
+        trip.audit.note(trip.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
+        trip.ui.step(Step::HandOver, session.method().in_words());
+        Ok(HandedOver { trip, record, pair, keychain, session, exposure })
     }
 }
 
@@ -501,13 +476,14 @@ impl HandedOver<'_> {
     /// # Errors
     /// Those of the device. The pair is kept.
     pub fn wait(self) -> Result<Unlocked> {
-        let Self { trip, mut record, pair, keychain, device, exposure } = self;
+        let Self { trip, mut record, pair, keychain, session, exposure } = self;
         trip.ui.begin(Step::Device);
         let start = std::time::Instant::now();
-        let unlocked = match device.wait_until_unlocked(trip.settings.unlock_timeout, &|log| trip.keep_client_log(log))
+        let unlocked = match session.wait_until_unlocked(trip.settings.unlock_timeout, &|log| trip.keep_client_log(log))
         {
             Ok(unlocked) => unlocked,
             Err(error) => {
+                trip.note_failure(AuditStep::NotUnlocked, &pair.manifest_sha256);
                 trip.record_exposure(record, &exposure);
                 return Err(error);
             }
@@ -542,6 +518,12 @@ impl Sink for Draft {
     fn restart(&mut self) -> std::io::Result<()> {
         Draft::restart(self)
     }
+}
+
+/// What an earlier run of this job found out about its client.
+fn known_client(hand_over: HandOverRecord) -> KnownClient {
+    let HandOverRecord { client_sha256, client_version, client_jvm_is_bare, .. } = hand_over;
+    KnownClient { sha256: client_sha256, version: client_version, jvm_is_bare: client_jvm_is_bare }
 }
 
 /// What the client says of itself.

@@ -199,7 +199,7 @@ impl Guide<'_> {
                 }
             }
             match device::reach(&endpoint, &**self.ui) {
-                Ok(()) => {
+                Ok(_) => {
                     self.take(&setting::endpoint, endpoint.clone())?;
                     return Ok(endpoint);
                 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions};
@@ -15,6 +15,13 @@ pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
     // The field's type differs between architectures; the numbers fit 32 bits.
     let kind = rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff;
     Ok(kind == TMPFS || kind == RAMFS)
+}
+
+/// The file that this process runs, which the system holds open for it: exchanged or removed, it is still the same one.
+pub(super) fn own_program() -> io::Result<PathBuf> {
+    let handle = Path::new("/proc/self/exe");
+    // Where /proc is not mounted there is only the name.
+    if handle.exists() { Ok(handle.to_owned()) } else { std::env::current_exe() }
 }
 
 /// Makes this process the parent of what its children leave behind, daemons included.

@@ -2,42 +2,16 @@
 //!
 //! The only module that starts processes. Plain blocking code: the runtime of the cloud phase is gone by now.
 //!
-//! | file | what |
+//! | folder | what |
 //! | --- | --- |
-//! | `data` | what differs between clients: `config/clients/*.toml` |
-//! | `client`, `tree` | where the client is, who can write to it, its digest |
-//! | `reach` | whether anything answers at the device's address |
-//! | `home` | the private home, and the sweep of what a power cut left |
-//! | `guard`, `child`, `configure` | the second process: owns home and client |
-//! | `link`, `protocol` | the agent's end of the pipe to it, and what is said there |
-//! | `environment` | what the client's environment holds |
-//! | `profile` | the client's profile file |
-//! | `ladder`, `climb` | the hand-over, and the rungs by which the code may go |
-//! | `watch`, `pause` | the wait for UNLOCKED |
-//! | `leavings` | what the client left in its home when it failed, made fit to be kept |
-//! | `own_profiles` | codes in clear in the operator's own profile file of the client |
-//! | `text` | the client's output: read, and made fit to be shown |
+//! | `client` | find it; integrity of its files; what differs between clients (`config/clients/*.toml`); its output, its profile |
+//! | `session` | from the device's port to UNLOCKED: open by a hand-over method, describe, unlock, wait, close |
+//! | `guard` | the second process, which owns home and client: handle, protocol, private home, redaction |
 //! | `unix`, `linux`, `macos`, `windows` | what the systems do differently |
 
-mod child;
 mod client;
-mod climb;
-mod configure;
-mod data;
-mod environment;
 mod guard;
-mod home;
-mod ladder;
-mod leavings;
-mod link;
-mod own_profiles;
-mod pause;
-mod profile;
-mod protocol;
-mod reach;
-mod text;
-mod tree;
-mod watch;
+mod session;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -55,33 +29,53 @@ use windows as sys;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use client::{Client, ClientSettings};
-pub use data::{ClientData, Rung};
-pub use guard::{GUARD_ARGUMENT, guard_main};
-pub use home::{Places, is_home_name, sweep, sweep_home};
-pub use ladder::{ArgvExposure, HandOver, HandedOver, Handoff};
-pub use own_profiles::{OwnProfile, OwnProfiles};
-pub use reach::{is_public, reach};
-pub use text::{Described, State};
-pub use watch::Unlocked;
+pub use client::data::{ClientData, HandOverMethod};
+pub use client::find::{Client, ClientSettings};
+pub use client::output::{Described, State};
+pub use client::own_profiles::{OwnProfile, OwnProfiles};
+pub use guard::home::{Places, PrivateHome, is_home_name, sweep, sweep_home};
+pub use guard::process::{GUARD_ARGUMENT, guard_main};
+pub use session::Session;
+pub use session::open::{ArgvExposure, HandOver, Handoff};
+pub use session::reach::{is_public, reach};
+pub use session::wait::Unlocked;
+
+use client::output;
+use guard::environment::JvmOptions;
+use guard::handle::GuardHandle;
+use guard::protocol::{Ran, Run};
 
 use crate::error::{Error, Result, io_in_words};
 use crate::notice::{Notice, Notify, while_waiting};
-use link::Link;
-use protocol::Run;
 
 /// What [`Device::prepare`] needs.
 pub struct Preparation<'a> {
     /// The client, found and safe.
     pub client: Client,
+    /// What is known of one from an earlier hand-over.
+    pub known: Option<KnownClient>,
     /// Folders in which the private home must not lie, such as the state folder.
     pub keep_away: &'a [&'a Path],
     /// Where it may lie.
     pub places: Places,
+    /// Asks the person whether it may lie on a disk though the system has memory for it, with the reason. `false` when there
+    /// is no terminal.
+    pub on_disk: &'a (dyn Fn(&Error) -> bool + Sync),
     /// Program whose main function calls [`guard_main`] for [`GUARD_ARGUMENT`]; this program if `None`.
     pub guard: Option<PathBuf>,
     /// Who is told what goes on.
     pub notify: Arc<dyn Notify>,
+}
+
+/// What a client answered in an earlier run. Kept to save the time of asking it again, and for nothing else.
+#[derive(Debug, Clone)]
+pub struct KnownClient {
+    /// SHA-256 of its tree.
+    pub sha256: String,
+    /// What it said its version is.
+    pub version: String,
+    /// Its JVM started with no option of ours but its home.
+    pub jvm_is_bare: bool,
 }
 
 /// A private home that was made to see whether it can be, and is gone again.
@@ -96,25 +90,26 @@ pub struct TriedHome {
 }
 
 impl TriedHome {
-    /// Has a guard make a home, as a run does, and remove it.
+    /// Has a guard make a home, as a run does that may use a disk or not, and remove it.
     ///
     /// # Errors
-    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::GuardLost`].
-    pub fn make(keep_away: &[&Path], places: &Places, notify: Arc<dyn Notify>) -> Result<Self> {
+    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::PrivateHomeOnDisk`],
+    /// [`Error::GuardLost`].
+    pub fn make(keep_away: &[&Path], places: &Places, on_disk: bool, notify: Arc<dyn Notify>) -> Result<Self> {
         let (guard, places) = (this_program()?, places.outside(keep_away));
-        let link = while_waiting(&*notify, "the private folder for the client", || {
-            Link::start(&guard, places, Arc::clone(&notify))
+        let handle = while_waiting(&*notify, "the private folder for the client", || {
+            GuardHandle::start(&guard, places, on_disk, Arc::clone(&notify))
         })?;
         Ok(Self {
-            folder: link.home().parent().unwrap_or(link.home()).to_owned(),
-            in_memory: link.is_in_memory(),
-            passed_over: link.passed_over().to_vec(),
+            folder: handle.home().parent().unwrap_or(handle.home()).to_owned(),
+            in_memory: handle.is_in_memory(),
+            passed_over: handle.passed_over().to_vec(),
         })
     }
 }
 
 fn this_program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(|error| Error::GuardLost {
+    sys::own_program().map_err(|error| Error::GuardLost {
         why: format!("this program can't find itself to start it ({})", io_in_words(&error)),
     })
 }
@@ -125,7 +120,9 @@ fn this_program() -> Result<PathBuf> {
 pub struct Device {
     client: Client,
     version: Option<String>,
-    link: Link,
+    /// With which its JVM starts.
+    jvm: JvmOptions,
+    handle: GuardHandle,
     notify: Arc<dyn Notify>,
 }
 
@@ -133,23 +130,30 @@ impl Device {
     /// Starts the guard, makes the home, and asks the client's version in it.
     ///
     /// # Errors
-    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::GuardLost`],
+    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::PrivateHomeOnDisk`] unless that is
+    /// agreed to, [`Error::GuardLost`],
     /// [`Error::ClientUnusable`], [`Error::ClientUnknown`] unless such a client is allowed, [`Error::ClientHung`].
     pub fn prepare(preparation: Preparation<'_>) -> Result<Self> {
-        let Preparation { client, keep_away, places, guard, notify } = preparation;
+        let Preparation { client, known, keep_away, places, on_disk, guard, notify } = preparation;
         let guard = match guard {
             Some(guard) => guard,
             None => this_program()?,
         };
         let places = places.outside(keep_away);
         let memory_was_wanted = places.iter().any(|place| place.memory_only);
-        let link = while_waiting(&*notify, "the private folder for the client", || {
-            Link::start(&guard, places, notify.clone())
-        })?;
-        if memory_was_wanted && !link.is_in_memory() {
+        let start = |on_disk| {
+            while_waiting(&*notify, "the private folder for the client", || {
+                GuardHandle::start(&guard, places.clone(), on_disk, notify.clone())
+            })
+        };
+        let handle = match start(false) {
+            Err(error @ Error::PrivateHomeOnDisk { .. }) if on_disk(&error) => start(true)?,
+            result => result?,
+        };
+        if memory_was_wanted && !handle.is_in_memory() {
             notify.notify(Notice::Warning(format!(
                 "The private folder for the client lies on a disk and not in memory: {}. It goes when the device is open; until then, and for what a disk keeps of a removed file, disk encryption is what protects the code.",
-                link.passed_over().join("; ")
+                handle.passed_over().join("; ")
             )));
         }
         if client.is_alone() {
@@ -158,7 +162,14 @@ impl Device {
                 client.program()
             )));
         }
-        let mut device = Self { client, version: None, link, notify };
+        let mut device = Self { client, version: None, jvm: JvmOptions::All, handle, notify };
+        if let Some(known) = known
+            && device.is_still(&known)?
+        {
+            device.jvm = if known.jvm_is_bare { JvmOptions::HomeAlone } else { JvmOptions::All };
+            device.version = Some(known.version);
+            return Ok(device);
+        }
         device.version = device.read_version()?;
         Ok(device)
     }
@@ -166,13 +177,13 @@ impl Device {
     /// The private home. Gone once the device is open, or this is dropped.
     #[must_use]
     pub fn home(&self) -> &Path {
-        self.link.home()
+        self.handle.home()
     }
 
     /// Whether the home lies in memory, and so is never written to a disk (save by swapping).
     #[must_use]
     pub fn home_is_in_memory(&self) -> bool {
-        self.link.is_in_memory()
+        self.handle.is_in_memory()
     }
 
     /// The client.
@@ -181,23 +192,53 @@ impl Device {
         &self.client
     }
 
+    /// Whether its JVM starts with no option of ours but its home.
+    #[must_use]
+    pub fn jvm_is_bare(&self) -> bool {
+        self.jvm == JvmOptions::HomeAlone
+    }
+
+    /// Whether the client is the one of an earlier run, its JVM included, so that it would answer the same.
+    fn is_still(&self, known: &KnownClient) -> Result<bool> {
+        Ok(self.client.has_own_java()
+            && self.client.data.knows(&known.version)
+            && self.client.sha256(&*self.notify)? == known.sha256)
+    }
+
     /// The client's version as it says it, such as `1.2.0`; `None` for one that was allowed though unknown.
     #[must_use]
     pub fn client_version(&self) -> Option<&str> {
         self.version.as_deref()
     }
 
-    fn read_version(&mut self) -> Result<Option<String>> {
-        let client = &self.client.data;
-        let data = &client.version;
+    fn start_version(&mut self) -> Result<Ran> {
+        let data = &self.client.data;
         let run = Run {
             program: self.client.program().to_owned(),
-            args: data.args.clone(),
-            java_options: self.client.data.java_options.clone(),
-            limit_ms: millis(data.limit()),
-            code_from: None,
+            args: data.version.args.clone(),
+            java_options: data.java_options.clone(),
+            jvm: self.jvm,
+            limit_ms: millis(data.version.limit()),
+            describes: false,
         };
-        let ran = while_waiting(&*self.notify, "the client to say its version", || self.link.run(run))?;
+        let handle = &mut self.handle;
+        while_waiting(&*self.notify, "the client to say its version", || handle.run(run))
+    }
+
+    fn read_version(&mut self) -> Result<Option<String>> {
+        let mut ran = self.start_version()?;
+        if !ran.succeeded() && !ran.timed_out {
+            // Its JVM may know none of our options.
+            self.jvm = JvmOptions::HomeAlone;
+            let again = self.start_version()?;
+            if again.succeeded() {
+                ran = again;
+            } else {
+                self.jvm = JvmOptions::All;
+            }
+        }
+        let client = &self.client.data;
+        let data = &client.version;
         let version = client.version_said(&ran.stdout).or_else(|| client.version_said(&ran.stderr));
         if version.as_deref().is_some_and(|version| client.knows(version)) {
             return Ok(version);
@@ -213,10 +254,10 @@ impl Device {
             )));
             return Ok(version);
         }
-        Err(Error::ClientUnknown { path, said: text::said(&ran) })
+        Err(Error::ClientUnknown { path, said: output::said(&ran) })
     }
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+pub(in crate::device) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,7 @@
 //! Linux and macOS: process groups, pseudo-terminals, owners, signals.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 use rustix::termios::{LocalModes, OptionalActions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::guard::Event;
+use super::guard::process::Event;
 #[cfg(target_os = "linux")]
 use super::linux as special;
 #[cfg(not(target_os = "linux"))]
@@ -34,12 +34,20 @@ pub(super) fn homes() -> Vec<PathBuf> {
     homes
 }
 
-/// Nothing to add: the guard leaves the caller's process group by itself ([`settle_in`]).
-pub(super) fn prepare_guard(_: &mut Command) {}
+/// This program, for the guard to be started from. It may have been replaced since it was started; then the guard is to be of
+/// the old one, which speaks as we do.
+pub(super) fn own_program() -> io::Result<PathBuf> {
+    special::own_program()
+}
+
+/// Named as we are, whatever path it is started by. It leaves the caller's process group by itself ([`settle_in`]).
+pub(super) fn prepare_guard(command: &mut Command) {
+    command.arg0("snow-onboard");
+}
 
 /// What the guard does first: a session of its own, so that neither the terminal's Ctrl-C nor its hang-up reaches it
-/// or the client, and the client can't open the operator's terminal behind our back.
-pub(super) fn settle_in(events: &Sender<Event>) -> io::Result<()> {
+/// or the client, and the client can't open the operator's terminal behind our back. Gives the terminal of that session.
+pub(super) fn settle_in(events: &Sender<Event>) -> io::Result<SessionTerminal> {
     // Fails only for a leader of a process group, which a freshly started child is not, unless it was started from a
     // shell by hand; that is harmless.
     let _ = rustix::process::setsid();
@@ -55,7 +63,45 @@ pub(super) fn settle_in(events: &Sender<Event>) -> io::Result<()> {
             }
         }
     });
-    Ok(())
+    SessionTerminal::take()
+}
+
+/// The terminal that controls the guard's session, whose other end the guard alone holds: when the guard is gone, whatever
+/// ended it, the system hangs up, and SIGHUP reaches the client with all that is in its process group.
+pub(super) struct SessionTerminal {
+    theirs: OwnedFd,
+}
+
+impl SessionTerminal {
+    fn take() -> io::Result<Self> {
+        let (mut ours, theirs) = pseudo_terminal()?;
+        rustix::process::ioctl_tiocsctty(&theirs)?;
+        // What a client writes to /dev/tty is for nobody, and must not block it. Ends with the process.
+        std::thread::spawn(move || {
+            let mut piece = zeroize::Zeroizing::new([0_u8; 1024]);
+            loop {
+                match ours.read(&mut piece[..]) {
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => return ours,
+                    _ => {}
+                }
+            }
+        });
+        Ok(Self { theirs })
+    }
+
+    /// Puts the process group in the foreground, which is the one that is hung up on. One that has ended already is not
+    /// there to be.
+    pub(super) fn put_in_front(&self, group: u32) {
+        use nix::sys::signal::{SigSet, Signal};
+        // The guard itself is in the background from the second client on, and would be stopped for this.
+        let mut stops = SigSet::empty();
+        stops.add(Signal::SIGTTOU);
+        let is_blocked = stops.thread_block().is_ok();
+        let _ = rustix::termios::tcsetpgrp(&self.theirs, pid(group));
+        if is_blocked {
+            let _ = stops.thread_unblock();
+        }
+    }
 }
 
 /// Whether a child still runs. One that has ended is not collected, so that its number stays its own.
@@ -174,6 +220,10 @@ fn is_of_session(group: Pid, guard: Pid) -> bool {
 
 /// A pseudo-terminal that does not echo: our end, and the client's.
 pub(super) fn open_terminal() -> io::Result<Option<(File, OwnedFd)>> {
+    pseudo_terminal().map(Some)
+}
+
+fn pseudo_terminal() -> io::Result<(File, OwnedFd)> {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
     // posix_openpt knows no O_CLOEXEC; the guard starts no other process between these two lines.
@@ -185,7 +235,7 @@ pub(super) fn open_terminal() -> io::Result<Option<(File, OwnedFd)>> {
     let mut modes = rustix::termios::tcgetattr(&theirs)?;
     modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHOE | LocalModes::ECHOK | LocalModes::ECHONL);
     rustix::termios::tcsetattr(&theirs, OptionalActions::Now, &modes)?;
-    Ok(Some((File::from(ours), theirs)))
+    Ok((File::from(ours), theirs))
 }
 
 pub(super) fn pid(number: u32) -> Pid {

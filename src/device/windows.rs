@@ -12,7 +12,7 @@ use std::time::Duration;
 use win32job::{ExtendedLimitInfo, Job};
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
-use super::guard::Event;
+use super::guard::process::Event;
 
 /// Windows has no memory file system.
 pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
@@ -31,12 +31,25 @@ pub(super) fn prepare_guard(command: &mut Command) {
 
 /// What the guard does first: puts itself into a job that ends with it. The only handle is the guard's own, so the
 /// system ends the client with all descendants even when the guard is ended from outside.
-pub(super) fn settle_in(_: &Sender<Event>) -> io::Result<()> {
+pub(super) fn settle_in(_: &Sender<Event>) -> io::Result<SessionTerminal> {
     let job = ending_job()?;
     job.assign_current_process().map_err(io::Error::other)?;
     // Never closed by us: closing it would end us.
     std::mem::forget(job);
-    Ok(())
+    Ok(SessionTerminal)
+}
+
+/// Nothing: the job ends the client.
+pub(super) struct SessionTerminal;
+
+impl SessionTerminal {
+    pub(super) fn put_in_front(&self, _: u32) {}
+}
+
+/// By its name: the file of a running program can be moved and not exchanged, and one of another version under its name is
+/// found out when it is asked to begin.
+pub(super) fn own_program() -> io::Result<PathBuf> {
+    std::env::current_exe()
 }
 
 fn ending_job() -> io::Result<Job> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Check, Heard, Subject};
-use crate::device::{Client, Device, Places, Preparation, TriedHome};
+use crate::device::{Client, Device, Places, Preparation, PrivateHome, TriedHome};
 use crate::error::Result;
 use crate::notice::Notify;
 use crate::settings::Settings;
@@ -12,7 +12,8 @@ use crate::settings::Settings;
 pub(super) fn client_and_folder(settings: &Settings, heard: &Arc<Heard>) -> Vec<Check> {
     let notify = || Arc::clone(heard) as Arc<dyn Notify>;
     let found = Client::find(&settings.client(), &**heard);
-    let home = TriedHome::make(&[&settings.state_dir], &Places::of_system(), notify());
+    let on_disk = settings.private_home == PrivateHome::Disk;
+    let home = TriedHome::make(&[&settings.state_dir], &Places::of_system(), on_disk, notify());
     let client = match found {
         Err(error) => Check::failed(Subject::Client, &error),
         Ok(client) if home.is_err() => Check::warning(
@@ -32,8 +33,10 @@ fn started(client: Client, settings: &Settings, heard: &Arc<Heard>) -> Check {
     const SUBJECT: Subject = Subject::Client;
     let prepared = Device::prepare(Preparation {
         client,
+        known: None,
         keep_away: &[&settings.state_dir],
         places: Places::of_system(),
+        on_disk: &|_| settings.private_home == PrivateHome::Disk,
         guard: None,
         notify: Arc::clone(heard) as Arc<dyn Notify>,
     });

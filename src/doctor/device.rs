@@ -23,7 +23,7 @@ pub(super) fn answers(settings: &Settings, notify: &dyn Notify) -> Check {
         );
     }
     match reach(endpoint, notify) {
-        Ok(()) => Check::ok(SUBJECT, format!("{endpoint} answers on port {}", endpoint.port())),
+        Ok(_) => Check::ok(SUBJECT, format!("{endpoint} answers on port {}", endpoint.port())),
         // As in a run, which goes on: by then it may have started.
         Err(error @ Error::DeviceUnreachable { .. }) => {
             Check::warning(SUBJECT, format!("{error} It may still be starting."), error.report().hint)

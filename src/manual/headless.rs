@@ -36,6 +36,9 @@
 //!   (`tests/whole/logs.rs::the_most_talkative_run_tells_what_was_done_and_no_secret`).
 //! - `--wait` and `--wait-device` let a job be started before its device has arrived
 //!   (`tests/whole/waiting.rs::a_job_on_its_way_is_waited_for_and_its_device_opened`).
+//! - Where nobody can be asked, a private folder for which there is no room in memory is a failure; `--private-home disk` lets
+//!   it lie on a disk, for machines whose disk is encrypted
+//!   (`tests/device_behaviour/endings.rs::a_home_goes_to_a_disk_for_want_of_memory_only_if_that_is_agreed_to`).
 //! - Each wait has a limit: `--network-timeout`, `--keychain-timeout`, `--unlock-timeout`, `--wait-timeout`
 //!   (`tests/whole/first_start.rs::a_device_that_does_not_open_in_time_has_an_exit_code_of_its_own`).
 //!
@@ -44,4 +47,4 @@
 //! Don't: nothing here needs root. The keychain of root is another one, or none, and `sudo -E` keeps variables that
 //! lead into the home of another user. A state folder that another user owns or can open is refused
 //! (`src/store/state_folder.rs::a_state_folder_that_others_can_open_is_refused`), and so is such a place for the private home
-//! (`src/device/home.rs::folders_that_will_not_do_are_refused_with_the_reason`).
+//! (`src/device/guard/home.rs::folders_that_will_not_do_are_refused_with_the_reason`).

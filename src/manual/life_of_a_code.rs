@@ -12,12 +12,15 @@
 //!
 //! # 2. In the program's memory: until the client's profile is written
 //!
-//! Long enough to put it into the keychain, to compare it, and to look for it where it must not be. There is one copy
-//! meanwhile, in a page of its own (`tests/leak/memory.rs::there_is_one_copy_while_the_code_is_held`). Nothing of it is
-//! left in memory from the moment the client starts (`tests/leak/memory.rs::nothing_is_left_when_the_client_starts_with_a_keyring`),
+//! Long enough to put it into the keychain, to compare it, to look for it where it must not be, and to wait for the device's
+//! port. Nothing of it is left in this program's memory from the moment the client starts (`tests/leak/memory.rs::nothing_is_left_when_the_client_starts_with_a_keyring`),
 //! while the device is polled (`tests/leak/memory.rs::nothing_is_left_while_the_device_is_polled`), when `fetch` ends
 //! (`tests/leak/memory.rs::nothing_is_left_at_the_end_of_fetch`) and when a run ends
 //! (`tests/leak/memory.rs::nothing_is_left_at_the_end_of_a_run`). These tests run on Linux.
+//!
+//! The guard (5.) holds one copy, in a page of its own, as long as the private folder is there
+//! (`tests/leak/memory.rs::there_is_one_copy_while_a_question_stands`): it takes the code out of all that the client says
+//! (`tests/device_behaviour/saying_no_code.rs::ten_spellings_of_the_code_stay_in_the_guard`).
 //!
 //! # 3. In the keychain: until `forget`
 //!
@@ -61,7 +64,7 @@
 //!
 //! Before a hand-over [`Apart::check`](crate::pair::Apart::check) looks through the job's folder: exactly the expected files, none of
 //! which contains the code (`src/pair.rs::apart_is_granted_to_the_expected_files_only`). Without that proof there is no hand-over;
-//! [`Device::hand_over`](crate::device::Device::hand_over) demands it.
+//! [`Session::open`](crate::device::Session::open) demands it.
 //!
 //! # 5. In one private folder: until the device is open
 //!
@@ -69,15 +72,20 @@
 //! profile file in its user's home. So the client gets a home of its own, that only this user can open, in memory where
 //! the system has such a place. A second process of ours, the guard, owns it. **In this folder, and in no other place, the
 //! code and the manifest's path stand side by side**: the vendor's file format wants it so. The manifest itself is
-//! elsewhere. The folder goes
+//! elsewhere. It is written when the device's port has answered, and client and manifest have been hashed once more
+//! (`tests/device_behaviour/going_stale.rs::a_client_that_is_replaced_meanwhile_is_not_given_the_code`,
+//! `tests/device_behaviour/going_stale.rs::a_manifest_that_changes_meanwhile_is_not_handed_over`). The folder goes
 //!
 //! - when the device is open (`tests/whole/first_start.rs::a_device_is_opened_and_the_code_is_nowhere`);
 //! - when the run fails at any step (`tests/leak/files.rs::no_file_after_failure_at_any_step`);
 //! - when the run is asked to stop, and within a second when it is killed
 //!   (`tests/whole/sudden_death.rs::sigkill_while_the_device_unlocks_takes_client_and_home_along_within_a_second`, `tests/leak/files.rs::no_file_after_a_signal`);
+//! - when this program and the guard are killed at once: the system hangs up on the client
+//!   (`tests/device_behaviour/endings.rs::when_agent_and_guard_are_killed_at_once_the_system_ends_the_client`), and the folder goes with
+//!   the next command;
 //! - when the time of the hand-over is over, even if nobody reads what the program says
 //!   (`tests/leak/files.rs::a_reader_that_does_not_read_keeps_no_file_lying`) or it was stopped
-//!   (`src/device/guard.rs::a_guard_ends_by_itself_when_its_time_is_over`);
+//!   (`src/device/guard/process.rs::a_guard_ends_by_itself_when_its_time_is_over`);
 //! - after a power cut, with the next command (`tests/leak/files.rs::the_next_command_takes_what_a_power_cut_left`), also one
 //!   from other surroundings
 //!   (`tests/leak/files.rs::the_next_command_takes_it_from_a_place_that_its_own_environment_does_not_name`).

@@ -13,7 +13,7 @@
 //! | Whoever gets a copy of the state folder: a backup, a synchronised folder | The manifest is there, the code is not | `tests/leak/files.rs::no_file_after_success` |
 //! | The finder of a laptop that was switched off | The code is in the keychain, under its password. The private folder lies in memory on Linux; on macOS and Windows it is on the disk while a run lasts, and only disk encryption protects what it leaves there | `tests/leak/files.rs::no_file_after_success` |
 //! | Whoever collects crash dumps | No core file of the program, nor of the client | `tests/leak/cores.rs::an_agent_that_crashes_with_the_code_in_its_hands_leaves_no_core`, `tests/leak/cores.rs::a_crash_while_the_client_has_the_code_leaves_no_core` |
-//! | A program put in the client's place by another user | Launcher, package and all folders above must not be writable by others | `src/device/tree.rs::anything_that_others_can_write_to_is_refused_by_name` |
+//! | A program put in the client's place by another user | Launcher, package and all folders above must not be writable by others | `src/device/client/integrity.rs::anything_that_others_can_write_to_is_refused_by_name` |
 //! | Another user who can change something that a run goes by: a settings file, the CA file, the AWS profile files, a folder above one | It is refused before it is read (below) | `tests/paths/two_users.rs::a_second_user_has_no_say_in_what_a_run_goes_by`, `tests/paths/two_users.rs::a_second_user_has_no_say_in_the_state_folder` |
 //! | A device that is not the one of the job | Its id is compared before anything is asked of it | `tests/whole/first_start.rs::another_device_is_refused_before_it_is_touched` |
 //! | A server that only pretends to be AWS | https with a known CA everywhere, no redirect to another host | `tests/cloud/network.rs::certificates_are_taken_from_where_they_should_be`, `tests/whole/refusals.rs::bad_downloads_cost_nothing` |
@@ -61,7 +61,7 @@
 //! - **The heap of the vendor's client.** What it keeps in memory, and whether it wipes it, is the vendor's. What it wrote
 //!   into its own private home goes with the home; of a run that failed its logs are kept beside the record, without any line
 //!   that has a part of the code in it
-//!   (`src/device/leavings.rs::a_line_with_a_part_of_the_code_is_left_out_however_it_is_written`).
+//!   (`src/device/guard/client_log.rs::a_line_with_a_part_of_the_code_is_left_out_however_it_is_written`).
 //! - **The vendor's client and OpsHub, used by hand.** They keep codes in clear in their own settings. A run tells of the
 //!   job's code there, and offers the command that takes it out
 //!   (`tests/whole/first_start.rs::a_code_in_clear_in_the_client_s_own_settings_is_told_with_the_command_that_takes_it_out`).

@@ -34,7 +34,7 @@
 //! 5. Remove it from where it was: shell histories, tickets, chats, CI logs, and the vendor's own profile file
 //!    (`.aws/snowball/config/snowball-edge.config` in the home of whoever used the client by hand), which keeps codes in
 //!    clear: `snow-onboard forget JID… --client-profile NAME` takes one profile out of it
-//!    (`src/device/own_profiles.rs::just_the_named_profile_is_taken_out`).
+//!    (`src/device/client/own_profiles.rs::just_the_named_profile_is_taken_out`).
 //!
 //! # If it stood on a command line with your leave
 //!

@@ -98,6 +98,7 @@ mod tests {
         }
         // The locks' values are not the defaults, which the lines above them say.
         let taken_in = taken_in.join("\n").replacen("handoff = \"auto\"", "handoff = \"private\"", 1);
+        let taken_in = taken_in.replacen("private_home = \"ask\"", "private_home = \"memory\"", 1);
         let settings = resolved(&taken_in).unwrap();
         assert!(settings.endpoint.is_some() && settings.client_sha256.is_some());
         assert_eq!(settings.handoff, crate::device::Handoff::Private);

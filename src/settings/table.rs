@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::layers::{Field, Layers};
 use super::value::{Kind, Value};
-use crate::device::Handoff;
+use crate::device::{Handoff, PrivateHome};
 use crate::error::Result;
 use crate::job::Endpoint;
 use crate::keychain::KeychainKind;
@@ -98,6 +98,11 @@ settings! {
             value: "argv",
             help: "Allow the code on the client's command line if nothing else works; others on this machine can read it there",
         });
+
+    /// Where the private folder for the client may lie.
+    private_home: PrivateHome
+        = "Where the client's private folder may lie if there is no room for it in memory: nowhere, on a disk if you agree, or there"
+        => verbs: RUN | DOCTOR, value_name: "WHERE", default: Some("ask"), lock: Some("memory");
 
     /// Deadline from the hand-over to UNLOCKED.
     unlock_timeout: Duration = "How long the device may take to start, and again to open"

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::device::Handoff;
+use crate::device::{Handoff, PrivateHome};
 use crate::error::io_in_words;
 use crate::job::{Endpoint, Malformed};
 use crate::keychain::KeychainKind;
@@ -69,6 +69,7 @@ values! {
     Digest(ClientDigest): from_str, ToString::to_string;
     Keychain(KeychainKind): keychain::parse, keychain::written, keychain::WORDS;
     HandOver(Handoff): hand_over::parse, hand_over::written, hand_over::WORDS;
+    PrivateHome(PrivateHome): private_home::parse, private_home::written, private_home::WORDS;
 }
 
 macro_rules! words {
@@ -93,6 +94,7 @@ macro_rules! words {
 }
 words!(keychain of KeychainKind: "system" = System, "kernel" = Kernel, "none" = None);
 words!(hand_over of Handoff: "private" = Private, "argv" = Argv, "auto" = Auto);
+words!(private_home of PrivateHome: "memory" = Memory, "ask" = Ask, "disk" = Disk);
 
 fn from_str<T: FromStr<Err = Malformed>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|malformed: Malformed| malformed.why)
@@ -177,6 +179,7 @@ mod tests {
         check::<bool>("yes", "true");
         check::<Endpoint>("https://192.0.2.10", "192.0.2.10");
         Handoff::WORDS.iter().for_each(|word| check::<Handoff>(word, word));
+        PrivateHome::WORDS.iter().for_each(|word| check::<PrivateHome>(word, word));
         for word in KeychainKind::WORDS {
             check::<KeychainKind>(word, word);
             assert_eq!(word.parse::<KeychainKind>().unwrap().to_string(), *word, "the record's word is another");

@@ -92,6 +92,9 @@ pub struct HandOverRecord {
     pub client_version: String,
     /// SHA-256 over the client's whole tree.
     pub client_sha256: String,
+    /// Its JVM started with no option of ours but its home.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub client_jvm_is_bare: bool,
     /// What the device said it is; equal to the job id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,

@@ -1,6 +1,6 @@
 //! Everything ends: commands that hang or flood, what they leave behind, and each process of ours being killed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -92,7 +92,7 @@ fn a_guard_that_is_killed_while_nothing_runs_is_noticed_at_once() {
     std::thread::scope(|scope| {
         let waited = scope.spawn(|| code_of(handed.wait_until_unlocked(Duration::from_secs(600), &|_| ())));
         // Far enough into the growing pauses.
-        wait_for("a long pause", Duration::from_secs(60), || stage.calls("describe-device") == 4);
+        wait_for("a long pause", Duration::from_secs(60), || stage.calls("describe-device") == 8);
         wait_for("the end of the client", A_SECOND, || stage.pids().iter().all(|pid| !is_alive(*pid)));
         send(stage.number("guard").unwrap(), Signal::KILL);
         stage.assert_nothing_left();
@@ -121,6 +121,7 @@ fn when_the_agent_is_killed_client_and_home_are_gone_within_a_second() {
         .env("SNOW_ONBOARD_TEST_STAGE", stage.launcher())
         .env("SNOW_ONBOARD_TEST_ENDPOINT", stage.endpoint.to_string())
         .env("SNOW_ONBOARD_TEST_PLACE", stage.place())
+        .env("SNOW_ONBOARD_TEST_MANIFEST", stage.manifest())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -137,11 +138,47 @@ fn when_the_agent_is_killed_client_and_home_are_gone_within_a_second() {
     agent.wait().unwrap();
 }
 
-/// The other process of two tests of this file: an agent.
+/// Promise 3, with two processes that have no chance to do anything: agent and guard are killed at once, while a launcher that
+/// does not become its JVM waits for it.
 #[test]
-#[ignore = "started by when_the_agent_is_killed_client_and_home_are_gone_within_a_second and its neighbour"]
+fn when_agent_and_guard_are_killed_at_once_the_system_ends_the_client() {
+    let stage = Stage::new(
+        "unlock() { sleep 600 & echo $! >>\"$W/pids\"; wait; echo 'INVENTED: still here' >\"$W/survived\"; }",
+    );
+    let mut agent = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "endings::agent_to_be_killed", "--ignored", "--nocapture"])
+        .env("SNOW_ONBOARD_TEST_STAGE", stage.launcher())
+        .env("SNOW_ONBOARD_TEST_ENDPOINT", stage.endpoint.to_string())
+        .env("SNOW_ONBOARD_TEST_PLACE", stage.place())
+        .env("SNOW_ONBOARD_TEST_MANIFEST", stage.manifest())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the client's child", Duration::from_secs(60), || stage.pids().len() == 4);
+    let (guard, client) = (stage.number("guard").unwrap(), stage.pids()[2..].to_vec());
+    assert!(client.iter().all(|pid| is_alive(*pid)), "launcher and child run");
+    // Stopped, so that neither sees the other end.
+    send(guard, Signal::STOP);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    assert!(client.iter().all(|pid| is_alive(*pid)), "a control");
+    send(guard, Signal::KILL);
+    let killed = Instant::now();
+    wait_for("the end of launcher and child", A_SECOND, || client.iter().all(|pid| !is_alive(*pid)));
+    eprintln!("gone {:?} after the kill", killed.elapsed());
+    assert!(!stage.work().join("survived").exists());
+    // What nobody was left to remove goes with the next command.
+    assert_eq!(stage.homes().len(), 1);
+    assert!(snow_onboard::device::sweep(&stage.places()).is_empty());
+    stage.assert_nothing_left();
+}
+
+/// The other process of three tests of this file: an agent.
+#[test]
+#[ignore = "started by when_the_agent_is_killed_client_and_home_are_gone_within_a_second and its neighbours"]
 fn agent_to_be_killed() {
-    use snow_onboard::device::{Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation};
+    use snow_onboard::device::{Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session};
     use snow_onboard::secret::UnlockCode;
 
     let path = |name: &str| PathBuf::from(std::env::var_os(name).expect("started by its test"));
@@ -150,26 +187,34 @@ fn agent_to_be_killed() {
     let places = Places { runtime: None, shared_memory: None, temporary: path("SNOW_ONBOARD_TEST_PLACE") };
     let endpoint = std::env::var("SNOW_ONBOARD_TEST_ENDPOINT").unwrap().parse().unwrap();
     let device = Device::prepare(Preparation {
+        known: None,
         client: Client::find(&settings, &crate::stage::Notices::default()).unwrap(),
         keep_away: &[],
         places,
+        on_disk: &|_| false,
         guard: Some(PathBuf::from(env!("CARGO_BIN_EXE_snow-onboard"))),
         notify: std::sync::Arc::<crate::stage::Notices>::default(),
     })
     .unwrap();
-    let outcome = device.hand_over(HandOver {
-        apart: crate::stage::apart(),
-        job: &crate::stage::JOB.parse().unwrap(),
-        manifest: Path::new("/nonexistent/manifest.bin"),
-        code: UnlockCode::take(crate::stage::CODE).unwrap(),
-        endpoint: &endpoint,
-        policy: Handoff::Private,
-        ask: &|| false,
-        on_argv: &|| Ok(()),
-        exposure: snow_onboard::device::ArgvExposure::default(),
-        patience: Duration::from_secs(30),
-        keep_log: &|_| (),
-    });
+    let opened = Session::open(
+        device,
+        HandOver {
+            apart: crate::stage::apart(),
+            job: &crate::stage::JOB.parse().unwrap(),
+            manifest: &path("SNOW_ONBOARD_TEST_MANIFEST"),
+            manifest_sha256: &snow_onboard::pair::ManifestDigest::of(crate::stage::MANIFEST).unwrap(),
+            code: UnlockCode::take(crate::stage::CODE).unwrap(),
+            endpoint: &endpoint,
+            policy: Handoff::Private,
+            ask: &|| false,
+            before_code: &|| Ok(()),
+            on_argv: &|| Ok(()),
+            exposure: snow_onboard::device::ArgvExposure::default(),
+            patience: Duration::from_secs(30),
+            keep_log: &|_| (),
+        },
+    );
+    let outcome = opened.and_then(|mut session| session.unlock(&|_| ()));
     // The one whose agent is killed does not get here.
     std::fs::write(path("SNOW_ONBOARD_TEST_OUTCOME"), code_of(outcome)).unwrap();
 }
@@ -200,6 +245,7 @@ configure() {
             .env("SNOW_ONBOARD_TEST_STAGE", stage.launcher())
             .env("SNOW_ONBOARD_TEST_ENDPOINT", stage.endpoint.to_string())
             .env("SNOW_ONBOARD_TEST_PLACE", stage.place())
+            .env("SNOW_ONBOARD_TEST_MANIFEST", stage.manifest())
             .env("SNOW_ONBOARD_TEST_OUTCOME", &outcome)
             .stdout(Stdio::null())
             .status()
@@ -218,9 +264,11 @@ fn the_home_keeps_away_from_the_state_folder() {
     let stage = Stage::new("");
     let place = stage.place();
     let result = snow_onboard::device::Device::prepare(snow_onboard::device::Preparation {
+        known: None,
         client: snow_onboard::device::Client::find(&stage.settings(), &*stage.notices).unwrap(),
         keep_away: &[place.parent().unwrap()],
         places: stage.places(),
+        on_disk: &|_| false,
         guard: Some(PathBuf::from(env!("CARGO_BIN_EXE_snow-onboard"))),
         notify: stage.notices.clone(),
     });
@@ -232,9 +280,11 @@ fn the_home_keeps_away_from_the_state_folder() {
 fn a_home_that_had_to_go_to_a_disk_is_told_once() {
     let stage = Stage::new("");
     let device = snow_onboard::device::Device::prepare(snow_onboard::device::Preparation {
+        known: None,
         client: snow_onboard::device::Client::find(&stage.settings(), &*stage.notices).unwrap(),
         keep_away: &[],
         places: snow_onboard::device::Places { runtime: Some(stage.work().join("absent")), ..stage.places() },
+        on_disk: &|_| false,
         guard: Some(PathBuf::from(env!("CARGO_BIN_EXE_snow-onboard"))),
         notify: stage.notices.clone(),
     })
@@ -245,13 +295,55 @@ fn a_home_that_had_to_go_to_a_disk_is_told_once() {
     assert_eq!(told, usize::from(!device.home_is_in_memory()), "{notices:?}");
 }
 
+/// Memory that is there and can't be used is no reason to go to a disk unasked.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_home_goes_to_a_disk_for_want_of_memory_only_if_that_is_agreed_to() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let shared = tempfile::tempdir_in("/dev/shm").unwrap();
+    // Others can exchange what is in it, so it is passed over; a full one is the same.
+    std::fs::set_permissions(shared.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let stage = Stage::new("");
+    let prepare = |agrees: bool| {
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let on_disk = |error: &snow_onboard::error::Error| {
+            assert!(error.to_string().contains("can be written by everyone"), "{error}");
+            asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            agrees
+        };
+        let result = snow_onboard::device::Device::prepare(snow_onboard::device::Preparation {
+            known: None,
+            client: snow_onboard::device::Client::find(&stage.settings(), &*stage.notices).unwrap(),
+            keep_away: &[],
+            places: snow_onboard::device::Places { shared_memory: Some(shared.path().to_owned()), ..stage.places() },
+            on_disk: &on_disk,
+            guard: Some(PathBuf::from(env!("CARGO_BIN_EXE_snow-onboard"))),
+            notify: stage.notices.clone(),
+        });
+        (result, asked.load(std::sync::atomic::Ordering::Relaxed))
+    };
+    let (refused, asked) = prepare(false);
+    if refused.as_ref().is_ok_and(snow_onboard::device::Device::home_is_in_memory) {
+        assert_eq!(asked, 0, "the temporary folder of this machine lies in memory: nothing was lost");
+        return;
+    }
+    assert_eq!((code_of(refused), asked, stage.calls("version")), ("private_home_on_disk", 1, 0));
+    assert!(stage.homes().is_empty());
+    let (agreed, asked) = prepare(true);
+    assert!(!agreed.unwrap().home_is_in_memory());
+    assert_eq!(asked, 1);
+    assert!(stage.notices.all().iter().any(|text| text.contains("on a disk")), "and it is told");
+}
+
 #[test]
 fn a_guard_that_cannot_be_started_is_told() {
     let stage = Stage::new("");
     let result = snow_onboard::device::Device::prepare(snow_onboard::device::Preparation {
+        known: None,
         client: snow_onboard::device::Client::find(&stage.settings(), &*stage.notices).unwrap(),
         keep_away: &[],
         places: stage.places(),
+        on_disk: &|_| false,
         guard: Some(PathBuf::from("/nonexistent/guard")),
         notify: stage.notices.clone(),
     });

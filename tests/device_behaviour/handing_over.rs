@@ -1,9 +1,9 @@
-//! The ladder: by which way the code reaches the client, and what others get to see of it.
+//! By which method the code reaches the client, and what others get to see of it.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-use snow_onboard::device::{ArgvExposure, ClientSettings, Handoff, Rung};
+use snow_onboard::device::{ArgvExposure, ClientSettings, HandOverMethod, Handoff};
 use snow_onboard::error::Error;
 
 use crate::stage::{CODE, JOB, Stage, code_of};
@@ -36,7 +36,7 @@ fn by_a_profile_in_a_home_with_a_space_and_an_umlaut() {
     stage.assert_nothing_left();
 
     let handed = stage.hand_over().unwrap();
-    assert_eq!(handed.rung(), Rung::Profile);
+    assert_eq!(handed.method(), HandOverMethod::Profile);
     assert!(
         stage.homes_told().iter().all(|home| home.parent().unwrap().ends_with("Jürgen Müller")),
         "as told to the client"
@@ -48,7 +48,7 @@ fn by_a_profile_in_a_home_with_a_space_and_an_umlaut() {
     assert_eq!(snow_onboard::safety::path_trust::privacy_flaw(&profile).unwrap(), None);
     assert!(std::fs::read_to_string(&profile).unwrap().contains(CODE));
     let unlocked = handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
-    assert_eq!((unlocked.device_id.as_deref(), unlocked.rung), (Some(JOB), Rung::Profile));
+    assert_eq!((unlocked.device_id.as_deref(), unlocked.method), (Some(JOB), HandOverMethod::Profile));
     assert_eq!((unlocked.argv_seconds, unlocked.was_open_already), (None, false));
     assert!(stage.homes().is_empty(), "gone at once, not some time after");
     assert_eq!(stage.calls("unlock-device"), 1);
@@ -92,7 +92,7 @@ fn the_client_sees_an_allow_list_and_stands_nowhere() {
 fn by_configure_on_a_pipe() {
     let stage = Stage::new(&format!("{OWN_FORM}\nconfigure() {{ converse; }}"));
     let handed = stage.hand_over().unwrap();
-    assert_eq!(handed.rung(), Rung::Configure);
+    assert_eq!(handed.method(), HandOverMethod::Configure);
     let home = &stage.homes()[0];
     let written = std::fs::read_to_string(home.join(".aws/snowball/config/snowball-edge.config")).unwrap();
     let expected = format!("written by the client: {CODE} {} https://{}\n", stage.manifest().display(), stage.endpoint);
@@ -111,15 +111,19 @@ fn by_configure_on_a_terminal_without_echo_where_a_pipe_is_not_taken() {
 configure() {{
   if ! [ -t 0 ] || ! [ -t 1 ]; then echo 'INVENTED: this wants a terminal' >&2; exit 1; fi
   stty -a >"$W/terminal"
-  (exec 3</dev/tty) 2>/dev/null && echo 'the operator'"'"'s terminal can be opened' >"$W/tty"
+  ps -o tty= -p $$ >"$W/tty"
   converse
 }}"#
     ));
     let handed = stage.hand_over().unwrap();
-    assert_eq!((handed.rung(), stage.calls("configure")), (Rung::Configure, 2));
+    assert_eq!((handed.method(), stage.calls("configure")), (HandOverMethod::Configure, 2));
     let terminal = std::fs::read_to_string(stage.work().join("terminal")).unwrap();
     assert!(terminal.split_whitespace().any(|word| word.trim_end_matches(';') == "-echo"), "{terminal}");
-    assert!(!stage.work().join("tty").exists(), "the guard's session has no terminal");
+    let mut ps = std::process::Command::new("ps");
+    let ours = ps.args(["-o", "tty=", "-p", &std::process::id().to_string()]).output().unwrap().stdout;
+    let ours = String::from_utf8(ours).unwrap();
+    let theirs = std::fs::read_to_string(stage.work().join("tty")).unwrap();
+    assert_ne!(ours.trim(), theirs.trim(), "the operator's terminal is not the client's to open");
     handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
     stage.assert_the_code_was_private();
     stage.assert_nothing_left();
@@ -130,7 +134,7 @@ fn by_configure_on_a_terminal_where_a_pipe_holds_the_prompts_back() {
     let stage =
         Stage::new(&format!("{OWN_FORM}\nconfigure() {{ if [ -t 1 ]; then converse; else cat >/dev/null; fi; }}"));
     let handed = stage.hand_over().unwrap();
-    assert_eq!((handed.rung(), stage.calls("configure")), (Rung::Configure, 2));
+    assert_eq!((handed.method(), stage.calls("configure")), (HandOverMethod::Configure, 2));
     stage.assert_the_code_was_private();
 }
 
@@ -187,7 +191,7 @@ fn the_command_line_is_used_by_leave_alone_and_its_time_is_told() {
     stage.assert_the_code_was_private();
 
     let handed = stage.hand_over_by(Handoff::Auto, &|| true).unwrap();
-    assert_eq!(handed.rung(), Rung::Argv);
+    assert_eq!(handed.method(), HandOverMethod::Argv);
     let unlocked = handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
     assert!(unlocked.argv_seconds.is_some_and(|seconds| (1..60).contains(&seconds)), "{unlocked:?}");
     assert_eq!(stage.calls("unlock-device"), 1);
@@ -197,7 +201,7 @@ fn the_command_line_is_used_by_leave_alone_and_its_time_is_told() {
     stage.assert_nothing_left();
 
     let again = stage.hand_over_by(Handoff::Argv, &|| panic!("handoff = argv asks nothing")).unwrap();
-    assert_eq!(again.rung(), Rung::Argv);
+    assert_eq!(again.method(), HandOverMethod::Argv);
 }
 
 #[test]
@@ -213,24 +217,8 @@ configure() {{ converse; }}"#
         asked.set(asked.get() + 1);
         true
     };
-    assert_eq!(stage.hand_over_by(Handoff::Auto, &grant).unwrap().rung(), Rung::Argv);
+    assert_eq!(stage.hand_over_by(Handoff::Auto, &grant).unwrap().method(), HandOverMethod::Argv);
     assert_eq!((asked.get(), stage.calls("configure"), stage.calls("unlock-device")), (1, 1, 1));
-}
-
-/// Everything in the homes that there are.
-fn content(stage: &Stage) -> Vec<String> {
-    fn below(folder: &std::path::Path, found: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            if entry.path().is_dir() {
-                below(&entry.path(), found);
-            } else {
-                found.push(std::fs::read_to_string(entry.path()).unwrap());
-            }
-        }
-    }
-    let mut found = Vec::new();
-    stage.homes().iter().for_each(|home| below(home, &mut found));
-    found
 }
 
 #[test]
@@ -247,13 +235,13 @@ configure() {{ converse; }}"#
         let ask = || {
             asked.set(asked.get() + 1);
             assert_eq!(stage.homes().len(), 1, "a control");
-            assert!(!content(&stage).iter().any(|text| text.contains(CODE)));
+            assert!(!stage.content().iter().any(|text| text.contains(CODE)));
             answer
         };
         let result = stage.hand_over_by(Handoff::Auto, &ask);
         assert_eq!(asked.get(), 1);
         match result {
-            Ok(handed) => assert_eq!((handed.rung(), answer), (Rung::Argv, true)),
+            Ok(handed) => assert_eq!((handed.method(), answer), (HandOverMethod::Argv, true)),
             Err(error) => assert_eq!((error.report().code, answer), ("device_refused", false)),
         }
     }
@@ -316,7 +304,7 @@ describe() {{ known "$@" || return 3; id >/dev/null || return 5; printf '{{"Devi
     );
     let stage = Stage::new(&slow);
     let handed = stage.hand_over_by(Handoff::Argv, &|| panic!("nothing is to be asked")).unwrap();
-    assert_eq!(handed.rung(), Rung::Configure);
+    assert_eq!(handed.method(), HandOverMethod::Configure);
     stage.assert_the_code_was_private();
 
     let mut stage = Stage::new(&slow);
@@ -350,7 +338,7 @@ configure() {{
     let device = stage.prepare_by(stage.settings(), listener).unwrap();
     let private = || panic!("a private hand-over asks nothing");
     let handed = stage.hand_over_with(device, Handoff::Private, &private, &|| Ok(()), ArgvExposure::default()).unwrap();
-    assert_eq!(handed.rung(), Rung::Configure);
+    assert_eq!(handed.method(), HandOverMethod::Configure);
     let passed = std::fs::read_to_string(stage.work().join("passed")).unwrap();
     assert!(passed.contains("[unlock code]"), "a control: it was echoed: {}", passed.replace(CODE, "CODE"));
     assert!(!passed.contains(CODE));
@@ -372,7 +360,7 @@ fn a_launcher_that_lies_alone_is_said_to() {
 #[test]
 fn private_ways_come_first_even_where_the_command_line_is_allowed() {
     let stage = Stage::new("");
-    assert_eq!(stage.hand_over_by(Handoff::Argv, &|| true).unwrap().rung(), Rung::Profile);
+    assert_eq!(stage.hand_over_by(Handoff::Argv, &|| true).unwrap().method(), HandOverMethod::Profile);
     stage.assert_the_code_was_private();
 }
 
@@ -393,4 +381,23 @@ fn a_client_that_cannot_be_started_is_told_from_an_unknown_one() {
     std::fs::write(stage.launcher(), "#!/nonexistent/interpreter\n").unwrap();
     assert_eq!(code_of(stage.prepare()), "client_unusable");
     stage.assert_nothing_left();
+}
+
+/// Promise 4: the command line is no way round another failure.
+#[test]
+fn a_client_that_does_not_list_the_commands_is_not_given_the_code_on_its_command_line() {
+    for help in ["echo INVENTED: describe-device", "exit 3", "echo 'unlock-device describe-device'; return 3"] {
+        let stage = Stage::new(&format!("{IGNORES_OUR_HOME}\nhelp() {{ {help}; }}"));
+        let ask = || panic!("nothing is to be asked");
+        for policy in [Handoff::Auto, Handoff::Argv] {
+            let error = stage.hand_over_by(policy, &ask).err().unwrap();
+            assert_eq!(error.report().code, "client_commands_missing");
+            assert!(error.to_string().contains("its help"), "{error}");
+        }
+        assert_eq!((stage.calls("help"), stage.calls("unlock-device")), (2, 0));
+        stage.assert_the_code_was_private();
+    }
+    // Where it is not allowed, nothing is asked.
+    let stage = Stage::new(IGNORES_OUR_HOME);
+    assert_eq!((code_of(stage.hand_over()), stage.calls("help")), ("hand_over_refused", 0));
 }

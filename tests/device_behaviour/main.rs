@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::use_debug, clippy::print_stderr, missing_docs, unreachable_pub)]
 
 mod endings;
+mod going_stale;
 mod handing_over;
+mod saying_no_code;
 mod stage;
 mod states;

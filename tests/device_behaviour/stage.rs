@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use snow_onboard::device::{
-    ArgvExposure, Client, ClientSettings, Device, HandOver, HandedOver, Handoff, Places, Preparation,
+    ArgvExposure, Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session,
 };
 use snow_onboard::error::Result;
 use snow_onboard::job::{Endpoint, JobId};
 use snow_onboard::notice::{Notice, Notify};
-use snow_onboard::pair::Apart;
+use snow_onboard::pair::{Apart, ManifestDigest};
 use snow_onboard::secret::UnlockCode;
 
 /// The proof that a hand-over demands, given for a folder with nothing in it: what makes it is tested in `pair`.
@@ -23,6 +23,7 @@ pub fn apart() -> Apart {
 }
 
 pub const CODE: &str = "c0de1-c0de2-C0DE3-c0de4-c0de5";
+pub const MANIFEST: &[u8] = b"\x01manifest";
 pub const JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
 
 /// How long something that is promised within a second may take here. What is looked for is that it happens by itself:
@@ -51,12 +52,14 @@ describe() {
 }
 unlock() { known "$@" || return 3; printf 'UNLOCKING\nUNLOCKED\n' >"$W/states"; echo 'INVENTED: unlocking'; }
 configure() { echo 'INVENTED: no configure here' >&2; return 4; }
+help() { printf 'INVENTED: commands\n  describe-device\n  unlock-device\n'; }
 "#;
 
 const MAIN: &str = r#"
 command=$1; shift
 case $command in
   version) version ;;
+  help) help ;;
   describe-device) describe "$@" ;;
   unlock-device) unlock "$@" ;;
   configure) configure "$@" ;;
@@ -73,6 +76,8 @@ pub struct Stage {
     pub patience: Duration,
     /// What was given away to be kept.
     pub logs: Mutex<Vec<String>>,
+    /// What the homes held right before the code was written.
+    pub homes_before_code: Mutex<Vec<String>>,
 }
 
 impl Stage {
@@ -82,7 +87,8 @@ impl Stage {
         let device = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = device.local_addr().unwrap().to_string().parse().unwrap();
         let (notices, patience, logs) = (Arc::default(), Duration::from_secs(60), Mutex::default());
-        let stage = Self { folder, device, notices, endpoint, patience, logs };
+        let homes_before_code = Mutex::default();
+        let stage = Self { folder, device, notices, endpoint, patience, logs, homes_before_code };
         fs::create_dir(stage.work()).unwrap();
         fs::create_dir_all(stage.place()).unwrap();
         // A package of its own, in which nothing changes while it is digested.
@@ -91,7 +97,9 @@ impl Stage {
         let script = format!("#!/bin/sh\nW='{}'\nJOB={JOB}\nCODE={CODE}\n{PRELUDE}\n{variant}\n{MAIN}", work.display());
         fs::write(stage.launcher(), script).unwrap();
         fs::set_permissions(stage.launcher(), fs::Permissions::from_mode(0o755)).unwrap();
-        fs::write(stage.manifest(), b"\x01manifest").unwrap();
+        fs::write(stage.manifest(), MANIFEST).unwrap();
+        // As the store makes it.
+        fs::set_permissions(stage.manifest(), fs::Permissions::from_mode(0o600)).unwrap();
         stage.device_says(&["LOCKED"]);
         stage
     }
@@ -135,20 +143,22 @@ impl Stage {
 
     pub fn prepare_by(&self, settings: ClientSettings, guard: PathBuf) -> Result<Device> {
         Device::prepare(Preparation {
+            known: None,
             client: Client::find(&settings, &*self.notices)?,
             keep_away: &[&self.work()],
             places: self.places(),
+            on_disk: &|_| false,
             guard: Some(guard),
             notify: self.notices.clone(),
         })
     }
 
     /// Prepares and hands over, by private ways alone.
-    pub fn hand_over(&self) -> Result<HandedOver> {
+    pub fn hand_over(&self) -> Result<Session> {
         self.hand_over_by(Handoff::Private, &|| panic!("a private hand-over asks nothing"))
     }
 
-    pub fn hand_over_by(&self, policy: Handoff, ask: &dyn Fn() -> bool) -> Result<HandedOver> {
+    pub fn hand_over_by(&self, policy: Handoff, ask: &dyn Fn() -> bool) -> Result<Session> {
         self.hand_over_with(self.prepare()?, policy, ask, &|| Ok(()), ArgvExposure::default())
     }
 
@@ -159,20 +169,30 @@ impl Stage {
         ask: &dyn Fn() -> bool,
         on_argv: &dyn Fn() -> Result<()>,
         exposure: ArgvExposure,
-    ) -> Result<HandedOver> {
-        device.hand_over(HandOver {
-            apart: apart(),
-            job: &JOB.parse::<JobId>().unwrap(),
-            manifest: &self.manifest(),
-            code: UnlockCode::take(CODE).unwrap(),
-            endpoint: &self.endpoint,
-            policy,
-            ask,
-            on_argv,
-            exposure,
-            patience: self.patience,
-            keep_log: &self.keep_log(),
-        })
+    ) -> Result<Session> {
+        let mut session = Session::open(
+            device,
+            HandOver {
+                apart: apart(),
+                job: &JOB.parse::<JobId>().unwrap(),
+                manifest: &self.manifest(),
+                manifest_sha256: &ManifestDigest::of(MANIFEST).unwrap(),
+                code: UnlockCode::take(CODE).unwrap(),
+                endpoint: &self.endpoint,
+                policy,
+                ask,
+                before_code: &|| {
+                    self.homes_before_code.lock().unwrap().extend(self.content());
+                    Ok(())
+                },
+                on_argv,
+                exposure,
+                patience: self.patience,
+                keep_log: &self.keep_log(),
+            },
+        )?;
+        session.unlock(&self.keep_log())?;
+        Ok(session)
     }
 
     /// For what is given away to be kept.
@@ -196,6 +216,22 @@ impl Stage {
     /// The private homes there are.
     pub fn homes(&self) -> Vec<PathBuf> {
         fs::read_dir(self.place()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Everything in the homes that there are.
+    pub fn content(&self) -> Vec<String> {
+        fn below(folder: &Path, found: &mut Vec<String>) {
+            for entry in fs::read_dir(folder).unwrap().flatten() {
+                if entry.path().is_dir() {
+                    below(&entry.path(), found);
+                } else {
+                    found.push(fs::read_to_string(entry.path()).unwrap());
+                }
+            }
+        }
+        let mut found = Vec::new();
+        self.homes().iter().for_each(|home| below(home, &mut found));
+        found
     }
 
     /// A number that the script wrote.
@@ -261,6 +297,7 @@ impl Unplugged {
             endpoint: self.endpoint,
             patience: Duration::from_secs(60),
             logs: Mutex::default(),
+            homes_before_code: Mutex::default(),
         };
         (stage, move || TcpListener::bind(self.address).unwrap())
     }

@@ -120,14 +120,14 @@ fn a_private_folder_on_a_disk_and_one_that_can_t_be_named() {
         run_tool(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", "/dev/shm"]));
     }
     if is_root_or_rerun("machine::a_private_folder_on_a_disk_and_one_that_can_t_be_named") {
-        let words = &["on a disk and not in memory", "/dev/shm has less than 8 MB"];
-        let line = Line("private_folder", "warning", words, &["disk encryption"], None);
-        in_a_thread(|| drop(visit(&done(no_room_in_memory), &[], 0, &[line])));
+        let words = &["can't lie in memory", "/dev/shm has less than 8 MB"];
+        let line = Line("private_folder", "fails", words, &["df -h"], Some("private_home_on_disk"));
+        let client = || Line("client", "warning", &["was not started"], &["the line below"], None);
+        in_a_thread(|| drop(visit(&done(no_room_in_memory), &[], 12, &[line, client()])));
         let row = known("machine, as root", "the one private place has a quote in its path");
         let hints = &["XDG_RUNTIME_DIR"];
         let line = Line("private_folder", "fails", &["can't be named"], hints, Some("private_home_unusable"));
-        let client = Line("client", "warning", &["was not started"], &["the line below"], None);
-        in_a_thread(|| drop(visit(&row, &[], 12, &[line, client])));
+        in_a_thread(|| drop(visit(&row, &[], 12, &[line, client()])));
     }
 }
 

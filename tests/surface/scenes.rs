@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use snow_rehearsal::{ClientOptions, Command as ClientCommand, Job, Trick};
@@ -41,6 +42,8 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
                 row(Run, "it lies outside a package", loose, first_client),
                 row(Run, "it writes past the folder it is given", leaks, first_client),
                 row(Run, "its own settings have the code", own_settings_have_the_code, |_| ()),
+                row(Run, "it lists no commands", lists_no_commands, first_client),
+                row(Run, "it is replaced while the device is waited for", replaced, first_client),
                 row(Run, "the guard is killed while it runs", |it| end(it, guard, Signal::KILL), first_client),
             ],
         ),
@@ -67,6 +70,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
             "machine, as root",
             vec![
                 row(Jobs, "an /etc of its own", etc_of_its_own, |_| ()),
+                row(Run, "there is no room in memory", no_room_in_memory, usual_places),
                 row(Run, "no place is private", |it| one_place(it, "open to all", 0o777), usual_places),
                 row(
                     Run,
@@ -164,6 +168,35 @@ fn own_settings_have_the_code(scene: &Scene<'_>) {
     fs::write(folder.join("snowball-edge.config"), config.to_string()).unwrap();
 }
 
+/// Has a home of its own, and none of the commands that are wanted.
+fn lists_no_commands(scene: &Scene<'_>) {
+    scene.script(
+        "#!/bin/sh
+case $1 in
+  version) echo 'Snowball Edge client version: 1.2.0  Build 661' ;;
+  help) echo '[invented] version, help' ;;
+  *) echo '[invented] unknown command' >&2; exit 3 ;;
+esac
+",
+    );
+}
+
+/// Puts another file into the client's package while the agent waits for the device's port.
+fn replaced(scene: &Scene<'_>) {
+    let launcher = scene.rehearsal.install_client("odd", &ClientOptions::default()).unwrap();
+    let package = launcher.parent().and_then(Path::parent).unwrap().to_owned();
+    scene.change(|state| state.client = Some(launcher));
+    scene.rehearsal.device().power_loss_for(Duration::from_secs(15));
+    let folder = scene.rehearsal.root().join("client/odd");
+    std::thread::spawn(move || {
+        let runs = || !snow_rehearsal::client::invocations(&folder).unwrap_or_default().is_empty();
+        process::wait_until("the client to be asked for its version", runs);
+        // By then it has been read for the first time.
+        std::thread::sleep(Duration::from_secs(7));
+        fs::write(package.join("other.jar"), "[invented]").unwrap();
+    });
+}
+
 /// Ends a process of this scene's agent once the client has been asked for the device, which it never answers.
 fn end(scene: &Scene<'_>, which: fn(&str) -> u32, signal: Signal) {
     scene.install("odd", &ClientOptions::default().trick(ClientCommand::DescribeDevice, Trick::Hang));
@@ -188,6 +221,13 @@ fn agent(job: &str) -> u32 {
 
 fn guard(job: &str) -> u32 {
     process::guard_of(agent(job))
+}
+
+/// Memory that is too small for a home, and a disk that is not.
+fn no_room_in_memory(scene: &Scene<'_>) {
+    mounts_of_its_own();
+    scene.env("XDG_RUNTIME_DIR", None);
+    run_tool(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", "/dev/shm"]));
 }
 
 /// Leaves one place where a private folder could be made: of this name, with this mode.

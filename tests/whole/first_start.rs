@@ -156,6 +156,9 @@ fn the_command_line_is_used_by_leave_alone_and_the_exposure_is_told() {
     Agent::run(&rehearsal, &[&none[..], &["--handoff", "private"]].concat()).end();
     assert_eq!(seen_with_code(), 0);
     assert_eq!(rehearsal.device().unlock_requests(), 0);
+    // A hand-over that was refused is on record from before the code was tried.
+    let refused = ["kept", "hand_over_begun", "hand_over_failed"];
+    assert_eq!(audited(&rehearsal), [refused, refused].concat());
 
     let ended = Agent::run(&rehearsal, &[&none[..], &["--allow-argv", "--json"]].concat()).end().done();
     assert!(seen_with_code() > 0, "the control: it was there");
@@ -163,8 +166,24 @@ fn the_command_line_is_used_by_leave_alone_and_the_exposure_is_told() {
     assert_eq!(result["handed_over_by"], "argv");
     assert!(result["argv_seconds"].as_u64().unwrap() >= 1);
     assert!(!ended.stdout.contains(&code) && !ended.stderr.contains(&code));
-    let audit = std::fs::read_to_string(state(&rehearsal).join("audit.jsonl")).unwrap();
-    assert!(audit.contains("handed_over_on_command_line"), "{audit}");
+    let done = ["kept", "hand_over_begun", "handed_over_on_command_line", "handed_over", "unlocked"];
+    assert_eq!(audited(&rehearsal)[6..], done);
+}
+
+#[test]
+fn a_device_that_does_not_open_is_on_record_too() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    rehearsal.device().set_mode(snow_rehearsal::Mode::StuckUnlocking);
+    Agent::run(&rehearsal, &["--keychain", "none", "--unlock-timeout", "2s"]).end().failed(14, "not open");
+    assert_eq!(audited(&rehearsal), ["kept", "hand_over_begun", "handed_over", "not_unlocked"]);
+}
+
+/// The steps in the audit log.
+fn audited(rehearsal: &Rehearsal) -> Vec<String> {
+    let audit = std::fs::read_to_string(state(rehearsal).join("audit.jsonl")).unwrap();
+    let step =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_str().unwrap().to_owned();
+    audit.lines().map(step).collect()
 }
 
 /// What it is told on its command line such a client may keep, in the operator's own settings.
@@ -239,4 +258,51 @@ fn a_code_in_clear_in_the_client_s_own_settings_is_told_with_the_command_that_ta
     assert_eq!(left, serde_json::json!({"version": 1, "profiles": {"other": other}}));
     let ended = Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
     assert!(!ended.stderr.contains("stands in clear"), "{}", ended.stderr);
+}
+
+/// A package that is upgraded while a command runs takes the program's file away: its guard is of the old one.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_upgrade_in_mid_run_breaks_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let folder = rehearsal.root().join("installed");
+    std::fs::create_dir(&folder).unwrap();
+    let program = folder.join("snow-onboard");
+    std::fs::copy(env!("CARGO_BIN_EXE_snow-onboard"), &program).unwrap();
+    let newer = folder.join("newer");
+    std::fs::write(&newer, "#!/bin/sh\nexit 99\n").unwrap();
+    std::fs::set_permissions(&newer, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let agent = Agent::run(&rehearsal, &["--keychain", "none"]).by(&program).spawn();
+    std::fs::rename(&newer, &program).unwrap();
+    let ended: crate::agent::Ended = agent.wait_with_output().unwrap().into();
+    ended.done();
+    assert_eq!(rehearsal.device().state(), snow_rehearsal::State::Unlocked);
+}
+
+#[test]
+fn a_jvm_that_knows_none_of_our_options_is_told_of_its_home_alone() {
+    for (java_8, other_jvm, expected) in [(false, false, 6), (true, false, 6), (false, true, 0)] {
+        let options = ClientOptions { java_8, other_jvm, ..ClientOptions::default() };
+        let rehearsal = Rehearsal::builder().client(options).start().unwrap();
+        Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
+        let calls = rehearsal.client_invocations().unwrap();
+        let calls: Vec<_> = calls.iter().filter(|call| !call.argv.contains(&"version".to_owned())).collect();
+        assert!(calls.len() >= 3);
+        for call in calls {
+            let own = call.jvm_options.iter().filter(|option| option.starts_with("-X")).count();
+            assert_eq!(own, expected, "{:?}", call.jvm_options);
+        }
+    }
+}
+
+/// Describe, unlock, describe: a device that opens at once is seen to without a pause.
+#[test]
+fn the_good_path_starts_the_client_for_nothing_else() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    rehearsal.device().set_unlocking(Unlocking::Polls(0));
+    Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
+    let calls = rehearsal.client_invocations().unwrap();
+    let commands: Vec<&str> = calls.iter().map(|call| call.argv[1].as_str()).collect();
+    assert_eq!(commands, ["version", "describe-device", "unlock-device", "describe-device"]);
 }

@@ -209,3 +209,35 @@ fn a_keyring_that_keeps_in_clear_is_refused_unless_allowed() {
     assert!(rehearsal.requests().is_empty());
     run(&["--allow-plain-keyring"]).done();
 }
+
+/// What the client said of itself is known by its digest, so a second start of the device costs three starts of a JVM. One that
+/// has changed is asked again.
+#[test]
+fn a_known_client_is_started_for_the_device_alone() {
+    for other_jvm in [false, true] {
+        let options = snow_rehearsal::ClientOptions { other_jvm, ..Default::default() };
+        let rehearsal = Rehearsal::builder().client(options).start().unwrap();
+        rehearsal.device().set_unlocking(snow_rehearsal::Unlocking::Polls(0));
+        let bus = KeyringBus::start(Keyring::Unlocked);
+        let mut seen = 0;
+        let mut run = || {
+            on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().done();
+            rehearsal.device().power_loss();
+            let calls = rehearsal.client_invocations().unwrap().split_off(seen);
+            seen += calls.len();
+            calls.into_iter().map(|mut call| call.argv.remove(1)).collect::<Vec<_>>()
+        };
+        let device = ["describe-device", "unlock-device", "describe-device"];
+        let version: &[&str] = if other_jvm { &["version", "version"] } else { &["version"] };
+        // What a JVM refuses to start with, it says before it reads its command line; the stand-in has put that down.
+        let starts =
+            |commands: Vec<String>| commands.into_iter().filter(|command| command != "version").collect::<Vec<_>>();
+        let first = run();
+        assert_eq!(first.iter().filter(|command| *command == "version").count(), version.len());
+        assert_eq!(starts(first), device);
+        assert_eq!(run(), device, "a JVM of another maker: {other_jvm}");
+        let package = rehearsal.client_path().parent().unwrap().parent().unwrap();
+        std::fs::write(package.join("other.jar"), "[invented]").unwrap();
+        assert!(run().contains(&"version".to_owned()), "another client");
+    }
+}

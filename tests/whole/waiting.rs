@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use snow_rehearsal::{DeviceOptions, Fault, Job, Operation, Rehearsal, State, Times};
 
-use crate::agent::{Agent, wait_until};
+use crate::agent::{Agent, files, state, wait_until};
 
 fn on_its_way() -> Rehearsal {
     let job = Job::new().state("PreparingShipment").tracking(Some("1Z999AA10123456784"));
@@ -70,4 +70,28 @@ fn a_device_that_is_not_plugged_in_yet_is_waited_for_on_request() {
     rehearsal.device().set_unlocking(snow_rehearsal::Unlocking::Polls(0));
     run(&["--wait-device", "--wait-timeout", "1m"]).done();
     assert_eq!(rehearsal.device().state(), State::Unlocked);
+}
+
+#[test]
+fn a_manifest_that_changes_while_the_device_is_waited_for_is_not_handed_over() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    rehearsal.device().power_loss_for(Duration::from_secs(8));
+    let agent = Agent::run(&rehearsal, &["--keychain", "none", "--wait-device", "--wait-timeout", "1m"]).spawn();
+    let manifest = || {
+        files(&state(&rehearsal))
+            .into_iter()
+            .find(|(path, _)| path.ends_with(rehearsal.job().id().to_owned() + "_manifest.bin"))
+    };
+    wait_until("the manifest", || manifest().is_some());
+    let (path, content) = manifest().unwrap();
+    std::fs::write(path, [&content[..], b"!"].concat()).unwrap();
+    let output = agent.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(10), "{stderr}");
+    assert!(stderr.contains("has changed since it was fetched"), "{stderr}");
+    assert_eq!(rehearsal.device().state(), State::Locked);
+    let calls = rehearsal.client_invocations().unwrap();
+    assert!(calls.iter().all(|call| call.argv.contains(&"version".to_owned())), "it was told nothing");
+    let audit = std::fs::read_to_string(state(&rehearsal).join("audit.jsonl")).unwrap();
+    assert!(!audit.contains("hand_over"), "no code was tried: {audit}");
 }

@@ -97,6 +97,7 @@ fn behaves() -> Vec<Row> {
         odd("it floods when it unlocks", UnlockDevice, Trick::Flood(20_000_000)).well(),
         with("it takes a second to start", ClientOptions { start_delay_ms: 1000, ..default() }).well(),
         with("it has a Java 8", ClientOptions { java_8: true, ..default() }).well(),
+        with("it has a JVM of another maker", ClientOptions { other_jvm: true, ..default() }).well(),
         with(
             "it takes only profiles of its own, and asks on a terminal",
             ClientOptions { wants_terminal: true, ..default() },

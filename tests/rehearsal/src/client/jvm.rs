@@ -6,12 +6,24 @@
 
 use std::path::PathBuf;
 
+/// Which JVM it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// A HotSpot of today.
+    HotSpot,
+    /// One of Java 8, which reads what is to be ignored before it reads the variables.
+    Java8,
+    /// Of somebody else, with none of HotSpot's options.
+    Other,
+}
+
 /// Known to a HotSpot of today; the last one not to Java 8.
-const FLAGS: [&str; 6] = [
+const FLAGS: [&str; 7] = [
     "UsePerfData",
     "DisableAttachMechanism",
     "HeapDumpOnOutOfMemoryError",
     "ErrorFile",
+    "TieredStopAtLevel",
     "IgnoreUnrecognizedVMOptions",
     "CreateCoredumpOnCrash",
 ];
@@ -34,38 +46,51 @@ pub(super) struct Start {
 }
 
 /// Starts a JVM with the two variables it reads and this command line.
-pub(super) fn start(tool: Option<&str>, user: Option<&str>, line: &[String], java_8: bool) -> Start {
+pub(super) fn start(tool: Option<&str>, user: Option<&str>, line: &[String], maker: Maker) -> Start {
     let variables = [("JAVA_TOOL_OPTIONS", tool), ("_JAVA_OPTIONS", user)];
     let set = variables.iter().filter_map(|(name, text)| text.map(|text| (*name, text)));
     let notices = set.map(|(name, text)| format!("Picked up {name}: {text}")).collect();
-    Start { notices, outcome: read(tool, user, line, java_8) }
+    Start { notices, outcome: read(tool, user, line, maker) }
 }
 
-fn read(tool: Option<&str>, user: Option<&str>, line: &[String], java_8: bool) -> Result<Jvm, Vec<String>> {
+fn read(tool: Option<&str>, user: Option<&str>, line: &[String], maker: Maker) -> Result<Jvm, Vec<String>> {
     let words = |name, text: Option<&str>| {
         split(text.unwrap_or_default()).ok_or_else(|| failure(format!("Unmatched quote in {name}")))
     };
     let (tool, user) = (words("JAVA_TOOL_OPTIONS", tool)?, words("_JAVA_OPTIONS", user)?);
     let program = line.iter().position(|word| !word.starts_with('-')).unwrap_or(line.len());
-    let options: Vec<String> = tool.into_iter().chain(line[..program].to_vec()).chain(user).collect();
-
-    let lenient = options.iter().any(|option| option == "-XX:+IgnoreUnrecognizedVMOptions");
+    let is_lenient = |options: &[String]| options.iter().any(|option| option == "-XX:+IgnoreUnrecognizedVMOptions");
+    let own = line[..program].to_vec();
+    let options: Vec<String> = tool.into_iter().chain(own.clone()).chain(user).collect();
+    let lenient = match maker {
+        Maker::HotSpot => is_lenient(&options),
+        Maker::Java8 => is_lenient(&own),
+        Maker::Other => false,
+    };
     if !lenient {
-        options.iter().try_for_each(|option| check(option, java_8))?;
+        options.iter().try_for_each(|option| check(option, maker))?;
     }
     let home = options.iter().rev().find_map(|option| option.strip_prefix("-Duser.home=")).map(PathBuf::from);
     Ok(Jvm { home, options, args: line[program..].to_vec() })
 }
 
-fn check(option: &str, java_8: bool) -> Result<(), Vec<String>> {
-    if option.starts_with("-D") || option.starts_with("-Xmx") || option.starts_with("-Xms") {
+fn check(option: &str, maker: Maker) -> Result<(), Vec<String>> {
+    if option.starts_with("-D")
+        || (option == "-Xshare:auto" && maker != Maker::Other)
+        || option.starts_with("-Xmx")
+        || option.starts_with("-Xms")
+    {
         return Ok(());
     }
     let Some(flag) = option.strip_prefix("-XX:") else {
         return Err(failure(format!("Unrecognized option: {option}")));
     };
     let name = flag.trim_start_matches(['+', '-']).split('=').next().unwrap_or_default();
-    let known = if java_8 { &FLAGS[..FLAGS.len() - 1] } else { &FLAGS[..] };
+    let known = match maker {
+        Maker::HotSpot => &FLAGS[..],
+        Maker::Java8 => &FLAGS[..FLAGS.len() - 1],
+        Maker::Other => &[],
+    };
     if known.contains(&name) { Ok(()) } else { Err(failure(format!("Unrecognized VM option '{name}'"))) }
 }
 
@@ -109,7 +134,7 @@ mod tests {
 
     fn home(tool: &str, user: &str, line: &[&str]) -> Result<Option<String>, String> {
         let line: Vec<String> = line.iter().map(|&word| word.to_owned()).collect();
-        match read(Some(tool), Some(user), &line, false) {
+        match read(Some(tool), Some(user), &line, Maker::HotSpot) {
             Ok(jvm) => Ok(jvm.home.map(|home| home.to_str().unwrap().to_owned())),
             Err(lines) => Err(lines[0].clone()),
         }
@@ -147,8 +172,12 @@ mod tests {
     fn unknown_flags_stop_the_jvm() {
         assert_eq!(home("-XX:+New", "", &[]), Err("Unrecognized VM option 'New'".to_owned()));
         assert_eq!(home("-XX:-UsePerfData -XX:ErrorFile=/x", "", &[]), Ok(None));
-        assert!(read(Some("-XX:-CreateCoredumpOnCrash"), None, &[], true).is_err());
-        assert!(read(Some("-XX:-CreateCoredumpOnCrash"), None, &[], false).is_ok());
+        assert!(read(Some("-XX:-CreateCoredumpOnCrash"), None, &[], Maker::Java8).is_err());
+        assert!(read(Some("-XX:-CreateCoredumpOnCrash"), None, &[], Maker::HotSpot).is_ok());
+        let ignored = "-XX:+IgnoreUnrecognizedVMOptions -XX:-CreateCoredumpOnCrash";
+        assert!(read(Some(ignored), None, &[], Maker::Java8).is_err(), "as it reads that too late");
+        assert!(read(Some("-XX:-UsePerfData"), None, &[], Maker::Other).is_err());
+        assert!(read(Some("-Duser.home=/x"), None, &[], Maker::Other).is_ok());
     }
 
     #[test]
@@ -157,12 +186,12 @@ mod tests {
         assert_eq!(home("-Duser.home=/tool", "", &line), found("/line"));
         assert_eq!(home("-Duser.home=/tool", "-Duser.home=/user", &line), found("/user"));
         let line = line.map(str::to_owned);
-        assert_eq!(read(None, None, &line, false).unwrap().args, ["describe-device"]);
+        assert_eq!(read(None, None, &line, Maker::HotSpot).unwrap().args, ["describe-device"]);
     }
 
     #[test]
     fn notices_come_in_their_order() {
-        let start = start(Some("-Xmx1g"), Some(""), &[], false);
+        let start = start(Some("-Xmx1g"), Some(""), &[], Maker::HotSpot);
         assert_eq!(start.notices, ["Picked up JAVA_TOOL_OPTIONS: -Xmx1g", "Picked up _JAVA_OPTIONS: "]);
     }
 

@@ -101,6 +101,8 @@ pub struct ClientOptions {
     pub tells_code: bool,
     /// A bundled Java 8, which knows fewer `-XX` flags.
     pub java_8: bool,
+    /// A JVM of another maker, which starts with none of HotSpot's options.
+    pub other_jvm: bool,
     /// How long the JVM takes to start, in milliseconds.
     pub start_delay_ms: u64,
     /// What goes wrong, command by command.
@@ -120,6 +122,7 @@ impl Default for ClientOptions {
             no_profiles: false,
             tells_code: false,
             java_8: false,
+            other_jvm: false,
             start_delay_ms: 0,
             tricks: Vec::new(),
         }
@@ -127,6 +130,14 @@ impl Default for ClientOptions {
 }
 
 impl ClientOptions {
+    fn jvm(&self) -> jvm::Maker {
+        match (self.other_jvm, self.java_8) {
+            (true, _) => jvm::Maker::Other,
+            (_, true) => jvm::Maker::Java8,
+            _ => jvm::Maker::HotSpot,
+        }
+    }
+
     /// Has `command` do `trick`, beside those it already does.
     #[must_use]
     pub fn trick(mut self, command: Command, trick: Trick) -> Self {

@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
 
     let variable = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let (tool, user) = (variable("JAVA_TOOL_OPTIONS"), variable("_JAVA_OPTIONS"));
-    let start = jvm::start(tool.as_deref(), user.as_deref(), &line, stand_in.options.java_8);
+    let start = jvm::start(tool.as_deref(), user.as_deref(), &line, stand_in.options.jvm());
     start.notices.iter().for_each(|notice| complain(notice));
     let (home, options) = match &start.outcome {
         Ok(jvm) => (jvm.home.clone(), jvm.options.clone()),

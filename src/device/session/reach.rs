@@ -10,13 +10,13 @@ use crate::notice::{Notify, while_waiting};
 /// How long a connection or a look-up may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Tries the device's port, without a word to it.
+/// Tries the device's port, without a word to it. Gives the endpoint with the address that answered.
 ///
 /// # Errors
 /// [`Error::DeviceUnreachable`], good for a warning: a device takes 10 to 20 minutes to start.
 /// [`Error::EndpointPublic`] if the address is a name that leads out of the local network, even in part: nothing must
 /// be sent there.
-pub fn reach(endpoint: &Endpoint, notify: &dyn Notify) -> Result<()> {
+pub fn reach(endpoint: &Endpoint, notify: &dyn Notify) -> Result<Endpoint> {
     while_waiting(notify, "the device's port", || try_port(endpoint))
 }
 
@@ -32,7 +32,7 @@ pub fn is_public(endpoint: &Endpoint) -> Option<IpAddr> {
     }
 }
 
-fn try_port(endpoint: &Endpoint) -> Result<()> {
+fn try_port(endpoint: &Endpoint) -> Result<Endpoint> {
     let unreachable = |why: String| Error::DeviceUnreachable { endpoint: endpoint.to_string(), why };
     let addresses = match endpoint.host() {
         EndpointHost::Address(address) => vec![*address],
@@ -47,7 +47,7 @@ fn try_port(endpoint: &Endpoint) -> Result<()> {
     let mut why = "its name leads to no address".to_owned();
     for address in addresses.iter().take(4) {
         match TcpStream::connect_timeout(&SocketAddr::new(*address, endpoint.port()), LIMIT) {
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(endpoint.at(*address)),
             Err(error) => why = io_in_words(&error),
         }
     }
@@ -69,7 +69,7 @@ fn look_up(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
     }
 }
 
-/// Loopback, private (RFC 1918), link-local, shared (RFC 6598), unique local (RFC 4193).
+/// Loopback, private (RFC 1918), guard-local, shared (RFC 6598), unique local (RFC 4193).
 fn is_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
@@ -111,7 +111,7 @@ mod tests {
     fn a_port_that_listens_is_reached_and_another_is_not() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint: Endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
-        try_port(&endpoint).unwrap();
+        assert_eq!(try_port(&endpoint).unwrap(), endpoint);
         drop(listener);
         assert_eq!(try_port(&endpoint).unwrap_err().report().code, "device_unreachable");
     }
@@ -120,6 +120,7 @@ mod tests {
     fn a_name_is_looked_up() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        try_port(&format!("localhost:{port}").parse().unwrap()).unwrap();
+        let reached = try_port(&format!("localhost:{port}").parse().unwrap()).unwrap();
+        assert_eq!(reached.to_string(), format!("127.0.0.1:{port}"));
     }
 }

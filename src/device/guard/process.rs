@@ -1,6 +1,6 @@
 //! The guard: a second process of ours that owns the private home and the client.
 //!
-//! It takes orders on its stdin ([`super::protocol`]). When that pipe ends, for whatever reason, or SIGTERM comes, it
+//! It takes orders on its stdin ([`crate::device::guard::protocol`]). When that pipe ends, for whatever reason, or SIGTERM comes, it
 //! ends the client with its descendants and removes the home, within a second.
 
 use std::io::{BufRead, Write};
@@ -8,18 +8,24 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::child::{ChildEvent, Running, Streams, Woken};
-use super::data::CODE_PLACEHOLDER;
-use super::home::Home;
-use super::protocol::{Order, Report, Run};
-use super::{configure, profile, sys};
+use crate::device::client::data::{CODE_PLACEHOLDER, ClientData};
+use crate::device::client::own_profiles::OwnProfiles;
+use crate::device::client::profile;
+use crate::device::guard::child::{ChildEvent, Running, Streams, Woken};
+use crate::device::guard::client_log;
+use crate::device::guard::configure;
+use crate::device::guard::home::Home;
+use crate::device::guard::protocol::{Order, Report, Run, VERSION};
+use crate::device::guard::redaction::Redaction;
+use crate::device::sys;
+use crate::secret::UnlockCode;
 
 /// First argument of a process that is to call [`guard_main`].
 pub const GUARD_ARGUMENT: &str = "__guard";
 
 /// What the guard's main loop waits for.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(in crate::device) enum Event {
     Order(Box<Order>),
     /// The agent is gone, or somebody wants us to end.
     Stop,
@@ -28,20 +34,22 @@ pub(super) enum Event {
 }
 
 /// The guard's one queue. Once it has seen a stop it never forgets it.
-pub(super) struct Inbox {
-    pub(super) sender: Sender<Event>,
+pub(in crate::device) struct Inbox {
+    pub(in crate::device) sender: Sender<Event>,
     receiver: Receiver<Event>,
-    pub(super) stopped: bool,
+    pub(in crate::device) stopped: bool,
+    /// What controls the session of guard and client.
+    pub(in crate::device) terminal: Option<sys::SessionTerminal>,
     /// When the guard ends by itself: an agent that hangs or was stopped must not keep the code lying.
     until: Option<Instant>,
     /// Commands so far, to tell the events of one from late ones of another.
-    pub(super) runs: u32,
+    pub(in crate::device) runs: u32,
 }
 
 impl Inbox {
     fn new() -> Self {
         let (sender, receiver) = std::sync::mpsc::channel();
-        Self { sender, receiver, stopped: false, until: None, runs: 0 }
+        Self { sender, receiver, stopped: false, terminal: None, until: None, runs: 0 }
     }
 
     /// The next order, or `None` when the guard is to end.
@@ -58,7 +66,7 @@ impl Inbox {
     }
 
     /// The next event of command `number` within `limit`. `None` also when the guard is to end: see `stopped`.
-    pub(super) fn child_event(&mut self, number: u32, limit: Duration) -> Option<ChildEvent> {
+    pub(in crate::device) fn child_event(&mut self, number: u32, limit: Duration) -> Option<ChildEvent> {
         let until = Instant::now() + limit;
         while !self.stopped {
             let left = until.saturating_duration_since(Instant::now()).min(self.left());
@@ -85,13 +93,22 @@ impl Inbox {
 #[must_use]
 pub fn guard_main() -> i32 {
     let mut inbox = Inbox::new();
-    if let Err(error) = sys::settle_in(&inbox.sender) {
-        let _ = say(&Report::NotStarted { why: crate::error::io_in_words(&error) });
-        return 1;
+    match sys::settle_in(&inbox.sender) {
+        Ok(terminal) => inbox.terminal = Some(terminal),
+        Err(error) => {
+            let why = format!("no terminal of its own can be had ({})", crate::error::io_in_words(&error));
+            let _ = say(&Report::NotStarted { why });
+            return 1;
+        }
     }
     read_orders(inbox.sender.clone());
-    let Some(Order::Begin { places }) = inbox.order() else { return 0 };
-    let home = match Home::make(&places) {
+    let Some(Order::Begin { places, on_disk, version }) = inbox.order() else { return 0 };
+    if version != VERSION {
+        let why = format!("this program was replaced by another version ({VERSION}) while it ran");
+        let _ = say(&Report::NotStarted { why });
+        return 1;
+    }
+    let home = match Home::make(&places, on_disk) {
         Ok(home) => home,
         Err(fault) => {
             let _ = say(&Report::NoHome(fault));
@@ -114,14 +131,34 @@ fn serve(home: &Home, inbox: &mut Inbox) {
     if !say(&Report::Home { path, in_memory: home.is_in_memory(), passed_over }) {
         return;
     }
+    // One copy, in locked memory, as long as the home lives.
+    let mut code: Option<UnlockCode> = None;
     while let Some(order) = inbox.order() {
         let report = match order {
             Order::EndWithin { ms } => {
                 inbox.until = Some(Instant::now() + Duration::from_millis(ms));
                 continue;
             }
-            Order::Run(run) => run_command(run, home.path(), inbox),
-            Order::Configure(order) => configure::run(&order, home.path(), inbox),
+            Order::TakeCode { file } => match profile::read_code(Path::new(&file)) {
+                Ok(taken) => {
+                    code = Some(taken);
+                    Report::CodeTaken
+                }
+                Err(why) => Report::NotStarted { why },
+            },
+            Order::Run(run) => run_command(run, home.path(), code.as_ref(), inbox),
+            Order::Configure(order) => match &code {
+                Some(code) => configure::run(&order, home.path(), code, inbox),
+                None => no_code(),
+            },
+            // Without the code nobody can tell whether a log holds a part of it.
+            Order::ReadLog { folders } => {
+                Report::Log(code.as_ref().and_then(|code| client_log::read(home.path(), &folders, code)))
+            }
+            Order::FindCode { files } => {
+                let files = OwnProfiles::in_files(files);
+                Report::Found(code.as_ref().map(|code| files.with_code(code)).unwrap_or_default())
+            }
             Order::Begin { .. } | Order::End => return,
         };
         if inbox.stopped || !say(&report) {
@@ -130,36 +167,33 @@ fn serve(home: &Home, inbox: &mut Inbox) {
     }
 }
 
-fn run_command(mut run: Run, home: &Path, inbox: &mut Inbox) -> Report {
-    let code = match run.code_from.as_deref().map(|file| profile::read_code(Path::new(file))).transpose() {
-        Ok(code) => code,
-        Err(why) => return Report::NotStarted { why },
-    };
-    if let Some(code) = &code {
-        for arg in run.args.iter_mut().filter(|arg| *arg == CODE_PLACEHOLDER) {
-            *arg = code.expose(str::to_owned);
-        }
+fn no_code() -> Report {
+    Report::NotStarted { why: "the guard was not given the code".to_owned() }
+}
+
+fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut Inbox) -> Report {
+    for arg in run.args.iter_mut().filter(|arg| *arg == CODE_PLACEHOLDER) {
+        let Some(code) = code else { return no_code() };
+        *arg = code.expose(str::to_owned);
     }
     let until = Instant::now() + Duration::from_millis(run.limit_ms);
     let started = Running::start(&run, home, Streams::Apart, inbox);
-    if code.is_some() {
-        run.args.iter_mut().for_each(zeroize::Zeroize::zeroize);
-    }
+    run.args.iter_mut().for_each(zeroize::Zeroize::zeroize);
     let (mut running, _) = match started {
         Ok(started) => started,
         Err(error) => return Report::NotStarted { why: crate::error::io_in_words(&error) },
     };
     let woken = if say(&Report::Started { group: running.group() }) { running.wait(until) } else { Woken::Stop };
     let mut ran = running.finish(woken);
-    if let Some(code) = &code {
-        ran.hide(code);
+    if run.describes && ran.succeeded() {
+        ran.described = ClientData::built_in().described(&ran.stdout);
     }
-    ran.redact();
+    ran.redact(code.map(Redaction::of).as_ref());
     Report::Ran(ran)
 }
 
 /// Tells the agent. `false` when it is gone.
-pub(super) fn say(report: &Report) -> bool {
+pub(in crate::device) fn say(report: &Report) -> bool {
     let Ok(mut line) = serde_json::to_vec(report) else { return false };
     line.push(b'\n');
     let mut stdout = std::io::stdout().lock();

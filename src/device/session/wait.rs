@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::climb::Attempt;
-use super::data::{Rung, StatesData};
-use super::ladder::HandedOver;
-use super::pause::Pause;
-use super::text::State;
+use super::Session;
+use super::backoff::Pause;
+use crate::device::client::data::{HandOverMethod, StatesData};
+use crate::device::client::output::State;
 use crate::error::{Error, Result};
 use crate::notice::Notice;
 
@@ -19,14 +18,14 @@ pub struct Unlocked {
     /// What the device calls itself: the job id, told at least once.
     pub device_id: Option<String>,
     /// How the client got the code.
-    pub rung: Rung,
+    pub method: HandOverMethod,
     /// For how long it was on the client's command line, rounded up, if it was at all.
     pub argv_seconds: Option<u64>,
     /// Nothing had to be unlocked.
     pub was_open_already: bool,
 }
 
-impl HandedOver {
+impl Session {
     /// Asks the client for the device's state, at growing intervals, until it is UNLOCKED; then removes the home.
     ///
     /// # Errors
@@ -35,12 +34,12 @@ impl HandedOver {
     /// [`Error::Disk`] if the home could not be removed. The home is gone after any of the others; what the client wrote
     /// into it is given to `keep_log` before, made fit to be kept.
     pub fn wait_until_unlocked(mut self, deadline: Duration, keep_log: &dyn Fn(&str)) -> Result<Unlocked> {
-        let watched = self.climb.link.end_within(deadline + BEYOND).and_then(|()| self.watch(deadline));
-        self.climb.tell_of_codes_in_clear();
+        let watched = self.guard.end_within(deadline + BEYOND).and_then(|()| self.watch(deadline));
+        self.tell_of_codes_in_clear();
         match watched {
-            Ok(()) => self.open(),
+            Ok(()) => self.opened(),
             Err(error) => {
-                self.climb.leave(keep_log);
+                self.give_log(keep_log);
                 Err(error)
             }
         }
@@ -49,16 +48,18 @@ impl HandedOver {
     /// Asks for the state until it is UNLOCKED and the device has said whose it is.
     fn watch(&mut self, deadline: Duration) -> Result<()> {
         let (started, until) = (Instant::now(), Instant::now() + deadline);
-        let mut watch = Watch::new(&self.climb.client.data.states);
-        let mut pause = Pause::new();
-        let mut state = self.state.clone();
+        let mut watch = Watch::new(&self.client.data.states);
+        let mut pause = Pause::between_looks_of(self.took);
+        // What it said before it was asked to open tells nothing of that.
+        let mut at_once = self.is_asked;
         loop {
+            let state = self.device.state.clone();
             match watch.see(&state, started.elapsed()) {
-                Verdict::Open if self.device_id.is_none() => return Err(self.climb.unidentified()),
+                Verdict::Open if self.device.device_id.is_none() => return Err(self.unidentified()),
                 Verdict::Open => return Ok(()),
                 Verdict::Relocked { after } => return Err(Error::DeviceRelocked { seconds: after.as_secs() }),
                 Verdict::StaysLocked { after } => {
-                    let job = self.climb.job.to_string();
+                    let job = self.job.to_string();
                     return Err(Error::DeviceStaysLocked { job, seconds: after.as_secs() });
                 }
                 Verdict::NotYet => {}
@@ -66,29 +67,26 @@ impl HandedOver {
             if Instant::now() >= until {
                 return Err(Error::DeviceTimeout { state: state.as_str().to_owned(), seconds: deadline.as_secs() });
             }
-            self.climb.notify.notify(Notice::Waiting {
-                what: format!("the device at {} to open (it says {})", self.climb.endpoint, state.as_str()),
+            self.notify.notify(Notice::Waiting {
+                what: format!("the device at {} to open (it says {})", self.port.endpoint(), state.as_str()),
                 so_far: started.elapsed(),
             });
-            self.climb.link.pause(pause.next().min(until.saturating_duration_since(Instant::now())))?;
-            // One that can't be asked at the moment is not open yet.
-            if let Attempt::Described(described) = self.climb.describe(self.rung, until)? {
-                self.climb.check_identity(&described)?;
-                // An id once told was the right one; a later look that leaves it out takes nothing back.
-                self.device_id = described.device_id.or(self.device_id.take());
-                state = described.state;
+            if !std::mem::take(&mut at_once) {
+                self.guard.pause(pause.next().min(until.saturating_duration_since(Instant::now())))?;
             }
+            // One that can't be asked at the moment is not open yet.
+            self.look(until)?;
         }
     }
 
-    fn open(self) -> Result<Unlocked> {
+    fn opened(self) -> Result<Unlocked> {
         let unlocked = Unlocked {
-            device_id: self.device_id,
-            rung: self.rung,
-            argv_seconds: self.climb.argv_seconds(),
+            device_id: self.device.device_id,
+            method: self.method,
+            argv_seconds: self.exposure.seconds(),
             was_open_already: self.was_open_already,
         };
-        self.climb.link.close()?;
+        self.guard.close()?;
         Ok(unlocked)
     }
 }
@@ -137,8 +135,8 @@ impl Watch {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::data::ClientData;
     use super::*;
+    use crate::device::client::data::ClientData;
 
     fn watch(states: &[(State, u64)]) -> Verdict {
         let mut watch = Watch::new(&ClientData::built_in().states);

@@ -10,8 +10,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::protocol::{HomeFault, Place};
-use super::{environment, sys};
+use crate::device::guard::environment;
+use crate::device::guard::protocol::{HomeFault, Place};
+use crate::device::sys;
 use crate::os;
 use crate::safety::path_trust::{self, Position, Whose};
 
@@ -28,6 +29,17 @@ const LEAST_SPACE: u64 = 8 << 20;
 const MOST_WIPED: u64 = 64 << 20;
 /// A home that may be in the making is a leftover only when it is older.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// Where a home may lie that can't lie in memory, though the system has memory for it: setting `private_home`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrivateHome {
+    /// Nowhere.
+    Memory,
+    /// On a disk if the person at the terminal agrees.
+    Ask,
+    /// On a disk.
+    Disk,
+}
 
 /// Where homes may be made, best first.
 #[derive(Debug, Clone)]
@@ -61,7 +73,7 @@ impl Places {
     }
 
     /// For the guard: those that lie outside every folder of `keep_away`. Links are resolved first on both sides.
-    pub(super) fn outside(&self, keep_away: &[&Path]) -> Vec<Place> {
+    pub(in crate::device) fn outside(&self, keep_away: &[&Path]) -> Vec<Place> {
         let real = |path: &Path| os::real(path).unwrap_or_else(|_| path.to_owned());
         let keep_away: Vec<PathBuf> = keep_away.iter().map(|path| real(path)).collect();
         self.all()
@@ -82,7 +94,7 @@ impl Places {
 }
 
 /// A home, removed when dropped.
-pub(super) struct Home {
+pub(in crate::device) struct Home {
     path: PathBuf,
     in_memory: bool,
     /// Why the places before would not do.
@@ -92,10 +104,14 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Makes one in the first of `places` that will do.
-    pub(super) fn make(places: &[Place]) -> Result<Self, HomeFault> {
+    /// Makes one in the first of `places` that will do: on a disk only where the system has no memory for it, or
+    /// `on_disk` is agreed to.
+    pub(in crate::device) fn make(places: &[Place], on_disk: bool) -> Result<Self, HomeFault> {
         let mut unusable = None;
         let mut reasons = Vec::new();
+        let has_memory =
+            |place: &Place| place.memory_only && sys::is_in_memory(Path::new(&place.folder)).unwrap_or(false);
+        let must_ask = !on_disk && places.iter().any(has_memory);
         for place in places {
             let folder = match check(place) {
                 Ok(folder) => folder,
@@ -108,6 +124,9 @@ impl Home {
                 reasons.push(format!("{}: {why}", place.folder));
                 unusable = Some(HomeFault::Unusable { path: place.folder.clone(), why: why.to_owned() });
                 continue;
+            }
+            if must_ask && !sys::is_in_memory(&folder).unwrap_or(false) {
+                return Err(HomeFault::OnDisk { folder: place.folder.clone(), why: reasons.join("; ") });
             }
             match Self::make_in(&folder) {
                 Ok(mut home) => {
@@ -156,20 +175,20 @@ impl Home {
         Ok(Self { path, in_memory, passed_over: Vec::new(), lock: Some(lock) })
     }
 
-    pub(super) fn passed_over(&self) -> &[String] {
+    pub(in crate::device) fn passed_over(&self) -> &[String] {
         &self.passed_over
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::device) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn is_in_memory(&self) -> bool {
+    pub(in crate::device) fn is_in_memory(&self) -> bool {
         self.in_memory
     }
 
     /// Removes it now; what is left undone is told.
-    pub(super) fn remove(mut self) -> io::Result<()> {
+    pub(in crate::device) fn remove(mut self) -> io::Result<()> {
         self.take_away()
     }
 
@@ -194,7 +213,7 @@ impl Drop for Home {
 /// Removes a home with all it holds; one that is gone already is fine. Overwrites first where that means something.
 ///
 /// Tries again for a moment: a client that has just been ended may have left a file in the folder meanwhile.
-pub(super) fn remove(home: &Path) -> io::Result<()> {
+pub(in crate::device) fn remove(home: &Path) -> io::Result<()> {
     if sys::is_in_memory(home).unwrap_or(false) {
         wipe(home, &mut { MOST_WIPED }, 0);
     }
@@ -260,7 +279,7 @@ fn wipe_file(path: &Path, left: &mut u64) -> io::Result<()> {
 }
 
 /// Overwrites and removes one file in a home.
-pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+pub(in crate::device) fn remove_file(path: &Path) -> io::Result<()> {
     if sys::is_in_memory(path).unwrap_or(false) {
         // Best effort: the removal is what counts.
         let _ = wipe_file(path, &mut { MOST_WIPED });
@@ -269,7 +288,7 @@ pub(super) fn remove_file(path: &Path) -> io::Result<()> {
 }
 
 /// Overwrites and removes all that is in a home but its lock.
-pub(super) fn empty(home: &Path) -> io::Result<()> {
+pub(in crate::device) fn empty(home: &Path) -> io::Result<()> {
     if sys::is_in_memory(home)? {
         wipe(home, &mut { MOST_WIPED }, 0);
     }
@@ -393,7 +412,7 @@ mod tests {
     #[test]
     fn a_home_is_private_and_goes_when_dropped() {
         let base = tempfile::tempdir().unwrap();
-        let home = Home::make(&[place(base.path())]).unwrap();
+        let home = Home::make(&[place(base.path())], false).unwrap();
         let path = home.path().to_owned();
         assert!(path.file_name().unwrap().to_str().unwrap().starts_with(PREFIX));
         assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
@@ -407,8 +426,8 @@ mod tests {
     #[test]
     fn the_sweep_takes_what_nobody_holds_and_nothing_else() {
         let base = tempfile::tempdir().unwrap();
-        let living = Home::make(&[place(base.path())]).unwrap();
-        let left = Home::make(&[place(base.path())]).unwrap();
+        let living = Home::make(&[place(base.path())], false).unwrap();
+        let left = Home::make(&[place(base.path())], false).unwrap();
         let path = left.path().to_owned();
         fs::write(path.join("profile"), "secret").unwrap();
         // As after a power cut: the folder is there, the lock is not held.
@@ -455,7 +474,7 @@ mod tests {
                     }
                 });
             }
-            let failed = (0..3000).filter(|_| Home::make(&[place(base.path())]).is_err()).count();
+            let failed = (0..3000).filter(|_| Home::make(&[place(base.path())], false).is_err()).count();
             is_done.store(true, std::sync::atomic::Ordering::Relaxed);
             assert_eq!(failed, 0);
         });
@@ -464,7 +483,7 @@ mod tests {
     #[test]
     fn an_emptied_home_is_still_a_home_in_use() {
         let base = tempfile::tempdir().unwrap();
-        let home = Home::make(&[place(base.path())]).unwrap();
+        let home = Home::make(&[place(base.path())], false).unwrap();
         fs::create_dir_all(home.path().join("a/b")).unwrap();
         fs::write(home.path().join("a/b/c"), "secret").unwrap();
         fs::write(home.path().join("code"), "secret").unwrap();
@@ -497,9 +516,10 @@ mod tests {
             fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
             let below = open.join("below");
             fs::create_dir(&below).unwrap();
-            let why = |place: Place| match Home::make(&[place]).err().unwrap() {
+            let why = |place: Place| match Home::make(&[place], false).err().unwrap() {
                 HomeFault::Impossible { why } => why,
                 HomeFault::Unusable { why, .. } => format!("unusable: {why}"),
+                HomeFault::OnDisk { folder, why } => format!("{folder} is a disk: {why}"),
             };
             assert!(why(place(&open)).contains("can be written by everyone"));
             assert!(why(place(&below)).contains("lies in"));
@@ -520,7 +540,7 @@ mod tests {
             let base = tempfile::tempdir().unwrap();
             let target = base.path().join("target");
             fs::write(&target, "keep me").unwrap();
-            let home = Home::make(&[place(base.path())]).unwrap();
+            let home = Home::make(&[place(base.path())], false).unwrap();
             symlink(&target, home.path().join("link")).unwrap();
             home.remove().unwrap();
             assert_eq!(fs::read_to_string(&target).unwrap(), "keep me");

@@ -1,13 +1,13 @@
 //! Text of the client: made fit to be shown, and read for the little that is decided by it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::data::ClientData;
-use super::protocol::Ran;
+use crate::device::client::data::ClientData;
+use crate::device::guard::protocol::Ran;
 use crate::text::clean;
 
 /// What the client said, cleaned: stderr if there is any, else stdout; the JVM's notice of its options left out.
-pub(super) fn said(ran: &Ran) -> String {
+pub(in crate::device) fn said(ran: &Ran) -> String {
     let without_notice = |text: &str| {
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("Picked up ")).collect();
         clean(&lines.join("\n"))
@@ -21,7 +21,7 @@ pub(super) fn said(ran: &Ran) -> String {
 }
 
 /// Lock state of a device, as `describe-device` tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// It has not been given its pair.
     Locked,
@@ -47,12 +47,23 @@ impl State {
 }
 
 /// What `describe-device` told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Described {
     /// Equals the job id of the device (guide, "Cluster overview"). Not cleaned.
     pub device_id: Option<String>,
     /// Its lock state.
     pub state: State,
+}
+
+impl Described {
+    /// The texts in it that are the client's own.
+    pub(in crate::device) fn texts(&mut self) -> (Option<&mut String>, Option<&mut String>) {
+        let state = match &mut self.state {
+            State::Other(text) => Some(text),
+            State::Locked | State::Unlocking | State::Unlocked => None,
+        };
+        (self.device_id.as_mut(), state)
+    }
 }
 
 impl ClientData {

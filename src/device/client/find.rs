@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use super::data::ClientData;
-use super::environment;
-use super::tree::Tree;
+use crate::device::client::data::ClientData;
+use crate::device::client::integrity::Tree;
+use crate::device::guard::environment;
 use crate::error::{Error, Result};
 use crate::notice::{Notify, while_waiting};
 use crate::safety::path_trust::{self, Position, Whose};
@@ -27,11 +27,14 @@ pub struct ClientSettings {
 pub struct Client {
     /// Without links, and Unicode.
     launcher: String,
+    /// As it was named or found: what links on the way lead to may be another client by now.
+    named: PathBuf,
     is_alone: bool,
+    has_own_java: bool,
     digest: OnceLock<Result<String, (String, String)>>,
     digesting: Mutex<Option<JoinHandle<Result<String>>>>,
     allow_unknown: bool,
-    pub(super) data: ClientData,
+    pub(in crate::device) data: ClientData,
 }
 
 impl Client {
@@ -73,7 +76,9 @@ impl Client {
         }
         let client = Self {
             launcher: text,
+            named: found,
             is_alone,
+            has_own_java: tree.has_own_java(),
             digest: OnceLock::new(),
             digesting: Mutex::new(None),
             allow_unknown: settings.allow_unknown,
@@ -81,11 +86,12 @@ impl Client {
         };
         match &settings.client_sha256 {
             Some(expected) => {
-                let found = tree.digest()?;
-                if !found.eq_ignore_ascii_case(expected.trim()) {
-                    return Err(Error::ClientNotPinned { path: client.launcher, expected: expected.clone(), found });
+                let digest = tree.digest()?;
+                if !digest.eq_ignore_ascii_case(expected.trim()) {
+                    let (path, expected) = (client.launcher, expected.clone());
+                    return Err(Error::ClientNotPinned { path, expected, found: digest });
                 }
-                let _ = client.digest.set(Ok(found));
+                let _ = client.digest.set(Ok(digest));
             }
             None => {
                 let thread = std::thread::spawn(move || tree.digest());
@@ -118,19 +124,55 @@ impl Client {
         digest.clone().map_err(|(path, why)| Error::ClientUnsafe { path, why })
     }
 
+    /// Looks at all its files once more: whether nobody else can write to them, and whether they are what they were when it
+    /// was found. To be asked right before the code is given to it.
+    ///
+    /// # Errors
+    /// [`Error::ClientUnsafe`]; [`Error::ClientChanged`].
+    pub(in crate::device) fn check_unchanged(&self, notify: &dyn Notify) -> Result<()> {
+        let before = self.sha256(notify)?;
+        while_waiting(notify, "the client's files to be read again", || {
+            let path = self.launcher.clone();
+            let Some(tree) = Tree::check(&self.named)? else {
+                return Err(Error::ClientChanged { path, how: "it is no longer there".to_owned() });
+            };
+            if tree.launcher() != self.launcher() {
+                let how = format!("{} now leads to {}", self.named.display(), tree.launcher().display());
+                return Err(Error::ClientChanged { path, how });
+            }
+            let now = tree.digest()?;
+            if now == before {
+                return Ok(());
+            }
+            let how =
+                format!("its files are other ones (SHA-256 begins with {}, not with {})", short(&now), short(&before));
+            Err(Error::ClientChanged { path, how })
+        })
+    }
+
+    /// Whether the JVM that it starts is a part of its tree, as in the vendor's package.
+    pub(in crate::device) fn has_own_java(&self) -> bool {
+        self.has_own_java
+    }
+
     /// Whether its launcher lies in no package, so that nothing beside it could be checked.
     #[must_use]
     pub fn is_alone(&self) -> bool {
         self.is_alone
     }
 
-    pub(super) fn program(&self) -> &str {
+    pub(in crate::device) fn program(&self) -> &str {
         &self.launcher
     }
 
-    pub(super) fn allows_unknown(&self) -> bool {
+    pub(in crate::device) fn allows_unknown(&self) -> bool {
         self.allow_unknown
     }
+}
+
+/// The first digits of a digest, for people.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 /// The first on the search path, relative entries skipped. Folders that others can change come last: the client is then
@@ -219,6 +261,36 @@ mod tests {
         assert_eq!(find(&settings).unwrap().sha256(&Kept::default()).unwrap(), digest);
         fs::write(&launcher, "#!/bin/sh\necho changed\n").unwrap();
         assert_eq!(code(find(&settings)), "client_not_pinned");
+    }
+
+    #[test]
+    fn a_client_that_is_replaced_is_noticed() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path().canonicalize().unwrap();
+        for version in ["one", "two"] {
+            let launcher = base.join(version).join("bin/snowballEdge");
+            fs::create_dir_all(launcher.parent().unwrap()).unwrap();
+            executable(&launcher);
+        }
+        symlink(base.join("one"), base.join("current")).unwrap();
+        let named = base.join("current/bin/snowballEdge");
+        let settings = ClientSettings { client: Some((named, "--client".to_owned())), ..Default::default() };
+        let client = find(&settings).unwrap();
+        let look = || client.check_unchanged(&Kept::default()).err().map(|error| (error.report().code, error));
+        assert!(look().is_none());
+        fs::write(base.join("one/bin/extra"), "").unwrap();
+        assert!(matches!(look(), Some(("client_changed", error)) if error.to_string().contains("SHA-256")));
+        fs::remove_file(base.join("one/bin/extra")).unwrap();
+        assert!(look().is_none());
+        fs::remove_file(base.join("current")).unwrap();
+        assert!(matches!(look(), Some(("client_changed", error)) if error.to_string().contains("no longer")));
+        symlink(base.join("two"), base.join("current")).unwrap();
+        assert!(
+            matches!(look(), Some(("client_changed", error)) if error.to_string().contains("leads to")),
+            "as alike"
+        );
+        fs::set_permissions(base.join("two/bin/snowballEdge"), fs::Permissions::from_mode(0o757)).unwrap();
+        assert!(matches!(look(), Some(("client_unsafe", _))));
     }
 
     #[test]

@@ -7,41 +7,43 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::child::{self, Input, Running, Streams, Woken};
-use super::data::{Answer, Prompt};
-use super::guard::{Inbox, say};
-use super::profile;
-use super::protocol::{Configure, Outcome, Ran, Report};
+use crate::device::client::data::{Answer, Prompt};
+use crate::device::guard::child::{self, Input, Running, Streams, Woken};
+use crate::device::guard::process::{Inbox, say};
+use crate::device::guard::protocol::{Configure, Outcome, Ran, Report};
+use crate::device::guard::redaction::Redaction;
+use crate::secret::UnlockCode;
 
 /// Runs `configure` on a pipe and, if it does not come to the code there, on a terminal.
-pub(super) fn run(order: &Configure, home: &Path, inbox: &mut Inbox) -> Report {
-    let first = attempt(order, home, Streams::Together, inbox);
-    let Ok((Outcome::NoCodeAsked, _)) = first else { return report(order, first) };
+pub(in crate::device) fn run(order: &Configure, home: &Path, code: &UnlockCode, inbox: &mut Inbox) -> Report {
+    let first = attempt(order, home, code, Streams::Together, inbox);
+    let Ok((Outcome::NoCodeAsked, _)) = first else { return report(code, first) };
     // Held back in a buffer, or refused for want of a terminal. The code was not given, so a second try is the first.
     match child::terminal() {
-        _ if inbox.stopped => report(order, first),
-        Ok(Some(terminal)) => report(order, attempt(order, home, terminal, inbox)),
-        Ok(None) => report(order, first),
+        _ if inbox.stopped => report(code, first),
+        Ok(Some(terminal)) => report(code, attempt(order, home, code, terminal, inbox)),
+        Ok(None) => report(code, first),
         Err(error) => Report::NotStarted { why: crate::error::io_in_words(&error) },
     }
 }
 
-fn report(order: &Configure, result: Result<(Outcome, Ran), String>) -> Report {
+fn report(code: &UnlockCode, result: Result<(Outcome, Ran), String>) -> Report {
     match result {
         Ok((outcome, mut ran)) => {
-            match profile::read_code(Path::new(&order.code_from)) {
-                Ok(code) => ran.hide(&code),
-                // What can't be looked for is not passed on.
-                Err(why) => (ran.stdout, ran.stderr) = (String::new(), why),
-            }
-            ran.redact();
+            ran.redact(Some(&Redaction::of(code)));
             Report::Configured { outcome, ran }
         }
         Err(why) => Report::NotStarted { why },
     }
 }
 
-fn attempt(order: &Configure, home: &Path, streams: Streams, inbox: &mut Inbox) -> Result<(Outcome, Ran), String> {
+fn attempt(
+    order: &Configure,
+    home: &Path,
+    code: &UnlockCode,
+    streams: Streams,
+    inbox: &mut Inbox,
+) -> Result<(Outcome, Ran), String> {
     let words = |error: std::io::Error| crate::error::io_in_words(&error);
     let (mut running, mut input) = Running::start(&order.run, home, streams, inbox).map_err(words)?;
     let limit = Instant::now() + Duration::from_millis(order.run.limit_ms);
@@ -58,7 +60,7 @@ fn attempt(order: &Configure, home: &Path, streams: Streams, inbox: &mut Inbox) 
                 // Nothing is given to a client that has ended or whose time is up; what it said is still judged.
                 Step::Answer(answer) if woken == Woken::Output => {
                     // One that has closed its input is about to end, and its end says the rest.
-                    let _ = give(answer, order, &mut input)?;
+                    let _ = give(answer, order, code, &mut input);
                     script.answered(answer);
                     prompt_until = Instant::now() + prompt_limit;
                 }
@@ -81,19 +83,16 @@ fn attempt(order: &Configure, home: &Path, streams: Streams, inbox: &mut Inbox) 
 }
 
 /// Writes one answer with its line end, in one piece.
-fn give(answer: Answer, order: &Configure, input: &mut Option<Input>) -> Result<std::io::Result<()>, String> {
+fn give(answer: Answer, order: &Configure, code: &UnlockCode, input: &mut Option<Input>) -> std::io::Result<()> {
     let mut line = Zeroizing::new(Vec::with_capacity(4096));
     match answer {
         Answer::Manifest => line.extend_from_slice(order.manifest.as_bytes()),
         Answer::Endpoint => line.extend_from_slice(order.endpoint.as_bytes()),
-        Answer::Code => {
-            let code = profile::read_code(Path::new(&order.code_from))?;
-            code.expose(|code| line.extend_from_slice(code.as_bytes()));
-        }
+        Answer::Code => code.expose(|code| line.extend_from_slice(code.as_bytes())),
     }
     line.push(b'\n');
-    let Some(input) = input else { return Ok(Ok(())) };
-    Ok(input.write_all(&line).and_then(|()| input.flush()))
+    let Some(input) = input else { return Ok(()) };
+    input.write_all(&line).and_then(|()| input.flush())
 }
 
 /// What to do after what was read.
@@ -188,8 +187,8 @@ fn is_inside(path: &str, home: &Path) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::data::ClientData;
     use super::*;
+    use crate::device::client::data::ClientData;
 
     const HOME: &str = if cfg!(windows) { r"C:\Temp\snow-onboard-x" } else { "/run/user/1000/snow-onboard-x" };
 

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::environment;
-use super::guard::{Event, Inbox};
-use super::protocol::{Ran, Run};
-use super::sys::{self, Proc};
+use crate::device::guard::environment;
+use crate::device::guard::process::{Event, Inbox};
+use crate::device::guard::protocol::{Ran, Run};
+use crate::device::sys::{self, Proc};
 
 /// Bytes kept of each stream. The rest is read, so that the client does not block, and counted.
 const KEPT: usize = 64 * 1024;
@@ -19,7 +19,7 @@ const LINGER: Duration = Duration::from_millis(150);
 
 /// What a running command tells the guard's main loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ChildEvent {
+pub(in crate::device) enum ChildEvent {
     /// There is new output.
     Output,
     /// A stream has ended.
@@ -30,7 +30,7 @@ pub(super) enum ChildEvent {
 
 /// Why waiting for a command came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Woken {
+pub(in crate::device) enum Woken {
     Output,
     Exited,
     TimeUp,
@@ -39,7 +39,7 @@ pub(super) enum Woken {
 }
 
 /// A running command.
-pub(super) struct Running<'a> {
+pub(in crate::device) struct Running<'a> {
     proc: Proc,
     inbox: &'a mut Inbox,
     number: u32,
@@ -51,7 +51,7 @@ pub(super) struct Running<'a> {
 }
 
 /// What the command's streams are tied to.
-pub(super) enum Streams {
+pub(in crate::device) enum Streams {
     /// No input; output and errors apart.
     Apart,
     /// Input from us; output and errors together, in their order.
@@ -61,11 +61,11 @@ pub(super) enum Streams {
 }
 
 /// Our end of the command's input.
-pub(super) type Input = Box<dyn io::Write + Send>;
+pub(in crate::device) type Input = Box<dyn io::Write + Send>;
 
 impl<'a> Running<'a> {
     /// Starts `run`.
-    pub(super) fn start(
+    pub(in crate::device) fn start(
         run: &Run,
         home: &std::path::Path,
         streams: Streams,
@@ -76,7 +76,7 @@ impl<'a> Running<'a> {
             .args(&run.args)
             .env_clear()
             .envs(environment::passed(std::env::vars_os()))
-            .envs(environment::of_home(home, &run.java_options))
+            .envs(environment::of_home(home, &run.java_options, run.jvm))
             // Neither the home nor the state folder; and no folder that a removal would find busy.
             .current_dir(neutral_folder());
         let (mut sources, mut input): (Vec<Box<dyn Read + Send>>, Option<Input>) = (Vec::new(), None);
@@ -99,6 +99,9 @@ impl<'a> Running<'a> {
         }
         // The command holds our copies of the child's ends; they close when it is dropped in there.
         let mut proc = Proc::spawn(command)?;
+        if let Some(terminal) = &inbox.terminal {
+            terminal.put_in_front(proc.group());
+        }
         if input_piped {
             input = proc.child().stdin.take().map(|stdin| Box::new(stdin) as Input);
         }
@@ -125,17 +128,17 @@ impl<'a> Running<'a> {
     }
 
     /// The process group to be told to the agent.
-    pub(super) fn group(&self) -> u32 {
+    pub(in crate::device) fn group(&self) -> u32 {
         self.proc.group()
     }
 
     /// Everything said so far on the first stream.
-    pub(super) fn output(&self) -> String {
+    pub(in crate::device) fn output(&self) -> String {
         self.out.text()
     }
 
     /// Waits until something happens or `until` has come.
-    pub(super) fn next(&mut self, until: Instant) -> Woken {
+    pub(in crate::device) fn next(&mut self, until: Instant) -> Woken {
         loop {
             if self.exited {
                 return Woken::Exited;
@@ -157,7 +160,7 @@ impl<'a> Running<'a> {
     }
 
     /// Waits for the end and no longer than `until`; output is merely kept. Gives what it woke by at last.
-    pub(super) fn wait(&mut self, until: Instant) -> Woken {
+    pub(in crate::device) fn wait(&mut self, until: Instant) -> Woken {
         loop {
             match self.next(until) {
                 Woken::Output => {}
@@ -167,7 +170,7 @@ impl<'a> Running<'a> {
     }
 
     /// Ends whatever still runs, and says how it went. After an end of its own the last output gets a moment to arrive.
-    pub(super) fn finish(mut self, woken: Woken) -> Ran {
+    pub(in crate::device) fn finish(mut self, woken: Woken) -> Ran {
         if woken == Woken::Exited {
             self.drain();
         }
@@ -190,6 +193,7 @@ impl<'a> Running<'a> {
             timed_out: woken == Woken::TimeUp,
             stdout: self.out.text(),
             stderr: self.err.text(),
+            described: None,
             dropped: self.out.dropped() + self.err.dropped(),
             millis,
         }
@@ -249,7 +253,7 @@ impl Kept {
 }
 
 /// A working directory that is nobody's.
-pub(super) fn neutral_folder() -> PathBuf {
+pub(in crate::device) fn neutral_folder() -> PathBuf {
     if cfg!(windows) {
         std::env::var_os("SystemRoot").map_or_else(|| PathBuf::from("C:\\"), PathBuf::from)
     } else {
@@ -258,7 +262,7 @@ pub(super) fn neutral_folder() -> PathBuf {
 }
 
 /// A terminal for the client, if the system has any.
-pub(super) fn terminal() -> io::Result<Option<Streams>> {
+pub(in crate::device) fn terminal() -> io::Result<Option<Streams>> {
     let Some((ours, theirs)) = sys::open_terminal()? else { return Ok(None) };
     let more = [theirs.try_clone()?.into(), theirs.try_clone()?.into()];
     Ok(Some(Streams::Terminal { ours, theirs: theirs.into(), more }))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::sys;
+use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
 use crate::os;
 use crate::safety::path_trust::{self, Position, Refused, Whose};
@@ -23,7 +23,7 @@ const MOST_BYTES: u64 = 4 << 30;
 
 /// The files that run when the client does, checked.
 #[derive(Debug, Clone)]
-pub(super) struct Tree {
+pub(in crate::device) struct Tree {
     /// The launcher, without links.
     launcher: PathBuf,
     root: PathBuf,
@@ -36,7 +36,7 @@ pub(super) struct Tree {
 impl Tree {
     /// Finds the files that belong to the launcher `named`, as it was named or found, and refuses them if others can write to
     /// any of them, or can exchange a folder or link on the way to one. `None` if there is no such launcher.
-    pub(super) fn check(named: &Path) -> Result<Option<Self>> {
+    pub(in crate::device) fn check(named: &Path) -> Result<Option<Self>> {
         let way = path_trust::way_to(named, Whose::Own).map_err(|refused| not_safe(&refused))?;
         let Some(launcher) = way.target else { return Ok(None) };
         let mut walk = Walk::default();
@@ -51,18 +51,24 @@ impl Tree {
     }
 
     /// The launcher, without links.
-    pub(super) fn launcher(&self) -> &Path {
+    pub(in crate::device) fn launcher(&self) -> &Path {
         &self.launcher
     }
 
     /// Whether the launcher lies in no package, so that its digest would be of it alone.
-    pub(super) fn is_alone(&self) -> bool {
+    pub(in crate::device) fn is_alone(&self) -> bool {
         self.root == self.launcher
+    }
+
+    /// Whether a JVM of its own is in it.
+    pub(in crate::device) fn has_own_java(&self) -> bool {
+        let java = self.root.join("jre").join("bin");
+        ["java", "java.exe"].iter().any(|name| self.entries.contains(&java.join(name)))
     }
 
     /// SHA-256 over the tree, as 64 hex digits: the same wherever it is unpacked, another if any name, content or
     /// link differs, what a link leads to outside the tree, or whether a file may be run. Costs a reading of all of it.
-    pub(super) fn digest(&self) -> Result<String> {
+    pub(in crate::device) fn digest(&self) -> Result<String> {
         let mut hasher = Sha256::new();
         hasher.update(b"snow-onboard/client/2\0");
         let mut done = BTreeSet::from([&*self.root]);

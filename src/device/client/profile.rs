@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::data::ProfileData;
-use super::sys;
+use crate::device::client::data::ProfileData;
+use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::{Endpoint, JobId};
 use crate::safety::path_trust;
-use crate::secret::{UnlockCode, has_shape_of_code};
+use crate::secret::UnlockCode;
 
 /// Stands before the code in a file that we wrote.
 const BEFORE_CODE: &[u8] = b"\"unlockCode\":\"";
@@ -24,26 +24,31 @@ const BEFORE_CODE: &[u8] = b"\"unlockCode\":\"";
 ///
 /// Another one for each run: a profile of a name known beforehand may lie in the user's real file, left there by a
 /// client that once wrote past our home, and a client that ignores our home would find it and use what is in it.
-pub(super) fn new_name() -> String {
+pub(in crate::device) fn new_name() -> String {
     // Keyed by the system's random numbers; the name need not be secret, only nowhere yet.
     format!("snow-onboard-{:08x}", RandomState::new().hash_one(std::process::id()) >> 32)
 }
 
 /// What a profile says.
-pub(super) struct Profile<'a> {
-    pub(super) name: &'a str,
-    pub(super) job: &'a JobId,
-    pub(super) manifest: &'a str,
-    pub(super) endpoint: &'a Endpoint,
+pub(in crate::device) struct Profile<'a> {
+    pub(in crate::device) name: &'a str,
+    pub(in crate::device) job: &'a JobId,
+    pub(in crate::device) manifest: &'a str,
+    pub(in crate::device) endpoint: &'a Endpoint,
 }
 
 /// Path of the client's profile file below a home.
-pub(super) fn path_in(home: &Path, data: &ProfileData) -> PathBuf {
+pub(in crate::device) fn path_in(home: &Path, data: &ProfileData) -> PathBuf {
     data.file.iter().fold(home.to_owned(), |path, part| path.join(part))
 }
 
 /// Writes the file, and the folders that the client expects, into a home; `code` is wiped on return.
-pub(super) fn write(home: &Path, data: &ProfileData, profile: &Profile<'_>, code: UnlockCode) -> Result<PathBuf> {
+pub(in crate::device) fn write(
+    home: &Path,
+    data: &ProfileData,
+    profile: &Profile<'_>,
+    code: UnlockCode,
+) -> Result<PathBuf> {
     let path = path_in(home, data);
     let parents = data.file.split_last().map_or(&[][..], |(_, parents)| parents);
     for folder in data.folders.iter().map(Vec::as_slice).chain([parents]) {
@@ -93,7 +98,7 @@ fn text(version: u32, profile: &Profile<'_>, code: &UnlockCode) -> Zeroizing<Vec
 }
 
 /// Takes the code back out of a file that [`write`] wrote. Errors in words, for the guard to tell.
-pub(super) fn read_code(path: &Path) -> Result<UnlockCode, String> {
+pub(in crate::device) fn read_code(path: &Path) -> Result<UnlockCode, String> {
     let words = |error: std::io::Error| format!("{} can't be read: {}", path.display(), io_in_words(&error));
     let mut file = std::fs::File::open(path).map_err(words)?;
     let length = usize::try_from(file.metadata().map_err(words)?.len()).unwrap_or(usize::MAX).min(1 << 20);
@@ -107,26 +112,19 @@ pub(super) fn read_code(path: &Path) -> Result<UnlockCode, String> {
         .ok_or_else(|| format!("{} does not hold what was written to it", path.display()))
 }
 
-/// The code in a file that the client may have written, wherever in it; `None` if there is none.
-pub(super) fn find_code(path: &Path) -> Option<UnlockCode> {
-    let text = Zeroizing::new(std::fs::read(path).ok()?);
-    let code = text.windows(UnlockCode::LENGTH).find(|window| has_shape_of_code(window))?;
-    UnlockCode::take(code).ok()
-}
-
 /// A profile file is a few kilobytes; what is larger is told by its size and time alone.
 const LARGEST: u64 = 4 << 20;
 
 /// The vendor's real profile files of this user, as they are now: to see afterwards that the client left them alone.
 #[derive(PartialEq, Eq)]
-pub(super) struct Witness(Vec<(PathBuf, Option<Look>)>);
+pub(in crate::device) struct Witness(Vec<(PathBuf, Option<Look>)>);
 
 /// Size, time of change, SHA-256.
 type Look = (u64, Option<std::time::SystemTime>, [u8; 32]);
 
 impl Witness {
     /// Looks at the file in each place where the client may take the user's home to be.
-    pub(super) fn look(data: &ProfileData) -> Self {
+    pub(in crate::device) fn look(data: &ProfileData) -> Self {
         Self::look_in(&sys::homes(), data)
     }
 
@@ -142,7 +140,7 @@ impl Witness {
     }
 
     /// The first file that is not as it was.
-    pub(super) fn changed(&self, data: &ProfileData) -> Option<PathBuf> {
+    pub(in crate::device) fn changed(&self, data: &ProfileData) -> Option<PathBuf> {
         self.changed_in(&sys::homes(), data)
     }
 
@@ -155,8 +153,8 @@ impl Witness {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::data::ClientData;
     use super::*;
+    use crate::device::client::data::ClientData;
 
     const CODE: &str = "12345-abcde-12345-ABCDE-12345";
     const JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";

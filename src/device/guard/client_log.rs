@@ -24,7 +24,7 @@ const RUN: usize = 8;
 ///
 /// Cleaned and redacted line by line. A line with a part of the code in it, however it is written, is left out whole; if
 /// parts stand in lines one after the other, so is all of that file.
-pub(super) fn read(home: &Path, folders: &[Vec<String>], code: &UnlockCode) -> Option<String> {
+pub(in crate::device) fn read(home: &Path, folders: &[Vec<String>], code: &UnlockCode) -> Option<String> {
     let mut files = Vec::new();
     for folder in folders {
         collect(&folder.iter().fold(home.to_owned(), |path, part| path.join(part)), 0, &mut files);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A way of handing over the code.
+/// A method of handing over the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Rung {
+pub enum HandOverMethod {
     /// We wrote the client's documented profile file into a private home.
     Profile,
     /// The client wrote it there itself, its prompts answered by us.
@@ -16,7 +16,7 @@ pub enum Rung {
     Argv,
 }
 
-impl Rung {
+impl HandOverMethod {
     /// As it stands in the record and in the client's data file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -45,42 +45,50 @@ impl Rung {
 #[serde(deny_unknown_fields)]
 pub struct ClientData {
     /// For people.
-    pub(super) name: String,
+    pub(in crate::device) name: String,
     /// File name of the launcher, without extension.
-    pub(super) program: String,
+    pub(in crate::device) program: String,
     /// Variables that carry the options for its JVM.
-    pub(super) java_options: Vec<String>,
-    ladder: Vec<Rung>,
-    pub(super) version: VersionData,
-    pub(super) commands: Commands,
-    pub(super) profile: ProfileData,
-    pub(super) configure: ConfigureData,
-    pub(super) states: StatesData,
+    pub(in crate::device) java_options: Vec<String>,
+    hand_over: Vec<HandOverMethod>,
+    pub(in crate::device) version: VersionData,
+    pub(in crate::device) help: HelpData,
+    pub(in crate::device) commands: Commands,
+    pub(in crate::device) profile: ProfileData,
+    pub(in crate::device) configure: ConfigureData,
+    pub(in crate::device) states: StatesData,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct VersionData {
-    pub(super) args: Vec<String>,
+pub(in crate::device) struct VersionData {
+    pub(in crate::device) args: Vec<String>,
     seconds: u64,
     /// Stands before the number, in whatever case.
-    pub(super) label: String,
+    pub(in crate::device) label: String,
     /// First version known.
-    pub(super) from: String,
+    pub(in crate::device) from: String,
     /// First version beyond those known.
-    pub(super) below: String,
+    pub(in crate::device) below: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Commands {
-    pub(super) describe: CommandData,
-    pub(super) unlock: CommandData,
+pub(in crate::device) struct HelpData {
+    pub(in crate::device) args: Vec<String>,
+    seconds: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CommandData {
+pub(in crate::device) struct Commands {
+    pub(in crate::device) describe: CommandData,
+    pub(in crate::device) unlock: CommandData,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::device) struct CommandData {
     profile: Vec<String>,
     argv: Vec<String>,
     seconds: u64,
@@ -88,35 +96,35 @@ pub(super) struct CommandData {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ProfileData {
-    pub(super) file: Vec<String>,
-    pub(super) folders: Vec<Vec<String>>,
-    pub(super) version: u32,
+pub(in crate::device) struct ProfileData {
+    pub(in crate::device) file: Vec<String>,
+    pub(in crate::device) folders: Vec<Vec<String>>,
+    pub(in crate::device) version: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ConfigureData {
-    pub(super) args: Vec<String>,
+pub(in crate::device) struct ConfigureData {
+    pub(in crate::device) args: Vec<String>,
     seconds: u64,
     prompt_seconds: u64,
-    pub(super) path_label: String,
-    pub(super) prompts: Vec<Prompt>,
+    pub(in crate::device) path_label: String,
+    pub(in crate::device) prompts: Vec<Prompt>,
 }
 
 /// A prompt of `configure`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Prompt {
+pub(in crate::device) struct Prompt {
     /// Its wording, in whatever case.
-    pub(super) label: String,
-    pub(super) answer: Answer,
+    pub(in crate::device) label: String,
+    pub(in crate::device) answer: Answer,
 }
 
 /// What a prompt is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Answer {
+pub(in crate::device) enum Answer {
     Manifest,
     Code,
     Endpoint,
@@ -124,76 +132,95 @@ pub(super) enum Answer {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct StatesData {
-    pub(super) locked: Vec<String>,
-    pub(super) unlocking: Vec<String>,
-    pub(super) unlocked: Vec<String>,
+pub(in crate::device) struct StatesData {
+    pub(in crate::device) locked: Vec<String>,
+    pub(in crate::device) unlocking: Vec<String>,
+    pub(in crate::device) unlocked: Vec<String>,
     locked_grace_seconds: u64,
 }
 
 /// Argument that the guard replaces with the code, which does not pass through any pipe of ours.
-pub(super) const CODE_PLACEHOLDER: &str = "{code}";
+pub(in crate::device) const CODE_PLACEHOLDER: &str = "{code}";
 
 impl ClientData {
     /// The client we know.
     #[must_use]
     pub fn built_in() -> Self {
-        toml::from_str(include_str!("../../config/clients/snowball-edge.toml"))
+        toml::from_str(include_str!("../../../config/clients/snowball-edge.toml"))
             .expect("the data file is compiled in and read by a test")
     }
 
-    /// The ladder, with `argv` last wherever the file puts it: promise 4.
-    pub(super) fn ladder(&self) -> Vec<Rung> {
-        let (weak, mut private): (Vec<_>, Vec<_>) = self.ladder.iter().partition(|rung| **rung == Rung::Argv);
+    /// The hand-over methods, with `argv` last wherever the file puts it: promise 4.
+    pub(in crate::device) fn methods(&self) -> Vec<HandOverMethod> {
+        let (weak, mut private): (Vec<_>, Vec<_>) =
+            self.hand_over.iter().partition(|method| **method == HandOverMethod::Argv);
         private.extend(weak);
         private
     }
 }
 
+impl HelpData {
+    pub(in crate::device) fn limit(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+impl Commands {
+    /// The first one that a client does not list in its `help`.
+    pub(in crate::device) fn missing_in(&self, help: &str) -> Option<&str> {
+        let is_listed = |name: &str| help.split(|c: char| !c.is_alphanumeric() && c != '-').any(|word| word == name);
+        [&self.describe, &self.unlock]
+            .into_iter()
+            .filter_map(|command| command.argv.first())
+            .map(String::as_str)
+            .find(|name| !is_listed(name))
+    }
+}
+
 impl VersionData {
-    pub(super) fn limit(&self) -> Duration {
+    pub(in crate::device) fn limit(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
 }
 
 impl CommandData {
-    /// Its arguments on a rung, placeholders filled but for the code's.
-    pub(super) fn args(&self, rung: Rung, values: &Values<'_>) -> Vec<String> {
-        let form = if rung == Rung::Argv { &self.argv } else { &self.profile };
+    /// Its arguments on a method, placeholders filled but for the code's.
+    pub(in crate::device) fn args(&self, method: HandOverMethod, values: &Values<'_>) -> Vec<String> {
+        let form = if method == HandOverMethod::Argv { &self.argv } else { &self.profile };
         values.fill(form)
     }
 
-    pub(super) fn limit(&self) -> Duration {
+    pub(in crate::device) fn limit(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
 }
 
 impl ConfigureData {
-    pub(super) fn limit(&self) -> Duration {
+    pub(in crate::device) fn limit(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
 
-    pub(super) fn prompt_limit(&self) -> Duration {
+    pub(in crate::device) fn prompt_limit(&self) -> Duration {
         Duration::from_secs(self.prompt_seconds)
     }
 }
 
 impl StatesData {
-    pub(super) fn locked_grace(&self) -> Duration {
+    pub(in crate::device) fn locked_grace(&self) -> Duration {
         Duration::from_secs(self.locked_grace_seconds)
     }
 }
 
 /// What the placeholders stand for, but for the code's.
-pub(super) struct Values<'a> {
-    pub(super) profile: &'a str,
-    pub(super) manifest: &'a str,
-    pub(super) endpoint: &'a str,
+pub(in crate::device) struct Values<'a> {
+    pub(in crate::device) profile: &'a str,
+    pub(in crate::device) manifest: &'a str,
+    pub(in crate::device) endpoint: &'a str,
 }
 
 impl Values<'_> {
     /// Fills whole-argument placeholders. An argument that merely contains one stays: a path may contain anything.
-    pub(super) fn fill(&self, form: &[String]) -> Vec<String> {
+    pub(in crate::device) fn fill(&self, form: &[String]) -> Vec<String> {
         form.iter()
             .map(|arg| match arg.as_str() {
                 "{profile}" => self.profile.to_owned(),
@@ -213,7 +240,7 @@ mod tests {
     #[test]
     fn the_data_file_reads_and_no_private_form_carries_the_code() {
         let data = ClientData::built_in();
-        assert_eq!(data.ladder(), [Rung::Profile, Rung::Configure, Rung::Argv]);
+        assert_eq!(data.methods(), [HandOverMethod::Profile, HandOverMethod::Configure, HandOverMethod::Argv]);
         for command in [&data.commands.describe, &data.commands.unlock] {
             assert!(!command.profile.iter().any(|arg| arg.contains(CODE_PLACEHOLDER)));
             assert_eq!(command.argv.iter().filter(|arg| *arg == CODE_PLACEHOLDER).count(), 1);
@@ -226,10 +253,18 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_does_not_list_the_commands_is_seen() {
+        let commands = ClientData::built_in().commands;
+        assert_eq!(commands.missing_in("  describe-device  Describes\n  unlock-device\n"), None);
+        assert_eq!(commands.missing_in("describe-device, unlock-devices"), Some("unlock-device"));
+        assert_eq!(commands.missing_in("unlock"), Some("describe-device"));
+    }
+
+    #[test]
     fn argv_is_last_whatever_the_file_says() {
         let mut data = ClientData::built_in();
-        data.ladder = vec![Rung::Argv, Rung::Configure];
-        assert_eq!(data.ladder(), [Rung::Configure, Rung::Argv]);
+        data.hand_over = vec![HandOverMethod::Argv, HandOverMethod::Configure];
+        assert_eq!(data.methods(), [HandOverMethod::Configure, HandOverMethod::Argv]);
     }
 
     #[test]

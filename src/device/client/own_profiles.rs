@@ -7,11 +7,12 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::data::{ClientData, ProfileData};
-use super::{profile, sys};
+use crate::device::client::data::{ClientData, ProfileData};
+use crate::device::client::profile;
+use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
 use crate::os;
@@ -28,7 +29,7 @@ pub struct OwnProfiles {
 }
 
 /// A place in which a code stands in clear.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnProfile {
     /// The file.
     pub file: PathBuf,
@@ -86,6 +87,16 @@ impl OwnProfiles {
 
     fn below(homes: &[PathBuf], data: &ProfileData) -> Self {
         Self { files: homes.iter().map(|home| profile::path_in(home, data)).collect() }
+    }
+
+    /// These files, as [`OwnProfiles::to_tell`] gave them.
+    pub(in crate::device) fn in_files(files: Vec<String>) -> Self {
+        Self { files: files.into_iter().map(PathBuf::from).collect() }
+    }
+
+    /// The files, for the guard. One that is not Unicode can't be told to it.
+    pub(in crate::device) fn to_tell(&self) -> Vec<String> {
+        self.files.iter().filter_map(|file| file.to_str().map(str::to_owned)).collect()
     }
 
     /// Where this code stands in clear. What can't be read is passed over: nothing was to be found there by us.

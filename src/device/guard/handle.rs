@@ -7,9 +7,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::guard::GUARD_ARGUMENT;
-use super::protocol::{HomeFault, Order, Place, Ran, Report, Run};
-use super::{child, environment, home, sys};
+use crate::device::client::own_profiles::{OwnProfile, OwnProfiles};
+use crate::device::guard::child;
+use crate::device::guard::environment;
+use crate::device::guard::home;
+use crate::device::guard::process::GUARD_ARGUMENT;
+use crate::device::guard::protocol::{HomeFault, Order, Place, Ran, Report, Run, VERSION};
+use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
 use crate::notice::{Notice, Notify};
 
@@ -21,7 +25,7 @@ const SLACK: Duration = Duration::from_secs(15);
 const COLLECT: Duration = Duration::from_secs(2);
 
 /// The guard, as long as it lives. Dropping it ends the client and removes the home.
-pub(super) struct Link {
+pub(in crate::device) struct GuardHandle {
     guard: Child,
     /// `None` once it is closed, which alone makes the guard end.
     orders: Option<ChildStdin>,
@@ -36,9 +40,15 @@ pub(super) struct Link {
     is_over: bool,
 }
 
-impl Link {
-    /// Starts `program` as the guard and has it make a home in one of `places`.
-    pub(super) fn start(program: &Path, places: Vec<Place>, notify: Arc<dyn Notify>) -> Result<Self> {
+impl GuardHandle {
+    /// Starts `program` as the guard and has it make a home in one of `places`; where that would be `on_disk` though the system
+    /// has memory for it, only if that is agreed to.
+    pub(in crate::device) fn start(
+        program: &Path,
+        places: Vec<Place>,
+        on_disk: bool,
+        notify: Arc<dyn Notify>,
+    ) -> Result<Self> {
         let lost = |why: String| Error::GuardLost { why };
         let (variables, left_out) = environment::trusted(std::env::vars_os());
         if let Some(sentence) = left_out {
@@ -80,7 +90,7 @@ impl Link {
             group: None,
             is_over: false,
         };
-        link.order(&Order::Begin { places })?;
+        link.order(&Order::Begin { places, on_disk, version: VERSION.to_owned() })?;
         match link.report(PROMPT)? {
             Report::Home { path, in_memory, passed_over } => {
                 tracing::debug!(home = path, in_memory, "the private home is made");
@@ -88,27 +98,28 @@ impl Link {
                 Ok(link)
             }
             Report::NoHome(HomeFault::Impossible { why }) => Err(Error::PrivateHomeImpossible { why }),
+            Report::NoHome(HomeFault::OnDisk { folder, why }) => Err(Error::PrivateHomeOnDisk { folder, why }),
             Report::NoHome(HomeFault::Unusable { path, why }) => Err(Error::PrivateHomeUnusable { path, why }),
             Report::NotStarted { why } => Err(lost(why)),
             _ => Err(link.lost("it spoke out of turn")),
         }
     }
 
-    pub(super) fn home(&self) -> &Path {
+    pub(in crate::device) fn home(&self) -> &Path {
         &self.home
     }
 
-    pub(super) fn is_in_memory(&self) -> bool {
+    pub(in crate::device) fn is_in_memory(&self) -> bool {
         self.in_memory
     }
 
     /// Why the home is not in a place that was better.
-    pub(super) fn passed_over(&self) -> &[String] {
+    pub(in crate::device) fn passed_over(&self) -> &[String] {
         &self.passed_over
     }
 
     /// Runs a command of the client. `Err(ClientUnusable)` if it can't even be started.
-    pub(super) fn run(&mut self, run: Run) -> Result<Ran> {
+    pub(in crate::device) fn run(&mut self, run: Run) -> Result<Ran> {
         let (program, limit) = (run.program.clone(), Duration::from_millis(run.limit_ms));
         // The first argument names the command; later ones may stand for the code.
         let command = run.args.first().cloned().unwrap_or_default();
@@ -118,7 +129,7 @@ impl Link {
                 let Ran { code, signal, timed_out, millis, dropped, .. } = ran;
                 tracing::info!(command, exit = code, signal, timed_out, millis, dropped, "the client has ended");
                 if !ran.succeeded() {
-                    tracing::debug!(command, said = super::text::said(&ran), "the client has failed");
+                    tracing::debug!(command, said = crate::device::client::output::said(&ran), "the client has failed");
                 }
                 Ok(ran)
             }
@@ -127,13 +138,42 @@ impl Link {
         }
     }
 
+    /// Has the guard take the code from `file` in its home, which alone knows it from then on.
+    pub(in crate::device) fn take_code(&mut self, file: &Path) -> Result<()> {
+        let Some(file) = file.to_str() else {
+            return Err(Error::Internal { what: "a home whose path is not Unicode".to_owned() });
+        };
+        match self.converse(&Order::TakeCode { file: file.to_owned() }, PROMPT)? {
+            Report::CodeTaken => Ok(()),
+            Report::NotStarted { why } => Err(Error::GuardLost { why }),
+            _ => Err(self.lost("it spoke out of turn")),
+        }
+    }
+
+    /// What the client logged in these folders of the home, fit to be kept.
+    pub(in crate::device) fn read_log(&mut self, folders: &[Vec<String>]) -> Option<String> {
+        match self.converse(&Order::ReadLog { folders: folders.to_vec() }, PROMPT) {
+            Ok(Report::Log(log)) => log,
+            // A home that is gone has nothing to tell.
+            _ => None,
+        }
+    }
+
+    /// Where the code stands in clear in the operator's own files.
+    pub(in crate::device) fn find_code(&mut self, files: &OwnProfiles) -> Vec<OwnProfile> {
+        match self.converse(&Order::FindCode { files: files.to_tell() }, PROMPT) {
+            Ok(Report::Found(found)) => found,
+            _ => Vec::new(),
+        }
+    }
+
     /// Has the guard end by itself when `time` has passed.
-    pub(super) fn end_within(&mut self, time: Duration) -> Result<()> {
-        self.order(&Order::EndWithin { ms: super::millis(time) })
+    pub(in crate::device) fn end_within(&mut self, time: Duration) -> Result<()> {
+        self.order(&Order::EndWithin { ms: crate::device::millis(time) })
     }
 
     /// Gives an order and waits for the report that ends it.
-    pub(super) fn converse(&mut self, order: &Order, limit: Duration) -> Result<Report> {
+    pub(in crate::device) fn converse(&mut self, order: &Order, limit: Duration) -> Result<Report> {
         self.order(order)?;
         let until = Instant::now() + limit;
         loop {
@@ -166,7 +206,7 @@ impl Link {
     }
 
     /// Has the home removed and the guard ended. After an `Ok` the home is gone.
-    pub(super) fn close(mut self) -> Result<()> {
+    pub(in crate::device) fn close(mut self) -> Result<()> {
         if self.order(&Order::End).is_err() {
             return self.home_is_gone();
         }
@@ -251,7 +291,7 @@ impl Link {
     }
 
     /// Lets time pass, and notices at once when the guard is gone meanwhile.
-    pub(super) fn pause(&mut self, time: Duration) -> Result<()> {
+    pub(in crate::device) fn pause(&mut self, time: Duration) -> Result<()> {
         match self.reports.recv_timeout(time) {
             Err(RecvTimeoutError::Timeout) => Ok(()),
             Err(RecvTimeoutError::Disconnected) => Err(self.lost("it has ended")),
@@ -260,7 +300,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for GuardHandle {
     fn drop(&mut self) {
         if self.is_over {
             return;
@@ -282,7 +322,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     /// A guard that says it has a home at `home`, and does nothing more than `at_end` when it is told to end.
-    fn link(folder: &Path, home: &Path, at_end: &str, notify: Arc<Kept>) -> Link {
+    fn link(folder: &Path, home: &Path, at_end: &str, notify: Arc<Kept>) -> GuardHandle {
         let script = format!(
             "#!/bin/sh\nread -r x\necho '{{\"Home\":{{\"path\":\"{}\",\"in_memory\":false,\"passed_over\":[]}}}}'\nread -r x\n{at_end}\n",
             home.display()
@@ -290,7 +330,7 @@ mod tests {
         let program = folder.join("guard");
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Link::start(&program, Vec::new(), notify).unwrap()
+        GuardHandle::start(&program, Vec::new(), false, notify).unwrap()
     }
 
     #[test]

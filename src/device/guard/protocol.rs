@@ -1,0 +1,184 @@
+//! What the agent and its guard say to each other: one JSON document a line, orders on the guard's stdin, reports on
+//! its stdout. The unlock code never passes here: the guard takes it from the file that the agent writes for the client.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+use crate::device::client::data::Prompt;
+use crate::device::client::output::Described;
+use crate::device::client::own_profiles::OwnProfile;
+use crate::device::guard::environment::JvmOptions;
+use crate::device::guard::redaction::Redaction;
+
+/// Version of the program: agent and guard are of the same one, or do not speak the same.
+pub(in crate::device) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// From the agent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::device) enum Order {
+    /// The first one: make the home in the first of these places that will do.
+    Begin {
+        places: Vec<Place>,
+        /// It may lie on a disk though the system has memory for it.
+        on_disk: bool,
+        /// The agent's [`VERSION`].
+        version: String,
+    },
+    /// Take the code from this file, which the agent wrote into the home, and hold it as long as the home lives.
+    TakeCode {
+        file: String,
+    },
+    Run(Run),
+    Configure(Configure),
+    /// Tell what the client logged in these folders below the home, without the code.
+    ReadLog {
+        folders: Vec<Vec<String>>,
+    },
+    /// Look for the code in these files of the operator's.
+    FindCode {
+        files: Vec<String>,
+    },
+    /// From here on, to end as after [`Order::End`] when so much time has passed, whatever becomes of the agent. A later one
+    /// takes its place.
+    EndWithin {
+        ms: u64,
+    },
+    /// End the client, remove the home, exit.
+    End,
+}
+
+/// A folder in which a home may be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::device) struct Place {
+    pub(in crate::device) folder: String,
+    /// Take it only if it lies in memory.
+    pub(in crate::device) memory_only: bool,
+    /// Take it only if it belongs to this very user, not to root or anyone else.
+    pub(in crate::device) own_only: bool,
+}
+
+/// A command of the client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::device) struct Run {
+    pub(in crate::device) program: String,
+    /// An argument that is the code's placeholder is replaced by the guard, which holds the code.
+    pub(in crate::device) args: Vec<String>,
+    /// Variables that carry the JVM's options.
+    pub(in crate::device) java_options: Vec<String>,
+    pub(in crate::device) jvm: JvmOptions,
+    pub(in crate::device) limit_ms: u64,
+    /// It describes the device: what it says of it is read before anything is taken out.
+    pub(in crate::device) describes: bool,
+}
+
+/// `configure`, its prompts answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::device) struct Configure {
+    pub(in crate::device) run: Run,
+    pub(in crate::device) prompts: Vec<Prompt>,
+    pub(in crate::device) path_label: String,
+    pub(in crate::device) prompt_limit_ms: u64,
+    pub(in crate::device) manifest: String,
+    pub(in crate::device) endpoint: String,
+}
+
+/// From the guard.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::device) enum Report {
+    Home {
+        path: String,
+        in_memory: bool,
+        /// Why the places before this one would not do.
+        passed_over: Vec<String>,
+    },
+    NoHome(HomeFault),
+    /// The client runs, as the leader of this process group (Windows: with this process id).
+    Started {
+        group: u32,
+    },
+    NotStarted {
+        why: String,
+    },
+    /// The guard holds the code.
+    CodeTaken,
+    Log(Option<String>),
+    Found(Vec<OwnProfile>),
+    Ran(Ran),
+    Configured {
+        outcome: Outcome,
+        ran: Ran,
+    },
+    /// The home is gone; the guard exits.
+    Gone {
+        /// Why it is not gone after all.
+        fault: Option<String>,
+    },
+}
+
+/// Why there is no home.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::device) enum HomeFault {
+    /// None of the places would do.
+    Impossible { why: String },
+    /// One on a disk would do, but the system has memory for it, and it can't be made there.
+    OnDisk { folder: String, why: String },
+    /// The one that would do has a path the client can't be told.
+    Unusable { path: String, why: String },
+}
+
+/// How a command ended, and what it said.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(in crate::device) struct Ran {
+    pub(in crate::device) code: Option<i32>,
+    pub(in crate::device) signal: Option<i32>,
+    /// It was ended because its time was up.
+    pub(in crate::device) timed_out: bool,
+    pub(in crate::device) stdout: String,
+    pub(in crate::device) stderr: String,
+    /// What a command that describes the device said of it.
+    pub(in crate::device) described: Option<Described>,
+    /// Bytes of output beyond what is kept.
+    pub(in crate::device) dropped: u64,
+    pub(in crate::device) millis: u64,
+}
+
+impl Ran {
+    pub(in crate::device) fn succeeded(&self) -> bool {
+        self.code == Some(0) && !self.timed_out
+    }
+
+    /// Takes out the code, where there is one to look for, and whatever else has the shape of one: a client may say one that
+    /// it was not given by us, and what crosses to the agent stays in its memory.
+    pub(in crate::device) fn redact(&mut self, code: Option<&Redaction>) {
+        if let Some(described) = &mut self.described {
+            let (id, state) = described.texts();
+            id.into_iter().chain(state).for_each(|text| redact(text, code));
+        }
+        redact(&mut self.stdout, code);
+        redact(&mut self.stderr, code);
+    }
+}
+
+fn redact(text: &mut String, code: Option<&Redaction>) {
+    if let Some(code) = code {
+        code.redact(text);
+    }
+    let redacted = crate::redact::redacted(text.as_bytes());
+    if redacted != text.as_bytes() {
+        text.zeroize();
+        *text = String::from_utf8_lossy(&redacted).into_owned();
+    }
+}
+
+/// How the prompts of `configure` went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::device) enum Outcome {
+    /// All were answered, and the client ended with success.
+    Done,
+    /// The code was given, and the client failed or hung after it.
+    FailedWithCode,
+    /// The client named a file outside our home; it was told nothing.
+    Elsewhere { path: String },
+    /// It never came to the code: no prompt, another prompt, or an early end. It was not told the code.
+    NoCodeAsked,
+}

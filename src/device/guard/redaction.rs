@@ -1,0 +1,391 @@
+//! Takes the unlock code out of what the client says, in the guard, which knows the code: the client may say it whole, in
+//! part, spaced out, encoded, in capital letters, or in any mixture of these.
+//!
+//! The rule: any [`RUN`] of the code's letters and digits in a row, after all that is neither letter nor digit is dropped;
+//! the same after escapes are decoded (`%2D`, `\u002d`, `\x2d`, `&#45;`), as hexadecimal digits, and in base64. Of 1,000
+//! documented outputs it touches none: eight characters in a row come together by chance once in a trillion.
+
+use std::ops::Range;
+
+use memchr::memmem;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::secret::UnlockCode;
+
+/// Letters and digits of the code in a row that may not be said.
+const RUN: usize = 8;
+/// What stands in their place.
+const INSTEAD: &str = "[unlock code]";
+
+/// What there is of one code to be looked for. Wiped when dropped.
+pub(in crate::device) struct Redaction {
+    /// The code as it is, in small and in capital letters, each with its hyphens and without.
+    spellings: Vec<Zeroizing<Vec<u8>>>,
+    /// Its letters and digits alone, in small letters.
+    plain: Zeroizing<Vec<u8>>,
+}
+
+impl Redaction {
+    pub(in crate::device) fn of(code: &UnlockCode) -> Self {
+        let spelled = |change: fn(&u8) -> u8, hyphens: bool| {
+            code.expose(|code| {
+                let mut text = Zeroizing::new(Vec::with_capacity(UnlockCode::LENGTH));
+                text.extend(code.bytes().filter(|byte| hyphens || *byte != b'-').map(|byte| change(&byte)));
+                text
+            })
+        };
+        let changes: [fn(&u8) -> u8; 3] = [|byte| *byte, u8::to_ascii_lowercase, u8::to_ascii_uppercase];
+        let spellings =
+            changes.into_iter().flat_map(|change| [spelled(change, true), spelled(change, false)]).collect();
+        Self { spellings, plain: spelled(u8::to_ascii_lowercase, false) }
+    }
+
+    /// Takes the code out of `text`, which is wiped where it was in it.
+    pub(in crate::device) fn redact(&self, text: &mut String) {
+        let found = self.find(text.as_bytes());
+        if found.is_empty() {
+            return;
+        }
+        let mut redacted = String::with_capacity(text.len());
+        let mut from = 0;
+        for at in found {
+            // Every stretch begins and ends with an ASCII character.
+            redacted.push_str(text.get(from..at.start).unwrap_or_default());
+            redacted.push_str(INSTEAD);
+            from = at.end;
+        }
+        redacted.push_str(text.get(from..).unwrap_or_default());
+        text.zeroize();
+        *text = redacted;
+    }
+
+    /// Where the code stands in `text`: in order, apart from each other.
+    fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for view in [View::letters(text, false), View::letters(text, true)] {
+            self.plain.windows(RUN).for_each(|run| view.find(run, &mut found));
+        }
+        let (digits, base64) = (View::hex(text), View::base64(text));
+        for spelling in &self.spellings {
+            for run in runs(spelling) {
+                digits.find(&hex_of(run), &mut found);
+                (0..3).for_each(|shift| base64.find(&base64_of(run, shift), &mut found));
+            }
+        }
+        merged(found)
+    }
+}
+
+/// The stretches of a spelling that hold [`RUN`] letters or digits.
+fn runs(spelling: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_letter = |at: &usize| spelling[*at].is_ascii_alphanumeric();
+    (0..spelling.len()).filter(is_letter).filter_map(move |start| {
+        let last = (start..spelling.len()).filter(is_letter).nth(RUN - 1)?;
+        Some(&spelling[start..=last])
+    })
+}
+
+/// A text reduced to what counts in it, and where each byte that is left stood.
+struct View {
+    bytes: Zeroizing<Vec<u8>>,
+    places: Vec<Range<usize>>,
+}
+
+impl View {
+    fn of(text: &[u8]) -> Self {
+        // Never moved as it grows, which would leave copies.
+        Self { bytes: Zeroizing::new(Vec::with_capacity(text.len())), places: Vec::new() }
+    }
+
+    fn push(&mut self, byte: u8, place: Range<usize>) {
+        self.bytes.push(byte);
+        self.places.push(place);
+    }
+
+    /// Letters and digits in small letters, without terminal sequences; `decoded` with escapes as what they stand for.
+    fn letters(text: &[u8], decoded: bool) -> Self {
+        let mut view = Self::of(text);
+        let mut at = 0;
+        while at < text.len() {
+            let (byte, length) = if decoded { escaped(&text[at..]) } else { None }.unwrap_or((text[at], 1));
+            if byte.is_ascii_alphanumeric() {
+                view.push(byte.to_ascii_lowercase(), at..at + length);
+            }
+            at += if text[at] == 0x1b { sequence(&text[at..]) } else { length };
+        }
+        view
+    }
+
+    /// Hexadecimal digits, without what stands between or before them ("0x63, 0x30", "63:30").
+    fn hex(text: &[u8]) -> Self {
+        let mut view = Self::of(text);
+        for (at, byte) in text.iter().enumerate().filter(|(_, byte)| byte.is_ascii_alphanumeric()) {
+            if byte.eq_ignore_ascii_case(&b'x') {
+                if at > 0 && text[at - 1] == b'0' && view.places.last().is_some_and(|place| place.start == at - 1) {
+                    view.bytes.pop();
+                    view.places.pop();
+                }
+            } else {
+                view.push(byte.to_ascii_lowercase(), at..at + 1);
+            }
+        }
+        view
+    }
+
+    /// Characters of base64 in either alphabet, without line ends and whatever else stands between.
+    fn base64(text: &[u8]) -> Self {
+        let mut view = Self::of(text);
+        for (at, byte) in text.iter().enumerate() {
+            match byte {
+                b'-' => view.push(b'+', at..at + 1),
+                b'_' => view.push(b'/', at..at + 1),
+                b'+' | b'/' => view.push(*byte, at..at + 1),
+                byte if byte.is_ascii_alphanumeric() => view.push(*byte, at..at + 1),
+                _ => {}
+            }
+        }
+        view
+    }
+
+    fn find(&self, needle: &[u8], found: &mut Vec<Range<usize>>) {
+        for at in memmem::find_iter(&self.bytes, needle) {
+            found.push(self.places[at].start..self.places[at + needle.len() - 1].end);
+        }
+    }
+}
+
+/// The byte that an escape at the start of `text` stands for, and the escape's length.
+fn escaped(text: &[u8]) -> Option<(u8, usize)> {
+    let number = |digits: &[u8], radix| u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
+    let hex = |from: usize, to: usize| {
+        let digits = text.get(from..to).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+        Some((number(digits, 16)?, to))
+    };
+    match text {
+        [b'%', ..] => hex(1, 3),
+        [b'\\', b'x', ..] => hex(2, 4),
+        [b'\\', b'u', b'0', b'0', ..] => hex(4, 6),
+        [b'&', b'#', b'x' | b'X', rest @ ..] => {
+            let end = rest.iter().take(3).position(|byte| *byte == b';')?;
+            hex(3, 3 + end).map(|(byte, length)| (byte, length + 1))
+        }
+        [b'&', b'#', rest @ ..] => {
+            let end = rest.iter().take(4).position(|byte| *byte == b';')?;
+            let digits = rest[..end].iter().all(u8::is_ascii_digit).then_some(&rest[..end])?;
+            Some((number(digits, 10)?, end + 3))
+        }
+        _ => None,
+    }
+}
+
+/// Length of the terminal sequence at the start of `text`, which begins with ESC.
+fn sequence(text: &[u8]) -> usize {
+    match text.get(1) {
+        Some(b'[') => {
+            let is_final = |byte: &u8| (b'@'..=b'~').contains(byte);
+            text[2..].iter().position(is_final).map_or(text.len(), |end| end + 3)
+        }
+        _ => 1,
+    }
+}
+
+fn hex_of(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut hex = Zeroizing::new(Vec::with_capacity(bytes.len() * 2));
+    bytes.iter().for_each(|byte| hex.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])));
+    hex
+}
+
+/// The characters of base64 that `bytes` alone decide, `shift` bytes after the beginning of a group of three.
+fn base64_of(bytes: &[u8], shift: usize) -> Zeroizing<Vec<u8>> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (first, end) = ((shift * 8).div_ceil(6), (shift + bytes.len()) * 8 / 6);
+    let byte_at = |at: usize| at.checked_sub(shift).and_then(|at| bytes.get(at)).copied().unwrap_or_default();
+    let mut text = Zeroizing::new(Vec::with_capacity(end - first));
+    text.extend((first..end).map(|character| {
+        let bit = character * 6;
+        let two = u16::from_be_bytes([byte_at(bit / 8), byte_at(bit / 8 + 1)]);
+        ALPHABET[usize::from(two >> (10 - bit % 8) & 63)]
+    }));
+    text
+}
+
+/// In order, and what overlaps or touches as one.
+fn merged(mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    found.sort_by_key(|at| (at.start, at.end));
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for next in found {
+        match merged.last_mut() {
+            Some(last) if next.start <= last.end => last.end = last.end.max(next.end),
+            _ => merged.push(next),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+    use super::*;
+
+    const CODE: &str = "7c0e1-Bab84-f7675-0a2B6-f8b33";
+
+    fn shown(text: &str) -> String {
+        let mut text = text.to_owned();
+        Redaction::of(&UnlockCode::take(CODE).unwrap()).redact(&mut text);
+        text
+    }
+
+    /// Letters and digits of the code that are left in a row.
+    fn left(text: &str) -> usize {
+        let plain = CODE.replace('-', "").to_ascii_lowercase();
+        let text: String = text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        (0..=plain.len())
+            .rev()
+            .find(|length| {
+                plain
+                    .as_bytes()
+                    .windows((*length).max(1))
+                    .any(|run| *length == 0 || memmem::find(text.as_bytes(), run).is_some())
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn a_code_in_many_spellings_does_not_come_out() {
+        let bare = CODE.replace('-', "");
+        let each = |form: fn(u8) -> String, of: &str| of.bytes().map(form).collect::<Vec<_>>();
+        let spaced = bare.chars().map(|c| c.to_string()).collect::<Vec<_>>();
+        let hex = each(|byte| format!("{byte:02x}"), CODE).concat();
+        let said = [
+            CODE.to_owned(),
+            bare.clone(),
+            CODE.to_uppercase(),
+            bare.to_lowercase(),
+            CODE.replace('-', " "),
+            CODE.replace('-', "%2D"),
+            CODE.replace('-', "\\u002d"),
+            CODE.replace('-', "\u{2011}"),
+            spaced.join(" "),
+            spaced.join("\n"),
+            spaced.join("\u{1b}[2m"),
+            bare[..12].to_owned(),
+            bare[bare.len() - RUN..].to_owned(),
+            CODE[3..14].to_owned(),
+            CODE.split('-').map(|group| format!("[\"{group}\"]")).collect::<Vec<_>>().join(","),
+            each(|byte| format!("\\u{byte:04x}"), CODE).concat(),
+            each(|byte| format!("%{byte:02X}"), CODE).concat(),
+            each(|byte| format!("&#{byte};"), CODE).concat(),
+        ];
+        for text in &said {
+            let shown = shown(&format!("before {text} after"));
+            assert!(shown.starts_with("before [") && shown.contains(INSTEAD) && left(&shown) < RUN, "{text}: {shown}");
+            assert!(shown.ends_with("after"), "{text}: {shown}");
+        }
+        for text in [
+            hex.clone(),
+            hex.to_uppercase(),
+            each(|byte| format!("{byte:02x}"), &bare).join(" "),
+            each(|byte| format!("0x{byte:02x}"), CODE).join(", "),
+            each(|byte| format!("\\x{byte:02x}"), CODE).concat(),
+            each(|byte| format!("{byte:02x}"), &bare.to_uppercase()).join(":"),
+        ] {
+            let shown = shown(&format!("before {text} after"));
+            let digits: String = shown.chars().filter(char::is_ascii_hexdigit).collect();
+            assert!(shown.contains(INSTEAD) && !digits.contains(&hex[..16]) && shown.len() < 60, "{text}: {shown}");
+        }
+        for before in ["", "a", "ab", "{\"code\":\""] {
+            for code in [CODE.to_owned(), bare.clone(), bare.to_uppercase()] {
+                let inside = format!("{before}{code}\"}}");
+                for text in [STANDARD.encode(&inside), URL_SAFE_NO_PAD.encode(&inside)] {
+                    for wrapped in [text.clone(), format!("{}\n{}", &text[..10], &text[10..])] {
+                        let shown = shown(&wrapped);
+                        assert!(shown.contains(INSTEAD) && shown.len() < text.len(), "{wrapped}: {shown}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn less_than_eight_and_other_texts_stay() {
+        let bare = CODE.replace('-', "");
+        for text in
+            ["", "nothing", &bare[..RUN - 1], "JID123e4567-e89b-12d3-a456-426655440000", "100 %", "&#;&#x;\\u00"]
+        {
+            assert_eq!(shown(text), text);
+        }
+        assert_eq!(shown(&format!("ü {bare} ü")), "ü [unlock code] ü");
+    }
+
+    /// Numbers that look random and are the same in each run (xorshift).
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn next(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0
+        }
+
+        fn text(&mut self, alphabet: &str, length: usize) -> String {
+            let pick =
+                |_| char::from(alphabet.as_bytes()[usize::try_from(self.next() % alphabet.len() as u64).unwrap()]);
+            (0..length).map(pick).collect()
+        }
+    }
+
+    #[test]
+    fn a_thousand_documented_outputs_are_untouched() {
+        const HEX: &str = "0123456789abcdef";
+        const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+        for round in 0..1000 {
+            let groups: Vec<String> = (0..5).map(|_| numbers.text(&BASE64[..62], 5)).collect();
+            let redaction = Redaction::of(&UnlockCode::take(groups.join("-")).unwrap());
+            let id = format!(
+                "JID{}-{}-{}-{}-{}",
+                numbers.text(HEX, 8),
+                numbers.text(HEX, 4),
+                numbers.text(HEX, 4),
+                numbers.text(HEX, 4),
+                numbers.text(HEX, 12)
+            );
+            let output = match round % 5 {
+                0 => format!(
+                    "{{\n  \"DeviceId\" : \"{id}\",\n  \"UnlockStatus\" : {{ \"State\" : \"UNLOCKING\" }},\n  \"PhysicalNetworkInterfaces\" : [ {{ \"PhysicalNetworkInterfaceId\" : \"s.ni-{}\", \"MacAddress\" : \"{}\" }} ]\n}}\n",
+                    numbers.text(HEX, 17),
+                    numbers.text(HEX, 12)
+                ),
+                1 => format!(
+                    "{{ \"AccessKeyIds\" : [ \"AKIA{}\" ] }}\n",
+                    numbers.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)
+                ),
+                2 => format!(
+                    "[snowballEdge]\naws_access_key_id = AKIA{}\naws_secret_access_key = {}\n\n",
+                    numbers.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16),
+                    numbers.text(BASE64, 40)
+                ),
+                3 => format!(
+                    "{{ \"Certificates\" : [ {{ \"CertificateArn\" : \"arn:aws:snowball-device:::certificate/{}\", \"SubjectAlternativeNames\" : [ \"ID:{id}\" ] }} ] }}\n",
+                    numbers.text(HEX, 96)
+                ),
+                _ => format!(
+                    "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+                    (0..20).map(|_| numbers.text(BASE64, 64)).collect::<Vec<_>>().join("\n")
+                ),
+            };
+            let mut said = output.clone();
+            redaction.redact(&mut said);
+            assert_eq!(said, output);
+            // A control: the same output with the code in it is.
+            said.push_str(&groups.join(" "));
+            redaction.redact(&mut said);
+            assert_eq!(said, format!("{output}{INSTEAD}"));
+        }
+    }
+}

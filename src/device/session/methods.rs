@@ -1,0 +1,204 @@
+//! The methods by which the client may get the code, most private first.
+//!
+//! What is decided here is decided by exit status and `describe-device`, never by what the client says in words.
+
+use std::time::{Duration, Instant};
+
+use super::backoff::{LONGEST_PAUSE, Pause};
+use super::open::Handoff;
+use super::{Attempt, Session};
+use crate::device::client::data::{HandOverMethod, Values};
+use crate::device::client::output::{self, Described};
+use crate::device::client::profile::{self, Witness};
+use crate::device::guard::home;
+use crate::device::guard::protocol::{Configure, Order, Outcome, Report};
+use crate::device::millis;
+use crate::error::{Error, Result};
+use crate::notice::{Notice, while_waiting};
+
+/// Time for the last method when the device's time was used up by the one before.
+const LAST_METHOD: Duration = Duration::from_secs(60);
+
+/// What a method led to.
+enum Step {
+    Found(Described),
+    /// The client does not take the code by this method; ends the sentence "it …".
+    Down(String),
+}
+
+impl Session {
+    /// Tries the methods until one brings an answer from the device.
+    pub(super) fn choose(
+        &mut self,
+        policy: Handoff,
+        ask: &dyn Fn() -> bool,
+        on_argv: &dyn Fn() -> Result<()>,
+    ) -> Result<Described> {
+        let mut refusals = Vec::new();
+        for method in self.client.data.methods() {
+            self.method = method;
+            let step = match method {
+                HandOverMethod::Profile => self.first_look()?,
+                HandOverMethod::Configure => match self.configure()? {
+                    None => self.first_look()?,
+                    Some(why) => Step::Down(why),
+                },
+                HandOverMethod::Argv => {
+                    if policy == Handoff::Private {
+                        continue;
+                    }
+                    self.check_commands()?;
+                    let granted = match policy {
+                        Handoff::Private => false,
+                        Handoff::Argv => true,
+                        Handoff::Auto => self.ask(ask)?,
+                    };
+                    if !granted {
+                        continue;
+                    }
+                    self.notify.notify(Notice::Warning(
+                        "The code goes to the client on its command line, where other programs on this machine can read it while the client runs."
+                            .to_owned(),
+                    ));
+                    on_argv()?;
+                    self.in_clear = self.codes_in_clear();
+                    self.port.until = self.port.until.max(Instant::now() + LAST_METHOD);
+                    self.first_look()?
+                }
+            };
+            match step {
+                Step::Found(described) => return Ok(described),
+                Step::Down(why) => refusals.push(format!("it {why}")),
+            }
+        }
+        // Where a weaker method was not allowed, it is not for want of one.
+        Err(self.not_answered.take().unwrap_or_else(|| Error::HandOverRefused { why: refusals.join("; ") }))
+    }
+
+    /// The command line is offered only for a client that has shown, in this run, that it runs and knows the commands, never as
+    /// a way round another failure.
+    fn check_commands(&mut self) -> Result<()> {
+        let help = self.client.data.help.clone();
+        let run = self.command(help.args.clone(), help.limit());
+        let guard = &mut self.guard;
+        let ran = while_waiting(&*self.notify, "the client to list its commands", || guard.run(run))?;
+        let why = match self.client.data.commands.missing_in(&format!(
+            "{}
+{}",
+            ran.stdout, ran.stderr
+        )) {
+            None if ran.succeeded() => return Ok(()),
+            None => format!("it fails when asked for its help (it said: {})", output::said(&ran)),
+            Some(name) => format!("it does not list {name} in its help"),
+        };
+        Err(Error::ClientCommandsMissing { path: self.client.program().to_owned(), why })
+    }
+
+    /// Asks the person. A question may stand for minutes, so meanwhile the code lies nowhere but in the guard's memory.
+    fn ask(&mut self, ask: &dyn Fn() -> bool) -> Result<bool> {
+        self.log = self.read_log();
+        // All of it: the client may have written a profile of its own.
+        let home = self.guard.home();
+        home::empty(home).map_err(|error| Error::disk("Emptying", home, &error))?;
+        let is_granted = ask();
+        // Notices a guard that is gone.
+        self.guard.pause(Duration::ZERO)?;
+        Ok(is_granted)
+    }
+
+    /// The first `describe-device` on a method, as often as a device that is still starting wants.
+    fn first_look(&mut self) -> Result<Step> {
+        let mut pause = Pause::new();
+        let mut failures = 0;
+        loop {
+            self.port.wait(&mut self.guard)?;
+            let ran = match self.attempt(self.port.until)? {
+                Attempt::Described(described) => return Ok(Step::Found(described)),
+                Attempt::Failed(ran) => ran,
+            };
+            // One that went down while it was asked says nothing of the client.
+            if self.port.refusal()?.is_none() {
+                failures += 1;
+                if ran.timed_out {
+                    return Err(self.out_of_time(&ran));
+                }
+                let down = |what: &str| Ok(Step::Down(format!("{what} (it said: {})", output::said(&ran))));
+                match self.method {
+                    // Its services may have come up just after the client gave up, so once more before a weaker method.
+                    HandOverMethod::Profile if failures == 2 => {
+                        return down("does not take a profile from a folder of ours");
+                    }
+                    // The client wrote the profile, so it takes the code privately, and it is the device that is not
+                    // ready: one that is starting has an open port long before its services. Only when all its time is
+                    // over it may be the client after all.
+                    HandOverMethod::Configure if Instant::now() >= self.port.until && self.may_show => {
+                        self.not_answered = Some(self.refused("describe-device", &ran));
+                        return down("does not get through with a profile that it wrote itself");
+                    }
+                    // Each try shows the code on a command line anew.
+                    HandOverMethod::Argv if failures == 3 => return Err(self.refused("describe-device", &ran)),
+                    _ => {}
+                }
+                if Instant::now() >= self.port.until {
+                    return Err(self.refused("describe-device", &ran));
+                }
+                if failures > 1 {
+                    self.port.say_starting();
+                }
+            }
+            let pause = pause.next();
+            // A device that is starting is not helped by three looks in three seconds, each of which shows the code.
+            let pause = if self.method == HandOverMethod::Argv { LONGEST_PAUSE } else { pause };
+            self.guard.pause(pause.min(self.port.left()))?;
+        }
+    }
+
+    /// Has the client write the profile itself. `None` when it did, into our home and nowhere else; else why not, as
+    /// the end of the sentence "it …".
+    fn configure(&mut self) -> Result<Option<String>> {
+        self.port.wait(&mut self.guard)?;
+        let data = self.client.data.configure.clone();
+        let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
+        // Ours goes, so that a file under its name afterwards is the client's work.
+        home::remove_file(&profile).map_err(|error| Error::disk("Removing", &profile, &error))?;
+        let witness = Witness::look(&self.client.data.profile);
+        let endpoint = self.port.address().as_url();
+        let values = Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint };
+        let order = Order::Configure(Configure {
+            run: self.command(values.fill(&data.args), data.limit()),
+            prompts: data.prompts.clone(),
+            path_label: data.path_label.clone(),
+            prompt_limit_ms: millis(data.prompt_limit()),
+            manifest: self.manifest.clone(),
+            endpoint: endpoint.clone(),
+        });
+        // On a pipe and then on a terminal, each with its own limit.
+        let limit = data.limit() * 2 + Duration::from_secs(15);
+        let guard = &mut self.guard;
+        let report = while_waiting(&*self.notify, "the client to take its settings", || guard.converse(&order, limit));
+        // Before anything else: whatever it says of itself, this is what it did.
+        if let Some(path) = witness.changed(&self.client.data.profile) {
+            return Err(Error::ProfileLeaked {
+                job: self.job.to_string(),
+                path: path.display().to_string(),
+                profile: self.profile.clone(),
+            });
+        }
+        let (outcome, ran) = match report? {
+            Report::Configured { outcome, ran } => (outcome, ran),
+            Report::NotStarted { why } => return Ok(Some(format!("can't be asked to configure itself: {why}"))),
+            _ => return Err(Error::GuardLost { why: "it spoke out of turn".to_owned() }),
+        };
+        match outcome {
+            Outcome::Done if profile.is_file() => Ok(None),
+            Outcome::Done => Ok(Some("took its settings but wrote them somewhere else".to_owned())),
+            // The code and the manifest were looked at and refused; another method changes nothing.
+            Outcome::FailedWithCode => Err(self.refused("configure", &ran)),
+            Outcome::Elsewhere { path } => Ok(Some(format!(
+                "would write its settings to {} instead of a folder of ours",
+                crate::text::clean(&path)
+            ))),
+            Outcome::NoCodeAsked => Ok(Some("does not ask for the code".to_owned())),
+        }
+    }
+}

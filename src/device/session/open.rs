@@ -1,0 +1,173 @@
+//! Opening a session: what it needs, which hand-over methods it may use, and what is looked at right before. The methods
+//! themselves are in `methods`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::Session;
+use super::port::Port;
+use crate::device::client::data::HandOverMethod;
+use crate::device::client::output::{Described, State};
+use crate::device::client::profile::{self, Profile};
+use crate::device::{Device, millis};
+use crate::error::{Error, Result};
+use crate::job::{Endpoint, JobId};
+use crate::notice::while_waiting;
+use crate::pair::{Apart, ManifestDigest};
+use crate::safety::path_trust::{self, Access};
+use crate::secret::UnlockCode;
+
+/// Time beyond the device's that a hand-over may take: the client's own limits, a question, a slow machine. When it is over
+/// the guard ends by itself.
+const BEYOND: Duration = Duration::from_secs(15 * 60);
+
+/// Which hand-over methods a run may use: setting `handoff`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handoff {
+    /// Private methods only.
+    Private,
+    /// Private methods first; the command line without asking.
+    Argv,
+    /// Private methods first; the command line if the person at the terminal agrees.
+    Auto,
+}
+
+/// What [`Session::open`] needs.
+pub struct HandOver<'a> {
+    /// The proof that code and manifest lie apart. Nothing is handed over without it.
+    pub apart: Apart,
+    /// Whose device it is: `DeviceId` must be its id.
+    pub job: &'a JobId,
+    /// The manifest, by an absolute path.
+    pub manifest: &'a Path,
+    /// Its SHA-256 as it was fetched.
+    pub manifest_sha256: &'a ManifestDigest,
+    /// The code; wiped as soon as the client's profile is written.
+    pub code: UnlockCode,
+    /// The device.
+    pub endpoint: &'a Endpoint,
+    /// Which methods may be used.
+    pub policy: Handoff,
+    /// Asks the person whether the command line may be used. `false` when there is no terminal.
+    pub ask: &'a dyn Fn() -> bool,
+    /// Called right before the code is written for the client, when the device answers and nothing has changed; an error
+    /// keeps it off.
+    pub before_code: &'a dyn Fn() -> Result<()>,
+    /// Called right before the code is put on a command line for the first time; an error keeps it off.
+    pub on_argv: &'a dyn Fn() -> Result<()>,
+    /// Counts how long it is on one; the caller's clone tells after an error, too.
+    pub exposure: ArgvExposure,
+    /// How long a device that is still starting is waited for.
+    pub patience: Duration,
+    /// Called when the hand-over fails, with what the client wrote into its home, made fit to be kept.
+    pub keep_log: &'a dyn Fn(&str),
+}
+
+/// For how long the unlock code has been on the client's command line. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct ArgvExposure(Arc<AtomicU64>);
+
+impl ArgvExposure {
+    /// Seconds, rounded up; `None` if it never was there.
+    #[must_use]
+    pub fn seconds(&self) -> Option<u64> {
+        let millis = self.0.load(Ordering::Relaxed);
+        (millis > 0).then(|| millis.div_ceil(1000))
+    }
+
+    /// Counts from here until the result is dropped, whatever the reason.
+    pub(in crate::device) fn begin(&self) -> impl Drop {
+        struct Exposed(ArgvExposure, Instant);
+        impl Drop for Exposed {
+            fn drop(&mut self) {
+                self.0.0.fetch_add(millis(self.1.elapsed()).max(1), Ordering::Relaxed);
+            }
+        }
+        Exposed(self.clone(), Instant::now())
+    }
+}
+
+impl Session {
+    /// Waits for the device's port, looks once more at what is handed over and to whom, and gives the code to the client by the
+    /// first method that brings an answer from the device. It is not asked to open yet.
+    ///
+    /// Whatever the outcome, the code handed in is wiped; what the private home holds of it goes with the session.
+    ///
+    /// # Errors
+    /// [`Error::ClientChanged`], [`Error::ClientUnsafe`] and [`Error::PairMismatch`] when the client or the manifest is not
+    /// what it was; [`Error::HandOverRefused`] when no permitted method works; [`Error::DeviceIsAnother`];
+    /// [`Error::DeviceUnidentified`] when it is open and does not say whose it is; [`Error::DeviceUnreachable`],
+    /// [`Error::DeviceRefused`], [`Error::DeviceTimeout`], [`Error::ClientHung`], [`Error::EndpointPublic`],
+    /// [`Error::ProfileLeaked`] when the client wrote the code past our home, [`Error::GuardLost`],
+    /// [`Error::StateFolderBad`] if the manifest's path can't be told to the client; what `before_code` and `on_argv` say.
+    pub fn open(device: Device, order: HandOver<'_>) -> Result<Self> {
+        let HandOver { job, manifest, endpoint, patience, .. } = order;
+        let Some(manifest_text) = manifest.to_str() else {
+            let (path, why) = (manifest.display().to_string(), "its path is not valid Unicode".to_owned());
+            return Err(Error::StateFolderBad { path, why });
+        };
+        let Device { client, jvm, handle: mut guard, notify, .. } = device;
+        guard.end_within(patience + BEYOND)?;
+        let mut port = Port::new(endpoint.clone(), patience, Arc::clone(&notify));
+        port.wait(&mut guard)?;
+        // Hours may have passed since they were looked at.
+        client.check_unchanged(&*notify)?;
+        while_waiting(&*notify, "the manifest to be read", || check_unchanged(manifest, order.manifest_sha256, job))?;
+        // Notices a guard that is gone: without it nothing would remove what is written now.
+        guard.pause(Duration::ZERO)?;
+        (order.before_code)()?;
+        let name = profile::new_name();
+        let profile = Profile { name: &name, job, manifest: manifest_text, endpoint: port.address() };
+        let written = profile::write(guard.home(), &client.data.profile, &profile, order.code)?;
+        guard.take_code(&written)?;
+        let mut session = Self {
+            client,
+            guard,
+            notify,
+            jvm,
+            port,
+            took: Duration::ZERO,
+            job: job.clone(),
+            manifest: manifest_text.to_owned(),
+            profile: name,
+            exposure: order.exposure,
+            may_show: order.policy != Handoff::Private,
+            log: None,
+            in_clear: Vec::new(),
+            not_answered: None,
+            method: HandOverMethod::Profile,
+            device: Described { device_id: None, state: State::Other("not told".to_owned()) },
+            was_open_already: false,
+            is_asked: false,
+        };
+        let first = session.choose(order.policy, order.ask, order.on_argv);
+        let begun = first.and_then(|first| session.begin_with(first));
+        session.tell_of_codes_in_clear();
+        match begun {
+            Ok(()) => Ok(session),
+            Err(error) => {
+                session.give_log(order.keep_log);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Promise 2: the manifest is the one that came with the code, right before it is handed over.
+fn check_unchanged(manifest: &Path, expected: &ManifestDigest, job: &JobId) -> Result<()> {
+    let mismatch = |why: String| Err(Error::PairMismatch { job: job.to_string(), why });
+    let file = path_trust::open_own(manifest, Access::Read)
+        .map_err(|refused| Error::refused("Reading", manifest, &refused))?;
+    let Some(file) = file else { return mismatch("the manifest is no longer there".to_owned()) };
+    let found = ManifestDigest::of(file).map_err(|error| Error::disk("Reading", manifest, &error))?;
+    if found == *expected {
+        return Ok(());
+    }
+    mismatch(format!(
+        "the manifest has changed since it was fetched (its SHA-256 begins with {}, not with {})",
+        found.short(),
+        expected.short()
+    ))
+}

@@ -1,0 +1,72 @@
+//! What every state of the flow carries on, and what is told and put down of a run that fails.
+
+use std::sync::Arc;
+
+use crate::audit::{Audit, AuditStep};
+use crate::device::{ArgvExposure, OwnProfiles};
+use crate::keychain::{Keychain, KeychainKind};
+use crate::notice::{Notice, Notify};
+use crate::pair::ManifestDigest;
+use crate::secret::UnlockCode;
+use crate::settings::Settings;
+use crate::store::{HomeNote, JobFolder, Record};
+use crate::ui::Ui;
+
+/// What every state carries on.
+pub(super) struct Trip<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) ui: Arc<Ui>,
+    pub(super) audit: Audit,
+    pub(super) folder: JobFolder,
+    /// Where the private home is, until the run is over.
+    pub(super) _note: Option<HomeNote>,
+}
+
+impl Trip<'_> {
+    /// Tells and puts down for how long the code stood on a command line, if it did, in a run that fails.
+    pub(super) fn record_exposure(&self, mut record: Record, exposure: &ArgvExposure) {
+        let (Some(seconds), Some(hand_over)) = (exposure.seconds(), record.hand_over.as_mut()) else { return };
+        hand_over.argv_seconds = Some(seconds);
+        self.ui.notify(Notice::Warning(format!(
+            "The code stood on the client's command line for {seconds} s, where other programs here could read it."
+        )));
+        // The run fails for a reason of its own, which is the one to tell; the audit log has the exposure already.
+        if let Err(error) = self.folder.write_record(&record) {
+            self.ui.notify(Notice::Warning(format!("That could not be recorded: {error}")));
+        }
+    }
+
+    /// Puts a failure into the audit log. The run has that failure to tell; that it could not be put down is told beside it.
+    pub(super) fn note_failure(&self, step: AuditStep, manifest: &ManifestDigest) {
+        if let Err(error) = self.audit.note(self.folder.job(), step, Some(manifest)) {
+            self.ui.notify(Notice::Warning(format!("The failure is not in the audit log: {error}")));
+        }
+    }
+
+    /// Keeps what the client logged in a run that fails. That run has a reason of its own, which is the one to tell.
+    pub(super) fn keep_client_log(&self, log: &str) {
+        if self.settings.keychain == KeychainKind::None {
+            // Which keeps nothing, by its name; the folder goes with the run.
+            return;
+        }
+        self.ui.notify(match self.folder.write_client_log(log) {
+            Ok(path) => Notice::Fact(format!("What the client logged is in {}, without the code.", path.display())),
+            Err(error) => Notice::Warning(format!("What the client logged could not be kept: {error}")),
+        });
+    }
+
+    /// Takes the job's empty item out of the keychain in a run that fails before there is a code for it. That run has a reason of
+    /// its own, which is the one to tell.
+    pub(super) fn withdraw(&self, keychain: &Keychain) {
+        for warning in keychain.withdraw(self.folder.job()).unwrap_or_default() {
+            self.ui.notify(Notice::Warning(warning));
+        }
+    }
+
+    /// Says where else on this machine the job's code stands in clear: where the client or OpsHub, used by hand, put it.
+    pub(super) fn warn_of_codes_in_clear(&self, code: &UnlockCode) {
+        for found in OwnProfiles::of_this_user().with_code(code) {
+            self.ui.notify(Notice::Warning(found.warning(self.folder.job())));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Hours may pass until a device answers: nothing is taken for what it was when the run began.
+
+use std::fs;
+use std::time::Duration;
+
+use snow_onboard::device::Handoff;
+
+use crate::stage::{CODE, MANIFEST, Stage, code_of, wait_for};
+
+/// Hands over to a device that answers only after `meanwhile` has been done, and gives what came of it.
+fn after_a_wait(stage: Stage, meanwhile: impl FnOnce(&Stage) + Send) -> (Stage, &'static str) {
+    let (stage, plug_in) = stage.unplug().split();
+    let outcome = std::thread::scope(|scope| {
+        // The strongest leave there is: what has changed is no reason for a weaker method.
+        let run = scope.spawn(|| code_of(stage.hand_over_by(Handoff::Argv, &|| panic!("nothing is to be asked"))));
+        let waits = || stage.notices.all().iter().any(|notice| notice.contains("to start"));
+        wait_for("the wait for the device", Duration::from_secs(60), waits);
+        let content = stage.content();
+        assert!(!content.iter().any(|text| text.contains(CODE)), "the code lies nowhere while nothing answers");
+        assert_eq!(stage.homes().len(), 1, "a control");
+        meanwhile(&stage);
+        let _port = plug_in();
+        run.join().unwrap()
+    });
+    (stage, outcome)
+}
+
+#[test]
+fn a_pair_and_a_client_that_stay_as_they_are_are_used() {
+    let (stage, outcome) = after_a_wait(Stage::new(""), |_| ());
+    assert_eq!(outcome, "no error");
+    assert_eq!(stage.calls("unlock-device"), 1);
+    let before = stage.homes_before_code.lock().unwrap().clone();
+    assert!(!before.iter().any(|text| text.contains(CODE)), "nor before it is said that it will be");
+    stage.assert_the_code_was_private();
+}
+
+#[test]
+fn a_client_that_is_replaced_meanwhile_is_not_given_the_code() {
+    let (stage, outcome) = after_a_wait(Stage::new(""), |stage| {
+        let launcher = fs::read_to_string(stage.launcher()).unwrap();
+        fs::write(stage.launcher(), launcher + "\n# another one\n").unwrap();
+    });
+    assert_eq!(outcome, "client_changed");
+    assert_eq!((stage.calls("describe-device"), stage.calls("configure"), stage.calls("unlock-device")), (0, 0, 0));
+    assert!(stage.homes_before_code.lock().unwrap().is_empty(), "it was not even said to begin");
+    stage.assert_the_code_was_private();
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_manifest_that_changes_meanwhile_is_not_handed_over() {
+    type Change = fn(&Stage);
+    let changes: [Change; 3] = [
+        |stage| fs::write(stage.manifest(), b"\x01manifesu").unwrap(),
+        |stage| fs::write(stage.manifest(), [MANIFEST, b"!"].concat()).unwrap(),
+        |stage| fs::remove_file(stage.manifest()).unwrap(),
+    ];
+    for change in changes {
+        let (stage, outcome) = after_a_wait(Stage::new(""), change);
+        assert_eq!(outcome, "pair_mismatch");
+        assert_eq!((stage.calls("describe-device"), stage.calls("unlock-device")), (0, 0));
+        stage.assert_the_code_was_private();
+        stage.assert_nothing_left();
+    }
+}
+
+#[test]
+fn the_client_gets_the_address_that_was_checked_and_not_a_name() {
+    let mut stage = Stage::new("");
+    let port = stage.endpoint.port();
+    stage.endpoint = format!("localhost:{port}").parse().unwrap();
+    let _handed = stage.hand_over_by(Handoff::Private, &|| false).unwrap();
+    let profile = stage.content().into_iter().find(|text| text.contains("defaultEndpoint")).unwrap();
+    assert!(profile.contains(&format!("\"https://127.0.0.1:{port}\"")), "{}", profile.replace(CODE, "[CODE]"));
+    assert!(!profile.contains("localhost"));
+}
