@@ -19,7 +19,7 @@ pub(crate) fn is_root_or_rerun(test: &str) -> bool {
     let mut again = Command::new("sudo");
     again.args(["-n", "env", &format!("PATH={path}")]);
     // What tests are told by whoever starts them; sudo takes the rest away.
-    let is_told = |name: &str| name.starts_with("SNOW_ONBOARD_") || name == "SNAPSHOTS";
+    let is_told = |name: &str| name.starts_with("SNOW_ONBOARD_") || ["SNAPSHOTS", "SNOW_TESTS_SKIPPED"].contains(&name);
     let told = std::env::vars().filter(|(name, _)| is_told(name));
     again.args(told.map(|(name, value)| format!("{name}={value}"))).arg(std::env::current_exe().unwrap());
     let status = again.args(["--exact", test, "--include-ignored", "--nocapture"]).status();

@@ -45,13 +45,13 @@ pub use crate::{
 };
 
 /// Says why a test was not tried on this machine, where whoever runs the tests reads it: in what is printed, and in the file
-/// that the variable `SNOW_ONBOARD_SKIPPED` names, a line each, for `tests/run` to count.
+/// that the variable `SNOW_TESTS_SKIPPED` names, a line each, for `tests/run` to count.
 #[allow(clippy::print_stderr)]
 pub fn skipped(reason: &str) {
     use std::io::Write as _;
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     eprintln!("SKIPPED {test}: {reason}");
-    if let Some(path) = std::env::var_os("SNOW_ONBOARD_SKIPPED")
+    if let Some(path) = std::env::var_os("SNOW_TESTS_SKIPPED")
         && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
     {
         let _ = writeln!(file, "{test}: {reason}");
