@@ -51,7 +51,17 @@ fn nothing_in(processes: &[(&str, u32)], stage: &Stage, signature: Option<&str>,
         let secrets = [("code", Some(stage.code())), ("signature", signature.map(Needles::of))];
         for ((secret, needles), control) in secrets.into_iter().zip(control) {
             let Some(needles) = needles else { continue };
-            let found = memory.find(&needles);
+            let mut found = memory.find(&needles);
+            if (*name, secret) == ("guard", "code") {
+                // What a client says passes through it at each look; what stays is looked for.
+                for _ in 0..50 {
+                    if found.len() == 1 {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                    found = Memory::of(*pid).find(&needles);
+                }
+            }
             let place = format!("memory of the {name} ({} KiB), {when}", memory.bytes() / 1024);
             found.iter().for_each(|place| println!("  {place}"));
             if (*name, secret) == ("guard", "code") {
