@@ -168,10 +168,10 @@ errors! {
         "AWS knows no job {job} in region {region} for these credentials{asked_as}."
         => "Check the id, the region and the account. The jobs you can see:\n  snow-onboard jobs";
     JobNotReady { job: String, state: String } = Job "job_not_ready"
-        "The code and manifest of {job} can't be had yet: the job {state}."
+        "AWS has not released the code and manifest of {job} yet: the job {state}."
         => "They come with the device, when the job is “Delivered to you”. Repeat the same command then. See how far it is:\n  snow-onboard jobs";
     JobTooLate { job: String, state: String } = Job "job_too_late"
-        "The code and manifest of {job} can't be had any more: the job {state}."
+        "AWS no longer releases the code and manifest of {job}: the job {state}."
         => "Check that this is the job of the device before you:\n  snow-onboard jobs";
     JobNotUsable { job: String, state: String } = Job "job_not_usable"
         "AWS does not give out the code and manifest of {job} in its state: the job {state}."
@@ -248,7 +248,7 @@ errors! {
         => "Look for a prompt that waits for you, possibly behind other windows, then repeat the same command. More time:\n  --keychain-timeout 600";
     /// `way_on` is the first half of the hint, in the words of the keychain's own app.
     KeychainInClear { which: String, place: String, way_on: String } = Keychain "keychain_in_clear"
-        "{which} has no password, so it keeps what it is given in clear in {place}."
+        "{which} has no password, so it stores codes unencrypted in {place}."
         => "{way_on}, or accept it with:\n  --allow-plain-keyring";
     KeychainUnseen { which: String, why: String } = Keychain "keychain_unseen"
         "Whether {which} is encrypted could not be seen: {why}."
@@ -380,24 +380,24 @@ errors! {
         "The device at {endpoint} is open but never said whose it is, so whether it is the one of {expected} could not be checked."
         => "Compare the device's label and display with the job. Then repeat the same command, which asks it again; if it stays so, show this to AWS Support with the job id.";
     DeviceRefused { job: String, what: String, said: String } = Device "device_refused"
-        "The client's {what} failed. It said: {said}"
-        => "A kept pair stays kept, and a wrong one is never tried twice by itself. Check the address and that the device is up. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
+        "`snowballEdge {what}` failed: {said}"
+        => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check the address and that the device is up. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     DeviceRelocked { seconds: u64 } = Device "device_relocked"
         "The device began to unlock but is locked again after {seconds} seconds."
-        => "A kept pair stays kept. Repeat the same command once; if it happens again, show this to AWS Support with the job id.";
+        => "The stored code and manifest are unchanged. Repeat the same command once; if it happens again, show this to AWS Support with the job id.";
     DeviceStaysLocked { job: String, seconds: u64 } = Device "device_stays_locked"
         "The client passed on the request to open, but the device still says LOCKED after {seconds} seconds."
-        => "A kept pair stays kept. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
+        => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     DeviceTimeout { state: String, seconds: u64 } = DeviceTimeout "device_timeout"
         "The device is not open after {seconds} seconds; its last state is {state}."
-        => "A kept pair stays kept. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 3600";
+        => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 3600";
 
     Interrupted { signal: i32, kept: String } = Interrupted "interrupted"
         "Interrupted (signal {signal}). {kept}"
         => "Repeat the same command to go on.";
     Internal { what: String } = Internal "internal"
         "Something happened that this program did not expect: {what}."
-        => "This is a mistake in snow-onboard. What was kept before is still kept; repeating the command is safe.";
+        => "This is a bug in snow-onboard. What was kept before is still kept; repeating the command is safe.";
 }
 
 impl Error {

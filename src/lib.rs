@@ -25,9 +25,9 @@
 //! ```text
 //! main        harden, parse, call, exit code          onboard     THE FLOW: Requested → … → Unlocked
 //! cli         what can be typed, completed, repeated  reconcile   what is kept, put right after an interruption
-//! commands    one file a verb, thin                   pair        do the halves belong together, do they lie apart
+//! commands    one file a verb, thin                   pair        do the halves match, are they stored separately
 //! settings    each declared once; layers, locks       job         job ids, states, device addresses
-//! ui          the only writer of stdout and stderr    secret      the code and the signed address
+//! ui          the only writer of stdout and stderr    secret      the code and the presigned URL
 //! error       sentence, hint and codes of each error  text        foreign text made fit to show
 //! delivery    the wait for a job on its way           manual      chapters for whoever answers for the secrets
 //! doctor      all that a run needs, seen beforehand   model       what is spoken of everywhere

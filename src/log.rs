@@ -5,7 +5,7 @@
 //!
 //! # The ceiling over others
 //!
-//! Libraries that carry secrets log them: the AWS SDK writes the code and the signed address at `trace`, and
+//! Libraries that carry secrets log them: the AWS SDK writes the code and the presigned URL at `trace`, and
 //! `LOG_SENSITIVE_BODIES` takes its own markers away. So whatever is not of this crate is logged at `warn` at most, with
 //! `-vv` at `info`, and never at `debug` or `trace`:
 //!

@@ -59,7 +59,7 @@ struct Fetched<'a> {
     manifest: Manifest,
 }
 
-/// Both halves are in their places, belong together and lie apart.
+/// Both halves are in their places, match and are stored separately.
 pub struct Kept<'a> {
     trip: Trip<'a>,
     record: Record,
@@ -398,13 +398,13 @@ impl<'a> Kept<'a> {
         let Some(device) = device else {
             return Err(Error::Internal { what: "a hand-over without a preflight of the client".to_owned() });
         };
-        trip.ui.step(Step::Pair, "belongs together and lies apart");
+        trip.ui.step(Step::Pair, "code and manifest match; stored separately");
         trip.ui.begin(Step::HandOver);
         let client = device.client();
         let mut hand_over = HandOverRecord {
             at: OffsetDateTime::now_utc(),
             endpoint: endpoint.to_string(),
-            rung: HandOverMethod::Profile.as_str().to_owned(),
+            method: HandOverMethod::Profile.as_str().to_owned(),
             argv_seconds: None,
             client: client.launcher().display().to_string(),
             client_version: version_in_words(&device),
@@ -455,13 +455,13 @@ impl<'a> Kept<'a> {
                 if begun.get() {
                     trip.note_failure(AuditStep::HandOverFailed, digest);
                 }
-                hand_over.rung = HandOverMethod::Argv.as_str().to_owned();
+                hand_over.method = HandOverMethod::Argv.as_str().to_owned();
                 record.hand_over = Some(hand_over);
                 trip.record_exposure(record, &exposure);
                 return Err(error);
             }
         };
-        hand_over.rung = session.method().as_str().to_owned();
+        hand_over.method = session.method().as_str().to_owned();
         record.hand_over = Some(hand_over);
         trip.folder.write_record(&record)?;
         trip.audit.note(trip.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;

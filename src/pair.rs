@@ -1,6 +1,6 @@
 //! The pair: one code and one manifest, fetched together for one job.
 //!
-//! Here is answered whether they lie apart ([`Apart`]). Whether they belong together, the keychain's item tells, whose second
+//! Here is answered whether they are stored separately ([`Apart`]). Whether they belong together, the keychain's item tells, whose second
 //! line is the [`ManifestDigest`]; in records of format 1 it was the [`PairTag`].
 
 use std::fs::File;
@@ -84,7 +84,7 @@ fn mac(code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> Hmac<Sha256
     mac
 }
 
-/// Proof that code and manifest lie apart. Only [`Apart::check`] can make one, and the hand-over demands it.
+/// Proof that code and manifest are stored separately. Only [`Apart::check`] can make one, and the hand-over demands it.
 #[derive(Debug)]
 pub struct Apart {
     _only_check_makes_it: (),

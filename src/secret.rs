@@ -104,7 +104,7 @@ impl fmt::Debug for UnlockCode {
     }
 }
 
-/// The presigned address of a manifest: for an hour, whoever holds it can download the manifest (Snowball API,
+/// The presigned URL of a manifest: for an hour, whoever holds it can download the manifest (Snowball API,
 /// GetJobManifest), so it is treated like the code. https only, no user or password in it.
 pub struct ManifestUrl {
     text: Zeroizing<String>,
@@ -119,7 +119,7 @@ pub struct NotAManifestUrl {
 }
 
 impl ManifestUrl {
-    /// Longest address taken. Presigned addresses with a session token run to about 2 KiB.
+    /// Longest address taken. Presigned URLs with a session token run to about 2 KiB.
     pub const MAX_LENGTH: usize = 16 * 1024;
 
     /// Takes the address out of `source`; a refused one is wiped.

@@ -10,11 +10,11 @@ use crate::secret::looks_like_code;
 const LIMIT: usize = 500;
 
 /// Longest beginning of a secret that may not be known for one yet: a base64 of a percent-encoded code has 116
-/// characters, a signed address names its parameters before that.
+/// characters, a presigned URL names its parameters before that.
 const LONGEST_BEGINNING: usize = 1024;
 
 /// Makes foreign text safe to show and to keep: one line, no terminal sequences, control or direction-changing
-/// characters, no signed address, no secret of this run ([`redacted`]), at most some 500 characters.
+/// characters, no presigned URL, no secret of this run ([`redacted`]), at most some 500 characters.
 #[must_use]
 pub fn clean(text: &str) -> String {
     // A pathological answer is cut before the work, and once more after it.
@@ -30,7 +30,7 @@ pub fn clean(text: &str) -> String {
         if !cleaned.is_empty() {
             cleaned.push(' ');
         }
-        cleaned.push_str(if is_signed_address(&word) { "[signed address]" } else { &word });
+        cleaned.push_str(if is_presigned_url(&word) { "[presigned URL]" } else { &word });
     }
     if cut.is_some() {
         // Much of nothing may have stood before it, so that it would be shown, and it may be half of a code.
@@ -58,7 +58,7 @@ pub(crate) fn clean_typed(text: &str) -> String {
 pub fn clean_lines(text: &str) -> String {
     let clean_line = |line: &str| {
         let visible: String = line.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
-        let words = visible.split(' ').map(|word| if is_signed_address(word) { "[signed address]" } else { word });
+        let words = visible.split(' ').map(|word| if is_presigned_url(word) { "[presigned URL]" } else { word });
         without_secrets(&words.collect::<Vec<_>>().join(" "))
     };
     text.lines().flat_map(|line| [clean_line(line), "\n".to_owned()]).collect()
@@ -110,8 +110,8 @@ fn is_invisible(character: char) -> bool {
         | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
-/// A presigned address or a part of its query. Header names such as `x-amz-date` stay.
-fn is_signed_address(word: &str) -> bool {
+/// A presigned URL or a part of its query. Header names such as `x-amz-date` stay.
+fn is_presigned_url(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
     (lower.contains("x-amz-") && (lower.contains('=') || lower.contains("%3d"))) || lower.contains("signature=")
 }
@@ -150,7 +150,7 @@ mod tests {
     fn signed_addresses_are_taken_out() {
         assert_eq!(
             clean("see https://b.example/m.bin?X-Amz-Signature=abc&x=1 or x-amz-date"),
-            "see [signed address] or x-amz-date"
+            "see [presigned URL] or x-amz-date"
         );
     }
 

@@ -1,4 +1,4 @@
-//! The download of the manifest from its presigned address.
+//! The download of the manifest from its presigned URL.
 //!
 //! A plain GET by the same HTTP client: no AWS credentials, no cookies, no redirects. What arrives goes to the
 //! caller's writer as it comes, except its first 512 bytes, which are looked at before. One that breaks off is resumed

@@ -190,7 +190,7 @@ fn stays_on_this_link(uri: &http::Uri) -> bool {
     }
 }
 
-/// An address reduced to scheme, host and port: path and query of a signed address, or a user name, are secrets.
+/// An address reduced to scheme, host and port: path and query of a presigned URL, or a user name, are secrets.
 pub(super) fn without_secrets(url: &str) -> String {
     match url.parse::<http::Uri>() {
         Ok(uri) if uri.host().is_some() => {

@@ -119,7 +119,7 @@ fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) 
             device: "UNLOCKED",
             endpoint: &hand_over.endpoint,
             was_open_already: unlocked.was_open_already,
-            handed_over_by: &hand_over.rung,
+            handed_over_by: &hand_over.method,
             argv_seconds: hand_over.argv_seconds,
             keychain: &unlocked.keychain,
             keychain_name: &unlocked.keychain_name,

@@ -40,7 +40,7 @@ macro_rules! exit_codes {
 exit_codes! {
     Done = 0 "done"
         => "";
-    Internal = 1 "a mistake in this program"
+    Internal = 1 "a bug in this program"
         => "please report it";
     Usage = 2 "the command line: job id, address, flags"
         => "`snow-onboard --help`";
@@ -58,7 +58,7 @@ exit_codes! {
         => "unlock it; `--keychain kernel` or `none`";
     Disk = 9 "files and folders of this program"
         => "space, owner and permissions of the folder named";
-    Pair = 10 "code and manifest don't belong together, or lie together"
+    Pair = 10 "code and manifest don't match, or are stored together"
         => "`snow-onboard fetch --refresh JID…`";
     Client = 11 "the vendor's client: missing, changeable by others, unknown"
         => "`--client`; `chmod -R go-w FOLDER`";

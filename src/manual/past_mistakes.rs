@@ -13,7 +13,7 @@
 //! | The manifest in a temporary or download folder that others read | A folder of its own, for its owner alone | `src/safety/path_trust/tests.rs::private_things_are_made_once_and_are_private` |
 //! | `set -x`, echoed input, command lines in error texts, traced SDK answers | A type that can't be printed; one redacting writer; a ceiling over libraries | `src/secret.rs::debug_shows_neither_secret`, `src/log.rs::others_stay_below_their_ceiling`, `tests/leak/output.rs::an_answer_that_can_t_be_decoded` |
 //! | An error page saved as the manifest | Status, length, checksum and content are looked at; the file appears whole or not at all | `tests/whole/refusals.rs::bad_downloads_cost_nothing`, `src/store/job_folder.rs::a_manifest_appears_whole_or_not_at_all` |
-//! | The signed address stored or logged | It lives in memory, for one download | `tests/whole/refusals.rs::bad_answers_of_the_api_cost_nothing`, `src/redact/mod.rs::signing_parameters_keep_their_names_alone` |
+//! | The presigned URL stored or logged | It lives in memory, for one download | `tests/whole/refusals.rs::bad_answers_of_the_api_cost_nothing`, `src/redact/mod.rs::signing_parameters_keep_their_names_alone` |
 //! | Nobody checks that device and job belong together | The device's id is the job's id, or nothing is asked of it | `tests/whole/first_start.rs::another_device_is_refused_before_it_is_touched` |
 //! | A broken download begun anew, or given up at once | It goes on where it broke | `tests/cloud/download.rs::what_broke_off_goes_on_where_it_broke` |
 //! | An endless poll, a fixed sleep, or no wait at all | A deadline and growing pauses | `tests/whole/first_start.rs::a_device_that_does_not_open_in_time_has_an_exit_code_of_its_own` |

@@ -10,7 +10,7 @@
 //! | the code | with you, in your network | rotate before the device travels |
 //! | the code | on its way, or in a place that others enter | now |
 //! | code and manifest | anywhere | now, and take the device off the network |
-//! | the signed address of the manifest | anywhere | it is good for an hour; whoever used it has the manifest |
+//! | the presigned URL of the manifest | anywhere | it is good for an hour; whoever used it has the manifest |
 //!
 //! # What does not help
 //!

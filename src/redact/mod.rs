@@ -1,7 +1,7 @@
 //! Takes the secrets of this run out of text that is about to leave the process.
 //!
 //! What leaves is looked at as a whole, whatever it is made of and however it was cut into writes ([`Redacting`]): the
-//! unlock code by its shape, signed addresses by the names of their parameters, and the AWS secret key and session
+//! unlock code by its shape, presigned URLs by the names of their parameters, and the AWS secret key and session
 //! token by keyed hashes of their pieces ([`register`]). Each also where it is percent-encoded or in base64, or one in the
 //! other. Nothing here holds a secret.
 
@@ -26,7 +26,7 @@ const SIGNED: &str = "[signed]";
 /// Encodings that are looked through, one in the other: base64 in a query is percent-encoded as well.
 const DEPTH: u8 = 2;
 
-/// Parameters of a presigned address whose values let somebody else use it, or name the account (Signature Version 4,
+/// Parameters of a presigned URL whose values let somebody else use it, or name the account (Signature Version 4,
 /// "Authenticating requests: using query parameters"; `Signature` is that of version 2 and of the header).
 const SIGNING: [&[u8]; 4] = [b"x-amz-signature=", b"x-amz-security-token=", b"x-amz-credential=", b"signature="];
 
@@ -61,7 +61,7 @@ fn codes(text: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// Whether a byte can be a part of a secret, of any of its encodings, or of a signed address: what can't ends a word,
+/// Whether a byte can be a part of a secret, of any of its encodings, or of a presigned URL: what can't ends a word,
 /// and no secret goes over the end of a word.
 fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'{' | b'}' | b'|' | b'\\' | b'^')

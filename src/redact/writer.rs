@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{is_of_word, redacted, replace, secrets};
 
-/// Longest word that is held back until its end is there. A signed address has at most 16 KiB
+/// Longest word that is held back until its end is there. A presigned URL has at most 16 KiB
 /// ([`ManifestUrl::MAX_LENGTH`](crate::secret::ManifestUrl::MAX_LENGTH)).
 const LONGEST_WORD: usize = 64 * 1024;
 

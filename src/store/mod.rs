@@ -4,7 +4,7 @@
 //! <state folder>/snow-onboard/          0700
 //!     jobs/<JobId>/                     0700: the files below and nothing else
 //!         <JobId>_manifest.bin          0600
-//!         record.json                   0600: states, times, digests; never the code or the signed address
+//!         record.json                   0600: states, times, digests; never the code or the presigned URL
 //!         client.log                    0600: after a hand-over that failed; without the code
 //!     incoming/                         0700: what is not whole yet
 //!     once/<JobId>/                     0700: as jobs/, for one run with `--keychain none`

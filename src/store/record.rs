@@ -81,8 +81,9 @@ pub struct HandOverRecord {
     pub at: OffsetDateTime,
     /// The device's address.
     pub endpoint: String,
-    /// The rung of the ladder: `profile`, `configure`, `argv`; `none` if the device was open already.
-    pub rung: String,
+    /// The hand-over method: `profile`, `configure`, `argv`; `none` if the device was open already.
+    #[serde(alias = "rung")]
+    pub method: String,
     /// For how many seconds the code stood on a command line, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub argv_seconds: Option<u64>,

@@ -40,7 +40,7 @@ fn recorded(stage: &Stage, scenario: &Scenario) -> (Tree, Recording) {
     let home = stage.keeps();
     let before = disk::read(home);
     let id = stage.id();
-    let (recording, ended) = record(&mut (scenario.command)(stage), home, &|| stage.bus.lookup(&id));
+    let (recording, ended) = record(&mut (scenario.command)(stage), home, &|| stage.bus.item(&id));
     assert_eq!(ended.code, Some(0), "{}", ended.output);
     stage.wait_at_rest().unwrap();
     let mut disk = Disk::with(&before);
@@ -85,7 +85,7 @@ fn in_words(deed: Option<&Deed>) -> String {
 
 /// Puts the state there, starts the agent on it, and looks at what becomes of it.
 fn comes_back(stage: &Stage, scenario: &Scenario, state: &State) -> Checked {
-    stage.put_code(state.code.as_deref());
+    stage.put_item(state.code.as_deref());
     stage.rehearsal.device().power_loss();
     disk::write(&state.tree, stage.keeps());
     (scenario.after)(stage, scenario, state.ended)?;

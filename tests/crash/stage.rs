@@ -29,6 +29,13 @@ pub(crate) struct Pair {
     pub(crate) manifest: Vec<u8>,
 }
 
+impl Pair {
+    /// The text of the keychain's item: the code, and the manifest's SHA-256.
+    pub(crate) fn item(&self) -> String {
+        format!("{}\n{}", self.code, hex(&Sha256::digest(&self.manifest)))
+    }
+}
+
 /// What was kept at some time: the state folder and the code, which is all the agent has.
 pub(crate) struct Snapshot {
     tree: Tree,
@@ -157,19 +164,19 @@ impl Stage {
     pub(crate) fn restore(&self, snapshot: Option<&Snapshot>) {
         let nothing = Tree::from([(PathBuf::new(), None)]);
         disk::write(snapshot.map_or(&nothing, |snapshot| &snapshot.tree), self.keeps());
-        self.put_code(snapshot.map(|snapshot| snapshot.pair.code.as_str()));
+        self.put_item(snapshot.map(|snapshot| snapshot.pair.item()).as_deref());
         self.rehearsal.device().power_loss();
     }
 
-    /// Has the keyring hold this code and nothing else.
-    pub(crate) fn put_code(&self, code: Option<&str>) {
+    /// Has the keyring hold this item's text and nothing else.
+    pub(crate) fn put_item(&self, item: Option<&str>) {
         if !self.bus.search(None).is_empty() {
             let mut clear = Command::new("secret-tool");
             clear.args(["clear", "service", "snow-onboard"]);
             assert!(self.bus.inside(&mut clear).status().unwrap().success());
         }
-        if let Some(code) = code {
-            self.bus.store(&["--label", "kept before"], &self.id(), &[], code);
+        if let Some(item) = item {
+            self.bus.store(&["--label", "kept before"], &self.id(), &[], item);
         }
     }
 
@@ -374,7 +381,7 @@ mod tests {
         seen("a manifest", &|| append(stage.manifest(), "x"), "the manifest is not the pair's");
         seen("a record", &|| append(state.join(format!("jobs/{id}/record.json")), "x"), "the record is damaged");
         seen("an audit log", &|| append(state.join("audit.jsonl"), "{"), "a line of the audit log");
-        seen("another code", &|| stage.put_code(Some("00000-11111-22222-33333-44444")), "the code in the keyring");
+        seen("another code", &|| stage.put_item(Some("00000-11111-22222-33333-44444")), "the code in the keyring");
         seen("a probe", &|| stage.bus.store(&["--label", "left"], "probe", &[], "x"), "the number of items");
         seen("a device", &|| stage.rehearsal.device().power_loss(), "the device");
 
@@ -387,7 +394,7 @@ mod tests {
         left.kill().unwrap();
         left.wait().unwrap();
         assert!(stage.processes().is_empty());
-        stage.put_code(None);
+        stage.put_item(None);
         remove(&state.join("jobs").join(&id));
         stage.check_gone().unwrap();
         fs::create_dir(state.join("jobs").join(&id)).unwrap();

@@ -43,7 +43,7 @@ fn one_in_a_page_of_its_own(found: &[String]) {
     assert!(usize::from_str_radix(address, 16).unwrap() % 16384 < 29, "in a page of its own: {address}");
 }
 
-/// Asserts that none of the processes holds the code or the signed address, save the guard the code: once.
+/// Asserts that none of the processes holds the code or the presigned URL, save the guard the code: once.
 #[track_caller]
 fn nothing_in(processes: &[(&str, u32)], stage: &Stage, signature: Option<&str>, when: &str, control: [usize; 2]) {
     for (name, pid) in processes {

@@ -122,7 +122,7 @@ fn bad_answers_of_the_api_cost_nothing() {
         let ended = Agent::run(&rehearsal, NONE).end().failed(*exit, words);
         for text in [&ended.stdout, &ended.stderr] {
             assert!(!text.contains(&code) && !text.contains(wrong_shape), "{operation}: echoed");
-            assert!(!text.contains("X-Amz-Signature"), "{operation}: the signed address is shown");
+            assert!(!text.contains("X-Amz-Signature"), "{operation}: the presigned URL is shown");
         }
         rehearsal.heal();
         nothing_happened(&rehearsal);

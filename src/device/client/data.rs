@@ -31,7 +31,7 @@ impl HandOverMethod {
     #[must_use]
     pub fn in_words(self) -> &'static str {
         match self {
-            Self::Profile => "through a profile in a private folder; the code is on no command line",
+            Self::Profile => "private profile; code not on any command line",
             Self::Configure => {
                 "through the client's own prompts, into a private folder; the code is on no command line"
             }

@@ -36,7 +36,7 @@ pub enum Handoff {
 
 /// What [`Session::open`] needs.
 pub struct HandOver<'a> {
-    /// The proof that code and manifest lie apart. Nothing is handed over without it.
+    /// The proof that code and manifest are stored separately. Nothing is handed over without it.
     pub apart: Apart,
     /// Whose device it is: `DeviceId` must be its id.
     pub job: &'a JobId,

@@ -1,4 +1,4 @@
-//! The bucket's stand-in: manifests under presigned addresses.
+//! The bucket's stand-in: manifests under presigned URLs.
 //!
 //! That `ManifestURI` is a presigned S3 address for `<JobId>_manifest.bin`, good for 60 minutes, is documented; whether
 //! the object carries an `ETag` or a checksum is not, so both can be switched off. Errors are S3's XML.

@@ -15,11 +15,11 @@ pub enum Operation {
     ListClusters,
     /// One cluster in full.
     DescribeCluster,
-    /// The presigned address of the manifest.
+    /// The presigned URL of the manifest.
     GetJobManifest,
     /// The unlock code.
     GetJobUnlockCode,
-    /// The presigned address of an update.
+    /// The presigned URL of an update.
     GetSoftwareUpdates,
     /// The customer's word on where the device is.
     UpdateJobShipmentState,

@@ -14,7 +14,7 @@ pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far a request's date may lie from the server's clock: 15 minutes either way.
 pub const MAX_SKEW: time::Duration = time::Duration::minutes(15);
 
-/// What stands for the body's digest in a presigned address, whose body is not known when it is signed.
+/// What stands for the body's digest in a presigned URL, whose body is not known when it is signed.
 pub const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
 const STAMP: &[FormatItem<'static>] = format_description!("[year][month][day]T[hour][minute][second]Z");

@@ -31,7 +31,7 @@ pub(crate) struct World {
     pub(crate) api_faults: Mutex<Planted<ApiKey, Fault>>,
     pub(crate) bucket_faults: Mutex<Planted<Option<String>, BucketFault>>,
     pub(crate) log: Mutex<Vec<Request>>,
-    /// Every presigned address handed out: bearer secrets, which a leak test has to know.
+    /// Every presigned URL handed out: bearer secrets, which a leak test has to know.
     pub(crate) issued: Mutex<Vec<String>>,
     /// `127.0.0.1:PORT`, known once the bucket listens.
     pub(crate) bucket: OnceLock<String>,

@@ -95,14 +95,14 @@ impl Builder {
         self
     }
 
-    /// How long a presigned address is good, in seconds; an hour otherwise.
+    /// How long a presigned URL is good, in seconds; an hour otherwise.
     #[must_use]
     pub fn expires(mut self, seconds: u32) -> Self {
         self.settings.expires = seconds;
         self
     }
 
-    /// Presigned addresses carry a session token, which makes them longer than the 1024 characters of the model.
+    /// Presigned URLs carry a session token, which makes them longer than the 1024 characters of the model.
     #[must_use]
     pub fn long_addresses(mut self) -> Self {
         self.settings.session_token = true;

@@ -216,7 +216,7 @@ impl Rehearsal {
         lock(&self.world.log).iter().filter(|request| request.server == Server::Bucket).count()
     }
 
-    /// Every presigned address handed out so far: secrets that a leak test looks for.
+    /// Every presigned URL handed out so far: secrets that a leak test looks for.
     #[must_use]
     pub fn issued_addresses(&self) -> Vec<String> {
         lock(&self.world.issued).clone()
