@@ -107,7 +107,7 @@ fn a_refused_request_is_not_repeated_and_its_text_is_cleaned() {
     let stage = Stage::new("unlock() { printf 'INVENTED: \\033[31mnot with %s\\n' \"$CODE\" >&2; return 9; }");
     let error = stage.hand_over().err().unwrap();
     assert_eq!(error.report().code, "device_refused");
-    assert!(error.to_string().ends_with("It said: INVENTED: not with [unlock code]"), "{error}");
+    assert!(error.to_string().ends_with("` failed: INVENTED: not with [unlock code]"), "{error}");
     assert_eq!(stage.calls("unlock-device"), 1);
     stage.assert_nothing_left();
 }

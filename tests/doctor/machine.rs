@@ -33,7 +33,7 @@ fn a_keychain_that_is_locked() {
 fn a_keychain_that_keeps_in_clear_and_one_that_is_accepted_so() {
     let row = known("keychains", "a keyring that keeps in clear");
     let hints = &["--allow-plain-keyring"];
-    visit(&row, &[], 8, &[Line("keychain", "fails", &["in clear"], hints, Some("keychain_in_clear"))]);
+    visit(&row, &[], 8, &[Line("keychain", "fails", &["unencrypted"], hints, Some("keychain_in_clear"))]);
     let accepted =
         Line("keychain", "warning", &["test item stored and read back", "in clear"], &["Set a password"], None);
     visit(&row, &["--allow-plain-keyring"], 0, &[accepted]);

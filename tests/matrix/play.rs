@@ -169,7 +169,7 @@ fn ends_otherwise(expected: Ends, ended: &Ended) -> Option<String> {
                     let whole = last["exit"] == exit_wanted && !last["hint"].as_str().unwrap_or_default().is_empty();
                     let text = last["text"].as_str().unwrap_or_default();
                     // What the client said is its own.
-                    let ours = text.split("It said:").next().unwrap_or_default();
+                    let ours = text.split("` failed: ").next().unwrap_or_default();
                     let for_people =
                         !["docs.rs", "os error", "Error {", "Some("].iter().any(|word| ours.contains(word));
                     return (!whole || !for_people).then(|| format!("the error is not fit for people: {last}"));

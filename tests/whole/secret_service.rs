@@ -205,7 +205,7 @@ fn a_keyring_that_keeps_in_clear_is_refused_unless_allowed() {
     let rehearsal = Rehearsal::builder().start().unwrap();
     let bus = KeyringBus::start(Keyring::Plain);
     let run = |more: &[&str]| on_the_bus(Agent::run(&rehearsal, more), &bus).end();
-    run(&[]).failed(8, "in clear");
+    run(&[]).failed(8, "unencrypted");
     assert!(rehearsal.requests().is_empty());
     run(&["--allow-plain-keyring"]).done();
 }
