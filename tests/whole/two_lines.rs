@@ -100,6 +100,26 @@ fn a_conversion_that_was_killed_is_finished() {
 }
 
 #[test]
+fn how_to_remove_an_earlier_code_elsewhere_is_said_when_there_is_a_new_one() {
+    let scene = Scene::kept_and_offline();
+    let mut record = scene.read_record();
+    record["pair"]["keychain"] = "kernel".into();
+    std::fs::write(scene.record(), serde_json::to_vec(&record).unwrap()).unwrap();
+    let fetch = || scene.agent(&["fetch", &scene.id, "--keychain", "system", "--network-timeout", "2s"]);
+    let ended = fetch().failed(5, "can't be reached");
+    assert!(ended.stderr.contains("in the keychain “kernel” and stays there"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("forget"), "it is the last copy: {}", ended.stderr);
+    scene.rehearsal.heal();
+    let ended = fetch().done();
+    let removal = format!("snow-onboard forget {} --keychain kernel", scene.id);
+    assert!(ended.stderr.contains(&removal), "{}", ended.stderr);
+    // Whether or not there is a kernel keyring here, the new pair stays.
+    scene.agent(&["forget", &scene.id, "--keychain", "kernel"]);
+    scene.rehearsal.plant_everywhere(Fault::CutOff, Times::Always);
+    assert_eq!(scene.agent(&["fetch", &scene.id, "--json"]).done().json("result")["was_kept_already"], true);
+}
+
+#[test]
 fn of_a_right_and_a_wrong_item_the_right_one_opens_the_device_and_forget_leaves_none() {
     for wrong in [
         "00000-11111-22222-33333-44444".to_owned(),
