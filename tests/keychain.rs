@@ -427,8 +427,8 @@ fn a_daemon_whose_environment_can_t_be_read_is_judged_by_the_user_manager_s_and_
     let nowhere = std::path::Path::new("/nonexistent");
     let mut capable = Capable::start(Keyring::Unlocked);
     let data = capable.bus.keyrings().parent().unwrap().to_owned();
-    let ours_alone = capable.run("prepare keep-a", &data);
-    assert!(ours_alone[0].starts_with("keychain_unseen: "), "our environment alone proves nothing: {ours_alone:?}");
+    let ours_alone = capable.run("prepare keep-a recall forget", &data);
+    assert_eq!(ours_alone[1..5], ["made", "kept", "a", "1"], "the file that our environment leads to changes");
     capable.manager_leads_to(&data);
     for own in [&*data, nowhere] {
         let answers = capable.run("prepare keep-a recall forget", own);
@@ -454,8 +454,8 @@ fn a_keyring_without_a_password_is_refused_also_if_the_daemon_s_environment_can_
     let decoy = capable.bus.decoy("Default_keyring").join("data");
     let answers = capable.run("prepare keep-a", &data);
     assert!(answers[0].starts_with("keychain_in_clear: "), "{answers:?}");
-    let answers = capable.run("prepare keep-a", &decoy);
-    assert!(answers[0].starts_with("keychain_unseen: "), "{answers:?}");
+    let answers = capable.run("prepare", &decoy);
+    assert!(answers[1].starts_with("keychain_unseen: ") && answers[1].contains("another file"), "{answers:?}");
     capable.manager_leads_to(&data);
     let answers = capable.run("prepare keep-a", &decoy);
     assert!(answers[0].starts_with("keychain_in_clear: "), "{answers:?}");

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::backend::{Asking, Awaited, Backend, Failure, ItemId, Opened, Removal, Stored, WaitsFor, cleaned};
 use super::item::PLACEHOLDER;
-use super::linux_keyring_files::{KeyringFiles, Stamps, Verdict};
+use super::linux_keyring_files::{KeyringFiles, Stamps, Verdict, has_changed};
 use super::linux_provider::Provider;
 use super::linux_session_bus::{Owner, SECRETS, connect, fdo_in_words, in_words, owner_of, owner_of_secrets};
 use super::{Opening, SERVICE, linux_kwallet};
@@ -383,8 +383,9 @@ impl DefaultCollection {
 
     /// After something was stored: whether it went to the file that was looked at.
     fn certain(&mut self) -> Result<(), Failure> {
-        let is_known = self.provider.known_encrypted().is_some() || self.plain.allowed;
-        if is_known || self.plain.files.is_certain(&self.plain.stamps) {
+        // What was told already is that it is plain or unseen, and was allowed.
+        let is_known = self.provider.known_encrypted().is_some() || self.plain.told;
+        if is_known || has_changed(&self.plain.stamps) {
             return Ok(());
         }
         let places = self.plain.files.in_words();
