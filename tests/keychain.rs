@@ -465,6 +465,38 @@ fn a_keyring_without_a_password_is_refused_also_if_the_daemon_s_environment_can_
     assert_eq!(capable.bus.search(None), "", "nothing is left");
 }
 
+/// The child sees another folder where the daemon's environment leads, as in another mount namespace: with an encrypted keyring of
+/// the same name, in which nothing is ever stored.
+#[test]
+fn a_daemon_that_stores_elsewhere_than_its_environment_leads_is_found_out_before_a_code_is_fetched() {
+    if !process::is_root_or_rerun(
+        "a_daemon_that_stores_elsewhere_than_its_environment_leads_is_found_out_before_a_code_is_fetched",
+    ) {
+        return;
+    }
+    for (keyring, name) in [(Keyring::Unlocked, "login"), (Keyring::Plain, "Default_keyring")] {
+        let bus = KeyringBus::start(keyring);
+        let decoy = bus.decoy(name).join("data/keyrings");
+        let run = |steps: &str, allow_plain| {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"", "sh"]);
+            command.arg(&decoy).arg(bus.keyrings()).arg(std::env::current_exe().unwrap());
+            bus.inside(&mut command);
+            Script { steps, allow_plain, ..Script::SYSTEM }.run_as(command)
+        };
+        let answers = run("prepare", false);
+        assert!(answers[1].starts_with("keychain_unseen: ") && answers[1].contains("another file"), "{answers:?}");
+        assert_eq!(bus.search(None), "", "and nothing is left");
+        bus.store(&["--label=there before"], JOB, &[], CODE_A);
+        let answers = run("prepare", false);
+        assert!(answers[1].starts_with("keychain_unseen: "), "also with an item that is there: {answers:?}");
+        assert_eq!(bus.lookup(JOB).as_deref(), Some(CODE_A), "which is as it was");
+        let answers = run("prepare", true);
+        assert!(answers[1].starts_with("warning: Whether the keyring is encrypted"), "{answers:?}");
+        assert_eq!(answers[2], "was there");
+    }
+}
+
 /// A bus of another user, as after `su` or `sudo -E`.
 #[test]
 fn the_bus_of_another_user_is_refused() {

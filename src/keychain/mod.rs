@@ -189,7 +189,7 @@ impl Keychain {
     /// that was never created, since both answer a read with "no such item". But an item that is stored to try a keychain out
     /// has to be removed, and KeePassXC asks a person before it removes. So what is written is the job's own item, with a
     /// placeholder: written, read back, compared, looked at for how it is kept. An item that is there already is read, for
-    /// which KeePassXC asks as well.
+    /// which KeePassXC asks as well, and written again as it is where only that shows how it is kept.
     ///
     /// # Errors
     /// [`Error::KeychainForeignItem`] if the keychain has one item a job, and it holds something that is no code;
@@ -201,7 +201,8 @@ impl Keychain {
         self.on(thread, "storing the job's item", job.as_str(), move |backend| {
             let found = read_all(backend, &user)?;
             let of_use = |value: &[u8]| !matches!(Content::of(value), Content::Foreign);
-            if found.iter().any(|it| of_use(&it.value)) {
+            if let Some(there) = found.iter().find(|it| of_use(&it.value)) {
+                backend.prove(&user, there)?;
                 return Ok(Prepared::WasThere);
             }
             if !found.is_empty() && !backend.holds_several() {
