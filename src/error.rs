@@ -262,6 +262,10 @@ errors! {
     KeychainFailed { which: String, what: String, why: String } = Keychain "keychain_failed"
         "{which} failed while {what}: {why}."
         => "Open the keychain's own app to see whether it works, then repeat the same command.";
+    /// Where the default collection is another one than when the code was stored. `places` are the others.
+    KeychainElsewhere { job: String, which: String, places: String } = Keychain "keychain_elsewhere"
+        "The code of {job} is not in {which}, but an item for it is in {places}."
+        => "Remove that item in the keychain's own app (search for “snow-onboard”), then repeat the same command.";
     KeychainForeignItem { job: String } = Keychain "keychain_foreign_item"
         "The keychain's item for {job} does not hold an unlock code. It was left as it is."
         => "Look at it in the keychain's own app (search for “snow-onboard”). Then fetch a new pair; where the keychain admits it, it is stored beside that item, else give that item another account name first:\n  snow-onboard fetch --refresh {job}";

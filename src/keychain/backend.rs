@@ -54,6 +54,11 @@ pub(super) trait Backend {
     /// The items that are stored under `user`.
     fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure>;
 
+    /// Other collections in which something is stored under `user`, by what a person calls them. Unlocks none.
+    fn elsewhere(&mut self, _user: &str) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
     /// What an item holds; `None` if it is gone.
     fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, Failure>;
 

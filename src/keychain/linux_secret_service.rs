@@ -125,6 +125,23 @@ impl Backend for DefaultCollection {
         Ok(found.into_iter().map(|item| ItemId(item.item_path.to_string())).collect())
     }
 
+    fn elsewhere(&mut self, user: &str) -> Result<Vec<String>, Failure> {
+        self.same_owner()?;
+        let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
+        let answer = self.call(&object(SERVICE_PATH)?, SERVICE_INTERFACE, "SearchItems", &(attributes,))?;
+        let (open, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
+            answer.body().deserialize().map_err(|_| not_understood())?;
+        let mut found = Vec::new();
+        for item in open.iter().chain(&locked) {
+            let collection = item.rsplit_once('/').map_or("", |(collection, _)| collection);
+            let name = self.provider.name_with(&self.label_of_collection(collection));
+            if collection != self.collection.as_str() && !found.contains(&name) {
+                found.push(name);
+            }
+        }
+        Ok(found)
+    }
+
     fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, Failure> {
         self.same_owner()?;
         if !self.is_there(user, id)? {
@@ -218,6 +235,12 @@ impl Backend for DefaultCollection {
 impl DefaultCollection {
     fn collection(&self) -> Result<Collection<'_>, Failure> {
         self.service.get_collection_by_path(self.collection.clone()).map_err(failed)
+    }
+
+    fn label_of_collection(&self, path: &str) -> String {
+        let collection = OwnedObjectPath::try_from(path).ok().map(|path| self.service.get_collection_by_path(path));
+        let label = collection.and_then(|collection| collection.ok()?.get_label().ok());
+        label.filter(|label| !label.trim().is_empty()).map_or_else(|| name_of(path), |label| cleaned(&label))
     }
 
     fn item(&self, id: &ItemId) -> Result<Item<'_>, Failure> {

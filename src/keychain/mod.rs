@@ -149,6 +149,8 @@ pub struct Forgotten {
     pub removed: usize,
     /// What the person should know of: what could not be removed, by its name; where old versions still are.
     pub warnings: Vec<String>,
+    /// Other collections in which something is stored for the job, by what a person calls them. It was not touched.
+    pub elsewhere: Vec<String>,
 }
 
 impl Keychain {
@@ -309,7 +311,7 @@ impl Keychain {
         let Some(thread) = &self.thread else { return Ok(Forgotten::default()) };
         let (user, probe) = (job.as_str().to_owned(), probe_for(job));
         self.on(thread, "removing the unlock code", job.as_str(), move |backend| {
-            let mut forgotten = Forgotten::default();
+            let mut forgotten = Forgotten { elsewhere: backend.elsewhere(&user)?, ..Forgotten::default() };
             // The second name is that of the item with which earlier versions tried a keychain out, if one was killed.
             for user in [user, probe] {
                 for id in backend.find(&user)? {

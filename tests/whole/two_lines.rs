@@ -198,6 +198,22 @@ fn nothing_that_is_kept_on_disk_changes_with_the_code() {
     assert!(files_with(&state(&scene.rehearsal), &scene.rehearsal.job().unlock_code()).is_empty());
 }
 
+#[test]
+fn a_code_in_another_collection_keeps_the_record_until_it_is_gone() {
+    let scene = Scene::kept_and_offline();
+    let item = scene.bus.item(&scene.id).unwrap();
+    scene.bus.clear(&scene.id);
+    scene.bus.store(&["--label=moved", "--collection=session"], &scene.id, &[], &item);
+    let ended = scene.agent(&["forget", &scene.id]).failed(8, "is not in GNOME Keyring “Login”");
+    assert!(!ended.stdout.contains("forgotten"), "{}", ended.stdout);
+    assert!(scene.record().exists());
+    assert!(scene.bus.item(&scene.id).is_some(), "nothing was removed there");
+    scene.bus.clear(&scene.id);
+    let ended = scene.agent(&["forget", &scene.id]).done();
+    assert!(ended.stdout.contains("was not found in GNOME Keyring “Login”"), "{}", ended.stdout);
+    assert!(!scene.record().exists());
+}
+
 /// With every time of day, and the process's number in the audit log, replaced.
 fn without_times(bytes: &[u8]) -> String {
     let Ok(text) = std::str::from_utf8(bytes) else {
