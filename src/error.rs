@@ -257,8 +257,8 @@ errors! {
         "{which} accepted an item but did not give it back: {why}."
         => "Choose another place for the code:\n  --keychain kernel\n  --keychain none";
     KeychainAmbiguous { job: String, count: usize } = Keychain "keychain_ambiguous"
-        "The keychain holds {count} codes for {job}, and none of them belongs to the manifest that is kept here."
-        => "Fetch a new pair; it is stored beside them and none is removed:\n  snow-onboard fetch --refresh {job}";
+        "The keychain holds {count} codes for {job}, and not one alone belongs to the manifest that is kept here."
+        => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     KeychainFailed { which: String, what: String, why: String } = Keychain "keychain_failed"
         "{which} failed while {what}: {why}."
         => "Open the keychain's own app to see whether it works, then repeat the same command.";

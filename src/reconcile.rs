@@ -62,7 +62,7 @@ pub fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn Notify) -
 ///
 /// # Errors
 /// [`Error::PairMismatch`] if both halves are here and don't belong together, [`Error::KeychainAmbiguous`] if there are several
-/// codes and none belongs to the manifest; errors of the record and the disk.
+/// codes and not one alone belongs to the manifest; errors of the record and the disk.
 pub fn kept_pair(
     folder: &JobFolder,
     keychain: &str,
@@ -106,7 +106,11 @@ fn the_right_one(
     let count = items.len();
     let (mut right, mut wrong): (Vec<_>, Vec<_>) =
         items.into_iter().partition(|item| belongs_together(job, pair, item, manifest));
+    let fit_and_differ = right.windows(2).any(|two| !two[0].code.is_same_as(&two[1].code));
     match (right.pop(), wrong.pop()) {
+        (Some(_), _) if fit_and_differ && pair.manifest_sha256 == *manifest => {
+            Err(Error::KeychainAmbiguous { job: job.to_string(), count })
+        }
         (Some(item), _) if pair.manifest_sha256 == *manifest => Ok(item),
         (Some(_), _) => mismatch("the record names another manifest"),
         _ if pair.manifest_sha256 != *manifest => mismatch(&format!(
@@ -297,6 +301,18 @@ mod tests {
         let record = folder.record().unwrap().unwrap();
         assert!(record.incoming.is_none() && record.pair.unwrap().tag.is_some(), "to be converted yet");
         assert_eq!(std::fs::read(folder.manifest_path()).unwrap(), b"new");
+    }
+
+    #[test]
+    fn two_codes_that_both_fit_are_ambiguous_unless_they_are_the_same() {
+        let (_dir, folder, _) = with_old_pair();
+        let kept = |items| kept_pair(&folder, "system", items, &Kept::default());
+        for (one, other) in [(OLD, NEW), (NEW, OLD)] {
+            let refusal = kept(vec![item(one, Some(b"old")), item(other, Some(b"old"))]).unwrap_err().report();
+            assert_eq!(refusal.code, "keychain_ambiguous");
+            assert!(refusal.hint.contains("fetch --refresh"), "{}", refusal.hint);
+        }
+        assert!(kept(vec![item(OLD, Some(b"old")), item(OLD, Some(b"old"))]).unwrap().is_some());
     }
 
     #[test]

@@ -238,7 +238,7 @@ impl Keychain {
 
     /// Stores the code of a job with the digest of its manifest, and reads it back and compares. It takes the place of the code
     /// that came with the manifest `replaced`, or of a placeholder, or of the only code there is; where several are and it can't
-    /// be told which it replaces, it is stored beside them. What can't be verified is removed again, and what was there before
+    /// be told which it replaces, it is stored beside them. Another code for the same manifest is removed. What can't be verified is removed again, and what was there before
     /// is put back.
     ///
     /// # Errors
@@ -254,14 +254,19 @@ impl Keychain {
         let Some(thread) = &self.thread else { return Ok(()) };
         let user = job.as_str().to_owned();
         // The call may outlive this one if its deadline passes, so it needs a value of its own to wipe.
-        let value = item::value(code, manifest);
+        let (value, digest) = (item::value(code, manifest), *manifest);
         self.on(thread, "storing the unlock code", job.as_str(), move |backend| {
             let found = read_all(backend, &user)?;
             let over = item_to_replace(&found, replaced);
             if over.is_none() && !found.is_empty() && !backend.holds_several() {
                 return Err(Failure::Foreign);
             }
-            write_and_verify(backend, &user, &label_for(&user), &value, over)?;
+            let kept = write_and_verify(backend, &user, &label_for(&user), &value, over)?;
+            for other in found.iter().filter(|it| it.id != kept && is_of(it, &digest)) {
+                // AWS has just said which code belongs to this manifest. One that can't be removed now is refused when it is
+                // found beside the right one.
+                let _ = backend.remove(&user, &other.id, Asking::Never);
+            }
             backend.sync();
             Ok(())
         })
@@ -382,16 +387,18 @@ fn label_for(user: &str) -> String {
 /// Of the items there are, the one that a new code takes the place of.
 fn item_to_replace(found: &[Stored], replaced: Option<ManifestDigest>) -> Option<&Stored> {
     let is = |wanted: &dyn Fn(&Content) -> bool| found.iter().find(|it| wanted(&Content::of(&it.value)));
-    let of_the_pair = || {
-        let replaced = replaced?;
-        is(&|content| matches!(content, Content::Code(_, Some(manifest)) if *manifest == replaced))
-    };
+    let of_the_pair = || found.iter().find(|it| replaced.is_some_and(|replaced| is_of(it, &replaced)));
     let placeholder = || is(&|content| matches!(content, Content::Placeholder));
     let only_code = || match found {
         [only] if matches!(Content::of(&only.value), Content::Code(..)) => Some(only),
         _ => None,
     };
     of_the_pair().or_else(placeholder).or_else(only_code)
+}
+
+/// Whether it holds a code that came with this manifest.
+fn is_of(item: &Stored, manifest: &ManifestDigest) -> bool {
+    matches!(Content::of(&item.value), Content::Code(_, Some(of)) if of == *manifest)
 }
 
 fn read_all(backend: &mut dyn Backend, user: &str) -> Result<Vec<Stored>, Failure> {
