@@ -49,7 +49,17 @@ impl KeptPair {
 pub fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn Notify) -> Result<()> {
     let Some(mut record) = folder.record()? else { return folder.discard_incoming() };
     let Some(incoming) = record.incoming.take() else { return folder.discard_incoming() };
-    if finish_change(folder, &incoming, items)? {
+    let is_unchanged = record.pair.as_ref().is_some_and(|pair| {
+        // A tag tells one code from another, the manifest's digest does not.
+        pair.keychain == incoming.keychain && pair.manifest_sha256 == incoming.manifest_sha256 && incoming.tag.is_none()
+    });
+    if is_unchanged {
+        // Of the two codes that came with this manifest, the keychain's may be either.
+        notify.notify(Notice::Warning(format!(
+            "A refresh was interrupted, and whether it stored its code is not known. To refresh again: snow-onboard fetch --refresh {}",
+            folder.job()
+        )));
+    } else if finish_change(folder, &incoming, items)? {
         notify.notify(Notice::Fact("Finished keeping the pair that an interrupted run had fetched.".to_owned()));
         record.pair = Some(incoming);
     }
@@ -322,6 +332,25 @@ mod tests {
         record.incoming = Some(entry(&manifest));
         folder.write_record(&record).unwrap();
         assert_eq!(which(&folder, Some(OLD)).unwrap().0, b"old");
+    }
+
+    #[test]
+    fn an_interrupted_refresh_of_an_unchanged_manifest_is_not_said_to_be_finished() {
+        let (_dir, folder, mut record) = with_old_pair();
+        let manifest = incoming(&folder, b"old");
+        let before = record.pair.clone().unwrap().fetched_at;
+        record.incoming = Some(PairRecord { fetched_at: before + Duration::from_secs(9), ..entry(&manifest) });
+        folder.write_record(&record).unwrap();
+        let told = Kept::default();
+        settle(&folder, &items(Some(OLD)), &told).unwrap();
+        let told = told.0.lock().unwrap();
+        assert!(
+            matches!(&told[..], [Notice::Warning(text)] if text.contains("interrupted") && text.contains("fetch --refresh JID")),
+            "{told:?}"
+        );
+        let record = folder.record().unwrap().unwrap();
+        assert_eq!(record.pair.unwrap().fetched_at, before);
+        assert!(record.incoming.is_none() && folder.incoming().unwrap().is_none());
     }
 
     #[test]
