@@ -510,6 +510,20 @@ fn the_bus_of_another_user_is_refused() {
     assert_eq!(bus.search(None), "");
 }
 
+/// In another PID namespace than the bus, whose process then has no number.
+#[test]
+fn a_bus_outside_the_pid_namespace_is_known_by_its_user() {
+    if !process::is_root_or_rerun("a_bus_outside_the_pid_namespace_is_known_by_its_user") {
+        return;
+    }
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork"]).arg(std::env::current_exe().unwrap());
+    bus.inside(&mut command);
+    let answers = Script { steps: "prepare withdraw", ..Script::SYSTEM }.run_as(command);
+    assert_eq!(answers[1..3], ["made", "withdrawn "], "{answers:?}");
+}
+
 #[test]
 fn without_a_default_keyring_none_is_made() {
     let bus = KeyringBus::start(Keyring::NoDefault);
