@@ -180,6 +180,11 @@ impl Backend for DefaultCollection {
         self.unlock_item(user, id)?;
         let label = self.label_of(id, user);
         if self.provider.keeps_old_versions() && asking == Asking::Allowed {
+            // Before, since it may delete without asking, and then the item can't be reached any more.
+            let name = self.provider.name();
+            self.plain
+                .notify
+                .notify(Notice::Fact(format!("{label} is overwritten before {name} is asked to delete it.")));
             self.overwrite(id, OVERWRITES)?;
         }
         let path = object(&id.0)?;
