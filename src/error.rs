@@ -257,11 +257,15 @@ errors! {
         "{which} accepted an item but did not give it back: {why}."
         => "Choose another place for the code:\n  --keychain kernel\n  --keychain none";
     KeychainAmbiguous { job: String, count: usize } = Keychain "keychain_ambiguous"
-        "The keychain holds {count} codes for {job}, and none of them belongs to the manifest that is kept here."
-        => "Fetch a new pair; it is stored beside them and none is removed:\n  snow-onboard fetch --refresh {job}";
+        "The keychain holds {count} codes for {job}, and not one alone belongs to the manifest that is kept here."
+        => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     KeychainFailed { which: String, what: String, why: String } = Keychain "keychain_failed"
         "{which} failed while {what}: {why}."
         => "Open the keychain's own app to see whether it works, then repeat the same command.";
+    /// Where the default collection is another one than when the code was stored. `places` are the others.
+    KeychainElsewhere { job: String, which: String, places: String } = Keychain "keychain_elsewhere"
+        "The code of {job} is not in {which}, but an item for it is in {places}."
+        => "Remove that item in the keychain's own app (search for “snow-onboard”), then repeat the same command.";
     KeychainForeignItem { job: String } = Keychain "keychain_foreign_item"
         "The keychain's item for {job} does not hold an unlock code. It was left as it is."
         => "Look at it in the keychain's own app (search for “snow-onboard”). Then fetch a new pair; where the keychain admits it, it is stored beside that item, else give that item another account name first:\n  snow-onboard fetch --refresh {job}";

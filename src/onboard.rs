@@ -180,8 +180,7 @@ impl<'a> Requested<'a> {
         let kind = kept_in.filter(|_| !self.settings.keychain_was_chosen()).unwrap_or(self.settings.keychain);
         if let Some(other) = kept_in.filter(|other| *other != kind && kind != KeychainKind::None) {
             self.ui.notify(Notice::Warning(format!(
-                "An earlier code of this job is in the keychain “{other}” and stays there. To remove it: snow-onboard forget {} --keychain {other}",
-                self.job
+                "An earlier code of this job is in the keychain “{other}” and stays there."
             )));
         }
         match keychain.filter(|keychain| keychain.kind() == kind) {
@@ -337,6 +336,7 @@ impl Checked<'_> {
             tag: None,
         };
         let replaced = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.manifest_sha256));
+        let earlier = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.keychain.clone()));
         let mut record = old.unwrap_or_else(|| Record::new(folder.job().clone()));
         record.summary = JobSummary::from(facts);
         record.incoming = Some(pair.clone());
@@ -360,6 +360,15 @@ impl Checked<'_> {
             ui.step(Step::Code, &format!("in {}, read back and compared", checked.keychain.name()));
         }
         ui.step(Step::Manifest, &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
+        // Not before: until here it was the last copy.
+        if let Some(other) =
+            earlier.filter(|other| *other != pair.keychain && checked.keychain.kind() != KeychainKind::None)
+        {
+            ui.notify(Notice::Warning(format!(
+                "The earlier code is of no use any more. To remove it: snow-onboard forget {} --keychain {other}",
+                folder.job()
+            )));
+        }
         Ok((record, pair))
     }
 }

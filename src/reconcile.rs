@@ -49,7 +49,17 @@ impl KeptPair {
 pub fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn Notify) -> Result<()> {
     let Some(mut record) = folder.record()? else { return folder.discard_incoming() };
     let Some(incoming) = record.incoming.take() else { return folder.discard_incoming() };
-    if finish_change(folder, &incoming, items)? {
+    let is_unchanged = record.pair.as_ref().is_some_and(|pair| {
+        // A tag tells one code from another, the manifest's digest does not.
+        pair.keychain == incoming.keychain && pair.manifest_sha256 == incoming.manifest_sha256 && incoming.tag.is_none()
+    });
+    if is_unchanged {
+        // Of the two codes that came with this manifest, the keychain's may be either.
+        notify.notify(Notice::Warning(format!(
+            "A refresh was interrupted, and whether it stored its code is not known. To refresh again: snow-onboard fetch --refresh {}",
+            folder.job()
+        )));
+    } else if finish_change(folder, &incoming, items)? {
         notify.notify(Notice::Fact("Finished keeping the pair that an interrupted run had fetched.".to_owned()));
         record.pair = Some(incoming);
     }
@@ -62,7 +72,7 @@ pub fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn Notify) -
 ///
 /// # Errors
 /// [`Error::PairMismatch`] if both halves are here and don't belong together, [`Error::KeychainAmbiguous`] if there are several
-/// codes and none belongs to the manifest; errors of the record and the disk.
+/// codes and not one alone belongs to the manifest; errors of the record and the disk.
 pub fn kept_pair(
     folder: &JobFolder,
     keychain: &str,
@@ -106,7 +116,11 @@ fn the_right_one(
     let count = items.len();
     let (mut right, mut wrong): (Vec<_>, Vec<_>) =
         items.into_iter().partition(|item| belongs_together(job, pair, item, manifest));
+    let fit_and_differ = right.windows(2).any(|two| !two[0].code.is_same_as(&two[1].code));
     match (right.pop(), wrong.pop()) {
+        (Some(_), _) if fit_and_differ && pair.manifest_sha256 == *manifest => {
+            Err(Error::KeychainAmbiguous { job: job.to_string(), count })
+        }
         (Some(item), _) if pair.manifest_sha256 == *manifest => Ok(item),
         (Some(_), _) => mismatch("the record names another manifest"),
         _ if pair.manifest_sha256 != *manifest => mismatch(&format!(
@@ -300,12 +314,43 @@ mod tests {
     }
 
     #[test]
+    fn two_codes_that_both_fit_are_ambiguous_unless_they_are_the_same() {
+        let (_dir, folder, _) = with_old_pair();
+        let kept = |items| kept_pair(&folder, "system", items, &Kept::default());
+        for (one, other) in [(OLD, NEW), (NEW, OLD)] {
+            let refusal = kept(vec![item(one, Some(b"old")), item(other, Some(b"old"))]).unwrap_err().report();
+            assert_eq!(refusal.code, "keychain_ambiguous");
+            assert!(refusal.hint.contains("fetch --refresh"), "{}", refusal.hint);
+        }
+        assert!(kept(vec![item(OLD, Some(b"old")), item(OLD, Some(b"old"))]).unwrap().is_some());
+    }
+
+    #[test]
     fn a_change_killed_before_the_keychain_is_undone() {
         let (_dir, folder, mut record) = with_old_pair();
         let manifest = incoming(&folder, b"new");
         record.incoming = Some(entry(&manifest));
         folder.write_record(&record).unwrap();
         assert_eq!(which(&folder, Some(OLD)).unwrap().0, b"old");
+    }
+
+    #[test]
+    fn an_interrupted_refresh_of_an_unchanged_manifest_is_not_said_to_be_finished() {
+        let (_dir, folder, mut record) = with_old_pair();
+        let manifest = incoming(&folder, b"old");
+        let before = record.pair.clone().unwrap().fetched_at;
+        record.incoming = Some(PairRecord { fetched_at: before + Duration::from_secs(9), ..entry(&manifest) });
+        folder.write_record(&record).unwrap();
+        let told = Kept::default();
+        settle(&folder, &items(Some(OLD)), &told).unwrap();
+        let told = told.0.lock().unwrap();
+        assert!(
+            matches!(&told[..], [Notice::Warning(text)] if text.contains("interrupted") && text.contains("fetch --refresh JID")),
+            "{told:?}"
+        );
+        let record = folder.record().unwrap().unwrap();
+        assert_eq!(record.pair.unwrap().fetched_at, before);
+        assert!(record.incoming.is_none() && folder.incoming().unwrap().is_none());
     }
 
     #[test]

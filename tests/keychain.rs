@@ -427,8 +427,8 @@ fn a_daemon_whose_environment_can_t_be_read_is_judged_by_the_user_manager_s_and_
     let nowhere = std::path::Path::new("/nonexistent");
     let mut capable = Capable::start(Keyring::Unlocked);
     let data = capable.bus.keyrings().parent().unwrap().to_owned();
-    let ours_alone = capable.run("prepare keep-a", &data);
-    assert!(ours_alone[0].starts_with("keychain_unseen: "), "our environment alone proves nothing: {ours_alone:?}");
+    let ours_alone = capable.run("prepare keep-a recall forget", &data);
+    assert_eq!(ours_alone[1..5], ["made", "kept", "a", "1"], "the file that our environment leads to changes");
     capable.manager_leads_to(&data);
     for own in [&*data, nowhere] {
         let answers = capable.run("prepare keep-a recall forget", own);
@@ -454,8 +454,8 @@ fn a_keyring_without_a_password_is_refused_also_if_the_daemon_s_environment_can_
     let decoy = capable.bus.decoy("Default_keyring").join("data");
     let answers = capable.run("prepare keep-a", &data);
     assert!(answers[0].starts_with("keychain_in_clear: "), "{answers:?}");
-    let answers = capable.run("prepare keep-a", &decoy);
-    assert!(answers[0].starts_with("keychain_unseen: "), "{answers:?}");
+    let answers = capable.run("prepare", &decoy);
+    assert!(answers[1].starts_with("keychain_unseen: ") && answers[1].contains("another file"), "{answers:?}");
     capable.manager_leads_to(&data);
     let answers = capable.run("prepare keep-a", &decoy);
     assert!(answers[0].starts_with("keychain_in_clear: "), "{answers:?}");
@@ -463,6 +463,38 @@ fn a_keyring_without_a_password_is_refused_also_if_the_daemon_s_environment_can_
     let answers = capable.run("prepare keep-a", &decoy);
     assert!(answers[1].starts_with("keychain_unseen: "), "{answers:?}");
     assert_eq!(capable.bus.search(None), "", "nothing is left");
+}
+
+/// The child sees another folder where the daemon's environment leads, as in another mount namespace: with an encrypted keyring of
+/// the same name, in which nothing is ever stored.
+#[test]
+fn a_daemon_that_stores_elsewhere_than_its_environment_leads_is_found_out_before_a_code_is_fetched() {
+    if !process::is_root_or_rerun(
+        "a_daemon_that_stores_elsewhere_than_its_environment_leads_is_found_out_before_a_code_is_fetched",
+    ) {
+        return;
+    }
+    for (keyring, name) in [(Keyring::Unlocked, "login"), (Keyring::Plain, "Default_keyring")] {
+        let bus = KeyringBus::start(keyring);
+        let decoy = bus.decoy(name).join("data/keyrings");
+        let run = |steps: &str, allow_plain| {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"", "sh"]);
+            command.arg(&decoy).arg(bus.keyrings()).arg(std::env::current_exe().unwrap());
+            bus.inside(&mut command);
+            Script { steps, allow_plain, ..Script::SYSTEM }.run_as(command)
+        };
+        let answers = run("prepare", false);
+        assert!(answers[1].starts_with("keychain_unseen: ") && answers[1].contains("another file"), "{answers:?}");
+        assert_eq!(bus.search(None), "", "and nothing is left");
+        bus.store(&["--label=there before"], JOB, &[], CODE_A);
+        let answers = run("prepare", false);
+        assert!(answers[1].starts_with("keychain_unseen: "), "also with an item that is there: {answers:?}");
+        assert_eq!(bus.lookup(JOB).as_deref(), Some(CODE_A), "which is as it was");
+        let answers = run("prepare", true);
+        assert!(answers[1].starts_with("warning: Whether the keyring is encrypted"), "{answers:?}");
+        assert_eq!(answers[2], "was there");
+    }
 }
 
 /// A bus of another user, as after `su` or `sudo -E`.
@@ -476,6 +508,20 @@ fn the_bus_of_another_user_is_refused() {
     assert!(answers[0].starts_with("keychain_not_yours: "), "{answers:?}");
     assert!(answers[0].contains(&format!("another user (uid {ANOTHER_USER}; you are 0)")), "{answers:?}");
     assert_eq!(bus.search(None), "");
+}
+
+/// In another PID namespace than the bus, whose process then has no number.
+#[test]
+fn a_bus_outside_the_pid_namespace_is_known_by_its_user() {
+    if !process::is_root_or_rerun("a_bus_outside_the_pid_namespace_is_known_by_its_user") {
+        return;
+    }
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork"]).arg(std::env::current_exe().unwrap());
+    bus.inside(&mut command);
+    let answers = Script { steps: "prepare withdraw", ..Script::SYSTEM }.run_as(command);
+    assert_eq!(answers[1..3], ["made", "withdrawn "], "{answers:?}");
 }
 
 #[test]

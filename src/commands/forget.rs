@@ -10,7 +10,7 @@ use crate::cli::Forget;
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::job::JobId;
-use crate::keychain::{Forgotten, Keychain, KeychainKind, KeychainSettings};
+use crate::keychain::{Keychain, KeychainKind, KeychainSettings};
 use crate::leftovers::open_state_folder;
 use crate::notice::{Notice, Notify};
 use crate::settings::{Settings, setting};
@@ -42,12 +42,30 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
     let look_in = places_to_look_in(&kept_in, settings);
     // The code first: should the keychain fail, the record still says where the code is.
     let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
+    let mut not_in = Vec::new();
     for kind in &look_in {
         // Removing something from a keyring that keeps in clear is nothing to refuse.
         let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(*kind) };
         let keychain = Keychain::open(settings, Arc::clone(ui) as Arc<dyn Notify>)?;
         let forgotten = keychain.forget(&job)?;
-        was_there |= forgotten != Forgotten::default();
+        let was_here = forgotten.removed > 0 || !forgotten.warnings.is_empty();
+        if !was_here && kept_in.contains(kind) && !forgotten.elsewhere.is_empty() {
+            // What is kept on disk is the only note of the code.
+            return Err(Error::KeychainElsewhere {
+                job: job.to_string(),
+                which: keychain.name().to_owned(),
+                places: forgotten.elsewhere.join(" and "),
+            });
+        }
+        was_there |= was_here;
+        if !was_here {
+            not_in.push(keychain.name().to_owned());
+        }
+        for place in forgotten.elsewhere {
+            ui.notify(Notice::Warning(format!(
+                "An item for {job} is also in {place}, and stays there. Remove it in the keychain's own app."
+            )));
+        }
         if forgotten.removed > 0 {
             removed_from.push(keychain.name().to_owned());
             removed_in_words.push(match forgotten.removed {
@@ -69,7 +87,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
     let code = match (removed_in_words.is_empty(), was_there) {
         (false, _) => format!("removed from {}", removed_in_words.join(" and ")),
         (true, true) => "overwritten".to_owned(),
-        (true, false) => "was in no keychain".to_owned(),
+        (true, false) => format!("was not found in {}", not_in.join(" and ")),
     };
     let files = match (files_removed, keeps_elsewhere) {
         (true, _) => "removed",

@@ -82,7 +82,7 @@ pub(super) fn keeps(settings: &Settings, heard: &Arc<Heard>) -> Check {
                 warnings => Check::warning(
                     SUBJECT,
                     format!("{text}. {}", warnings.join(" ")),
-                    "Set a password for it (in “Passwords and Keys”: right click, Change Password).",
+                    "Set a password for it in the keychain's own app (GNOME's is “Passwords and Keys”: right click, Change Password).",
                 ),
             }
         }

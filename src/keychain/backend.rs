@@ -54,6 +54,11 @@ pub(super) trait Backend {
     /// The items that are stored under `user`.
     fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure>;
 
+    /// Other collections in which something is stored under `user`, by what a person calls them. Unlocks none.
+    fn elsewhere(&mut self, _user: &str) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
     /// What an item holds; `None` if it is gone.
     fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, Failure>;
 
@@ -66,6 +71,11 @@ pub(super) trait Backend {
 
     /// Whether an item is kept the way this keychain promises: until it is removed, not in clear, on this machine only.
     fn check(&mut self, user: &str, id: &ItemId) -> Result<(), Failure>;
+
+    /// The same of an item that is there, before a code is put in it, by a write that changes nothing, where only a write tells.
+    fn prove(&mut self, _user: &str, _there: &Stored) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Whether an item that is stored for a moment, to try the keychain out, can be removed again without asking anybody.
     fn removes_without_asking(&self) -> bool;

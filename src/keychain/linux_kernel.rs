@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry};
 use linux_keyutils::{Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, LinkNode, Permission};
+use zeroize::Zeroizing;
 
 use super::SERVICE;
 use super::backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, if_there, only};
@@ -67,6 +68,10 @@ impl Backend for SessionKeyring {
     }
 
     fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, Failure> {
+        // In place, where there is one: what fails then has made no key, so nothing of that name may be swept.
+        if let Ok(key) = self.session.search(&description(user)) {
+            return Self::update(key, value).map(|()| ItemId::only());
+        }
         let kept = explained(entry(user)?.set_secret(value)).and_then(|()| self.keep_to_the_session(user));
         kept.map(|()| ItemId::only()).map_err(|failure| self.swept(user, failure))
     }
@@ -91,10 +96,24 @@ impl Backend for SessionKeyring {
 }
 
 impl SessionKeyring {
+    /// Replaces what a key holds. If that fails, it holds what it held: the kernel refuses an update (a full quota, say) as a whole.
+    fn update(key: Key, value: &[u8]) -> Result<(), Failure> {
+        let before = Zeroizing::new(key.read_to_vec().map_err(closed)?);
+        key.update(&value).map_err(closed)?;
+        Self::limit_to_the_session(key).inspect_err(|_| {
+            // The first failure is the one to tell of.
+            let _ = key.update(&*before);
+        })
+    }
+
     /// A new key can be viewed by all of the user's processes. Ours is for who has it in a keyring, and nobody else.
     fn keep_to_the_session(&self, user: &str) -> Result<(), Failure> {
+        Self::limit_to_the_session(self.key(user)?)
+    }
+
+    fn limit_to_the_session(key: Key) -> Result<(), Failure> {
         let possessor_only = KeyPermissionsBuilder::builder().posessor(Permission::ALL).build();
-        self.key(user)?.set_perms(possessor_only).map_err(closed)
+        key.set_perms(possessor_only).map_err(closed)
     }
 
     fn key(&self, user: &str) -> Result<Key, Failure> {
@@ -186,5 +205,20 @@ mod tests {
         assert!(leftover.read_to_vec().is_err(), "it can't be read by its number either");
         assert_eq!(other.read_to_vec().unwrap(), b"another's");
         assert!(sweep(ring, "snow-onboard:leftover"), "nothing left is no failure");
+    }
+    /// Larger than the kernel takes (32,767 bytes) stands for every update that it refuses, such as one past a quota.
+    #[test]
+    fn an_update_that_fails_leaves_the_key_that_was_there() {
+        let Ok(session) = KeyRing::from_special_id(KeyRingIdentifier::Process, true) else {
+            return assert!(matches!(open(), Err(Error::KernelKeyringClosed { .. })), "there are no keyrings here");
+        };
+        let user = "JID123e4567-e89b-12d3-a456-426655440000";
+        let key = session.add_key(&description(user), b"the only code").unwrap();
+        let mut keyring = SessionKeyring { session, persistent: None };
+        assert!(keyring.write(user, "", &[b'x'; 40_000], Some(&ItemId::only())).is_err());
+        assert_eq!(key.read_to_vec().unwrap(), b"the only code");
+        keyring.write(user, "", b"another code, and longer", Some(&ItemId::only())).unwrap();
+        assert_eq!(key.read_to_vec().unwrap(), b"another code, and longer");
+        sweep(session, &description(user));
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! Where the file lies depends on the environment of the *daemon*, not on ours: in a snap's terminal XDG_DATA_HOME is
 //! another one. So every place is looked at that is known to be possible. A plain file in any of them counts. That it is
-//! encrypted is believed only of a file in a place that somebody else than our own environment names, and where the daemon's
-//! environment can't be read, only if that file changes when something is stored.
+//! encrypted is believed only of a file that changes when something is stored: an environment, the daemon's too, may lead
+//! elsewhere than the daemon stores (another mount namespace, a folder that was moved), and to a file of the same name.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -86,21 +86,6 @@ impl KeyringFiles {
         self.encrypted(keyring).into_iter().map(|path| (path.clone(), stamp(&path))).collect()
     }
 
-    /// Whether it is certain that the keyring is one of the files that were looked at: the daemon's environment leads there, or
-    /// one of them has changed since `before`, when something was stored.
-    pub(super) fn is_certain(&self, before: &[(PathBuf, Option<Stamp>)]) -> bool {
-        let changed = || before.iter().any(|(path, before)| stamp(path) != *before);
-        let start = Instant::now();
-        self.daemon.is_some()
-            || loop {
-                match changed() {
-                    true => break true,
-                    false if start.elapsed() > TO_CHANGE => break false,
-                    false => std::thread::sleep(Duration::from_millis(20)),
-                }
-            }
-    }
-
     /// All places, for a sentence.
     pub(super) fn in_words(&self) -> String {
         let places: Vec<_> = self.all().map(|folder| folder.display().to_string()).collect();
@@ -108,8 +93,12 @@ impl KeyringFiles {
     }
 
     fn encrypted(&self, keyring: &str) -> Vec<PathBuf> {
-        let believed = self.daemon.as_ref().unwrap_or(&self.system);
-        let files = believed.iter().flat_map(|folder| files_in(folder, keyring));
+        let folders: Vec<&PathBuf> = match &self.daemon {
+            Some(daemon) => daemon.iter().collect(),
+            // Nobody can tell where it stores, so what changes with it tells; one of these may be it.
+            None => self.all().collect(),
+        };
+        let files = folders.into_iter().flat_map(|folder| files_in(folder, keyring));
         files.filter(|path| begins_with(path, b"GnomeKeyring\n\r\0\n")).collect()
     }
 
@@ -122,6 +111,18 @@ impl KeyringFiles {
             }
         }
         seen.into_iter()
+    }
+}
+
+/// Whether one of the files has changed since `before`: only then is it certain that what was stored went there.
+pub(super) fn has_changed(before: &Stamps) -> bool {
+    let start = Instant::now();
+    loop {
+        match before.iter().any(|(path, before)| stamp(path) != *before) {
+            true => break true,
+            false if start.elapsed() > TO_CHANGE => break false,
+            false => std::thread::sleep(Duration::from_millis(20)),
+        }
     }
 }
 
@@ -149,7 +150,10 @@ fn stamp(path: &Path) -> Option<Stamp> {
 fn folders_of(environment: &Environment, passwd_home: Option<&Path>) -> Vec<PathBuf> {
     let of = |name: &str| environment.get(OsStr::new(name)).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = of("HOME").or_else(|| passwd_home.map(Path::to_owned));
-    let data = of("XDG_DATA_HOME").or_else(|| home.as_ref().map(|home| home.join(".local/share")));
+    // A relative one leads somewhere, by the daemon's working directory, and not to the place that is meant where none is set.
+    let is_set = environment.get(OsStr::new("XDG_DATA_HOME")).is_some_and(|value| !value.is_empty());
+    let usual = || home.as_ref().filter(|_| !is_set).map(|home| home.join(".local/share"));
+    let data = of("XDG_DATA_HOME").or_else(usual);
     [data, home.map(|home| home.join(".gnome2"))].into_iter().flatten().map(|base| base.join("keyrings")).collect()
 }
 
@@ -221,11 +225,7 @@ mod tests {
         assert_eq!(judge(None, &sealed, &plain), is_plain);
         assert_eq!(judge(Some(&sealed), &nowhere, &nowhere), Verdict::Encrypted);
         assert_eq!(judge(None, &sealed, &nowhere), Verdict::Encrypted);
-        assert_eq!(
-            judge(None, &nowhere, &sealed),
-            Verdict::Unseen(vec![nowhere.clone(), sealed.clone()]),
-            "ours alone"
-        );
+        assert_eq!(judge(None, &nowhere, &sealed), Verdict::Encrypted, "ours alone, if it changes");
         let others = Verdict::Unseen(vec![nowhere.clone(), sealed.clone()]);
         assert_eq!(judge(Some(&nowhere), &sealed, &sealed), others, "the daemon's is known, and there is no file");
     }
@@ -249,14 +249,14 @@ mod tests {
     fn a_file_that_does_not_change_with_what_is_stored_is_not_the_daemon_s() {
         let dir = tempfile::tempdir().unwrap();
         let sealed = folder(dir.path(), "sealed", Some(ENCRYPTED));
-        let mut files = KeyringFiles { system: vec![sealed.clone()], ..KeyringFiles::default() };
-        let before = files.stamps("login");
-        assert!(!files.is_certain(&before));
-        std::fs::write(sealed.join("new"), ENCRYPTED).unwrap();
-        std::fs::rename(sealed.join("new"), sealed.join("login.keyring")).unwrap();
-        assert!(files.is_certain(&before));
-        files.daemon = Some(vec![sealed]);
-        assert!(files.is_certain(&files.stamps("login")), "where the daemon's environment leads is certain");
+        for daemon in [None, Some(vec![sealed.clone()])] {
+            let files = KeyringFiles { daemon, system: vec![sealed.clone()], ..KeyringFiles::default() };
+            let before = files.stamps("login");
+            assert!(!has_changed(&before), "also where the daemon's environment leads");
+            std::fs::write(sealed.join("new"), ENCRYPTED).unwrap();
+            std::fs::rename(sealed.join("new"), sealed.join("login.keyring")).unwrap();
+            assert!(has_changed(&before));
+        }
     }
 
     #[test]
@@ -270,6 +270,8 @@ mod tests {
         assert_eq!(of(&[], Some("/p")), paths(["/p/.local/share/keyrings", "/p/.gnome2/keyrings"]));
         assert_eq!(of(&[("HOME", "/h"), ("XDG_DATA_HOME", "/d")], None), paths(["/d/keyrings", "/h/.gnome2/keyrings"]));
         assert_eq!(of(&[("XDG_DATA_HOME", "data")], None), Vec::<PathBuf>::new(), "relative to nobody knows what");
+        let with_home = of(&[("HOME", "/h"), ("XDG_DATA_HOME", "data")], None);
+        assert_eq!(with_home, [PathBuf::from("/h/.gnome2/keyrings")], "not the usual place either");
         let parsed = parsed([&b"A=b=c"[..], b"none", b"HOME=/h"].into_iter());
         assert_eq!(parsed[OsStr::new("A")], OsString::from("b=c"));
         assert_eq!(parsed.len(), 2);

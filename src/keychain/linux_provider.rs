@@ -133,7 +133,8 @@ impl Provider {
     pub(super) fn set_a_password(&self) -> String {
         match self {
             Self::KWallet => "Set a password for it (in “KWalletManager”: Change Password…)".to_owned(),
-            _ => "Set a password for it (in “Passwords and Keys”: right click, Change Password)".to_owned(),
+            Self::Gnome => "Set a password for it (in “Passwords and Keys”: right click, Change Password)".to_owned(),
+            Self::KeePassXc | Self::Other(_) => "Set a password for it in its own app".to_owned(),
         }
     }
 
@@ -178,5 +179,14 @@ mod tests {
             assert_eq!(Provider::by_process(Some(comm)), provider, "{comm}");
         }
         assert_eq!(Provider::by_process(None).name(), "the Secret Service");
+    }
+
+    #[test]
+    fn only_gnome_s_keyring_is_sent_to_gnome_s_app() {
+        for (provider, is_gnome) in
+            [(Provider::Gnome, true), (Provider::Other(None), false), (Provider::KWallet, false)]
+        {
+            assert_eq!(provider.set_a_password().contains("Passwords and Keys"), is_gnome, "{provider:?}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::backend::{Asking, Awaited, Backend, Failure, ItemId, Opened, Removal, Stored, WaitsFor, cleaned};
 use super::item::PLACEHOLDER;
-use super::linux_keyring_files::{KeyringFiles, Stamps, Verdict};
+use super::linux_keyring_files::{KeyringFiles, Stamps, Verdict, has_changed};
 use super::linux_provider::Provider;
 use super::linux_session_bus::{Owner, SECRETS, connect, fdo_in_words, in_words, owner_of, owner_of_secrets};
 use super::{Opening, SERVICE, linux_kwallet};
@@ -125,6 +125,23 @@ impl Backend for DefaultCollection {
         Ok(found.into_iter().map(|item| ItemId(item.item_path.to_string())).collect())
     }
 
+    fn elsewhere(&mut self, user: &str) -> Result<Vec<String>, Failure> {
+        self.same_owner()?;
+        let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
+        let answer = self.call(&object(SERVICE_PATH)?, SERVICE_INTERFACE, "SearchItems", &(attributes,))?;
+        let (open, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
+            answer.body().deserialize().map_err(|_| not_understood())?;
+        let mut found = Vec::new();
+        for item in open.iter().chain(&locked) {
+            let collection = item.rsplit_once('/').map_or("", |(collection, _)| collection);
+            let name = self.provider.name_with(&self.label_of_collection(collection));
+            if collection != self.collection.as_str() && !found.contains(&name) {
+                found.push(name);
+            }
+        }
+        Ok(found)
+    }
+
     fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, Failure> {
         self.same_owner()?;
         if !self.is_there(user, id)? {
@@ -163,6 +180,11 @@ impl Backend for DefaultCollection {
         self.unlock_item(user, id)?;
         let label = self.label_of(id, user);
         if self.provider.keeps_old_versions() && asking == Asking::Allowed {
+            // Before, since it may delete without asking, and then the item can't be reached any more.
+            let name = self.provider.name();
+            self.plain
+                .notify
+                .notify(Notice::Fact(format!("{label} is overwritten before {name} is asked to delete it.")));
             self.overwrite(id, OVERWRITES)?;
         }
         let path = object(&id.0)?;
@@ -190,6 +212,15 @@ impl Backend for DefaultCollection {
         self.certain()
     }
 
+    fn prove(&mut self, user: &str, there: &Stored) -> Result<(), Failure> {
+        if self.provider.known_encrypted().is_some() {
+            return Ok(());
+        }
+        // Its own value: only a file that changes with a write is certain to be the keyring's.
+        self.write(user, "", &there.value, Some(&there.id))?;
+        self.check(user, &there.id)
+    }
+
     fn removes_without_asking(&self) -> bool {
         // Only GNOME Keyring is known to. Another one may ask, and an item that is left behind is worse than one not tried.
         self.provider == Provider::Gnome
@@ -209,6 +240,12 @@ impl Backend for DefaultCollection {
 impl DefaultCollection {
     fn collection(&self) -> Result<Collection<'_>, Failure> {
         self.service.get_collection_by_path(self.collection.clone()).map_err(failed)
+    }
+
+    fn label_of_collection(&self, path: &str) -> String {
+        let collection = OwnedObjectPath::try_from(path).ok().map(|path| self.service.get_collection_by_path(path));
+        let label = collection.and_then(|collection| collection.ok()?.get_label().ok());
+        label.filter(|label| !label.trim().is_empty()).map_or_else(|| name_of(path), |label| cleaned(&label))
     }
 
     fn item(&self, id: &ItemId) -> Result<Item<'_>, Failure> {
@@ -383,8 +420,9 @@ impl DefaultCollection {
 
     /// After something was stored: whether it went to the file that was looked at.
     fn certain(&mut self) -> Result<(), Failure> {
-        let is_known = self.provider.known_encrypted().is_some() || self.plain.allowed;
-        if is_known || self.plain.files.is_certain(&self.plain.stamps) {
+        // What was told already is that it is plain or unseen, and was allowed.
+        let is_known = self.provider.known_encrypted().is_some() || self.plain.told;
+        if is_known || has_changed(&self.plain.stamps) {
             return Ok(());
         }
         let places = self.plain.files.in_words();

@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::{Path, PathBuf};
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use zbus::blocking::Connection;
 use zbus::blocking::connection::Builder;
 use zbus::blocking::fdo::DBusProxy;
@@ -141,10 +143,11 @@ fn stream_of(socket: &Socket) -> io::Result<UnixStream> {
 
 /// Whoever listens at the other end was this user when it began to, as the kernel has it.
 fn check_peer(stream: &UnixStream) -> Result<()> {
-    let peer = rustix::net::sockopt::socket_peercred(stream).map_err(|error| {
+    // Not by rustix, which takes the peer's process id 0 for a failure: the kernel gives that for one outside our PID namespace.
+    let peer = getsockopt(stream, PeerCredentials).map_err(|error| {
         unavailable(format!("whose the D-Bus session bus is can't be found out ({})", io_in_words(&error.into())))
     })?;
-    match peer.uid.as_raw() {
+    match peer.uid() {
         uid if path_trust::is_this_user(uid) => Ok(()),
         uid => Err(not_yours(format!("its socket belongs to another user (uid {uid}; you are {})", me()))),
     }

@@ -149,6 +149,8 @@ pub struct Forgotten {
     pub removed: usize,
     /// What the person should know of: what could not be removed, by its name; where old versions still are.
     pub warnings: Vec<String>,
+    /// Other collections in which something is stored for the job, by what a person calls them. It was not touched.
+    pub elsewhere: Vec<String>,
 }
 
 impl Keychain {
@@ -189,7 +191,7 @@ impl Keychain {
     /// that was never created, since both answer a read with "no such item". But an item that is stored to try a keychain out
     /// has to be removed, and KeePassXC asks a person before it removes. So what is written is the job's own item, with a
     /// placeholder: written, read back, compared, looked at for how it is kept. An item that is there already is read, for
-    /// which KeePassXC asks as well.
+    /// which KeePassXC asks as well, and written again as it is where only that shows how it is kept.
     ///
     /// # Errors
     /// [`Error::KeychainForeignItem`] if the keychain has one item a job, and it holds something that is no code;
@@ -201,7 +203,8 @@ impl Keychain {
         self.on(thread, "storing the job's item", job.as_str(), move |backend| {
             let found = read_all(backend, &user)?;
             let of_use = |value: &[u8]| !matches!(Content::of(value), Content::Foreign);
-            if found.iter().any(|it| of_use(&it.value)) {
+            if let Some(there) = found.iter().find(|it| of_use(&it.value)) {
+                backend.prove(&user, there)?;
                 return Ok(Prepared::WasThere);
             }
             if !found.is_empty() && !backend.holds_several() {
@@ -235,7 +238,7 @@ impl Keychain {
 
     /// Stores the code of a job with the digest of its manifest, and reads it back and compares. It takes the place of the code
     /// that came with the manifest `replaced`, or of a placeholder, or of the only code there is; where several are and it can't
-    /// be told which it replaces, it is stored beside them. What can't be verified is removed again, and what was there before
+    /// be told which it replaces, it is stored beside them. Another code for the same manifest is removed. What can't be verified is removed again, and what was there before
     /// is put back.
     ///
     /// # Errors
@@ -251,14 +254,19 @@ impl Keychain {
         let Some(thread) = &self.thread else { return Ok(()) };
         let user = job.as_str().to_owned();
         // The call may outlive this one if its deadline passes, so it needs a value of its own to wipe.
-        let value = item::value(code, manifest);
+        let (value, digest) = (item::value(code, manifest), *manifest);
         self.on(thread, "storing the unlock code", job.as_str(), move |backend| {
             let found = read_all(backend, &user)?;
             let over = item_to_replace(&found, replaced);
             if over.is_none() && !found.is_empty() && !backend.holds_several() {
                 return Err(Failure::Foreign);
             }
-            write_and_verify(backend, &user, &label_for(&user), &value, over)?;
+            let kept = write_and_verify(backend, &user, &label_for(&user), &value, over)?;
+            for other in found.iter().filter(|it| it.id != kept && is_of(it, &digest)) {
+                // AWS has just said which code belongs to this manifest. One that can't be removed now is refused when it is
+                // found beside the right one.
+                let _ = backend.remove(&user, &other.id, Asking::Never);
+            }
             backend.sync();
             Ok(())
         })
@@ -308,7 +316,7 @@ impl Keychain {
         let Some(thread) = &self.thread else { return Ok(Forgotten::default()) };
         let (user, probe) = (job.as_str().to_owned(), probe_for(job));
         self.on(thread, "removing the unlock code", job.as_str(), move |backend| {
-            let mut forgotten = Forgotten::default();
+            let mut forgotten = Forgotten { elsewhere: backend.elsewhere(&user)?, ..Forgotten::default() };
             // The second name is that of the item with which earlier versions tried a keychain out, if one was killed.
             for user in [user, probe] {
                 for id in backend.find(&user)? {
@@ -379,16 +387,18 @@ fn label_for(user: &str) -> String {
 /// Of the items there are, the one that a new code takes the place of.
 fn item_to_replace(found: &[Stored], replaced: Option<ManifestDigest>) -> Option<&Stored> {
     let is = |wanted: &dyn Fn(&Content) -> bool| found.iter().find(|it| wanted(&Content::of(&it.value)));
-    let of_the_pair = || {
-        let replaced = replaced?;
-        is(&|content| matches!(content, Content::Code(_, Some(manifest)) if *manifest == replaced))
-    };
+    let of_the_pair = || found.iter().find(|it| replaced.is_some_and(|replaced| is_of(it, &replaced)));
     let placeholder = || is(&|content| matches!(content, Content::Placeholder));
     let only_code = || match found {
         [only] if matches!(Content::of(&only.value), Content::Code(..)) => Some(only),
         _ => None,
     };
     of_the_pair().or_else(placeholder).or_else(only_code)
+}
+
+/// Whether it holds a code that came with this manifest.
+fn is_of(item: &Stored, manifest: &ManifestDigest) -> bool {
+    matches!(Content::of(&item.value), Content::Code(_, Some(of)) if of == *manifest)
 }
 
 fn read_all(backend: &mut dyn Backend, user: &str) -> Result<Vec<Stored>, Failure> {

@@ -297,6 +297,18 @@ fn of_several_items_the_one_of_the_old_pair_is_replaced_and_none_is_lost() {
 }
 
 #[test]
+fn a_code_of_aws_leaves_no_other_one_for_the_same_manifest() {
+    let (keychain, items) = fake(Spoil::Nothing);
+    for digit in ['1', '2', '3'] {
+        add(&items, &job(0), &format!("{}\n{}", text(digit), manifest(u8::from(digit == '3'))));
+    }
+    keychain.keep(&job(0), &code('4'), &manifest(0), Some(manifest(0))).unwrap();
+    let mut kept = codes(&keychain, &job(0));
+    kept.sort_by(|(one, _), (other, _)| one.cmp(other));
+    assert_eq!(kept, [(text('3'), Some(manifest(1))), (text('4'), Some(manifest(0)))]);
+}
+
+#[test]
 fn a_second_line_is_added_to_the_item_that_lacks_it() {
     let (keychain, items) = fake(Spoil::Nothing);
     for digit in ['1', '2'] {

@@ -50,6 +50,7 @@ fn keepassxc_answered_does_all_that_there_is_to_do() {
     assert_eq!(rehearsal.device().state(), State::Unlocked);
 
     let ended = forget(&rehearsal, &bus, &[]).done();
+    assert!(ended.stderr.contains("is overwritten before KeePassXC is asked to delete it"), "{}", ended.stderr);
     assert!(ended.stderr.contains("recycle bin"), "{}", ended.stderr);
     wait_for_save(&bus, |database| !database.contains(&code));
     assert!(bus.database_in_clear().contains("no unlock code"), "a control: what is left of the entry is in the bin");

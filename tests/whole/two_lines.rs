@@ -100,6 +100,26 @@ fn a_conversion_that_was_killed_is_finished() {
 }
 
 #[test]
+fn how_to_remove_an_earlier_code_elsewhere_is_said_when_there_is_a_new_one() {
+    let scene = Scene::kept_and_offline();
+    let mut record = scene.read_record();
+    record["pair"]["keychain"] = "kernel".into();
+    std::fs::write(scene.record(), serde_json::to_vec(&record).unwrap()).unwrap();
+    let fetch = || scene.agent(&["fetch", &scene.id, "--keychain", "system", "--network-timeout", "2s"]);
+    let ended = fetch().failed(5, "can't be reached");
+    assert!(ended.stderr.contains("in the keychain “kernel” and stays there"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("forget"), "it is the last copy: {}", ended.stderr);
+    scene.rehearsal.heal();
+    let ended = fetch().done();
+    let removal = format!("snow-onboard forget {} --keychain kernel", scene.id);
+    assert!(ended.stderr.contains(&removal), "{}", ended.stderr);
+    // Whether or not there is a kernel keyring here, the new pair stays.
+    scene.agent(&["forget", &scene.id, "--keychain", "kernel"]);
+    scene.rehearsal.plant_everywhere(Fault::CutOff, Times::Always);
+    assert_eq!(scene.agent(&["fetch", &scene.id, "--json"]).done().json("result")["was_kept_already"], true);
+}
+
+#[test]
 fn of_a_right_and_a_wrong_item_the_right_one_opens_the_device_and_forget_leaves_none() {
     for wrong in [
         "00000-11111-22222-33333-44444".to_owned(),
@@ -127,7 +147,7 @@ fn of_two_wrong_items_none_is_used_and_the_hint_loses_nothing() {
     for (copy, last) in [("1", 'a'), ("2", 'b')] {
         scene.bus.store(&["--label=wrong"], &scene.id, &["copy", copy], &wrong(last));
     }
-    let ended = scene.run().failed(8, "none of them belongs to the manifest");
+    let ended = scene.run().failed(8, "not one alone belongs to the manifest");
     assert!(ended.stderr.contains("fetch --refresh") && !ended.stderr.contains("forget"), "{}", ended.stderr);
     scene.agent(&["fetch", &scene.id, "--refresh", "--network-timeout", "2s"]).failed(5, "can't be reached");
     assert_eq!(scene.bus.search(Some(&scene.id)).matches("label =").count(), 2, "nothing of the attempt is left");
@@ -135,6 +155,20 @@ fn of_two_wrong_items_none_is_used_and_the_hint_loses_nothing() {
     scene.agent(&["fetch", &scene.id, "--refresh"]).done();
     let found = scene.bus.search(Some(&scene.id));
     assert!(['a', 'b'].iter().all(|last| found.contains(&wrong(*last))), "both are still there: {found}");
+    scene.rehearsal.plant_everywhere(Fault::CutOff, Times::Always);
+    scene.run().done();
+}
+
+#[test]
+fn of_two_codes_that_both_fit_none_is_used_until_a_refresh_leaves_one() {
+    let scene = Scene::kept_and_offline();
+    let sha = scene.read_record()["pair"]["manifest_sha256"].as_str().unwrap().to_owned();
+    scene.bus.store(&["--label=another"], &scene.id, &["copy", "2"], &format!("00000-11111-22222-33333-44444\n{sha}"));
+    scene.run().failed(8, "not one alone belongs to the manifest");
+    scene.rehearsal.heal();
+    scene.agent(&["fetch", &scene.id, "--refresh"]).done();
+    assert_eq!(scene.bus.search(Some(&scene.id)).matches("label =").count(), 1);
+    assert!(scene.bus.item(&scene.id).unwrap().starts_with(&scene.rehearsal.job().unlock_code()));
     scene.rehearsal.plant_everywhere(Fault::CutOff, Times::Always);
     scene.run().done();
 }
@@ -176,6 +210,22 @@ fn nothing_that_is_kept_on_disk_changes_with_the_code() {
     assert_eq!(snapshot(), with_first);
     assert!(with_first.len() >= 3, "a control: record, manifest and audit log were compared");
     assert!(files_with(&state(&scene.rehearsal), &scene.rehearsal.job().unlock_code()).is_empty());
+}
+
+#[test]
+fn a_code_in_another_collection_keeps_the_record_until_it_is_gone() {
+    let scene = Scene::kept_and_offline();
+    let item = scene.bus.item(&scene.id).unwrap();
+    scene.bus.clear(&scene.id);
+    scene.bus.store(&["--label=moved", "--collection=session"], &scene.id, &[], &item);
+    let ended = scene.agent(&["forget", &scene.id]).failed(8, "is not in GNOME Keyring “Login”");
+    assert!(!ended.stdout.contains("forgotten"), "{}", ended.stdout);
+    assert!(scene.record().exists());
+    assert!(scene.bus.item(&scene.id).is_some(), "nothing was removed there");
+    scene.bus.clear(&scene.id);
+    let ended = scene.agent(&["forget", &scene.id]).done();
+    assert!(ended.stdout.contains("was not found in GNOME Keyring “Login”"), "{}", ended.stdout);
+    assert!(!scene.record().exists());
 }
 
 /// With every time of day, and the process's number in the audit log, replaced.

@@ -53,6 +53,10 @@ pub(crate) fn rows() -> Vec<Row> {
             .kept(Kept::AsItWas),
         row(Run, "two items, and nothing is kept", two, cleared).well(),
         row(Forget, "two items", another, cleared).given(Given::Pair).well(),
+        row(Forget, "the item in another collection", moved, cleared)
+            .given(Given::Pair)
+            .fails(8, "keychain_elsewhere")
+            .kept(Kept::AsItWas),
         row(Run, "a session bus on the network", |it| bus_at(it, "tcp:host=127.0.0.1,port=9"), bus_again)
             .fails(8, "keychain_not_yours"),
     ]
@@ -83,6 +87,12 @@ fn neither(scene: &Scene<'_>) {
 fn two(scene: &Scene<'_>) {
     scene.bus.store(&["--label=one"], &scene.id(), &["copy", "1"], "12345-abcde-12345-ABCDE-12345");
     another(scene);
+}
+
+fn moved(scene: &Scene<'_>) {
+    let item = scene.bus.item(&scene.id()).expect("the pair is kept");
+    cleared(scene);
+    scene.bus.store(&["--label=moved", "--collection=session"], &scene.id(), &[], &item);
 }
 
 fn another(scene: &Scene<'_>) {
