@@ -3,7 +3,7 @@
 //! What differs is the keychain. It belongs to a session in which a person signed in, and not every session has one. This
 //! program never falls back to something weaker by itself: without a keychain it fetches nothing and says what can be
 //! done (`tests/whole/secret_service.rs::without_a_session_bus_nothing_is_asked_of_aws`). It never waits for ever for a prompt that nobody sees:
-//! after `--keychain-timeout` it ends (`tests/keychain.rs::a_service_that_never_answers_is_given_up_at_the_deadline`). A question is asked only on a
+//! after `--keychain-timeout` it ends (`tests/keychain/main.rs::a_service_that_never_answers_is_given_up_at_the_deadline`). A question is asked only on a
 //! terminal; elsewhere its answer is no.
 //!
 //! # Linux over SSH
@@ -12,7 +12,7 @@
 //!
 //! - `--keychain kernel`: in the kernel's memory, until the next reboot at the latest, and as a rule until the login
 //!   session ends. The session needs a keyring of its own, which PAM gives (`pam_keyinit`); without one nothing is left
-//!   behind and it is refused (`tests/keychain.rs::a_session_without_a_keyring_of_its_own_is_refused_and_nothing_is_left_there`).
+//!   behind and it is refused (`tests/keychain/main.rs::a_session_without_a_keyring_of_its_own_is_refused_and_nothing_is_left_there`).
 //! - `--keychain none`: nothing is kept. The device is opened, and after a power cut AWS is asked again
 //!   (`tests/whole/first_start.rs::a_device_is_opened_and_the_code_is_nowhere`).
 //!

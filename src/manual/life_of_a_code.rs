@@ -36,15 +36,15 @@
 //! means that nothing is asked of AWS (`tests/whole/secret_service.rs::without_a_session_bus_nothing_is_asked_of_aws`). One that
 //! keeps in clear is refused unless that is allowed
 //! (`tests/whole/secret_service.rs::a_keyring_that_keeps_in_clear_is_refused_unless_allowed`), whatever the environment says
-//! (`tests/keychain.rs::a_keyring_without_a_password_is_refused_whatever_the_environment_says`), and so is one of which that can't be
-//! seen (`tests/keychain.rs::a_keyring_whose_file_is_not_found_is_refused_and_every_place_named`). `snow-onboard forget` removes all
+//! (`tests/keychain/main.rs::a_keyring_without_a_password_is_refused_whatever_the_environment_says`), and so is one of which that can't be
+//! seen (`tests/keychain/main.rs::a_keyring_whose_file_is_not_found_is_refused_and_every_place_named`). `snow-onboard forget` removes all
 //! items of the job (`tests/whole/two_lines.rs::of_a_right_and_a_wrong_item_the_right_one_opens_the_device_and_forget_leaves_none`).
 //!
 //! Keychains on Linux differ:
 //!
 //! - **GNOME Keyring** writes to the disk before it answers. How it keeps is seen by its file; where its environment can't be
 //!   read, as on Ubuntu, by the file that changes when the item is stored
-//!   (`tests/keychain.rs::a_daemon_whose_environment_can_t_be_read_is_judged_by_the_user_manager_s_and_by_the_file_that_changes`).
+//!   (`tests/keychain/main.rs::a_daemon_whose_environment_can_t_be_read_is_judged_by_the_user_manager_s_and_by_the_file_that_changes`).
 //! - **KeePassXC** asks before it gives a program an item that the program did not just make itself, and the run says that it
 //!   waits for that (`tests/whole/desktop_keychains.rs::keepassxc_unanswered_ends_by_the_deadline_and_nothing_is_fetched`). It keeps
 //!   old versions of an entry, and moves what is deleted to its recycle bin. `forget` therefore overwrites the code twelve times

@@ -28,17 +28,17 @@
 //!
 //! | mistake | here | test |
 //! | --- | --- | --- |
-//! | A locked keychain hangs the program | Each call has a deadline, on a thread that nobody has to wait for | `tests/keychain.rs::a_service_that_never_answers_is_given_up_at_the_deadline` |
+//! | A locked keychain hangs the program | Each call has a deadline, on a thread that nobody has to wait for | `tests/keychain/main.rs::a_service_that_never_answers_is_given_up_at_the_deadline` |
 //! | A prompt that is taken for a hang, or given up after three seconds | Two minutes, said aloud, settable | `src/notice.rs::a_long_step_speaks_and_a_short_one_is_silent` |
 //! | Silently kept in a plain file instead | Refused, before anything is fetched | `tests/whole/secret_service.rs::a_keyring_that_keeps_in_clear_is_refused_unless_allowed` |
-//! | A store that says "done" and keeps nothing | The job's own item is stored, read back and compared before anything is fetched | `tests/keychain.rs::a_code_is_kept_where_other_programs_find_it` |
-//! | The kernel's keyring taken for storage | Never by default; said to be gone at the next reboot | `tests/keychain.rs::the_kernel_keeps_a_code_for_its_session_alone` |
-//! | A keyring made for the program alone, with a prompt that nobody sees | The default one, or none | `tests/keychain.rs::without_a_default_keyring_none_is_made` |
-//! | Several prompts in a run | One | `tests/keychain.rs::a_locked_keyring_is_asked_for_once` |
-//! | "Backend not available" | The cause is named, with what to do | `tests/keychain.rs::without_a_service_or_a_bus_the_cause_is_said` |
+//! | A store that says "done" and keeps nothing | The job's own item is stored, read back and compared before anything is fetched | `tests/keychain/main.rs::a_code_is_kept_where_other_programs_find_it` |
+//! | The kernel's keyring taken for storage | Never by default; said to be gone at the next reboot | `tests/keychain/main.rs::the_kernel_keeps_a_code_for_its_session_alone` |
+//! | A keyring made for the program alone, with a prompt that nobody sees | The default one, or none | `tests/keychain/main.rs::without_a_default_keyring_none_is_made` |
+//! | Several prompts in a run | One | `tests/keychain/main.rs::a_locked_keyring_is_asked_for_once` |
+//! | "Backend not available" | The cause is named, with what to do | `tests/keychain/buses.rs::without_a_service_or_a_bus_the_cause_is_said` |
 //! | Two items of the same name: one is taken at random | The one that belongs to the manifest is, and it is said; none is lost | `tests/whole/two_lines.rs::of_a_right_and_a_wrong_item_the_right_one_opens_the_device_and_forget_leaves_none` |
-//! | Whether a keyring has a password is judged where one's own environment leads | In every place that is possible; what can't be seen counts as in clear | `tests/keychain.rs::a_keyring_without_a_password_is_refused_also_if_the_daemon_s_environment_can_t_be_read` |
-//! | A secret is handed to whatever answers on the session bus | A local socket of this user, and a service of this user | `tests/keychain.rs::the_bus_of_another_user_is_refused` |
+//! | Whether a keyring has a password is judged where one's own environment leads | In every place that is possible; what can't be seen counts as in clear | `tests/keychain/main.rs::a_keyring_without_a_password_is_refused_also_if_the_daemon_s_environment_can_t_be_read` |
+//! | A secret is handed to whatever answers on the session bus | A local socket of this user, and a service of this user | `tests/keychain/buses.rs::the_bus_of_another_user_is_refused` |
 //! | Every call on a connection of its own, so that KeePassXC asks again and again | One connection | `tests/whole/desktop_keychains.rs::keepassxc_answered_does_all_that_there_is_to_do` |
 //! | A hash of the secret beside what it protects | Nothing that comes of the code is outside the keychain | `tests/whole/two_lines.rs::nothing_that_is_kept_on_disk_changes_with_the_code` |
 //! | Wiping what one holds leaves what the libraries have copied | An allocator that wipes what is freed; looked for from outside | `tests/leak/memory.rs::nothing_is_left_at_the_end_of_a_run` |

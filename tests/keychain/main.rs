@@ -5,8 +5,11 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod buses;
+#[path = "../keyring_bus/mod.rs"]
 mod keyring_bus;
-#[path = "leak/process.rs"]
+mod keyrings;
+#[path = "../leak/process.rs"]
 #[allow(dead_code, reason = "the leak tests use the rest")]
 mod process;
 
@@ -499,32 +502,6 @@ fn a_daemon_that_stores_elsewhere_than_its_environment_leads_is_found_out_before
 
 /// A bus of another user, as after `su` or `sudo -E`.
 #[test]
-fn the_bus_of_another_user_is_refused() {
-    if !process::is_root_or_rerun("the_bus_of_another_user_is_refused") {
-        return;
-    }
-    let bus = KeyringBus::start_as(Some(ANOTHER_USER), Keyring::Unlocked);
-    let answers = Script { steps: "prepare keep-a", ..Script::SYSTEM }.run_with(bus.environment());
-    assert!(answers[0].starts_with("keychain_not_yours: "), "{answers:?}");
-    assert!(answers[0].contains(&format!("another user (uid {ANOTHER_USER}; you are 0)")), "{answers:?}");
-    assert_eq!(bus.search(None), "");
-}
-
-/// In another PID namespace than the bus, whose process then has no number.
-#[test]
-fn a_bus_outside_the_pid_namespace_is_known_by_its_user() {
-    if !process::is_root_or_rerun("a_bus_outside_the_pid_namespace_is_known_by_its_user") {
-        return;
-    }
-    let bus = KeyringBus::start(Keyring::Unlocked);
-    let mut command = Command::new("unshare");
-    command.args(["--pid", "--fork"]).arg(std::env::current_exe().unwrap());
-    bus.inside(&mut command);
-    let answers = Script { steps: "prepare withdraw", ..Script::SYSTEM }.run_as(command);
-    assert_eq!(answers[1..3], ["made", "withdrawn "], "{answers:?}");
-}
-
-#[test]
 fn without_a_default_keyring_none_is_made() {
     let bus = KeyringBus::start(Keyring::NoDefault);
     let answers = run(&bus, "prepare keep-a");
@@ -562,65 +539,6 @@ fn a_service_that_never_answers_is_given_up_at_the_deadline() {
     assert_eq!(answers[1], "keychain_timeout: GNOME Keyring did not answer within 3 seconds (opening it).");
     // The call is still stuck when the process ends: 25 s is D-Bus's own patience.
     assert!(start.elapsed() < Duration::from_secs(15), "the process could not exit: {:?}", start.elapsed());
-}
-
-#[test]
-fn a_service_that_is_killed_meanwhile_is_said_to_have_ended() {
-    let mut bus = KeyringBus::start(Keyring::Unlocked);
-    let script = Script { steps: "keep-a sleep sleep recall", ..Script::SYSTEM };
-    let answers = std::thread::scope(|scope| {
-        let child = scope.spawn({
-            let bus = bus.environment();
-            move || script.run_with(bus)
-        });
-        bus.wait_for_item(JOB);
-        bus.end_keyring();
-        child.join().unwrap()
-    });
-    assert!(answers[4].starts_with("keychain_failed: ") && answers[4].contains("GNOME Keyring ended"), "{answers:?}");
-}
-
-/// As a snap's or a Flatpak's sandbox may have it: the bus passes nothing on to the keychain.
-#[test]
-fn a_policy_that_forbids_the_keychain_is_said_to_be_one() {
-    let bus = KeyringBus::start(Keyring::Unlocked);
-    bus.refuse("send_destination=\"org.freedesktop.secrets\"");
-    let answers = run(&bus, "prepare");
-    assert!(answers[0].starts_with("keychain_unavailable: ") && answers[0].contains("security policy"), "{answers:?}");
-    assert!(!answers[0].contains("matched rules") && !answers[0].contains("org.freedesktop"), "{answers:?}");
-}
-
-#[test]
-fn without_a_service_or_a_bus_the_cause_is_said() {
-    let bus = KeyringBus::start(Keyring::NoService);
-    let answers = run(&bus, "prepare");
-    assert!(answers[0].starts_with("keychain_unavailable: ") && answers[0].contains("no Secret Service runs"));
-
-    let child = |change: &dyn Fn(&mut Command)| {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "in_a_child", "--ignored", "--nocapture"]);
-        bus.inside(&mut command).env(SCRIPT, format!("system {JOB} 60 false prepare"));
-        change(&mut command);
-        String::from_utf8(command.output().unwrap().stdout).unwrap()
-    };
-    let nowhere = tempfile::tempdir().unwrap();
-    let text = child(&|command| {
-        command.env_remove("DBUS_SESSION_BUS_ADDRESS").env("XDG_RUNTIME_DIR", nowhere.path());
-    });
-    assert!(text.contains("there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)"), "{text}");
-    for address in [format!("unix:path={}/bus", nowhere.path().display()), "nonsense".to_owned()] {
-        let text = child(&|command| {
-            command.env("DBUS_SESSION_BUS_ADDRESS", &address);
-        });
-        assert!(text.contains("no D-Bus session bus at the address that DBUS_SESSION_BUS_ADDRESS gives"), "{text}");
-    }
-    // Nobody listens there, and nobody is asked to.
-    for address in ["tcp:host=127.0.0.1,port=9", "unixexec:path=/bin/false", "autolaunch:"] {
-        let text = child(&|command| {
-            command.env("DBUS_SESSION_BUS_ADDRESS", address);
-        });
-        assert!(text.contains("keychain_not_yours: ") && text.contains("only a local socket"), "{text}");
-    }
 }
 
 /// A job that no other run of these tests uses: the kernel's keyrings are the user's real ones.
@@ -663,44 +581,4 @@ fn a_session_without_a_keyring_of_its_own_is_refused_and_nothing_is_left_there()
         assert_eq!(answers[1..3], ["kept", "1"]);
     }
     assert_eq!(keyrings::perms_of(&job), [""; 0]);
-}
-
-mod keyrings {
-    //! What the kernel's keyrings look like from outside the library under test.
-
-    use linux_keyutils::{KeyRing, KeyRingIdentifier};
-
-    const JOIN_SESSION_KEYRING: libc::c_int = 1;
-    const REVOKE: libc::c_int = 3;
-    const SESSION: libc::c_int = -3;
-
-    /// Gives this thread, and those it starts, a new session keyring (keyctl(2)); there is no safe wrapper.
-    #[allow(unsafe_code)]
-    pub(super) fn join_session() -> bool {
-        // SAFETY: the operation takes a name, and a null one makes an anonymous keyring; no memory is touched.
-        unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) >= 0 }
-    }
-
-    #[allow(unsafe_code)]
-    pub(super) fn revoke_session() {
-        // SAFETY: the operation takes a key's number alone.
-        unsafe { libc::syscall(libc::SYS_keyctl, REVOKE, SESSION) };
-    }
-
-    pub(super) fn session_is_own() -> bool {
-        let id = |which| KeyRing::from_special_id(which, false);
-        match (id(KeyRingIdentifier::Session), id(KeyRingIdentifier::UserSession)) {
-            (Ok(session), Ok(default)) => session != default,
-            (session, _) => session.is_ok(),
-        }
-    }
-
-    /// The permissions of all living keys for a job, from the kernel's own list.
-    pub(super) fn perms_of(job: &str) -> Vec<String> {
-        let list = std::fs::read_to_string("/proc/keys").unwrap_or_default();
-        let keys = list.lines().filter(|line| line.contains(job));
-        let fields = keys.map(|line| line.split_whitespace().collect::<Vec<_>>());
-        // The flag i is a key that is invalidated and waits to be collected.
-        fields.filter(|fields| !fields[1].contains('i')).map(|fields| fields[4].to_owned()).collect()
-    }
 }
