@@ -28,6 +28,7 @@ fn a_bus_outside_the_pid_namespace_is_known_by_its_user() {
     assert_eq!(answers[1..3], ["made", "withdrawn "], "{answers:?}");
 }
 
+/// As a snap's or a Flatpak's sandbox may have it: the bus passes nothing on to the keychain.
 #[test]
 fn a_policy_that_forbids_the_keychain_is_said_to_be_one() {
     let bus = KeyringBus::start(Keyring::Unlocked);
@@ -85,5 +86,3 @@ fn a_service_that_is_killed_meanwhile_is_said_to_have_ended() {
     });
     assert!(answers[4].starts_with("keychain_failed: ") && answers[4].contains("GNOME Keyring ended"), "{answers:?}");
 }
-
-/// As a snap's or a Flatpak's sandbox may have it: the bus passes nothing on to the keychain.
