@@ -166,6 +166,8 @@ fn in_a_child() {
                         assert!(lock.output().unwrap().status.success());
                         "locked".to_owned()
                     }
+                    "store-alone" => keyrings::store(&format!("snow-onboard:{job}"), CODE_A),
+                    "fill-quota" => keyrings::fill_quota(),
                     "show-keys" => keyrings::perms_of(job.as_str()).join(" "),
                     _ => continue,
                 }
@@ -372,6 +374,15 @@ struct Capable {
     manager: Option<std::process::Child>,
 }
 
+/// This program where another user can start it: the build's own folder may be one that only its owner can enter.
+fn for_another_user() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let program = folder.path().join("program");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    (folder, program)
+}
+
 impl Drop for Capable {
     fn drop(&mut self) {
         self.end_manager();
@@ -381,11 +392,7 @@ impl Drop for Capable {
 impl Capable {
     fn start(keyring: Keyring) -> Self {
         let bus = KeyringBus::start_as(Some(ANOTHER_USER), keyring);
-        // The build's own folder may be one that only its owner can enter.
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let program = folder.path().join("program");
-        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        let (folder, program) = for_another_user();
         let this = Self { bus, program, _folder: folder, manager: None };
         let environment = format!("/proc/{}/environ", this.bus.keyring_pid());
         let read = this.bus.inside(Command::new("cat").arg(environment)).output().unwrap();
