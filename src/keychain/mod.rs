@@ -158,7 +158,7 @@ impl Keychain {
     /// is locked, the person is asked to unlock it, here and at most once in the life of this value. Nothing is written.
     ///
     /// # Errors
-    /// Any of the `Keychain…` errors of [`Error`](crate::error::Error).
+    /// Any of the `Keychain…` errors of [`Error`].
     pub fn open(settings: KeychainSettings, notify: Arc<dyn Notify>) -> Result<Self> {
         let KeychainSettings { kind, deadline, allow_plain } = settings;
         let waits_for = WaitsFor::an_answer_of("the keychain");
