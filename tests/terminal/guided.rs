@@ -109,7 +109,7 @@ fn at_40_columns_words_stay_whole_and_commands_too() {
         assert!(line.chars().count() <= 40, "{line}");
     }
     let screen = terminal.screen();
-    assert!(screen.contains("Hand-over  through a profile in a\n  private folder; the code is on no"), "{screen}");
+    assert!(screen.contains("Hand-over  private profile; code not on\n  any command line"), "{screen}");
 }
 
 /// Where the terminal itself broke a line, its halves are one again: an id of 39 characters.

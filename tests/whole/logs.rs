@@ -67,8 +67,8 @@ fn the_most_talkative_run_tells_what_was_done_and_no_secret() {
         }
         holds_none(text, &rehearsal);
     }
-    assert!(log.contains("Pair: belongs together"), "the file tells what was said as well:\n{log}");
-    assert!(!ended.stderr.contains("Pair: belongs together"), "stderr does not say it twice");
+    assert!(log.contains("Pair: code and manifest match"), "the file tells what was said as well:\n{log}");
+    assert!(!ended.stderr.contains("Pair: code and manifest match"), "stderr does not say it twice");
     holds_none(&ended.stdout, &rehearsal);
     #[cfg(unix)]
     {

@@ -43,7 +43,7 @@ fn a_job_that_does_not_come_in_time_or_can_t_come_any_more_ends_the_wait() {
     let rehearsal = on_its_way();
     let start = Instant::now();
     let args = ["--keychain", "none", "--wait", "--wait-timeout", "3s"];
-    Agent::run(&rehearsal, &args).end().failed(6, "can't be had yet");
+    Agent::run(&rehearsal, &args).end().failed(6, "has not released the code and manifest");
     assert!(start.elapsed() >= Duration::from_secs(3));
 
     let agent = Agent::run(&rehearsal, &["--keychain", "none", "--wait", "--wait-timeout", "20s"]).spawn();
