@@ -52,7 +52,7 @@ fn a_job_that_does_not_come_in_time_or_can_t_come_any_more_ends_the_wait() {
     rehearsal.job().set_state("Cancelled");
     let output = agent.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(6));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("any more"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no longer releases"));
     assert!(rehearsal.client_invocations().unwrap().iter().all(|call| call.argv.contains(&"version".to_owned())));
 }
 
