@@ -7,7 +7,7 @@ use super::backoff::Pause;
 use crate::device::client::data::{HandOverMethod, StatesData};
 use crate::device::client::output::State;
 use crate::error::{Error, Result};
-use crate::notice::Notice;
+use crate::notice::{Notice, SILENCE};
 
 /// Time beyond the deadline after which the guard ends by itself: one look and a slow machine.
 const BEYOND: Duration = Duration::from_secs(5 * 60);
@@ -52,6 +52,7 @@ impl Session {
         let mut pause = Pause::between_looks_of(self.took);
         // What it said before it was asked to open tells nothing of that.
         let mut at_once = self.is_asked;
+        let mut told = None;
         loop {
             let state = self.device.state.clone();
             match watch.see(&state, started.elapsed()) {
@@ -67,10 +68,12 @@ impl Session {
             if Instant::now() >= until {
                 return Err(Error::DeviceTimeout { state: state.as_str().to_owned(), seconds: deadline.as_secs() });
             }
-            self.notify.notify(Notice::Waiting {
-                what: format!("the device at {} to open (it says {})", self.port.endpoint(), state.as_str()),
-                so_far: started.elapsed(),
-            });
+            // It is looked at more often than there is something to say.
+            let what = format!("the device at {} to open (it says {})", self.port.endpoint(), state.as_str());
+            if told.as_ref().is_none_or(|(before, at): &(String, Instant)| *before != what || at.elapsed() >= SILENCE) {
+                self.notify.notify(Notice::Waiting { what: what.clone(), so_far: started.elapsed() });
+                told = Some((what, Instant::now()));
+            }
             if !std::mem::take(&mut at_once) {
                 self.guard.pause(pause.next().min(until.saturating_duration_since(Instant::now())))?;
             }
