@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::job::JobId;
 use crate::os;
 use crate::pair::ManifestDigest;
-use crate::safety::path_trust::{self, Access};
+use crate::safety::path_trust::{self, OpenMode};
 use crate::store::StateFolder;
 
 /// The audit log of a state folder.
@@ -123,7 +123,7 @@ impl Audit {
     }
 
     fn open_existing(&self) -> Result<Option<File>> {
-        path_trust::open_own(&self.path, Access::Append)
+        path_trust::open_own(&self.path, OpenMode::Append)
             .map_err(|refused| Error::refused("Writing", &self.path, &refused))
     }
 }

@@ -26,7 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::error::{Error, Result};
 use crate::redact::Redacting;
-use crate::safety::path_trust::{self, Access, Refused};
+use crate::safety::path_trust::{self, OpenMode, Refused};
 use crate::ui;
 
 /// Target of what `ui` has said already: for the file, and not a second time for stderr.
@@ -154,7 +154,7 @@ fn is_ours(target: &str) -> bool {
 
 /// Opens a log file to append to.
 fn open(path: &Path) -> Result<File, Refused> {
-    path_trust::open_private(path, Access::Append)
+    path_trust::open_private(path, OpenMode::Append)
 }
 
 #[cfg(test)]

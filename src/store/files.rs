@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::safety::path_trust::{self, Access, Cause, Refused};
+use crate::safety::path_trust::{self, Cause, OpenMode, Refused};
 
 /// Makes a private folder, or checks that the one that is there is private. Gives its path without links.
 pub(super) fn make_or_check_private(path: &Path) -> Result<PathBuf> {
@@ -39,7 +39,7 @@ pub(super) fn bad(path: &Path, refused: &Refused) -> Error {
 /// [`Error::FileAliased`] for one that this program did not make so.
 pub(super) fn open_ours(
     path: &Path,
-    access: Access,
+    access: OpenMode,
     in_words: impl FnOnce(io::Error) -> Error,
 ) -> Result<Option<File>> {
     path_trust::open_own(path, access).map_err(|refused| match refused.cause {

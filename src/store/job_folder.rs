@@ -13,7 +13,7 @@ use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
 use crate::os;
 use crate::pair::ManifestDigest;
-use crate::safety::path_trust::{self, Access};
+use crate::safety::path_trust::{self, OpenMode};
 use crate::text::clean;
 
 const RECORD: &str = "record.json";
@@ -303,7 +303,7 @@ pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> 
     let unreadable =
         |why: String| Error::RecordUnreadable { job: job.to_string(), path: path.display().to_string(), why };
     let in_words = |error: io::Error| unreadable(io_in_words(&error));
-    let Some(file) = open_ours(&path, Access::Read, in_words)? else { return Ok(None) };
+    let Some(file) = open_ours(&path, OpenMode::Read, in_words)? else { return Ok(None) };
     let text = path_trust::read_bounded(file, RECORD_LIMIT).map_err(in_words)?;
     // It names what it did not expect in the file's own words.
     let malformed = |error: &serde_json::Error| unreadable(clean(&error.to_string()));
@@ -325,7 +325,7 @@ pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> 
 
 fn manifest_at(path: &Path) -> Result<Option<Manifest>> {
     let reading = |error: &io::Error| Error::disk("Reading", path, error);
-    let Some(file) = open_ours(path, Access::Read, |error| reading(&error))? else { return Ok(None) };
+    let Some(file) = open_ours(path, OpenMode::Read, |error| reading(&error))? else { return Ok(None) };
     let bytes = file.metadata().map_err(|error| reading(&error))?.len();
     let digest = ManifestDigest::of(file).map_err(|error| reading(&error))?;
     Ok(Some(Manifest { path: path.to_path_buf(), digest, bytes }))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::files::open_ours;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
-use crate::safety::path_trust::{self, Access};
+use crate::safety::path_trust::{self, OpenMode};
 
 /// The lock on a job. The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl JobLock {
         let opening = |error: io::Error| Error::disk("Opening", path, &error);
         let mut file = match path_trust::create_private_file(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                open_ours(path, Access::Write, opening)?.ok_or_else(|| opening(io::ErrorKind::NotFound.into()))?
+                open_ours(path, OpenMode::Write, opening)?.ok_or_else(|| opening(io::ErrorKind::NotFound.into()))?
             }
             result => result.map_err(opening)?,
         };

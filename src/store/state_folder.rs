@@ -14,7 +14,7 @@ use super::record::Record;
 use crate::error::{Error, Result, io_in_words};
 use crate::job::JobId;
 use crate::os;
-use crate::safety::path_trust::{self, Access};
+use crate::safety::path_trust::{self, OpenMode};
 
 /// The folder `snow-onboard` in the user's local state folder, private and ours.
 #[derive(Debug, Clone)]
@@ -205,7 +205,7 @@ impl StateFolder {
         let entries = self.root.join(HOMES).read_dir().into_iter().flatten().flatten();
         let notes = entries.filter(|entry| is_home(&entry.file_name())).filter_map(|entry| {
             let path = entry.path();
-            let file = path_trust::open_own(&path, Access::Read).ok().flatten()?;
+            let file = path_trust::open_own(&path, OpenMode::Read).ok().flatten()?;
             let home = path_trust::read_bounded(file, LONGEST_NOTE).ok()?;
             let home = PathBuf::from(String::from_utf8(home).ok()?);
             if home.file_name() != path.file_name() {

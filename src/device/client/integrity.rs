@@ -37,7 +37,7 @@ impl Tree {
     /// Finds the files that belong to the launcher `named`, as it was named or found, and refuses them if others can write to
     /// any of them, or can exchange a folder or link on the way to one. `None` if there is no such launcher.
     pub(in crate::device) fn check(named: &Path) -> Result<Option<Self>> {
-        let way = path_trust::way_to(named, Whose::Own).map_err(|refused| not_safe(&refused))?;
+        let way = path_trust::resolve(named, Whose::Own).map_err(|refused| not_safe(&refused))?;
         let Some(launcher) = way.target else { return Ok(None) };
         let mut walk = Walk::default();
         let root = root_of(&launcher, &shared_folders());
@@ -192,7 +192,7 @@ impl Walk {
     /// Looks at every folder and link on the way to `path`: who can exchange one of them decides what `path` is. Gives
     /// what it leads to.
     fn way(&mut self, path: &Path) -> Result<Option<PathBuf>> {
-        let way = path_trust::way_to(path, Whose::Own).map_err(|refused| not_safe(&refused))?;
+        let way = path_trust::resolve(path, Whose::Own).map_err(|refused| not_safe(&refused))?;
         if way.target.is_none() {
             // A link that leads nowhere runs nothing, unless others can put something there.
             path_trust::folder_at(&way.last, Whose::Own, Position::Whole).map_err(|refused| not_safe(&refused))?;

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::job::{Endpoint, JobId};
 use crate::notice::while_waiting;
 use crate::pair::{Apart, ManifestDigest};
-use crate::safety::path_trust::{self, Access};
+use crate::safety::path_trust::{self, OpenMode};
 use crate::secret::UnlockCode;
 
 /// Time beyond the device's that a hand-over may take: the client's own limits, a question, a slow machine. When it is over
@@ -158,7 +158,7 @@ impl Session {
 /// Promise 2: the manifest is the one that came with the code, right before it is handed over.
 fn check_unchanged(manifest: &Path, expected: &ManifestDigest, job: &JobId) -> Result<()> {
     let mismatch = |why: String| Err(Error::PairMismatch { job: job.to_string(), why });
-    let file = path_trust::open_own(manifest, Access::Read)
+    let file = path_trust::open_own(manifest, OpenMode::Read)
         .map_err(|refused| Error::refused("Reading", manifest, &refused))?;
     let Some(file) = file else { return mismatch("the manifest is no longer there".to_owned()) };
     let found = ManifestDigest::of(file).map_err(|error| Error::disk("Reading", manifest, &error))?;

@@ -207,7 +207,7 @@ impl fmt::Display for Refused {
 
 /// The way from the root to a thing, as the system goes it. Every folder and link on it is trusted.
 #[derive(Debug)]
-pub(crate) struct Way {
+pub(crate) struct ResolvedPath {
     /// The folder in which the last name was looked up: where there is nothing, the one that it could be made in.
     pub(crate) last: PathBuf,
     /// How many links were followed.
@@ -216,12 +216,12 @@ pub(crate) struct Way {
     pub(crate) target: Option<PathBuf>,
 }
 
-/// Walks to `path`. That there is nothing is no failure; see [`Way::target`].
+/// Walks to `path`. That there is nothing is no failure; see [`ResolvedPath::target`].
 ///
 /// # Errors
 /// The first folder or link on the way that somebody other than `whose` can change.
-pub(crate) fn way_to(path: &Path, whose: Whose) -> Result<Way, Refused> {
-    sys::way_to(path, whose)
+pub(crate) fn resolve(path: &Path, whose: Whose) -> Result<ResolvedPath, Refused> {
+    sys::resolve(path, whose)
 }
 
 /// Opens a file that is trusted. `None` if there is nothing under its name; a link that leads nowhere is refused.
@@ -265,7 +265,7 @@ pub(crate) fn open_untrusted(path: &Path) -> io::Result<Option<File>> {
 
 /// How a file of ours is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+pub(crate) enum OpenMode {
     /// To read it.
     Read,
     /// To read it, and to write over it.
@@ -278,7 +278,7 @@ pub(crate) enum Access {
 ///
 /// # Errors
 /// A link, a second name, another owner, a file that others can write; what the system says.
-pub(crate) fn open_own(path: &Path, access: Access) -> Result<Option<File>, Refused> {
+pub(crate) fn open_own(path: &Path, access: OpenMode) -> Result<Option<File>, Refused> {
     sys::open_own(path, access)
 }
 
@@ -286,11 +286,11 @@ pub(crate) fn open_own(path: &Path, access: Access) -> Result<Option<File>, Refu
 /// the file. It is made if there is nothing under its name.
 ///
 /// # Errors
-/// Those of [`way_to`] and [`open_own`]; a file that others may open.
-pub(crate) fn open_private(path: &Path, access: Access) -> Result<File, Refused> {
+/// Those of [`resolve`] and [`open_own`]; a file that others may open.
+pub(crate) fn open_private(path: &Path, access: OpenMode) -> Result<File, Refused> {
     let path = std::path::absolute(path).map_err(|error| Refused::io(path, error))?;
     let folder = path.parent().unwrap_or(&path);
-    let Some(folder) = way_to(folder, Whose::Own)?.target else {
+    let Some(folder) = resolve(folder, Whose::Own)?.target else {
         return Err(Refused::nothing_at(folder));
     };
     folder_at(&folder, Whose::Own, Position::OnTheWay)?;
@@ -322,7 +322,7 @@ pub(crate) fn folder_at(path: &Path, whose: Whose, position: Position) -> Result
 /// # Errors
 /// The first fault; that there is nothing.
 pub(crate) fn folder(path: &Path, whose: Whose, position: Position) -> Result<PathBuf, Refused> {
-    let Some(target) = way_to(path, whose)?.target else {
+    let Some(target) = resolve(path, whose)?.target else {
         return Err(Refused::nothing_at(path));
     };
     folder_at(&target, whose, position)?;
@@ -344,7 +344,7 @@ pub(crate) fn part_of_program(path: &Path) -> Result<Option<File>, Refused> {
 /// # Errors
 /// Why somebody else can change it, or what it leads to.
 pub(crate) fn beside_program(path: &Path) -> Result<PathBuf, Refused> {
-    let way = way_to(path, Whose::Own)?;
+    let way = resolve(path, Whose::Own)?;
     match way.target {
         Some(target) => sys::judge_closed(&target).map(|()| target),
         None => folder_at(&way.last, Whose::Own, Position::Whole).map(|()| way.last),
@@ -367,7 +367,7 @@ pub(crate) struct PrivatePlace {
 /// # Errors
 /// A folder or link on the way that others can change; one that is there and is not private.
 pub(crate) fn look_at_private_folder(path: &Path) -> Result<PrivatePlace, Refused> {
-    let way = way_to(path, Whose::Own)?;
+    let way = resolve(path, Whose::Own)?;
     no_link(path)?;
     match way.target {
         Some(real) => {
@@ -384,7 +384,7 @@ pub(crate) fn look_at_private_folder(path: &Path) -> Result<PrivatePlace, Refuse
 /// # Errors
 /// As [`look_at_private_folder`]; what the system says when it is made.
 pub(crate) fn private_folder(path: &Path) -> Result<PathBuf, Refused> {
-    way_to(path, Whose::Own)?;
+    resolve(path, Whose::Own)?;
     no_link(path)?;
     sys::private_folder(path)
 }
@@ -400,7 +400,7 @@ fn no_link(path: &Path) -> Result<(), Refused> {
 
 /// Whether `path` is a folder of this very user's that nobody else can enter, on a way that nobody else can change.
 pub(crate) fn is_own_private_folder(path: &Path) -> bool {
-    way_to(path, Whose::Own).is_ok_and(|way| {
+    resolve(path, Whose::Own).is_ok_and(|way| {
         way.links == 0 && way.target.as_deref().is_some_and(|real| sys::private_folder_at(real).is_ok())
     })
 }

@@ -16,8 +16,8 @@ fn private_things_are_made_once_and_are_private() {
     assert_eq!(privacy_flaw(&file).unwrap(), None);
     assert!(create_private_file(&file).is_err(), "made exclusively");
     assert!(open_file(&file, Whose::Own).unwrap().is_some());
-    assert!(open_own(&file, Access::Write).unwrap().is_some());
-    assert!(open_own(&folder.join("absent"), Access::Read).unwrap().is_none());
+    assert!(open_own(&file, OpenMode::Write).unwrap().is_some());
+    assert!(open_own(&folder.join("absent"), OpenMode::Read).unwrap().is_none());
     assert!(is_own_private_folder(&folder) && !is_own_private_folder(&file));
     folder_at(&folder, Whose::Own, Position::Whole).unwrap();
 }
@@ -114,32 +114,32 @@ mod on_unix {
         let (_base, folder) = base();
         let file = folder.join("file");
         fs::write(&file, "").unwrap();
-        assert!(open_own(&file, Access::Append).unwrap().is_some());
+        assert!(open_own(&file, OpenMode::Append).unwrap().is_some());
         symlink(&file, folder.join("link")).unwrap();
-        assert!(open_own(&folder.join("link"), Access::Append).unwrap_err().is_of(Fault::Link));
+        assert!(open_own(&folder.join("link"), OpenMode::Append).unwrap_err().is_of(Fault::Link));
         fs::hard_link(&file, folder.join("other")).unwrap();
-        let refused = open_own(&file, Access::Append).unwrap_err();
+        let refused = open_own(&file, OpenMode::Append).unwrap_err();
         assert!(refused.is_of(Fault::Names) && refused.why() == "has 2 names (hard links)");
-        assert!(open_own(&folder, Access::Read).unwrap_err().is_of(Fault::Kind));
+        assert!(open_own(&folder, OpenMode::Read).unwrap_err().is_of(Fault::Kind));
         assert!(std::process::Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
-        assert!(open_own(&folder.join("pipe"), Access::Append).unwrap_err().is_of(Fault::Kind));
+        assert!(open_own(&folder.join("pipe"), OpenMode::Append).unwrap_err().is_of(Fault::Kind));
     }
 
     #[test]
     fn a_private_file_is_private_or_refused() {
         let (_base, folder) = base();
         let file = folder.join("log");
-        open_private(&file, Access::Append).unwrap();
+        open_private(&file, OpenMode::Append).unwrap();
         assert_eq!(privacy_flaw(&file).unwrap(), None);
         set(&file, 0o640);
-        assert!(open_private(&file, Access::Append).unwrap_err().is_of(Fault::Open));
+        assert!(open_private(&file, OpenMode::Append).unwrap_err().is_of(Fault::Open));
         set(&file, 0o600);
         set(&folder, 0o777);
-        assert!(open_private(&file, Access::Append).unwrap_err().is_of(Fault::Writable), "anyone can exchange it");
-        assert!(open_private(&folder.join("new"), Access::Append).is_err());
+        assert!(open_private(&file, OpenMode::Append).unwrap_err().is_of(Fault::Writable), "anyone can exchange it");
+        assert!(open_private(&folder.join("new"), OpenMode::Append).is_err());
         assert!(!folder.join("new").exists());
         set(&folder, 0o1777);
-        open_private(&file, Access::Append).unwrap();
+        open_private(&file, OpenMode::Append).unwrap();
     }
 
     #[test]
@@ -150,22 +150,22 @@ mod on_unix {
         symlink("real", folder.join("relative")).unwrap();
         symlink(folder.join("relative/deep"), folder.join("absolute")).unwrap();
         symlink("ring", folder.join("ring")).unwrap();
-        let target = |path: &str| way_to(&folder.join(path), Whose::Own).unwrap().target;
+        let target = |path: &str| resolve(&folder.join(path), Whose::Own).unwrap().target;
         for path in ["absolute/file", "relative/../relative/deep/file", "real/deep/../deep/file"] {
             assert_eq!(target(path).unwrap(), folder.join("real/deep/file"), "{path}");
         }
         assert_eq!(target("absolute/none"), None);
-        assert!(way_to(&folder.join("ring"), Whose::Own).is_err());
-        let way = way_to(&folder.join("absolute/file"), Whose::Own).unwrap();
+        assert!(resolve(&folder.join("ring"), Whose::Own).is_err());
+        let way = resolve(&folder.join("absolute/file"), Whose::Own).unwrap();
         assert_eq!(way.links, 2);
         assert_eq!(way.last, folder.join("real/deep"));
         // The folder where the name is missing, though it was passed before.
         symlink(folder.join("none"), folder.join("real/back")).unwrap();
-        let way = way_to(&folder.join("real/back"), Whose::Own).unwrap();
+        let way = resolve(&folder.join("real/back"), Whose::Own).unwrap();
         assert_eq!((way.target, way.last), (None, folder.clone()));
         // In the middle of the way, not only at its end.
         set(&folder.join("real"), 0o777);
-        let refused = way_to(&folder.join("absolute/file"), Whose::Own).unwrap_err();
+        let refused = resolve(&folder.join("absolute/file"), Whose::Own).unwrap_err();
         assert!(refused.path == folder.join("real") && refused.is_of(Fault::Writable));
     }
 }

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat, 
 use rustix::io::Errno;
 
 use super::accounts::{is_nobody_elses, is_this_user, name_of, name_of_group};
-use super::{Access, Fault, Flaw, Position, Refused, Way, Whose, acl};
+use super::{Fault, Flaw, OpenMode, Position, Refused, ResolvedPath, Whose, acl};
 
 /// As many links as Linux follows.
 const MOST_LINKS: usize = 40;
@@ -192,7 +192,7 @@ fn open_folder<Fd: AsFd>(at: Fd, name: impl rustix::path::Arg) -> rustix::io::Re
 }
 
 /// Where a walk is.
-struct Walk {
+struct PathWalk {
     whose: Whose,
     /// The folder where it is, without links, and open.
     here: (PathBuf, OwnedFd),
@@ -210,7 +210,7 @@ enum End {
     Missing { names: Vec<OsString>, by_link: bool },
 }
 
-impl Walk {
+impl PathWalk {
     fn start(path: &Path, whose: Whose) -> Result<Self, Refused> {
         let path = std::path::absolute(path).map_err(|error| Refused::io(path, error))?;
         let mut walk = Self { whose, here: root()?, ahead: VecDeque::new(), links: 0, beyond_link: None };
@@ -295,8 +295,8 @@ fn judge_folder(path: &Path, opened: BorrowedFd<'_>, whose: Whose, position: Pos
     seen.write_flaw(whose, position).map_or(Ok(()), |flaw| Err(Refused::flaw(path, flaw)))
 }
 
-pub(super) fn way_to(path: &Path, whose: Whose) -> Result<Way, Refused> {
-    let mut walk = Walk::start(path, whose)?;
+pub(super) fn resolve(path: &Path, whose: Whose) -> Result<ResolvedPath, Refused> {
+    let mut walk = PathWalk::start(path, whose)?;
     let end = walk.go()?;
     let here = walk.folder().0;
     let target = match end {
@@ -304,11 +304,11 @@ pub(super) fn way_to(path: &Path, whose: Whose) -> Result<Way, Refused> {
         End::At(Some(name)) => Some(here.join(name)),
         End::Missing { .. } => None,
     };
-    Ok(Way { last: here.to_owned(), links: walk.links, target })
+    Ok(ResolvedPath { last: here.to_owned(), links: walk.links, target })
 }
 
 pub(super) fn open_file(path: &Path, whose: Whose) -> Result<Option<File>, Refused> {
-    let mut walk = Walk::start(path, whose)?;
+    let mut walk = PathWalk::start(path, whose)?;
     match walk.go()? {
         End::Missing { by_link: true, .. } => {
             Err(Refused::flaw(path, Flaw::new(Fault::Link, "is a link that leads nowhere, or lies behind one")))
@@ -361,7 +361,7 @@ pub(super) fn open_untrusted(path: &Path) -> io::Result<Option<File>> {
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
-pub(super) fn open_own(path: &Path, access: Access) -> Result<Option<File>, Refused> {
+pub(super) fn open_own(path: &Path, access: OpenMode) -> Result<Option<File>, Refused> {
     let refused = |error: io::Error| Refused::io(path, error);
     // Looked at by name first: opening a pipe or a device is something that it may act upon, and what belongs to somebody
     // else may not be ours to open, which then says less than whose it is.
@@ -378,9 +378,9 @@ pub(super) fn open_own(path: &Path, access: Access) -> Result<Option<File>, Refu
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(flags);
     match access {
-        Access::Read => &mut options,
-        Access::Write => options.write(true),
-        Access::Append => options.append(true),
+        OpenMode::Read => &mut options,
+        OpenMode::Write => options.write(true),
+        OpenMode::Append => options.append(true),
     };
     let file = options.open(path).map_err(refused)?;
     let flaw = Seen::of(file.as_fd()).map_err(refused)?.own_file_flaw();
@@ -449,7 +449,7 @@ fn judge_private(path: &Path, opened: BorrowedFd<'_>) -> Result<(), Refused> {
 }
 
 pub(super) fn private_folder(path: &Path) -> Result<PathBuf, Refused> {
-    let mut walk = Walk::start(path, Whose::Own)?;
+    let mut walk = PathWalk::start(path, Whose::Own)?;
     let missing = match walk.go()? {
         End::At(name) => {
             let folder = walk.folder().0;

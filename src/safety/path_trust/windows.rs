@@ -10,7 +10,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_FLAG_OPEN_REPARSE_POINT, FILE_WRITE_DATA, WRITE_DAC, WRITE_OWNER,
 };
 
-use super::{Access as Opening, Fault, Flaw, Position, Refused, Way, Whose};
+use super::{Fault, Flaw, OpenMode, Position, Refused, ResolvedPath, Whose};
 use crate::os::{Access, Ace, create_dir, create_file, current_user, is_on_disk, names_of, real};
 
 // Well-known identifiers (Microsoft, "Security identifiers").
@@ -69,7 +69,7 @@ impl Access {
 
 /// The folders above `path` as it is named, and above what it leads to: whoever can change one of them decides where it
 /// leads.
-pub(super) fn way_to(path: &Path, whose: Whose) -> Result<Way, Refused> {
+pub(super) fn resolve(path: &Path, whose: Whose) -> Result<ResolvedPath, Refused> {
     let named = std::path::absolute(path).map_err(|error| Refused::io(path, error))?;
     let target = match real(&named) {
         Ok(target) => Some(target),
@@ -88,11 +88,11 @@ pub(super) fn way_to(path: &Path, whose: Whose) -> Result<Way, Refused> {
     }
     let links = usize::from(target.as_ref().is_some_and(|target| *target != named));
     let last = folders.pop().unwrap_or_else(|| named.clone());
-    Ok(Way { last, links, target })
+    Ok(ResolvedPath { last, links, target })
 }
 
 pub(super) fn open_file(path: &Path, whose: Whose) -> Result<Option<File>, Refused> {
-    let Some(target) = way_to(path, whose)?.target else {
+    let Some(target) = resolve(path, whose)?.target else {
         return match path.symlink_metadata() {
             Err(_) => Ok(None),
             Ok(_) => Err(Refused::flaw(path, Flaw::new(Fault::Link, "is a link that leads nowhere"))),
@@ -123,7 +123,7 @@ pub(super) fn open_untrusted(path: &Path) -> io::Result<Option<File>> {
     Ok(is_on_disk(&file).then_some(file))
 }
 
-pub(super) fn open_own(path: &Path, access: Opening) -> Result<Option<File>, Refused> {
+pub(super) fn open_own(path: &Path, access: OpenMode) -> Result<Option<File>, Refused> {
     let refused = |error: io::Error| Refused::io(path, error);
     let kind = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -138,9 +138,9 @@ pub(super) fn open_own(path: &Path, access: Opening) -> Result<Option<File>, Ref
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
     match access {
-        Opening::Read => &mut options,
-        Opening::Write => options.write(true),
-        Opening::Append => options.append(true),
+        OpenMode::Read => &mut options,
+        OpenMode::Write => options.write(true),
+        OpenMode::Append => options.append(true),
     };
     let file = options.open(path).map_err(refused)?;
     let names = names_of(&file).map_err(refused)?;
@@ -205,7 +205,7 @@ pub(super) fn private_folder_at(path: &Path) -> Result<(), Refused> {
 }
 
 pub(super) fn private_folder(path: &Path) -> Result<PathBuf, Refused> {
-    let way = way_to(path, Whose::Own)?;
+    let way = resolve(path, Whose::Own)?;
     if let Some(target) = way.target {
         return private_folder_at(&target).map(|()| target);
     }
