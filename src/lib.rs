@@ -9,12 +9,12 @@
 //!
 //! 1. **Apart.** Code and manifest never share a folder, a file, a log, an argument list or an environment. The code
 //!    is in the keychain and, until the device is open, in one private client home; nowhere else.
-//! 2. **Paired.** What is handed over was fetched for one job and has not changed since ([`pair`]).
+//! 2. **Paired.** What is handed over was fetched for one job and has not changed since ([`safety::apart`]).
 //! 3. **Nothing half done.** Files appear whole or not at all ([`store`]); a killed run is finished or undone by the
-//!    next ([`reconcile`]); the client and its home don't outlive the agent ([`device`]).
+//!    next ([`flow`]); the client and its home don't outlive the agent ([`device`]).
 //! 4. **Never a silent weaker way.** No keychain, nothing fetched; a keychain that keeps in clear is refused; the
 //!    command line is used only when allowed; everything that carries a half is https.
-//! 5. **Never an endless wait.** Every call has a deadline, and says what it waits for ([`notice`]); what may pass is tried
+//! 5. **Never an endless wait.** Every call has a deadline, and says what it waits for ([`report`]); what may pass is tried
 //!    again until then.
 //! 6. **Every failure** says what happened and what to do, with a code of its own ([`error`]).
 //! 7. **Other people's places.** What another user can change is not read as ours, obeyed, run, followed, written or removed
@@ -23,58 +23,49 @@
 //! # Where things are
 //!
 //! ```text
-//! main        harden, parse, call, exit code          onboard     THE FLOW: Requested → … → Unlocked
-//! cli         what can be typed, completed, repeated  reconcile   what is kept, put right after an interruption
-//! commands    one file a verb, thin                   pair        do the halves match, are they stored separately
-//! settings    each declared once; layers, locks       job         job ids, states, device addresses
-//! ui          the only writer of stdout and stderr    secret      the code and the presigned URL
-//! error       sentence, hint and codes of each error  text        foreign text made fit to show
-//! delivery    the wait for a job on its way           manual      chapters for whoever answers for the secrets
-//! doctor      all that a run needs, seen beforehand   model       what is spoken of everywhere
-//! audit       who did what, when                      notice      what a step tells while it runs
-//! leftovers   what a power cut left, removed          safety      security rules, each once: whose a path is
-//! harden      no core files, no tracing               os          what systems do differently; one file an OS
-//! log         -v, --log-file; others' ceiling         redact      no secret leaves as text, cut or encoded as it may be
+//! main        harden, parse, call, exit code
+//! cli         what can be typed, completed, repeated
+//! commands    one file a verb, thin
+//! flow        onboard: THE FLOW, Requested → … → Unlocked; recovery, delivery, leftovers: what serves it
+//! settings    each declared once; layers, locks, sample
+//! model       job, endpoint, pair, secret, record: parsed once, no I/O
 //!
 //! cloud       Snowball API, credentials, HTTP, the download of the manifest
 //! keychain    the keychains, on one thread of their own, each call with a deadline
-//! store       manifest and record on disk
+//! store       manifest, record and audit log on disk
 //! device      the vendor's client: find, check, private home, guard, hand-over, states
+//!
+//! doctor      all that a run needs, seen beforehand
+//! report      what a step tells while it runs
+//! ui          the only writer of stdout and stderr
+//! safety      security rules, each once: path trust, apart, sanitize, redact, harden, log
+//! error       sentence, hint and codes of each error
+//! os          what systems do differently; one file an OS
+//! manual      chapters for whoever answers for the secrets
 //! ```
 //!
-//! Arrows point one way: `main → cli → commands → onboard → {cloud, keychain, store, device} → {pair, job, secret}`. The
+//! Arrows point one way: `main → cli → commands → flow → {cloud, keychain, store, device} → model`. The
 //! four adapters don't know each other. Only `cloud` names the AWS crates, only `keychain` keyring and D-Bus, only `device`
 //! starts processes, only `ui` prints.
 //!
 //! # Where a value goes
 //!
-//! The code: [`cloud::Cloud::fetch_pair`] parses it into a [`secret::UnlockCode`]; [`keychain::Keychain::keep`] stores and
-//! compares it; [`pair::Apart::check`] looks for it where it must not be; [`device::Session::open`] consumes it.
+//! The code: [`cloud::Cloud::fetch_pair`] parses it into a [`model::UnlockCode`]; [`keychain::Keychain::keep`] stores and
+//! compares it; [`safety::apart::Apart::check`] looks for it where it must not be; [`device::Session::open`] consumes it.
 
-pub mod audit;
 pub mod cli;
 pub mod cloud;
 pub mod commands;
-pub mod delivery;
 pub mod device;
 pub mod doctor;
 pub mod error;
-pub mod harden;
-pub mod job;
+pub mod flow;
 pub mod keychain;
-pub mod leftovers;
-pub mod log;
 pub mod manual;
 pub mod model;
-pub mod notice;
-pub mod onboard;
 pub mod os;
-pub mod pair;
-pub mod reconcile;
-pub mod redact;
+pub mod report;
 pub mod safety;
-pub mod secret;
 pub mod settings;
 pub mod store;
-pub mod text;
 pub mod ui;

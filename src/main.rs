@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use snow_onboard::cli::{Cli, completions};
 use snow_onboard::error::{Error, ExitCode as Outcome};
+use snow_onboard::safety::harden;
 use snow_onboard::ui::{Ui, Voice};
-use snow_onboard::{commands, device, harden, ui};
+use snow_onboard::{commands, device, ui};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Zeroes what is freed. TLS, HTTP, CBOR and D-Bus code each copy the secrets into buffers of their own and free them

@@ -1,6 +1,6 @@
 //! The command to paste again: what does the same in any shell, with nothing left to ask.
 
-use crate::job::{Endpoint, JobId};
+use crate::model::{Endpoint, JobId};
 use crate::settings::table::Setting;
 use crate::settings::{Settings, Value, setting};
 

@@ -18,9 +18,9 @@ use clap_complete::ArgValueCandidates;
 use clap_complete::engine::{CompletionCandidate, complete};
 
 use super::Cli;
+use crate::safety::sanitize::sanitize;
 use crate::settings::{Flags, Given, Origin, Settings, Surroundings, setting};
 use crate::store::StateFolder;
-use crate::text::clean;
 
 /// Names the shell that asks. Unlike a setting's variable it does not begin with `SNOW_ONBOARD_`.
 pub const VARIABLE: &str = "_SNOW_ONBOARD_COMPLETE";
@@ -75,7 +75,7 @@ fn lines(shell: &str, words: Vec<OsString>) -> String {
     };
     let candidates = candidates(words).into_iter().filter_map(|candidate| {
         let value = candidate.get_value().to_str().filter(|value| has_no_meaning(value))?.to_owned();
-        let help = candidate.get_help().map(|help| clean(help.to_string().lines().next().unwrap_or_default()));
+        let help = candidate.get_help().map(|help| sanitize(help.to_string().lines().next().unwrap_or_default()));
         let description = before_description.zip(help).map(|(before, help)| match shell {
             "zsh" => format!("{before}{}", help.replace('\\', r"\\")),
             _ => format!("{before}{help}"),
@@ -127,7 +127,7 @@ fn state_dir(words: &[OsString]) -> Option<PathBuf> {
 fn kept_jobs(state_dir: Option<&PathBuf>) -> Vec<CompletionCandidate> {
     let kept = state_dir.and_then(|folder| StateFolder::kept_below(folder).ok()).unwrap_or_default();
     let candidates = kept.into_iter().map(|(job, record)| {
-        let description = record.and_then(|record| record.summary.description).map(|text| clean(&text));
+        let description = record.and_then(|record| record.summary.description).map(|text| sanitize(&text));
         let kept = match description.filter(|text| !text.is_empty()) {
             Some(description) => format!("kept here: {description}"),
             None => "kept here".to_owned(),

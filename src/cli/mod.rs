@@ -8,10 +8,10 @@ mod flags;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::error::Error;
-use crate::log::Verbosity;
+use crate::safety::log::Verbosity;
+use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
 use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN};
-use crate::text::clean;
 pub(crate) use again::run_again;
 pub use flags::FlagsOf;
 
@@ -291,7 +291,7 @@ impl Cli {
 pub fn not_a_command(complaint: &clap::Error) -> Error {
     let text = complaint.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();
-    let words = clean(first).trim_start_matches("error: ").to_owned();
+    let words = sanitize(first).trim_start_matches("error: ").to_owned();
     let (begin, rest) = words.split_at(words.chars().next().map_or(0, char::len_utf8));
     let end = if rest.ends_with(['.', '?']) { "" } else { "." };
     Error::Usage { why: format!("{}{rest}{end}", begin.to_uppercase()) }

@@ -19,13 +19,12 @@ use super::download::{Broken, Download};
 use super::failure::{Refusal, Service, Setting};
 use super::http::{Clocks, Http, Https, read_timeout, without_secrets};
 use super::identity::Sts;
-use super::text::clean;
 use super::wait::{Backoff, Wait};
 use super::{CloudSettings, FetchedPair, Sink, logged};
 use crate::error::{Error, Result};
-use crate::job::{JobFacts, JobId, JobState, Readiness};
-use crate::notice::{Notice, Notify};
-use crate::secret::{ManifestUrl, UnlockCode};
+use crate::model::{JobFacts, JobId, JobState, ManifestUrl, Readiness, UnlockCode};
+use crate::report::{Notice, Notify};
+use crate::safety::sanitize::phrase;
 
 /// Jobs asked for at once, the most that the API gives (Snowball API, ListJobs).
 const PAGE: i32 = 100;
@@ -118,7 +117,7 @@ impl Api {
             return Err(ours.not_https(url));
         }
         let sts = Sts::new(&config, setting(Service::Sts));
-        tracing::info!(api = ours.place, proxy = http.proxy, profile = clean(profiles.name()), "AWS is asked");
+        tracing::info!(api = ours.place, proxy = http.proxy, profile = phrase(profiles.name()), "AWS is asked");
         Ok(Self {
             client: Client::new(&config),
             http: http.download,
@@ -345,15 +344,15 @@ fn not_given(job: &JobId, described: Described) -> Error {
     let Described { facts, parts } = described;
     let job = job.to_string();
     if facts.is_main {
-        let parts = parts.iter().map(|part| clean(part)).collect::<Vec<_>>().join(", ");
+        let parts = parts.iter().map(|part| phrase(part)).collect::<Vec<_>>().join(", ");
         return Error::JobIsMain { job, parts };
     }
     let mut state = facts.state.in_words().to_owned();
     if let JobState::Other(text) = &facts.state {
-        state = format!("{state} (“{}”)", clean(text));
+        state = format!("{state} (“{}”)", phrase(text));
     }
     if let Some(number) = &facts.tracking_number {
-        state = format!("{state} (tracking number {})", clean(number));
+        state = format!("{state} (tracking number {})", phrase(number));
     }
     match facts.state.readiness() {
         Readiness::NotYet | Readiness::OnItsWay => Error::JobNotReady { job, state },

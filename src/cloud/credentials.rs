@@ -21,13 +21,12 @@ use time::OffsetDateTime;
 
 use super::http::Https;
 use super::logged::millis;
-use super::text::clean;
 use super::wait::Wait;
 use crate::error::{Error, Result};
-use crate::job::Malformed;
-use crate::model::Region;
+use crate::model::{Malformed, Region};
 use crate::safety::path_trust::{self, Position, Whose};
-use crate::text::clean_typed;
+use crate::safety::sanitize::phrase;
+use crate::safety::sanitize::sanitize_typed;
 
 /// What the profile files say, and which profile counts.
 #[derive(Debug)]
@@ -87,7 +86,7 @@ impl Profiles {
             }
         }
         for name in self.lineage() {
-            let shown = clean(&name);
+            let shown = phrase(&name);
             let value = |key: &str| self.set.get_profile(&name).and_then(|profile| profile.get(key));
             if let Some(path) = value("web_identity_token_file") {
                 token(&format!("the token file of profile “{shown}”"), Path::new(path))?;
@@ -150,7 +149,7 @@ impl Profiles {
             .or_else(|| variable("AWS_DEFAULT_REGION"))
             .or_else(|| {
                 let region = self.set.get("region").filter(|value| !value.is_empty())?;
-                Some((region.to_owned(), format!("profile “{}”", clean(self.name()))))
+                Some((region.to_owned(), format!("profile “{}”", phrase(self.name()))))
             })
             .ok_or(Error::RegionMissing)?;
         parse_region(&region, &origin).map(|region| (region, origin))
@@ -164,7 +163,7 @@ impl Profiles {
             let profile = self.set.get_profile(&name)?;
             if profile.get("sso_session").is_some() || profile.get("sso_start_url").is_some() {
                 // The profile files admit no name that a shell would take apart.
-                return Some(format!("aws sso login --profile {}", clean(&name)));
+                return Some(format!("aws sso login --profile {}", phrase(&name)));
             }
             name = profile.get("source_profile").filter(|source| *source != name)?.to_owned();
         }
@@ -191,7 +190,7 @@ impl Profiles {
 
     /// Where credentials are looked for, in words.
     pub(super) fn tried(&self) -> String {
-        let profile = format!("profile “{}”", clean(self.name()));
+        let profile = format!("profile “{}”", phrase(self.name()));
         if self.explicit {
             profile
         } else {
@@ -265,7 +264,7 @@ impl CredentialsInUse {
     fn new(credentials: &Credentials, profiles: &Profiles) -> Self {
         use AwsCredentialFeature as From;
         let features = credentials.get_property::<Vec<From>>().map_or(&[][..], Vec::as_slice);
-        let profile = format!("profile “{}”", clean(profiles.name()));
+        let profile = format!("profile “{}”", phrase(profiles.name()));
         // A role is assumed with credentials of another source; the role is what counts, so it is asked for first.
         let sources = [
             (From::CredentialsStsAssumeRole, format!("{profile}, which assumes a role")),
@@ -335,14 +334,14 @@ fn trusted_file(variable: &str, name: &str) -> Result<Option<String>> {
 
 fn no_such_profile(name: &str) -> Error {
     Error::CredentialsFailed {
-        why: format!("there is no profile “{}” in ~/.aws/config or ~/.aws/credentials", clean(name)),
+        why: format!("there is no profile “{}” in ~/.aws/config or ~/.aws/credentials", phrase(name)),
     }
 }
 
 fn parse_region(region: &str, origin: &str) -> Result<Region> {
     region.parse().map_err(|malformed: Malformed| Error::SettingInvalid {
         name: "region".to_owned(),
-        given: clean_typed(region),
+        given: sanitize_typed(region),
         origin: origin.to_owned(),
         why: malformed.why,
     })
@@ -369,8 +368,8 @@ impl ProvideCredentials for SaidAloud {
             self.wait.begin(before);
             match &credentials {
                 Ok(found) => {
-                    crate::redact::register(found.secret_access_key());
-                    found.session_token().inspect(|token| crate::redact::register(token));
+                    crate::safety::redact::register(found.secret_access_key());
+                    found.session_token().inspect(|token| crate::safety::redact::register(token));
                     let temporary = found.session_token().is_some();
                     *self.found.lock().unwrap_or_else(PoisonError::into_inner) =
                         Some(CredentialsInUse::new(found, &self.profiles));

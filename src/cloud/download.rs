@@ -17,10 +17,11 @@ use super::Sink;
 use super::failure::{Setting, passes};
 use super::http::Https;
 use super::logged::millis;
-use super::text::{capitalised, clean, clean_or};
+use super::text::capitalised;
 use super::wait::Wait;
 use crate::error::{Error, io_in_words};
-use crate::secret::ManifestUrl;
+use crate::model::ManifestUrl;
+use crate::safety::sanitize::{phrase, phrase_or};
 
 /// Bytes that decide whether something is text. Encrypted bytes begin with `<`, `{` or `[` once in a hundred devices.
 const SNIFFED: usize = 512;
@@ -97,7 +98,7 @@ impl<'a> Download<'a> {
     /// The `Manifest…` family, [`Error::NotAManifest`], [`Error::Disk`] if the sink fails (its path is "the manifest"),
     /// and the network's; with what can be done about it.
     pub(super) async fn attempt(&mut self, url: &ManifestUrl) -> Result<u64, Broken> {
-        let what = format!("the manifest's bucket at {}", clean(url.host()));
+        let what = format!("the manifest's bucket at {}", phrase(url.host()));
         let before = self.wait.begin(what.clone());
         if self.received > 0 && self.etag.is_none() {
             self.restart().map_err(Broken::Failed)?;
@@ -111,7 +112,7 @@ impl<'a> Download<'a> {
         })?;
         let status = response.status().as_u16();
         tracing::info!(
-            host = clean(url.host()),
+            host = phrase(url.host()),
             status,
             from = self.received,
             millis = millis(started),
@@ -296,16 +297,16 @@ async fn refused(status: u16, asked: &str, what: &str, response: HttpResponse) -
                 status,
                 why: "it redirects to another address, which is not followed".to_owned(),
             },
-            Some(host) => Error::ManifestRedirected { host: clean(host) },
+            Some(host) => Error::ManifestRedirected { host: phrase(host) },
             None => Error::ManifestRefused { status, why: "it redirects without saying where to".to_owned() },
         });
     }
-    let phrase = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let text = start_of(response.into_body()).await;
     let (code, message) = (element(&text, "Code"), element(&text, "Message"));
     let why = match (code, message) {
-        (Some(code), Some(message)) => format!("{}: {}", clean(code), clean(message)),
-        (either, other) => clean_or(either.or(other).or(phrase), "no reason given"),
+        (Some(code), Some(message)) => format!("{}: {}", phrase(code), phrase(message)),
+        (either, other) => phrase_or(either.or(other).or(reason), "no reason given"),
     };
     match status {
         429 => Broken::Passing(Error::ApiThrottled { what: capitalised(what) }),

@@ -7,10 +7,10 @@ use super::api::Api;
 use super::credentials::Profiles;
 use super::failure::Refusal;
 use super::http::{Proxy, trust_file, trust_system};
-use super::text::clean;
 use super::{CloudSettings, Identity, logged};
 use crate::error::{Error, Result, io_in_words};
 use crate::model::Region;
+use crate::safety::sanitize::phrase;
 
 /// An id of the right shape that no job has: what is asked for with it can't be obtained.
 const NO_JOB: &str = "JID00000000-0000-0000-0000-000000000000";
@@ -80,9 +80,9 @@ fn proxy() -> Result<Option<ProxyInUse>> {
     Ok(proxy.map(|proxy| {
         let port = proxy.port.map_or_else(String::new, |port| format!(":{port}"));
         ProxyInUse {
-            address: format!("{}{port}", clean(&proxy.host)),
+            address: format!("{}{port}", phrase(&proxy.host)),
             variable: proxy.variable,
-            except: proxy.except.as_deref().map(clean),
+            except: proxy.except.as_deref().map(phrase),
         }
     }))
 }

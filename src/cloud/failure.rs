@@ -18,10 +18,11 @@ use time::format_description::well_known::Rfc2822;
 
 use super::credentials::Profiles;
 use super::http::{LONGEST_ANSWER, NotHttps};
-use super::text::{clean, clean_or, uncapitalised};
+use super::text::uncapitalised;
 use super::wait::Wait;
 use crate::error::{Error, io_in_words};
-use crate::text::utc;
+use crate::report::utc_in_words;
+use crate::safety::sanitize::{phrase, phrase_or};
 
 /// A difference of clocks that is worth a sentence. AWS refuses signatures from 5 minutes on at the earliest.
 const SKEW: time::Duration = time::Duration::minutes(4);
@@ -119,9 +120,9 @@ impl Setting {
 
     fn answered(&self, operation: &str, answer: &Answer<'_>) -> Refusal {
         let what = format!("{} {operation}", self.service.name());
-        let message = || clean_or(answer.message, "no reason given");
+        let message = || phrase_or(answer.message, "no reason given");
         let because = || match answer.code {
-            Some(code) => format!("{} ({})", message(), clean(code)),
+            Some(code) => format!("{} ({})", message(), phrase(code)),
             None => format!("it answered {}", answer.status),
         };
         let error = match answer.code.unwrap_or_default() {
@@ -182,12 +183,12 @@ impl Setting {
         }
         let what = super::text::capitalised(what);
         let mut why = match (find::<rustls::Error>(error), io_error(error)) {
-            (Some(tls), _) => format!("the TLS handshake failed ({})", clean(&tls.to_string())),
-            (None, Some(io)) => clean(&io_in_words(io)),
+            (Some(tls), _) => format!("the TLS handshake failed ({})", phrase(&tls.to_string())),
+            (None, Some(io)) => phrase(&io_in_words(io)),
             (None, None) => in_words(error),
         };
         if let Some(proxy) = &self.proxy {
-            why = format!("{why} (a proxy is set: {})", clean(proxy));
+            why = format!("{why} (a proxy is set: {})", phrase(proxy));
         }
         Error::ApiUnreachable { what, why }
     }
@@ -220,7 +221,7 @@ impl Setting {
         // The SDK's SSO errors have no public types. Their words: "the SSO token has expired and cannot be
         // refreshed", "failed to load the cached SSO token", "failed to read `….json`"; the service's for a token
         // ended before its time: UnauthorizedException.
-        let said: String = chain(error).map(|link| clean(&link.to_string()) + "\n").collect();
+        let said: String = chain(error).map(|link| phrase(&link.to_string()) + "\n").collect();
         if self.profiles.sso_login().is_some() {
             if said.contains("has expired") || said.contains("Unauthorized") {
                 return self.expired(why);
@@ -330,7 +331,7 @@ pub(super) fn in_words(error: &(dyn StdError + 'static)) -> String {
             },
             None => link.downcast_ref::<std::io::Error>().map_or_else(|| link.to_string(), io_in_words),
         };
-        Some(clean(&words)).filter(|words| !words.is_empty())
+        Some(phrase(&words)).filter(|words| !words.is_empty())
     });
     said.last().unwrap_or_else(|| "no reason given".to_owned())
 }
@@ -343,12 +344,15 @@ fn certificate_in_words(reason: &rustls::CertificateError) -> String {
             "it was issued by an authority that this machine does not know".to_owned()
         }
         Reason::Expired | Reason::ExpiredContext { .. } => {
-            format!("it has expired, or this machine's clock is wrong (it is {} here)", utc(OffsetDateTime::now_utc()))
+            format!(
+                "it has expired, or this machine's clock is wrong (it is {} here)",
+                utc_in_words(OffsetDateTime::now_utc())
+            )
         }
         Reason::NotValidYet | Reason::NotValidYetContext { .. } => {
             format!(
                 "it is not valid yet, or this machine's clock is wrong (it is {} here)",
-                utc(OffsetDateTime::now_utc())
+                utc_in_words(OffsetDateTime::now_utc())
             )
         }
         Reason::NotValidForName | Reason::NotValidForNameContext { .. } => "it was issued for another name".to_owned(),
@@ -359,9 +363,12 @@ fn certificate_in_words(reason: &rustls::CertificateError) -> String {
 
 fn clock_skew(date: Option<&str>) -> Error {
     Error::ClockSkew {
-        here: utc(OffsetDateTime::now_utc()),
+        here: utc_in_words(OffsetDateTime::now_utc()),
         // A proxy may have put its own date there, and the service's word counts more than that.
-        there: date.filter(|_| is_skewed(date)).and_then(parse_date).map_or_else(|| "another time".to_owned(), utc),
+        there: date
+            .filter(|_| is_skewed(date))
+            .and_then(parse_date)
+            .map_or_else(|| "another time".to_owned(), utc_in_words),
     }
 }
 
@@ -397,7 +404,7 @@ mod tests {
     use super::*;
     use crate::cloud::credentials::tests::profiles;
     use crate::cloud::http::NotHttps;
-    use crate::notice::Kept;
+    use crate::report::Kept;
     use std::time::Duration;
 
     fn setting(config: &str, profile: &'static str) -> Setting {

@@ -195,11 +195,15 @@ pub(super) fn without_secrets(url: &str) -> String {
     match url.parse::<http::Uri>() {
         Ok(uri) if uri.host().is_some() => {
             let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-            format!("{}://{}{port}", uri.scheme_str().unwrap_or("?"), super::text::clean(uri.host().unwrap_or("?")))
+            format!(
+                "{}://{}{port}",
+                uri.scheme_str().unwrap_or("?"),
+                crate::safety::sanitize::phrase(uri.host().unwrap_or("?"))
+            )
         }
         // What is no address may still hold a password; only a short beginning without an @ is repeated.
         _ => {
-            let start: String = super::text::clean(url).chars().take(40).collect();
+            let start: String = crate::safety::sanitize::phrase(url).chars().take(40).collect();
             if start.contains('@') { "(not an address)".to_owned() } else { start }
         }
     }

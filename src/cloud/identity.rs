@@ -8,8 +8,8 @@ use aws_sdk_sts::Client;
 use super::api::Api;
 use super::failure::{Refusal, Setting};
 use super::logged;
-use super::text::clean;
 use crate::error::{Error, Result};
+use crate::safety::sanitize::phrase;
 
 /// Who somebody is to AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Api {
             Refusal::State | Refusal::Unknown => Error::AnswerMalformed { what: "STS GetCallerIdentity".to_owned() },
         })?;
         let part = |text: Option<String>, name: &str| {
-            text.map(|text| clean(&text)).filter(|text| !text.is_empty()).ok_or_else(|| Error::AnswerIncomplete {
+            text.map(|text| phrase(&text)).filter(|text| !text.is_empty()).ok_or_else(|| Error::AnswerIncomplete {
                 what: "STS GetCallerIdentity".to_owned(),
                 missing: name.to_owned(),
             })

@@ -6,7 +6,7 @@ use aws_sdk_snowball::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_snowball::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::text::clean;
+use crate::safety::sanitize::phrase;
 
 /// Notes how `operation`, begun at `started`, ended. Never what was answered.
 pub(super) fn answer<O, E>(operation: &'static str, started: Instant, answer: &Result<O, SdkError<E, HttpResponse>>)
@@ -17,12 +17,12 @@ where
     let millis = millis(started);
     match answer {
         Ok(output) => {
-            let request = clean(output.request_id().unwrap_or("unknown"));
+            let request = phrase(output.request_id().unwrap_or("unknown"));
             tracing::info!(operation, status = 200, request, millis, "AWS has answered");
         }
         Err(error) => {
             let status = error.raw_response().map(|response| response.status().as_u16());
-            let request = clean(error.request_id().unwrap_or("unknown"));
+            let request = phrase(error.request_id().unwrap_or("unknown"));
             let kind = match error {
                 SdkError::ConstructionFailure(_) => "not sent",
                 SdkError::TimeoutError(_) => "timed out",
@@ -31,7 +31,7 @@ where
                 SdkError::ServiceError(_) => "refused",
                 _ => "unknown",
             };
-            let code = error.code().map(clean);
+            let code = error.code().map(phrase);
             tracing::warn!(operation, status, request, millis, kind, code, "AWS has not given it");
         }
     }

@@ -26,10 +26,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result, io_in_words};
-use crate::job::{JobFacts, JobId};
-use crate::model::Region;
-use crate::notice::Notify;
-use crate::secret::UnlockCode;
+use crate::model::{JobFacts, JobId, Region, UnlockCode};
+use crate::report::Notify;
 
 use api::Api;
 pub use credentials::CredentialsInUse;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::failure::{Refusal, trouble};
 use super::text::capitalised;
 use crate::error::{Error, Result};
-use crate::notice::{Notice, Notify, SILENCE};
+use crate::report::{Notice, Notify, SILENCE};
 
 /// How often a download that goes on says so.
 const PROGRESS: Duration = Duration::from_millis(500);
@@ -218,7 +218,7 @@ impl Backoff {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::notice::Kept;
+    use crate::report::Kept;
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)

@@ -8,10 +8,9 @@ use time::OffsetDateTime;
 
 use crate::cli::{Fetch, run_again};
 use crate::error::{Error, Result};
-use crate::job::JobId;
+use crate::flow::Requested;
 use crate::keychain::KeychainKind;
-use crate::onboard::Requested;
-use crate::pair::ManifestDigest;
+use crate::model::{JobId, ManifestDigest};
 use crate::settings::Settings;
 use crate::ui::Ui;
 

@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::audit::{Audit, AuditStep};
 use crate::cli::Forget;
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
-use crate::job::JobId;
+use crate::flow::open_state_folder;
 use crate::keychain::{Keychain, KeychainKind, KeychainSettings};
-use crate::leftovers::open_state_folder;
-use crate::notice::{Notice, Notify};
+use crate::model::JobId;
+use crate::report::{Notice, Notify};
+use crate::safety::sanitize::sanitize;
 use crate::settings::{Settings, setting};
-use crate::store::JobFolder;
-use crate::text::clean;
+use crate::store::{Audit, AuditStep, JobFolder};
 use crate::ui::Ui;
 
 #[derive(Serialize)]
@@ -117,8 +116,8 @@ fn take_out(profile: &str, job: &JobId, settings: &Settings, ui: &Ui) -> Result<
     Audit::of(&state).note(job, AuditStep::ClientProfileRemoved, None)?;
     let places: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     ui.result(
-        &format!("The profile “{}” is no longer in {}.", clean(profile), places.join(" and ")),
-        TakenOut { job, client_profile: &clean(profile), files: &files },
+        &format!("The profile “{}” is no longer in {}.", sanitize(profile), places.join(" and ")),
+        TakenOut { job, client_profile: &sanitize(profile), files: &files },
     );
     Ok(())
 }

@@ -14,15 +14,13 @@ use crate::cli::run_again;
 use crate::cloud::Cloud;
 use crate::device::{self, Client, Handoff};
 use crate::error::{Error, ExitCode, Result};
-use crate::job::{Endpoint, JobId, Malformed};
 use crate::keychain::{Keychain, KeychainKind};
-use crate::model::Region;
-use crate::notice::Notify;
-use crate::secret::looks_like_code;
+use crate::model::{Endpoint, JobId, Malformed, Region, looks_like_code};
+use crate::report::Notify;
+use crate::safety::sanitize::sanitize;
 use crate::settings::table::Setting;
 use crate::settings::{Settings, Value, setting};
 use crate::store::StateFolder;
-use crate::text::clean;
 use crate::ui::{Answer, Step, Ui};
 
 /// What `run` is to do, agreed to.
@@ -135,7 +133,7 @@ impl Guide<'_> {
             let by_number = line.parse::<usize>().ok().and_then(|number| choices.get(number.wrapping_sub(1)));
             match by_number.or_else(|| choices.iter().find(|(job, _)| job.as_str() == line)) {
                 Some((job, _)) => return Ok(job.clone()),
-                None => self.ui.tell(&format!("There is no “{}” in this list.", clean(&line))),
+                None => self.ui.tell(&format!("There is no “{}” in this list.", sanitize(&line))),
             }
         }
     }
@@ -186,7 +184,7 @@ impl Guide<'_> {
                 _ => match line.parse::<Endpoint>() {
                     Ok(endpoint) => endpoint,
                     Err(malformed) => {
-                        self.ui.tell(&format!("“{}” {}.", clean(&line), malformed.why));
+                        self.ui.tell(&format!("“{}” {}.", sanitize(&line), malformed.why));
                         continue;
                     }
                 },
@@ -251,7 +249,7 @@ impl Guide<'_> {
             let line = self.ask(question)?;
             match line.parse() {
                 Ok(answer) => return Ok(answer),
-                Err(malformed) => self.ui.tell(&format!("“{}” {malformed}.", clean(&line))),
+                Err(malformed) => self.ui.tell(&format!("“{}” {malformed}.", sanitize(&line))),
             }
         }
     }

@@ -8,13 +8,13 @@ use time::OffsetDateTime;
 
 use crate::cloud::Cloud;
 use crate::error::Result;
-use crate::job::{JobFacts, Readiness};
-use crate::leftovers::open_state_folder;
-use crate::notice::Notify;
-use crate::onboard::age_in_words;
+use crate::flow::open_state_folder;
+use crate::model::{JobFacts, Readiness};
+use crate::report::Notify;
+use crate::report::age_in_words;
+use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::StateFolder;
-use crate::text::clean;
 use crate::ui::Ui;
 
 #[derive(Serialize)]
@@ -57,17 +57,17 @@ pub(super) fn jobs(settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
 impl Row {
     /// `kept` are the ids of the jobs whose pairs are here.
     pub(super) fn new(job: JobFacts, kept: &BTreeSet<String>) -> Self {
-        let cleaned = |text: Option<String>| text.map(|text| clean(&text)).filter(|text| !text.is_empty());
+        let cleaned = |text: Option<String>| text.map(|text| sanitize(&text)).filter(|text| !text.is_empty());
         Self {
             ready: job.state.readiness() == Readiness::Ready && !job.is_main,
             kept: kept.contains(&job.id),
-            state: clean(job.state.as_api()),
+            state: sanitize(job.state.as_api()),
             state_in_words: if job.is_main {
                 "main job, without a device".to_owned()
             } else {
                 job.state.in_words().to_owned()
             },
-            job: clean(&job.id),
+            job: sanitize(&job.id),
             kind: cleaned(job.kind),
             device_type: cleaned(job.device_type),
             description: cleaned(job.description),
@@ -141,7 +141,7 @@ fn table(rows: &[Row], now: OffsetDateTime) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::job::JobState;
+    use crate::model::JobState;
 
     fn facts(state: JobState) -> JobFacts {
         JobFacts {

@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use crate::cli::{self, Cli, Command};
 use crate::error::{Error, ExitCode, Result, io_in_words};
-use crate::job::JobId;
-use crate::log::{self, Verbosity};
+use crate::model::JobId;
 use crate::os;
+use crate::safety::log::{self, Verbosity};
+use crate::safety::sanitize::sanitize_typed;
 use crate::settings::{Settings, Surroundings};
-use crate::text::clean_typed;
 use crate::ui::{self, Ui, Voice};
 
 /// Does what the command line says and tells how it went.
@@ -112,8 +112,8 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<ExitCode> {
 }
 
 fn parse_job(given: &str) -> Result<JobId> {
-    given.parse().map_err(|malformed: crate::job::Malformed| Error::JobIdInvalid {
-        given: clean_typed(given),
+    given.parse().map_err(|malformed: crate::model::Malformed| Error::JobIdInvalid {
+        given: sanitize_typed(given),
         origin: "argument JOB".to_owned(),
         why: malformed.why,
     })

@@ -9,9 +9,9 @@ use super::guide;
 use crate::cli::{Run, run_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
-use crate::job::{Endpoint, JobId, Readiness};
-use crate::notice::Notify;
-use crate::onboard::{Requested, Unlocked};
+use crate::flow::{Requested, Unlocked};
+use crate::model::{Endpoint, JobId, Readiness};
+use crate::report::Notify;
 use crate::settings::Settings;
 use crate::ui::{Step, Ui};
 

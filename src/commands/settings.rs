@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::ShowSettings;
+use crate::safety::sanitize::sanitize;
 use crate::settings::{Listed, Settings, Surroundings, sample};
-use crate::text::clean;
 use crate::ui::Ui;
 
 #[derive(Serialize)]
@@ -54,7 +54,7 @@ pub(super) fn places_or_sample(args: &ShowSettings, around: &Surroundings, ui: &
         .iter()
         .map(|place| {
             let exists = if place.exists { "exists" } else { "does not exist" };
-            format!("{}\t{}, {exists}", clean(&place.path.display().to_string()), place.whose)
+            format!("{}\t{}, {exists}", sanitize(&place.path.display().to_string()), place.whose)
         })
         .collect();
     // Its lines are cleaned, and a tab is to stay one.
@@ -76,8 +76,8 @@ fn table(settings: &[Listed]) -> String {
     for setting in settings {
         let value = setting.value.as_deref().unwrap_or("not set");
         let origin = match (&setting.origin, setting.locked) {
-            (Some(origin), true) => format!("{}, locked", clean(origin)),
-            (Some(origin), false) => clean(origin),
+            (Some(origin), true) => format!("{}, locked", sanitize(origin)),
+            (Some(origin), false) => sanitize(origin),
             (None, _) => String::new(),
         };
         let fits = value.chars().count() < VALUE && KEY + VALUE + origin.chars().count() <= WIDTH;

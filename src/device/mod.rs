@@ -46,7 +46,7 @@ use guard::handle::GuardHandle;
 use guard::protocol::{Ran, Run};
 
 use crate::error::{Error, Result, io_in_words};
-use crate::notice::{Notice, Notify, while_waiting};
+use crate::report::{Notice, Notify, while_waiting};
 
 /// What [`Device::prepare`] needs.
 pub struct Preparation<'a> {

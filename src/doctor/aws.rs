@@ -7,9 +7,9 @@ use time::{Duration, OffsetDateTime};
 use super::{Check, Heard, Subject};
 use crate::cloud::{Action, Cloud, CredentialsInUse, Examined, Way};
 use crate::error::{Error, ExitCode, Result};
-use crate::notice::Notify;
+use crate::report::Notify;
+use crate::report::utc_in_words;
 use crate::settings::Settings;
-use crate::text::utc;
 
 /// A difference of clocks that is worth a word, and one that AWS refuses (Signature Version 4: five minutes).
 const CLOCKS_DIFFER: Duration = Duration::minutes(1);
@@ -149,7 +149,7 @@ fn until(found: &CredentialsInUse, now: OffsetDateTime) -> (String, bool) {
             let left = at - now;
             let minutes = left.whole_minutes().max(0);
             let in_words = if minutes < 120 { format!("{minutes} min") } else { format!("{} h", minutes / 60) };
-            (format!(", good until {} ({in_words})", utc(at)), left < SOON)
+            (format!(", good until {} ({in_words})", utc_in_words(at)), left < SOON)
         }
         None if found.temporary => (", temporary: where they come from does not say until when".to_owned(), false),
         None => (String::new(), false),
@@ -172,9 +172,10 @@ fn clock<'a>(clocks: Option<(OffsetDateTime, OffsetDateTime)>, mut refusals: imp
         };
     };
     let apart = (there - here).abs();
-    let both = format!("it is {} here and {} at AWS", utc(here), utc(there));
+    let both = format!("it is {} here and {} at AWS", utc_in_words(here), utc_in_words(there));
     if apart >= CLOCK_IS_OFF {
-        Check::failed(SUBJECT, &Error::ClockOff { here: utc(here), there: utc(there) }).hint(SET_CLOCK)
+        Check::failed(SUBJECT, &Error::ClockOff { here: utc_in_words(here), there: utc_in_words(there) })
+            .hint(SET_CLOCK)
     } else if apart >= CLOCKS_DIFFER {
         Check::warning(SUBJECT, format!("{both}; from five minutes on AWS refuses requests"), SET_CLOCK)
     } else {

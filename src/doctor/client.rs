@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Check, Heard, Subject};
 use crate::device::{Client, Device, Places, Preparation, PrivateHome, TriedHome};
 use crate::error::Result;
-use crate::notice::Notify;
+use crate::report::Notify;
 use crate::settings::Settings;
 
 /// Looks at both as a run would: the client is started once, to say its version, and in such a folder.

@@ -3,7 +3,7 @@
 use super::{Check, Subject};
 use crate::device::{is_public, reach};
 use crate::error::Error;
-use crate::notice::Notify;
+use crate::report::Notify;
 use crate::settings::Settings;
 
 /// Tries the port, without a word to it.

@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Check, Heard, Subject};
 use crate::error::{Error, Result};
-use crate::job::JobId;
 use crate::keychain::{Keychain, KeychainKind};
-use crate::notice::Notify;
+use crate::model::JobId;
 use crate::os;
+use crate::report::Notify;
 use crate::settings::Settings;
 
 /// How long another one of these is waited for. It holds the lock for the few calls of its probe.

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::{Check, Subject};
-use crate::audit::Audit;
 use crate::error::Result;
-use crate::harden::Hardened;
 use crate::os::{self, Protection};
+use crate::safety::harden::Hardened;
 use crate::settings::Settings;
-use crate::store::StateLook;
+use crate::store::{Audit, StateLook};
 
 /// State folder, disk encryption, swap, memory.
 pub(super) fn machine(settings: &Settings) -> Vec<Check> {

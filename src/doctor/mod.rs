@@ -26,10 +26,10 @@ use serde::Serialize;
 use crate::cloud::Way;
 use crate::error::{Error, ExitCode};
 use crate::keychain::KeychainKind;
-use crate::notice::{Notice, Notify};
+use crate::report::{Notice, Notify};
+use crate::safety::sanitize::sanitize_sentences;
 use crate::settings::Settings;
 use crate::store::StateFolder;
-use crate::text::clean_sentences;
 use crate::ui::Ui;
 
 /// What is looked at, in the order in which it is told.
@@ -137,7 +137,7 @@ pub struct Check {
 impl Check {
     fn new(subject: Subject, verdict: Verdict, text: &str) -> Self {
         // Paths and the like, of whatever length; each of one line, whatever is in their names.
-        let text = clean_sentences(text).replace('\n', " ");
+        let text = sanitize_sentences(text).replace('\n', " ");
         Self { subject, verdict, text, hint: None, error: None }
     }
 
@@ -163,7 +163,7 @@ impl Check {
 
     /// The same with this hint, or another one.
     fn hint(self, hint: impl AsRef<str>) -> Self {
-        Self { hint: Some(clean_sentences(hint.as_ref())), ..self }
+        Self { hint: Some(sanitize_sentences(hint.as_ref())), ..self }
     }
 }
 

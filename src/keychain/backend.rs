@@ -223,9 +223,8 @@ impl From<&KeyringError> for Failure {
     fn from(error: &KeyringError) -> Self {
         // Not by their own Display: for some variants it quotes what was stored, or Debug forms.
         match error {
-            KeyringError::PlatformFailure(cause) | KeyringError::NoStorageAccess(cause) => {
-                system::explain(&**cause).unwrap_or_else(|| Self::Failed(cleaned(&cause.to_string())))
-            }
+            KeyringError::PlatformFailure(cause) | KeyringError::NoStorageAccess(cause) => system::explain(&**cause)
+                .unwrap_or_else(|| Self::Failed(crate::safety::sanitize::phrase(&cause.to_string()))),
             KeyringError::Ambiguous(_) => Self::Failed("more than one of its items fits".to_owned()),
             KeyringError::BadEncoding(_) | KeyringError::BadDataFormat(..) => Self::Foreign,
             KeyringError::NoEntry => Self::Failed("the item is not there".to_owned()),
@@ -253,9 +252,4 @@ pub(super) fn at_the_start(name: &str) -> String {
         Some(rest) => format!("The {rest}"),
         None => name.to_owned(),
     }
-}
-
-/// A text from outside, fit for the middle of a sentence.
-pub(super) fn cleaned(text: &str) -> String {
-    crate::text::clean(text).trim_end_matches('.').to_owned()
 }

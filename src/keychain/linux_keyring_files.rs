@@ -89,7 +89,7 @@ impl KeyringFiles {
     /// All places, for a sentence.
     pub(super) fn in_words(&self) -> String {
         let places: Vec<_> = self.all().map(|folder| folder.display().to_string()).collect();
-        super::backend::cleaned(&places.join(", "))
+        crate::safety::sanitize::phrase(&places.join(", "))
     }
 
     fn encrypted(&self, keyring: &str) -> Vec<PathBuf> {

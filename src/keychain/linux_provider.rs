@@ -38,7 +38,7 @@ impl Provider {
             Some(name) if name.starts_with("gnome-keyring") => Self::Gnome,
             Some(name) if name.starts_with("keepassxc") => Self::KeePassXc,
             Some(name) if name.starts_with("kwalletd") || name.starts_with("ksecretd") => Self::KWallet,
-            other => Self::Other(other.map(super::backend::cleaned)),
+            other => Self::Other(other.map(crate::safety::sanitize::phrase)),
         }
     }
 

@@ -16,14 +16,15 @@ use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue};
 use zbus::{MatchRule, Message};
 use zeroize::Zeroizing;
 
-use super::backend::{Asking, Awaited, Backend, Failure, ItemId, Opened, Removal, Stored, WaitsFor, cleaned};
+use super::backend::{Asking, Awaited, Backend, Failure, ItemId, Opened, Removal, Stored, WaitsFor};
 use super::item::PLACEHOLDER;
 use super::linux_keyring_files::{KeyringFiles, Stamps, Verdict, has_changed};
 use super::linux_provider::Provider;
 use super::linux_session_bus::{Owner, SECRETS, connect, fdo_in_words, in_words, owner_of, owner_of_secrets};
 use super::{Opening, SERVICE, linux_kwallet};
 use crate::error::{Error, Result};
-use crate::notice::{Notice, Notify};
+use crate::report::{Notice, Notify};
+use crate::safety::sanitize::phrase;
 
 /// Gone at log-out (Secret Service specification, "session" collection), so nothing is kept there.
 const SESSION: &str = "session";
@@ -63,7 +64,7 @@ pub(super) fn open(how: &Opening) -> Result<Opened> {
         return Err(none("its default is the “session” keyring, which is gone at log-out"));
     }
     let label = match collection.get_label() {
-        Ok(label) if !label.trim().is_empty() => cleaned(&label),
+        Ok(label) if !label.trim().is_empty() => phrase(&label),
         _ => name_of(&path),
     };
     drop(collection);
@@ -245,7 +246,7 @@ impl DefaultCollection {
     fn label_of_collection(&self, path: &str) -> String {
         let collection = OwnedObjectPath::try_from(path).ok().map(|path| self.service.get_collection_by_path(path));
         let label = collection.and_then(|collection| collection.ok()?.get_label().ok());
-        label.filter(|label| !label.trim().is_empty()).map_or_else(|| name_of(path), |label| cleaned(&label))
+        label.filter(|label| !label.trim().is_empty()).map_or_else(|| name_of(path), |label| phrase(&label))
     }
 
     fn item(&self, id: &ItemId) -> Result<Item<'_>, Failure> {
@@ -257,7 +258,7 @@ impl DefaultCollection {
     /// What a person finds the item by in the keychain's own app.
     fn label_of(&self, id: &ItemId, user: &str) -> String {
         let label = self.item(id).ok().and_then(|item| item.get_label().ok());
-        format!("The item “{}”", cleaned(&label.unwrap_or_else(|| user.to_owned())))
+        format!("The item “{}”", phrase(&label.unwrap_or_else(|| user.to_owned())))
     }
 
     fn is_there(&mut self, user: &str, id: &ItemId) -> Result<bool, Failure> {
@@ -402,7 +403,7 @@ impl DefaultCollection {
         match self.plain.files.judge(&name_of(&self.collection)) {
             Verdict::Encrypted => Ok(()),
             Verdict::Plain(file) => {
-                let place = cleaned(&file.display().to_string());
+                let place = phrase(&file.display().to_string());
                 if !self.plain.allowed {
                     return Err(Failure::InClear { place, way_on: self.provider.set_a_password() });
                 }
@@ -512,7 +513,7 @@ fn service_in_words(error: &ServiceError) -> String {
         ServiceError::PromptDisconnected => "the connection ended while it waited for you".to_owned(),
         ServiceError::Unavailable => "there is no D-Bus session bus".to_owned(),
         // Says what could not be decrypted, not the bytes.
-        other => cleaned(&other.to_string()),
+        other => phrase(&other.to_string()),
     }
 }
 

@@ -99,7 +99,7 @@ fn sockets_of(address: &str, runtime: Option<&Path>) -> Result<Vec<Socket>> {
     for entry in entries {
         let (transport, keys) = entry.split_once(':').ok_or_else(no_address)?;
         if transport != "unix" {
-            let transport = super::backend::cleaned(transport);
+            let transport = crate::safety::sanitize::phrase(transport);
             return Err(not_yours(format!(
                 "DBUS_SESSION_BUS_ADDRESS names a bus by “{transport}”, and only a local socket (“unix”) is known to be yours"
             )));
@@ -209,7 +209,7 @@ pub(super) fn in_words(error: &zbus::Error) -> String {
         },
         zbus::Error::Handshake(_) => "the D-Bus session bus did not accept this program".to_owned(),
         // The library's own texts carry no content of messages.
-        other => super::backend::cleaned(&other.to_string()),
+        other => crate::safety::sanitize::phrase(&other.to_string()),
     }
 }
 
@@ -225,7 +225,7 @@ pub(super) fn fdo_in_words(error: &zbus::fdo::Error) -> String {
         Fdo::AuthFailed(text) => ("AuthFailed", text),
         Fdo::UnknownObject(text) => ("UnknownObject", text),
         Fdo::UnknownMethod(text) => ("UnknownMethod", text),
-        other => return super::backend::cleaned(&other.to_string()),
+        other => return crate::safety::sanitize::phrase(&other.to_string()),
     };
     bus_error(name, text)
 }
@@ -249,7 +249,7 @@ fn bus_error(name: &str, text: &str) -> String {
         ("NoReply" | "Disconnected", _) => "the Secret Service ended instead of answering".to_owned(),
         ("UnknownObject" | "UnknownMethod" | "NoSuchObject", _) => "what was asked for is not there any more".to_owned(),
         _ if text.is_empty() => name.to_owned(),
-        _ => super::backend::cleaned(text),
+        _ => crate::safety::sanitize::phrase(text),
     }
 }
 

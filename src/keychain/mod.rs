@@ -55,10 +55,8 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(not(doc), allow(unused_imports, reason = "the documentation names errors"))]
 use crate::error::Error;
 use crate::error::Result;
-use crate::job::{JobId, Malformed};
-use crate::notice::Notify;
-use crate::pair::ManifestDigest;
-use crate::secret::UnlockCode;
+use crate::model::{JobId, Malformed, ManifestDigest, UnlockCode};
+use crate::report::Notify;
 use backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, WaitsFor};
 pub use item::KeychainItem;
 use item::{Content, PLACEHOLDER};

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::*;
-use crate::notice::{Kept, Notice, SILENCE};
+use crate::report::{Kept, Notice, SILENCE};
 use backend::Awaited;
 
 pub(super) fn settings(kind: KeychainKind) -> KeychainSettings {

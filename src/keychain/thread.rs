@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::backend::{Awaited, Backend, Failure, Opened, WaitsFor};
 use crate::error::{Error, Result};
-use crate::notice::{Notice, Notify, SILENCE};
+use crate::report::{Notice, Notify, SILENCE};
 
 /// How long a drop waits for an idle thread to close its connections.
 const CLOSING: Duration = Duration::from_secs(1);

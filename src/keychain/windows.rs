@@ -76,7 +76,7 @@ mod tests {
     use crate::error::Error;
     use crate::keychain::tests::{code, codes, job, manifest, settings, text};
     use crate::keychain::{Forgotten, Keychain, KeychainKind, Prepared};
-    use crate::notice::Kept;
+    use crate::report::Kept;
 
     fn keychain() -> Keychain {
         Keychain::open(settings(KeychainKind::System), Arc::new(Kept::default())).unwrap()

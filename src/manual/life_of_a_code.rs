@@ -6,7 +6,7 @@
 //! http is refused before anything is sent (`tests/cloud/network.rs::an_http_endpoint_is_refused_before_anything_is_sent`). The answer
 //! passes through buffers of the TLS, HTTP and CBOR libraries. These free them unwiped; the program's allocator wipes
 //! whatever is freed, and the connections are closed before the next step. The code goes into one
-//! [`UnlockCode`](crate::secret::UnlockCode): a block of memory that never moves, wiped when it is let go. It can't be
+//! [`UnlockCode`](crate::model::UnlockCode): a block of memory that never moves, wiped when it is let go. It can't be
 //! copied, printed or written to a file by mistake, since it has no such ability. With `--wait`, which may last for hours,
 //! each look at AWS has a connection of its own.
 //!
@@ -62,7 +62,7 @@
 //!
 //! # 4. Never beside the manifest
 //!
-//! Before a hand-over [`Apart::check`](crate::pair::Apart::check) looks through the job's folder: exactly the expected files, none of
+//! Before a hand-over [`Apart::check`](crate::safety::apart::Apart::check) looks through the job's folder: exactly the expected files, none of
 //! which contains the code (`src/pair.rs::apart_is_granted_to_the_expected_files_only`). Without that proof there is no hand-over;
 //! [`Session::open`](crate::device::Session::open) demands it.
 //!
@@ -105,8 +105,8 @@
 //!
 //! # Nowhere: logs, messages, records
 //!
-//! Whatever leaves this program as text goes through one writer ([`Redacting`](crate::redact::Redacting)): messages, JSON lines, and
-//! [the log](crate::log). It replaces whatever is shaped like a code, also when it is cut into pieces
+//! Whatever leaves this program as text goes through one writer ([`Redacting`](crate::safety::redact::Redacting)): messages, JSON lines, and
+//! [the log](crate::safety::log). It replaces whatever is shaped like a code, also when it is cut into pieces
 //! (`src/redact/writer.rs::however_it_is_cut_no_secret_gets_through_and_nothing_else_is_lost`) or encoded
 //! (`src/redact/mod.rs::encoded_codes_are_seen_through`), and the AWS keys of this run (`src/redact/pieces.rs::what_is_registered_is_taken_out_also_encoded_and_in_parts`).
 //! It holds with everything turned on that makes libraries talk

@@ -39,5 +39,5 @@
 //! # If it stood on a command line with your leave
 //!
 //! The record and the audit log say so, with the number of seconds
-//! ([`HandOverRecord::argv_seconds`](crate::store::HandOverRecord::argv_seconds)). Process monitors, audit daemons and
+//! ([`HandOverRecord::argv_seconds`](crate::model::HandOverRecord::argv_seconds)). Process monitors, audit daemons and
 //! endpoint protection keep command lines for long; whether that is a leak is for your rules to say.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::job::Malformed;
+use crate::model::Malformed;
 
 /// SHA-256 over the tree of the vendor's client: 64 hexadecimal digits, lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]

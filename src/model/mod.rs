@@ -1,7 +1,17 @@
 //! What is spoken of everywhere and belongs to no room: parsed once, valid ever after, no I/O.
 
 mod digest;
+mod endpoint;
+mod job;
+mod pair;
+mod record;
 mod region;
+mod secret;
 
 pub use digest::ClientDigest;
+pub use endpoint::{Endpoint, EndpointHost};
+pub use job::{ClusterId, JobFacts, JobId, JobState, Malformed, Readiness};
+pub use pair::{ManifestDigest, PairTag};
+pub use record::{HandOverRecord, JobSummary, PairRecord, Record};
 pub use region::Region;
+pub use secret::{ManifestUrl, NotAManifestUrl, NotAnUnlockCode, UnlockCode, has_shape_of_code, looks_like_code};

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::job::Malformed;
-use crate::secret::looks_like_code;
+use crate::model::{Malformed, looks_like_code};
 
 /// An AWS region, such as `eu-central-1`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use rustix::fs::{XattrFlags, setxattr};
 
 use super::Protection;
 
-/// See [`crate::harden::harden`].
+/// See [`crate::safety::harden::harden`].
 pub(crate) fn harden_process() -> io::Result<()> {
     // SAFETY: PT_DENY_ATTACH takes no process, no address and no data (ptrace(2)), so nothing is read or written.
     let answer = unsafe { libc::ptrace(libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0) };

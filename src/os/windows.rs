@@ -128,7 +128,7 @@ pub fn settings_for_all() -> Option<PathBuf> {
     }
 }
 
-/// See [`crate::harden::harden`].
+/// See [`crate::safety::harden::harden`].
 pub(crate) fn harden_process() -> io::Result<()> {
     // Keeps Windows Error Reporting, with its dumps, from being called at a crash; children inherit it.
     set_error_mode(SEM_NOGPFAULTERRORBOX | SEM_FAILCRITICALERRORS);

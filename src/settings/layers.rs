@@ -11,8 +11,8 @@ use super::table::{SETTINGS, Setting, setting};
 use super::value::{Kind, Value};
 use crate::error::{Error, Result};
 use crate::safety::path_trust::{self, Whose};
+use crate::safety::sanitize::{sanitize, sanitize_typed};
 use crate::store::default_state_folder;
-use crate::text::{clean, clean_typed};
 
 /// The table of the system's file whose values nobody else can change.
 const LOCKED: &str = "locked";
@@ -109,7 +109,7 @@ impl Given {
     }
 
     fn invalid(&self, why: &str) -> Error {
-        let (given, origin, why) = (clean_typed(&self.written), self.origin.to_string(), why.to_owned());
+        let (given, origin, why) = (sanitize_typed(&self.written), self.origin.to_string(), why.to_owned());
         if self.setting.key == setting::endpoint.key {
             return Error::EndpointInvalid { given, origin, why };
         }
@@ -195,9 +195,9 @@ impl Layers {
         match self.locks.get(given.setting.key) {
             Some(lock) if lock.value != given.value && !is_meant_for_others => Err(Error::SettingLocked {
                 name: given.setting.key.to_owned(),
-                given: clean(&given.written),
+                given: sanitize(&given.written),
                 origin: given.origin.to_string(),
-                locked: clean(&lock.written),
+                locked: sanitize(&lock.written),
                 lock: lock.origin.to_string(),
             }),
             _ => {
@@ -363,7 +363,7 @@ fn known(key: &str, origin: &Origin) -> Result<&'static Setting> {
             _ => setting.key.to_owned(),
         });
         Error::SettingUnknown {
-            key: clean(key),
+            key: sanitize(key),
             origin: origin.to_string(),
             way_on: meant.map_or_else(String::new, |meant| format!("Did you mean “{meant}”? ")),
         }

@@ -18,7 +18,7 @@ use crate::cloud::CloudSettings;
 use crate::device::ClientSettings;
 use crate::error::Result;
 use crate::keychain::{KeychainKind, KeychainSettings};
-use crate::text::clean;
+use crate::safety::sanitize::sanitize;
 pub use layers::Flags;
 use layers::Layers;
 pub(crate) use layers::{Given, Origin};
@@ -113,7 +113,7 @@ impl Settings {
             let given = self.layers.of(setting);
             Listed {
                 key: setting.key,
-                value: given.map(|given| clean(&given.written)),
+                value: given.map(|given| sanitize(&given.written)),
                 origin: given.map(|given| given.origin.to_string()),
                 locked: self.is_locked(setting),
             }

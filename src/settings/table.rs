@@ -9,9 +9,8 @@ use super::layers::{Field, Layers};
 use super::value::{Kind, Value};
 use crate::device::{Handoff, PrivateHome};
 use crate::error::Result;
-use crate::job::Endpoint;
 use crate::keychain::KeychainKind;
-use crate::model::{ClientDigest, Region};
+use crate::model::{ClientDigest, Endpoint, Region};
 
 macro_rules! settings {
     ($( $(#[$doc:meta])* $key:ident: $type:ty = $help:literal => $($what:ident: $said:expr),+; )+) => {

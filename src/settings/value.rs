@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crate::device::{Handoff, PrivateHome};
 use crate::error::io_in_words;
-use crate::job::{Endpoint, Malformed};
 use crate::keychain::KeychainKind;
-use crate::model::{ClientDigest, Region};
+use crate::model::{ClientDigest, Endpoint, Malformed, Region};
 
 /// A type that a setting can have.
 pub(super) trait Kind: Into<Value> {

@@ -8,13 +8,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::files::{check_private, make_or_check_private, open_ours, remove_if_there};
 use super::lock::JobLock;
-use super::record::Record;
 use crate::error::{Error, Result, io_in_words};
-use crate::job::JobId;
+use crate::model::Record;
+use crate::model::{JobId, ManifestDigest};
 use crate::os;
-use crate::pair::ManifestDigest;
 use crate::safety::path_trust::{self, OpenMode};
-use crate::text::clean;
+use crate::safety::sanitize::sanitize;
 
 const RECORD: &str = "record.json";
 /// What the client logged when a hand-over failed.
@@ -306,7 +305,7 @@ pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> 
     let Some(file) = open_ours(&path, OpenMode::Read, in_words)? else { return Ok(None) };
     let text = path_trust::read_bounded(file, RECORD_LIMIT).map_err(in_words)?;
     // It names what it did not expect in the file's own words.
-    let malformed = |error: &serde_json::Error| unreadable(clean(&error.to_string()));
+    let malformed = |error: &serde_json::Error| unreadable(sanitize(&error.to_string()));
     // The version is looked at before the rest, which a newer format may have changed.
     #[derive(serde::Deserialize)]
     struct Version {

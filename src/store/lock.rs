@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::files::open_ours;
 use crate::error::{Error, Result, io_in_words};
-use crate::job::JobId;
+use crate::model::JobId;
 use crate::safety::path_trust::{self, OpenMode};
 
 /// The lock on a job. The operating system releases it when the process ends, however it ends.

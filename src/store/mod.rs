@@ -17,14 +17,14 @@
 //! the folder is synced. `incoming` lies beside `jobs` so that a job's folder never holds anything but its files.
 //! A link, or a second name of a file, is refused wherever one is met.
 
+mod audit;
 mod files;
 mod job_folder;
 mod lock;
-mod record;
 mod state_folder;
 mod state_look;
 
+pub use audit::{Audit, AuditStep};
 pub use job_folder::{Draft, JobFolder, Manifest};
-pub use record::{HandOverRecord, JobSummary, PairRecord, Record};
 pub use state_folder::{HomeNote, StateFolder, default_state_folder};
 pub use state_look::StateLook;

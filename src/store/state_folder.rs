@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use super::files::{bad, check_private, make_or_check_private, remove_if_there};
 use super::job_folder::{JobFolder, is_unfinished, remove_single_run};
 use super::lock::JobLock;
-use super::record::Record;
 use crate::error::{Error, Result, io_in_words};
-use crate::job::JobId;
+use crate::model::JobId;
+use crate::model::Record;
 use crate::os;
 use crate::safety::path_trust::{self, OpenMode};
 

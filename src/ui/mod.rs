@@ -3,7 +3,7 @@
 //! stdout carries what a script may want: the result for people, or one JSON object a line with `--json`. Everything
 //! on the way goes to stderr. Writing can fail (a closed pipe, a full disk); the run goes on, since a device that is
 //! being opened matters more than a line about it. A command that does nothing but tell fails then, at its end. Both
-//! streams go through [`Redacting`](crate::redact::Redacting).
+//! streams go through [`Redacting`](crate::safety::redact::Redacting).
 //!
 //! | file | what |
 //! | --- | --- |
@@ -29,9 +29,9 @@ use serde::Serialize;
 
 use crate::doctor::{Check, Verdict};
 use crate::error::{Error, ExitCode};
-use crate::log;
-use crate::notice::{Notice, Notify};
-use crate::text::{clean, clean_lines};
+use crate::report::{Notice, Notify, duration_in_words};
+use crate::safety::log;
+use crate::safety::sanitize::{sanitize, sanitize_lines};
 pub use out::finish;
 pub(crate) use out::{Stderr, finish_soon};
 use out::{to_stderr, to_stdout};
@@ -167,7 +167,7 @@ impl Ui {
 
     /// A step of the flow is done. `text` is one line.
     pub fn step(&self, step: Step, text: &str) {
-        let text = clean_lines(text);
+        let text = sanitize_lines(text);
         let text = text.trim_end_matches('\n');
         tracing::info!(target: log::SAID, "{step}: {text}");
         let (begun, still) = {
@@ -219,7 +219,7 @@ impl Ui {
             Voice::Plain | Voice::Quiet => {
                 out::let_stderr_catch_up();
                 // Paths and what AWS says may hold what no terminal should be sent.
-                let text = clean_lines(text.trim_end());
+                let text = sanitize_lines(text.trim_end());
                 to_stdout(&look::sentences(&text, look::Stream::Stdout));
             }
             Voice::Json => self.event("result", json::Outcome { command: self.command, content: machine }),
@@ -245,8 +245,8 @@ impl Ui {
         self.status.clear();
         let report = error.report();
         // Paths in it may hold what no terminal should be sent, and no log.
-        let sentence = clean_lines(&report.sentence);
-        let (sentence, hint) = (sentence.trim_end_matches('\n'), clean_lines(&report.hint));
+        let sentence = sanitize_lines(&report.sentence);
+        let (sentence, hint) = (sentence.trim_end_matches('\n'), sanitize_lines(&report.hint));
         tracing::error!(target: log::SAID, code = report.code, exit = report.exit as u8, "{sentence}");
         match self.voice {
             Voice::Json => self.event(
@@ -312,7 +312,7 @@ impl Ui {
 
     /// Something said before a question: whole lines, as they are to stand, but for what no terminal should be sent.
     pub fn tell(&self, text: &str) {
-        let text = clean_lines(text);
+        let text = sanitize_lines(text);
         let text = text.trim_end_matches('\n');
         tracing::info!(target: log::SAID, "{text}");
         self.status.clear();
@@ -330,7 +330,7 @@ impl Ui {
     /// Help, a version, or a complaint about the command line, as the command-line parser wrote it.
     pub fn parser_says(text: &str, is_an_error: bool) {
         // It quotes what was typed, which may be a code that was pasted in the wrong place.
-        let text = clean_lines(text);
+        let text = sanitize_lines(text);
         if is_an_error { to_stderr(&text) } else { to_stdout(&text) }
     }
 
@@ -343,12 +343,13 @@ impl Ui {
     fn notify_people(&self, notice: &Notice) {
         match notice {
             Notice::Waiting { what, so_far } => {
-                let what = clean(what);
+                let what = sanitize(what);
                 if self.status.is_drawn() {
                     self.status.show(&format!("waiting for {what}"));
                     return;
                 }
-                let so_far = if so_far.as_secs() == 0 { String::new() } else { format!(", {}", in_words(*so_far)) };
+                let so_far =
+                    if so_far.as_secs() == 0 { String::new() } else { format!(", {}", duration_in_words(*so_far)) };
                 to_stderr(&look::named("…", &format!("waiting for {what}{so_far}"), &look::of_waits()));
             }
             Notice::Received { bytes, of } => {
@@ -360,8 +361,8 @@ impl Ui {
                     to_stderr(&look::named("…", &text, &look::of_waits()));
                 }
             }
-            Notice::Warning(text) => self.status.above(&look::named("Warning", &clean(text), &look::of_warnings())),
-            Notice::Fact(text) => self.status.above(&look::named("", &clean(text), &look::of_names())),
+            Notice::Warning(text) => self.status.above(&look::named("Warning", &sanitize(text), &look::of_warnings())),
+            Notice::Fact(text) => self.status.above(&look::named("", &sanitize(text), &look::of_names())),
         }
     }
 
@@ -394,46 +395,24 @@ impl Notify for Ui {
         }
         match &notice {
             Notice::Waiting { what, so_far } => {
-                tracing::info!(target: log::SAID, seconds = so_far.as_secs(), "waiting for {}", clean(what));
+                tracing::info!(target: log::SAID, seconds = so_far.as_secs(), "waiting for {}", sanitize(what));
             }
             Notice::Received { bytes, of } => tracing::info!(target: log::SAID, bytes, of, "received"),
-            Notice::Warning(text) => tracing::warn!(target: log::SAID, "{}", clean(text)),
-            Notice::Fact(text) => tracing::info!(target: log::SAID, "{}", clean(text)),
+            Notice::Warning(text) => tracing::warn!(target: log::SAID, "{}", sanitize(text)),
+            Notice::Fact(text) => tracing::info!(target: log::SAID, "{}", sanitize(text)),
         }
         match (self.voice, &notice) {
             (Voice::Plain, notice) | (Voice::Quiet, notice @ Notice::Warning(_)) => self.notify_people(notice),
             (Voice::Quiet, _) => {}
             (Voice::Json, Notice::Waiting { what, so_far }) => {
-                self.event("waiting", json::Waiting { what: &clean(what), seconds: so_far.as_secs() });
+                self.event("waiting", json::Waiting { what: &sanitize(what), seconds: so_far.as_secs() });
             }
             (Voice::Json, Notice::Received { bytes, of }) => {
                 self.event("received", json::Received { bytes: *bytes, of: *of });
             }
-            (Voice::Json, Notice::Warning(text)) => self.event("warning", json::Text { text: &clean(text) }),
-            (Voice::Json, Notice::Fact(text)) => self.event("fact", json::Text { text: &clean(text) }),
+            (Voice::Json, Notice::Warning(text)) => self.event("warning", json::Text { text: &sanitize(text) }),
+            (Voice::Json, Notice::Fact(text)) => self.event("fact", json::Text { text: &sanitize(text) }),
         }
         *last = Some(notice);
-    }
-}
-
-/// A duration as a person says it: "12 s", "3 min 5 s".
-#[must_use]
-pub fn in_words(duration: Duration) -> String {
-    match duration.as_secs() {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
-        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_as_people_say_them() {
-        for (seconds, words) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (185, "3 min 5 s")] {
-            assert_eq!(in_words(Duration::from_secs(seconds)), words);
-        }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use crate::error::io_in_words;
-use crate::redact::Redacting;
+use crate::safety::redact::Redacting;
 
 static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::start("stdout", Redacting::new(io::stdout())));
 static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::start("stderr", Redacting::new(io::stderr())));

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use snow_onboard::cloud::{Cloud, CloudSettings, Sink};
-use snow_onboard::job::JobFacts;
-use snow_onboard::notice::{Notice, Notify};
+use snow_onboard::model::JobFacts;
+use snow_onboard::report::{Notice, Notify};
 use snow_rehearsal::Rehearsal;
 
 /// Names the file with the order; absent in a test run that is nobody's child.

@@ -179,7 +179,7 @@ fn when_agent_and_guard_are_killed_at_once_the_system_ends_the_client() {
 #[ignore = "started by when_the_agent_is_killed_client_and_home_are_gone_within_a_second and its neighbours"]
 fn agent_to_be_killed() {
     use snow_onboard::device::{Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session};
-    use snow_onboard::secret::UnlockCode;
+    use snow_onboard::model::UnlockCode;
 
     let path = |name: &str| PathBuf::from(std::env::var_os(name).expect("started by its test"));
     let launcher = path("SNOW_ONBOARD_TEST_STAGE");
@@ -202,7 +202,7 @@ fn agent_to_be_killed() {
             apart: crate::stage::apart(),
             job: &crate::stage::JOB.parse().unwrap(),
             manifest: &path("SNOW_ONBOARD_TEST_MANIFEST"),
-            manifest_sha256: &snow_onboard::pair::ManifestDigest::of(crate::stage::MANIFEST).unwrap(),
+            manifest_sha256: &snow_onboard::model::ManifestDigest::of(crate::stage::MANIFEST).unwrap(),
             code: UnlockCode::take(crate::stage::CODE).unwrap(),
             endpoint: &endpoint,
             policy: Handoff::Private,

@@ -11,10 +11,9 @@ use snow_onboard::device::{
     ArgvExposure, Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session,
 };
 use snow_onboard::error::Result;
-use snow_onboard::job::{Endpoint, JobId};
-use snow_onboard::notice::{Notice, Notify};
-use snow_onboard::pair::{Apart, ManifestDigest};
-use snow_onboard::secret::UnlockCode;
+use snow_onboard::model::{Endpoint, JobId, ManifestDigest, UnlockCode};
+use snow_onboard::report::{Notice, Notify};
+use snow_onboard::safety::apart::Apart;
 
 /// The proof that a hand-over demands, given for a folder with nothing in it: what makes it is tested in `pair`.
 pub fn apart() -> Apart {

@@ -20,11 +20,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyring_bus::{Keyring, KeyringBus};
-use snow_onboard::job::JobId;
 use snow_onboard::keychain::{Keychain, KeychainItem, KeychainKind, KeychainSettings, Prepared};
-use snow_onboard::notice::{Notice, Notify};
-use snow_onboard::pair::ManifestDigest;
-use snow_onboard::secret::UnlockCode;
+use snow_onboard::model::{JobId, ManifestDigest, UnlockCode};
+use snow_onboard::report::{Notice, Notify};
 
 const JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
 const CODE_A: &str = "12345-abcde-12345-ABCDE-12345";

@@ -34,7 +34,7 @@ fn control() -> [usize; 2] {
     look()
 }
 
-/// Asserts that there is one copy, and that it lies where [`snow_onboard::secret::UnlockCode`] puts it.
+/// Asserts that there is one copy, and that it lies where [`snow_onboard::model::UnlockCode`] puts it.
 #[track_caller]
 fn one_in_a_page_of_its_own(found: &[String]) {
     assert_eq!(found.len(), 1);

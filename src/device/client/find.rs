@@ -9,7 +9,7 @@ use crate::device::client::data::ClientData;
 use crate::device::client::integrity::Tree;
 use crate::device::guard::environment;
 use crate::error::{Error, Result};
-use crate::notice::{Notify, while_waiting};
+use crate::report::{Notify, while_waiting};
 use crate::safety::path_trust::{self, Position, Whose};
 
 /// Settings that say which client to use.
@@ -203,7 +203,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    use crate::notice::Kept;
+    use crate::report::Kept;
 
     fn executable(path: &Path) {
         fs::write(path, "#!/bin/sh\n").unwrap();

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::client::data::ClientData;
 use crate::device::guard::protocol::Ran;
-use crate::text::clean;
+use crate::safety::sanitize::sanitize;
 
 /// What the client said, cleaned: stderr if there is any, else stdout; the JVM's notice of its options left out.
 pub(in crate::device) fn said(ran: &Ran) -> String {
     let without_notice = |text: &str| {
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("Picked up ")).collect();
-        clean(&lines.join("\n"))
+        sanitize(&lines.join("\n"))
     };
     let texts = [without_notice(&ran.stderr), without_notice(&ran.stdout)];
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| match (ran.code, ran.signal) {
@@ -84,7 +84,7 @@ impl ClientData {
                         text if states.unlocking.iter().any(|known| known == text) => State::Unlocking,
                         text if states.locked.iter().any(|known| known == text) => State::Locked,
                         "" => State::Other("not told".to_owned()),
-                        text => State::Other(clean(text)),
+                        text => State::Other(sanitize(text)),
                     };
                     return Some(Described { device_id: device_id.filter(|id| !id.is_empty()), state });
                 }

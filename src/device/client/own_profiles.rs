@@ -14,10 +14,9 @@ use crate::device::client::data::{ClientData, ProfileData};
 use crate::device::client::profile;
 use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
-use crate::job::JobId;
+use crate::model::{JobId, UnlockCode};
 use crate::os;
 use crate::safety::path_trust::{self, Whose};
-use crate::secret::UnlockCode;
 
 /// A profile file is a few kilobytes; what is larger is not looked at.
 const LARGEST: u64 = 4 << 20;
@@ -51,7 +50,7 @@ impl OwnProfile {
             ),
             (Some(name), _) => format!(
                 "{begin}, in the profile “{}” of the client's own settings. Take that profile out with an editor.",
-                crate::text::clean(name)
+                crate::safety::sanitize::sanitize(name)
             ),
             (None, _) => format!("{begin}. Take it out with an editor."),
         }
@@ -144,7 +143,7 @@ impl OwnProfiles {
             if let Some(of) = profile.get("jobId").and_then(serde_json::Value::as_str)
                 && of != job.as_str()
             {
-                let (profile, of) = (crate::text::clean(name), crate::text::clean(of));
+                let (profile, of) = (crate::safety::sanitize::sanitize(name), crate::safety::sanitize::sanitize(of));
                 return Err(Error::OwnProfileOfAnother { profile, of, job: job.to_string() });
             }
             // Not `remove`, which puts the last one in its place.
@@ -154,7 +153,10 @@ impl OwnProfiles {
         }
         if changes.is_empty() {
             let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
-            return Err(Error::OwnProfileMissing { profile: crate::text::clean(name), files: files.join(" or ") });
+            return Err(Error::OwnProfileMissing {
+                profile: crate::safety::sanitize::sanitize(name),
+                files: files.join(" or "),
+            });
         }
         for half in changes.iter().map(|(file, ..)| half(file)).filter(|half| half.symlink_metadata().is_ok()) {
             fs::remove_file(&half).map_err(|error| Error::disk("Removing", &half, &error))?;

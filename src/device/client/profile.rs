@@ -13,9 +13,8 @@ use zeroize::Zeroizing;
 use crate::device::client::data::ProfileData;
 use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
-use crate::job::{Endpoint, JobId};
+use crate::model::{Endpoint, JobId, UnlockCode};
 use crate::safety::path_trust;
-use crate::secret::UnlockCode;
 
 /// Stands before the code in a file that we wrote.
 const BEFORE_CODE: &[u8] = b"\"unlockCode\":\"";

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::secret::UnlockCode;
-use crate::text::clean_lines;
+use crate::model::UnlockCode;
+use crate::safety::sanitize::sanitize_lines;
 
 /// Bytes kept of each file: its end, where the failure is.
 const OF_EACH: u64 = 64 * 1024;
@@ -35,8 +35,8 @@ pub(in crate::device) fn read(home: &Path, folders: &[Vec<String>], code: &Unloc
         let Ok((content, length)) = end_of(path) else { continue };
         let name = path.strip_prefix(home).unwrap_or(path).display().to_string();
         let part = if content.len() as u64 == length { String::new() } else { format!(", the last {}", content.len()) };
-        text.push_str(&clean_lines(&format!("== {name} ({length} bytes{part})")));
-        let cleaned = Zeroizing::new(clean_lines(&String::from_utf8_lossy(&content)));
+        text.push_str(&sanitize_lines(&format!("== {name} ({length} bytes{part})")));
+        let cleaned = Zeroizing::new(sanitize_lines(&String::from_utf8_lossy(&content)));
         let mut kept = String::new();
         for line in cleaned.lines() {
             kept.push_str(if parts.are_in(line) { "[a line with the unlock code in it]" } else { line });

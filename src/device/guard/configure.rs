@@ -12,7 +12,7 @@ use crate::device::guard::child::{self, Input, Running, Streams, Woken};
 use crate::device::guard::process::{Inbox, say};
 use crate::device::guard::protocol::{Configure, Outcome, Ran, Report};
 use crate::device::guard::redaction::Redaction;
-use crate::secret::UnlockCode;
+use crate::model::UnlockCode;
 
 /// Runs `configure` on a pipe and, if it does not come to the code there, on a terminal.
 pub(in crate::device) fn run(order: &Configure, home: &Path, code: &UnlockCode, inbox: &mut Inbox) -> Report {

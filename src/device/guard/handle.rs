@@ -8,14 +8,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::device::client::own_profiles::{OwnProfile, OwnProfiles};
-use crate::device::guard::child;
-use crate::device::guard::environment;
-use crate::device::guard::home;
 use crate::device::guard::process::GUARD_ARGUMENT;
 use crate::device::guard::protocol::{HomeFault, Order, Place, Ran, Report, Run, VERSION};
+use crate::device::guard::{child, environment, home};
 use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
-use crate::notice::{Notice, Notify};
+use crate::report::{Notice, Notify};
 
 /// How long the guard may take to answer where it does not wait for the client.
 const PROMPT: Duration = Duration::from_secs(20);
@@ -318,7 +316,7 @@ impl Drop for GuardHandle {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::notice::Kept;
+    use crate::report::Kept;
     use std::os::unix::fs::PermissionsExt;
 
     /// A guard that says it has a home at `home`, and does nothing more than `at_end` when it is told to end.

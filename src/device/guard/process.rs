@@ -12,13 +12,12 @@ use crate::device::client::data::{CODE_PLACEHOLDER, ClientData};
 use crate::device::client::own_profiles::OwnProfiles;
 use crate::device::client::profile;
 use crate::device::guard::child::{ChildEvent, Running, Streams, Woken};
-use crate::device::guard::client_log;
-use crate::device::guard::configure;
 use crate::device::guard::home::Home;
 use crate::device::guard::protocol::{Order, Report, Run, VERSION};
 use crate::device::guard::redaction::Redaction;
+use crate::device::guard::{client_log, configure};
 use crate::device::sys;
-use crate::secret::UnlockCode;
+use crate::model::UnlockCode;
 
 /// First argument of a process that is to call [`guard_main`].
 pub const GUARD_ARGUMENT: &str = "__guard";

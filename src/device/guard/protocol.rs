@@ -163,7 +163,7 @@ fn redact(text: &mut String, code: Option<&Redaction>) {
     if let Some(code) = code {
         code.redact(text);
     }
-    let redacted = crate::redact::redacted(text.as_bytes());
+    let redacted = crate::safety::redact::redacted(text.as_bytes());
     if redacted != text.as_bytes() {
         text.zeroize();
         *text = String::from_utf8_lossy(&redacted).into_owned();

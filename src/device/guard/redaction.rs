@@ -10,7 +10,7 @@ use std::ops::Range;
 use memchr::memmem;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::secret::UnlockCode;
+use crate::model::UnlockCode;
 
 /// Letters and digits of the code in a row that may not be said.
 const RUN: usize = 8;

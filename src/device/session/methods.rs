@@ -14,7 +14,7 @@ use crate::device::guard::home;
 use crate::device::guard::protocol::{Configure, Order, Outcome, Report};
 use crate::device::millis;
 use crate::error::{Error, Result};
-use crate::notice::{Notice, while_waiting};
+use crate::report::{Notice, while_waiting};
 
 /// Time for the last method when the device's time was used up by the one before.
 const LAST_METHOD: Duration = Duration::from_secs(60);
@@ -196,7 +196,7 @@ impl Session {
             Outcome::FailedWithCode => Err(self.refused("configure", &ran)),
             Outcome::Elsewhere { path } => Ok(Some(format!(
                 "would write its settings to {} instead of a folder of ours",
-                crate::text::clean(&path)
+                crate::safety::sanitize::sanitize(&path)
             ))),
             Outcome::NoCodeAsked => Ok(Some("does not ask for the code".to_owned())),
         }

@@ -24,8 +24,8 @@ use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Ran, Run};
 use crate::device::millis;
 use crate::error::{Error, Result};
-use crate::job::JobId;
-use crate::notice::{Notice, Notify, while_waiting};
+use crate::model::JobId;
+use crate::report::{Notice, Notify, while_waiting};
 use open::ArgvExposure;
 use port::Port;
 
@@ -232,7 +232,7 @@ impl Session {
                     ),
                     Err(_) => "Check the address on the display, and the job.".to_owned(),
                 };
-                let (expected, found) = (self.job.to_string(), crate::text::clean(found));
+                let (expected, found) = (self.job.to_string(), crate::safety::sanitize::sanitize(found));
                 Err(Error::DeviceIsAnother { expected, found, endpoint, way_on })
             }
             _ => Ok(()),

@@ -13,11 +13,10 @@ use crate::device::client::output::{Described, State};
 use crate::device::client::profile::{self, Profile};
 use crate::device::{Device, millis};
 use crate::error::{Error, Result};
-use crate::job::{Endpoint, JobId};
-use crate::notice::while_waiting;
-use crate::pair::{Apart, ManifestDigest};
+use crate::model::{Endpoint, JobId, ManifestDigest, UnlockCode};
+use crate::report::while_waiting;
+use crate::safety::apart::Apart;
 use crate::safety::path_trust::{self, OpenMode};
-use crate::secret::UnlockCode;
 
 /// Time beyond the device's that a hand-over may take: the client's own limits, a question, a slow machine. When it is over
 /// the guard ends by itself.

@@ -7,8 +7,8 @@ use crate::device::guard::handle::GuardHandle;
 use crate::device::session::backoff::Pause;
 use crate::device::session::reach::reach;
 use crate::error::{Error, Result};
-use crate::job::Endpoint;
-use crate::notice::{Notice, Notify};
+use crate::model::Endpoint;
+use crate::report::{Notice, Notify};
 
 /// The port of one device, and how long the device may take until its first answer.
 pub(in crate::device) struct Port {
@@ -77,7 +77,7 @@ impl Port {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::notice::Kept;
+    use crate::report::Kept;
 
     #[test]
     fn the_client_gets_the_address_that_a_name_led_to() {

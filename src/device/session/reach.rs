@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs}
 use std::time::Duration;
 
 use crate::error::{Error, Result, io_in_words};
-use crate::job::{Endpoint, EndpointHost};
-use crate::notice::{Notify, while_waiting};
+use crate::model::{Endpoint, EndpointHost};
+use crate::report::{Notify, while_waiting};
 
 /// How long a connection or a look-up may take.
 const LIMIT: Duration = Duration::from_secs(2);

@@ -7,7 +7,7 @@ use super::backoff::Pause;
 use crate::device::client::data::{HandOverMethod, StatesData};
 use crate::device::client::output::State;
 use crate::error::{Error, Result};
-use crate::notice::{Notice, SILENCE};
+use crate::report::{Notice, SILENCE};
 
 /// Time beyond the deadline after which the guard ends by itself: one look and a slow machine.
 const BEYOND: Duration = Duration::from_secs(5 * 60);

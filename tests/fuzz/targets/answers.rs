@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use snow_onboard::cloud::{Cloud, CloudSettings, Sink};
 use snow_onboard::error::Error;
-use snow_onboard::notice::{Notice, Notify};
+use snow_onboard::report::{Notice, Notify};
 
 use super::said::{fit_error, fit_to_show};
 

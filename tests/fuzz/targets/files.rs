@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use snow_onboard::error::Error;
-use snow_onboard::job::JobId;
+use snow_onboard::model::{JobId, Record};
 use snow_onboard::settings::{Flags, Settings, Surroundings};
-use snow_onboard::store::{JobFolder, Record, StateFolder};
+use snow_onboard::store::{JobFolder, StateFolder};
 use tempfile::TempDir;
 
 use super::said::fit_error;

@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use snow_onboard::job::{ClusterId, Endpoint, EndpointHost, JobId};
-use snow_onboard::secret::{ManifestUrl, UnlockCode};
+use snow_onboard::model::{ClusterId, Endpoint, EndpointHost, JobId, ManifestUrl, UnlockCode};
 
 use super::said::{fit_to_show, holds, no_echo};
 

@@ -3,9 +3,9 @@
 use std::io::Write as _;
 use std::sync::Once;
 
-use snow_onboard::redact::{Redacting, redacted, register};
-use snow_onboard::secret::has_shape_of_code;
-use snow_onboard::text::{clean, clean_lines};
+use snow_onboard::model::has_shape_of_code;
+use snow_onboard::safety::redact::{Redacting, redacted, register};
+use snow_onboard::safety::sanitize::{sanitize, sanitize_lines};
 
 use super::said::{holds, no_code};
 
@@ -105,8 +105,8 @@ fn planted(form: u8, before: &[u8], after: &[u8]) {
 /// One line, for any terminal, of bounded length, without a secret: whatever a server or a client says.
 pub(super) fn foreign_text(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    fit(&clean(&text));
-    let lines = clean_lines(&text);
+    fit(&sanitize(&text));
+    let lines = sanitize_lines(&text);
     no_code(lines.as_bytes());
     assert!(!lines.chars().any(|c| c.is_control() && c != '\n'), "a control character: {}", lines.escape_debug());
     // A code at the end of much that is not shown: what is cut off for its length must not cut the code in two.
@@ -114,7 +114,7 @@ pub(super) fn foreign_text(input: &[u8]) {
         && let Some((filler, after)) = String::from_utf8_lossy(rest).split_at_checked(rest.len().min(4))
     {
         let length = usize::from(u16::from_le_bytes([*low, *high])) / filler.chars().count().max(1);
-        let cleaned = clean(&format!("{}{CODE}{after}", filler.repeat(length)));
+        let cleaned = sanitize(&format!("{}{CODE}{after}", filler.repeat(length)));
         fit(&cleaned);
         // Only the code has a hyphen then, so two groups of it are of the code.
         let elsewhere = filler.contains('-') || after.contains('-');

@@ -1,8 +1,8 @@
 //! What holds for everything that the program says of what it has read.
 
 use snow_onboard::error::Error;
-use snow_onboard::redact::redacted;
-use snow_onboard::secret::{UnlockCode, has_shape_of_code};
+use snow_onboard::model::{UnlockCode, has_shape_of_code};
+use snow_onboard::safety::redact::redacted;
 
 /// Whether one text holds the other.
 pub(super) fn holds(text: &[u8], part: &[u8]) -> bool {

@@ -1,12 +1,9 @@
 //! Text from outside, made fit for a terminal and for a record: an argument, a server's message, a client's output.
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use crate::model::looks_like_code;
+use crate::safety::redact::redacted;
 
-use crate::redact::redacted;
-use crate::secret::looks_like_code;
-
-/// Longest cleaned text, in characters.
+/// Longest sanitized text, in characters.
 const LIMIT: usize = 500;
 
 /// Longest beginning of a secret that may not be known for one yet: a base64 of a percent-encoded code has 116
@@ -16,67 +13,73 @@ const LONGEST_BEGINNING: usize = 1024;
 /// Makes foreign text safe to show and to keep: one line, no terminal sequences, control or direction-changing
 /// characters, no presigned URL, no secret of this run ([`redacted`]), at most some 500 characters.
 #[must_use]
-pub fn clean(text: &str) -> String {
+pub fn sanitize(text: &str) -> String {
     // A pathological answer is cut before the work, and once more after it.
     let cut = text.char_indices().nth(LIMIT * 64).map(|(end, _)| end);
     let start = without_sequences(&text[..cut.unwrap_or(text.len())]);
-    let (mut cleaned, mut last_word) = (String::new(), 0);
+    let (mut sanitized, mut last_word) = (String::new(), 0);
     for word in start.split(|c: char| c.is_whitespace() || c.is_control()) {
         let word: String = word.chars().filter(|c| !is_invisible(*c)).collect();
-        last_word = cleaned.len();
+        last_word = sanitized.len();
         if word.is_empty() {
             continue;
         }
-        if !cleaned.is_empty() {
-            cleaned.push(' ');
+        if !sanitized.is_empty() {
+            sanitized.push(' ');
         }
-        cleaned.push_str(if is_presigned_url(&word) { "[presigned URL]" } else { &word });
+        sanitized.push_str(if is_presigned_url(&word) { "[presigned URL]" } else { &word });
     }
     if cut.is_some() {
         // Much of nothing may have stood before it, so that it would be shown, and it may be half of a code.
-        cleaned.truncate(cleaned.floor_char_boundary(last_word.max(cleaned.len().saturating_sub(LONGEST_BEGINNING))));
-        cleaned.push('…');
+        sanitized
+            .truncate(sanitized.floor_char_boundary(last_word.max(sanitized.len().saturating_sub(LONGEST_BEGINNING))));
+        sanitized.push('…');
     }
     // Only now: what was taken out of the middle of a code may have hidden it.
-    cleaned = without_secrets(&cleaned);
-    if let Some((end, _)) = cleaned.char_indices().nth(LIMIT) {
-        cleaned.truncate(end);
-        cleaned.push('…');
+    sanitized = without_secrets(&sanitized);
+    if let Some((end, _)) = sanitized.char_indices().nth(LIMIT) {
+        sanitized.truncate(end);
+        sanitized.push('…');
     }
-    cleaned
+    sanitized
 }
 
 /// The same for what was typed where no unlock code belongs. One is left out where it is exact; one that was copied badly is
 /// one nearly.
-pub(crate) fn clean_typed(text: &str) -> String {
-    if looks_like_code(text) { "…".to_owned() } else { clean(text) }
+pub(crate) fn sanitize_typed(text: &str) -> String {
+    if looks_like_code(text) { "…".to_owned() } else { sanitize(text) }
 }
 
 /// The same for text of several lines that is ours but quotes what was typed, such as a complaint of the command-line
 /// parser: the lines and their indentation stay.
 #[must_use]
-pub fn clean_lines(text: &str) -> String {
-    let clean_line = |line: &str| {
+pub fn sanitize_lines(text: &str) -> String {
+    let sanitize_line = |line: &str| {
         let visible: String = line.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
         let words = visible.split(' ').map(|word| if is_presigned_url(word) { "[presigned URL]" } else { word });
         without_secrets(&words.collect::<Vec<_>>().join(" "))
     };
-    text.lines().flat_map(|line| [clean_line(line), "\n".to_owned()]).collect()
+    text.lines().flat_map(|line| [sanitize_line(line), "\n".to_owned()]).collect()
 }
 
 /// The same for what is said of something that may have any name, such as a file: terminal sequences go as wholes, so that
 /// nothing of them looks like a part of the name. Nothing is cut: what is told may have to be compared.
 #[must_use]
-pub fn clean_sentences(text: &str) -> String {
+pub fn sanitize_sentences(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(without_sequences).collect();
-    clean_lines(&lines.join("\n")).trim_end().to_owned()
+    sanitize_lines(&lines.join("\n")).trim_end().to_owned()
 }
 
-/// A moment as it is shown: 2026-01-31 14:05:09 UTC
-#[must_use]
-pub fn utc(time: OffsetDateTime) -> String {
-    let seconds = time.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(time);
-    seconds.format(&Rfc3339).map_or_else(|_| "unknown".to_owned(), |text| text.replace('T', " ").replace('Z', " UTC"))
+/// Foreign text for use inside a sentence: sanitized, and without a full stop at its end.
+pub(crate) fn phrase(foreign: &str) -> String {
+    let mut phrase = sanitize(foreign);
+    phrase.truncate(phrase.trim_end_matches(['.', ' ']).len());
+    phrase
+}
+
+/// [`phrase`], or `instead` where nothing remains.
+pub(crate) fn phrase_or(text: Option<&str>, instead: &str) -> String {
+    Some(phrase(text.unwrap_or_default())).filter(|text| !text.is_empty()).unwrap_or_else(|| instead.to_owned())
 }
 
 /// Drops ANSI control sequences and strings as wholes, so that their parameters don't stay behind as text.
@@ -124,8 +127,15 @@ fn without_secrets(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::{UnlockCode, has_shape_of_code};
+    use crate::model::{UnlockCode, has_shape_of_code};
     use proptest::prelude::*;
+
+    #[test]
+    fn foreign_words_fit_into_a_sentence() {
+        assert_eq!(phrase("Request has\r\n expired. "), "Request has expired");
+        assert_eq!(phrase_or(Some("\n\u{7}"), "no reason given"), "no reason given");
+        assert_eq!(phrase_or(None, "no reason given"), "no reason given");
+    }
 
     #[test]
     fn terminals_are_left_alone() {
@@ -135,21 +145,21 @@ mod tests {
             ("a\u{1b}[2J\r\nb\u{202e}c\tд.", "a bc д."),
             ("\n\u{7}", ""),
         ] {
-            assert_eq!(clean(raw), shown, "{}", raw.escape_debug());
+            assert_eq!(sanitize(raw), shown, "{}", raw.escape_debug());
         }
-        assert_eq!(clean(&"ä".repeat(600)).chars().count(), LIMIT + 1);
+        assert_eq!(sanitize(&"ä".repeat(600)).chars().count(), LIMIT + 1);
     }
 
     #[test]
     fn a_quoted_command_line_keeps_its_lines_and_not_its_code() {
         let raw = "error: unexpected argument '7c0e1-bab84-f7675-0a2b6-f8b33' \u{1b}[2Jfound\n\n  Usage: x\n";
-        assert_eq!(clean_lines(raw), "error: unexpected argument '[unlock code]' [2Jfound\n\n  Usage: x\n");
+        assert_eq!(sanitize_lines(raw), "error: unexpected argument '[unlock code]' [2Jfound\n\n  Usage: x\n");
     }
 
     #[test]
     fn signed_addresses_are_taken_out() {
         assert_eq!(
-            clean("see https://b.example/m.bin?X-Amz-Signature=abc&x=1 or x-amz-date"),
+            sanitize("see https://b.example/m.bin?X-Amz-Signature=abc&x=1 or x-amz-date"),
             "see [presigned URL] or x-amz-date"
         );
     }
@@ -157,16 +167,16 @@ mod tests {
     #[test]
     fn codes_are_taken_out_wherever_they_stand() {
         let code = "7c0e1-bab84-f7675-0a2b6-f8b33";
-        assert_eq!(clean(&format!("bad code {code}!")), "bad code [unlock code]!");
-        assert_eq!(clean(&format!("xx{code}{code}!")), "xx[unlock code][unlock code]!");
-        assert_eq!(clean(&format!("abcde-{code}-x")), "[unlock code]-x", "overlapping shapes go whole");
-        assert_eq!(clean(&code.replace('a', "a\u{200B}")), "[unlock code]", "put together by the cleaning");
-        assert_eq!(clean(&code.replace('a', "a\u{1b}[31m")), "[unlock code]", "split by a colour");
+        assert_eq!(sanitize(&format!("bad code {code}!")), "bad code [unlock code]!");
+        assert_eq!(sanitize(&format!("xx{code}{code}!")), "xx[unlock code][unlock code]!");
+        assert_eq!(sanitize(&format!("abcde-{code}-x")), "[unlock code]-x", "overlapping shapes go whole");
+        assert_eq!(sanitize(&code.replace('a', "a\u{200B}")), "[unlock code]", "put together by the cleaning");
+        assert_eq!(sanitize(&code.replace('a', "a\u{1b}[31m")), "[unlock code]", "split by a colour");
         let base64 = aws_smithy_types::base64::encode(format!("{{\"code\":\"{code}\"}}"));
-        let cut = clean(&format!("{} {base64}", "x".repeat(LIMIT - 30)));
+        let cut = sanitize(&format!("{} {base64}", "x".repeat(LIMIT - 30)));
         assert!(cut.contains("[unlock code]") && !cut.contains(&base64[12..20]), "{cut}");
         let job = "job JID123e4567-e89b-12d3-a456-426655440000";
-        assert_eq!(clean(job), job, "a job id has another shape");
+        assert_eq!(sanitize(job), job, "a job id has another shape");
     }
 
     #[test]
@@ -175,12 +185,12 @@ mod tests {
         for filler in [" ", "\u{200B}", "\u{1b}[31m"] {
             let length = LIMIT * 64 / filler.chars().count();
             for before in length - 30..=length {
-                let cleaned = clean(&format!("first\n{}{code} last", filler.repeat(before)));
-                assert!(!cleaned.contains("7c0e1-"), "{cleaned}");
-                assert!(cleaned.starts_with("first"), "{cleaned}");
+                let sanitized = sanitize(&format!("first\n{}{code} last", filler.repeat(before)));
+                assert!(!sanitized.contains("7c0e1-"), "{sanitized}");
+                assert!(sanitized.starts_with("first"), "{sanitized}");
             }
         }
-        assert_eq!(clean(&"x".repeat(LIMIT * 100)).chars().count(), LIMIT + 1, "one endless word is still shown");
+        assert_eq!(sanitize(&"x".repeat(LIMIT * 100)).chars().count(), LIMIT + 1, "one endless word is still shown");
     }
 
     proptest! {
@@ -188,9 +198,9 @@ mod tests {
         fn no_code_and_no_control_character_survives(
             before in "\\PC{0,40}", code in "[0-9a-zA-Z]{5}(-[0-9a-zA-Z]{5}){4}", after in ".{0,40}"
         ) {
-            let cleaned = clean(&format!("{before}{code}{after}"));
-            prop_assert!(!cleaned.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code), "{}", cleaned);
-            prop_assert!(!cleaned.chars().any(char::is_control));
+            let sanitized = sanitize(&format!("{before}{code}{after}"));
+            prop_assert!(!sanitized.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code), "{}", sanitized);
+            prop_assert!(!sanitized.chars().any(char::is_control));
         }
     }
 }

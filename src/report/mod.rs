@@ -1,6 +1,10 @@
 //! What a step tells the person who waits for it. The adapters say it; only `ui` prints it.
 
+mod times;
+
 use std::time::Duration;
+
+pub use times::{age_in_words, duration_in_words, utc_in_words};
 
 /// Something to tell while a step is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]

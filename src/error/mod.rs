@@ -1,7 +1,7 @@
 //! Everything that can go wrong, in one table: what happened, what to do, a string code and an exit code a variant.
 //!
 //! The sentences are read together and changed together. A sentence says what happened; a hint says what to do next,
-//! as a command to paste where there is one. Texts from outside are cleaned before they get in here.
+//! as a command to paste where there is one. Texts from outside are sanitized before they get in here.
 
 mod exit_code;
 

@@ -14,7 +14,7 @@ use std::ops::Range;
 pub use pieces::register;
 pub use writer::Redacting;
 
-use crate::secret::{UnlockCode, has_shape_of_code};
+use crate::model::{UnlockCode, has_shape_of_code};
 
 /// What stands in the place of an unlock code.
 const UNLOCK_CODE: &str = "[unlock code]";

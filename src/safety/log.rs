@@ -25,8 +25,8 @@ use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::error::{Error, Result};
-use crate::redact::Redacting;
 use crate::safety::path_trust::{self, OpenMode, Refused};
+use crate::safety::redact::Redacting;
 use crate::ui;
 
 /// Target of what `ui` has said already: for the file, and not a second time for stderr.

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::audit::{Audit, AuditStep};
 use crate::device::{ArgvExposure, OwnProfiles};
 use crate::keychain::{Keychain, KeychainKind};
-use crate::notice::{Notice, Notify};
-use crate::pair::ManifestDigest;
-use crate::secret::UnlockCode;
+use crate::model::{ManifestDigest, Record, UnlockCode};
+use crate::report::{Notice, Notify};
 use crate::settings::Settings;
-use crate::store::{HomeNote, JobFolder, Record};
+use crate::store::{Audit, AuditStep, HomeNote, JobFolder};
 use crate::ui::Ui;
 
 /// What every state carries on.

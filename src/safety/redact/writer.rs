@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::{is_of_word, redacted, replace, secrets};
 
 /// Longest word that is held back until its end is there. A presigned URL has at most 16 KiB
-/// ([`ManifestUrl::MAX_LENGTH`](crate::secret::ManifestUrl::MAX_LENGTH)).
+/// ([`ManifestUrl::MAX_LENGTH`](crate::model::ManifestUrl::MAX_LENGTH)).
 const LONGEST_WORD: usize = 64 * 1024;
 
 /// Of a longer word, how much is held back: more than any secret needs to be recognised, in all encodings. A base64 of
@@ -105,7 +105,7 @@ impl<W: Write> Drop for Redacting<W> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::redact::register;
+    use crate::safety::redact::register;
     use proptest::prelude::*;
     use std::time::{Duration, Instant};
 

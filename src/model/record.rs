@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::job::{JobFacts, JobId};
-use crate::pair::{ManifestDigest, PairTag};
+use crate::model::{JobFacts, JobId, ManifestDigest, PairTag};
 
 /// The record of a job, as it stands in `record.json`.
 ///

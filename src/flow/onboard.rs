@@ -5,33 +5,29 @@
 //! Each state is a type, and each step consumes the state before it. `fetch` stops at `Kept`; a run whose pair is
 //! kept already goes from `Checked` to `Kept` without a word to AWS.
 
-mod trip;
-
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::audit::{Audit, AuditStep};
+use super::delivery::fetch_when_delivered;
+use super::leftovers::open_state_folder;
+use super::recovery::{kept_pair, settle};
+use super::trip::Trip;
 use crate::cloud::{Cloud, Sink};
-use crate::delivery::fetch_when_delivered;
 use crate::device::{
     self, ArgvExposure, Client, Device, HandOverMethod, KnownClient, Places, Preparation, PrivateHome, Session,
 };
 use crate::error::{Error, Result};
-use crate::job::{Endpoint, JobFacts, JobId};
 use crate::keychain::{Keychain, KeychainKind, Prepared};
-use crate::leftovers::open_state_folder;
-use crate::notice::{Notice, Notify};
-use crate::pair::Apart;
-use crate::reconcile::{kept_pair, settle};
-use crate::secret::UnlockCode;
+use crate::model::{Endpoint, HandOverRecord, JobFacts, JobId, JobSummary, PairRecord, Record, UnlockCode};
+use crate::report::{Notice, Notify, age_in_words, duration_in_words};
+use crate::safety::apart::Apart;
+use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
-use crate::store::{Draft, HandOverRecord, HomeNote, JobFolder, JobSummary, Manifest, PairRecord, Record, StateFolder};
-use crate::text::clean;
+use crate::store::{Audit, AuditStep, Draft, HomeNote, JobFolder, Manifest, StateFolder};
 use crate::ui::{Step, Ui};
-use trip::Trip;
 
 /// A job was named, and how to go about it is settled. Nothing has been touched.
 #[derive(Debug)]
@@ -497,14 +493,14 @@ impl HandedOver<'_> {
                 return Err(error);
             }
         };
-        let took = crate::ui::in_words(start.elapsed());
+        let took = duration_in_words(start.elapsed());
         trip.ui.step(
             Step::Device,
             &if unlocked.was_open_already { "UNLOCKED already".to_owned() } else { format!("UNLOCKED after {took}") },
         );
         let mut hand_over = record.hand_over.take().expect("written by the hand-over");
         hand_over.argv_seconds = unlocked.argv_seconds;
-        hand_over.device_id = unlocked.device_id.as_deref().map(clean);
+        hand_over.device_id = unlocked.device_id.as_deref().map(sanitize);
         hand_over.unlocked_at = Some(OffsetDateTime::now_utc());
         record.hand_over = Some(hand_over.clone());
         trip.folder.write_record(&record)?;
@@ -537,29 +533,19 @@ fn known_client(hand_over: HandOverRecord) -> KnownClient {
 
 /// What the client says of itself.
 fn version_in_words(device: &Device) -> String {
-    device.client_version().map_or_else(|| "unknown".to_owned(), clean)
+    device.client_version().map_or_else(|| "unknown".to_owned(), sanitize)
 }
 
 /// The job in one line: what the service says of it.
 fn in_words(facts: &JobFacts) -> String {
-    let mut text = format!("{} {}", clean(&facts.id), facts.state.in_words());
-    let details: Vec<String> =
-        [&facts.device_type, &facts.kind, &facts.description].into_iter().flatten().map(|text| clean(text)).collect();
+    let mut text = format!("{} {}", sanitize(&facts.id), facts.state.in_words());
+    let details: Vec<String> = [&facts.device_type, &facts.kind, &facts.description]
+        .into_iter()
+        .flatten()
+        .map(|text| sanitize(text))
+        .collect();
     if !details.is_empty() {
         text.push_str(&format!(" ({})", details.join(", ")));
     }
     text
-}
-
-/// How long ago, as a person says it.
-pub(crate) fn age_in_words(age: time::Duration) -> String {
-    match age.whole_days() {
-        ..=0 => match age.whole_minutes() {
-            ..=0 => "just now".to_owned(),
-            minutes @ 1..120 => format!("{minutes} min ago"),
-            minutes => format!("{} h ago", minutes / 60),
-        },
-        1 => "yesterday".to_owned(),
-        days => format!("{days} days ago"),
-    }
 }

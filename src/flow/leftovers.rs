@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::device::{self, Places};
 use crate::error::{Result, io_in_words};
-use crate::notice::{Notice, Notify};
+use crate::report::{Notice, Notify};
 use crate::store::{HomeNote, StateFolder};
 
 /// Opens the state folder `root`, making it when it is not there, and removes what earlier runs left: homes in the places that

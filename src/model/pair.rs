@@ -3,17 +3,14 @@
 //! Here is answered whether they are stored separately ([`Apart`]). Whether they belong together, the keychain's item tells, whose second
 //! line is the [`ManifestDigest`]; in records of format 1 it was the [`PairTag`].
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, Result};
-use crate::job::JobId;
-use crate::secret::UnlockCode;
+use crate::error::Result;
+use crate::model::{JobId, UnlockCode};
 
 /// SHA-256 of a manifest. Not secret; written as 64 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,68 +81,6 @@ fn mac(code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> Hmac<Sha256
     mac
 }
 
-/// Proof that code and manifest are stored separately. Only [`Apart::check`] can make one, and the hand-over demands it.
-#[derive(Debug)]
-pub struct Apart {
-    _only_check_makes_it: (),
-}
-
-impl Apart {
-    /// Looks at the job's folder: it holds exactly the `expected` files, none of them contains the code, and none of
-    /// the places `elsewhere` (where the code is, or will be) lies inside it.
-    ///
-    /// # Errors
-    /// [`Error::NotApart`] for the first thing that is not so; [`Error::Disk`] if the folder can't be read.
-    pub fn check(folder: &Path, expected: &[&str], code: &UnlockCode, elsewhere: &[&Path]) -> Result<Self> {
-        let not_apart =
-            |what: &str, path: &Path| Err(Error::NotApart { what: what.to_owned(), path: path.display().to_string() });
-        let reading = |error: io::Error| Error::disk("Reading", folder, &error);
-        let real_folder = folder.canonicalize().map_err(reading)?;
-        for place in elsewhere {
-            // A place that does not exist holds nothing yet; its name is compared all the same.
-            let real = place.canonicalize().unwrap_or_else(|_| place.to_path_buf());
-            if real.starts_with(&real_folder) {
-                return not_apart("The place of the unlock code lies in the manifest's folder", place);
-            }
-        }
-        for entry in folder.read_dir().map_err(reading)? {
-            let entry = entry.map_err(reading)?;
-            let path = entry.path();
-            let is_file = entry.file_type().map_err(reading)?.is_file();
-            if !is_file || !expected.iter().any(|name| entry.file_name() == *name) {
-                return not_apart("The manifest's folder holds something that does not belong there", &path);
-            }
-            let content = File::open(&path).map_err(|error| Error::disk("Reading", &path, &error))?;
-            if contains_code(content, code).map_err(|error| Error::disk("Reading", &path, &error))? {
-                return not_apart("A file in the manifest's folder contains the unlock code", &path);
-            }
-        }
-        Ok(Self { _only_check_makes_it: () })
-    }
-}
-
-/// Whether the code stands anywhere in what is left to read, also across two reads.
-fn contains_code(mut source: impl Read, code: &UnlockCode) -> io::Result<bool> {
-    const OVERLAP: usize = UnlockCode::LENGTH - 1;
-    let mut window = vec![0_u8; 64 * 1024];
-    let mut kept = 0;
-    loop {
-        let read = match source.read(&mut window[kept..]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            result => result?,
-        };
-        if read == 0 {
-            return Ok(false);
-        }
-        let filled = kept + read;
-        if code.expose(|code| memchr::memmem::find(&window[..filled], code.as_bytes())).is_some() {
-            return Ok(true);
-        }
-        kept = filled.min(OVERLAP);
-        window.copy_within(filled - kept..filled, 0);
-    }
-}
-
 fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -192,7 +127,6 @@ hex_text!(ManifestDigest, PairTag);
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use std::fs;
 
     const CODE: &str = "7c0e1-bab84-f7675-0a2b6-f8b33";
 
@@ -233,42 +167,5 @@ mod tests {
         for bad in ["", "zz", &"g".repeat(64), &"ä".repeat(32)] {
             assert!(ManifestDigest::try_from(bad.to_owned()).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn apart_is_granted_to_the_expected_files_only() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("job");
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("manifest.bin"), b"\x01\x02").unwrap();
-        let expected = ["manifest.bin", "record.json"];
-        let check = |elsewhere: &[&Path]| Apart::check(&folder, &expected, &code(), elsewhere);
-        assert!(check(&[dir.path()]).is_ok(), "the place above is outside");
-        assert!(matches!(check(&[&folder.join("home")]), Err(Error::NotApart { .. })), "a place inside");
-
-        fs::write(folder.join("notes.txt"), b"").unwrap();
-        assert!(matches!(check(&[]), Err(Error::NotApart { path, .. }) if path.ends_with("notes.txt")));
-        fs::remove_file(folder.join("notes.txt")).unwrap();
-
-        fs::create_dir(folder.join("record.json")).unwrap();
-        assert!(matches!(check(&[]), Err(Error::NotApart { .. })), "a folder under an expected name");
-        fs::remove_dir(folder.join("record.json")).unwrap();
-
-        // Exactly across the seam of two reads.
-        let mut content = vec![b'x'; 64 * 1024 - 10];
-        content.extend_from_slice(CODE.as_bytes());
-        fs::write(folder.join("manifest.bin"), content).unwrap();
-        assert!(matches!(check(&[]), Err(Error::NotApart { what, .. }) if what.contains("contains the unlock code")));
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn a_link_into_the_folder_does_not_hide_a_place() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("job");
-        fs::create_dir_all(folder.join("inside")).unwrap();
-        std::os::unix::fs::symlink(folder.join("inside"), dir.path().join("link")).unwrap();
-        let refusal = Apart::check(&folder, &[], &code(), &[&dir.path().join("link")]);
-        assert!(matches!(refusal, Err(Error::NotApart { what, .. }) if what.contains("lies in")));
     }
 }

@@ -1,13 +1,10 @@
-//! What a job is called, what state it is in, and where its device stands: parsed once, valid ever after.
+//! What a job is called and what state it is in.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-
-use crate::secret::looks_like_code;
 
 /// A job id: `JID` or `MID` and a lower-case UUID, 39 characters (Snowball API, JobId).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -245,7 +242,7 @@ impl JobState {
     }
 }
 
-/// What the service says of a job. Texts are the service's own and not cleaned for a terminal.
+/// What the service says of a job. Texts are the service's own and not sanitized for a terminal.
 #[derive(Debug, Clone)]
 pub struct JobFacts {
     /// The id; a plain text, because ids we receive are shown and not validated.
@@ -266,165 +263,6 @@ pub struct JobFacts {
     pub cluster: Option<String>,
     /// The main job of a divided export: it has no device of its own (Snowball API, JobListEntry.IsMaster).
     pub is_main: bool,
-}
-
-/// The address of a device on the local network, as its display shows it: an IP address or a local host name, with
-/// an optional port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    host: EndpointHost,
-    port: Option<u16>,
-}
-
-/// Host part of an [`Endpoint`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndpointHost {
-    /// An address, what the device's display shows.
-    Address(IpAddr),
-    /// A name, lower case. Whether it leads into the local network is known only once it is looked up.
-    Name(String),
-}
-
-impl Endpoint {
-    /// Port of the device's management service, where the client goes when the address names none.
-    pub const MANAGEMENT_PORT: u16 = 9091;
-
-    /// Host part.
-    #[must_use]
-    pub fn host(&self) -> &EndpointHost {
-        &self.host
-    }
-
-    /// The port to reach the device on: the given one or 9091.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port.unwrap_or(Self::MANAGEMENT_PORT)
-    }
-
-    /// The same with this address as its host: what a name led to.
-    #[must_use]
-    pub fn at(&self, address: IpAddr) -> Self {
-        Self { host: EndpointHost::Address(address), port: self.port }
-    }
-
-    /// As the vendor's client takes it: `https://192.0.2.10`, with a port only if one was given.
-    #[must_use]
-    pub fn as_url(&self) -> String {
-        format!("https://{self}")
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.host {
-            EndpointHost::Address(IpAddr::V6(address)) => write!(f, "[{address}]")?,
-            EndpointHost::Address(address) => write!(f, "{address}")?,
-            EndpointHost::Name(name) => f.write_str(name)?,
-        }
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
-    }
-}
-
-impl FromStr for Endpoint {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let refuse = |why: &str| Err(Malformed { why: why.to_owned() });
-        if text.is_empty() {
-            return refuse("is empty");
-        }
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return refuse("contains white space");
-        }
-        // A code pasted in the wrong place would be a host name, asked of a name server and shown to the client.
-        if looks_like_code(text.strip_prefix("https://").unwrap_or(text)) {
-            return refuse("contains what looks like an unlock code, which is never typed anywhere");
-        }
-        let rest = match text.split_once("://") {
-            Some(("https", rest)) => rest.strip_suffix('/').unwrap_or(rest),
-            Some(("http", _)) => return refuse("is an http address; a device is reached by https only"),
-            Some(_) => return refuse("begins with something other than https://"),
-            None => text,
-        };
-        if rest.contains('@') {
-            return refuse("carries a user name, which a device's address never has");
-        }
-        if rest.contains(['/', '?', '#', '\\']) {
-            return refuse("carries a path, which a device's address never has");
-        }
-        // A bare IPv6 address is full of colons; none of them sets off a port.
-        if let Ok(address) = rest.parse::<Ipv6Addr>() {
-            return Ok(Self { host: usable_address(IpAddr::V6(address))?, port: None });
-        }
-        let (host, port) = if let Some(bracketed) = rest.strip_prefix('[') {
-            let Some((address, after)) = bracketed.split_once(']') else {
-                return refuse("has an opening bracket without a closing one");
-            };
-            let port = match after.strip_prefix(':') {
-                Some(port) => Some(port),
-                None if after.is_empty() => None,
-                None => return refuse("has something other than a port after the closing bracket"),
-            };
-            if address.contains('%') {
-                return refuse("carries an interface name (%); use the device's global or IPv4 address");
-            }
-            let Ok(address) = address.parse::<Ipv6Addr>() else {
-                return refuse("has no IPv6 address between its brackets");
-            };
-            (usable_address(IpAddr::V6(address))?, port)
-        } else {
-            let (host, port) = match rest.split_once(':') {
-                Some((_, port)) if port.contains(':') => {
-                    return refuse("is no IPv6 address, and has more than one colon");
-                }
-                Some((host, port)) => (host, Some(port)),
-                None => (rest, None),
-            };
-            (parse_host(host)?, port)
-        };
-        let port = match port.map(str::parse::<u16>) {
-            None => None,
-            Some(Ok(port)) if port > 0 => Some(port),
-            Some(_) => return refuse("has no port number from 1 to 65535 after its colon"),
-        };
-        Ok(Self { host, port })
-    }
-}
-
-fn parse_host(host: &str) -> Result<EndpointHost, Malformed> {
-    let refuse = |why: &str| Err(Malformed { why: why.to_owned() });
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return usable_address(address);
-    }
-    if host.is_empty() {
-        return refuse("names no host");
-    }
-    // 192.0.2.300 and 192.0.2 would pass as names, and some resolvers even read the second one as an address.
-    if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return refuse("is not an IPv4 address: it needs four numbers from 0 to 255, without leading zeros");
-    }
-    let label_is_fine = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if host.len() > 253 || !host.split('.').all(label_is_fine) {
-        return refuse("is neither an IP address nor a host name");
-    }
-    Ok(EndpointHost::Name(host.to_ascii_lowercase()))
-}
-
-fn usable_address(address: IpAddr) -> Result<EndpointHost, Malformed> {
-    let refuse = |why: &str| Err(Malformed { why: why.to_owned() });
-    if address.is_unspecified() {
-        return refuse("is the address of no host; a device without a network shows it until it has one");
-    }
-    if address.is_multicast() || matches!(address, IpAddr::V4(v4) if v4.is_broadcast()) {
-        return refuse("is an address of many hosts");
-    }
-    Ok(EndpointHost::Address(address))
 }
 
 #[cfg(test)]
@@ -453,53 +291,6 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_are_written_the_way_the_client_takes_them() {
-        for (text, url, port) in [
-            ("192.0.2.10", "https://192.0.2.10", 9091),
-            ("https://192.0.2.10/", "https://192.0.2.10", 9091),
-            ("https://192.0.2.10:8443", "https://192.0.2.10:8443", 8443),
-            ("2001:db8::1", "https://[2001:db8::1]", 9091),
-            ("[2001:DB8:0::1]:9091", "https://[2001:db8::1]:9091", 9091),
-            ("Snow1.lan", "https://snow1.lan", 9091),
-        ] {
-            let endpoint: Endpoint = text.parse().unwrap();
-            assert_eq!((endpoint.as_url().as_str(), endpoint.port()), (url, port));
-        }
-    }
-
-    #[test]
-    fn bad_endpoints_are_refused_with_the_reason() {
-        for (text, why) in [
-            ("", "empty"),
-            ("http://192.0.2.10", "https only"),
-            ("ftp://192.0.2.10", "other than https"),
-            ("https://user@192.0.2.10", "user name"),
-            ("https://192.0.2.10/unlock", "path"),
-            ("192.0.2.300", "not an IPv4"),
-            ("192.0.2", "not an IPv4"),
-            ("192.0.2.010", "not an IPv4"),
-            ("0.0.0.0", "no host"),
-            ("::", "no host"),
-            ("224.0.0.1", "many hosts"),
-            ("[fe80::1%eth0]", "interface"),
-            ("fe80::1%eth0", "more than one colon"),
-            ("[2001:db8::1", "closing"),
-            ("2001:db8:::1", "more than one colon"),
-            ("192.0.2.10:0", "port"),
-            ("192.0.2.10:70000", "port"),
-            ("192.0.2.10 ", "white space"),
-            ("-snow.lan", "neither"),
-            ("snow..lan", "neither"),
-            ("abcde-01234-ABCDE-01234-abcde", "unlock code"),
-            ("https://abcde01234abcde01234abcde", "unlock code"),
-            ("https://my-abcde-01234-abcde-01234-abcde.lan", "unlock code"),
-        ] {
-            let refusal = text.parse::<Endpoint>().unwrap_err();
-            assert!(refusal.why.contains(why), "{text}: {refusal}");
-        }
-    }
-
-    #[test]
     fn states_keep_the_service_s_spelling() {
         for state in ["New", "WithAWSSortingFacility", "InTransitToAWS", "Unheard"] {
             assert_eq!(JobState::from_api(state).as_api(), state);
@@ -512,9 +303,6 @@ mod tests {
             if let Ok(id) = text.parse::<JobId>() {
                 prop_assert_eq!(id.as_str(), text.as_str());
             }
-            if let Ok(endpoint) = text.parse::<Endpoint>() {
-                prop_assert_eq!(endpoint.as_url().parse::<Endpoint>().unwrap(), endpoint);
-            }
         }
 
         #[test]
@@ -524,19 +312,6 @@ mod tests {
             prop_assert!(hex.parse::<JobId>().is_err());
             let short = id.replacen(&hex[..1], "", 1);
             prop_assert!(short.parse::<JobId>().is_err());
-        }
-
-        #[test]
-        fn every_address_is_an_endpoint_and_comes_back(address: std::net::IpAddr, port in proptest::option::of(1_u16..)) {
-            prop_assume!(!address.is_unspecified() && !address.is_multicast() && address != IpAddr::from([255, 255, 255, 255]));
-            let text = match (address, port) {
-                (IpAddr::V6(v6), Some(port)) => format!("[{v6}]:{port}"),
-                (address, Some(port)) => format!("{address}:{port}"),
-                (address, None) => address.to_string(),
-            };
-            let endpoint: Endpoint = text.parse().unwrap();
-            prop_assert_eq!(endpoint.host(), &EndpointHost::Address(address));
-            prop_assert_eq!(endpoint.port(), port.unwrap_or(9091));
         }
     }
 }

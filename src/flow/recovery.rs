@@ -5,20 +5,18 @@
 //! old pair" or "nothing whole".
 
 use crate::error::{Error, Result};
-use crate::job::JobId;
 use crate::keychain::{Keychain, KeychainItem};
-use crate::notice::{Notice, Notify};
-use crate::pair::ManifestDigest;
-use crate::secret::UnlockCode;
-use crate::store::{JobFolder, PairRecord, Record};
+use crate::model::{JobId, ManifestDigest, PairRecord, Record, UnlockCode};
+use crate::report::{Notice, Notify};
+use crate::store::JobFolder;
 
 /// A pair that is kept whole, its halves compared.
 #[derive(Debug)]
-pub struct KeptPair {
+pub(super) struct KeptPair {
     /// The job's record.
-    pub record: Record,
+    pub(super) record: Record,
     /// The pair's entry in it.
-    pub pair: PairRecord,
+    pub(super) pair: PairRecord,
     /// The code, out of the keychain.
     item: KeychainItem,
 }
@@ -29,7 +27,11 @@ impl KeptPair {
     ///
     /// # Errors
     /// Those of the keychain and the disk.
-    pub fn converted(mut self, folder: &JobFolder, keychain: &Keychain) -> Result<(Record, PairRecord, UnlockCode)> {
+    pub(super) fn converted(
+        mut self,
+        folder: &JobFolder,
+        keychain: &Keychain,
+    ) -> Result<(Record, PairRecord, UnlockCode)> {
         if self.item.manifest.is_none() {
             keychain.complete(folder.job(), &self.item, &self.pair.manifest_sha256)?;
         }
@@ -46,7 +48,7 @@ impl KeptPair {
 ///
 /// # Errors
 /// Errors of the record and the disk.
-pub fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn Notify) -> Result<()> {
+pub(super) fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn Notify) -> Result<()> {
     let Some(mut record) = folder.record()? else { return folder.discard_incoming() };
     let Some(incoming) = record.incoming.take() else { return folder.discard_incoming() };
     let is_unchanged = record.pair.as_ref().is_some_and(|pair| {
@@ -73,7 +75,7 @@ pub fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn Notify) -
 /// # Errors
 /// [`Error::PairMismatch`] if both halves are here and don't belong together, [`Error::KeychainAmbiguous`] if there are several
 /// codes and not one alone belongs to the manifest; errors of the record and the disk.
-pub fn kept_pair(
+pub(super) fn kept_pair(
     folder: &JobFolder,
     keychain: &str,
     items: Vec<KeychainItem>,
@@ -164,8 +166,8 @@ fn finish_change(folder: &JobFolder, incoming: &PairRecord, items: &[KeychainIte
 mod tests {
     use super::*;
     use crate::keychain::{KeychainKind, KeychainSettings};
-    use crate::notice::Kept;
-    use crate::pair::PairTag;
+    use crate::model::PairTag;
+    use crate::report::Kept;
     use crate::store::{Manifest, StateFolder};
     use std::io::Write as _;
     use std::sync::Arc;

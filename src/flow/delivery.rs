@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::cloud::{Cloud, FetchedPair};
 use crate::error::{Error, ExitCode, Result};
-use crate::job::{JobId, Readiness};
-use crate::notice::{Notice, Notify};
+use crate::model::{JobId, Readiness};
+use crate::report::{Notice, Notify};
 
 /// No faster than this: the service publishes no limit, and a state changes a few times in weeks.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 /// # Errors
 /// Those of `open` and `fetch`: after `patience` [`Error::JobNotReady`]; those of looking, save the network's, which may be better at
 /// the next look.
-pub fn fetch_when_delivered(
+pub(super) fn fetch_when_delivered(
     open: impl Fn() -> Result<Cloud>,
     job: &JobId,
     patience: Option<Duration>,

@@ -9,9 +9,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
-use crate::job::JobId;
+use crate::model::{JobId, ManifestDigest};
 use crate::os;
-use crate::pair::ManifestDigest;
 use crate::safety::path_trust::{self, OpenMode};
 use crate::store::StateFolder;
 
@@ -86,7 +85,7 @@ impl Audit {
     pub fn note(&self, job: &JobId, step: AuditStep, manifest: Option<&ManifestDigest>) -> Result<()> {
         // For people reading it; whoever can set the variable can edit the file as well.
         let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
-        let user = user.map(|user| crate::text::clean(&user));
+        let user = user.map(|user| crate::safety::sanitize::sanitize(&user));
         let line =
             Line { at: OffsetDateTime::now_utc(), user, pid: std::process::id(), job, step, manifest_sha256: manifest };
         let mut text = serde_json::to_vec(&line)
