@@ -32,7 +32,7 @@
 //! - `--keychain none`, `--json`, and `--handoff private` so that nothing is ever put on a command line.
 //! - Decide by the exit code; every failure has one of its own kind, and `"code"` in the JSON names it exactly.
 //! - `--log-file FILE` writes a log with all details, to a file that only this user can read
-//!   (`src/log.rs::the_file_is_private_and_appended_to`). Neither it nor `-vv` holds a secret, whatever `RUST_LOG` says
+//!   (`src/safety/log.rs::the_file_is_private_and_appended_to`). Neither it nor `-vv` holds a secret, whatever `RUST_LOG` says
 //!   (`tests/whole/logs.rs::the_most_talkative_run_tells_what_was_done_and_no_secret`).
 //! - `--wait` and `--wait-device` let a job be started before its device has arrived
 //!   (`tests/whole/waiting.rs::a_job_on_its_way_is_waited_for_and_its_device_opened`).

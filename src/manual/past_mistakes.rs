@@ -9,11 +9,11 @@
 //! | The code is typed or pasted: shell history, visible typing | There is no way to give it: it comes from AWS and goes to the keychain. Pasted by mistake it is not echoed | `tests/whole/refusals.rs::what_is_mistyped_is_refused_before_anything_is_asked` |
 //! | The code on the client's command line, again at every poll | A private profile; the command line only by leave, its time told | `tests/leak/command_lines.rs::no_process_of_the_machine_shows_it`, `tests/leak/command_lines.rs::the_command_line_shows_it_where_that_was_allowed` |
 //! | The code in a settings file, a script, an environment file, in version control | It is in no file | `tests/leak/files.rs::no_file_after_success` |
-//! | Code and manifest in one folder, the vendor's own file included | A check before every hand-over | `src/pair.rs::apart_is_granted_to_the_expected_files_only` |
+//! | Code and manifest in one folder, the vendor's own file included | A check before every hand-over | `src/safety/apart.rs::apart_is_granted_to_the_expected_files_only` |
 //! | The manifest in a temporary or download folder that others read | A folder of its own, for its owner alone | `src/safety/path_trust/tests.rs::private_things_are_made_once_and_are_private` |
-//! | `set -x`, echoed input, command lines in error texts, traced SDK answers | A type that can't be printed; one redacting writer; a ceiling over libraries | `src/secret.rs::debug_shows_neither_secret`, `src/log.rs::others_stay_below_their_ceiling`, `tests/leak/output.rs::an_answer_that_can_t_be_decoded` |
+//! | `set -x`, echoed input, command lines in error texts, traced SDK answers | A type that can't be printed; one redacting writer; a ceiling over libraries | `src/model/secret.rs::debug_shows_neither_secret`, `src/safety/log.rs::others_stay_below_their_ceiling`, `tests/leak/output.rs::an_answer_that_can_t_be_decoded` |
 //! | An error page saved as the manifest | Status, length, checksum and content are looked at; the file appears whole or not at all | `tests/whole/refusals.rs::bad_downloads_cost_nothing`, `src/store/job_folder.rs::a_manifest_appears_whole_or_not_at_all` |
-//! | The presigned URL stored or logged | It lives in memory, for one download | `tests/whole/refusals.rs::bad_answers_of_the_api_cost_nothing`, `src/redact/mod.rs::signing_parameters_keep_their_names_alone` |
+//! | The presigned URL stored or logged | It lives in memory, for one download | `tests/whole/refusals.rs::bad_answers_of_the_api_cost_nothing`, `src/safety/redact/mod.rs::signing_parameters_keep_their_names_alone` |
 //! | Nobody checks that device and job belong together | The device's id is the job's id, or nothing is asked of it | `tests/whole/first_start.rs::another_device_is_refused_before_it_is_touched` |
 //! | A broken download begun anew, or given up at once | It goes on where it broke | `tests/cloud/download.rs::what_broke_off_goes_on_where_it_broke` |
 //! | An endless poll, a fixed sleep, or no wait at all | A deadline and growing pauses | `tests/whole/first_start.rs::a_device_that_does_not_open_in_time_has_an_exit_code_of_its_own` |
@@ -29,7 +29,7 @@
 //! | mistake | here | test |
 //! | --- | --- | --- |
 //! | A locked keychain hangs the program | Each call has a deadline, on a thread that nobody has to wait for | `tests/keychain/main.rs::a_service_that_never_answers_is_given_up_at_the_deadline` |
-//! | A prompt that is taken for a hang, or given up after three seconds | Two minutes, said aloud, settable | `src/notice.rs::a_long_step_speaks_and_a_short_one_is_silent` |
+//! | A prompt that is taken for a hang, or given up after three seconds | Two minutes, said aloud, settable | `src/report/mod.rs::a_long_step_speaks_and_a_short_one_is_silent` |
 //! | Silently kept in a plain file instead | Refused, before anything is fetched | `tests/whole/secret_service.rs::a_keyring_that_keeps_in_clear_is_refused_unless_allowed` |
 //! | A store that says "done" and keeps nothing | The job's own item is stored, read back and compared before anything is fetched | `tests/keychain/main.rs::a_code_is_kept_where_other_programs_find_it` |
 //! | The kernel's keyring taken for storage | Never by default; said to be gone at the next reboot | `tests/keychain/main.rs::the_kernel_keeps_a_code_for_its_session_alone` |

@@ -55,7 +55,7 @@
 //!   code and the address of the manifest. Such a proxy must not log bodies of `GetJobUnlockCode`.
 //! - **Swap and hibernation.** Memory may be written to disk by the system at any time. The page that the code lies in is
 //!   locked against swapping where the system grants that
-//!   (`src/secret.rs::a_code_is_kept_out_of_the_swap_and_shares_its_page_with_nothing`); the buffers of libraries and the
+//!   (`src/model/secret.rs::a_code_is_kept_out_of_the_swap_and_shares_its_page_with_nothing`); the buffers of libraries and the
 //!   private folder in memory are not, and nothing is when the machine hibernates. Encrypt the swap, as full-disk
 //!   encryption does.
 //! - **The heap of the vendor's client.** What it keeps in memory, and whether it wipes it, is the vendor's. What it wrote

@@ -15,7 +15,7 @@ use snow_onboard::model::{Endpoint, JobId, ManifestDigest, UnlockCode};
 use snow_onboard::report::{Notice, Notify};
 use snow_onboard::safety::apart::Apart;
 
-/// The proof that a hand-over demands, given for a folder with nothing in it: what makes it is tested in `pair`.
+/// The proof that a hand-over demands, given for a folder with nothing in it: what makes it is tested in `safety::apart`.
 pub fn apart() -> Apart {
     let folder = tempfile::tempdir().unwrap();
     Apart::check(folder.path(), &[], &UnlockCode::take(CODE).unwrap(), &[]).unwrap()
