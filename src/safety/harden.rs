@@ -60,7 +60,7 @@ mod tests {
     fn child(step: &str) -> (std::process::Output, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "harden::tests::in_a_child", "--ignored", "--nocapture"]);
+        command.args(["--exact", "safety::harden::tests::in_a_child", "--ignored", "--nocapture"]);
         command.env(STEP, step).current_dir(folder.path()).stdin(Stdio::null());
         let output = command.output().unwrap();
         let left = std::fs::read_dir(folder.path()).unwrap();
