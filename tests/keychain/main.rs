@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod again;
 mod buses;
 #[path = "../keyring_bus/mod.rs"]
 mod keyring_bus;

@@ -9,9 +9,9 @@ mod desktop;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -49,6 +49,10 @@ pub(crate) struct KeyringBus {
     /// The keyring's daemon, if it is not the one in PATH.
     daemon: Option<PathBuf>,
     children: Vec<Child>,
+    /// GNOME's, among the children.
+    gnome_keyring: Option<u32>,
+    /// Where its crash is written down for `tests/keyring_bus/again`.
+    pub(crate) crash_log: Option<PathBuf>,
 }
 
 const WAIT: Duration = Duration::from_secs(30);
@@ -89,7 +93,16 @@ impl KeyringBus {
         let mut address = String::new();
         BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
         let address = address.trim().to_owned();
-        let mut this = Self { folder, address, display: None, user, daemon: with_capability, children: vec![daemon] };
+        let mut this = Self {
+            folder,
+            address,
+            display: None,
+            user,
+            daemon: with_capability,
+            children: vec![daemon],
+            gnome_keyring: None,
+            crash_log: std::env::var_os("SNOW_TESTS_KEYRING_CRASHED").map(PathBuf::from),
+        };
         this.start_keyring(keyring);
         this
     }
@@ -138,8 +151,10 @@ impl KeyringBus {
         }
         let mut daemon = self.inside(&mut command).stdin(Stdio::piped()).spawn().unwrap();
         // Without a newline: it would be part of the password.
-        daemon.stdin.take().unwrap().write_all(password.unwrap_or_default()).unwrap();
+        let written = daemon.stdin.take().unwrap().write_all(password.unwrap_or_default());
+        self.gnome_keyring = Some(daemon.id());
         self.children.push(daemon);
+        written.unwrap();
         self.wait_for("the keyring to come to the bus", Self::is_owned);
     }
 
@@ -332,8 +347,40 @@ fn bus_config(run: &Path, more: &str) -> String {
     )
 }
 
+impl KeyringBus {
+    /// How GNOME's daemon ended, if by a failed assertion of its own, as GLib ends programs.
+    fn crash(&mut self) -> Option<ExitStatus> {
+        let daemon = self.children.iter_mut().find(|child| Some(child.id()) == self.gnome_keyring)?;
+        let start = Instant::now();
+        // The test has seen the end of the connection, which comes before the end of the process.
+        while start.elapsed() < Duration::from_millis(500) {
+            if let Some(status) = daemon.try_wait().unwrap() {
+                let assertion = [Signal::ABORT, Signal::TRAP].map(|signal| Some(signal.as_raw()));
+                return Some(status).filter(|status| assertion.contains(&status.signal()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+
+    #[allow(clippy::print_stderr)]
+    fn say_whether_it_crashed(&mut self) {
+        let Some(status) = self.crash() else { return };
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        eprintln!("gnome-keyring-daemon crashed in {test}: {status}");
+        if let Some(path) = &self.crash_log
+            && let Ok(mut log) = fs::OpenOptions::new().create(true).append(true).open(path)
+        {
+            let _ = writeln!(log, "{test}: gnome-keyring-daemon crashed, {status}");
+        }
+    }
+}
+
 impl Drop for KeyringBus {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.say_whether_it_crashed();
+        }
         self.children.drain(..).rev().for_each(end);
     }
 }
