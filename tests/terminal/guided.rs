@@ -32,20 +32,6 @@ fn screen(terminal: &Terminal, rehearsal: &Rehearsal) -> String {
     screen
 }
 
-/// Answers a question once it is asked: what is typed before is not for it.
-#[track_caller]
-fn answer(terminal: &mut Terminal, question: &str, line: &str) {
-    let is_asked = |screen: &vt100::Screen| {
-        let contents = screen.contents();
-        contents.trim_end().lines().last().is_some_and(|last| last.contains(question) && last.ends_with([':', ']']))
-    };
-    terminal.wait_until(question, is_asked).type_line(line);
-    // Until it is seen, the question still looks as if it were open.
-    if let Some(first) = line.split('\r').next().filter(|first| !first.is_empty()) {
-        terminal.wait_for(&format!(" {first}"));
-    }
-}
-
 fn host(rehearsal: &Rehearsal) -> String {
     rehearsal.device().endpoint().trim_start_matches("https://").to_owned()
 }
@@ -54,20 +40,20 @@ fn host(rehearsal: &Rehearsal) -> String {
 fn one_of_several_is_chosen_an_address_is_tried_again_and_the_device_is_open() {
     let rehearsal = Rehearsal::builder().job(Job::new()).job(Job::new().description(Some("Ship log"))).start().unwrap();
     let mut terminal = guided(&rehearsal, 100, 50);
-    answer(&mut terminal, "Number, 1 to 2:", "3");
+    terminal.answer("Number, 1 to 2:", "3");
     terminal.wait_for("There is no “3” in this list.");
     let number = if terminal.screen().contains(&format!("1  {}", rehearsal.job().id())) { "1" } else { "2" };
-    answer(&mut terminal, "Number, 1 to 2:", number);
+    terminal.answer("Number, 1 to 2:", number);
     for code in ["abcde-01234-abcde-01234-abcde", "abcde01234abcde01234abcde"] {
-        answer(&mut terminal, "on the device's display", code);
+        terminal.answer("on the device's display", code);
         terminal.wait_for("looks like an unlock code");
     }
-    answer(&mut terminal, "on the device's display", "q");
-    answer(&mut terminal, "on the device's display", "8.8.8.8");
-    answer(&mut terminal, "Is that what its display says?", "y");
-    answer(&mut terminal, "on the device's display", "127.0.0.1:1");
-    answer(&mut terminal, "Enter tries again", &host(&rehearsal));
-    answer(&mut terminal, "Go on? [Y/n]", "");
+    terminal.answer("on the device's display", "q");
+    terminal.answer("on the device's display", "8.8.8.8");
+    terminal.answer("Is that what its display says?", "y");
+    terminal.answer("on the device's display", "127.0.0.1:1");
+    terminal.answer("Enter tries again", &host(&rehearsal));
+    terminal.answer("Go on? [Y/n]", "");
     terminal.wait_for("is UNLOCKED.");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
     let shown = terminal.transcript();
@@ -168,12 +154,9 @@ fn a_dumb_terminal_gets_lines_and_no_color_is_no_colour() {
         assert_eq!(terminal.end(), 0, "{}", terminal.screen());
         terminal.transcript()
     };
+    // SGR: ESC [ … m. Other sequences move the cursor or clear the line.
     let colours = |transcript: &str| {
-        // SGR: ESC [ … m. Other sequences move the cursor or clear the line.
-        transcript
-            .split("\u{1b}[")
-            .skip(1)
-            .any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'))
+        console::AnsiCodeIterator::new(transcript).any(|(piece, is_sequence)| is_sequence && piece.ends_with('m'))
     };
     let usual = start(("LANG", "C.UTF-8"));
     assert!(colours(&usual) && usual.contains("\u{1b}[2K"), "the control: {}", usual.escape_debug());
@@ -219,10 +202,10 @@ fn what_is_typed_before_a_question_does_not_answer_it() {
     let stubborn = ClientOptions { ignores_our_home: true, ..ClientOptions::default() };
     let rehearsal = Rehearsal::builder().client(stubborn).start().unwrap();
     let mut terminal = guided(&rehearsal, 100, 50);
-    answer(&mut terminal, "on the device's display", &host(&rehearsal));
-    answer(&mut terminal, "Go on? [Y/n]", "y\ryes");
+    terminal.answer("on the device's display", &host(&rehearsal));
+    terminal.answer("Go on? [Y/n]", "y\ryes");
     terminal.wait_for("Hand it over that way? [yes/N]");
-    answer(&mut terminal, "[yes/N]", "no");
+    terminal.answer("[yes/N]", "no");
     assert_eq!(terminal.end(), 12, "{}", terminal.screen());
     let calls = rehearsal.client_invocations().unwrap();
     let code = rehearsal.job().unlock_code();
@@ -247,12 +230,12 @@ fn a_region_that_is_missing_is_asked_for() {
     command.env("SNOW_ONBOARD_CLIENT", rehearsal.client_path()).env_remove("AWS_REGION").args(NONE);
     let mut terminal = Terminal::start(command, 100, 50);
     // It becomes a part of a host name.
-    answer(&mut terminal, "The AWS region", "elsewhere.example/");
+    terminal.answer("The AWS region", "elsewhere.example/");
     terminal.wait_for("is no AWS region");
-    answer(&mut terminal, "The AWS region", rehearsal.region());
-    answer(&mut terminal, "on the device's display", &host(&rehearsal));
+    terminal.answer("The AWS region", rehearsal.region());
+    terminal.answer("on the device's display", &host(&rehearsal));
     terminal.wait_for(&format!(" --region {}", rehearsal.region()));
-    answer(&mut terminal, "Go on? [Y/n]", "");
+    terminal.answer("Go on? [Y/n]", "");
     terminal.wait_for("is UNLOCKED.");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
 }
@@ -262,11 +245,11 @@ fn who_may_not_list_jobs_is_asked_for_the_id() {
     let rehearsal = Rehearsal::builder().start().unwrap();
     rehearsal.plant(Operation::ListJobs, Fault::AccessDenied, Times::Always);
     let mut terminal = guided(&rehearsal, 100, 50);
-    answer(&mut terminal, "The job's id", "JID");
+    terminal.answer("The job's id", "JID");
     terminal.wait_for("has 3 characters where a job id has 39");
-    answer(&mut terminal, "The job's id", rehearsal.job().id());
-    answer(&mut terminal, "on the device's display", &host(&rehearsal));
-    answer(&mut terminal, "Go on? [Y/n]", "");
+    terminal.answer("The job's id", rehearsal.job().id());
+    terminal.answer("on the device's display", &host(&rehearsal));
+    terminal.answer("Go on? [Y/n]", "");
     terminal.wait_for("is UNLOCKED.");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
 }

@@ -14,8 +14,6 @@ mod keyring_bus;
 mod fresh;
 mod pty;
 mod stage;
-#[cfg(target_os = "linux")]
-mod svg;
 
 mod completions;
 mod guided;

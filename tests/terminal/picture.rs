@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 
+use anstyle_svg::Term;
+use regex::Regex;
 use snow_rehearsal::{Job, Rehearsal};
+use textwrap::core::Word;
+use textwrap::{Options, WordSeparator};
 
 use crate::fresh;
 use crate::keyring_bus::{Keyring, KeyringBus};
 use crate::pty::Terminal;
-use crate::svg::{self, Line};
 
 /// The columns of the picture. It is recorded in a wider window, since the folders of the recording have long names.
 const COLUMNS: usize = 110;
@@ -18,23 +21,23 @@ fn the_picture_shows_a_run_as_it_is_today() {
     // The same ids, digests and codes every time.
     let job = Job::new().job_type("LOCAL_USE").snowball_type("EDGE_S").description(Some("Survey 4"));
     let rehearsal = Rehearsal::builder().seed(12).job(job).start().unwrap();
-    let mut lines = recorded(&rehearsal);
-    lines.iter_mut().for_each(|line| make_steady(line, &rehearsal));
+    let picture = steady(&recorded(&rehearsal), &rehearsal);
 
-    let texts: Vec<String> = lines.iter().map(svg::text).collect();
-    let text = texts.join("\n");
+    let text = console::strip_ansi_codes(&picture);
     let root = rehearsal.root().to_string_lossy().into_owned();
     for volatile in [root.as_str(), "127.0.0.1", &rehearsal.job().unlock_code()] {
         assert!(!text.contains(volatile), "“{volatile}” is in the picture:\n{text}");
     }
     assert!(text.contains("is UNLOCKED."), "{text}");
-    let picture = svg::draw(&lines, COLUMNS, "A run of snow-onboard, from the job's id to the open device");
+    // It has a ground of its own, so it reads the same on a light and on a dark page.
+    let picture = Term::new().render_svg(&broken(&picture));
     assert!(picture.len() < 30_000, "{} bytes", picture.len());
+    assert!(picture.contains("class=\"bold\">Keychain"), "{picture}");
     fresh::check("packaging/run.svg", &picture);
 }
 
-/// A person's shell in a terminal, and the command typed into it.
-fn recorded(rehearsal: &Rehearsal) -> Vec<Line> {
+/// A person's shell in a terminal, the command typed into it, and what came of it: text and colours.
+fn recorded(rehearsal: &Rehearsal) -> String {
     let bus = KeyringBus::start(Keyring::Unlocked);
     let mut shell = Command::new("sh");
     shell.env_clear().envs(rehearsal.env()).env("AWS_CA_BUNDLE", rehearsal.ca_bundle()).env("LC_ALL", "C.UTF-8");
@@ -50,11 +53,11 @@ fn recorded(rehearsal: &Rehearsal) -> Vec<Line> {
     let command = format!("snow-onboard run {} --endpoint {}", rehearsal.job().id(), bare(&address));
     terminal.wait_for("$ ").type_line(&command);
     terminal.wait_until("the prompt after the run", |screen| screen.contents().trim_end().ends_with("\n$"));
-    let lines = svg::lines(&terminal.cells());
+    let shown = terminal.cells().contents_formatted_basic();
     terminal.type_line("exit");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
     // Without the prompt that waits for what is typed next.
-    lines[..lines.len() - 1].to_vec()
+    shown.trim_end().rsplit_once('\n').unwrap().0.to_owned()
 }
 
 fn bare(address: &str) -> &str {
@@ -62,15 +65,18 @@ fn bare(address: &str) -> &str {
 }
 
 /// Puts what a reader may have at home in the place of what this recording had.
-fn make_steady(line: &mut Line, rehearsal: &Rehearsal) {
-    let client = rehearsal.client_path().display().to_string();
-    let state = rehearsal.state_home().display().to_string();
-    svg::replace(line, bare(&rehearsal.device().endpoint()), "192.0.2.10");
-    svg::replace(line, &client, "/opt/snowball-client-linux/bin/snowballEdge");
-    svg::replace(line, &state, "/home/anna/.local/state");
+fn steady(recorded: &str, rehearsal: &Rehearsal) -> String {
+    let recorded = recorded
+        .replace(bare(&rehearsal.device().endpoint()), "192.0.2.10")
+        .replace(&rehearsal.client_path().display().to_string(), "/opt/snowball-client-linux/bin/snowballEdge")
+        .replace(&rehearsal.state_home().display().to_string(), "/home/anna/.local/state");
     // A busy machine may take a second longer.
-    let text = svg::text(line);
-    if let Some((_, seconds)) = text.split_once("UNLOCKED after ") {
-        svg::replace(line, &format!("after {seconds}"), "after 1 s");
-    }
+    let seconds = Regex::new("UNLOCKED after [0-9]+ s").unwrap();
+    seconds.replace(&recorded, "UNLOCKED after 1 s").into_owned()
+}
+
+/// A line that is too long goes on below: from a hyphen on, or wherever the edge is.
+fn broken(text: &str) -> String {
+    let whole = WordSeparator::Custom(|line| Box::new(std::iter::once(Word::from(line))));
+    textwrap::fill(text, Options::new(COLUMNS).word_separator(whole))
 }

@@ -52,6 +52,8 @@ struct Seen {
 struct State {
     parser: Parser,
     transcript: Vec<u8>,
+    /// How much of it there was when the last answer was typed.
+    answered: usize,
     closed: bool,
 }
 
@@ -95,9 +97,29 @@ impl Terminal {
     /// Waits until the screen is as `condition` says.
     #[track_caller]
     pub(crate) fn wait_until(&mut self, what: &str, condition: impl Fn(&Screen) -> bool) -> &mut Self {
+        drop(self.wait(what, |state| condition(state.parser.screen())));
+        self
+    }
+
+    /// Answers a question once it is asked: what is typed before is not for it. One that came before the last answer is not
+    /// meant, though it looks as if it were open until the answer is seen.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, question: &str, line: &str) -> &mut Self {
+        let mut state = self.wait(&format!("the question “{question}”"), |state| {
+            let since = String::from_utf8_lossy(&state.transcript[state.answered..]);
+            let since = console::strip_ansi_codes(&since);
+            since.trim_end().lines().last().is_some_and(|last| last.contains(question) && last.ends_with([':', ']']))
+        });
+        state.answered = state.transcript.len();
+        drop(state);
+        self.type_line(line)
+    }
+
+    #[track_caller]
+    fn wait(&self, what: &str, condition: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let start = Instant::now();
         let mut state = self.seen.lock();
-        while !condition(state.parser.screen()) {
+        while !condition(&state) {
             let left = PATIENCE.saturating_sub(start.elapsed());
             let why = match (state.closed, left.is_zero()) {
                 (true, _) => "the program is gone",
@@ -107,8 +129,7 @@ impl Terminal {
             assert!(why.is_empty(), "waited in vain for {what}: {why}.\n{}", framed(state.parser.screen()));
             state = self.seen.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        drop(state);
-        self
+        state
     }
 
     /// Presses these keys.
@@ -262,6 +283,20 @@ mod tests {
         let mut terminal = Terminal::start(shell("printf '0123456789abcdef'"), 10, 5);
         terminal.wait_for("789abc");
         assert_eq!(terminal.screen(), "0123456789\nabcdef");
+    }
+
+    #[test]
+    fn a_question_is_answered_once_it_is_asked_and_the_one_before_is_not_taken_for_it() {
+        // What is typed is shown late, and what it begins with was on the screen before.
+        let script = r#"stty -echo; printf ' 1 of 2\n q\nNumber: '
+            read one; sleep 0.3; read -t 0 && printf 'early '
+            printf '%s\nNumber: ' "$one"; read two; printf '%s\n[y]' "$two"; read three; echo "<$one $two$three>""#;
+        let mut bash = Command::new("bash");
+        bash.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).args(["-c", script]);
+        let mut terminal = Terminal::start(bash, 40, 10);
+        terminal.answer("Number:", "q").answer("Number:", "w").answer("[y]", "").wait_for("<q w>");
+        assert_eq!(terminal.end(), 0);
+        assert!(!terminal.screen().contains("early"), "{}", terminal.screen());
     }
 
     #[test]
