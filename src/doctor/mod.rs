@@ -8,7 +8,7 @@
 //! | `aws` | region, proxy, CA certificates, credentials, clock, permissions |
 //! | `keychain` | whether the code can be kept |
 //! | `client` | the vendor's client, and the private folder that it is given |
-//! | `machine` | state folder, disks, swap, memory |
+//! | `machine` | state folder, memory |
 //! | `device` | whether anything answers at the device's address |
 
 mod aws;
@@ -52,7 +52,6 @@ pub enum Subject {
     PrivateFolder,
     StateFolder,
     DiskEncryption,
-    Swap,
     Memory,
     Device,
 }
@@ -64,7 +63,7 @@ impl Subject {
             Self::Region | Self::Proxy | Self::CaCertificates | Self::Aws | Self::Credentials | Self::Clock => true,
             Self::ListJobs | Self::DescribeJob | Self::GetJobManifest | Self::GetJobUnlockCode => true,
             Self::Keychain | Self::Client | Self::PrivateFolder | Self::StateFolder | Self::Device => false,
-            Self::DiskEncryption | Self::Swap | Self::Memory => false,
+            Self::DiskEncryption | Self::Memory => false,
         }
     }
 }
@@ -87,7 +86,6 @@ impl fmt::Display for Subject {
             Self::PrivateFolder => "Private folder",
             Self::StateFolder => "State folder",
             Self::DiskEncryption => "Disk encryption",
-            Self::Swap => "Swap",
             Self::Memory => "Memory",
             Self::Device => "Device",
         })
@@ -293,7 +291,7 @@ mod tests {
     #[test]
     fn the_first_failure_gives_the_exit_code_and_warnings_give_none() {
         let mut tally = Tally::default();
-        tally.count(&Check::warning(Subject::Swap, "text", "hint"));
+        tally.count(&Check::warning(Subject::Memory, "text", "hint"));
         assert_eq!((tally.warnings, tally.exit.0), (1, ExitCode::Done));
         tally.count(&Check::failed(Subject::Region, &Error::RegionMissing));
         tally.count(&Check::failed(Subject::Device, &Error::EndpointMissing));

@@ -41,6 +41,15 @@ pub fn settings_for_all() -> Option<PathBuf> {
     Some(PathBuf::from("/etc"))
 }
 
+/// Whether `path` lies on tmpfs or ramfs (statfs(2)). tmpfs may be swapped out; ramfs never is.
+///
+/// # Errors
+/// What the system says.
+pub fn lies_in_memory(path: &Path) -> io::Result<bool> {
+    // The field's type differs between architectures; the numbers fit 32 bits.
+    Ok(matches!(rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff, 0x0102_1994 | 0x8584_58f6))
+}
+
 /// What kind of network file system `path` lies on, or `None` if on none that is known (statfs(2), linux/magic.h).
 ///
 /// # Errors

@@ -9,8 +9,6 @@ use std::ptr::null_mut;
 
 use rustix::fs::{XattrFlags, setxattr};
 
-use super::Protection;
-
 /// See [`crate::safety::harden::harden`].
 pub(crate) fn harden_process() -> io::Result<()> {
     // SAFETY: PT_DENY_ATTACH takes no process, no address and no data (ptrace(2)), so nothing is read or written.
@@ -27,16 +25,12 @@ pub(crate) fn is_closed() -> Option<bool> {
     None
 }
 
-/// Whether what lies at `path` is encrypted on its disk: told by `fdesetup` alone, which is not started for it.
-#[must_use]
-pub fn disk_protection(_path: &Path) -> Protection {
-    Protection::Unknown("only FileVault's own command tells it".to_owned())
-}
-
-/// Where memory is swapped out to. macOS has encrypted it always since 10.7 (Apple, "Volume encryption with FileVault").
-#[must_use]
-pub fn swap_protection() -> Vec<(PathBuf, Protection)> {
-    vec![("/private/var/vm".into(), Protection::Encrypted)]
+/// Whether what lies at `path` is in memory alone: no file system of this system is.
+///
+/// # Errors
+/// None.
+pub fn lies_in_memory(_path: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// Asks Time Machine to leave out a folder with all it holds: the attribute that `tmutil addexclusion` sets, the word

@@ -14,20 +14,16 @@ pub use unix::{free_space, lock_folder, real, sync_dir};
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-mod linux_storage;
-#[cfg(target_os = "linux")]
-pub use linux::{exclude_from_backups, network_drive, settings_for_all};
+pub use linux::{exclude_from_backups, lies_in_memory, network_drive, settings_for_all};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{harden_process, is_closed};
-#[cfg(target_os = "linux")]
-pub use linux_storage::{disk_protection, swap_protection};
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
 pub(crate) use macos::{AccessEntry, access_entries, harden_process, is_closed};
 #[cfg(target_os = "macos")]
-pub use macos::{disk_protection, exclude_from_backups, network_drive, settings_for_all, swap_protection};
+pub use macos::{exclude_from_backups, lies_in_memory, network_drive, settings_for_all};
 
 #[cfg(windows)]
 mod windows;
@@ -40,26 +36,11 @@ pub(crate) use windows::{
     Access, Ace, core_limit, create_dir, create_file, current_user, harden_process, is_closed, is_on_disk, names_of,
 };
 #[cfg(windows)]
-pub use windows::{
-    disk_protection, exclude_from_backups, free_space, network_drive, real, settings_for_all, swap_protection, sync_dir,
-};
+pub use windows::{exclude_from_backups, free_space, lies_in_memory, network_drive, real, settings_for_all, sync_dir};
 #[cfg(windows)]
 pub(crate) use windows_console::{forget_typed_ahead, on_interrupt};
 #[cfg(windows)]
 pub use windows_lock::lock_folder;
-
-/// Whether what is written somewhere can be read by whoever takes the disk out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Protection {
-    /// It is encrypted on the disk.
-    Encrypted,
-    /// It is not, as far as the system tells.
-    Open,
-    /// It is on no disk.
-    InMemory,
-    /// That could not be found out; says why, as a clause.
-    Unknown(String),
-}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

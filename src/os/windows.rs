@@ -32,8 +32,6 @@ use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
 
-use super::Protection;
-
 /// `path` without links, and without the `\\?\` that neither cmd.exe nor a JVM takes.
 ///
 /// # Errors
@@ -89,16 +87,12 @@ pub fn free_space(folder: &Path) -> io::Result<u64> {
     if answer == 0 { Err(io::Error::last_os_error()) } else { Ok(free) }
 }
 
-/// Whether what lies at `path` is encrypted on its disk: BitLocker tells administrators alone.
-#[must_use]
-pub fn disk_protection(_path: &Path) -> Protection {
-    Protection::Unknown("BitLocker tells that to administrators alone".to_owned())
-}
-
-/// Where memory is swapped out to.
-#[must_use]
-pub fn swap_protection() -> Vec<(PathBuf, Protection)> {
-    vec![("pagefile.sys".into(), Protection::Unknown("BitLocker tells that to administrators alone".to_owned()))]
+/// Whether what lies at `path` is in memory alone: no file system of this system is.
+///
+/// # Errors
+/// None.
+pub fn lies_in_memory(_path: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// The limit of core files: there are none, and the reports that take their place are switched off.

@@ -20,6 +20,8 @@ pub struct StateLook {
     pub ground: PathBuf,
     /// Why it is not as good a place as a folder of this machine's disk, as the end of a sentence.
     pub remoteness: Option<String>,
+    /// Whether it lies in memory, where nothing outlives a reboot.
+    pub is_in_memory: bool,
     /// Bytes free, where the system says.
     pub free: Option<u64>,
 }
@@ -50,6 +52,7 @@ impl StateLook {
             path: root.to_owned(),
             exists,
             remoteness: remoteness_of(&ground),
+            is_in_memory: crate::os::lies_in_memory(&ground).unwrap_or(false),
             free: os::free_space(&ground).ok(),
             ground,
         })
