@@ -236,10 +236,20 @@ mod tests {
     #[test]
     fn a_whole_pair_is_kept_and_half_of_one_is_not() {
         let (_dir, folder, _) = with_old_pair();
+        let told = |code| {
+            let told = Kept::default();
+            let is_kept = kept_pair(&folder, "system", items(code), &told).unwrap().is_some();
+            let said: Vec<String> = told.0.into_inner().unwrap().iter().map(|notice| format!("{notice:?}")).collect();
+            (is_kept, said.join(""))
+        };
         assert_eq!(which(&folder, Some(OLD)).unwrap().0, b"old");
+        assert_eq!(told(Some(OLD)), (true, String::new()), "one code is the usual, and nothing to speak of");
         assert!(which(&folder, None).is_none(), "only the manifest");
+        assert!(told(None).1.contains("but the code is not in the keychain"));
         std::fs::remove_file(folder.manifest_path()).unwrap();
         assert!(which(&folder, Some(OLD)).is_none(), "only the code");
+        assert!(told(Some(OLD)).1.contains("but the manifest is not on the disk"));
+        assert!(told(None).1.contains("but neither the code nor the manifest is here"));
         let (_dir, folder, _) = with_old_pair();
         let in_another = kept_pair(&folder, "kernel", items(Some(OLD)), &Kept::default()).unwrap();
         assert!(in_another.is_none(), "the same code in another keychain is not the pair that is kept");

@@ -5,12 +5,12 @@ use std::time::Duration;
 use snow_rehearsal::{BucketFault, Fault, Job, Operation, Rehearsal, Server, Times};
 
 use crate::child::Call;
+use crate::each;
 
 #[test]
 fn what_is_no_whole_manifest_is_refused_by_name() {
-    let world = Rehearsal::builder().start().unwrap();
     let elsewhere = "https://sign-in.hotel.example/?next=x".to_owned();
-    for (fault, code, words) in [
+    let cases = [
         (BucketFault::Truncated, "manifest_cut", "of 102400 bytes"),
         (BucketFault::WrongLength, "manifest_cut", "of 103400 bytes"),
         (BucketFault::Damaged, "manifest_damaged", "SHA-256"),
@@ -20,13 +20,12 @@ fn what_is_no_whole_manifest_is_refused_by_name() {
         (BucketFault::Redirect(Some(elsewhere)), "manifest_redirected", "(sign-in.hotel.example)"),
         (BucketFault::Redirect(None), "manifest_redirected", "localhost"),
         (BucketFault::TooLarge(3 << 20), "manifest_too_large", "2097152"),
-    ] {
-        world.heal();
+    ];
+    each(cases, |world, (fault, code, words)| {
         world.plant_in_bucket(fault, Times::Always);
-        let before = world.downloads();
-        let outcome = Call::new(&world, "fetch", world.job().id()).set("limit", 2 << 20).run().expect(code);
+        let outcome = Call::new(world, "fetch", world.job().id()).set("limit", 2 << 20).run().expect(code);
         assert!(outcome.sentence.contains(words), "{}", outcome.sentence);
-        let again = world.downloads() - before - 1;
+        let again = world.downloads() - 1;
         match code {
             "manifest_cut" => assert!(again > 2, "{again}: a network that breaks is given several tries"),
             "manifest_damaged" => assert_eq!(again, 1, "once more, from the start"),
@@ -36,7 +35,7 @@ fn what_is_no_whole_manifest_is_refused_by_name() {
         if code == "not_a_manifest" {
             assert!(outcome.manifest.is_empty(), "nothing of it is written");
         }
-    }
+    });
 }
 
 #[test]

@@ -5,9 +5,29 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Mutex;
+
+use snow_rehearsal::Rehearsal;
+
 mod api;
 mod child;
 mod credentials;
 mod download;
 mod identity;
 mod network;
+
+/// Tries cases side by side, each against stand-ins of its own: nearly all of their time is waited for.
+fn each<C: Send>(cases: impl IntoIterator<Item = C, IntoIter: Send>, try_one: impl Fn(&Rehearsal, C) + Sync) {
+    const AT_ONCE: usize = 4;
+    let cases = Mutex::new(cases.into_iter());
+    let next = || cases.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(case) = next() {
+                    try_one(&Rehearsal::builder().start().unwrap(), case);
+                }
+            });
+        }
+    });
+}

@@ -103,7 +103,7 @@ fn listing(state: &State) -> String {
 }
 
 fn cut_everywhere(test: &str, scenario: impl FnOnce(&Stage) -> Scenario) {
-    if !process::is_root_or_rerun(test) {
+    if !process::may_trace_or_rerun(test) {
         return;
     }
     let start = Instant::now();
@@ -207,7 +207,7 @@ fn what_is_forgotten_is_gone_after_a_power_cut_and_another_try() {
 /// The checks above could fail: without its syncs, of files or of folders, the same run does leave a third state.
 #[test]
 fn a_run_that_did_not_sync_would_be_found_out() {
-    if !process::is_root_or_rerun("power_cut::a_run_that_did_not_sync_would_be_found_out") {
+    if !process::may_trace_or_rerun("power_cut::a_run_that_did_not_sync_would_be_found_out") {
         return;
     }
     let stage = Stage::new();

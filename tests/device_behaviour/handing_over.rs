@@ -293,21 +293,27 @@ unlock() {{ return 9; }}"
     stage.assert_the_code_was_private();
 }
 
-#[test]
-fn a_device_whose_services_are_not_up_gets_all_its_time_by_private_ways() {
-    // Its port is open, and its services come up at the eighth look: some 15 seconds.
-    let slow = format!(
+/// A device whose port is open, and whose services come up at the fifth look: some 15 seconds.
+fn slow_device() -> String {
+    format!(
         r#"{OWN_FORM}
 configure() {{ converse; }}
-id() {{ echo x >>"$W/looks"; [ "$(wc -l <"$W/looks")" -ge 8 ] || exit 5; printf %s "$JOB"; }}
+id() {{ echo x >>"$W/looks"; [ "$(wc -l <"$W/looks")" -ge 5 ] || exit 5; printf %s "$JOB"; }}
 describe() {{ known "$@" || return 3; id >/dev/null || return 5; printf '{{"DeviceId":"%s","UnlockStatus":{{"State":"%s"}}}}\n' "$JOB" "$(state)"; }}"#
-    );
-    let stage = Stage::new(&slow);
+    )
+}
+
+#[test]
+fn a_device_whose_services_are_not_up_gets_all_its_time_by_private_ways() {
+    let stage = Stage::new(&slow_device());
     let handed = stage.hand_over_by(Handoff::Argv, &|| panic!("nothing is to be asked")).unwrap();
     assert_eq!(handed.method(), HandOverMethod::Configure);
     stage.assert_the_code_was_private();
+}
 
-    let mut stage = Stage::new(&slow);
+#[test]
+fn a_device_whose_services_do_not_come_up_is_not_said_to_have_a_client_without_a_private_way() {
+    let mut stage = Stage::new(&slow_device());
     stage.patience = Duration::from_secs(4);
     let start = std::time::Instant::now();
     // Not that the client can't take the code privately: it did.

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::keyring_bus::{Keyring, KeyringBus};
-use crate::process::is_root_or_rerun;
+use crate::process::may_mount_or_rerun;
 use crate::row::Verb::Run;
 use crate::row::{Fault, Row};
 use crate::scene::{Scene, mounts_of_its_own, run_tool};
@@ -119,7 +119,7 @@ fn a_private_folder_on_a_disk_and_one_that_can_t_be_named() {
         scene.env("XDG_RUNTIME_DIR", None);
         run_tool(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", "/dev/shm"]));
     }
-    if is_root_or_rerun("machine::a_private_folder_on_a_disk_and_one_that_can_t_be_named") {
+    if may_mount_or_rerun("machine::a_private_folder_on_a_disk_and_one_that_can_t_be_named") {
         let words = &["can't lie in memory", "/dev/shm has less than 8 MB"];
         let line = Line("private_folder", "fails", words, &["df -h"], Some("private_home_on_disk"));
         let client = || Line("client", "warning", &["was not started"], &["the line below"], None);
@@ -138,7 +138,7 @@ fn in_a_thread(work: impl FnOnce() + Send) {
 
 #[test]
 fn no_place_for_a_private_folder() {
-    if is_root_or_rerun("machine::no_place_for_a_private_folder") {
+    if may_mount_or_rerun("machine::no_place_for_a_private_folder") {
         let row = known("machine, as root", "no place is private");
         let line = Line(
             "private_folder",
@@ -212,7 +212,7 @@ fn a_part_of_the_state_folder_that_is_not_as_it_should_be() {
 
 #[test]
 fn a_state_folder_on_a_disk_that_is_read_only() {
-    if is_root_or_rerun("machine::a_state_folder_on_a_disk_that_is_read_only") {
+    if may_mount_or_rerun("machine::a_state_folder_on_a_disk_that_is_read_only") {
         let row = known("disk, as root", "the disk is read-only");
         let row = Row { given: crate::row::Given::Nothing, ..row };
         let line = Line("state_folder", "fails", &["can't be written to"], &["--state-dir"], Some("state_folder_bad"));

@@ -74,6 +74,7 @@ fn a_full_quota_of_the_kernel_s_keyrings_costs_no_code() {
     };
     let answers = run("join-session store-alone fill-quota keep-b recall forget");
     if answers[0] == "session refused" {
+        snow_rehearsal::skipped("the kernel gives this user no session keyring");
         return;
     }
     assert_eq!(answers[2..4], ["stored", "full"]);

@@ -478,7 +478,7 @@ fn a_keyring_without_a_password_is_refused_also_if_the_daemon_s_environment_can_
 /// the same name, in which nothing is ever stored.
 #[test]
 fn a_daemon_that_stores_elsewhere_than_its_environment_leads_is_found_out_before_a_code_is_fetched() {
-    if !process::is_root_or_rerun(
+    if !process::may_mount_or_rerun(
         "a_daemon_that_stores_elsewhere_than_its_environment_leads_is_found_out_before_a_code_is_fetched",
     ) {
         return;

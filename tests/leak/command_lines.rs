@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use snow_rehearsal::{ClientOptions, Rehearsal};
 
 use crate::needles::Needles;
-use crate::process::{self, is_root_or_rerun, wait_until};
+use crate::process::{self, may_trace_or_rerun, wait_until};
 use crate::stage::Stage;
 use crate::table;
 
@@ -111,7 +111,7 @@ fn key_in_a_file(stage: &Stage, command: &mut Command) {
 
 #[test]
 fn no_process_of_the_machine_shows_it() {
-    if !is_root_or_rerun("command_lines::no_process_of_the_machine_shows_it") {
+    if !may_trace_or_rerun("command_lines::no_process_of_the_machine_shows_it") {
         return;
     }
     let control = control();
@@ -132,7 +132,7 @@ fn no_process_of_the_machine_shows_it() {
 /// The way that is not private, and says so: with it the same look finds the code.
 #[test]
 fn the_command_line_shows_it_where_that_was_allowed() {
-    if !is_root_or_rerun("command_lines::the_command_line_shows_it_where_that_was_allowed") {
+    if !may_trace_or_rerun("command_lines::the_command_line_shows_it_where_that_was_allowed") {
         return;
     }
     let client = ClientOptions { ignores_our_home: true, ..slow() };
@@ -166,6 +166,10 @@ fn traced(command: &[&str], surround: impl FnOnce(&mut Command)) -> Vec<String> 
 
 #[test]
 fn no_program_is_started_with_it() {
+    // Who is neither root nor its equal sees no argument of a process that is closed to others.
+    if !may_trace_or_rerun("command_lines::no_program_is_started_with_it") {
+        return;
+    }
     const PLANTED: &str = "cafe1-8suds-kshd6-7hhas-876as";
     let lines = traced(&["sh", "-c", "env A=\"$0\" true \"$0\"; exit", PLANTED], |_| {});
     // `sh` itself, `env` and `true`, in arguments and, for the last, in its environment.

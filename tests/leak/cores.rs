@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use snow_rehearsal::{BucketFault, ClientOptions, Operation, Rehearsal, Times, Trick};
 
-use crate::process::{self, core_limits, is_alive, is_root_or_rerun, wait_until};
+use crate::process::{self, core_limits, is_alive, may_trace_or_rerun, wait_until};
 use crate::scan::{self, Memory};
 use crate::stage::{Running, Stage};
 use crate::table;
@@ -62,7 +62,7 @@ fn is_limited(pid: u32) {
 
 #[test]
 fn an_agent_that_crashes_with_the_code_in_its_hands_leaves_no_core() {
-    if !is_root_or_rerun("cores::an_agent_that_crashes_with_the_code_in_its_hands_leaves_no_core") {
+    if !may_trace_or_rerun("cores::an_agent_that_crashes_with_the_code_in_its_hands_leaves_no_core") {
         return;
     }
     allow_cores();

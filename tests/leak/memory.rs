@@ -12,7 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use snow_rehearsal::{BucketFault, ClientOptions, Command, DeviceOptions, Mode, Operation, Rehearsal, Times, Trick};
 
 use crate::needles::Needles;
-use crate::process::{guard_of, is_root_or_rerun, wait_until};
+use crate::process::{guard_of, may_trace_or_rerun, wait_until};
 use crate::scan::Memory;
 use crate::stage::{FullPipe, Running, Stage};
 use crate::table;
@@ -90,7 +90,7 @@ fn at_first_start(stage: &Stage, when: &str, fetches: bool, control: [usize; 2])
 
 #[test]
 fn nothing_is_left_when_the_client_starts_without_a_keychain() {
-    if !is_root_or_rerun("memory::nothing_is_left_when_the_client_starts_without_a_keychain") {
+    if !may_trace_or_rerun("memory::nothing_is_left_when_the_client_starts_without_a_keychain") {
         return;
     }
     let stage = Stage::without_keychain(Rehearsal::builder().client(hangs_at_first_start()));
@@ -99,7 +99,7 @@ fn nothing_is_left_when_the_client_starts_without_a_keychain() {
 
 #[test]
 fn nothing_is_left_when_the_client_starts_with_a_keyring() {
-    if !is_root_or_rerun("memory::nothing_is_left_when_the_client_starts_with_a_keyring") {
+    if !may_trace_or_rerun("memory::nothing_is_left_when_the_client_starts_with_a_keyring") {
         return;
     }
     let control = control();
@@ -124,7 +124,7 @@ fn terminal() -> (File, OwnedFd) {
 /// The agent asks whether the command line may be used, and the guard alone holds the code meanwhile.
 #[test]
 fn there_is_one_copy_while_a_question_stands() {
-    if !is_root_or_rerun("memory::there_is_one_copy_while_a_question_stands") {
+    if !may_trace_or_rerun("memory::there_is_one_copy_while_a_question_stands") {
         return;
     }
     let ignores = ClientOptions { ignores_our_home: true, ..ClientOptions::default() };
@@ -146,7 +146,7 @@ fn there_is_one_copy_while_a_question_stands() {
 
 #[test]
 fn nothing_is_left_while_the_device_is_polled() {
-    if !is_root_or_rerun("memory::nothing_is_left_while_the_device_is_polled") {
+    if !may_trace_or_rerun("memory::nothing_is_left_while_the_device_is_polled") {
         return;
     }
     let control = control();
@@ -167,7 +167,7 @@ fn nothing_is_left_while_the_device_is_polled() {
 
 #[test]
 fn nothing_is_left_at_the_end_of_fetch() {
-    if !is_root_or_rerun("memory::nothing_is_left_at_the_end_of_fetch") {
+    if !may_trace_or_rerun("memory::nothing_is_left_at_the_end_of_fetch") {
         return;
     }
     let control = control();
@@ -184,7 +184,7 @@ fn nothing_is_left_at_the_end_of_fetch() {
 
 #[test]
 fn nothing_is_left_at_the_end_of_a_run() {
-    if !is_root_or_rerun("memory::nothing_is_left_at_the_end_of_a_run") {
+    if !may_trace_or_rerun("memory::nothing_is_left_at_the_end_of_a_run") {
         return;
     }
     let stage = Stage::without_keychain(Rehearsal::builder().latency(Duration::from_millis(20)));

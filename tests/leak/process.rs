@@ -3,31 +3,67 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-/// Whether this process may read others' memory. If not, runs the test of this name again as root, and panics where
-/// that is not allowed or fails.
+/// Whether this process is root's. If not, runs the test of this name again as root, by sudo, and panics if it fails; where that
+/// asks for a password, the test is counted as skipped.
 pub(crate) fn is_root_or_rerun(test: &str) -> bool {
     if geteuid().is_root() {
         return true;
     }
+    let sudo = |args: &[&str]| {
+        let mut command = Command::new("sudo");
+        command.arg("-n").args(args).stdin(Stdio::null());
+        command
+    };
+    if !sudo(&["true"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        snow_rehearsal::skipped("this takes root, or sudo without a password");
+        return false;
+    }
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut again = Command::new("sudo");
-    again.args(["-n", "env", &format!("PATH={path}")]);
+    let mut again = sudo(&["env", &format!("PATH={path}")]);
     // What tests are told by whoever starts them; sudo takes the rest away.
     let is_told = |name: &str| name.starts_with("SNOW_ONBOARD_") || ["SNAPSHOTS", "SNOW_TESTS_SKIPPED"].contains(&name);
     let told = std::env::vars().filter(|(name, _)| is_told(name));
     again.args(told.map(|(name, value)| format!("{name}={value}"))).arg(std::env::current_exe().unwrap());
     let status = again.args(["--exact", test, "--include-ignored", "--nocapture"]).status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "{test} has to be root, and failed or was not allowed to. Run it as root, or give this user sudo without a password"
-    );
+    assert!(status.is_ok_and(|status| status.success()), "{test} failed as root");
     false
+}
+
+/// The same for a test that reads others' memory or traces them, which a container's root may not be allowed to.
+pub(crate) fn may_trace_or_rerun(test: &str) -> bool {
+    const CAP_SYS_PTRACE: u64 = 1 << 19;
+    let effective = || {
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?.trim().to_owned();
+        u64::from_str_radix(&line, 16).ok()
+    };
+    is_root_or_rerun(test)
+        && (effective().is_some_and(|has| has & CAP_SYS_PTRACE != 0) || {
+            snow_rehearsal::skipped("root may not look into other processes here (no CAP_SYS_PTRACE)");
+            false
+        })
+}
+
+/// The same for a test that mounts something where only it and its children see it.
+pub(crate) fn may_mount_or_rerun(test: &str) -> bool {
+    is_root_or_rerun(test)
+        && (may_mount() || {
+            snow_rehearsal::skipped("root may mount nothing here (as in most containers)");
+            false
+        })
+}
+
+fn may_mount() -> bool {
+    let mut attempt = Command::new("unshare");
+    attempt.args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]);
+    attempt.stdin(Stdio::null()).stderr(Stdio::null());
+    attempt.status().is_ok_and(|status| status.success())
 }
 
 /// `/proc/PID/NAME`, unless the process is gone.

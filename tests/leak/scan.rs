@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_planted_in_a_process_that_is_not_dumpable_is_found() {
-        if !process::is_root_or_rerun("scan::tests::what_is_planted_in_a_process_that_is_not_dumpable_is_found") {
+        if !process::may_trace_or_rerun("scan::tests::what_is_planted_in_a_process_that_is_not_dumpable_is_found") {
             return;
         }
         let mut holder = Command::new(std::env::current_exe().unwrap());

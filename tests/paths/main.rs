@@ -6,6 +6,9 @@
 
 mod file_systems;
 mod places;
+#[allow(dead_code, reason = "the leak tests use the rest")]
+#[path = "../leak/process.rs"]
+mod process;
 mod race;
 mod scene;
 mod two_users;

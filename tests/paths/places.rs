@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use crate::process::may_trace_or_rerun;
 use crate::scene::{Scene, listing, open};
 use crate::users::{User, Users, run};
 
@@ -69,6 +70,9 @@ fn what_is_in_a_folder_that_is_no_state_folder_stays() {
 /// Commands that are about this program alone open nothing under the state folder; those that tell of jobs change nothing.
 #[test]
 fn commands_that_only_tell_open_nothing_under_the_state_folder() {
+    if !may_trace_or_rerun("places::commands_that_only_tell_open_nothing_under_the_state_folder") {
+        return;
+    }
     let scene = alone();
     assert_eq!(scene.first_start().with_ca().end().code, Some(0));
     let state = scene.state();

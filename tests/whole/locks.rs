@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::agent::{Agent, files, state};
 use crate::keyring_bus::{Keyring, KeyringBus};
-use crate::process::is_root_or_rerun;
+use crate::process::may_mount_or_rerun;
 use crate::secret_service::on_the_bus;
 
 /// This machine's /etc, with a settings file in it.
@@ -45,7 +45,7 @@ impl Etc {
 
 #[test]
 fn no_flag_and_no_variable_goes_before_a_lock() {
-    if !is_root_or_rerun("locks::no_flag_and_no_variable_goes_before_a_lock") {
+    if !may_mount_or_rerun("locks::no_flag_and_no_variable_goes_before_a_lock") {
         return;
     }
     let rehearsal = Rehearsal::builder().start().unwrap();
@@ -82,7 +82,7 @@ fn no_flag_and_no_variable_goes_before_a_lock() {
 
 #[test]
 fn a_locked_bundle_goes_before_every_variable() {
-    if !is_root_or_rerun("locks::a_locked_bundle_goes_before_every_variable") {
+    if !may_mount_or_rerun("locks::a_locked_bundle_goes_before_every_variable") {
         return;
     }
     let (rehearsal, other) = (Rehearsal::builder().start().unwrap(), Rehearsal::builder().start().unwrap());
@@ -102,7 +102,7 @@ fn a_locked_bundle_goes_before_every_variable() {
 
 #[test]
 fn a_system_file_that_others_can_write_is_refused_with_what_is_wrong() {
-    if !is_root_or_rerun("locks::a_system_file_that_others_can_write_is_refused_with_what_is_wrong") {
+    if !may_mount_or_rerun("locks::a_system_file_that_others_can_write_is_refused_with_what_is_wrong") {
         return;
     }
     let rehearsal = Rehearsal::builder().start().unwrap();
@@ -121,7 +121,7 @@ fn a_system_file_that_others_can_write_is_refused_with_what_is_wrong() {
 
 #[test]
 fn a_code_that_a_lock_came_too_late_for_can_still_be_forgotten() {
-    if !is_root_or_rerun("locks::a_code_that_a_lock_came_too_late_for_can_still_be_forgotten") {
+    if !may_mount_or_rerun("locks::a_code_that_a_lock_came_too_late_for_can_still_be_forgotten") {
         return;
     }
     let rehearsal = Rehearsal::builder().start().unwrap();

@@ -144,7 +144,7 @@ fn bad_downloads_cost_nothing() {
     ];
     for (fault, exit, words) in cases {
         rehearsal.plant_in_bucket(fault.clone(), Times::Always);
-        Agent::run(&rehearsal, NONE).end().failed(*exit, words);
+        Agent::run(&rehearsal, NONE).arg("--network-timeout").arg("4s").end().failed(*exit, words);
         rehearsal.heal();
         nothing_happened(&rehearsal);
     }
