@@ -69,18 +69,18 @@ fn disk(place: &Path, protection: &Protection) -> Check {
         ),
         Protection::Unknown(why) => {
             Check::skipped(SUBJECT, format!("whether the disk of {place} is encrypted could not be found out: {why}"))
-                .hint(look_yourself("the disk"))
+                .hint(look_yourself(SUBJECT))
         }
     }
 }
 
 /// How somebody sees it who may.
-fn look_yourself(what: &'static str) -> &'static str {
+fn look_yourself(subject: Subject) -> &'static str {
     if cfg!(windows) {
         "In a terminal of an administrator:\n  manage-bde -status"
     } else if cfg!(target_os = "macos") {
         "To see it:\n  fdesetup status"
-    } else if what == "swap" {
+    } else if subject == Subject::Swap {
         "To see it:\n  swapon --show"
     } else {
         "To see it:\n  lsblk -o NAME,TYPE,MOUNTPOINTS"
@@ -108,7 +108,7 @@ fn swap(areas: &[(PathBuf, Protection)]) -> Check {
         )
     } else if let Some((path, why)) = unknown {
         let text = format!("whether {} is encrypted could not be found out: {why}", path.display());
-        Check::skipped(SUBJECT, text).hint(look_yourself("swap"))
+        Check::skipped(SUBJECT, text).hint(look_yourself(SUBJECT))
     } else if areas.iter().all(|(_, protection)| *protection == Protection::InMemory) {
         Check::ok(SUBJECT, "only to compressed memory, not to a disk")
     } else {
