@@ -52,7 +52,8 @@ fn quoted(value: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::settings::{Flags, Given, Origin, Surroundings};
+    use crate::model::Origin;
+    use crate::settings::{Flags, Given, Surroundings};
 
     fn said(setting: &'static Setting, text: &str) -> Given {
         Given::read(setting, text.to_owned(), Origin::Flag(setting.flag()))

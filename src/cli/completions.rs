@@ -18,8 +18,9 @@ use clap_complete::ArgValueCandidates;
 use clap_complete::engine::{CompletionCandidate, complete};
 
 use super::Cli;
+use crate::model::Origin;
 use crate::safety::sanitize::sanitize;
-use crate::settings::{Flags, Given, Origin, Settings, Surroundings, setting};
+use crate::settings::{Flags, Given, Settings, Surroundings, setting};
 use crate::store::StateFolder;
 
 /// Names the shell that asks. Unlike a setting's variable it does not begin with `SNOW_ONBOARD_`.

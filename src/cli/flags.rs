@@ -3,8 +3,9 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
+use crate::model::Origin;
 use crate::settings::table::{EVERY, SETTINGS, Setting};
-use crate::settings::{Flags, Given, Origin};
+use crate::settings::{Flags, Given};
 
 /// The flags of the settings of which the table says that they are of these `VERBS`.
 #[derive(Debug, Default)]

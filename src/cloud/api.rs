@@ -77,7 +77,7 @@ impl Api {
     ) -> Result<Self> {
         let profiles = Arc::new(Profiles::load(settings.profile.as_deref()).await?);
         let found = Found::default();
-        let (region, _) = profiles.region(settings.region.as_ref())?;
+        let region = profiles.region(settings.region.as_ref())?.value;
         let credentials = credentials.unwrap_or_else(|| profiles.provider(&region, http.credentials));
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_name(profiles.name())
@@ -355,7 +355,7 @@ fn not_given(job: &JobId, described: Described) -> Error {
         state = format!("{state} (tracking number {})", phrase(number));
     }
     match facts.state.readiness() {
-        Readiness::NotYet | Readiness::OnItsWay => Error::JobNotReady { job, state },
+        Readiness::NotYet | Readiness::OnItsWay => Error::JobNotReady { job, was: facts.state, state },
         Readiness::TooLate => Error::JobTooLate { job, state },
         Readiness::Ready | Readiness::Unknown => Error::JobNotUsable { job, state },
     }

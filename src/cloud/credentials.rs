@@ -23,7 +23,7 @@ use super::http::Https;
 use super::logged::millis;
 use super::wait::Wait;
 use crate::error::{Error, Result};
-use crate::model::{Malformed, Region};
+use crate::model::{Malformed, Origin, Region, Sourced};
 use crate::safety::path_trust::{self, Position, Whose};
 use crate::safety::sanitize::phrase;
 use crate::safety::sanitize::sanitize_typed;
@@ -138,21 +138,22 @@ impl Profiles {
     ///
     /// # Errors
     /// [`Error::RegionMissing`]; [`Error::SettingInvalid`] if it is none.
-    pub(super) fn region(&self, explicit: Option<&Region>) -> Result<(Region, String)> {
+    pub(super) fn region(&self, explicit: Option<&Sourced<Region>>) -> Result<Sourced<Region>> {
         let variable = |name: &str| {
-            std::env::var(name).ok().filter(|value| !value.trim().is_empty()).map(|value| (value, name.to_owned()))
+            let value = std::env::var(name).ok().filter(|value| !value.trim().is_empty())?;
+            Some((value, Origin::Variable(name.to_owned())))
         };
         if let Some(region) = explicit {
-            return Ok((region.clone(), "--region or its setting".to_owned()));
+            return Ok(region.clone());
         }
         let (region, origin) = variable("AWS_REGION")
             .or_else(|| variable("AWS_DEFAULT_REGION"))
             .or_else(|| {
                 let region = self.set.get("region").filter(|value| !value.is_empty())?;
-                Some((region.to_owned(), format!("profile “{}”", phrase(self.name()))))
+                Some((region.to_owned(), Origin::Profile(self.name().to_owned())))
             })
             .ok_or(Error::RegionMissing)?;
-        parse_region(&region, &origin).map(|region| (region, origin))
+        parse_region(&region, origin)
     }
 
     /// What signs the user in again, if the profile in use, or the one it borrows from, uses IAM Identity Center.
@@ -338,13 +339,16 @@ fn no_such_profile(name: &str) -> Error {
     }
 }
 
-fn parse_region(region: &str, origin: &str) -> Result<Region> {
-    region.parse().map_err(|malformed: Malformed| Error::SettingInvalid {
-        name: "region".to_owned(),
-        given: sanitize_typed(region),
-        origin: origin.to_owned(),
-        why: malformed.why,
-    })
+fn parse_region(region: &str, origin: Origin) -> Result<Sourced<Region>> {
+    match region.parse() {
+        Ok(value) => Ok(Sourced { value, origin }),
+        Err(Malformed { why }) => Err(Error::SettingInvalid {
+            name: "region".to_owned(),
+            given: sanitize_typed(region),
+            origin: origin.to_string(),
+            why,
+        }),
+    }
 }
 
 /// Says that the wait is for the sign-in while it is: a credential process may be asking the user something.
@@ -413,13 +417,20 @@ pub(super) mod tests {
 
     #[test]
     fn regions_are_names_or_refused_with_their_origin() {
-        assert_eq!(parse_region("eu-central-1", "x").unwrap().as_str(), "eu-central-1");
+        assert_eq!(parse_region("eu-central-1", Origin::Default).unwrap().value.as_str(), "eu-central-1");
         for text in ["", "EU-central-1", "eu-central-1.evil.example/", "-eu", "eu central 1"] {
-            let Err(Error::SettingInvalid { origin, .. }) = parse_region(text, "AWS_REGION") else { panic!("{text}") };
+            let Err(Error::SettingInvalid { origin, .. }) =
+                parse_region(text, Origin::Variable("AWS_REGION".to_owned()))
+            else {
+                panic!("{text}")
+            };
             assert_eq!(origin, "AWS_REGION");
         }
         let profile = profiles("[profile a]\nregion = ap-south-1\n", "a", true);
-        assert_eq!(profile.region(Some(&"eu-west-1".parse().unwrap())).unwrap().0.as_str(), "eu-west-1");
+        assert_eq!(
+            profile.region(Some(&parse_region("eu-west-1", Origin::Default).unwrap())).unwrap().value.as_str(),
+            "eu-west-1"
+        );
     }
 
     #[test]

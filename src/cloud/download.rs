@@ -19,7 +19,7 @@ use super::http::Https;
 use super::logged::millis;
 use super::text::capitalised;
 use super::wait::Wait;
-use crate::error::{Error, io_in_words};
+use crate::error::Error;
 use crate::model::ManifestUrl;
 use crate::safety::sanitize::{phrase, phrase_or};
 
@@ -86,7 +86,7 @@ impl<'a> Download<'a> {
     /// # Errors
     /// [`Error::Disk`] if the sink can't be emptied.
     pub(super) fn restart(&mut self) -> Result<(), Error> {
-        self.sink.restart().map_err(|error| sink_failed(&error))?;
+        self.sink.restart().map_err(|error| sink_failed(error))?;
         (self.received, self.length, self.sha256, self.etag) = (0, None, None, None);
         self.start.clear();
         Ok(())
@@ -224,7 +224,7 @@ impl<'a> Download<'a> {
             }
             self.release_start()?;
         }
-        self.sink.write_all(data).map_err(|error| Broken::Failed(sink_failed(&error)))
+        self.sink.write_all(data).map_err(|error| Broken::Failed(sink_failed(error)))
     }
 
     fn finish(&mut self) -> Result<u64, Broken> {
@@ -246,7 +246,7 @@ impl<'a> Download<'a> {
         {
             return damaged("its SHA-256 is not the one that the bucket names");
         }
-        self.sink.flush().map_err(|error| Broken::Failed(sink_failed(&error)))?;
+        self.sink.flush().map_err(|error| Broken::Failed(sink_failed(error)))?;
         Ok(self.received)
     }
 
@@ -255,7 +255,7 @@ impl<'a> Download<'a> {
             let why = "it is text, not encrypted data".to_owned();
             return Err(Broken::Failed(Error::NotAManifest { why }));
         }
-        self.sink.write_all(&self.start).map_err(|error| Broken::Failed(sink_failed(&error)))
+        self.sink.write_all(&self.start).map_err(|error| Broken::Failed(sink_failed(error)))
     }
 
     fn cut(&self) -> Error {
@@ -271,8 +271,8 @@ impl<'a> Download<'a> {
     }
 }
 
-fn sink_failed(error: &io::Error) -> Error {
-    Error::Disk { what: "Writing".to_owned(), path: "the manifest".to_owned(), why: io_in_words(error) }
+fn sink_failed(error: io::Error) -> Error {
+    Error::Disk { what: "Writing".to_owned(), path: "the manifest".to_owned(), why: error.into() }
 }
 
 /// Whether all of it is printable text: UTF-8, without control characters but tab and line breaks. A character that

@@ -9,7 +9,7 @@ use super::failure::Refusal;
 use super::http::{Proxy, trust_file, trust_system};
 use super::{CloudSettings, Identity, logged};
 use crate::error::{Error, Result, io_in_words};
-use crate::model::Region;
+use crate::model::{Origin, Region, Sourced};
 use crate::safety::sanitize::phrase;
 
 /// An id of the right shape that no job has: what is asked for with it can't be obtained.
@@ -22,20 +22,11 @@ const PATIENCE_WITH_STS: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Way {
     /// The region.
-    pub region: Result<RegionInUse>,
+    pub region: Result<Sourced<Region>>,
     /// The proxy, if there is one.
     pub proxy: Result<Option<ProxyInUse>>,
     /// The CA certificates.
     pub trust: Result<TrustInUse>,
-}
-
-/// A region and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegionInUse {
-    /// `eu-central-1`
-    pub region: Region,
-    /// `AWS_REGION`, or the like. Cleaned.
-    pub origin: String,
 }
 
 /// A proxy and what names it. Never its user and password.
@@ -52,8 +43,8 @@ pub struct ProxyInUse {
 /// The CA certificates that are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustInUse {
-    /// The file, and where its name comes from; `None` for the system's.
-    pub file: Option<(PathBuf, String)>,
+    /// The file; `None` for the system's.
+    pub file: Option<Sourced<PathBuf>>,
     /// How many.
     pub count: usize,
 }
@@ -66,13 +57,12 @@ impl Way {
     }
 }
 
-fn region(settings: &CloudSettings) -> Result<RegionInUse> {
+fn region(settings: &CloudSettings) -> Result<Sourced<Region>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|error| Error::Internal { what: format!("no runtime for the profiles: {}", io_in_words(&error)) })?;
     let profiles = runtime.block_on(Profiles::load(settings.profile.as_deref()))?;
-    let (region, origin) = profiles.region(settings.region.as_ref())?;
-    Ok(RegionInUse { region, origin })
+    profiles.region(settings.region.as_ref())
 }
 
 fn proxy() -> Result<Option<ProxyInUse>> {
@@ -88,13 +78,14 @@ fn proxy() -> Result<Option<ProxyInUse>> {
 }
 
 fn trust(settings: &CloudSettings) -> Result<TrustInUse> {
-    if let Some((path, origin)) = &settings.ca_bundle {
-        let (_, count) = trust_file(path, origin)?;
-        return Ok(TrustInUse { file: Some((path.clone(), origin.clone())), count });
+    if let Some(bundle) = &settings.ca_bundle {
+        let (_, count) = trust_file(bundle)?;
+        return Ok(TrustInUse { file: Some(bundle.clone()), count });
     }
     let (_, count) = trust_system()?;
     let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(|name| Some((std::env::var_os(name)?, name)));
-    Ok(TrustInUse { file: named.map(|(path, name)| (path.into(), name.to_owned())), count })
+    let file = named.map(|(path, name)| Sourced { value: path.into(), origin: Origin::Variable(name.to_owned()) });
+    Ok(TrustInUse { file, count })
 }
 
 /// What the agent does at AWS, each by a permission of its own.

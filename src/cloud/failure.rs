@@ -429,7 +429,7 @@ mod tests {
 
     fn report(refusal: Refusal) -> (&'static str, String) {
         let (Refusal::Failed(error) | Refusal::Passing(error)) = refusal else { panic!("a refusal by state") };
-        (error.report().code, error.report().sentence)
+        (error.code(), error.report().sentence)
     }
 
     #[test]

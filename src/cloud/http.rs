@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use time::OffsetDateTime;
 use super::CloudSettings;
 use super::failure::parse_date;
 use crate::error::{Error, Result, io_in_words};
+use crate::model::Sourced;
 use crate::safety::path_trust::{self, Fault, Position, Whose};
 
 /// Time to reach a server, TLS included.
@@ -68,7 +69,7 @@ impl Http {
     pub(super) fn new(settings: &CloudSettings) -> Result<Self> {
         let proxy = Proxy::from_variables(|name| std::env::var_os(name))?;
         let trust = match &settings.ca_bundle {
-            Some((path, origin)) => trust_file(path, origin)?.0,
+            Some(bundle) => trust_file(bundle)?.0,
             None => trust_system()?.0,
         };
         let tls = TlsContext::builder()
@@ -210,8 +211,8 @@ pub(super) fn without_secrets(url: &str) -> String {
 }
 
 /// The certificates of a file given by the user, and how many there are. They replace the system's, as `--ca-bundle` of the AWS CLI does.
-pub(super) fn trust_file(path: &Path, origin: &str) -> Result<(TrustStore, usize)> {
-    let bad = |why: String| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why };
+pub(super) fn trust_file(Sourced { value: path, origin }: &Sourced<PathBuf>) -> Result<(TrustStore, usize)> {
+    let bad = |why: String| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_string(), why };
     let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE)
         .map_err(|refused| bad(refused.clause(path)))?
         .ok_or_else(|| bad(io_in_words(&std::io::Error::from_raw_os_error(2))))?;
@@ -402,6 +403,7 @@ fn bypass_rules(text: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::model::Origin;
 
     fn proxy(pairs: &[(&str, &str)]) -> Result<Option<Proxy>> {
         Proxy::from_variables(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
@@ -473,6 +475,7 @@ mod tests {
         let path = folder.path().join("ca.pem");
         let begin = "-----BEGIN CERTIFICATE-----\n";
         let end = "\n-----END CERTIFICATE-----\n";
+        let named = |path: &Path| Sourced { value: path.to_owned(), origin: Origin::Flag("--ca-bundle".to_owned()) };
         for (content, why) in [
             (String::new(), "is empty"),
             ("hello\n".to_owned(), "no PEM certificate"),
@@ -482,16 +485,16 @@ mod tests {
             ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned(), "no PEM certificate"),
         ] {
             std::fs::write(&path, content).unwrap();
-            let Err(Error::CaFileBad { why: said, origin, .. }) = trust_file(&path, "--ca-bundle") else {
+            let Err(Error::CaFileBad { why: said, origin, .. }) = trust_file(&named(&path)) else {
                 panic!("taken: {why}")
             };
             assert!(said.contains(why), "{said}");
             assert_eq!(origin, "--ca-bundle");
         }
         assert!(
-            matches!(trust_file(folder.path(), "x"), Err(Error::CaFileBad { why, .. }) if why.contains("not a file"))
+            matches!(trust_file(&named(folder.path())), Err(Error::CaFileBad { why, .. }) if why.contains("not a file"))
         );
-        let missing = trust_file(&folder.path().join("none.pem"), "x");
+        let missing = trust_file(&named(&folder.path().join("none.pem")));
         assert!(matches!(missing, Err(Error::CaFileBad { .. })));
     }
 

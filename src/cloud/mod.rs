@@ -26,12 +26,12 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result, io_in_words};
-use crate::model::{JobFacts, JobId, Region, UnlockCode};
+use crate::model::{JobFacts, JobId, Region, Sourced, UnlockCode};
 use crate::report::Notify;
 
 use api::Api;
 pub use credentials::CredentialsInUse;
-pub use examine::{Action, Examined, ProxyInUse, RegionInUse, TrustInUse, Way};
+pub use examine::{Action, Examined, ProxyInUse, TrustInUse, Way};
 pub use identity::Identity;
 
 /// What the operator decides about AWS and the way to it.
@@ -41,9 +41,9 @@ pub struct CloudSettings {
     /// not, `AWS_PROFILE` or `default` counts.
     pub profile: Option<String>,
     /// Region of the job; if not set, `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile's.
-    pub region: Option<Region>,
-    /// PEM file that replaces the system's CA certificates, and where its name comes from: `--ca-bundle`.
-    pub ca_bundle: Option<(PathBuf, String)>,
+    pub region: Option<Sourced<Region>>,
+    /// PEM file that replaces the system's CA certificates.
+    pub ca_bundle: Option<Sourced<PathBuf>>,
     /// Deadline of each call of [`Cloud`], with all its requests, retries, sign-in and download.
     pub network_timeout: Duration,
     /// Largest manifest taken, in bytes.

@@ -9,8 +9,7 @@ use time::OffsetDateTime;
 use crate::cli::{Fetch, run_again};
 use crate::error::{Error, Result};
 use crate::flow::Requested;
-use crate::keychain::KeychainKind;
-use crate::model::{JobId, ManifestDigest};
+use crate::model::{JobId, KeychainKind, ManifestDigest};
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -18,8 +17,7 @@ use crate::ui::Ui;
 struct Fetched<'a> {
     job: &'a JobId,
     was_kept_already: bool,
-    /// `system` or `kernel`.
-    keychain: &'a str,
+    keychain: KeychainKind,
     /// What a person calls it.
     keychain_name: &'a str,
     manifest: &'a Path,
@@ -51,7 +49,7 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Arc<Ui>) -> Result<(
         Fetched {
             job: &job,
             was_kept_already,
-            keychain: &pair.keychain,
+            keychain: pair.keychain,
             keychain_name: &keychain,
             manifest: &manifest,
             manifest_sha256: &pair.manifest_sha256,

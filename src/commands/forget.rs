@@ -9,8 +9,8 @@ use crate::cli::Forget;
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::flow::open_state_folder;
-use crate::keychain::{Keychain, KeychainKind, KeychainSettings};
-use crate::model::JobId;
+use crate::keychain::{Keychain, KeychainSettings};
+use crate::model::{JobId, KeychainKind};
 use crate::report::{Notice, Notify};
 use crate::safety::sanitize::sanitize;
 use crate::settings::{Settings, setting};
@@ -149,7 +149,7 @@ fn keychains_of(folder: &JobFolder, ui: &Ui) -> Result<Vec<KeychainKind>> {
         result => result?,
     };
     let pairs = record.into_iter().flat_map(|record| [record.pair, record.incoming]).flatten();
-    let mut kinds: Vec<KeychainKind> = pairs.filter_map(|pair| pair.keychain.parse().ok()).collect();
+    let mut kinds: Vec<KeychainKind> = pairs.map(|pair| pair.keychain).collect();
     kinds.dedup();
     Ok(kinds)
 }

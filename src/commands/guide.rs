@@ -14,7 +14,8 @@ use crate::cli::run_again;
 use crate::cloud::Cloud;
 use crate::device::{self, Client, Handoff};
 use crate::error::{Error, ExitCode, Result};
-use crate::keychain::{Keychain, KeychainKind};
+use crate::keychain::Keychain;
+use crate::model::KeychainKind;
 use crate::model::{Endpoint, JobId, Malformed, Region, looks_like_code};
 use crate::report::Notify;
 use crate::safety::sanitize::sanitize;
@@ -281,7 +282,7 @@ impl Guide<'_> {
 
 /// What does not matter to a pair that is kept: the network, and who one is to AWS.
 fn is_no_reason_to_stop(error: &Error) -> bool {
-    matches!(error.report().exit, ExitCode::Network | ExitCode::Credentials | ExitCode::Answer)
+    matches!(error.exit(), ExitCode::Network | ExitCode::Credentials | ExitCode::Answer)
 }
 
 /// A path as it is typed, dragged from a file manager, or copied from a command: `~/x`, `"/a b/x"`, `/a\ b/x`, `--client /x`.

@@ -10,7 +10,7 @@ use crate::cli::{Run, run_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::flow::{Requested, Unlocked};
-use crate::model::{Endpoint, JobId, Readiness};
+use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Readiness};
 use crate::report::Notify;
 use crate::settings::Settings;
 use crate::ui::{Step, Ui};
@@ -79,12 +79,11 @@ fn the_delivered_job(settings: &Settings, ui: &Arc<Ui>) -> Result<JobId> {
 struct Opened<'a> {
     job: &'a JobId,
     device: &'static str,
-    endpoint: &'a str,
+    endpoint: &'a Endpoint,
     was_open_already: bool,
-    handed_over_by: &'a str,
+    handed_over_by: HandOverMethod,
     argv_seconds: Option<u64>,
-    /// `system`, `kernel` or `none`.
-    keychain: &'a str,
+    keychain: KeychainKind,
     /// What a person calls it.
     keychain_name: &'a str,
     manifest: Option<&'a PathBuf>,
@@ -119,9 +118,9 @@ fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) 
             device: "UNLOCKED",
             endpoint: &hand_over.endpoint,
             was_open_already: unlocked.was_open_already,
-            handed_over_by: &hand_over.method,
+            handed_over_by: hand_over.method,
             argv_seconds: hand_over.argv_seconds,
-            keychain: &unlocked.keychain,
+            keychain: unlocked.keychain,
             keychain_name: &unlocked.keychain_name,
             manifest: unlocked.manifest.as_ref(),
         },

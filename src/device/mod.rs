@@ -29,7 +29,7 @@ use windows as sys;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use client::data::{ClientData, HandOverMethod};
+pub use client::data::ClientData;
 pub use client::find::{Client, ClientSettings};
 pub use client::output::{Described, State};
 pub use client::own_profiles::{OwnProfile, OwnProfiles};
@@ -46,6 +46,7 @@ use guard::handle::GuardHandle;
 use guard::protocol::{Ran, Run};
 
 use crate::error::{Error, Result, io_in_words};
+use crate::model::ClientDigest;
 use crate::report::{Notice, Notify, while_waiting};
 
 /// What [`Device::prepare`] needs.
@@ -71,7 +72,7 @@ pub struct Preparation<'a> {
 #[derive(Debug, Clone)]
 pub struct KnownClient {
     /// SHA-256 of its tree.
-    pub sha256: String,
+    pub sha256: ClientDigest,
     /// What it said its version is.
     pub version: String,
     /// Its JVM started with no option of ours but its home.
@@ -120,6 +121,7 @@ fn this_program() -> Result<PathBuf> {
 pub struct Device {
     client: Client,
     version: Option<String>,
+    warnings: Vec<String>,
     /// With which its JVM starts.
     jvm: JvmOptions,
     handle: GuardHandle,
@@ -156,13 +158,14 @@ impl Device {
                 handle.passed_over().join("; ")
             )));
         }
-        if client.is_alone() {
-            notify.notify(Notice::Warning(format!(
+        let warnings = handle.left_out().map(str::to_owned).into_iter().collect();
+        let mut device = Self { client, version: None, warnings, jvm: JvmOptions::All, handle, notify };
+        if device.client.is_alone() {
+            device.warn(format!(
                 "The client {} lies in no folder as the vendor's package unpacks to, so only this one file was checked for who can write to it.",
-                client.program()
-            )));
+                device.client.program()
+            ));
         }
-        let mut device = Self { client, version: None, jvm: JvmOptions::All, handle, notify };
         if let Some(known) = known
             && device.is_still(&known)?
         {
@@ -211,6 +214,17 @@ impl Device {
         self.version.as_deref()
     }
 
+    /// What [`Device::prepare`] warned of that is about the client itself.
+    #[must_use]
+    pub fn client_warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn warn(&mut self, warning: String) {
+        self.notify.notify(Notice::Warning(warning.clone()));
+        self.warnings.push(warning);
+    }
+
     fn start_version(&mut self) -> Result<Ran> {
         let data = &self.client.data;
         let run = Run {
@@ -248,10 +262,10 @@ impl Device {
         }
         let path = self.client.program().to_owned();
         if self.client.allows_unknown() {
-            self.notify.notify(Notice::Warning(format!(
+            self.warn(format!(
                 "The client {path} does not say a version that this program knows as {}; it is used all the same.",
                 self.client.data.name
-            )));
+            ));
             return Ok(version);
         }
         Err(Error::ClientUnknown { path, said: output::said(&ran) })

@@ -21,7 +21,7 @@ const SOON: Duration = Duration::hours(1);
 /// Region, proxy and CA certificates: nothing is connected to.
 pub(super) fn way(way: &Way) -> Vec<Check> {
     let region = match &way.region {
-        Ok(found) => Check::ok(Subject::Region, format!("{}, from {}", found.region, found.origin)),
+        Ok(found) => Check::ok(Subject::Region, format!("{}, from {}", found.value, found.origin)),
         // What the profile has to say, its own line tells.
         Err(error) if is_of_credentials(error) => {
             Check::skipped(Subject::Region, "can't be told without the profile: see Credentials")
@@ -44,7 +44,7 @@ pub(super) fn way(way: &Way) -> Vec<Check> {
             Check::ok(
                 Subject::CaCertificates,
                 match &found.file {
-                    Some((path, origin)) => format!("{count} of {} ({origin})", path.display()),
+                    Some(file) => format!("{count} of {} ({})", file.value.display(), file.origin),
                     None => format!("{count} of this system"),
                 },
             )
@@ -235,7 +235,7 @@ fn is_of_credentials(error: &Error) -> bool {
 
 /// Whether it says nothing of the caller, only of the way to AWS.
 fn is_of_the_way(error: &Error) -> bool {
-    matches!(error.report().exit, ExitCode::Network | ExitCode::Answer | ExitCode::Settings)
+    matches!(error.exit(), ExitCode::Network | ExitCode::Answer | ExitCode::Settings)
 }
 
 fn capitalised(text: &str) -> String {

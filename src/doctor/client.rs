@@ -58,7 +58,7 @@ fn started(client: Client, settings: &Settings, heard: &Arc<Heard>) -> Check {
         client.launcher().display()
     );
     // What is said of the folder, its own line says.
-    let warnings: Vec<String> = heard.warnings().into_iter().filter(|text| text.starts_with("The client ")).collect();
+    let warnings = device.client_warnings();
     if warnings.is_empty() {
         return Check::ok(SUBJECT, text);
     }

@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Check, Heard, Subject};
 use crate::error::{Error, Result};
-use crate::keychain::{Keychain, KeychainKind};
+use crate::keychain::Keychain;
 use crate::model::JobId;
+use crate::model::KeychainKind;
 use crate::os;
 use crate::report::Notify;
 use crate::settings::Settings;

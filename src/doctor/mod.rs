@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use crate::cloud::Way;
 use crate::error::{Error, ExitCode};
-use crate::keychain::KeychainKind;
+use crate::model::KeychainKind;
 use crate::report::{Notice, Notify};
 use crate::safety::sanitize::sanitize_sentences;
 use crate::settings::Settings;
@@ -321,7 +321,7 @@ mod tests {
         let check = Check::warning(Subject::Client, path, format!("See {path}:\n  ls {path}"));
         assert_eq!(check.text, "/a/b c");
         assert_eq!(check.hint.as_deref(), Some("See /a/b\nc:\n  ls /a/b\nc"));
-        let error = Error::StateFolderBad { path: path.to_owned(), why: "it is not a folder".to_owned() };
+        let error = Error::StateFolderBad { path: path.to_owned(), why: "it is not a folder".to_owned().into() };
         assert_eq!(
             Check::failed(Subject::StateFolder, &error).text,
             "The folder /a/b c can't be used: it is not a folder."

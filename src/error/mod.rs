@@ -6,9 +6,12 @@
 mod exit_code;
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 pub use exit_code::ExitCode;
 
+use crate::model::JobState;
 use crate::safety::path_trust::Refused;
 
 /// One error, ready for a person or a script.
@@ -44,13 +47,25 @@ macro_rules! errors {
             pub fn report(&self) -> Report {
                 match self {
                     $( Self::$name $({ $($field),+ })? => Report {
-                        code: $code,
-                        exit: ExitCode::$exit,
+                        code: self.code(),
+                        exit: self.exit(),
                         sentence: format!($sentence),
                         // A field may serve the sentence alone; naming it here keeps the table free of noise.
                         hint: { $($( let _ = $field; )+)? format!($hint) },
                     } ),+
                 }
+            }
+
+            /// Stable code, such as `keychain_locked`.
+            #[must_use]
+            pub fn code(&self) -> &'static str {
+                match self { $( Self::$name { .. } => $code ),+ }
+            }
+
+            /// Exit code of the process.
+            #[must_use]
+            pub fn exit(&self) -> ExitCode {
+                match self { $( Self::$name { .. } => ExitCode::$exit ),+ }
             }
 
             /// Every string code with its exit code, in the order of the table.
@@ -63,6 +78,14 @@ macro_rules! errors {
             #[cfg(test)]
             fn samples() -> Vec<Self> {
                 vec![$( Self::$name $({ $($field: tests::Sample::sample(stringify!($field))),+ })? ),+]
+            }
+        }
+
+        impl std::error::Error for Error {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                match self {
+                    $( Self::$name $({ $($field),+ })? => None$($(.or(Field::source($field)))+)? ),+
+                }
             }
         }
     };
@@ -167,7 +190,8 @@ errors! {
     JobUnknown { job: String, region: String, asked_as: String } = Job "job_unknown"
         "AWS knows no job {job} in region {region} for these credentials{asked_as}."
         => "Check the id, the region and the account. The jobs you can see:\n  snow-onboard jobs";
-    JobNotReady { job: String, state: String } = Job "job_not_ready"
+    /// `was` is the state that a wait begins with, `state` the same in words, with the tracking number.
+    JobNotReady { job: String, was: JobState, state: String } = Job "job_not_ready"
         "AWS has not released the code and manifest of {job} yet: the job {state}."
         => "They come with the device, when the job is “Delivered to you”. Repeat the same command then. See how far it is:\n  snow-onboard jobs";
     JobTooLate { job: String, state: String } = Job "job_too_late"
@@ -276,7 +300,7 @@ errors! {
         "The kernel keyring can't keep the code: {why}."
         => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it:\n  keyctl session";
 
-    StateFolderBad { path: String, why: String } = Disk "state_folder_bad"
+    StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."
         => "Correct that, or name another folder that only you can write to:\n  --state-dir PATH";
     StateFolderOfAnother { path: String, owner: String } = Disk "state_folder_of_another"
@@ -285,10 +309,10 @@ errors! {
     RunAsAnother { path: String, owner: String } = Disk "run_as_another"
         "This program runs as root, but {path} belongs to {owner}. Nothing was made there."
         => "Run the same command as {owner}, without sudo.";
-    StateFolderNoLocks { path: String, why: String } = Disk "state_folder_no_locks"
+    StateFolderNoLocks { path: String, why: Why } = Disk "state_folder_no_locks"
         "A file in {path} can't be locked: {why}. Network drives often have no locks."
         => "Name a folder on a disk of this machine:\n  --state-dir PATH";
-    Disk { what: String, path: String, why: String } = Disk "disk"
+    Disk { what: String, path: String, why: Why } = Disk "disk"
         "{what} {path} failed: {why}."
         => "Nothing that was there before has been lost. Correct that, then repeat the same command.";
     OutputLost { why: String } = Disk "output_lost"
@@ -300,7 +324,7 @@ errors! {
     FileAliased { path: String, flaw: String } = Disk "file_aliased"
         "{path} {flaw}, which this program never makes. It was not touched."
         => "Find out who made it so. To go on without it, move it elsewhere and repeat the same command.";
-    RecordUnreadable { job: String, path: String, why: String } = Disk "record_unreadable"
+    RecordUnreadable { job: String, path: String, why: Why } = Disk "record_unreadable"
         "The record {path} can't be read: {why}."
         => "Fetch a new pair for the job; the record is written anew:\n  snow-onboard fetch --refresh {job}";
     RecordNewer { path: String, version: u32 } = Disk "record_newer"
@@ -357,7 +381,7 @@ errors! {
     OwnProfileOfAnother { profile: String, of: String, job: String } = Usage "own_profile_of_another"
         "The profile “{profile}” of the client's own settings is for the job {of}, not for {job}. It was left as it is."
         => "Check which of the two you mean.";
-    OwnProfilesUnreadable { path: String, why: String } = Disk "own_profiles_unreadable"
+    OwnProfilesUnreadable { path: String, why: Why } = Disk "own_profiles_unreadable"
         "The client's own settings {path} can't be read: {why}. They were left as they are."
         => "Open the file in an editor and remove the profile by hand.";
     PrivateHomeImpossible { why: String } = HandOver "private_home_impossible"
@@ -407,16 +431,65 @@ errors! {
 impl Error {
     /// An operation on a file that path trust refused: `what` begins the sentence ("Writing"), the path follows it.
     #[must_use]
-    pub(crate) fn refused(what: &str, path: &std::path::Path, refused: &Refused) -> Self {
-        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: refused.clause(path) }
+    pub(crate) fn refused(what: &str, path: &Path, refused: Refused) -> Self {
+        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: refused.into_why(path) }
     }
 
     /// An operation on a file that failed: `what` begins the sentence ("Writing"), the path follows it.
     #[must_use]
-    pub fn disk(what: &str, path: &std::path::Path, why: &std::io::Error) -> Self {
-        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: io_in_words(why) }
+    pub fn disk(what: &str, path: &Path, why: io::Error) -> Self {
+        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: why.into() }
     }
 }
+
+/// Why something failed: ends a sentence, without a full stop.
+#[derive(Debug)]
+pub enum Why {
+    /// What this program found.
+    Clause(String),
+    /// What the system said.
+    Io(io::Error),
+}
+
+impl From<String> for Why {
+    fn from(clause: String) -> Self {
+        Self::Clause(clause)
+    }
+}
+
+impl From<io::Error> for Why {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clause(clause) => f.write_str(clause),
+            Self::Io(error) => f.write_str(&io_in_words(error)),
+        }
+    }
+}
+
+/// What a variant of [`Error`] can have as a field, with the error that it was made of.
+trait Field {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        None
+    }
+}
+
+impl Field for Why {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Clause(_) => None,
+            Self::Io(error) => Some(error),
+        }
+    }
+}
+
+macro_rules! without_source { ($($type:ty),*) => { $( impl Field for $type {} )* } }
+without_source!(String, JobState, u16, u32, u64, usize, i32);
 
 /// An I/O error in words for a sentence: no `Os {{ code: 28 … }}`, no trailing "(os error 28)", no page for developers.
 #[must_use]
@@ -441,8 +514,6 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
-
 /// Result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -459,6 +530,16 @@ mod tests {
     impl Sample for String {
         fn sample(field: &str) -> Self {
             format!("<{field}>")
+        }
+    }
+    impl Sample for Why {
+        fn sample(field: &str) -> Self {
+            String::sample(field).into()
+        }
+    }
+    impl Sample for JobState {
+        fn sample(_: &str) -> Self {
+            Self::New
         }
     }
     macro_rules! number_samples { ($($t:ty),*) => {$(impl Sample for $t { fn sample(_: &str) -> Self { 7 } })*} }
@@ -513,6 +594,18 @@ mod tests {
     fn some_fifteen_exit_codes_each_in_use() {
         let used: HashSet<u8> = Error::CODES.iter().map(|(_, exit)| *exit as u8).collect();
         assert_eq!(used, (1..=15).chain([130]).collect());
+    }
+
+    #[test]
+    fn what_the_system_said_is_the_source_and_reads_as_words() {
+        use std::error::Error as _;
+        let error = Error::disk("Writing", Path::new("/x"), io::ErrorKind::StorageFull.into());
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>()).unwrap();
+        assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(error.to_string(), "Writing /x failed: no storage space.");
+        let refused = Error::refused("Reading", Path::new("/x"), Refused::nothing_at(Path::new("/x")));
+        assert_eq!(refused.to_string(), "Reading /x failed: it is not there.");
+        assert!(Error::samples().iter().all(|sample| sample.source().is_none()));
     }
 
     #[test]

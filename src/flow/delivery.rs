@@ -49,9 +49,10 @@ fn wait_for_change(
     (started, patience): (Instant, Duration),
     notify: &dyn Notify,
 ) -> Result<()> {
-    let Error::JobNotReady { state: was, .. } = &not_ready else { return Err(not_ready) };
+    let Error::JobNotReady { was, state, .. } = &not_ready else { return Err(not_ready) };
     loop {
-        notify.notify(Notice::Waiting { what: format!("{job} to be delivered (it {was})"), so_far: started.elapsed() });
+        notify
+            .notify(Notice::Waiting { what: format!("{job} to be delivered (it {state})"), so_far: started.elapsed() });
         let left = patience.saturating_sub(started.elapsed());
         if left.is_zero() {
             return Err(not_ready);
@@ -59,12 +60,11 @@ fn wait_for_change(
         std::thread::sleep(pause(patience).min(left));
         match open()?.job(job) {
             Ok(facts) => {
-                let is_as_before = was.starts_with(facts.state.in_words());
-                if !is_as_before || !matches!(facts.state.readiness(), Readiness::NotYet | Readiness::OnItsWay) {
+                if facts.state != *was || !matches!(facts.state.readiness(), Readiness::NotYet | Readiness::OnItsWay) {
                     return Ok(());
                 }
             }
-            Err(error) if error.report().exit == ExitCode::Network => {
+            Err(error) if error.exit() == ExitCode::Network => {
                 notify.notify(Notice::Fact(format!("{error} Going on; it may be better at the next look.")));
             }
             Err(error) => return Err(error),

@@ -16,12 +16,12 @@ use super::leftovers::open_state_folder;
 use super::recovery::{kept_pair, settle};
 use super::trip::Trip;
 use crate::cloud::{Cloud, Sink};
-use crate::device::{
-    self, ArgvExposure, Client, Device, HandOverMethod, KnownClient, Places, Preparation, PrivateHome, Session,
-};
+use crate::device::{self, ArgvExposure, Client, Device, KnownClient, Places, Preparation, PrivateHome, Session};
 use crate::error::{Error, Result};
-use crate::keychain::{Keychain, KeychainKind, Prepared};
-use crate::model::{Endpoint, HandOverRecord, JobFacts, JobId, JobSummary, PairRecord, Record, UnlockCode};
+use crate::keychain::{Keychain, Prepared};
+use crate::model::{
+    Endpoint, HandOverMethod, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord, Record, UnlockCode,
+};
 use crate::report::{Notice, Notify, age_in_words, duration_in_words};
 use crate::safety::apart::Apart;
 use crate::safety::sanitize::sanitize;
@@ -70,7 +70,9 @@ pub struct Kept<'a> {
 /// The vendor's client has the pair; the code is wiped from this process.
 pub struct HandedOver<'a> {
     trip: Trip<'a>,
+    /// As it was before this hand-over.
     record: Record,
+    hand_over: HandOverRecord,
     pair: PairRecord,
     keychain: String,
     session: Session,
@@ -82,8 +84,8 @@ pub struct HandedOver<'a> {
 pub struct Unlocked {
     /// The job.
     pub job: JobId,
-    /// Where the code is kept: `system`, `kernel` or `none`.
-    pub keychain: String,
+    /// Where the code is kept.
+    pub keychain: KeychainKind,
     /// The same in words.
     pub keychain_name: String,
     /// Where the manifest is kept; `None` if nothing was kept.
@@ -149,14 +151,13 @@ impl<'a> Requested<'a> {
     fn open_keychain(&self, folder: &JobFolder) -> Result<Keychain> {
         let open =
             |kind| Keychain::open(self.settings.keychain_settings(kind), Arc::clone(&self.ui) as Arc<dyn Notify>);
-        let keychain_of = |pair: Option<PairRecord>| pair.and_then(|pair| pair.keychain.parse::<KeychainKind>().ok());
         let record = || match folder.record() {
             // Of no use to anyone any more; a newer one is.
             Err(Error::RecordUnreadable { .. }) => Ok(None),
             result => result,
         };
         let mut keychain = None;
-        if let Some(kind) = keychain_of(record()?.and_then(|record| record.incoming)) {
+        if let Some(PairRecord { keychain: kind, .. }) = record()?.and_then(|record| record.incoming) {
             match open(kind) {
                 Ok(opened) => {
                     settle(folder, &opened.recall(folder.job())?, &*self.ui)?;
@@ -172,7 +173,7 @@ impl<'a> Requested<'a> {
             // Of a run that was killed before it had written down what it was about to keep.
             folder.discard_incoming()?;
         }
-        let kept_in = keychain_of(record()?.and_then(|record| record.pair));
+        let kept_in = record()?.and_then(|record| record.pair).map(|pair| pair.keychain);
         let kind = kept_in.filter(|_| !self.settings.keychain_was_chosen()).unwrap_or(self.settings.keychain);
         if let Some(other) = kept_in.filter(|other| *other != kind && kind != KeychainKind::None) {
             self.ui.notify(Notice::Warning(format!(
@@ -190,7 +191,7 @@ impl<'a> Requested<'a> {
         let device = Device::prepare(Preparation {
             client,
             // A record that can't be read is complained of where more depends on it.
-            known: folder.record().ok().flatten().and_then(|record| record.hand_over).map(known_client),
+            known: folder.record().ok().flatten().and_then(|mut record| record.hand_overs.pop()).map(known_client),
             keep_away: &[state.path()],
             places: Places::of_system(),
             on_disk: &|error| match self.settings.private_home {
@@ -229,8 +230,7 @@ impl<'a> Checked<'a> {
     /// [`Error::PairMismatch`] if what is kept is not a pair; else those of fetching and keeping.
     pub fn keep(self) -> Result<Kept<'a>> {
         let items = self.keychain.recall(self.trip.folder.job())?;
-        let keychain = self.keychain.kind().to_string();
-        match kept_pair(&self.trip.folder, &keychain, items, &*self.trip.ui)? {
+        match kept_pair(&self.trip.folder, self.keychain.kind(), items, &*self.trip.ui)? {
             Some(kept) => {
                 let (record, pair, code) = kept.converted(&self.trip.folder, &self.keychain)?;
                 let when = age_in_words(OffsetDateTime::now_utc() - pair.fetched_at);
@@ -271,7 +271,7 @@ impl<'a> Checked<'a> {
             ui.step(Step::Keychain, &ready);
             ui.begin(Step::Job);
             let path = draft.path().display().to_string();
-            draft.restart().map_err(|error| Error::disk("Writing", draft.path(), &error))?;
+            draft.restart().map_err(|error| Error::disk("Writing", draft.path(), error))?;
             ui.begin(Step::Manifest);
             cloud.fetch_pair(folder.job(), &mut draft).map_err(|error| match error {
                 // The cloud knows the draft as something to write to; only here has it a name.
@@ -326,13 +326,13 @@ impl Checked<'_> {
         };
         let pair = PairRecord {
             fetched_at: OffsetDateTime::now_utc(),
-            keychain: checked.keychain.kind().to_string(),
+            keychain: checked.keychain.kind(),
             manifest_sha256: manifest.digest,
             manifest_bytes: manifest.bytes,
             tag: None,
         };
         let replaced = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.manifest_sha256));
-        let earlier = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.keychain.clone()));
+        let earlier = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.keychain));
         let mut record = old.unwrap_or_else(|| Record::new(folder.job().clone()));
         record.summary = JobSummary::from(facts);
         record.incoming = Some(pair.clone());
@@ -399,7 +399,7 @@ impl<'a> Kept<'a> {
     /// # Errors
     /// Those of the client, the hand-over and the device.
     pub fn hand_over(self, endpoint: &Endpoint) -> Result<HandedOver<'a>> {
-        let Self { trip, mut record, pair, code, keychain, device, apart, .. } = self;
+        let Self { trip, record, pair, code, keychain, device, apart, .. } = self;
         let Some(device) = device else {
             return Err(Error::Internal { what: "a hand-over without a preflight of the client".to_owned() });
         };
@@ -408,10 +408,10 @@ impl<'a> Kept<'a> {
         let client = device.client();
         let mut hand_over = HandOverRecord {
             at: OffsetDateTime::now_utc(),
-            endpoint: endpoint.to_string(),
-            method: HandOverMethod::Profile.as_str().to_owned(),
+            endpoint: endpoint.clone(),
+            method: HandOverMethod::Profile,
             argv_seconds: None,
-            client: client.launcher().display().to_string(),
+            client: client.launcher().to_owned(),
             client_version: version_in_words(&device),
             client_sha256: client.sha256(&*trip.ui)?,
             client_jvm_is_bare: device.jvm_is_bare(),
@@ -460,18 +460,16 @@ impl<'a> Kept<'a> {
                 if begun.get() {
                     trip.note_failure(AuditStep::HandOverFailed, digest);
                 }
-                hand_over.method = HandOverMethod::Argv.as_str().to_owned();
-                record.hand_over = Some(hand_over);
-                trip.record_exposure(record, &exposure);
+                hand_over.method = HandOverMethod::Argv;
+                trip.record_exposure(&record, hand_over, &exposure);
                 return Err(error);
             }
         };
-        hand_over.method = session.method().as_str().to_owned();
-        record.hand_over = Some(hand_over);
-        trip.folder.write_record(&record)?;
+        hand_over.method = session.method();
+        trip.folder.write_record(&record.with(&hand_over))?;
         trip.audit.note(trip.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
         trip.ui.step(Step::HandOver, session.method().in_words());
-        Ok(HandedOver { trip, record, pair, keychain, session, exposure })
+        Ok(HandedOver { trip, record, hand_over, pair, keychain, session, exposure })
     }
 }
 
@@ -481,7 +479,7 @@ impl HandedOver<'_> {
     /// # Errors
     /// Those of the device. The pair is kept.
     pub fn wait(self) -> Result<Unlocked> {
-        let Self { trip, mut record, pair, keychain, session, exposure } = self;
+        let Self { trip, record, mut hand_over, pair, keychain, session, exposure } = self;
         trip.ui.begin(Step::Device);
         let start = std::time::Instant::now();
         let unlocked = match session.wait_until_unlocked(trip.settings.unlock_timeout, &|log| trip.keep_client_log(log))
@@ -489,7 +487,7 @@ impl HandedOver<'_> {
             Ok(unlocked) => unlocked,
             Err(error) => {
                 trip.note_failure(AuditStep::NotUnlocked, &pair.manifest_sha256);
-                trip.record_exposure(record, &exposure);
+                trip.record_exposure(&record, hand_over, &exposure);
                 return Err(error);
             }
         };
@@ -498,16 +496,15 @@ impl HandedOver<'_> {
             Step::Device,
             &if unlocked.was_open_already { "UNLOCKED already".to_owned() } else { format!("UNLOCKED after {took}") },
         );
-        let mut hand_over = record.hand_over.take().expect("written by the hand-over");
         hand_over.argv_seconds = unlocked.argv_seconds;
-        hand_over.device_id = unlocked.device_id.as_deref().map(sanitize);
+        // Which is the job's, or the wait had failed.
+        hand_over.device_id = unlocked.device_id.and_then(|id| id.parse().ok());
         hand_over.unlocked_at = Some(OffsetDateTime::now_utc());
-        record.hand_over = Some(hand_over.clone());
-        trip.folder.write_record(&record)?;
+        trip.folder.write_record(&record.with(&hand_over))?;
         // Of a failure that is over.
         trip.folder.discard_client_log()?;
         trip.audit.note(trip.folder.job(), AuditStep::Unlocked, Some(&pair.manifest_sha256))?;
-        let kept = pair.keychain != KeychainKind::None.to_string();
+        let kept = pair.keychain != KeychainKind::None;
         Ok(Unlocked {
             job: trip.folder.job().clone(),
             keychain: pair.keychain,

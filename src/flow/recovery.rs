@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainItem};
-use crate::model::{JobId, ManifestDigest, PairRecord, Record, UnlockCode};
+use crate::model::{JobId, KeychainKind, ManifestDigest, PairRecord, Record, UnlockCode};
 use crate::report::{Notice, Notify};
 use crate::store::JobFolder;
 
@@ -77,7 +77,7 @@ pub(super) fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn No
 /// codes and not one alone belongs to the manifest; errors of the record and the disk.
 pub(super) fn kept_pair(
     folder: &JobFolder,
-    keychain: &str,
+    keychain: KeychainKind,
     items: Vec<KeychainItem>,
     notify: &dyn Notify,
 ) -> Result<Option<KeptPair>> {
@@ -165,7 +165,7 @@ fn finish_change(folder: &JobFolder, incoming: &PairRecord, items: &[KeychainIte
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::keychain::{KeychainKind, KeychainSettings};
+    use crate::keychain::KeychainSettings;
     use crate::model::PairTag;
     use crate::report::Kept;
     use crate::store::{Manifest, StateFolder};
@@ -197,7 +197,7 @@ mod tests {
     fn entry(manifest: &Manifest) -> PairRecord {
         PairRecord {
             fetched_at: OffsetDateTime::now_utc(),
-            keychain: "system".to_owned(),
+            keychain: KeychainKind::System,
             manifest_sha256: manifest.digest,
             manifest_bytes: manifest.bytes,
             tag: None,
@@ -228,7 +228,7 @@ mod tests {
 
     fn which(folder: &JobFolder, in_keychain: Option<&str>) -> Option<(Vec<u8>, PairRecord)> {
         settle(folder, &items(in_keychain), &Kept::default()).unwrap();
-        let kept = kept_pair(folder, "system", items(in_keychain), &Kept::default()).unwrap()?;
+        let kept = kept_pair(folder, KeychainKind::System, items(in_keychain), &Kept::default()).unwrap()?;
         assert!(folder.incoming().unwrap().is_none() && folder.record().unwrap().unwrap().incoming.is_none());
         Some((std::fs::read(folder.manifest_path()).unwrap(), kept.pair))
     }
@@ -251,14 +251,15 @@ mod tests {
         assert!(told(Some(OLD)).1.contains("but the manifest is not on the disk"));
         assert!(told(None).1.contains("but neither the code nor the manifest is here"));
         let (_dir, folder, _) = with_old_pair();
-        let in_another = kept_pair(&folder, "kernel", items(Some(OLD)), &Kept::default()).unwrap();
+        let in_another = kept_pair(&folder, KeychainKind::Kernel, items(Some(OLD)), &Kept::default()).unwrap();
         assert!(in_another.is_none(), "the same code in another keychain is not the pair that is kept");
     }
 
     #[test]
     fn foreign_and_damaged_halves_are_refused() {
         let (_dir, folder, mut record) = with_old_pair();
-        let refusal = |item| kept_pair(&folder, "system", vec![item], &Kept::default()).unwrap_err().to_string();
+        let refusal =
+            |item| kept_pair(&folder, KeychainKind::System, vec![item], &Kept::default()).unwrap_err().to_string();
         assert!(refusal(item(OLD, Some(b"new"))).contains("not the one that was fetched"));
         assert!(refusal(item(OLD, None)).contains("no second line"));
         std::fs::write(folder.manifest_path(), b"olD").unwrap();
@@ -277,12 +278,12 @@ mod tests {
         for (first, second) in [(OLD, NEW), (NEW, OLD)] {
             let both = [first, second].map(|text| item(text, Some(if text == OLD { b"old" } else { b"new" })));
             let kept = Kept::default();
-            let pair = kept_pair(&folder, "system", both.into(), &kept).unwrap().unwrap();
+            let pair = kept_pair(&folder, KeychainKind::System, both.into(), &kept).unwrap().unwrap();
             assert!(pair.item.code.is_same_as(&code(OLD)));
             assert!(matches!(&kept.0.lock().unwrap()[..], [Notice::Fact(said)] if said.contains("2 codes")));
         }
         let neither = vec![item(OLD, Some(b"new")), item(NEW, None)];
-        let refusal = kept_pair(&folder, "system", neither, &Kept::default()).unwrap_err().report();
+        let refusal = kept_pair(&folder, KeychainKind::System, neither, &Kept::default()).unwrap_err().report();
         assert_eq!(refusal.code, "keychain_ambiguous");
         assert!(!refusal.hint.contains("forget"), "nothing is lost by the hint: {}", refusal.hint);
     }
@@ -295,21 +296,25 @@ mod tests {
         record.pair.as_mut().unwrap().tag = Some(PairTag::of(&code(OLD), folder.job(), &digest));
         folder.write_record(&record).unwrap();
         let written = || std::fs::read_to_string(folder.path().join("record.json")).unwrap();
-        assert!(written().contains("\"version\": 1") && written().contains("\"tag\""));
+        assert!(written().contains("\"tag\""));
         settle(&folder, &[item(OLD, None)], &Kept::default()).unwrap();
         assert!(written().contains("\"tag\""), "not before the item has its second line");
 
-        let wrong = kept_pair(&folder, "system", vec![item(NEW, None)], &Kept::default()).unwrap_err();
+        let wrong = kept_pair(&folder, KeychainKind::System, vec![item(NEW, None)], &Kept::default()).unwrap_err();
         assert!(wrong.to_string().contains("not the one that was fetched"), "{wrong}");
         let both = vec![item(NEW, None), item(OLD, None)];
-        let pair = kept_pair(&folder, "system", both, &Kept::default()).unwrap().unwrap();
+        let pair = kept_pair(&folder, KeychainKind::System, both, &Kept::default()).unwrap().unwrap();
         let settings =
             KeychainSettings { kind: KeychainKind::None, deadline: Duration::from_secs(9), allow_plain: false };
         let keychain = Keychain::open(settings, Arc::new(Kept::default())).unwrap();
         let (record, entry, used) = pair.converted(&folder, &keychain).unwrap();
         assert!(used.is_same_as(&code(OLD)) && entry.tag.is_none() && record.pair.unwrap().tag.is_none());
-        assert!(written().contains("\"version\": 2") && !written().contains("tag"), "{}", written());
-        assert!(kept_pair(&folder, "system", vec![item(OLD, Some(b"old"))], &Kept::default()).unwrap().is_some());
+        assert!(!written().contains("tag"), "{}", written());
+        assert!(
+            kept_pair(&folder, KeychainKind::System, vec![item(OLD, Some(b"old"))], &Kept::default())
+                .unwrap()
+                .is_some()
+        );
     }
 
     #[test]
@@ -328,7 +333,7 @@ mod tests {
     #[test]
     fn two_codes_that_both_fit_are_ambiguous_unless_they_are_the_same() {
         let (_dir, folder, _) = with_old_pair();
-        let kept = |items| kept_pair(&folder, "system", items, &Kept::default());
+        let kept = |items| kept_pair(&folder, KeychainKind::System, items, &Kept::default());
         for (one, other) in [(OLD, NEW), (NEW, OLD)] {
             let refusal = kept(vec![item(one, Some(b"old")), item(other, Some(b"old"))]).unwrap_err().report();
             assert_eq!(refusal.code, "keychain_ambiguous");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::device::{ArgvExposure, OwnProfiles};
-use crate::keychain::{Keychain, KeychainKind};
-use crate::model::{ManifestDigest, Record, UnlockCode};
+use crate::keychain::Keychain;
+use crate::model::{HandOverRecord, KeychainKind, ManifestDigest, Record, UnlockCode};
 use crate::report::{Notice, Notify};
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, HomeNote, JobFolder};
@@ -22,14 +22,14 @@ pub(super) struct Trip<'a> {
 
 impl Trip<'_> {
     /// Tells and puts down for how long the code stood on a command line, if it did, in a run that fails.
-    pub(super) fn record_exposure(&self, mut record: Record, exposure: &ArgvExposure) {
-        let (Some(seconds), Some(hand_over)) = (exposure.seconds(), record.hand_over.as_mut()) else { return };
+    pub(super) fn record_exposure(&self, record: &Record, mut hand_over: HandOverRecord, exposure: &ArgvExposure) {
+        let Some(seconds) = exposure.seconds() else { return };
         hand_over.argv_seconds = Some(seconds);
         self.ui.notify(Notice::Warning(format!(
             "The code stood on the client's command line for {seconds} s, where other programs here could read it."
         )));
         // The run fails for a reason of its own, which is the one to tell; the audit log has the exposure already.
-        if let Err(error) = self.folder.write_record(&record) {
+        if let Err(error) = self.folder.write_record(&record.with(&hand_over)) {
             self.ui.notify(Notice::Warning(format!("That could not be recorded: {error}")));
         }
     }

@@ -290,11 +290,11 @@ mod tests {
             "ssh-\u{1b}[31m:x=y",
         ] {
             let refusal = of(elsewhere).unwrap_err();
-            assert_eq!(refusal.report().code, "keychain_not_yours", "{elsewhere}");
+            assert_eq!(refusal.code(), "keychain_not_yours", "{elsewhere}");
             assert!(!refusal.to_string().contains(char::is_control));
         }
         for none in ["nonsense", "", ";", "unix:", "unix:tmpdir=/tmp", "unix:path=/a%zz", "unix:path=/a%2"] {
-            assert_eq!(of(none).unwrap_err().report().code, "keychain_unavailable", "{none}");
+            assert_eq!(of(none).unwrap_err().code(), "keychain_unavailable", "{none}");
         }
     }
 

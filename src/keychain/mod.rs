@@ -45,17 +45,13 @@ mod linux_kernel {
     }
 }
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 #[cfg_attr(not(doc), allow(unused_imports, reason = "the documentation names errors"))]
 use crate::error::Error;
 use crate::error::Result;
-use crate::model::{JobId, Malformed, ManifestDigest, UnlockCode};
+use crate::model::{JobId, KeychainKind, ManifestDigest, UnlockCode};
 use crate::report::Notify;
 use backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, WaitsFor};
 pub use item::KeychainItem;
@@ -65,40 +61,6 @@ use thread::KeychainThread;
 /// The service under which every item is stored; the user name is the job id. So
 /// `secret-tool search service snow-onboard` and its like on other systems show what is kept.
 pub const SERVICE: &str = "snow-onboard";
-
-/// Which place keeps the code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeychainKind {
-    /// The operating system's: macOS Keychain, Windows Credential Manager, the Secret Service's default collection.
-    #[default]
-    System,
-    /// The Linux kernel's keyring: gone at the next reboot.
-    Kernel,
-    /// Nowhere: the code lives in this process only.
-    None,
-}
-
-impl fmt::Display for KeychainKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::System => "system",
-            Self::Kernel => "kernel",
-            Self::None => "none",
-        })
-    }
-}
-
-impl FromStr for KeychainKind {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        [Self::System, Self::Kernel, Self::None]
-            .into_iter()
-            .find(|kind| kind.to_string() == text)
-            .ok_or_else(|| Malformed { why: "is none of system, kernel and none".to_owned() })
-    }
-}
 
 /// How to open a [`Keychain`].
 #[derive(Debug, Clone, Copy)]

@@ -178,7 +178,7 @@ fn values(items: &Items) -> Vec<String> {
 }
 
 fn code_of_error<R>(answer: Result<R>) -> &'static str {
-    answer.err().unwrap().report().code
+    answer.err().unwrap().code()
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn the_job_s_own_item_proves_the_keychain_before_there_is_a_code_and_goes_if_non
         (Spoil::CheckFails, Some("keychain_in_clear")),
     ] {
         let (keychain, items) = fake(spoil);
-        assert_eq!(keychain.prepare(&job(9)).err().map(|error| error.report().code), expected);
+        assert_eq!(keychain.prepare(&job(9)).err().map(|error| error.code()), expected);
         assert_eq!(values(&items).len(), usize::from(expected.is_none()));
         assert!(codes(&keychain, &job(9)).is_empty(), "no code is in it");
         assert!(keychain.withdraw(&job(9)).unwrap().is_empty());
@@ -342,7 +342,7 @@ fn an_item_that_is_no_code_is_left_as_it_is_and_not_echoed() {
         keychain.prepare(&job(0)).unwrap_err(),
         keychain.keep(&job(0), &code('1'), &manifest(1), None).unwrap_err(),
     ] {
-        assert_eq!(error.report().code, "keychain_foreign_item");
+        assert_eq!(error.code(), "keychain_foreign_item");
         assert!(!error.to_string().contains("shopping"));
     }
     assert_eq!(values(&items), ["a shopping list"]);
@@ -433,7 +433,7 @@ fn a_failure_to_open_is_told_as_it_is() {
     };
     let waits_for = WaitsFor::an_answer_of("the fake");
     let opened = KeychainThread::start(Duration::from_secs(60), Arc::new(Kept::default()), waits_for, open);
-    assert_eq!(opened.err().unwrap().report().code, "keychain_no_collection");
+    assert_eq!(opened.err().unwrap().code(), "keychain_no_collection");
 }
 
 #[test]

@@ -75,7 +75,8 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::keychain::tests::{code, codes, job, manifest, settings, text};
-    use crate::keychain::{Forgotten, Keychain, KeychainKind, Prepared};
+    use crate::keychain::{Forgotten, Keychain, Prepared};
+    use crate::model::KeychainKind;
     use crate::report::Kept;
 
     fn keychain() -> Keychain {

@@ -2,16 +2,22 @@
 
 mod digest;
 mod endpoint;
+mod hand_over;
 mod job;
+mod keychain;
 mod pair;
 mod record;
 mod region;
 mod secret;
+mod sourced;
 
 pub use digest::ClientDigest;
 pub use endpoint::{Endpoint, EndpointHost};
+pub use hand_over::HandOverMethod;
 pub use job::{ClusterId, JobFacts, JobId, JobState, Malformed, Readiness};
+pub use keychain::KeychainKind;
 pub use pair::{ManifestDigest, PairTag};
 pub use record::{HandOverRecord, JobSummary, PairRecord, Record};
 pub use region::Region;
 pub use secret::{ManifestUrl, NotAManifestUrl, NotAnUnlockCode, UnlockCode, has_shape_of_code, looks_like_code};
+pub use sourced::{Origin, Sourced};

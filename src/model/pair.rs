@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::Result;
+use super::digest::{hex_text, to_hex};
 use crate::model::{JobId, UnlockCode};
 
 /// SHA-256 of a manifest. Not secret; written as 64 hex digits.
@@ -81,46 +81,6 @@ fn mac(code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> Hmac<Sha256
     mac
 }
 
-fn to_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn from_hex(text: &str) -> Result<[u8; 32], &'static str> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return Err("a SHA-256 has 64 hexadecimal digits");
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digits = std::str::from_utf8(digits).map_err(|_| "not hexadecimal")?;
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| "a SHA-256 has only hexadecimal digits")?;
-    }
-    Ok(bytes)
-}
-
-macro_rules! hex_text {
-    ($($of:ident),*) => {$(
-        impl std::fmt::Display for $of {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&to_hex(&self.0))
-            }
-        }
-        impl TryFrom<String> for $of {
-            type Error = &'static str;
-            fn try_from(text: String) -> Result<Self, &'static str> {
-                from_hex(&text).map(Self)
-            }
-        }
-        impl From<$of> for String {
-            fn from(value: $of) -> String {
-                to_hex(&value.0)
-            }
-        }
-    )*};
-}
 hex_text!(ManifestDigest, PairTag);
 
 #[cfg(test)]

@@ -1,9 +1,17 @@
 //! The record of a job: what was fetched, where the code is, and how the device was opened.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
-use crate::model::{JobFacts, JobId, ManifestDigest, PairTag};
+use crate::model::{ClientDigest, Endpoint, HandOverMethod, JobFacts, JobId, KeychainKind, ManifestDigest, PairTag};
+
+/// So many hand-overs are kept in the record; the audit log keeps all.
+const HAND_OVERS: usize = 20;
 
 /// The record of a job, as it stands in `record.json`.
 ///
@@ -24,9 +32,9 @@ pub struct Record {
     /// The pair that is about to be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incoming: Option<PairRecord>,
-    /// The latest hand-over.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hand_over: Option<HandOverRecord>,
+    /// The latest hand-overs, the latest one last. Formats 1 and 2 had that one alone, as `hand_over`.
+    #[serde(default, alias = "hand_over", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub hand_overs: Vec<HandOverRecord>,
 }
 
 /// One pair. That the halves belong together, the keychain's item says: its second line is the manifest's SHA-256. Nothing here
@@ -37,13 +45,13 @@ pub struct PairRecord {
     /// When it was fetched.
     #[serde(with = "time::serde::rfc3339")]
     pub fetched_at: OffsetDateTime,
-    /// Which keychain has the code: `system` or `kernel` (or `none`).
-    pub keychain: String,
+    /// Which keychain has the code.
+    pub keychain: KeychainKind,
     /// SHA-256 of the manifest.
     pub manifest_sha256: ManifestDigest,
     /// Length of the manifest in bytes.
     pub manifest_bytes: u64,
-    /// Of format 1, until it is converted.
+    /// Of format 1, until the keychain's item has its second line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<PairTag>,
 }
@@ -79,25 +87,25 @@ pub struct HandOverRecord {
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     /// The device's address.
-    pub endpoint: String,
-    /// The hand-over method: `profile`, `configure`, `argv`; `none` if the device was open already.
+    pub endpoint: Endpoint,
+    /// The hand-over method.
     #[serde(alias = "rung")]
-    pub method: String,
+    pub method: HandOverMethod,
     /// For how many seconds the code stood on a command line, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub argv_seconds: Option<u64>,
     /// The client that was used.
-    pub client: String,
+    pub client: PathBuf,
     /// What it says its version is.
     pub client_version: String,
     /// SHA-256 over the client's whole tree.
-    pub client_sha256: String,
+    pub client_sha256: ClientDigest,
     /// Its JVM started with no option of ours but its home.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub client_jvm_is_bare: bool,
     /// What the device said it is; equal to the job id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_id: Option<String>,
+    pub device_id: Option<JobId>,
     /// The receipt: when the device said UNLOCKED.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub unlocked_at: Option<OffsetDateTime>,
@@ -105,15 +113,7 @@ pub struct HandOverRecord {
 
 impl Record {
     /// Format written by this version.
-    pub const VERSION: u32 = 2;
-
-    /// The format that it is written in: the one that it was read in as long as all pairs in it are of format 1, so that nothing
-    /// is lost before they are converted.
-    #[must_use]
-    pub fn format(&self) -> u32 {
-        let mut pairs = self.pair.iter().chain(&self.incoming).peekable();
-        if pairs.peek().is_some() && pairs.all(|pair| pair.tag.is_some()) { 1 } else { Self::VERSION }
-    }
+    pub const VERSION: u32 = 3;
 
     /// A record of nothing yet.
     #[must_use]
@@ -124,9 +124,40 @@ impl Record {
             summary: JobSummary::default(),
             pair: None,
             incoming: None,
-            hand_over: None,
+            hand_overs: Vec::new(),
         }
     }
+
+    /// The same with this hand-over as the latest.
+    #[must_use]
+    pub fn with(&self, hand_over: &HandOverRecord) -> Self {
+        let mut record = self.clone();
+        record.hand_overs.push(hand_over.clone());
+        record.hand_overs.drain(..record.hand_overs.len().saturating_sub(HAND_OVERS));
+        record
+    }
+}
+
+/// A list, or the one of formats 1 and 2.
+fn one_or_many<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<HandOverRecord>, D::Error> {
+    struct OneOrMany;
+
+    impl<'de> Visitor<'de> for OneOrMany {
+        type Value = Vec<HandOverRecord>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a hand-over or a list of them")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, one: A) -> Result<Self::Value, A::Error> {
+            HandOverRecord::deserialize(MapAccessDeserializer::new(one)).map(|one| vec![one])
+        }
+    }
+    source.deserialize_any(OneOrMany)
 }
 
 impl From<&JobFacts> for JobSummary {
@@ -139,5 +170,86 @@ impl From<&JobFacts> for JobSummary {
             created: facts.created,
             cluster: facts.cluster.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// As the versions before format 3 wrote it.
+    const FORMAT_2: &str = r#"{
+  "version": 2,
+  "job": "JID123e4567-e89b-12d3-a456-426655440000",
+  "summary": { "state": "WithCustomer", "kind": "LOCAL_USE", "created": "2026-01-02T03:04:05Z" },
+  "pair": {
+    "fetched_at": "2026-02-03T04:05:06.789Z",
+    "keychain": "system",
+    "manifest_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "manifest_bytes": 4096
+  },
+  "hand_over": {
+    "at": "2026-03-04T05:06:07Z",
+    "endpoint": "192.0.2.10",
+    "method": "argv",
+    "argv_seconds": 3,
+    "client": "/opt/snowball-client-linux/bin/snowballEdge",
+    "client_version": "1.2.0",
+    "client_sha256": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+    "device_id": "JID123e4567-e89b-12d3-a456-426655440000",
+    "unlocked_at": "2026-03-04T05:16:07Z"
+  }
+}"#;
+
+    fn read(text: &str) -> serde_json::Result<Record> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn a_record_of_format_2_keeps_its_hand_over_when_it_is_written_anew() {
+        for text in [FORMAT_2.to_owned(), FORMAT_2.replace("\"method\"", "\"rung\"")] {
+            let record = read(&text).unwrap();
+            assert_eq!(record.pair.as_ref().unwrap().keychain, KeychainKind::System);
+            let written = serde_json::to_value(&record).unwrap();
+            let (before, now) = (read(FORMAT_2).unwrap(), read(&written.to_string()).unwrap());
+            assert_eq!(now.hand_overs.len(), 1);
+            for hand_over in [&before.hand_overs[0], &now.hand_overs[0]] {
+                assert_eq!((hand_over.method, hand_over.argv_seconds), (HandOverMethod::Argv, Some(3)));
+                assert_eq!(hand_over.endpoint.to_string(), "192.0.2.10");
+            }
+            let literal: serde_json::Value = serde_json::from_str(FORMAT_2).unwrap();
+            assert_eq!(written["hand_overs"], serde_json::json!([literal["hand_over"]]));
+            assert_eq!(written["pair"], literal["pair"]);
+        }
+    }
+
+    #[test]
+    fn every_hand_over_is_added_and_the_oldest_go() {
+        let mut record = read(FORMAT_2).unwrap();
+        let first = record.hand_overs[0].clone();
+        for seconds in 0..30 {
+            record = record.with(&HandOverRecord { argv_seconds: Some(seconds), ..first.clone() });
+        }
+        let seconds: Vec<_> = record.hand_overs.iter().filter_map(|hand_over| hand_over.argv_seconds).collect();
+        assert_eq!(seconds, (10..30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_word_that_is_not_known_is_refused_by_name() {
+        for (known, unknown) in [
+            ("\"argv\"", "\"pigeon\""),
+            ("\"system\"", "\"cloud\""),
+            ("\"192.0.2.10\"", "\"192.0.2.300\""),
+            ("9f86d081884c7d", "9f86d081884c"),
+            ("device_id\": \"JID", "device_id\": \"XID"),
+        ] {
+            let text = FORMAT_2.replace(known, unknown);
+            assert_ne!(text, FORMAT_2);
+            let refusal = read(&text).unwrap_err().to_string();
+            assert!(refusal.contains(" at line "), "where it stands is said: {refusal}");
+        }
+        let refusal = read(&FORMAT_2.replace("\"argv\"", "\"pigeon\"")).unwrap_err().to_string();
+        assert!(refusal.contains("`pigeon`") && refusal.contains("`configure`"), "{refusal}");
     }
 }

@@ -22,7 +22,7 @@ impl Apart {
     pub fn check(folder: &Path, expected: &[&str], code: &UnlockCode, elsewhere: &[&Path]) -> Result<Self> {
         let not_apart =
             |what: &str, path: &Path| Err(Error::NotApart { what: what.to_owned(), path: path.display().to_string() });
-        let reading = |error: io::Error| Error::disk("Reading", folder, &error);
+        let reading = |error: io::Error| Error::disk("Reading", folder, error);
         let real_folder = folder.canonicalize().map_err(reading)?;
         for place in elsewhere {
             // A place that does not exist holds nothing yet; its name is compared all the same.
@@ -38,8 +38,8 @@ impl Apart {
             if !is_file || !expected.iter().any(|name| entry.file_name() == *name) {
                 return not_apart("The manifest's folder holds something that does not belong there", &path);
             }
-            let content = File::open(&path).map_err(|error| Error::disk("Reading", &path, &error))?;
-            if contains_code(content, code).map_err(|error| Error::disk("Reading", &path, &error))? {
+            let content = File::open(&path).map_err(|error| Error::disk("Reading", &path, error))?;
+            if contains_code(content, code).map_err(|error| Error::disk("Reading", &path, error))? {
                 return not_apart("A file in the manifest's folder contains the unlock code", &path);
             }
         }

@@ -14,7 +14,7 @@
 //! - when running, by the filter below, which goes by the target and asks nobody.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use tracing::level_filters::LevelFilter;
@@ -25,6 +25,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::error::{Error, Result};
+use crate::model::Sourced;
 use crate::safety::path_trust::{self, OpenMode, Refused};
 use crate::safety::redact::Redacting;
 use crate::ui;
@@ -80,13 +81,13 @@ impl Verbosity {
 
 /// Starts the log of this process. To be called once; a second call changes nothing.
 ///
-/// `file` is appended to, or made for this user alone (0600); it comes with the origin of its name.
+/// `file` is appended to, or made for this user alone (0600).
 ///
 /// # Errors
 /// [`Error::SettingInvalid`] for a file that can't be written, or that others may open.
-pub fn start(verbosity: Verbosity, file: Option<&(std::path::PathBuf, String)>) -> Result<()> {
+pub fn start(verbosity: Verbosity, file: Option<&Sourced<PathBuf>>) -> Result<()> {
     let to_file = match file {
-        Some((path, origin)) => {
+        Some(Sourced { value: path, origin }) => {
             let file = open(path).map_err(|refused| match refused.owner() {
                 Some(owner) if path_trust::runs_as_administrator() => {
                     Error::RunAsAnother { path: refused.path.display().to_string(), owner: owner.to_owned() }
@@ -94,7 +95,7 @@ pub fn start(verbosity: Verbosity, file: Option<&(std::path::PathBuf, String)>) 
                 _ => Error::SettingInvalid {
                     name: "log_file".to_owned(),
                     given: path.display().to_string(),
-                    origin: origin.clone(),
+                    origin: origin.to_string(),
                     why: match refused.path == *path {
                         true => refused.why(),
                         false => format!("can't be used: {refused}"),

@@ -1,8 +1,7 @@
 //! The layers, laid over each other: what was said, where, and whether it may be said there.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
@@ -10,6 +9,7 @@ use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings};
 use super::table::{SETTINGS, Setting, setting};
 use super::value::{Kind, Value};
 use crate::error::{Error, Result};
+use crate::model::{Origin, Sourced};
 use crate::safety::path_trust::{self, Whose};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
 use crate::store::default_state_folder;
@@ -18,35 +18,6 @@ use crate::store::default_state_folder;
 const LOCKED: &str = "locked";
 /// The largest file that is read. All settings with all their comments are some ten thousand bytes.
 const LARGEST: u64 = 1 << 20;
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// A flag, as it is typed.
-    Flag(String),
-    /// An environment variable.
-    Variable(String),
-    /// A line of a settings file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Its line, from 1.
-        line: usize,
-    },
-    /// What is built in.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(flag) => f.write_str(flag),
-            Self::Variable(name) => f.write_str(name),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Default => f.write_str("built in"),
-        }
-    }
-}
 
 /// What was typed: the flags that were given, by the key of their setting.
 #[derive(Debug, Clone, Default)]
@@ -123,7 +94,7 @@ impl Given {
             Origin::Flag(_) => true,
             Origin::Variable(name) => name.starts_with(PREFIX),
             Origin::File { .. } => self.setting.key == setting::state_dir.key,
-            Origin::Default => false,
+            Origin::Profile(_) | Origin::Default => false,
         }
     }
 }
@@ -170,7 +141,7 @@ impl Layers {
         if layers.of(&setting::state_dir).is_none() {
             return Err(Error::StateFolderBad {
                 path: "snow-onboard".to_owned(),
-                why: "this user has no home folder, so there is no place for it".to_owned(),
+                why: "this user has no home folder, so there is no place for it".to_owned().into(),
             });
         }
         Ok(layers)
@@ -237,10 +208,10 @@ impl Layers {
     /// The value of a field of the settings.
     pub(super) fn field<F: Field>(&self, setting: &Setting) -> Result<F> {
         let said = self.of(setting).map(|given| match &given.value {
-            Ok(value) => Ok((value.clone(), &given.origin)),
+            Ok(value) => Ok((value.clone(), given.origin.clone())),
             Err(why) => Err(given.invalid(why)),
         });
-        let said = said.transpose()?.and_then(|(value, origin)| Some((F::Kind::of(value)?, origin)));
+        let said = said.transpose()?.and_then(|(value, origin)| Some(Sourced { value: F::Kind::of(value)?, origin }));
         F::take(said).ok_or_else(|| Error::Internal { what: format!("the setting {} has no value", setting.key) })
     }
 
@@ -256,30 +227,30 @@ pub(super) trait Field: Sized {
     type Kind: Kind;
 
     /// From what was said, if that is a value; `None` if the field can't be without one.
-    fn take(said: Option<(Self::Kind, &Origin)>) -> Option<Self>;
+    fn take(said: Option<Sourced<Self::Kind>>) -> Option<Self>;
 }
 
 impl<K: Kind> Field for K {
     type Kind = K;
 
-    fn take(said: Option<(K, &Origin)>) -> Option<Self> {
-        said.map(|(value, _)| value)
+    fn take(said: Option<Sourced<K>>) -> Option<Self> {
+        said.map(|said| said.value)
     }
 }
 
 impl<K: Kind> Field for Option<K> {
     type Kind = K;
 
-    fn take(said: Option<(K, &Origin)>) -> Option<Self> {
-        Some(said.map(|(value, _)| value))
+    fn take(said: Option<Sourced<K>>) -> Option<Self> {
+        Some(said.map(|said| said.value))
     }
 }
 
-impl Field for Option<(PathBuf, String)> {
-    type Kind = PathBuf;
+impl<K: Kind> Field for Option<Sourced<K>> {
+    type Kind = K;
 
-    fn take(said: Option<(PathBuf, &Origin)>) -> Option<Self> {
-        Some(said.map(|(path, origin)| (path, origin.to_string())))
+    fn take(said: Option<Sourced<K>>) -> Option<Self> {
+        Some(said)
     }
 }
 

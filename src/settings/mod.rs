@@ -17,11 +17,12 @@ use serde::Serialize;
 use crate::cloud::CloudSettings;
 use crate::device::ClientSettings;
 use crate::error::Result;
-use crate::keychain::{KeychainKind, KeychainSettings};
+use crate::keychain::KeychainSettings;
+use crate::model::{KeychainKind, Origin};
 use crate::safety::sanitize::sanitize;
 pub use layers::Flags;
+pub(crate) use layers::Given;
 use layers::Layers;
-pub(crate) use layers::{Given, Origin};
 pub use places::Surroundings;
 pub use sample::defaults;
 pub(crate) use sample::sample;
@@ -97,7 +98,7 @@ impl Settings {
     pub(crate) fn client(&self) -> ClientSettings {
         ClientSettings {
             client: self.client.clone(),
-            client_sha256: self.client_sha256.as_ref().map(ToString::to_string),
+            client_sha256: self.client_sha256,
             allow_unknown: self.allow_unknown_client,
         }
     }
@@ -251,11 +252,11 @@ mod tests {
     fn the_cli_s_ca_variable_counts_below_ours() {
         let mut around = Surroundings::default();
         around.variables.insert(AWS_CA_BUNDLE.to_owned(), "/a.pem".into());
-        let (path, origin) = Settings::resolve(&Flags::new(), &around).unwrap().ca_bundle.unwrap();
-        assert!(path.ends_with("a.pem"));
-        assert_eq!(origin, "AWS_CA_BUNDLE");
+        let bundle = Settings::resolve(&Flags::new(), &around).unwrap().ca_bundle.unwrap();
+        assert!(bundle.value.ends_with("a.pem"));
+        assert_eq!(bundle.origin.to_string(), "AWS_CA_BUNDLE");
         around.variables.insert("SNOW_ONBOARD_CA_BUNDLE".to_owned(), "/b.pem".into());
-        assert!(Settings::resolve(&Flags::new(), &around).unwrap().ca_bundle.unwrap().0.ends_with("b.pem"));
+        assert!(Settings::resolve(&Flags::new(), &around).unwrap().ca_bundle.unwrap().value.ends_with("b.pem"));
     }
 
     #[test]
@@ -320,7 +321,7 @@ mod tests {
         let bundle = std::path::absolute("/company.pem").unwrap();
         let mut around = locked(&dir, &format!("[locked]\nca_bundle = '{}'", bundle.display()));
         around.variables.insert(AWS_CA_BUNDLE.to_owned(), "/b.pem".into());
-        assert_eq!(Settings::resolve(&Flags::new(), &around).unwrap().ca_bundle.unwrap().0, bundle);
+        assert_eq!(Settings::resolve(&Flags::new(), &around).unwrap().ca_bundle.unwrap().value, bundle);
         around.variables.insert("SNOW_ONBOARD_CA_BUNDLE".to_owned(), "/b.pem".into());
         locked_out(&Flags::new(), &around, "SNOW_ONBOARD_CA_BUNDLE");
     }
@@ -353,7 +354,7 @@ mod tests {
             ("[locked.more]\nkeychain = \"none\"", "“more”"),
         ] {
             let refusal = Settings::resolve(&Flags::new(), &locked(&dir, text)).unwrap_err();
-            assert_eq!(refusal.report().exit as u8, 3, "{text}");
+            assert_eq!(refusal.exit() as u8, 3, "{text}");
             assert!(refusal.to_string().contains(expected), "{text}: {refusal}");
         }
     }

@@ -9,8 +9,8 @@ use super::layers::{Field, Layers};
 use super::value::{Kind, Value};
 use crate::device::{Handoff, PrivateHome};
 use crate::error::Result;
-use crate::keychain::KeychainKind;
-use crate::model::{ClientDigest, Endpoint, Region};
+use crate::model::KeychainKind;
+use crate::model::{ClientDigest, Endpoint, Region, Sourced};
 
 macro_rules! settings {
     ($( $(#[$doc:meta])* $key:ident: $type:ty = $help:literal => $($what:ident: $said:expr),+; )+) => {
@@ -54,11 +54,11 @@ settings! {
         => value_name: "NAME", example: "field", reopens: false;
 
     /// AWS region, if one was named to us. `AWS_REGION` is read where the profile is.
-    region: Option<Region> = "AWS region in which the job was ordered (else AWS_REGION, else the profile's)"
+    region: Option<Sourced<Region>> = "AWS region in which the job was ordered (else AWS_REGION, else the profile's)"
         => value_name: "REGION", example: "eu-central-1", reopens: false;
 
-    /// CA bundle for every connection to AWS, with its origin.
-    ca_bundle: Option<(PathBuf, String)>
+    /// CA bundle for every connection to AWS.
+    ca_bundle: Option<Sourced<PathBuf>>
         = "PEM file of the CAs to trust instead of the system's, for a proxy that inspects traffic (else AWS_CA_BUNDLE)"
         => value_name: "FILE", example: "/etc/ssl/certs/company.pem",
            example_on_windows: Some(r"C:\certificates\company.pem"), reopens: false;
@@ -77,7 +77,7 @@ settings! {
         => value_name: "TIME", default: Some("2m");
 
     /// The vendor's client, with its origin; searched in PATH if not given.
-    client: Option<(PathBuf, String)> = "The vendor's client; without it, snowballEdge in PATH"
+    client: Option<Sourced<PathBuf>> = "The vendor's client; without it, snowballEdge in PATH"
         => verbs: RUN | DOCTOR, value_name: "FILE", example: "/opt/snowball-client-linux/bin/snowballEdge",
            example_on_windows: Some(r"C:\snowball-client\bin\snowballEdge.bat");
 
@@ -131,8 +131,8 @@ settings! {
     state_dir: PathBuf = "Folder for manifests and records"
         => value_name: "FOLDER", example: "/srv/snow-onboard", example_on_windows: Some(r"D:\snow-onboard");
 
-    /// File that the log is appended to, with its origin.
-    log_file: Option<(PathBuf, String)>
+    /// File that the log is appended to.
+    log_file: Option<Sourced<PathBuf>>
         = "Append a log with all details to this file, made for you alone. Never a secret, and RUST_LOG is not read"
         => value_name: "FILE", example: "/var/log/snow-onboard.log",
            example_on_windows: Some(r"D:\snow-onboard.log"), reopens: false;

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use crate::device::{Handoff, PrivateHome};
 use crate::error::io_in_words;
-use crate::keychain::KeychainKind;
-use crate::model::{ClientDigest, Endpoint, Malformed, Region};
+use crate::model::{ClientDigest, Endpoint, KeychainKind, Malformed, Region};
 
 /// A type that a setting can have.
 pub(super) trait Kind: Into<Value> {
@@ -66,7 +65,7 @@ values! {
     Time(Duration): time, time_written;
     Bytes(u64): bytes, ToString::to_string;
     Digest(ClientDigest): from_str, ToString::to_string;
-    Keychain(KeychainKind): keychain::parse, keychain::written, keychain::WORDS;
+    Keychain(KeychainKind): from_str, ToString::to_string, KeychainKind::WORDS;
     HandOver(Handoff): hand_over::parse, hand_over::written, hand_over::WORDS;
     PrivateHome(PrivateHome): private_home::parse, private_home::written, private_home::WORDS;
 }
@@ -91,7 +90,6 @@ macro_rules! words {
         }
     };
 }
-words!(keychain of KeychainKind: "system" = System, "kernel" = Kernel, "none" = None);
 words!(hand_over of Handoff: "private" = Private, "argv" = Argv, "auto" = Auto);
 words!(private_home of PrivateHome: "memory" = Memory, "ask" = Ask, "disk" = Disk);
 
@@ -179,9 +177,6 @@ mod tests {
         check::<Endpoint>("https://192.0.2.10", "192.0.2.10");
         Handoff::WORDS.iter().for_each(|word| check::<Handoff>(word, word));
         PrivateHome::WORDS.iter().for_each(|word| check::<PrivateHome>(word, word));
-        for word in KeychainKind::WORDS {
-            check::<KeychainKind>(word, word);
-            assert_eq!(word.parse::<KeychainKind>().unwrap().to_string(), *word, "the record's word is another");
-        }
+        <KeychainKind as Kind>::WORDS.iter().for_each(|word| check::<KeychainKind>(word, word));
     }
 }

@@ -91,7 +91,7 @@ impl Audit {
         let mut text = serde_json::to_vec(&line)
             .map_err(|error| Error::Internal { what: format!("an audit line can't be written as JSON: {error}") })?;
         text.push(b'\n');
-        let writing = |error: io::Error| Error::disk("Writing", &self.path, &error);
+        let writing = |error: io::Error| Error::disk("Writing", &self.path, error);
         let mut file = self.open()?;
         if ends_within_a_line(&mut file).map_err(writing)? {
             text.insert(0, b'\n');
@@ -101,7 +101,7 @@ impl Audit {
     }
 
     fn open(&self) -> Result<File> {
-        let writing = |error: io::Error| Error::disk("Writing", &self.path, &error);
+        let writing = |error: io::Error| Error::disk("Writing", &self.path, error);
         let file = match self.open_existing()? {
             Some(file) => file,
             None => {
@@ -123,7 +123,7 @@ impl Audit {
 
     fn open_existing(&self) -> Result<Option<File>> {
         path_trust::open_own(&self.path, OpenMode::Append)
-            .map_err(|refused| Error::refused("Writing", &self.path, &refused))
+            .map_err(|refused| Error::refused("Writing", &self.path, refused))
     }
 }
 

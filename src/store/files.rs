@@ -28,7 +28,7 @@ pub(super) fn bad(path: &Path, refused: &Refused) -> Error {
         Some(owner) if refused.path == path && path.file_name().is_some_and(|name| name == "snow-onboard") => {
             Error::StateFolderOfAnother { path: at_fault, owner: owner.to_owned() }
         }
-        _ => Error::StateFolderBad { path: path.display().to_string(), why: refused.clause(path) },
+        _ => Error::StateFolderBad { path: path.display().to_string(), why: refused.clause(path).into() },
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) fn open_ours(
 /// Removes a file; nothing there is fine.
 pub(super) fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::disk("Removing", path, &error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::disk("Removing", path, error)),
         _ => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::files::{check_private, make_or_check_private, open_ours, remove_if_there};
 use super::lock::JobLock;
-use crate::error::{Error, Result, io_in_words};
+use crate::error::{Error, Result, Why};
 use crate::model::Record;
 use crate::model::{JobId, ManifestDigest};
 use crate::os;
@@ -117,7 +117,7 @@ impl JobFolder {
     /// # Errors
     /// [`Error::Disk`]; the old record is then untouched.
     pub fn write_record(&self, record: &Record) -> Result<()> {
-        let record = Record { version: record.format(), ..record.clone() };
+        let record = Record { version: Record::VERSION, ..record.clone() };
         let mut text = serde_json::to_vec_pretty(&record)
             .map_err(|error| Error::Internal { what: format!("the record can't be written as JSON: {error}") })?;
         text.push(b'\n');
@@ -145,17 +145,17 @@ impl JobFolder {
     fn put(&self, name: &str, temporary: &str, text: &[u8]) -> Result<()> {
         self.ensure_folder()?;
         let path = self.folder.join(name);
-        let writing = |error: &io::Error| Error::disk("Writing", &path, error);
+        let writing = |error: io::Error| Error::disk("Writing", &path, error);
         let beside = self.incoming.parent().expect("the incoming file lies in a folder");
         let mut file = tempfile::Builder::new()
             .prefix(&format!("{}_{temporary}.", self.job))
             .rand_bytes(TEMPORARY)
             .tempfile_in(beside)
-            .map_err(|error| writing(&error))?;
-        file.write_all(text).and_then(|()| file.as_file().sync_all()).map_err(|error| writing(&error))?;
-        file.persist(&path).map_err(|refused| writing(&refused.error))?;
+            .map_err(writing)?;
+        file.write_all(text).and_then(|()| file.as_file().sync_all()).map_err(writing)?;
+        file.persist(&path).map_err(|refused| writing(refused.error))?;
         tracing::debug!(file = %path.display(), "written");
-        os::sync_dir(&self.folder).map_err(|error| writing(&error))
+        os::sync_dir(&self.folder).map_err(writing)
     }
 
     /// A new manifest to write. It becomes the incoming one, in place of an earlier, when it is finished.
@@ -164,8 +164,8 @@ impl JobFolder {
     /// [`Error::Disk`].
     pub fn draft(&self) -> Result<Draft> {
         remove_if_there(&self.draft)?;
-        let file = path_trust::create_private_file(&self.draft)
-            .map_err(|error| Error::disk("Writing", &self.draft, &error))?;
+        let file =
+            path_trust::create_private_file(&self.draft).map_err(|error| Error::disk("Writing", &self.draft, error))?;
         let (path, becomes) = (self.draft.clone(), self.incoming.clone());
         Ok(Draft { path, becomes, file, hasher: Sha256::new(), bytes: 0, finished: false })
     }
@@ -193,7 +193,7 @@ impl JobFolder {
     pub fn promote_incoming(&self) -> Result<()> {
         self.ensure_folder()?;
         let path = self.manifest_path();
-        let writing = |error: io::Error| Error::disk("Writing", &path, &error);
+        let writing = |error: io::Error| Error::disk("Writing", &path, error);
         fs::rename(&self.incoming, &path).map_err(writing)?;
         tracing::debug!(file = %path.display(), "the manifest is in its place");
         os::sync_dir(&self.folder).map_err(writing)
@@ -212,7 +212,7 @@ impl JobFolder {
     /// # Errors
     /// [`Error::ForeignFile`] for the first other thing; [`Error::Disk`].
     pub fn check_all_is_ours(&self) -> Result<()> {
-        let reading = |error: io::Error| Error::disk("Reading", &self.folder, &error);
+        let reading = |error: io::Error| Error::disk("Reading", &self.folder, error);
         let entries = match self.folder.read_dir() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             result => result.map_err(reading)?,
@@ -240,7 +240,7 @@ impl JobFolder {
         // The record last: while it is there, a second `forget` knows which keychain to look in.
         remove_if_there(&self.manifest_path())?;
         remove_if_there(&self.folder.join(RECORD))?;
-        let removing = |error: io::Error| Error::disk("Removing", &self.folder, &error);
+        let removing = |error: io::Error| Error::disk("Removing", &self.folder, error);
         fs::remove_dir(&self.folder).map_err(removing)?;
         tracing::debug!(folder = %self.folder.display(), "the job's folder is removed");
         self.folder.parent().map_or(Ok(()), os::sync_dir).map_err(removing)?;
@@ -262,7 +262,7 @@ pub(super) fn remove_single_run(job: &JobId, folder: &Path) -> Result<()> {
     for name in names_for(job) {
         match fs::remove_file(folder.join(&name)) {
             Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Err(Error::disk("Removing", &folder.join(name), &error));
+                return Err(Error::disk("Removing", &folder.join(name), error));
             }
             _ => {}
         }
@@ -271,7 +271,7 @@ pub(super) fn remove_single_run(job: &JobId, folder: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
             Err(Error::ForeignFile { path: folder.display().to_string() })
         }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::disk("Removing", folder, &error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::disk("Removing", folder, error)),
         _ => Ok(()),
     }
 }
@@ -299,13 +299,12 @@ impl Drop for JobFolder {
 
 pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> {
     let path = folder.join(RECORD);
-    let unreadable =
-        |why: String| Error::RecordUnreadable { job: job.to_string(), path: path.display().to_string(), why };
-    let in_words = |error: io::Error| unreadable(io_in_words(&error));
-    let Some(file) = open_ours(&path, OpenMode::Read, in_words)? else { return Ok(None) };
-    let text = path_trust::read_bounded(file, RECORD_LIMIT).map_err(in_words)?;
+    let unreadable = |why: Why| Error::RecordUnreadable { job: job.to_string(), path: path.display().to_string(), why };
+    let failed = |error: io::Error| unreadable(error.into());
+    let Some(file) = open_ours(&path, OpenMode::Read, failed)? else { return Ok(None) };
+    let text = path_trust::read_bounded(file, RECORD_LIMIT).map_err(failed)?;
     // It names what it did not expect in the file's own words.
-    let malformed = |error: &serde_json::Error| unreadable(sanitize(&error.to_string()));
+    let malformed = |error: &serde_json::Error| unreadable(sanitize(&error.to_string()).into());
     // The version is looked at before the rest, which a newer format may have changed.
     #[derive(serde::Deserialize)]
     struct Version {
@@ -317,16 +316,16 @@ pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> 
     }
     let record: Record = serde_json::from_slice(&text).map_err(|error| malformed(&error))?;
     if record.job != *job {
-        return Err(unreadable(format!("it is the record of {}", record.job)));
+        return Err(unreadable(format!("it is the record of {}", record.job).into()));
     }
     Ok(Some(record))
 }
 
 fn manifest_at(path: &Path) -> Result<Option<Manifest>> {
-    let reading = |error: &io::Error| Error::disk("Reading", path, error);
-    let Some(file) = open_ours(path, OpenMode::Read, |error| reading(&error))? else { return Ok(None) };
-    let bytes = file.metadata().map_err(|error| reading(&error))?.len();
-    let digest = ManifestDigest::of(file).map_err(|error| reading(&error))?;
+    let reading = |error: io::Error| Error::disk("Reading", path, error);
+    let Some(file) = open_ours(path, OpenMode::Read, reading)? else { return Ok(None) };
+    let bytes = file.metadata().map_err(reading)?.len();
+    let digest = ManifestDigest::of(file).map_err(reading)?;
     Ok(Some(Manifest { path: path.to_path_buf(), digest, bytes }))
 }
 
@@ -358,7 +357,7 @@ impl Draft {
             .sync_all()
             .and_then(|()| fs::rename(&self.path, &self.becomes))
             .and_then(|()| os::sync_dir(folder))
-            .map_err(|error| Error::disk("Writing", &self.path, &error))?;
+            .map_err(|error| Error::disk("Writing", &self.path, error))?;
         self.finished = true;
         let hasher = std::mem::take(&mut self.hasher);
         Ok(Manifest { path: self.becomes.clone(), digest: ManifestDigest::from_hasher(hasher), bytes: self.bytes })
@@ -443,7 +442,7 @@ mod tests {
         assert_eq!(folder.record().unwrap().unwrap().job, *folder.job());
 
         for (damage, why) in [
-            (text.replace("\"version\": 2", "\"version\": 3"), "format 3"),
+            (text.replace("\"version\": 3", "\"version\": 4"), "format 4"),
             (text.replace("456-426655440000", "456-426655440001"), "it is the record of"),
             (text[..text.len() / 2].to_owned(), "can't be read"),
             (text.replace("\"summary\"", "\"sumary\""), "can't be read"),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::files::open_ours;
-use crate::error::{Error, Result, io_in_words};
+use crate::error::{Error, Result};
 use crate::model::JobId;
 use crate::safety::path_trust::{self, OpenMode};
 
@@ -23,7 +23,7 @@ impl JobLock {
     /// [`Error::Busy`] with the number of the process that holds it; [`Error::FileAliased`];
     /// [`Error::StateFolderNoLocks`]; [`Error::Disk`].
     pub(super) fn take(job: &JobId, path: &Path) -> Result<Self> {
-        let opening = |error: io::Error| Error::disk("Opening", path, &error);
+        let opening = |error: io::Error| Error::disk("Opening", path, error);
         let mut file = match path_trust::create_private_file(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 open_ours(path, OpenMode::Write, opening)?.ok_or_else(|| opening(io::ErrorKind::NotFound.into()))?
@@ -55,7 +55,7 @@ impl JobLock {
             }
             Err(TryLockError::Error(error)) => {
                 let folder = path.parent().unwrap_or(path).display().to_string();
-                return Err(Error::StateFolderNoLocks { path: folder, why: io_in_words(&error) });
+                return Err(Error::StateFolderNoLocks { path: folder, why: error.into() });
             }
         }
         // The number is a courtesy for the message above; the lock holds without it.

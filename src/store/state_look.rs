@@ -33,7 +33,7 @@ impl StateLook {
     /// # Errors
     /// [`Error::StateFolderBad`], as opening it would give; [`Error::Disk`] where nothing can be written.
     pub fn at(root: &Path) -> Result<Self> {
-        let bad = |why: String| Error::StateFolderBad { path: root.display().to_string(), why };
+        let bad = |why: String| Error::StateFolderBad { path: root.display().to_string(), why: why.into() };
         check_unicode(root)?;
         let place = path_trust::look_at_private_folder(root).map_err(|refused| files::bad(root, &refused))?;
         let (exists, ground) = (place.exists, place.ground);
@@ -41,12 +41,12 @@ impl StateLook {
         let parts = || MADE_AT_ONCE.into_iter().chain(MADE_WHEN_NEEDED).map(|part| root.join(part));
         parts().try_for_each(|folder| check_private(&folder))?;
         try_writing(&ground).map_err(|error| match exists {
-            true => Error::disk("Writing", root, &error),
+            true => Error::disk("Writing", root, error),
             false => bad(format!("{} can't be written to: {}", ground.display(), io_in_words(&error))),
         })?;
         try_making(&ground)?;
         for part in parts().filter(|part| part.is_dir()) {
-            try_writing(&part).map_err(|error| Error::disk("Writing", &part, &error))?;
+            try_writing(&part).map_err(|error| Error::disk("Writing", &part, error))?;
         }
         Ok(Self {
             path: root.to_owned(),
@@ -66,7 +66,7 @@ const LOOK: &str = ".snow-onboard-look-";
 /// itself then alone.
 fn try_making(folder: &Path) -> Result<()> {
     let path = || folder.display().to_string();
-    let bad = |error: io::Error| Error::StateFolderBad { path: path(), why: io_in_words(&error) };
+    let bad = |error: io::Error| Error::StateFolderBad { path: path(), why: error.into() };
     // Of a look that was killed: empty, and by their name and owner ours.
     for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
         let is_of_a_look = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(LOOK));
@@ -79,9 +79,8 @@ fn try_making(folder: &Path) -> Result<()> {
         .make_in(folder, path_trust::create_private_dir)
         .map_err(bad)?
         .into_temp_path();
-    let locked = os::lock_folder(&made)
-        .map(drop)
-        .map_err(|error| Error::StateFolderNoLocks { path: path(), why: io_in_words(&error) });
+    let locked =
+        os::lock_folder(&made).map(drop).map_err(|error| Error::StateFolderNoLocks { path: path(), why: error.into() });
     match std::fs::remove_dir(&made) {
         // Another look has just tidied up.
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(bad(error)),
@@ -113,7 +112,7 @@ mod tests {
         assert!(names(dir.path()).is_empty());
         std::fs::write(dir.path().join("file"), "").unwrap();
         let refusal = StateLook::at(&dir.path().join("file").join("snow-onboard")).unwrap_err();
-        assert_eq!(refusal.report().code, "state_folder_bad");
+        assert_eq!(refusal.code(), "state_folder_bad");
     }
 
     #[test]

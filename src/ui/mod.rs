@@ -382,7 +382,7 @@ impl Ui {
 fn exit_of(error: &Error) -> u8 {
     match error {
         Error::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(ExitCode::Interrupted as u8),
-        error => error.report().exit as u8,
+        error => error.exit() as u8,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use snow_onboard::cloud::{Cloud, CloudSettings, Sink};
-use snow_onboard::model::JobFacts;
+use snow_onboard::model::{JobFacts, Origin, Sourced};
 use snow_onboard::report::{Notice, Notify};
 use snow_rehearsal::Rehearsal;
 
@@ -199,8 +199,10 @@ fn makes_the_call_it_was_started_for() {
     let text = |name: &str| order[name].as_str().map(str::to_owned);
     let settings = CloudSettings {
         profile: text("profile"),
-        region: text("region").map(|region| region.parse().unwrap()),
-        ca_bundle: text("ca").map(|path| (path.into(), "--ca-bundle".to_owned())),
+        region: text("region")
+            .map(|region| Sourced { value: region.parse().unwrap(), origin: Origin::Flag("--region".to_owned()) }),
+        ca_bundle: text("ca")
+            .map(|path| Sourced { value: path.into(), origin: Origin::Flag("--ca-bundle".to_owned()) }),
         network_timeout: Duration::from_millis(order["timeout_ms"].as_u64().unwrap()),
         manifest_limit: order["limit"].as_u64().unwrap(),
     };

@@ -179,11 +179,14 @@ fn when_agent_and_guard_are_killed_at_once_the_system_ends_the_client() {
 #[ignore = "started by when_the_agent_is_killed_client_and_home_are_gone_within_a_second and its neighbours"]
 fn agent_to_be_killed() {
     use snow_onboard::device::{Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session};
-    use snow_onboard::model::UnlockCode;
+    use snow_onboard::model::{Origin, Sourced, UnlockCode};
 
     let path = |name: &str| PathBuf::from(std::env::var_os(name).expect("started by its test"));
     let launcher = path("SNOW_ONBOARD_TEST_STAGE");
-    let settings = ClientSettings { client: Some((launcher, "the test".to_owned())), ..ClientSettings::default() };
+    let settings = ClientSettings {
+        client: Some(Sourced { value: launcher, origin: Origin::Flag("--client".to_owned()) }),
+        ..ClientSettings::default()
+    };
     let places = Places { runtime: None, shared_memory: None, temporary: path("SNOW_ONBOARD_TEST_PLACE") };
     let endpoint = std::env::var("SNOW_ONBOARD_TEST_ENDPOINT").unwrap().parse().unwrap();
     let device = Device::prepare(Preparation {

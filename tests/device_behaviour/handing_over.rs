@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use snow_onboard::device::{ArgvExposure, ClientSettings, HandOverMethod, Handoff};
+use snow_onboard::device::{ArgvExposure, ClientSettings, Handoff};
 use snow_onboard::error::Error;
+use snow_onboard::model::{HandOverMethod, Origin, Sourced};
 
 use crate::stage::{CODE, JOB, Stage, code_of};
 
@@ -142,7 +143,7 @@ fn by_configure_on_a_terminal_where_a_pipe_holds_the_prompts_back() {
 fn a_configure_that_refuses_the_code_is_not_asked_again() {
     let stage = Stage::new(&format!("{OWN_FORM}\nconfigure() {{ CODE=another; converse; }}"));
     let error = stage.hand_over_by(Handoff::Argv, &|| true).err().unwrap();
-    assert_eq!(error.report().code, "device_refused");
+    assert_eq!(error.code(), "device_refused");
     assert!(error.to_string().contains("[unlock code] does not fit"), "{error}");
     assert_eq!(stage.calls("configure"), 1);
     stage.assert_the_code_was_private();
@@ -159,7 +160,7 @@ configure() { echo "Configuration will be stored at $(config)"; printf 'Snowball
 fn a_client_that_ignores_our_home_learns_nothing_by_private_ways() {
     let stage = Stage::new(IGNORES_OUR_HOME);
     let error = stage.hand_over().err().unwrap();
-    assert_eq!(error.report().code, "hand_over_refused");
+    assert_eq!(error.code(), "hand_over_refused");
     let text = error.to_string();
     assert!(text.contains("real-home") && text.contains("INVENTED: no such profile"), "{text}");
     assert!(!stage.work().join("told").exists(), "not even the manifest's path");
@@ -242,7 +243,7 @@ configure() {{ converse; }}"#
         assert_eq!(asked.get(), 1);
         match result {
             Ok(handed) => assert_eq!((handed.method(), answer), (HandOverMethod::Argv, true)),
-            Err(error) => assert_eq!((error.report().code, answer), ("device_refused", false)),
+            Err(error) => assert_eq!((error.code(), answer), ("device_refused", false)),
         }
     }
     stage.assert_nothing_left();
@@ -358,7 +359,10 @@ fn a_launcher_that_lies_alone_is_said_to() {
     assert!(!says_so());
     let alone = stage.work().join("snowballEdge");
     std::fs::copy(stage.launcher(), &alone).unwrap();
-    let settings = ClientSettings { client: Some((alone, "the test".to_owned())), ..ClientSettings::default() };
+    let settings = ClientSettings {
+        client: Some(Sourced { value: alone, origin: Origin::Flag("--client".to_owned()) }),
+        ..ClientSettings::default()
+    };
     drop(stage.prepare_with(settings).unwrap());
     assert!(says_so());
 }
@@ -374,7 +378,7 @@ fn private_ways_come_first_even_where_the_command_line_is_allowed() {
 fn an_unknown_client_is_used_only_by_leave() {
     let stage = Stage::new("version() { echo \"INVENTED 9.9 $CODE\"; }");
     let error = stage.prepare().err().unwrap();
-    assert_eq!(error.report().code, "client_unknown");
+    assert_eq!(error.code(), "client_unknown");
     assert!(error.to_string().contains("INVENTED 9.9 [unlock code]"), "{error}");
     let allowed = ClientSettings { allow_unknown: true, ..stage.settings() };
     assert_eq!(stage.prepare_with(allowed).unwrap().client_version(), None);
@@ -397,7 +401,7 @@ fn a_client_that_does_not_list_the_commands_is_not_given_the_code_on_its_command
         let ask = || panic!("nothing is to be asked");
         for policy in [Handoff::Auto, Handoff::Argv] {
             let error = stage.hand_over_by(policy, &ask).err().unwrap();
-            assert_eq!(error.report().code, "client_commands_missing");
+            assert_eq!(error.code(), "client_commands_missing");
             assert!(error.to_string().contains("its help"), "{error}");
         }
         assert_eq!((stage.calls("help"), stage.calls("unlock-device")), (2, 0));

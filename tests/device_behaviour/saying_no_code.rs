@@ -31,7 +31,7 @@ fn ten_spellings_of_the_code_stay_in_the_guard() {
         let stage =
             Stage::new(&format!("unlock() {{ printf 'INVENTED: not with %s here\\n' '{spelling}' >&2; return 9; }}"));
         let error = stage.hand_over().err().unwrap();
-        assert_eq!(error.report().code, "device_refused");
+        assert_eq!(error.code(), "device_refused");
         let text = error.to_string();
         let said = text.split_once("INVENTED: not with ").and_then(|(_, said)| said.strip_suffix(" here")).unwrap();
         // Of base64 the characters stay that stand for what is before and after.

@@ -11,7 +11,7 @@ use snow_onboard::device::{
     ArgvExposure, Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session,
 };
 use snow_onboard::error::Result;
-use snow_onboard::model::{Endpoint, JobId, ManifestDigest, UnlockCode};
+use snow_onboard::model::{Endpoint, JobId, ManifestDigest, Origin, Sourced, UnlockCode};
 use snow_onboard::report::{Notice, Notify};
 use snow_onboard::safety::apart::Apart;
 
@@ -125,7 +125,10 @@ impl Stage {
     }
 
     pub fn settings(&self) -> ClientSettings {
-        ClientSettings { client: Some((self.launcher(), "the test".to_owned())), ..ClientSettings::default() }
+        ClientSettings {
+            client: Some(Sourced { value: self.launcher(), origin: Origin::Flag("--client".to_owned()) }),
+            ..ClientSettings::default()
+        }
     }
 
     pub fn places(&self) -> Places {
@@ -343,5 +346,5 @@ pub fn is_alive(pid: i32) -> bool {
 
 /// The stable code of a failure.
 pub fn code_of<T>(result: Result<T>) -> &'static str {
-    result.err().map_or("no error", |error| error.report().code)
+    result.err().map_or("no error", |error| error.code())
 }

@@ -33,7 +33,7 @@ fn the_device_of_another_job_is_left_alone_even_when_open() {
         let stage = Stage::new("id() { printf JID00000000-0000-0000-0000-000000000000; }");
         stage.device_says(&[state]);
         let error = stage.hand_over().err().unwrap();
-        assert_eq!(error.report().code, "device_is_another");
+        assert_eq!(error.code(), "device_is_another");
         assert!(error.to_string().contains("JID00000000-0000-0000-0000-000000000000"), "{error}");
         assert_eq!(stage.calls("unlock-device"), 0);
         stage.assert_nothing_left();
@@ -87,7 +87,7 @@ fn a_success_that_changes_nothing_ends_with_the_time() {
     let stage = Stage::new("unlock() { echo 'INVENTED: fine'; }");
     let handed = stage.hand_over().unwrap();
     let error = handed.wait_until_unlocked(Duration::from_secs(4), &|_| ()).unwrap_err();
-    assert_eq!(error.report().code, "device_timeout");
+    assert_eq!(error.code(), "device_timeout");
     assert!(error.to_string().contains("LOCKED"), "{error}");
     assert_eq!(stage.calls("unlock-device"), 1);
     assert!(stage.notices.all().iter().any(|notice| notice.contains("to open (it says LOCKED)")));
@@ -106,7 +106,7 @@ fn a_device_that_locks_itself_again_is_told() {
 fn a_refused_request_is_not_repeated_and_its_text_is_cleaned() {
     let stage = Stage::new("unlock() { printf 'INVENTED: \\033[31mnot with %s\\n' \"$CODE\" >&2; return 9; }");
     let error = stage.hand_over().err().unwrap();
-    assert_eq!(error.report().code, "device_refused");
+    assert_eq!(error.code(), "device_refused");
     assert!(error.to_string().ends_with("` failed: INVENTED: not with [unlock code]"), "{error}");
     assert_eq!(stage.calls("unlock-device"), 1);
     stage.assert_nothing_left();
@@ -167,7 +167,7 @@ fn the_client_is_told_nothing_before_the_device_answers() {
     stage.patience = Duration::from_secs(3);
     stage.endpoint = "device.invalid:9091".parse().unwrap();
     let error = stage.hand_over().err().unwrap();
-    assert_eq!(error.report().code, "device_unreachable");
+    assert_eq!(error.code(), "device_unreachable");
     assert!(error.to_string().contains("looked up"), "{error}");
     assert_eq!((stage.calls("describe-device"), stage.calls("version")), (0, 1));
     stage.assert_nothing_left();

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyring_bus::{Keyring, KeyringBus};
-use snow_onboard::keychain::{Keychain, KeychainItem, KeychainKind, KeychainSettings, Prepared};
-use snow_onboard::model::{JobId, ManifestDigest, UnlockCode};
+use snow_onboard::keychain::{Keychain, KeychainItem, KeychainSettings, Prepared};
+use snow_onboard::model::{JobId, KeychainKind, ManifestDigest, UnlockCode};
 use snow_onboard::report::{Notice, Notify};
 
 const JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";

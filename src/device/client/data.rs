@@ -4,41 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A method of handing over the code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HandOverMethod {
-    /// We wrote the client's documented profile file into a private home.
-    Profile,
-    /// The client wrote it there itself, its prompts answered by us.
-    Configure,
-    /// On the client's command line, where other programs can read it while the client runs.
-    Argv,
-}
-
-impl HandOverMethod {
-    /// As it stands in the record and in the client's data file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Profile => "profile",
-            Self::Configure => "configure",
-            Self::Argv => "argv",
-        }
-    }
-
-    /// For people: what was done, in a few words.
-    #[must_use]
-    pub fn in_words(self) -> &'static str {
-        match self {
-            Self::Profile => "private profile; code not on any command line",
-            Self::Configure => {
-                "through the client's own prompts, into a private folder; the code is on no command line"
-            }
-            Self::Argv => "on the client's command line, as allowed",
-        }
-    }
-}
+use crate::model::HandOverMethod;
 
 /// One client, as its file in `config/clients/` describes it: what is said to it, and how its words are read.
 #[derive(Debug, Clone, Deserialize)]

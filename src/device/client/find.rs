@@ -9,16 +9,17 @@ use crate::device::client::data::ClientData;
 use crate::device::client::integrity::Tree;
 use crate::device::guard::environment;
 use crate::error::{Error, Result};
+use crate::model::{ClientDigest, Sourced};
 use crate::report::{Notify, while_waiting};
 use crate::safety::path_trust::{self, Position, Whose};
 
 /// Settings that say which client to use.
 #[derive(Debug, Clone, Default)]
 pub struct ClientSettings {
-    /// Its launcher, with the origin of the setting for messages; else PATH is searched.
-    pub client: Option<(PathBuf, String)>,
-    /// SHA-256 that its tree must have, as hex digits.
-    pub client_sha256: Option<String>,
+    /// Its launcher; else PATH is searched.
+    pub client: Option<Sourced<PathBuf>>,
+    /// SHA-256 that its tree must have.
+    pub client_sha256: Option<ClientDigest>,
     /// Use a client of a version that is not known.
     pub allow_unknown: bool,
 }
@@ -31,8 +32,8 @@ pub struct Client {
     named: PathBuf,
     is_alone: bool,
     has_own_java: bool,
-    digest: OnceLock<Result<String, (String, String)>>,
-    digesting: Mutex<Option<JoinHandle<Result<String>>>>,
+    digest: OnceLock<Result<ClientDigest, (String, String)>>,
+    digesting: Mutex<Option<JoinHandle<Result<ClientDigest>>>>,
     allow_unknown: bool,
     pub(in crate::device) data: ClientData,
 }
@@ -56,7 +57,7 @@ impl Client {
     fn find_in(settings: &ClientSettings, path: &OsStr) -> Result<Self> {
         let data = ClientData::built_in();
         let (found, looked) = match &settings.client {
-            Some((launcher, origin)) => {
+            Some(Sourced { value: launcher, origin }) => {
                 (launcher.clone(), format!("{}, named by {origin}: there is no such file", launcher.display()))
             }
             None => (on_path(&data, path)?, "in the folders of PATH".to_owned()),
@@ -87,9 +88,9 @@ impl Client {
         match &settings.client_sha256 {
             Some(expected) => {
                 let digest = tree.digest()?;
-                if !digest.eq_ignore_ascii_case(expected.trim()) {
-                    let (path, expected) = (client.launcher, expected.clone());
-                    return Err(Error::ClientNotPinned { path, expected, found: digest });
+                if digest != *expected {
+                    let (expected, found) = (expected.to_string(), digest.to_string());
+                    return Err(Error::ClientNotPinned { path: client.launcher, expected, found });
                 }
                 let _ = client.digest.set(Ok(digest));
             }
@@ -107,11 +108,11 @@ impl Client {
         Path::new(&self.launcher)
     }
 
-    /// SHA-256 of the client's tree, 64 hex digits, for the record. Waits for it where it is still being computed.
+    /// SHA-256 of the client's tree, for the record. Waits for it where it is still being computed.
     ///
     /// # Errors
     /// [`Error::ClientUnsafe`] if a file can't be read.
-    pub fn sha256(&self, notify: &dyn Notify) -> Result<String> {
+    pub fn sha256(&self, notify: &dyn Notify) -> Result<ClientDigest> {
         let digest = self.digest.get_or_init(|| {
             let thread = self.digesting.lock().unwrap_or_else(PoisonError::into_inner).take();
             let result = while_waiting(notify, "the client's files to be read", || thread.map(JoinHandle::join));
@@ -145,7 +146,7 @@ impl Client {
                 return Ok(());
             }
             let how =
-                format!("its files are other ones (SHA-256 begins with {}, not with {})", short(&now), short(&before));
+                format!("its files are other ones (SHA-256 begins with {}, not with {})", now.short(), before.short());
             Err(Error::ClientChanged { path, how })
         })
     }
@@ -168,11 +169,6 @@ impl Client {
     pub(in crate::device) fn allows_unknown(&self) -> bool {
         self.allow_unknown
     }
-}
-
-/// The first digits of a digest, for people.
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
 }
 
 /// The first on the search path, relative entries skipped. Folders that others can change come last: the client is then
@@ -203,6 +199,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use crate::model::Origin;
     use crate::report::Kept;
 
     fn executable(path: &Path) {
@@ -210,12 +207,16 @@ mod tests {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    fn named_by_flag(launcher: PathBuf) -> Sourced<PathBuf> {
+        Sourced { value: launcher, origin: Origin::Flag("--client".to_owned()) }
+    }
+
     fn find(settings: &ClientSettings) -> Result<Client> {
         Client::find(settings, &Kept::default())
     }
 
     fn code(result: Result<Client>) -> &'static str {
-        result.err().map_or("found", |error| error.report().code)
+        result.err().map_or("found", |error| error.code())
     }
 
     #[test]
@@ -236,7 +237,7 @@ mod tests {
     fn a_named_client_is_taken_or_refused_with_the_origin() {
         let base = tempfile::tempdir().unwrap();
         let launcher = base.path().join("snowballEdge");
-        let settings = ClientSettings { client: Some((launcher.clone(), "--client".to_owned())), ..Default::default() };
+        let settings = ClientSettings { client: Some(named_by_flag(launcher.clone())), ..Default::default() };
         let missing = find(&settings).err().unwrap();
         assert!(missing.to_string().contains("named by --client"), "{missing}");
         fs::create_dir(&launcher).unwrap();
@@ -254,10 +255,9 @@ mod tests {
         let launcher = base.path().join("client/bin/snowballEdge");
         fs::create_dir_all(launcher.parent().unwrap()).unwrap();
         executable(&launcher);
-        let mut settings =
-            ClientSettings { client: Some((launcher.clone(), "--client".to_owned())), ..Default::default() };
+        let mut settings = ClientSettings { client: Some(named_by_flag(launcher.clone())), ..Default::default() };
         let digest = find(&settings).unwrap().sha256(&Kept::default()).unwrap();
-        settings.client_sha256 = Some(digest.to_ascii_uppercase());
+        settings.client_sha256 = Some(digest);
         assert_eq!(find(&settings).unwrap().sha256(&Kept::default()).unwrap(), digest);
         fs::write(&launcher, "#!/bin/sh\necho changed\n").unwrap();
         assert_eq!(code(find(&settings)), "client_not_pinned");
@@ -274,9 +274,9 @@ mod tests {
         }
         symlink(base.join("one"), base.join("current")).unwrap();
         let named = base.join("current/bin/snowballEdge");
-        let settings = ClientSettings { client: Some((named, "--client".to_owned())), ..Default::default() };
+        let settings = ClientSettings { client: Some(named_by_flag(named)), ..Default::default() };
         let client = find(&settings).unwrap();
-        let look = || client.check_unchanged(&Kept::default()).err().map(|error| (error.report().code, error));
+        let look = || client.check_unchanged(&Kept::default()).err().map(|error| (error.code(), error));
         assert!(look().is_none());
         fs::write(base.join("one/bin/extra"), "").unwrap();
         assert!(matches!(look(), Some(("client_changed", error)) if error.to_string().contains("SHA-256")));
@@ -298,7 +298,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let launcher = base.path().join("snowballEdge");
         executable(&launcher);
-        let mut settings = ClientSettings { client: Some((launcher, "--client".to_owned())), ..Default::default() };
+        let mut settings = ClientSettings { client: Some(named_by_flag(launcher)), ..Default::default() };
         let client = find(&settings).unwrap();
         assert!(client.is_alone());
         settings.client_sha256 = Some(client.sha256(&Kept::default()).unwrap());

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
+use crate::model::ClientDigest;
 use crate::os;
 use crate::safety::path_trust::{self, Position, Refused, Whose};
 
@@ -68,12 +69,12 @@ impl Tree {
 
     /// SHA-256 over the tree, as 64 hex digits: the same wherever it is unpacked, another if any name, content or
     /// link differs, what a link leads to outside the tree, or whether a file may be run. Costs a reading of all of it.
-    pub(in crate::device) fn digest(&self) -> Result<String> {
+    pub(in crate::device) fn digest(&self) -> Result<ClientDigest> {
         let mut hasher = Sha256::new();
         hasher.update(b"snow-onboard/client/2\0");
         let mut done = BTreeSet::from([&*self.root]);
         self.digest_below(&self.root, &mut hasher, &mut { MOST_BYTES }, &mut done)?;
-        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(ClientDigest::from_hasher(hasher))
     }
 
     fn digest_below<'a>(
@@ -298,7 +299,6 @@ mod tests {
         let (first, second) = (unpack(one.path()), unpack(two.path()));
         let digest = |launcher: &Path| Tree::check(launcher).unwrap().unwrap().digest().unwrap();
         assert_eq!(digest(&first), digest(&second));
-        assert_eq!(digest(&first).len(), 64);
         fs::write(two.path().join("client/jre/bin/java"), "jav!").unwrap();
         assert_ne!(digest(&first), digest(&second), "content");
         fs::write(two.path().join("client/jre/bin/java"), "java").unwrap();

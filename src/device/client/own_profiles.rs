@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::device::client::data::{ClientData, ProfileData};
 use crate::device::client::profile;
 use crate::device::sys;
-use crate::error::{Error, Result, io_in_words};
+use crate::error::{Error, Result, Why};
 use crate::model::{JobId, UnlockCode};
 use crate::os;
 use crate::safety::path_trust::{self, Whose};
@@ -131,12 +131,12 @@ impl OwnProfiles {
     pub fn remove(&self, name: &str, job: &JobId) -> Result<Vec<PathBuf>> {
         let mut changes = Vec::new();
         for file in &self.files {
-            let unreadable = |why: String| Error::OwnProfilesUnreadable { path: file.display().to_string(), why };
-            let Some(before) = read(file).map_err(|error| unreadable(io_in_words(&error)))? else { continue };
+            let unreadable = |why: Why| Error::OwnProfilesUnreadable { path: file.display().to_string(), why };
+            let Some(before) = read(file).map_err(|error| unreadable(error.into()))? else { continue };
             // What is written may be somebody else's to exchange; what is only looked at may be anybody's.
-            path_trust::open_file(file, Whose::Own).map_err(|refused| unreadable(refused.clause(file)))?;
+            path_trust::open_file(file, Whose::Own).map_err(|refused| unreadable(refused.into_why(file)))?;
             let mut document: serde_json::Value = serde_json::from_slice(&before)
-                .map_err(|error| unreadable(format!("it is not JSON (line {})", error.line())))?;
+                .map_err(|error| unreadable(format!("it is not JSON (line {})", error.line()).into()))?;
             let profiles = document.get_mut("profiles").and_then(serde_json::Value::as_object_mut);
             let Some(profiles) = profiles else { continue };
             let Some(profile) = profiles.get(name) else { continue };
@@ -149,7 +149,7 @@ impl OwnProfiles {
             // Not `remove`, which puts the last one in its place.
             profiles.shift_remove(name);
             let after = serde_json::to_vec_pretty(&document).map(Zeroizing::new);
-            changes.push((file, before, after.map_err(|error| unreadable(error.to_string()))?));
+            changes.push((file, before, after.map_err(|error| unreadable(error.to_string().into()))?));
         }
         if changes.is_empty() {
             let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
@@ -159,10 +159,10 @@ impl OwnProfiles {
             });
         }
         for half in changes.iter().map(|(file, ..)| half(file)).filter(|half| half.symlink_metadata().is_ok()) {
-            fs::remove_file(&half).map_err(|error| Error::disk("Removing", &half, &error))?;
+            fs::remove_file(&half).map_err(|error| Error::disk("Removing", &half, error))?;
         }
         for (file, before, after) in &changes {
-            replace(file, before, after).map_err(|error| Error::disk("Writing", file, &error))?;
+            replace(file, before, after).map_err(|error| Error::disk("Writing", file, error))?;
         }
         Ok(changes.into_iter().map(|(file, ..)| file.clone()).collect())
     }
@@ -273,7 +273,7 @@ mod tests {
     fn just_the_named_profile_is_taken_out() {
         let (_home, own, file) = home_with(&document());
         let job: JobId = JOB.parse().unwrap();
-        let refused = |name: &str| own.remove(name, &job).unwrap_err().report().code;
+        let refused = |name: &str| own.remove(name, &job).unwrap_err().code();
         assert_eq!(refused("absent"), "own_profile_missing");
         assert_eq!(refused("a"), "own_profile_of_another");
         assert_eq!(fs::read_to_string(&file).unwrap(), document(), "nothing was touched");

@@ -55,7 +55,7 @@ pub(in crate::device) fn write(
     }
     let text = text(data.version, profile, &code);
     drop(code);
-    let fail = |error: std::io::Error| Error::disk("Writing", &path, &error);
+    let fail = |error: std::io::Error| Error::disk("Writing", &path, error);
     let mut file = path_trust::create_private_file(&path).map_err(fail)?;
     // One write from the wiped buffer: a BufWriter would keep a copy.
     file.write_all(&text).map_err(fail)?;
@@ -68,7 +68,7 @@ fn make_folders(home: &Path, parts: &[String]) -> Result<()> {
         path.push(part);
         match path_trust::create_private_dir(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::disk("Making", &path, &error));
+                return Err(Error::disk("Making", &path, error));
             }
             _ => {}
         }
@@ -179,7 +179,7 @@ mod tests {
         assert!(home.path().join(".aws/snowball/logs").is_dir());
         assert!(read_code(&path).unwrap().expose(|code| code == CODE));
         let again = write(home.path(), &data, &profile, UnlockCode::take(CODE).unwrap());
-        assert_eq!(again.unwrap_err().report().code, "disk", "an existing file is not written over");
+        assert_eq!(again.unwrap_err().code(), "disk", "an existing file is not written over");
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub(in crate::device) struct GuardHandle {
     home: PathBuf,
     in_memory: bool,
     passed_over: Vec<String>,
+    left_out: Option<String>,
     notify: Arc<dyn Notify>,
     /// Process group of a client that may still run.
     group: Option<u32>,
@@ -49,8 +50,8 @@ impl GuardHandle {
     ) -> Result<Self> {
         let lost = |why: String| Error::GuardLost { why };
         let (variables, left_out) = environment::trusted(std::env::vars_os());
-        if let Some(sentence) = left_out {
-            notify.notify(Notice::Warning(sentence));
+        if let Some(sentence) = &left_out {
+            notify.notify(Notice::Warning(sentence.clone()));
         }
         let mut command = Command::new(program);
         command
@@ -84,6 +85,7 @@ impl GuardHandle {
             home: PathBuf::new(),
             in_memory: false,
             passed_over: Vec::new(),
+            left_out,
             notify,
             group: None,
             is_over: false,
@@ -109,6 +111,11 @@ impl GuardHandle {
 
     pub(in crate::device) fn is_in_memory(&self) -> bool {
         self.in_memory
+    }
+
+    /// What was warned of that the client does not get.
+    pub(in crate::device) fn left_out(&self) -> Option<&str> {
+        self.left_out.as_deref()
     }
 
     /// Why the home is not in a place that was better.
@@ -230,7 +237,7 @@ impl GuardHandle {
     fn home_is_gone(&self) -> Result<()> {
         if self.home.symlink_metadata().is_ok() {
             let why = std::io::Error::other("it is still there; remove it by hand, it may hold the code");
-            return Err(Error::disk("Removing", &self.home, &why));
+            return Err(Error::disk("Removing", &self.home, why));
         }
         Ok(())
     }

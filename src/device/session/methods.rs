@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use super::backoff::{LONGEST_PAUSE, Pause};
 use super::open::Handoff;
 use super::{Attempt, Session};
-use crate::device::client::data::{HandOverMethod, Values};
+use crate::device::client::data::Values;
 use crate::device::client::output::{self, Described};
 use crate::device::client::profile::{self, Witness};
 use crate::device::guard::home;
 use crate::device::guard::protocol::{Configure, Order, Outcome, Report};
 use crate::device::millis;
 use crate::error::{Error, Result};
+use crate::model::HandOverMethod;
 use crate::report::{Notice, while_waiting};
 
 /// Time for the last method when the device's time was used up by the one before.
@@ -99,7 +100,7 @@ impl Session {
         self.log = self.read_log();
         // All of it: the client may have written a profile of its own.
         let home = self.guard.home();
-        home::empty(home).map_err(|error| Error::disk("Emptying", home, &error))?;
+        home::empty(home).map_err(|error| Error::disk("Emptying", home, error))?;
         let is_granted = ask();
         // Notices a guard that is gone.
         self.guard.pause(Duration::ZERO)?;
@@ -160,7 +161,7 @@ impl Session {
         let data = self.client.data.configure.clone();
         let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
         // Ours goes, so that a file under its name afterwards is the client's work.
-        home::remove_file(&profile).map_err(|error| Error::disk("Removing", &profile, &error))?;
+        home::remove_file(&profile).map_err(|error| Error::disk("Removing", &profile, error))?;
         let witness = Witness::look(&self.client.data.profile);
         let endpoint = self.port.address().as_url();
         let values = Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint };

@@ -15,7 +15,7 @@ pub(in crate::device) mod wait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::device::client::data::{CommandData, HandOverMethod, Values};
+use crate::device::client::data::{CommandData, Values};
 use crate::device::client::find::Client;
 use crate::device::client::output::{self, Described, State};
 use crate::device::client::own_profiles::{OwnProfile, OwnProfiles};
@@ -24,7 +24,7 @@ use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Ran, Run};
 use crate::device::millis;
 use crate::error::{Error, Result};
-use crate::model::JobId;
+use crate::model::{HandOverMethod, JobId};
 use crate::report::{Notice, Notify, while_waiting};
 use open::ArgvExposure;
 use port::Port;

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::Session;
 use super::port::Port;
-use crate::device::client::data::HandOverMethod;
 use crate::device::client::output::{Described, State};
 use crate::device::client::profile::{self, Profile};
 use crate::device::{Device, millis};
 use crate::error::{Error, Result};
-use crate::model::{Endpoint, JobId, ManifestDigest, UnlockCode};
+use crate::model::{Endpoint, HandOverMethod, JobId, ManifestDigest, UnlockCode};
 use crate::report::while_waiting;
 use crate::safety::apart::Apart;
 use crate::safety::path_trust::{self, OpenMode};
@@ -105,7 +104,7 @@ impl Session {
         let HandOver { job, manifest, endpoint, patience, .. } = order;
         let Some(manifest_text) = manifest.to_str() else {
             let (path, why) = (manifest.display().to_string(), "its path is not valid Unicode".to_owned());
-            return Err(Error::StateFolderBad { path, why });
+            return Err(Error::StateFolderBad { path, why: why.into() });
         };
         let Device { client, jvm, handle: mut guard, notify, .. } = device;
         guard.end_within(patience + BEYOND)?;
@@ -158,9 +157,9 @@ impl Session {
 fn check_unchanged(manifest: &Path, expected: &ManifestDigest, job: &JobId) -> Result<()> {
     let mismatch = |why: String| Err(Error::PairMismatch { job: job.to_string(), why });
     let file = path_trust::open_own(manifest, OpenMode::Read)
-        .map_err(|refused| Error::refused("Reading", manifest, &refused))?;
+        .map_err(|refused| Error::refused("Reading", manifest, refused))?;
     let Some(file) = file else { return mismatch("the manifest is no longer there".to_owned()) };
-    let found = ManifestDigest::of(file).map_err(|error| Error::disk("Reading", manifest, &error))?;
+    let found = ManifestDigest::of(file).map_err(|error| Error::disk("Reading", manifest, error))?;
     if found == *expected {
         return Ok(());
     }

@@ -113,7 +113,7 @@ mod tests {
         let endpoint: Endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
         assert_eq!(try_port(&endpoint).unwrap(), endpoint);
         drop(listener);
-        assert_eq!(try_port(&endpoint).unwrap_err().report().code, "device_unreachable");
+        assert_eq!(try_port(&endpoint).unwrap_err().code(), "device_unreachable");
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::Session;
 use super::backoff::Pause;
-use crate::device::client::data::{HandOverMethod, StatesData};
+use crate::device::client::data::StatesData;
 use crate::device::client::output::State;
 use crate::error::{Error, Result};
+use crate::model::HandOverMethod;
 use crate::report::{Notice, SILENCE};
 
 /// Time beyond the deadline after which the guard ends by itself: one look and a slow machine.

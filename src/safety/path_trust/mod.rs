@@ -20,7 +20,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::error::io_in_words;
+use crate::error::{Why, io_in_words};
 
 #[cfg(unix)]
 mod accounts;
@@ -159,6 +159,14 @@ impl Refused {
             Cause::Flaw(flaw) => format!("it {}", flaw.text),
             Cause::Io(error) if error.kind() == io::ErrorKind::NotFound => "it is not there".to_owned(),
             Cause::Io(error) => io_in_words(error),
+        }
+    }
+
+    /// The same with what the system said as its source.
+    pub(crate) fn into_why(self, asked: &Path) -> Why {
+        match self.cause {
+            Cause::Io(error) if self.path == asked && error.kind() != io::ErrorKind::NotFound => error.into(),
+            _ => self.clause(asked).into(),
         }
     }
 

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use snow_onboard::cloud::{Cloud, CloudSettings, Sink};
 use snow_onboard::error::Error;
+use snow_onboard::model::{Origin, Sourced};
 use snow_onboard::report::{Notice, Notify};
 
 use super::said::{fit_error, fit_to_show};
@@ -73,7 +74,7 @@ fn cloud() -> (Cloud, Arc<Mutex<Play>>) {
     let play = Arc::new(Mutex::new(Play::default()));
     let settings = CloudSettings {
         profile: None,
-        region: Some("eu-central-1".parse().unwrap()),
+        region: Some(Sourced { value: "eu-central-1".parse().unwrap(), origin: Origin::Default }),
         ca_bundle: None,
         // Shorter than any pause before another try: what may pass is an error at once.
         network_timeout: Duration::from_millis(50),

@@ -45,7 +45,7 @@ pub(super) fn settings_file(input: &[u8]) {
                 let paths: Vec<&PathBuf> = [&settings.client, &settings.ca_bundle, &settings.log_file]
                     .into_iter()
                     .flatten()
-                    .map(|(path, _)| path)
+                    .map(|named| &named.value)
                     .chain([&settings.state_dir])
                     .collect();
                 assert!(paths.iter().all(|path| path.is_absolute()), "{paths:?}");
