@@ -238,7 +238,7 @@ mod tests {
         let (_dir, folder, _) = with_old_pair();
         let told = |code| {
             let told = Kept::default();
-            let is_kept = kept_pair(&folder, "system", items(code), &told).unwrap().is_some();
+            let is_kept = kept_pair(&folder, KeychainKind::System, items(code), &told).unwrap().is_some();
             let said: Vec<String> = told.0.into_inner().unwrap().iter().map(|notice| format!("{notice:?}")).collect();
             (is_kept, said.join(""))
         };
