@@ -191,7 +191,7 @@ impl Guide<'_> {
                 },
             };
             if let Some(address) = device::is_public(&endpoint) {
-                let text = format!("{address} is an address of the internet. A device stands on the local network.");
+                let text = format!("{address} is a public internet address. A device is on the local network.");
                 self.ui.tell(&text);
                 if !matches!(self.ask("Is that what its display says? [yes/N]")?.as_str(), "yes" | "YES" | "Yes") {
                     continue;

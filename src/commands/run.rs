@@ -108,7 +108,7 @@ fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) 
     }
     if let Some(seconds) = hand_over.argv_seconds {
         text.push_str(&format!(
-            "\nThe code stood on the client's command line for {seconds} s, where other programs here could read it."
+            "\nThe code was on the client's command line for {seconds} s, where other programs on this machine could read it."
         ));
     }
     ui.result(

@@ -154,7 +154,7 @@ impl Device {
         };
         if memory_was_wanted && !handle.is_in_memory() {
             notify.notify(Notice::Warning(format!(
-                "The private folder for the client lies on a disk and not in memory: {}. It goes when the device is open; until then, and for what a disk keeps of a removed file, disk encryption is what protects the code.",
+                "The private folder for the client is on a disk and not in memory: {}. It is removed when the device is open. Only disk encryption protects what the disk keeps of it.",
                 handle.passed_over().join("; ")
             )));
         }
@@ -263,7 +263,7 @@ impl Device {
         let path = self.client.program().to_owned();
         if self.client.allows_unknown() {
             self.warn(format!(
-                "The client {path} does not say a version that this program knows as {}; it is used all the same.",
+                "The client {path} did not report a version that this program knows as {}; it is used anyway.",
                 self.client.data.name
             ));
             return Ok(version);

@@ -116,7 +116,7 @@ fn credentials(found: &Examined, in_use: Option<&CredentialsInUse>, now: OffsetD
         return Check::failed(SUBJECT, error);
     }
     if refusals.clone().any(|error| matches!(error, Error::ClockSkew { .. })) {
-        return Check::skipped(SUBJECT, "AWS does not say whether they hold while the clock is off");
+        return Check::skipped(SUBJECT, "AWS does not say whether they hold while the clock is wrong");
     }
     let source = in_use.map_or("a source that is not known", |found| found.source.as_str());
     let (ends, is_soon) = in_use.map_or_else(Default::default, |found| until(found, now));
@@ -202,7 +202,7 @@ fn permission(action: Action, answer: &Result<()>, is_silent: bool) -> Check {
             Check::skipped(subject, format!("{name}: can't be told without credentials that AWS accepts"))
         }
         Err(Error::ClockSkew { .. }) => {
-            Check::skipped(subject, format!("{name}: can't be told while the clock is off"))
+            Check::skipped(subject, format!("{name}: can't be told while the clock is wrong"))
         }
         // A run that is told its job does not list any.
         Err(error @ Error::AccessDenied { .. }) if action == Action::ListJobs => Check::warning(

@@ -97,8 +97,8 @@ errors! {
         "{why}"
         => "See the examples in:\n  snow-onboard --help";
     NobodyToAsk { why: String } = Usage "nobody_to_ask"
-        "{why}, so the job and the device's address have to be given."
-        => "Give them, as JOB and --endpoint:\n  snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10";
+        "{why}, so give the job and the device address on the command line."
+        => "For example:\n  snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10";
     /// `way_on` is the hint: the same without questions, as far as it is known by then.
     Cancelled { why: String, way_on: String } = Usage "cancelled"
         "{why} Nothing was done."
@@ -113,24 +113,24 @@ errors! {
         "No device address was given."
         => "Read the IP address off the device's display and add it:\n  --endpoint 192.0.2.10";
     EndpointPublic { name: String, address: String } = Usage "endpoint_public"
-        "The name {name} leads to {address}, outside the local network. A device stands on the local network, so this is probably a typing mistake."
+        "The name {name} resolves to {address}, which is outside the local network. A device is on the local network."
         => "Give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";
 
     SettingInvalid { name: String, given: String, origin: String, why: String } = Settings "setting_invalid"
         "The value “{given}” of {name} ({origin}) {why}."
-        => "Correct it there, or override it with the flag of the same name.";
+        => "Correct the value in {origin}, then repeat the command.";
     SettingUnknown { key: String, origin: String, way_on: String } = Settings "setting_unknown"
         "There is no setting called “{key}” ({origin})."
         => "{way_on}See all of them with:\n  snow-onboard settings --sample";
     SettingLocked { name: String, given: String, origin: String, locked: String, lock: String } = Settings "setting_locked"
         "{name} is locked to “{locked}” on this machine ({lock}), and {origin} says “{given}”."
-        => "Leave it out there. If it has to be otherwise, ask who administers this machine to change {lock}.";
+        => "Remove the value from {origin}. To use another value, ask the administrator of this machine to change {lock}.";
     SettingsFileUnreadable { path: String, why: String } = Settings "settings_file_unreadable"
         "The settings file {path} can't be used: {why}."
-        => "Correct what is named there, or remove the file. Then run the command again.";
+        => "Correct the file, or remove it. Then repeat the command.";
     CaFileBad { path: String, origin: String, why: String } = Settings "ca_file_bad"
         "The CA file {path} ({origin}) can't be used: {why}."
-        => "Give a PEM file with at least one CA certificate, which nobody else can change:\n  --ca-bundle /path/to/ca.pem";
+        => "Name a PEM file that holds at least one CA certificate and that no other user can change:\n  --ca-bundle /path/to/ca.pem";
 
     CredentialsMissing { tried: String } = Credentials "credentials_missing"
         "No AWS credentials were found (looked in {tried})."
@@ -149,10 +149,10 @@ errors! {
         "These credentials are not allowed to do {action}: {why}."
         => "Ask for this statement in a policy of the identity:\n  {statement}";
     ClockSkew { here: String, there: String } = Credentials "clock_skew"
-        "AWS refused the request because this machine's clock is off: it is {here} here and {there} at AWS."
+        "AWS refused the request because this machine's clock is wrong: it is {here} here and {there} at AWS."
         => "Set the clock of this machine, then repeat the command.";
     ClockOff { here: String, there: String } = Credentials "clock_off"
-        "This machine's clock is off: it is {here} here and {there} at AWS, which refuses requests from five minutes on."
+        "This machine's clock is wrong: it is {here} here and {there} at AWS, which refuses a difference of five minutes or more."
         => "Set the clock of this machine, then repeat the command.";
     RegionMissing = Credentials "region_missing"
         "No AWS region is set."
@@ -177,7 +177,7 @@ errors! {
         "{what} did not answer within {seconds} seconds."
         => "Repeat the same command, with more time if the network is slow:\n  --network-timeout 600";
     ApiThrottled { what: String } = Network "api_throttled"
-        "{what} asks to be called less often."
+        "{what} received too many requests and refused this one."
         => "Wait a minute, then repeat the same command.";
     ApiFailed { what: String, why: String } = Network "api_failed"
         "{what} failed at AWS: {why}."
@@ -193,55 +193,55 @@ errors! {
     /// `was` is the state that a wait begins with, `state` the same in words, with the tracking number.
     JobNotReady { job: String, was: JobState, state: String } = Job "job_not_ready"
         "AWS has not released the code and manifest of {job} yet: the job {state}."
-        => "They come with the device, when the job is “Delivered to you”. Repeat the same command then. See how far it is:\n  snow-onboard jobs";
+        => "AWS releases them when the job is “Delivered to you”. Repeat the same command then. See the state of the job:\n  snow-onboard jobs";
     JobTooLate { job: String, state: String } = Job "job_too_late"
         "AWS no longer releases the code and manifest of {job}: the job {state}."
-        => "Check that this is the job of the device before you:\n  snow-onboard jobs";
+        => "Check that this is the job of the device in front of you:\n  snow-onboard jobs";
     JobNotUsable { job: String, state: String } = Job "job_not_usable"
-        "AWS does not give out the code and manifest of {job} in its state: the job {state}."
-        => "Check that this is the job of the device before you:\n  snow-onboard jobs";
+        "AWS does not release the code and manifest of {job}: the job {state}."
+        => "Check that this is the job of the device in front of you:\n  snow-onboard jobs";
     JobIsMain { job: String, parts: String } = Job "job_is_main"
         "{job} is the main job of a divided export and has no device of its own."
         => "Use the part that this device belongs to: {parts}";
     NoJobReady = Job "no_job_ready"
         "No job of this account and region has been delivered."
-        => "See how far each is:\n  snow-onboard jobs\nTo go on by itself when one arrives:\n  snow-onboard run JID… --endpoint 192.0.2.10 --wait";
+        => "See the state of each job:\n  snow-onboard jobs\nTo wait until one is delivered:\n  snow-onboard run JID… --endpoint 192.0.2.10 --wait";
     JobAmbiguous { jobs: String } = Usage "job_ambiguous"
         "More than one job has been delivered: {jobs}."
-        => "Name the job of the device before you:\n  snow-onboard run JID… --endpoint 192.0.2.10";
+        => "Name the job of the device in front of you:\n  snow-onboard run JID… --endpoint 192.0.2.10";
     NotKept { job: String } = Job "not_kept"
-        "Nothing is kept here for {job}."
-        => "See what is kept and what AWS has:\n  snow-onboard jobs";
+        "Nothing is stored here for {job}."
+        => "See what is stored here and what AWS has:\n  snow-onboard jobs";
 
     AnswerIncomplete { what: String, missing: String } = Answer "answer_incomplete"
         "{what} answered without {missing}."
-        => "Repeat the command in a few minutes. If it stays so, show this to AWS Support with the job id.";
+        => "Repeat the command in a few minutes. If it fails again, show this to AWS Support with the job id.";
     AnswerMalformed { what: String } = Answer "answer_malformed"
         "{what} answered with something that can't be read."
-        => "If a proxy stands between, check that it passes AWS traffic through unchanged; else repeat the command in a few minutes.";
+        => "If a proxy is in use, check that it does not change AWS traffic. Otherwise repeat the command in a few minutes.";
     AnswerTooLarge { what: String, limit: usize } = Answer "answer_too_large"
         "{what} answered with more than {limit} bytes, which no such answer has. It was discarded."
-        => "If a proxy stands between, check that it passes AWS traffic through unchanged; else repeat the command in a few minutes.";
+        => "If a proxy is in use, check that it does not change AWS traffic. Otherwise repeat the command in a few minutes.";
     CodeMalformed { length: usize } = Answer "code_malformed"
-        "The Snowball API answered with {length} characters that are not shaped like an unlock code. They were discarded unseen."
-        => "Repeat the command. If it stays so, show this to AWS Support with the job id.";
+        "The Snowball API answered with {length} characters that are not shaped like an unlock code. They were discarded and not shown."
+        => "Repeat the command. If it fails again, show this to AWS Support with the job id.";
     ManifestUrlBad { why: String } = Answer "manifest_url_bad"
         "The address of the manifest {why}. It was not used."
-        => "Repeat the command. If it stays so, show this to AWS Support with the job id.";
+        => "Repeat the command. If it fails again, show this to AWS Support with the job id.";
     ManifestRefused { status: u16, why: String } = Answer "manifest_refused"
         "The manifest could not be downloaded: the bucket answered {status} ({why})."
-        => "The address is good for an hour, by this machine's clock too. Check the clock, then repeat the same command.";
+        => "The address of a manifest is valid for one hour. Check this machine's clock, then repeat the same command.";
     ManifestRedirected { host: String } = Answer "manifest_redirected"
-        "The manifest's address led on to another host ({host}). It was not followed."
+        "The manifest's address redirects to another host ({host}). The redirect was not followed."
         => "A hotel or guest network may be asking for a sign-in: open a browser and look. Then repeat the same command.";
     ManifestCut { got: u64, expected: String } = Network "manifest_cut"
-        "The download of the manifest broke off after {got} of {expected} bytes."
+        "The download of the manifest was interrupted after {got} of {expected} bytes."
         => "Repeat the same command.";
     ManifestSlow { got: u64, expected: String, seconds: u64 } = Network "manifest_slow"
-        "The manifest comes too slowly: {got} of {expected} bytes, and hardly any in the last {seconds} seconds."
+        "The download of the manifest is too slow: {got} of {expected} bytes, and almost none in the last {seconds} seconds."
         => "Move to a better connection, then repeat the same command.";
     ManifestDamaged { why: String } = Answer "manifest_damaged"
-        "The manifest arrived damaged: {why}."
+        "The downloaded manifest is damaged: {why}."
         => "Repeat the same command.";
     ManifestTooLarge { limit: u64 } = Answer "manifest_too_large"
         "The manifest is larger than the limit of {limit} bytes. It was discarded."
@@ -275,13 +275,13 @@ errors! {
         "{which} has no password, so it stores codes unencrypted in {place}."
         => "{way_on}, or accept it with:\n  --allow-plain-keyring";
     KeychainUnseen { which: String, why: String } = Keychain "keychain_unseen"
-        "Whether {which} is encrypted could not be seen: {why}."
+        "It could not be determined whether {which} is encrypted: {why}."
         => "Run it in the session in which the keychain runs, with the same HOME and XDG_DATA_HOME. If you know that it is encrypted, or accept that it may not be:\n  --allow-plain-keyring";
     KeychainKeepsNothing { which: String, why: String } = Keychain "keychain_keeps_nothing"
         "{which} accepted an item but did not give it back: {why}."
         => "Choose another place for the code:\n  --keychain kernel\n  --keychain none";
     KeychainAmbiguous { job: String, count: usize } = Keychain "keychain_ambiguous"
-        "The keychain holds {count} codes for {job}, and not one alone belongs to the manifest that is kept here."
+        "The keychain holds {count} codes for {job}, and exactly one has to match the manifest that is stored here."
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     KeychainFailed { which: String, what: String, why: String } = Keychain "keychain_failed"
         "{which} failed while {what}: {why}."
@@ -292,7 +292,7 @@ errors! {
         => "Remove that item in the keychain's own app (search for “snow-onboard”), then repeat the same command.";
     KeychainForeignItem { job: String } = Keychain "keychain_foreign_item"
         "The keychain's item for {job} does not hold an unlock code. It was left as it is."
-        => "Look at it in the keychain's own app (search for “snow-onboard”). Then fetch a new pair; where the keychain admits it, it is stored beside that item, else give that item another account name first:\n  snow-onboard fetch --refresh {job}";
+        => "Look at the item in the keychain's own app (search for “snow-onboard”). Then fetch a new pair. If the keychain does not take a second item, change the account name of this one first:\n  snow-onboard fetch --refresh {job}";
     KeychainUnsupported { which: String } = Usage "keychain_unsupported"
         "The keychain “{which}” does not exist on this system."
         => "Leave --keychain out to use the system's own.";
@@ -302,7 +302,7 @@ errors! {
 
     StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."
-        => "Correct that, or name another folder that only you can write to:\n  --state-dir PATH";
+        => "Correct this, or name another folder that only you can write to:\n  --state-dir PATH";
     StateFolderOfAnother { path: String, owner: String } = Disk "state_folder_of_another"
         "The folder {path} belongs to {owner}, not to you. It was not touched."
         => "If this program was once run with sudo, give the folder back to yourself:\n  sudo chown -R \"$(id -un)\" {path}\nElse name another folder:\n  --state-dir PATH";
@@ -314,7 +314,7 @@ errors! {
         => "Name a folder on a disk of this machine:\n  --state-dir PATH";
     Disk { what: String, path: String, why: Why } = Disk "disk"
         "{what} {path} failed: {why}."
-        => "Nothing that was there before has been lost. Correct that, then repeat the same command.";
+        => "Nothing that was stored before has been lost. Correct the cause, then repeat the same command.";
     OutputLost { why: String } = Disk "output_lost"
         "Writing to the standard output failed: {why}."
         => "Free some space there or write to another place, then repeat the same command.";
@@ -322,8 +322,8 @@ errors! {
         "The manifest's folder holds something that is not this program's: {path}."
         => "Move it elsewhere, then repeat the same command. Nothing was removed.";
     FileAliased { path: String, flaw: String } = Disk "file_aliased"
-        "{path} {flaw}, which this program never makes. It was not touched."
-        => "Find out who made it so. To go on without it, move it elsewhere and repeat the same command.";
+        "{path} {flaw}, which this program never creates. It was not changed."
+        => "Find out where it comes from. To continue without it, move it elsewhere and repeat the same command.";
     RecordUnreadable { job: String, path: String, why: Why } = Disk "record_unreadable"
         "The record {path} can't be read: {why}."
         => "Fetch a new pair for the job; the record is written anew:\n  snow-onboard fetch --refresh {job}";
@@ -332,10 +332,10 @@ errors! {
         => "Use the newer version here as well.";
     Busy { job: String, pid: String } = Busy "busy"
         "Another snow-onboard is at work on {job} (process {pid})."
-        => "Let it finish, or end it, then repeat the same command.";
+        => "Wait until it has finished, or end it. Then repeat the same command.";
 
     PairMismatch { job: String, why: String } = Pair "pair_mismatch"
-        "The code and the manifest kept for {job} don't belong together: {why}. The device was not touched."
+        "The stored code and manifest of {job} do not match: {why}. The device was not contacted."
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     NotApart { what: String, path: String } = Pair "not_apart"
         "{what}: {path}. The run stopped before anything was handed over."
@@ -345,39 +345,39 @@ errors! {
         "The Snowball Edge client (snowballEdge) was not found ({looked})."
         => "Unpack it from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientUnsafe { path: String, why: String } = Client "client_unsafe"
-        "The client is not safe to give a code to: {path} {why}."
-        => "Unpack the client where only you or an administrator can write. If the folder is yours, taking the right away from others is enough:\n  chmod -R go-w FOLDER";
+        "The client is not safe to use: {path} {why}."
+        => "Unpack the client where only you or an administrator can write. If the folder is yours, remove write permission for others:\n  chmod -R go-w FOLDER";
     ClientUnusable { path: String, why: String } = Client "client_unusable"
         "The client {path} can't be started: {why}."
         => "Check that it was unpacked for this system and is executable:\n  chmod +x …/bin/snowballEdge …/jre/bin/java";
     ClientUnknown { path: String, said: String } = Client "client_unknown"
-        "The client {path} does not say a version that this program knows. It said: {said}"
-        => "Check that it is the Snowball Edge client of 1.0 or later. To use it all the same:\n  --allow-unknown-client";
+        "The client {path} did not report a version that this program knows. It said: {said}"
+        => "Check that it is the Snowball Edge client of 1.0 or later. To use it anyway:\n  --allow-unknown-client";
     ClientNotPinned { path: String, expected: String, found: String } = Client "client_not_pinned"
-        "The client {path} is not the one that is pinned: its SHA-256 is {found}, the setting client_sha256 says {expected}."
-        => "Install the pinned version, or have client_sha256 changed by who set it.";
+        "The client {path} is not the pinned one: its SHA-256 is {found}, but client_sha256 is {expected}."
+        => "Install the pinned version, or ask who set client_sha256 to change it.";
     ClientNotWhole { path: String } = Client "client_not_whole"
-        "The client {path} does not lie in a folder as the vendor's package unpacks to, so client_sha256 could pin its launcher alone and not what runs."
+        "The client {path} is not in a folder as the vendor's package unpacks, so client_sha256 would pin only its launcher and not the program that runs."
         => "Unpack the vendor's package into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientCommandsMissing { path: String, why: String } = Client "client_commands_missing"
         "The client {path} can't be given the code, neither privately nor on its command line: {why}."
         => "Check that it is the Snowball Edge client. The current one is at https://aws.amazon.com/snowball/resources; unpack it into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientChanged { path: String, how: String } = Client "client_changed"
-        "The client {path} changed while this run was under way: {how}. It was not given the code."
-        => "If somebody replaced it on purpose, repeat the same command, which checks the new one.";
+        "The client {path} changed during this run: {how}. It was not given the code."
+        => "If the change was intended, repeat the same command, which checks the new client.";
     ClientHung { what: String, seconds: u64 } = Client "client_hung"
-        "The client's {what} did not end within {seconds} seconds. It was ended."
-        => "Repeat the same command. If it stays so, run the client's “help” by hand to see whether it works.";
+        "`snowballEdge {what}` did not finish within {seconds} seconds and was ended."
+        => "Repeat the same command. If it fails again, run the client's “help” by hand to see whether it works.";
 
     HandOverRefused { why: String } = HandOver "hand_over_refused"
         "The client can't be given the code privately: {why}."
         => "To hand it over on the client's command line, where other programs on this machine can read it while the client runs:\n  --allow-argv";
     ProfileLeaked { job: String, path: String, profile: String } = HandOver "profile_leaked"
-        "While the client was given its settings, {path} changed, which it was told not to use: the unlock code may stand there in clear now. The device was not touched."
-        => "Remove that profile, then use another version of the client: this one does not keep to the folder it is given.\n  snow-onboard forget {job} --client-profile {profile}";
+        "While the client was configured, it changed {path}, a file that it was told not to use. The unlock code may be there in plain text now. The device was not contacted."
+        => "Remove that profile, then use another version of the client. This one does not use the folder that it is given.\n  snow-onboard forget {job} --client-profile {profile}";
     OwnProfileMissing { profile: String, files: String } = Usage "own_profile_missing"
         "The client's own settings have no profile “{profile}” ({files})."
-        => "Look into that file for the profile's name.";
+        => "Look for the profile's name in that file.";
     OwnProfileOfAnother { profile: String, of: String, job: String } = Usage "own_profile_of_another"
         "The profile “{profile}” of the client's own settings is for the job {of}, not for {job}. It was left as it is."
         => "Check which of the two you mean.";
@@ -388,44 +388,44 @@ errors! {
         "No private folder could be made for the client: {why}."
         => "Set XDG_RUNTIME_DIR (or TMPDIR) to a folder that belongs to you and that only you can write to.";
     PrivateHomeUnusable { path: String, why: String } = HandOver "private_home_unusable"
-        "The private folder {path} can't be named to the client: {why}."
+        "The path of the private folder, {path}, can't be passed to the client: {why}."
         => "Set XDG_RUNTIME_DIR (or TMPDIR) to a folder without quotes and line breaks in its path.";
     PrivateHomeOnDisk { folder: String, why: String } = HandOver "private_home_on_disk"
-        "The private folder for the client can't lie in memory: {why}. In {folder} it would lie on a disk, which may keep the code after the folder is removed."
+        "The private folder for the client can't be in memory: {why}. In {folder} it would be on a disk, which may keep the code after the folder is removed."
         => "Make room in memory, then repeat the same command. What is there now:\n  df -h /dev/shm";
     GuardLost { why: String } = HandOver "guard_lost"
-        "The process that guards the client's private folder is gone: {why}. The client was ended and the folder removed."
+        "The guard process ended unexpectedly: {why}. The client was ended and its private folder removed."
         => "Repeat the same command.";
 
     DeviceUnreachable { endpoint: String, why: String } = Device "device_unreachable"
         "The device at {endpoint} can't be reached: {why}."
-        => "A device takes 10 to 20 minutes to start. Check the address on its display, the cable, and that no VPN or firewall stands between (port 9091). Then repeat the same command.";
+        => "A device takes 10 to 20 minutes to start. Check the address on its display, the cable, and that no VPN or firewall blocks port 9091. Then repeat the same command.";
     /// `way_on` is the hint: it repeats what the device says only where that is a job id.
     DeviceIsAnother { expected: String, found: String, endpoint: String, way_on: String } = Device "device_is_another"
-        "The device at {endpoint} is not the one of {expected}: it says it is {found}."
+        "The device at {endpoint} is not the device of {expected}: it reports {found}."
         => "{way_on}";
     DeviceUnidentified { expected: String, endpoint: String } = Device "device_unidentified"
-        "The device at {endpoint} is open but never said whose it is, so whether it is the one of {expected} could not be checked."
-        => "Compare the device's label and display with the job. Then repeat the same command, which asks it again; if it stays so, show this to AWS Support with the job id.";
+        "The device at {endpoint} is unlocked but does not report its job, so it could not be compared with {expected}."
+        => "Compare the device's label and display with the job. Then repeat the same command, which asks it again; if it fails again, show this to AWS Support with the job id.";
     DeviceRefused { job: String, what: String, said: String } = Device "device_refused"
         "`snowballEdge {what}` failed: {said}"
-        => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check the address and that the device is up. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
+        => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check the address, and that the device has started. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     DeviceRelocked { seconds: u64 } = Device "device_relocked"
-        "The device began to unlock but is locked again after {seconds} seconds."
+        "The device started to unlock but is locked again after {seconds} seconds."
         => "The stored code and manifest are unchanged. Repeat the same command once; if it happens again, show this to AWS Support with the job id.";
     DeviceStaysLocked { job: String, seconds: u64 } = Device "device_stays_locked"
-        "The client passed on the request to open, but the device still says LOCKED after {seconds} seconds."
+        "The client sent the unlock request, but the device still reports LOCKED after {seconds} seconds."
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     DeviceTimeout { state: String, seconds: u64 } = DeviceTimeout "device_timeout"
-        "The device is not open after {seconds} seconds; its last state is {state}."
+        "The device is not unlocked after {seconds} seconds. Its last state is {state}."
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 3600";
 
     Interrupted { signal: i32, kept: String } = Interrupted "interrupted"
         "Interrupted (signal {signal}). {kept}"
         => "Repeat the same command to go on.";
     Internal { what: String } = Internal "internal"
-        "Something happened that this program did not expect: {what}."
-        => "This is a bug in snow-onboard. What was kept before is still kept; repeating the command is safe.";
+        "An unexpected internal error occurred: {what}."
+        => "This is a bug in snow-onboard. What was stored before is still stored. It is safe to repeat the command.";
 }
 
 impl Error {

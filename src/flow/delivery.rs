@@ -65,7 +65,7 @@ fn wait_for_change(
                 }
             }
             Err(error) if error.exit() == ExitCode::Network => {
-                notify.notify(Notice::Fact(format!("{error} Going on; it may be better at the next look.")));
+                notify.notify(Notice::Fact(format!("{error} It is tried again at the next check.")));
             }
             Err(error) => return Err(error),
         }

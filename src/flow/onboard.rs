@@ -137,7 +137,7 @@ impl<'a> Requested<'a> {
         if let Some(flaw) = state.remoteness() {
             let path = state.path().display();
             self.ui
-                .notify(Notice::Warning(format!("The folder for manifests, {path}, {flaw}. Another one: --state-dir")));
+                .notify(Notice::Warning(format!("The state folder {path} {flaw}. Use another one with --state-dir.")));
         }
         let folder = match self.settings.keychain {
             KeychainKind::None => state.job_for_once(&self.job)?,
@@ -196,7 +196,7 @@ impl<'a> Requested<'a> {
             places: Places::of_system(),
             on_disk: &|error| match self.settings.private_home {
                 PrivateHome::Memory => false,
-                PrivateHome::Ask => self.ui.ask(&format!("{error}\nPut it there all the same?")),
+                PrivateHome::Ask => self.ui.ask(&format!("{error}\nPut it there anyway?")),
                 PrivateHome::Disk => true,
             },
             guard: None,
@@ -204,7 +204,7 @@ impl<'a> Requested<'a> {
         })?;
         if let Some(address) = device::is_public(endpoint) {
             self.ui.notify(Notice::Warning(format!(
-                "{address} is an address of the internet. A device stands on the local network: read its display once more."
+                "{address} is a public internet address. A device is on the local network. Check its display."
             )));
         }
         match device::reach(endpoint, &*self.ui) {
@@ -361,7 +361,7 @@ impl Checked<'_> {
             earlier.filter(|other| *other != pair.keychain && checked.keychain.kind() != KeychainKind::None)
         {
             ui.notify(Notice::Warning(format!(
-                "The earlier code is of no use any more. To remove it: snow-onboard forget {} --keychain {other}",
+                "The earlier code can no longer be used. To remove it: snow-onboard forget {} --keychain {other}",
                 folder.job()
             )));
         }

@@ -26,7 +26,7 @@ impl Trip<'_> {
         let Some(seconds) = exposure.seconds() else { return };
         hand_over.argv_seconds = Some(seconds);
         self.ui.notify(Notice::Warning(format!(
-            "The code stood on the client's command line for {seconds} s, where other programs here could read it."
+            "The code was on the client's command line for {seconds} s, where other programs on this machine could read it."
         )));
         // The run fails for a reason of its own, which is the one to tell; the audit log has the exposure already.
         if let Err(error) = self.folder.write_record(&record.with(&hand_over)) {

@@ -48,7 +48,7 @@ fn what_broke_off_goes_on_where_it_broke() {
         world.requests().into_iter().filter(|it| it.server == Server::Bucket).map(|it| it.range).collect();
     assert_eq!(ranges, [None, Some("bytes=51200-".to_owned())]);
     assert!(
-        outcome.notices.iter().any(|line| line.contains("broke off after 51200 of 102400")),
+        outcome.notices.iter().any(|line| line.contains("was interrupted after 51200 of 102400")),
         "{:?}",
         outcome.notices
     );
@@ -94,7 +94,7 @@ fn a_bucket_that_asks_for_patience_gets_it() {
     world.plant_in_bucket(BucketFault::Unavailable, Times::First(2));
     let outcome = Call::new(&world, "fetch", world.job().id()).run().expect("ok");
     assert_eq!(world.count(Operation::GetJobManifest), 1, "with the same address");
-    assert!(outcome.notices.iter().any(|line| line.contains("called less often")), "{:?}", outcome.notices);
+    assert!(outcome.notices.iter().any(|line| line.contains("too many requests")), "{:?}", outcome.notices);
     world.plant_in_bucket(BucketFault::Unavailable, Times::Always);
     let outcome = Call::new(&world, "fetch", world.job().id()).set("timeout_ms", 3000).run().expect("api_throttled");
     assert!(outcome.sentence.contains("bucket at 127.0.0.1"), "{}", outcome.sentence);

@@ -207,9 +207,9 @@ fn a_clock_that_differs_is_a_warning_and_one_that_is_off_fails() {
     let row = done(|scene| scene.rehearsal.set_api_clock(time::Duration::minutes(25)));
     let more = vec![
         Line("clock", "fails", words, &["timedatectl set-ntp true"], Some("clock_off")),
-        Line("credentials", "skipped", &["while the clock is off"], &[], None),
+        Line("credentials", "skipped", &["while the clock is wrong"], &[], None),
     ];
-    visit(&row, &[], 4, &calls("skipped", &["while the clock is off"], more));
+    visit(&row, &[], 4, &calls("skipped", &["while the clock is wrong"], more));
 }
 
 /// AWS does not answer: told once.

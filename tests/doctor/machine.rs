@@ -85,7 +85,7 @@ fn a_client_of_an_unknown_version_and_one_that_is_allowed() {
     let row = known("clients", "its version is unknown");
     let line = Line("client", "fails", &["Frostball 7"], &["--allow-unknown-client"], Some("client_unknown"));
     visit(&row, &[], 11, &[line]);
-    let line = Line("client", "warning", &["it is used all the same"], &["--client"], None);
+    let line = Line("client", "warning", &["it is used anyway"], &["--client"], None);
     visit(&row, &["--allow-unknown-client"], 0, &[line]);
 }
 
@@ -106,8 +106,7 @@ fn a_client_that_is_pinned() {
     let report = see(&scene, &["--client-sha256", digest]);
     report.holds(0, &[]);
     assert!(report.text("client").contains("; pinned, SHA-256 "), "{}", report.text("client"));
-    let line =
-        Line("client", "fails", &["is not the one that is pinned"], &["client_sha256"], Some("client_not_pinned"));
+    let line = Line("client", "fails", &["is not the pinned one"], &["client_sha256"], Some("client_not_pinned"));
     see(&scene, &["--client-sha256", &"0".repeat(64)]).holds(11, &[line]);
     nothing_is_fetched_or_left(&scene);
 }

@@ -98,7 +98,7 @@ pub(crate) fn assert_complete(shown: &[String]) {
 
 #[test]
 fn an_error_is_told_by_sentence_and_hint_together() {
-    let sentence = "Error: The name nas leads to 203.0.113.7, outside the local network. A device stands on the local\nnetwork, so this is probably a typing mistake.";
+    let sentence = "Error: The name nas resolves to 203.0.113.7, which is outside the local network. A device is on\nthe local network.";
     let hint = "Give the IP address from the device's display\ninstead:\n  --endpoint 192.0.2.10";
     let told =
         |stdout: &str, stderr: &str, exit| told(&[("stdout", stdout.to_owned()), ("stderr", stderr.to_owned())], exit);

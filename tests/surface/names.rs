@@ -126,7 +126,7 @@ fn looks_are_sound_and_leave_the_rest_alone() {
         ("102400 bytes, SHA-256 0123456789abcdef…", "102400 bytes, SHA-256 [DIGEST]…"),
         (r#"{"argv_seconds":12,"exit":7}"#, r#"{"argv_seconds":[TIME],"exit":7}"#),
         ("2026-01-02T03:04:05.123Z and 2026-01-02 03:04 UTC", "[DATE] and [DATE]"),
-        ("did not end within 30 seconds", "did not end within 30 seconds"),
+        ("did not finish within 30 seconds", "did not finish within 30 seconds"),
     ] {
         assert_eq!(names.redact(said), named);
     }

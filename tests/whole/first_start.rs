@@ -86,7 +86,7 @@ fn another_device_is_refused_before_it_is_touched() {
     let rehearsal = Rehearsal::builder().start().unwrap();
     let other = "JID00000000-0000-4000-8000-000000000000";
     rehearsal.device().set_mode(Mode::OtherDevice(other.to_owned()));
-    let ended = Agent::run(&rehearsal, &["--keychain", "none"]).end().failed(13, "is not the one of");
+    let ended = Agent::run(&rehearsal, &["--keychain", "none"]).end().failed(13, "is not the device of");
     assert!(ended.stderr.contains(other));
     assert_eq!(rehearsal.device().unlock_requests(), 0);
 }

@@ -133,8 +133,8 @@ fn bad_answers_of_the_api_cost_nothing() {
 fn bad_downloads_cost_nothing() {
     let rehearsal = Rehearsal::builder().start().unwrap();
     let cases: &[(BucketFault, i32, &str)] = &[
-        (BucketFault::Truncated, 5, "broke off"),
-        (BucketFault::WrongLength, 5, "broke off"),
+        (BucketFault::Truncated, 5, "was interrupted"),
+        (BucketFault::WrongLength, 5, "was interrupted"),
         (BucketFault::Damaged, 7, "damaged"),
         (BucketFault::Empty, 7, "not a manifest"),
         (BucketFault::Html, 7, "not a manifest"),

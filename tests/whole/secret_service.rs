@@ -70,7 +70,7 @@ fn fetch_keeps_refresh_replaces_and_forget_removes() {
     agent(&["forget", &id]).done();
     assert_eq!(bus.lookup(&id), None);
     assert!(!manifest.exists() && !manifest.parent().unwrap().exists());
-    agent(&["forget", &id]).failed(6, "Nothing is kept");
+    agent(&["forget", &id]).failed(6, "Nothing is stored");
 }
 
 #[test]

@@ -156,7 +156,7 @@ impl Session {
                 return Err(self.unidentified());
             }
             self.notify.notify(Notice::Warning(format!(
-                "The device at {} does not say whose it is; whether it is the one of {} could not be checked.",
+                "The device at {} does not report its job, so it could not be compared with {}.",
                 self.port.endpoint(),
                 self.job
             )));
