@@ -15,7 +15,7 @@ use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN};
 pub(crate) use again::run_again;
 pub use flags::FlagsOf;
 
-/// Brings an AWS Snowball Edge device through its first start.
+/// Unlocks an AWS Snowball Edge device, the first time and after each power cut.
 ///
 /// Fetches the job's manifest and unlock code from AWS, keeps the code in the keychain of this machine and the manifest
 /// on its disk, and gives both to the vendor's client without putting the code on a command line.
@@ -31,10 +31,10 @@ pub struct Cli {
 }
 
 const EXAMPLES: &str = "\
-Without a command, on a terminal, it asks for what it needs to know and brings a device through its first start.
+Without a command, on a terminal, snow-onboard asks for the job and the device address, then unlocks the device.
 
 Examples:
-  Be asked for everything:
+  Answer questions instead of typing options:
     snow-onboard
   See whether this machine is ready, before the device arrives:
     snow-onboard doctor
@@ -50,18 +50,18 @@ Examples:
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Fetch code and manifest if they are not here, open the device with them, and wait until it is open
+    /// Fetch the code and manifest if they are not stored, unlock the device, and wait until it is unlocked
     #[command(after_help = "\
 Examples:
   With the address from the device's display:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10
-  Before either has arrived, and go on when both have:
+  Wait for the job and for the device, then unlock it:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 --wait --wait-device
   With a client that is not in PATH, keeping nothing on this machine:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 \\
       --client ~/snowball-client-linux/bin/snowballEdge --keychain none")]
     Run(Run),
-    /// Fetch code and manifest and keep them, without a device
+    /// Fetch the code and manifest and store them; no device is needed
     #[command(after_help = "\
 Examples:
   Fetch once; a second time does nothing:
@@ -69,13 +69,13 @@ Examples:
   Fetch a new pair, after a software update of the device:
     snow-onboard fetch --refresh JID123e4567-e89b-12d3-a456-426655440000")]
     Fetch(Fetch),
-    /// List the account's jobs: state, type, age, tracking number, which are ready, which are kept here
+    /// List the account's jobs: state, type, age, tracking number, which are ready, which are stored on this machine
     #[command(after_help = "\
 Examples:
   snow-onboard jobs
   snow-onboard jobs --region us-east-1 --profile field --json")]
     Jobs,
-    /// Look whether everything is ready for a first start, before the device arrives; nothing is changed
+    /// Check whether this machine is ready to unlock a device; leaves nothing behind
     #[command(after_help = "\
 Examples:
   Before the device arrives:
@@ -189,16 +189,16 @@ pub struct ShowSettings {
 struct Common {
     #[command(flatten)]
     flags: FlagsOf<EVERY>,
-    /// One JSON object a line on stdout
+    /// Print one JSON object per line to stdout
     #[arg(long, global = true)]
     json: bool,
-    /// Ask nothing, as where there is no terminal
+    /// Never ask a question
     #[arg(long, global = true)]
     no_input: bool,
-    /// Only errors and results
+    /// Print only errors, warnings and results
     #[arg(long, short, global = true, conflicts_with_all = ["json", "verbose"])]
     quiet: bool,
-    /// Tell on stderr what is being done; twice, with details. Never a secret, and RUST_LOG is not read
+    /// Log each step to stderr; -vv logs details. The log contains no secrets
     #[arg(long, short, global = true, action = ArgAction::Count)]
     verbose: u8,
 }

@@ -227,7 +227,7 @@ impl Setting {
                 return self.expired(why);
             }
             if said.contains("cached SSO token") || said.contains("failed to read") {
-                return self.expired("none is kept on this machine".to_owned());
+                return self.expired("this machine has no stored sign-in".to_owned());
             }
         }
         if expired {
@@ -267,7 +267,7 @@ fn denied(called: String, why: String) -> Error {
     let mut statement = format!("{{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"*\"}}");
     // Both halves are encrypted with the key of the job (Snow Family, "Encryption").
     if matches!(&*action, "snowball:GetJobManifest" | "snowball:GetJobUnlockCode") {
-        statement.push_str("\nIf that is granted already, kms:Decrypt on the job's KMS key may be missing.");
+        statement.push_str("\nIf the policy already has it, ask for kms:Decrypt on the job's KMS key.");
     }
     Error::AccessDenied { action, why, statement }
 }
@@ -298,7 +298,7 @@ pub(super) fn passes(error: &(dyn StdError + 'static)) -> bool {
 /// What is waited for while something is tried again: ends the sentence "waiting for …".
 pub(super) fn trouble(error: &Error) -> String {
     match error {
-        Error::ApiThrottled { what } => format!("{}, which asks to be called less often", uncapitalised(what)),
+        Error::ApiThrottled { what } => format!("{}, which is throttling requests", uncapitalised(what)),
         Error::ApiFailed { what, why } => format!("{}, which failed at AWS ({why})", uncapitalised(what)),
         Error::ApiTimeout { what, .. } => format!("{}, which does not answer", uncapitalised(what)),
         Error::ApiUnreachable { what, why } => format!("{}, which broke off ({why})", uncapitalised(what)),

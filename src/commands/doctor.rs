@@ -35,8 +35,8 @@ fn in_words(tally: &Tally) -> String {
     };
     match exit.0 {
         ExitCode::Done => format!(
-            "\n{parts}. Nothing was found that would stop a first start. Not tried: the bucket that the manifest comes from, whose address comes with the job."
+            "\n{parts}. No check failed. Not checked: the S3 bucket of the manifest, because its URL is not known before the job's manifest is requested."
         ),
-        exit => format!("\n{parts}. Exit code {}, that of the first that failed.{of_kept}", exit as u8),
+        exit => format!("\n{parts}. Exit code {} (from the first failed check).{of_kept}", exit as u8),
     }
 }

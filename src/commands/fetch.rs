@@ -42,7 +42,7 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Arc<Ui>) -> Result<(
     drop(kept);
     ui.result(
         &format!(
-            "\nCode and manifest of {job} are kept.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\nWhen the device is here:\n  {}",
+            "\nThe code and manifest of {job} are stored.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\nWhen the device is on the network, run:\n  {}",
             manifest.display(),
             run_again(Some(&job), None, settings, |setting| setting.reopens),
         ),

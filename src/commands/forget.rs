@@ -62,7 +62,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
         }
         for place in forgotten.elsewhere {
             ui.notify(Notice::Warning(format!(
-                "An item for {job} is also in {place}, and stays there. Remove it in the keychain's own app."
+                "{place} also contains an item for {job}, which was not removed. Remove it in the keychain's own app."
             )));
         }
         if forgotten.removed > 0 {
@@ -94,7 +94,9 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
         (false, false) => "none were here",
     };
     ui.result(
-        &format!("{job} is forgotten.\n\n  Unlock code          {code}\n  Manifest and record  {files}"),
+        &format!(
+            "The stored data of {job} was removed.\n\n  Unlock code          {code}\n  Manifest and record  {files}"
+        ),
         Outcome { job: &job, code_removed_from: &removed_from, files_removed },
     );
     Ok(())

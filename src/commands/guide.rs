@@ -96,12 +96,12 @@ impl Guide<'_> {
         let rows: Vec<Row> = match listed {
             Ok(jobs) => jobs.into_iter().map(|job| Row::new(job, &kept)).filter(Row::is_ready).collect(),
             Err(error) if !kept.is_empty() && is_no_reason_to_stop(&error) => {
-                self.ui.tell(&format!("{error}\nWithout AWS, what is kept here opens its device all the same."));
+                self.ui.tell(&format!("{error}\nThe stored code and manifest can unlock their device without AWS."));
                 Vec::new()
             }
             // Listing is a permission of its own, which a run does not need.
             Err(error @ Error::AccessDenied { .. }) => {
-                self.ui.tell(&format!("{error}\nThe job can be named all the same."));
+                self.ui.tell(&format!("{error}\nYou can type the job id instead."));
                 return self.ask_for("The job's id, which begins with JID:");
             }
             Err(error) => return Err(error),
@@ -206,7 +206,7 @@ impl Guide<'_> {
                     self.ui.tell(&format!(
                         "{error}\nA device takes 10 to 20 minutes to start. Is it on, and are cable and address right?"
                     ));
-                    question = "Enter tries again, w waits for it, or type another address:";
+                    question = "Press Enter to try again, type w to wait for the device, or type another address:";
                     last = Some(endpoint);
                 }
                 Err(error) => self.ui.tell(&error.to_string()),
@@ -220,7 +220,7 @@ impl Guide<'_> {
         let (code, manifest) = match settings.keychain {
             KeychainKind::System => ("is kept in this machine's keychain", folder.display().to_string()),
             KeychainKind::Kernel => {
-                ("is kept in the kernel's memory, until the next reboot", folder.display().to_string())
+                ("will be stored in kernel memory, until reboot at the latest", folder.display().to_string())
             }
             KeychainKind::None => ("is kept nowhere", "is kept nowhere".to_owned()),
         };
@@ -231,12 +231,12 @@ impl Guide<'_> {
             ""
         };
         self.ui.tell(&format!(
-            "\nThis will be done:\n  Job        {job}\n  Code       {code}\n  Manifest   {manifest}\n  Client     {}\n  Device     {endpoint} is given both, and opened{on_argv}\n\nThe same without questions:\n  {}",
+            "\nThis will be done:\n  Job        {job}\n  Code       {code}\n  Manifest   {manifest}\n  Client     {}\n  Device     {endpoint} will be unlocked{on_argv}\n\nThe same without questions:\n  {}",
             client.as_deref().unwrap_or("snowballEdge in PATH"),
             self.command(),
         ));
         loop {
-            match self.ask("Go on? [Y/n]")?.to_ascii_lowercase().as_str() {
+            match self.ask("Continue? [Y/n]")?.to_ascii_lowercase().as_str() {
                 "" | "y" | "yes" => return Ok(()),
                 "n" | "no" => return Err(self.cancelled("You chose not to go on.")),
                 _ => self.ui.tell("Please answer y or n."),
@@ -260,7 +260,7 @@ impl Guide<'_> {
         loop {
             match self.ui.ask_for_line(question) {
                 Answer::Line(line) if looks_like_code(&line) => {
-                    self.ui.tell("That looks like an unlock code, which is never typed anywhere.");
+                    self.ui.tell("This looks like an unlock code. Do not type it here. Answer the question instead.");
                 }
                 Answer::Line(line) => return Ok(line),
                 Answer::End => return Err(self.cancelled("The input ended.")),

@@ -37,7 +37,7 @@ fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
     match (no_input, ui.is_for_programs()) {
         (true, _) => "With --no-input nothing is asked",
         (_, true) => "With --json nothing is asked",
-        _ => "There is no terminal to ask at",
+        _ => "This program cannot ask, because it has no terminal",
     }
     .to_owned()
 }
@@ -100,15 +100,17 @@ fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) 
                 manifest.display()
             ));
             text.push_str(&format!(
-                "After a power cut the device is locked again. This opens it, without internet:\n  {}",
+                "A device that loses power is locked again. To unlock it without internet{}, run:\n  {}",
+                // The kernel forgets the code then.
+                if unlocked.keychain == KeychainKind::Kernel { ", until this machine reboots or you log out" } else { "" },
                 run_again(Some(&unlocked.job), Some(endpoint), settings, |setting| setting.reopens)
             ));
         }
-        None => text.push_str("Nothing is kept on this machine. After a power cut, run the same command again."),
+        None => text.push_str("Nothing is stored on this machine. If the device loses power, run the same command again; it needs internet."),
     }
     if let Some(seconds) = hand_over.argv_seconds {
         text.push_str(&format!(
-            "\nThe code was on the client's command line for {seconds} s, where other programs on this machine could read it."
+            "\nThe unlock code was on the client's command line for {seconds} s. Other programs on this machine could read it."
         ));
     }
     ui.result(

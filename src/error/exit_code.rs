@@ -50,11 +50,11 @@ exit_codes! {
         => "`aws sts get-caller-identity`";
     Network = 5 "the network to AWS"
         => "proxy, VPN; repeat the command";
-    Job = 6 "the job: unknown, not delivered yet, already on its way back"
+    Job = 6 "the job: unknown, not delivered yet, cancelled, or already being returned"
         => "`snow-onboard jobs`";
     Answer = 7 "AWS answered with something unusable; a guest network's sign-in page"
         => "open a browser; repeat the command";
-    Keychain = 8 "the keychain: absent, locked, not yours, silent, or not seen to be encrypted"
+    Keychain = 8 "the keychain: absent, locked, not yours, silent, or not known to be encrypted"
         => "unlock it; `--keychain kernel` or `none`";
     Disk = 9 "files and folders of this program"
         => "space, owner and permissions of the folder named";
@@ -66,7 +66,7 @@ exit_codes! {
         => "`--allow-argv`, if your rules permit";
     Device = 13 "the device: unreachable, another one, it refused; or a client that does not use the profile it wrote itself"
         => "display, cable, address; for such a client `--allow-argv`, if your rules permit";
-    DeviceTimeout = 14 "the device did not open in time"
+    DeviceTimeout = 14 "the device did not unlock in time"
         => "`--unlock-timeout 1h`";
     Busy = 15 "another run is at work on the job"
         => "let it finish";

@@ -97,7 +97,7 @@ errors! {
         "{why}"
         => "See the examples in:\n  snow-onboard --help";
     NobodyToAsk { why: String } = Usage "nobody_to_ask"
-        "{why}, so give the job and the device address on the command line."
+        "{why}, so give JOB and --endpoint on the command line."
         => "For example:\n  snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10";
     /// `way_on` is the hint: the same without questions, as far as it is known by then.
     Cancelled { why: String, way_on: String } = Usage "cancelled"
@@ -108,10 +108,10 @@ errors! {
         => "A job id looks like JID123e4567-e89b-12d3-a456-426655440000. List yours with:\n  snow-onboard jobs";
     EndpointInvalid { given: String, origin: String, why: String } = Usage "endpoint_invalid"
         "The device address “{given}” ({origin}) {why}."
-        => "Read the IP address off the device's display and give it as it stands:\n  --endpoint 192.0.2.10";
+        => "Copy the IP address exactly as the device's display shows it:\n  --endpoint 192.0.2.10";
     EndpointMissing = Usage "endpoint_missing"
         "No device address was given."
-        => "Read the IP address off the device's display and add it:\n  --endpoint 192.0.2.10";
+        => "Add the IP address that the device's display shows:\n  --endpoint 192.0.2.10";
     EndpointPublic { name: String, address: String } = Usage "endpoint_public"
         "The name {name} resolves to {address}, which is outside the local network. A device is on the local network."
         => "Give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";
@@ -146,17 +146,17 @@ errors! {
         => "Check which identity is in use, and sign in again if it is the wrong one:\n  aws sts get-caller-identity";
     /// `statement` is the hint's: what would allow it, to paste into a policy.
     AccessDenied { action: String, why: String, statement: String } = Credentials "access_denied"
-        "These credentials are not allowed to do {action}: {why}."
-        => "Ask for this statement in a policy of the identity:\n  {statement}";
+        "These credentials are not allowed to call {action}: {why}."
+        => "Ask your AWS administrator to add this statement to the identity's IAM policy:\n  {statement}";
     ClockSkew { here: String, there: String } = Credentials "clock_skew"
-        "AWS refused the request because this machine's clock is wrong: it is {here} here and {there} at AWS."
+        "AWS refused the request because this machine's clock is wrong: this machine has {here}, AWS has {there}."
         => "Set the clock of this machine, then repeat the command.";
     ClockOff { here: String, there: String } = Credentials "clock_off"
         "This machine's clock is wrong: it is {here} here and {there} at AWS, which refuses a difference of five minutes or more."
         => "Set the clock of this machine, then repeat the command.";
     RegionMissing = Credentials "region_missing"
         "No AWS region is set."
-        => "Name the region in which the job was ordered:\n  snow-onboard jobs --region eu-central-1";
+        => "Add the region in which the job was ordered:\n  --region eu-central-1";
 
     ApiNotHttps { url: String } = Settings "api_not_https"
         "The Snowball API address {url} is not an https address. The unlock code would cross the network in clear."
@@ -171,13 +171,13 @@ errors! {
         "{what} can't be reached: {why}."
         => "Check the network, and HTTPS_PROXY if there is a proxy. Then repeat the same command.";
     TlsUntrusted { what: String, why: String } = Network "tls_untrusted"
-        "The certificate that {what} shows is not trusted: {why}."
+        "The certificate of {what} is not trusted: {why}."
         => "If a company proxy inspects this network's traffic, give its CA certificate:\n  --ca-bundle /path/to/ca.pem";
     ApiTimeout { what: String, seconds: u64 } = Network "api_timeout"
         "{what} did not answer within {seconds} seconds."
         => "Repeat the same command, with more time if the network is slow:\n  --network-timeout 600";
     ApiThrottled { what: String } = Network "api_throttled"
-        "{what} received too many requests and refused this one."
+        "{what} is throttling requests."
         => "Wait a minute, then repeat the same command.";
     ApiFailed { what: String, why: String } = Network "api_failed"
         "{what} failed at AWS: {why}."
@@ -188,12 +188,12 @@ errors! {
 
     /// `asked_as` is " (asked as …)", or nothing if that can't be told.
     JobUnknown { job: String, region: String, asked_as: String } = Job "job_unknown"
-        "AWS knows no job {job} in region {region} for these credentials{asked_as}."
+        "These credentials cannot see a job {job} in region {region}{asked_as}."
         => "Check the id, the region and the account. The jobs you can see:\n  snow-onboard jobs";
     /// `was` is the state that a wait begins with, `state` the same in words, with the tracking number.
     JobNotReady { job: String, was: JobState, state: String } = Job "job_not_ready"
         "AWS has not released the code and manifest of {job} yet: the job {state}."
-        => "AWS releases them when the job is “Delivered to you”. Repeat the same command then. See the state of the job:\n  snow-onboard jobs";
+        => "AWS releases them when the job is “Delivered to you”. Show the state of the job:\n  snow-onboard jobs\nTo let the command wait for the delivery, add:\n  --wait";
     JobTooLate { job: String, state: String } = Job "job_too_late"
         "AWS no longer releases the code and manifest of {job}: the job {state}."
         => "Check that this is the job of the device in front of you:\n  snow-onboard jobs";
@@ -210,30 +210,30 @@ errors! {
         "More than one job has been delivered: {jobs}."
         => "Name the job of the device in front of you:\n  snow-onboard run JID… --endpoint 192.0.2.10";
     NotKept { job: String } = Job "not_kept"
-        "Nothing is stored here for {job}."
+        "This machine stores no code and no manifest for {job}."
         => "See what is stored here and what AWS has:\n  snow-onboard jobs";
 
     AnswerIncomplete { what: String, missing: String } = Answer "answer_incomplete"
         "{what} answered without {missing}."
         => "Repeat the command in a few minutes. If it fails again, show this to AWS Support with the job id.";
     AnswerMalformed { what: String } = Answer "answer_malformed"
-        "{what} answered with something that can't be read."
+        "{what} returned an answer that cannot be parsed."
         => "If a proxy is in use, check that it does not change AWS traffic. Otherwise repeat the command in a few minutes.";
     AnswerTooLarge { what: String, limit: usize } = Answer "answer_too_large"
         "{what} answered with more than {limit} bytes, which no such answer has. It was discarded."
         => "If a proxy is in use, check that it does not change AWS traffic. Otherwise repeat the command in a few minutes.";
     CodeMalformed { length: usize } = Answer "code_malformed"
-        "The Snowball API answered with {length} characters that are not shaped like an unlock code. They were discarded and not shown."
+        "The Snowball API returned {length} characters, which are not an unlock code. They were discarded and not shown."
         => "Repeat the command. If it fails again, show this to AWS Support with the job id.";
     ManifestUrlBad { why: String } = Answer "manifest_url_bad"
-        "The address of the manifest {why}. It was not used."
+        "The presigned URL of the manifest {why}. It was not used."
         => "Repeat the command. If it fails again, show this to AWS Support with the job id.";
     ManifestRefused { status: u16, why: String } = Answer "manifest_refused"
         "The manifest could not be downloaded: the bucket answered {status} ({why})."
-        => "The address of a manifest is valid for one hour. Check this machine's clock, then repeat the same command.";
+        => "A presigned URL is valid for one hour. Repeat the same command to get a new one. If it fails again, check whether a proxy caches or changes the URL.";
     ManifestRedirected { host: String } = Answer "manifest_redirected"
-        "The manifest's address redirects to another host ({host}). The redirect was not followed."
-        => "A hotel or guest network may be asking for a sign-in: open a browser and look. Then repeat the same command.";
+        "The presigned URL of the manifest redirects to another host ({host}). The redirect was not followed."
+        => "The network may require a sign-in (hotel or guest network). Open a browser and sign in, then repeat the same command.";
     ManifestCut { got: u64, expected: String } = Network "manifest_cut"
         "The download of the manifest was interrupted after {got} of {expected} bytes."
         => "Repeat the same command.";
@@ -247,12 +247,12 @@ errors! {
         "The manifest is larger than the limit of {limit} bytes. It was discarded."
         => "If you trust the source, raise the limit:\n  --manifest-limit 268435456";
     NotAManifest { why: String } = Answer "not_a_manifest"
-        "What was downloaded is not a manifest: {why}. It was discarded."
-        => "A hotel or guest network may be asking for a sign-in: open a browser and look. Then repeat the same command.";
+        "The downloaded file is not a manifest: {why}. It was discarded."
+        => "The network may require a sign-in (hotel or guest network). Open a browser and sign in, then repeat the same command.";
 
     KeychainUnavailable { which: String, why: String } = Keychain "keychain_unavailable"
         "{which} can't be used: {why}."
-        => "Run it from a desktop session, or choose another place for the code (kernel: until the next reboot at the latest; none: only during this run):\n  --keychain kernel\n  --keychain none";
+        => "Run the same command in a desktop session. Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
     /// What to do depends on whose bus or service it is, so the sentence has it all.
     KeychainNotYours { why: String } = Keychain "keychain_not_yours"
         "The keychain on this D-Bus session bus is not used: {why}."
@@ -269,19 +269,19 @@ errors! {
     /// `in_vain` is what did not happen: that it answered, was unlocked, or allowed access.
     KeychainTimeout { in_vain: String, what: String, seconds: u64 } = Keychain "keychain_timeout"
         "{in_vain} within {seconds} seconds ({what})."
-        => "Look for a prompt that waits for you, possibly behind other windows, then repeat the same command. More time:\n  --keychain-timeout 600";
+        => "Answer the keychain's prompt, which may be behind other windows, then repeat the same command. To allow more time:\n  --keychain-timeout 600";
     /// `way_on` is the first half of the hint, in the words of the keychain's own app.
     KeychainInClear { which: String, place: String, way_on: String } = Keychain "keychain_in_clear"
         "{which} has no password, so it stores codes unencrypted in {place}."
         => "{way_on}, or accept it with:\n  --allow-plain-keyring";
     KeychainUnseen { which: String, why: String } = Keychain "keychain_unseen"
-        "It could not be determined whether {which} is encrypted: {why}."
+        "This program could not determine whether {which} is encrypted: {why}."
         => "Run it in the session in which the keychain runs, with the same HOME and XDG_DATA_HOME. If you know that it is encrypted, or accept that it may not be:\n  --allow-plain-keyring";
     KeychainKeepsNothing { which: String, why: String } = Keychain "keychain_keeps_nothing"
-        "{which} accepted an item but did not give it back: {why}."
-        => "Choose another place for the code:\n  --keychain kernel\n  --keychain none";
+        "{which} accepted an item but did not store it correctly: {why}."
+        => "Do not store the code on this machine:\n  --keychain none";
     KeychainAmbiguous { job: String, count: usize } = Keychain "keychain_ambiguous"
-        "The keychain holds {count} codes for {job}, and exactly one has to match the manifest that is stored here."
+        "The keychain holds {count} codes for {job}, and this program cannot tell which one matches the stored manifest."
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     KeychainFailed { which: String, what: String, why: String } = Keychain "keychain_failed"
         "{which} failed while {what}: {why}."
@@ -292,20 +292,20 @@ errors! {
         => "Remove that item in the keychain's own app (search for “snow-onboard”), then repeat the same command.";
     KeychainForeignItem { job: String } = Keychain "keychain_foreign_item"
         "The keychain's item for {job} does not hold an unlock code. It was left as it is."
-        => "Look at the item in the keychain's own app (search for “snow-onboard”). Then fetch a new pair. If the keychain does not take a second item, change the account name of this one first:\n  snow-onboard fetch --refresh {job}";
+        => "Open the keychain's own app, search for “snow-onboard”, and rename or remove the item. Then fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     KeychainUnsupported { which: String } = Usage "keychain_unsupported"
         "The keychain “{which}” does not exist on this system."
         => "Leave --keychain out to use the system's own.";
     KernelKeyringClosed { why: String } = Keychain "kernel_keyring_closed"
-        "The kernel keyring can't keep the code: {why}."
+        "The kernel keyring can't store the code: {why}."
         => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it:\n  keyctl session";
 
     StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."
-        => "Correct this, or name another folder that only you can write to:\n  --state-dir PATH";
+        => "Correct the folder, or use another one that only you can write to:\n  --state-dir PATH";
     StateFolderOfAnother { path: String, owner: String } = Disk "state_folder_of_another"
         "The folder {path} belongs to {owner}, not to you. It was not touched."
-        => "If this program was once run with sudo, give the folder back to yourself:\n  sudo chown -R \"$(id -un)\" {path}\nElse name another folder:\n  --state-dir PATH";
+        => "If this program was once run with sudo, give the folder back to yourself:\n  sudo chown -R \"$(id -un)\" '{path}'\nElse name another folder:\n  --state-dir PATH";
     RunAsAnother { path: String, owner: String } = Disk "run_as_another"
         "This program runs as root, but {path} belongs to {owner}. Nothing was made there."
         => "Run the same command as {owner}, without sudo.";
@@ -314,7 +314,7 @@ errors! {
         => "Name a folder on a disk of this machine:\n  --state-dir PATH";
     Disk { what: String, path: String, why: Why } = Disk "disk"
         "{what} {path} failed: {why}."
-        => "Nothing that was stored before has been lost. Correct the cause, then repeat the same command.";
+        => "Correct the cause, then repeat the same command.";
     OutputLost { why: String } = Disk "output_lost"
         "Writing to the standard output failed: {why}."
         => "Free some space there or write to another place, then repeat the same command.";
@@ -323,41 +323,41 @@ errors! {
         => "Move it elsewhere, then repeat the same command. Nothing was removed.";
     FileAliased { path: String, flaw: String } = Disk "file_aliased"
         "{path} {flaw}, which this program never creates. It was not changed."
-        => "Find out where it comes from. To continue without it, move it elsewhere and repeat the same command.";
+        => "Find out who created it. Move it to another folder, then repeat the same command.";
     RecordUnreadable { job: String, path: String, why: Why } = Disk "record_unreadable"
         "The record {path} can't be read: {why}."
-        => "Fetch a new pair for the job; the record is written anew:\n  snow-onboard fetch --refresh {job}";
+        => "Fetch a new pair, which also writes a new record:\n  snow-onboard fetch --refresh {job}";
     RecordNewer { path: String, version: u32 } = Disk "record_newer"
         "The record {path} was written by a newer snow-onboard (format {version})."
-        => "Use the newer version here as well.";
+        => "Install the newer version of snow-onboard on this machine, then repeat the same command.";
     Busy { job: String, pid: String } = Busy "busy"
-        "Another snow-onboard is at work on {job} (process {pid})."
-        => "Wait until it has finished, or end it. Then repeat the same command.";
+        "Another snow-onboard process ({pid}) is working on {job}."
+        => "Wait until that process has finished, then repeat the same command.";
 
     PairMismatch { job: String, why: String } = Pair "pair_mismatch"
-        "The stored code and manifest of {job} do not match: {why}. The device was not contacted."
+        "The stored code and manifest of {job} do not match: {why}. Nothing was sent to the device."
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     NotApart { what: String, path: String } = Pair "not_apart"
         "{what}: {path}. The run stopped before anything was handed over."
-        => "If it is not the manifest or the record of this program, move it elsewhere. Else remove it and fetch a new pair with “fetch --refresh”.";
+        => "If this program did not create that file, move it to another folder. If it did, remove it and fetch a new pair:\n  snow-onboard fetch --refresh JID…";
 
     ClientMissing { looked: String } = Client "client_missing"
         "The Snowball Edge client (snowballEdge) was not found ({looked})."
         => "Unpack it from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientUnsafe { path: String, why: String } = Client "client_unsafe"
         "The client is not safe to use: {path} {why}."
-        => "Unpack the client where only you or an administrator can write. If the folder is yours, remove write permission for others:\n  chmod -R go-w FOLDER";
+        => "Unpack the client where only you or an administrator can write. If the folder belongs to you, remove write permission for others:\n  chmod -R go-w '{path}'";
     ClientUnusable { path: String, why: String } = Client "client_unusable"
         "The client {path} can't be started: {why}."
-        => "Check that it was unpacked for this system and is executable:\n  chmod +x …/bin/snowballEdge …/jre/bin/java";
+        => "Check that the package is the one for this operating system. Make the client executable:\n  chmod +x '{path}'";
     ClientUnknown { path: String, said: String } = Client "client_unknown"
-        "The client {path} did not report a version that this program knows. It said: {said}"
+        "This program does not know the version of the client {path}. The client printed: {said}"
         => "Check that it is the Snowball Edge client of 1.0 or later. To use it anyway:\n  --allow-unknown-client";
     ClientNotPinned { path: String, expected: String, found: String } = Client "client_not_pinned"
         "The client {path} is not the pinned one: its SHA-256 is {found}, but client_sha256 is {expected}."
         => "Install the pinned version, or ask who set client_sha256 to change it.";
     ClientNotWhole { path: String } = Client "client_not_whole"
-        "The client {path} is not in a folder as the vendor's package unpacks, so client_sha256 would pin only its launcher and not the program that runs."
+        "The client {path} is not inside an unpacked Snowball Edge client package, so client_sha256 would cover only the launcher and not the program that it starts."
         => "Unpack the vendor's package into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientCommandsMissing { path: String, why: String } = Client "client_commands_missing"
         "The client {path} can't be given the code, neither privately nor on its command line: {why}."
@@ -366,14 +366,14 @@ errors! {
         "The client {path} changed during this run: {how}. It was not given the code."
         => "If the change was intended, repeat the same command, which checks the new client.";
     ClientHung { what: String, seconds: u64 } = Client "client_hung"
-        "`snowballEdge {what}` did not finish within {seconds} seconds and was ended."
-        => "Repeat the same command. If it fails again, run the client's “help” by hand to see whether it works.";
+        "`snowballEdge {what}` did not finish within {seconds} seconds. This program stopped it."
+        => "Repeat the same command. If it fails again, check that the client works:\n  snowballEdge help";
 
     HandOverRefused { why: String } = HandOver "hand_over_refused"
         "The client can't be given the code privately: {why}."
         => "To hand it over on the client's command line, where other programs on this machine can read it while the client runs:\n  --allow-argv";
     ProfileLeaked { job: String, path: String, profile: String } = HandOver "profile_leaked"
-        "While the client was configured, it changed {path}, a file that it was told not to use. The unlock code may be there in plain text now. The device was not contacted."
+        "During its configuration the client changed {path}, which it must not use. That file may now contain the unlock code unencrypted. The device was not asked to unlock."
         => "Remove that profile, then use another version of the client. This one does not use the folder that it is given.\n  snow-onboard forget {job} --client-profile {profile}";
     OwnProfileMissing { profile: String, files: String } = Usage "own_profile_missing"
         "The client's own settings have no profile “{profile}” ({files})."
@@ -394,7 +394,7 @@ errors! {
         "The private folder for the client can't be in memory: {why}. In {folder} it would be on a disk, which may keep the code after the folder is removed."
         => "Make room in memory, then repeat the same command. What is there now:\n  df -h /dev/shm";
     GuardLost { why: String } = HandOver "guard_lost"
-        "The guard process ended unexpectedly: {why}. The client was ended and its private folder removed."
+        "The guard process ended unexpectedly: {why}. The client was stopped and its private folder was removed."
         => "Repeat the same command.";
 
     DeviceUnreachable { endpoint: String, why: String } = Device "device_unreachable"
@@ -405,8 +405,8 @@ errors! {
         "The device at {endpoint} is not the device of {expected}: it reports {found}."
         => "{way_on}";
     DeviceUnidentified { expected: String, endpoint: String } = Device "device_unidentified"
-        "The device at {endpoint} is unlocked but does not report its job, so it could not be compared with {expected}."
-        => "Compare the device's label and display with the job. Then repeat the same command, which asks it again; if it fails again, show this to AWS Support with the job id.";
+        "The device at {endpoint} is unlocked but reports no job id, so this program could not check that it belongs to {expected}."
+        => "Compare the device's label and display with the job. Then repeat the same command, which asks the device again. If that fails too, show this message to AWS Support with the job id.";
     DeviceRefused { job: String, what: String, said: String } = Device "device_refused"
         "`snowballEdge {what}` failed: {said}"
         => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check the address, and that the device has started. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
@@ -421,11 +421,11 @@ errors! {
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 3600";
 
     Interrupted { signal: i32, kept: String } = Interrupted "interrupted"
-        "Interrupted (signal {signal}). {kept}"
-        => "Repeat the same command to go on.";
+        "Interrupted by signal {signal}. {kept}"
+        => "Repeat the same command to continue.";
     Internal { what: String } = Internal "internal"
         "An unexpected internal error occurred: {what}."
-        => "This is a bug in snow-onboard. What was stored before is still stored. It is safe to repeat the command.";
+        => "This is a bug in snow-onboard. Report it. You can repeat the command.";
 }
 
 impl Error {

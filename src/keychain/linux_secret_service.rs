@@ -408,7 +408,7 @@ impl DefaultCollection {
                     return Err(Failure::InClear { place, way_on: self.provider.set_a_password() });
                 }
                 self.plain.tell(format!(
-                    "The keyring has no password: it keeps the unlock code in clear in {place}, which you allowed."
+                    "The keyring has no password, so it stores the unlock code unencrypted in {place}. You allowed this."
                 ));
                 Ok(())
             }
@@ -434,7 +434,9 @@ impl DefaultCollection {
         if !self.plain.allowed {
             return Err(Failure::Unseen { why });
         }
-        self.plain.tell(format!("Whether the keyring is encrypted could not be seen, which you allowed: {why}."));
+        self.plain.tell(format!(
+            "This program could not determine whether the keyring is encrypted, and you allowed this: {why}."
+        ));
         Ok(())
     }
 }

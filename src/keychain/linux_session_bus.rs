@@ -240,7 +240,7 @@ fn bus_error(name: &str, text: &str) -> String {
         ("ServiceUnknown" | "NameHasNoOwner", None) => {
             "no Secret Service runs on the D-Bus session bus (such as GNOME Keyring, KWallet or KeePassXC)".to_owned()
         }
-        ("AccessDenied" | "AuthFailed", Some(sandbox)) => format!("{sandbox} does not let this program at it"),
+        ("AccessDenied" | "AuthFailed", Some(sandbox)) => format!("{sandbox} blocks this program's access to it"),
         ("AccessDenied" | "AuthFailed", None) => {
             "a security policy does not let this program at it (AppArmor, or the sandbox that it was started in, such as a \
              snap's or a Flatpak's terminal)"

@@ -39,7 +39,7 @@ impl KeychainThread {
         waits_for: WaitsFor,
         open: impl FnOnce() -> Result<Opened> + Send + 'static,
     ) -> Result<(String, Self)> {
-        let what = "opening it";
+        let what = "opening the keychain";
         let (calls, to_do) = mpsc::channel::<Call>();
         let (name, opened) = mpsc::sync_channel(1);
         let (ends, ended) = mpsc::channel();

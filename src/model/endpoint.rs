@@ -94,7 +94,7 @@ impl FromStr for Endpoint {
         }
         // A code pasted in the wrong place would be a host name, asked of a name server and shown to the client.
         if looks_like_code(text.strip_prefix("https://").unwrap_or(text)) {
-            return refuse("contains what looks like an unlock code, which is never typed anywhere");
+            return refuse("contains what looks like an unlock code; never type an unlock code");
         }
         let rest = match text.split_once("://") {
             Some(("https", rest)) => rest.strip_suffix('/').unwrap_or(rest),

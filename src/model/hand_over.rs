@@ -30,10 +30,8 @@ impl HandOverMethod {
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Profile => "private profile; code not on any command line",
-            Self::Configure => {
-                "through the client's own prompts, into a private folder; the code is on no command line"
-            }
-            Self::Argv => "on the client's command line, as allowed",
+            Self::Configure => "client prompts, private folder; code not on any command line",
+            Self::Argv => "command line (you allowed it); other programs could read the code",
         }
     }
 }

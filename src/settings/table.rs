@@ -65,11 +65,11 @@ settings! {
 
     /// Where the code is kept.
     keychain: KeychainKind
-        = "Where to keep the code: the OS keychain, the kernel's memory (gone at the next reboot, or after some days unused), or nowhere"
+        = "Where to store the code: system (OS keychain), kernel (kernel memory; lost at reboot at the latest, often at logout), none (not stored)"
         => value_name: "WHERE", default: Some("system"), lock: Some("system");
 
     /// Whether a keyring that keeps in clear is accepted.
-    allow_plain_keyring: bool = "Accept a keyring without a password, which keeps the code in clear"
+    allow_plain_keyring: bool = "Accept a keyring without a password; it stores the code unencrypted"
         => default: Some("false");
 
     /// Deadline of a keychain call.
@@ -77,12 +77,12 @@ settings! {
         => value_name: "TIME", default: Some("2m");
 
     /// The vendor's client, with its origin; searched in PATH if not given.
-    client: Option<Sourced<PathBuf>> = "The vendor's client; without it, snowballEdge in PATH"
+    client: Option<Sourced<PathBuf>> = "The Snowball Edge client [if not set: snowballEdge in PATH]"
         => verbs: RUN | DOCTOR, value_name: "FILE", example: "/opt/snowball-client-linux/bin/snowballEdge",
            example_on_windows: Some(r"C:\snowball-client\bin\snowballEdge.bat");
 
     /// Pinned SHA-256 of the client's tree.
-    client_sha256: Option<ClientDigest> = "Use only a client with this SHA-256 over its tree"
+    client_sha256: Option<ClientDigest> = "Use the client only if the SHA-256 of its folder is this value"
         => verbs: RUN | DOCTOR, value_name: "HEX",
            example: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
@@ -91,28 +91,28 @@ settings! {
         => verbs: RUN | DOCTOR, default: Some("false");
 
     /// How the client may get the code.
-    handoff: Handoff = "How the client may get the code: never on a command line, there too, or there if you agree"
+    handoff: Handoff = "How the client gets the code: private (never on its command line), argv (also on its command line), auto (asks you first)"
         => verbs: RUN, value_name: "HOW", default: Some("auto"), lock: Some("private"), shorthand: Some(Shorthand {
             flag: "allow-argv",
             value: "argv",
-            help: "Allow the code on the client's command line if nothing else works; others on this machine can read it there",
+            help: "Allow the code on the client's command line if private methods fail; other programs can read it there",
         });
 
     /// Where the private folder for the client may lie.
     private_home: PrivateHome
-        = "Where the client's private folder may lie if there is no room for it in memory: nowhere, on a disk if you agree, or there"
+        = "If memory has no room for the client's private folder: memory (stop), ask (ask before using a disk), disk (use a disk)"
         => verbs: RUN | DOCTOR, value_name: "WHERE", default: Some("ask"), lock: Some("memory");
 
     /// Deadline from the hand-over to UNLOCKED.
-    unlock_timeout: Duration = "How long the device may take to start, and again to open"
+    unlock_timeout: Duration = "Time limit for the device to start, and the same limit again for it to unlock"
         => verbs: RUN, value_name: "TIME", default: Some("15m");
 
     /// Whether a job that is still on its way is waited for.
-    wait: bool = "Wait for a job that is still on its way, and go on when it is delivered"
+    wait: bool = "Wait until AWS reports the job as delivered, then continue"
         => verbs: RUN | FETCH, default: Some("false"), reopens: false;
 
     /// Whether a device that does not answer yet is waited for as long as a job would be.
-    wait_device: bool = "Wait for the device to answer as long as --wait-timeout says: not plugged in yet, or starting"
+    wait_device: bool = "Wait until the device answers, for --wait-timeout at most"
         => verbs: RUN, default: Some("false");
 
     /// Deadline of either wait.
@@ -120,7 +120,7 @@ settings! {
         => verbs: RUN | FETCH, value_name: "TIME", default: Some("8h"), reopens: false;
 
     /// Deadline of all that is asked of AWS.
-    network_timeout: Duration = "How long AWS may take for everything together"
+    network_timeout: Duration = "Time limit for all requests to AWS together"
         => value_name: "TIME", default: Some("2m"), reopens: false;
 
     /// Largest manifest accepted, bytes.
@@ -133,7 +133,7 @@ settings! {
 
     /// File that the log is appended to.
     log_file: Option<Sourced<PathBuf>>
-        = "Append a log with all details to this file, made for you alone. Never a secret, and RUST_LOG is not read"
+        = "Append a detailed log to this file, which only you can read. The log contains no secrets"
         => value_name: "FILE", example: "/var/log/snow-onboard.log",
            example_on_windows: Some(r"D:\snow-onboard.log"), reopens: false;
 }

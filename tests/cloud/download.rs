@@ -48,7 +48,7 @@ fn what_broke_off_goes_on_where_it_broke() {
         world.requests().into_iter().filter(|it| it.server == Server::Bucket).map(|it| it.range).collect();
     assert_eq!(ranges, [None, Some("bytes=51200-".to_owned())]);
     assert!(
-        outcome.notices.iter().any(|line| line.contains("was interrupted after 51200 of 102400")),
+        outcome.notices.iter().any(|line| line.contains("broke off after 51200 of 102400")),
         "{:?}",
         outcome.notices
     );
@@ -94,7 +94,7 @@ fn a_bucket_that_asks_for_patience_gets_it() {
     world.plant_in_bucket(BucketFault::Unavailable, Times::First(2));
     let outcome = Call::new(&world, "fetch", world.job().id()).run().expect("ok");
     assert_eq!(world.count(Operation::GetJobManifest), 1, "with the same address");
-    assert!(outcome.notices.iter().any(|line| line.contains("too many requests")), "{:?}", outcome.notices);
+    assert!(outcome.notices.iter().any(|line| line.contains("throttling requests")), "{:?}", outcome.notices);
     world.plant_in_bucket(BucketFault::Unavailable, Times::Always);
     let outcome = Call::new(&world, "fetch", world.job().id()).set("timeout_ms", 3000).run().expect("api_throttled");
     assert!(outcome.sentence.contains("bucket at 127.0.0.1"), "{}", outcome.sentence);
@@ -105,7 +105,7 @@ fn a_drip_below_the_floor_is_no_download() {
     let world = Rehearsal::builder().job(Job::new().manifest_size(512)).start().unwrap();
     world.plant_in_bucket(BucketFault::Drip(Duration::from_millis(900)), Times::Always);
     let outcome = Call::new(&world, "fetch", world.job().id()).set("timeout_ms", 6000).run().expect("manifest_slow");
-    assert!(outcome.sentence.contains("hardly any in the last 1 seconds"), "{}", outcome.sentence);
+    assert!(outcome.sentence.contains("almost none in the last 1 seconds"), "{}", outcome.sentence);
 }
 
 #[test]

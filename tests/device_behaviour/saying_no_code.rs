@@ -54,6 +54,6 @@ fn a_description_is_read_before_the_code_is_taken_out() {
     // And what is read is looked at as well.
     let stage = Stage::new(&format!("id() {{ printf '%s' 'JID {}'; }}", CODE.replace('-', "\\\\u002d")));
     let error = stage.hand_over().err().unwrap();
-    assert!(error.to_string().contains("it says it is JID [unlock code]"), "{error}");
+    assert!(error.to_string().contains("it reports JID [unlock code]"), "{error}");
     assert_eq!(code_of::<()>(Err(error)), "device_is_another");
 }

@@ -182,13 +182,7 @@ fn credentials_that_end_soon() {
 fn no_region() {
     let row = known("credentials", "no region");
     let more = vec![
-        Line(
-            "region",
-            "fails",
-            &["No AWS region is set"],
-            &["snow-onboard jobs --region eu-central-1"],
-            Some("region_missing"),
-        ),
+        Line("region", "fails", &["No AWS region is set"], &["--region eu-central-1"], Some("region_missing")),
         Line("aws", "skipped", &[], &[], None),
         Line("credentials", "skipped", &[], &[], None),
         Line("clock", "skipped", &[], &[], None),

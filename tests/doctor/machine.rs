@@ -35,7 +35,7 @@ fn a_keychain_that_keeps_in_clear_and_one_that_is_accepted_so() {
     let hints = &["--allow-plain-keyring"];
     visit(&row, &[], 8, &[Line("keychain", "fails", &["unencrypted"], hints, Some("keychain_in_clear"))]);
     let accepted =
-        Line("keychain", "warning", &["test item stored and read back", "in clear"], &["Set a password"], None);
+        Line("keychain", "warning", &["test item stored and read back", "unencrypted"], &["Set a password"], None);
     visit(&row, &["--allow-plain-keyring"], 0, &[accepted]);
 }
 
@@ -119,13 +119,14 @@ fn a_private_folder_on_a_disk_and_one_that_can_t_be_named() {
         run_tool(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", "/dev/shm"]));
     }
     if may_mount_or_rerun("machine::a_private_folder_on_a_disk_and_one_that_can_t_be_named") {
-        let words = &["can't lie in memory", "/dev/shm has less than 8 MB"];
+        let words = &["can't be in memory", "/dev/shm has less than 8 MB"];
         let line = Line("private_folder", "fails", words, &["df -h"], Some("private_home_on_disk"));
         let client = || Line("client", "warning", &["was not started"], &["the line below"], None);
         in_a_thread(|| drop(visit(&done(no_room_in_memory), &[], 12, &[line, client()])));
         let row = known("machine, as root", "the one private place has a quote in its path");
         let hints = &["XDG_RUNTIME_DIR"];
-        let line = Line("private_folder", "fails", &["can't be named"], hints, Some("private_home_unusable"));
+        let line =
+            Line("private_folder", "fails", &["can't be passed to the client"], hints, Some("private_home_unusable"));
         in_a_thread(|| drop(visit(&row, &[], 12, &[line, client()])));
     }
 }

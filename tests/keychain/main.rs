@@ -299,7 +299,7 @@ fn a_keyring_without_a_password_is_refused_unless_it_is_allowed() {
 
     let allowed = Script { allow_plain: true, steps: "prepare keep-a recall", ..Script::SYSTEM };
     let answers = allowed.run_in(Some(&bus));
-    assert!(answers[0].starts_with("warning: ") && answers[0].contains("in clear"), "{answers:?}");
+    assert!(answers[0].starts_with("warning: ") && answers[0].contains("unencrypted"), "{answers:?}");
     assert_eq!(answers[1..], ["GNOME Keyring “Default keyring”", "made", "kept", "a", "closed"]);
     assert_eq!(bus.lookup(JOB).as_deref(), Some(CODE_A));
 }

@@ -52,8 +52,8 @@ fn one_of_several_is_chosen_an_address_is_tried_again_and_the_device_is_open() {
     terminal.answer("on the device's display", "8.8.8.8");
     terminal.answer("Is that what its display says?", "y");
     terminal.answer("on the device's display", "127.0.0.1:1");
-    terminal.answer("Enter tries again", &host(&rehearsal));
-    terminal.answer("Go on? [Y/n]", "");
+    terminal.answer("Press Enter to try again", &host(&rehearsal));
+    terminal.answer("Continue? [Y/n]", "");
     terminal.wait_for("is UNLOCKED.");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
     let shown = terminal.transcript();
@@ -87,7 +87,7 @@ fn at_40_columns_words_stay_whole_and_commands_too() {
         head("2", second)
     );
     assert_eq!(list.trim_end(), expected);
-    terminal.type_line(number).wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Go on? [Y/n]");
+    terminal.type_line(number).wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Continue? [Y/n]");
     assert!(screen(&terminal, &rehearsal).contains("is kept nowhere"), "{}", terminal.screen());
     terminal.type_line("y").wait_for("UNLOCKED.");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
@@ -115,9 +115,9 @@ fn a_terminal_that_is_made_narrow_meanwhile_ends_without_leftovers() {
     let device = DeviceOptions { unlocking: Unlocking::For(Duration::from_secs(4)), ..DeviceOptions::default() };
     let rehearsal = Rehearsal::builder().device(device).start().unwrap();
     let mut terminal = guided(&rehearsal, 100, 60);
-    terminal.wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Go on? [Y/n]").type_line("");
+    terminal.wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Continue? [Y/n]").type_line("");
     terminal.wait_for("to open (it says UNLOCKING)").resize(40, 60);
-    terminal.wait_for("Nothing is kept on this machine.");
+    terminal.wait_for("Nothing is stored on this machine.");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
     let screen = terminal.screen();
     assert!(!screen.contains("waiting for") && !screen.chars().any(is_of_a_spinner), "{screen}");
@@ -133,7 +133,7 @@ fn the_line_that_is_drawn_over_again_comes_and_goes() {
     let device = DeviceOptions { unlocking: Unlocking::For(Duration::from_secs(3)), ..DeviceOptions::default() };
     let rehearsal = Rehearsal::builder().device(device).start().unwrap();
     let mut terminal = guided(&rehearsal, 100, 60);
-    terminal.wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Go on? [Y/n]").type_line("");
+    terminal.wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Continue? [Y/n]").type_line("");
     terminal.wait_until("a spinner", |screen| screen.contents().chars().any(is_of_a_spinner));
     terminal.wait_for("is UNLOCKED.");
     assert_eq!(terminal.end(), 0);
@@ -203,7 +203,7 @@ fn what_is_typed_before_a_question_does_not_answer_it() {
     let rehearsal = Rehearsal::builder().client(stubborn).start().unwrap();
     let mut terminal = guided(&rehearsal, 100, 50);
     terminal.answer("on the device's display", &host(&rehearsal));
-    terminal.answer("Go on? [Y/n]", "y\ryes");
+    terminal.answer("Continue? [Y/n]", "y\ryes");
     terminal.wait_for("Hand it over that way? [yes/N]");
     terminal.answer("[yes/N]", "no");
     assert_eq!(terminal.end(), 12, "{}", terminal.screen());
@@ -235,7 +235,7 @@ fn a_region_that_is_missing_is_asked_for() {
     terminal.answer("The AWS region", rehearsal.region());
     terminal.answer("on the device's display", &host(&rehearsal));
     terminal.wait_for(&format!(" --region {}", rehearsal.region()));
-    terminal.answer("Go on? [Y/n]", "");
+    terminal.answer("Continue? [Y/n]", "");
     terminal.wait_for("is UNLOCKED.");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
 }
@@ -249,7 +249,7 @@ fn who_may_not_list_jobs_is_asked_for_the_id() {
     terminal.wait_for("has 3 characters where a job id has 39");
     terminal.answer("The job's id", rehearsal.job().id());
     terminal.answer("on the device's display", &host(&rehearsal));
-    terminal.answer("Go on? [Y/n]", "");
+    terminal.answer("Continue? [Y/n]", "");
     terminal.wait_for("is UNLOCKED.");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
 }

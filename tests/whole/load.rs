@@ -46,7 +46,7 @@ fn of_twenty_on_one_job_one_works_and_the_others_say_so() {
     let (done, busy): (Vec<Ended>, Vec<Ended>) = ended.into_iter().partition(|ended| ended.status.success());
     assert!(!done.is_empty());
     for ended in busy {
-        let ended = ended.failed(15, "Another snow-onboard is at work on");
+        let ended = ended.failed(15, "Another snow-onboard process");
         assert!(!ended.stderr.contains("process unknown"), "with its number: {}", ended.stderr);
     }
     assert_eq!(rehearsal.downloads(), 1, "whoever came later found what was kept");

@@ -63,7 +63,7 @@ fn no_flag_and_no_variable_goes_before_a_lock() {
     }
     let variable = Agent::run(&rehearsal, &[]).env("SNOW_ONBOARD_HANDOFF", "argv").with_etc(&etc.path());
     let refused = variable.end().failed(3, "SNOW_ONBOARD_HANDOFF says “argv”");
-    assert!(refused.stderr.contains("ask who administers this machine"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("ask the administrator of this machine"), "{}", refused.stderr);
     // The pin holds for the client that the operator names.
     run(&["--keychain", "none"]).end().failed(11, digest);
     assert!(rehearsal.requests().is_empty(), "nothing was asked of AWS");

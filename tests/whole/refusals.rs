@@ -112,8 +112,8 @@ fn bad_answers_of_the_api_cost_nothing() {
     let cases: &[(Operation, Fault, i32, &str)] = &[
         (Operation::GetJobManifest, Fault::MissingMember, 7, "answered without"),
         (Operation::GetJobUnlockCode, Fault::MissingMember, 7, "answered without"),
-        (Operation::GetJobUnlockCode, Fault::Text(wrong_shape.to_owned()), 7, "not shaped like an unlock code"),
-        (Operation::GetJobUnlockCode, Fault::MalformedBody, 7, "can't be read"),
+        (Operation::GetJobUnlockCode, Fault::Text(wrong_shape.to_owned()), 7, "which are not an unlock code"),
+        (Operation::GetJobUnlockCode, Fault::MalformedBody, 7, "cannot be parsed"),
         (Operation::GetJobManifest, Fault::Text("http://127.0.0.1/x".to_owned()), 7, "not an https address"),
         (Operation::GetJobUnlockCode, Fault::AccessDenied, 4, "snowball:GetJobUnlockCode"),
     ];
