@@ -10,7 +10,7 @@ use crate::ui::Ui;
 pub(super) fn doctor(settings: &Settings, ui: &Arc<Ui>) -> ExitCode {
     let tally = doctor::examine(settings, ui);
     ui.result(&in_words(&tally), tally);
-    tally.exit.0
+    tally.exit
 }
 
 fn in_words(tally: &Tally) -> String {
@@ -33,7 +33,7 @@ fn in_words(tally: &Tally) -> String {
         1 => "\n1 job's code and manifest are kept here: its device can be opened without AWS.".to_owned(),
         kept => format!("\n{kept} jobs' codes and manifests are kept here: their devices can be opened without AWS."),
     };
-    match exit.0 {
+    match exit {
         ExitCode::Done => format!(
             "\n{parts}. Nothing was found that would stop a first start. Not tried: the bucket that the manifest comes from, whose address comes with the job."
         ),
