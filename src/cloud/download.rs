@@ -92,7 +92,7 @@ impl<'a> Download<'a> {
     /// # Errors
     /// [`Error::Disk`] if the sink can't be emptied.
     pub(super) fn restart(&mut self) -> Result<(), Error> {
-        self.sink.restart().map_err(|error| sink_failed(error))?;
+        self.sink.restart().map_err(sink_failed)?;
         (self.received, self.length, self.sha256, self.etag) = (0, None, None, None);
         self.start.clear();
         Ok(())
