@@ -60,7 +60,7 @@ Examples:
   With a client that is not in PATH, keeping nothing on this machine:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 \\
       --client ~/snowball-client-linux/bin/snowballEdge --keychain none")]
-    Run(Run),
+    Run(RunArgs),
     /// Fetch the code and manifest and store them; no device is needed
     #[command(after_help = "\
 Examples:
@@ -127,7 +127,7 @@ Examples:
 
 /// `run`
 #[derive(Debug, Default, Args)]
-pub struct Run {
+pub struct RunArgs {
     /// Nothing was typed, not even the verb.
     #[arg(skip)]
     pub is_bare: bool,
@@ -237,7 +237,7 @@ impl Cli {
     pub fn typed() -> Result<Self, clap::Error> {
         let mut cli = Self::try_parse()?;
         let no_input = cli.common.no_input;
-        cli.command.get_or_insert_with(|| Command::Run(Run { is_bare: true, no_input, ..Run::default() }));
+        cli.command.get_or_insert_with(|| Command::Run(RunArgs { is_bare: true, no_input, ..RunArgs::default() }));
         Ok(cli)
     }
 

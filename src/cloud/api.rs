@@ -14,9 +14,9 @@ use aws_sdk_snowball::types::{JobListEntry, JobMetadata};
 use aws_types::service_config::ServiceConfigKey;
 use time::OffsetDateTime;
 
-use super::credentials::{Found, Profiles, said_aloud};
+use super::credentials::{NotedCredentials, Profiles, said_aloud};
 use super::download::{Broken, Download};
-use super::failure::{Refusal, Service, Setting};
+use super::failure::{CallContext, Refusal, Service};
 use super::http::{Clocks, Http, Https, read_timeout, without_secrets};
 use super::identity::Sts;
 use super::wait::{Backoff, Wait};
@@ -45,18 +45,18 @@ const MOST_PAGES: usize = 100;
 pub(super) struct Api {
     pub(super) client: Client,
     http: Https,
-    pub(super) setting: Setting,
+    pub(super) setting: CallContext,
     pub(super) wait: Wait,
     settings: CloudSettings,
     /// Whether another HTTP client can be made from the settings.
     is_ours: bool,
     pub(super) sts: Sts,
-    pub(super) found: Found,
+    pub(super) found: NotedCredentials,
     pub(super) clocks: Clocks,
 }
 
 /// DescribeJob's answer.
-struct Described {
+struct DescribedJob {
     facts: JobFacts,
     /// Ids of the parts of a main export job.
     parts: Vec<String>,
@@ -76,7 +76,7 @@ impl Api {
         wait: Wait,
     ) -> Result<Self> {
         let profiles = Arc::new(Profiles::load(settings.profile.as_deref()).await?);
-        let found = Found::default();
+        let found = NotedCredentials::default();
         let region = profiles.region(settings.region.as_ref())?.value;
         let credentials = credentials.unwrap_or_else(|| profiles.provider(&region, http.credentials));
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -109,7 +109,7 @@ impl Api {
                 None => format!("in {region}"),
             };
             let (region, proxy, profiles) = (region.to_string(), http.proxy.clone(), Arc::clone(&profiles));
-            let setting = Setting { service, region, place, proxy, profiles };
+            let setting = CallContext { service, region, place, proxy, profiles };
             (setting, endpoint.filter(|url| !is_https(url)).map(|url| without_secrets(&url)))
         };
         let (ours, refused) = setting(Service::Snowball);
@@ -152,7 +152,7 @@ impl Api {
         let work = async {
             let (pair, described) = tokio::join!(pair, self.describe(job.as_str()));
             match (pair, described) {
-                (Ok((bytes, code)), Ok(Described { facts, .. })) => Ok(FetchedPair { facts, code, bytes }),
+                (Ok((bytes, code)), Ok(DescribedJob { facts, .. })) => Ok(FetchedPair { facts, code, bytes }),
                 (Err(Refusal::State | Refusal::Unknown), Ok(described)) => Err(not_given(job, described)),
                 (Err(Refusal::Failed(error) | Refusal::Passing(error)), _) => Err(error),
                 (_, Err(refusal)) => Err(self.plain(job, refusal)),
@@ -209,7 +209,7 @@ impl Api {
         Ok(jobs)
     }
 
-    async fn describe(&self, job: &str) -> Result<Described, Refusal> {
+    async fn describe(&self, job: &str) -> Result<DescribedJob, Refusal> {
         let answer = self.wait.patiently("DescribeJob", async || {
             let started = Instant::now();
             let answer = self.client.describe_job().job_id(job).send().await;
@@ -222,7 +222,7 @@ impl Api {
             answer.sub_job_metadata.unwrap_or_default().into_iter().filter_map(|part| part.job_id).collect();
         let metadata = answer.job_metadata.ok_or_else(|| missing("JobMetadata"))?;
         let facts = described(job, metadata, !parts.is_empty()).ok_or_else(|| missing("JobState"))?;
-        Ok(Described { facts, parts })
+        Ok(DescribedJob { facts, parts })
     }
 
     /// The manifest, whole, in `sink`; gives its length.
@@ -340,8 +340,8 @@ fn incomplete(operation: &str, missing: &str) -> Error {
 }
 
 /// Why the pair of a job that exists is not given out: the API said no, and the job's state says why.
-fn not_given(job: &JobId, described: Described) -> Error {
-    let Described { facts, parts } = described;
+fn not_given(job: &JobId, described: DescribedJob) -> Error {
+    let DescribedJob { facts, parts } = described;
     let job = job.to_string();
     if facts.is_main {
         let parts = parts.iter().map(|part| phrase(part)).collect::<Vec<_>>().join(", ");
@@ -416,7 +416,7 @@ mod tests {
         let facts = described(JOB, metadata, !parts.is_empty()).unwrap();
         not_given(
             &JOB.parse().unwrap(),
-            Described { facts, parts: parts.iter().map(|&part| part.to_owned()).collect() },
+            DescribedJob { facts, parts: parts.iter().map(|&part| part.to_owned()).collect() },
         )
     }
 

@@ -239,14 +239,14 @@ pub(super) fn said_aloud(
     provider: SharedCredentialsProvider,
     wait: Wait,
     profiles: &Arc<Profiles>,
-    found: &Found,
+    found: &NotedCredentials,
 ) -> SharedCredentialsProvider {
     let (profiles, found) = (Arc::clone(profiles), Arc::clone(found));
     SharedCredentialsProvider::new(SaidAloud { provider, wait, profiles, found })
 }
 
 /// What is known of the credentials that were found last.
-pub(super) type Found = Arc<Mutex<Option<CredentialsInUse>>>;
+pub(super) type NotedCredentials = Arc<Mutex<Option<CredentialsInUse>>>;
 
 /// Which credentials are in use. Never the credentials themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -357,7 +357,7 @@ struct SaidAloud {
     provider: SharedCredentialsProvider,
     wait: Wait,
     profiles: Arc<Profiles>,
-    found: Found,
+    found: NotedCredentials,
 }
 
 impl ProvideCredentials for SaidAloud {

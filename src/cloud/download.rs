@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::Sink;
-use super::failure::{Setting, passes};
+use super::failure::{CallContext, passes};
 use super::http::Https;
 use super::logged::millis;
 use super::text::capitalised;
@@ -39,7 +39,7 @@ const FLOOR: u64 = 256;
 pub(super) struct Download<'a> {
     http: Https,
     limit: u64,
-    setting: &'a Setting,
+    setting: &'a CallContext,
     wait: &'a Wait,
     sink: &'a mut dyn Sink,
     received: u64,
@@ -66,7 +66,13 @@ pub(super) enum Broken {
 }
 
 impl<'a> Download<'a> {
-    pub(super) fn new(http: Https, limit: u64, setting: &'a Setting, wait: &'a Wait, sink: &'a mut dyn Sink) -> Self {
+    pub(super) fn new(
+        http: Https,
+        limit: u64,
+        setting: &'a CallContext,
+        wait: &'a Wait,
+        sink: &'a mut dyn Sink,
+    ) -> Self {
         let start = Vec::with_capacity(SNIFFED);
         Self { http, limit, setting, wait, sink, received: 0, start, length: None, sha256: None, etag: None }
     }
@@ -86,7 +92,7 @@ impl<'a> Download<'a> {
     /// # Errors
     /// [`Error::Disk`] if the sink can't be emptied.
     pub(super) fn restart(&mut self) -> Result<(), Error> {
-        self.sink.restart().map_err(|error| sink_failed(error))?;
+        self.sink.restart().map_err(sink_failed)?;
         (self.received, self.length, self.sha256, self.etag) = (0, None, None, None);
         self.start.clear();
         Ok(())

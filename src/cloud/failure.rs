@@ -61,7 +61,7 @@ impl Service {
 }
 
 /// What a sentence about a failure needs to know.
-pub(super) struct Setting {
+pub(super) struct CallContext {
     pub(super) service: Service,
     pub(super) region: String,
     /// Which API, in words that follow "the Snowball API": "in eu-central-1", "at 127.0.0.1:4443".
@@ -83,7 +83,7 @@ pub(super) enum Refusal {
     Failed(Error),
 }
 
-impl Setting {
+impl CallContext {
     /// "the Snowball API in eu-central-1"
     pub(super) fn api(&self) -> String {
         format!("{} {}", self.service.api(), self.place)
@@ -96,7 +96,7 @@ impl Setting {
     {
         match error {
             SdkError::ServiceError(service) => {
-                let answer = Answer {
+                let answer = ServiceAnswer {
                     status: service.raw().status().as_u16(),
                     code: service.err().code(),
                     message: service.err().message(),
@@ -109,7 +109,8 @@ impl Setting {
                 limit: LONGEST_ANSWER,
             }),
             SdkError::ResponseError(response) if io_error(error).is_none() => {
-                let answer = Answer { status: response.raw().status().as_u16(), code: None, message: None, date: None };
+                let answer =
+                    ServiceAnswer { status: response.raw().status().as_u16(), code: None, message: None, date: None };
                 self.answered(operation, &answer)
             }
             SdkError::TimeoutError(_) => Refusal::Passing(wait.timed_out(&self.api())),
@@ -118,7 +119,7 @@ impl Setting {
         }
     }
 
-    fn answered(&self, operation: &str, answer: &Answer<'_>) -> Refusal {
+    fn answered(&self, operation: &str, answer: &ServiceAnswer<'_>) -> Refusal {
         let what = format!("{} {operation}", self.service.name());
         let message = || phrase_or(answer.message, "no reason given");
         let because = || match answer.code {
@@ -313,7 +314,7 @@ pub(super) fn trouble(error: &Error) -> String {
 }
 
 /// The part of an answer that tells why it is a refusal.
-struct Answer<'a> {
+struct ServiceAnswer<'a> {
     status: u16,
     code: Option<&'a str>,
     message: Option<&'a str>,
@@ -407,9 +408,9 @@ mod tests {
     use crate::report::Kept;
     use std::time::Duration;
 
-    fn setting(config: &str, profile: &'static str) -> Setting {
+    fn setting(config: &str, profile: &'static str) -> CallContext {
         let profiles = Arc::new(profiles(config, profile, true));
-        Setting {
+        CallContext {
             service: Service::Snowball,
             region: "eu-west-1".to_owned(),
             place: "in eu-west-1".to_owned(),
@@ -424,7 +425,7 @@ mod tests {
 
     fn answered(status: u16, code: Option<&str>, message: Option<&str>, date: Option<&str>) -> Refusal {
         let setting = setting("[profile p]\nsso_session = s\n", "p");
-        setting.answered("GetJobUnlockCode", &Answer { status, code, message, date })
+        setting.answered("GetJobUnlockCode", &ServiceAnswer { status, code, message, date })
     }
 
     fn report(refusal: Refusal) -> (&'static str, String) {

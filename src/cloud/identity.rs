@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sts::Client;
 
 use super::api::Api;
-use super::failure::{Refusal, Setting};
+use super::failure::{CallContext, Refusal};
 use super::logged;
 use crate::error::{Error, Result};
 use crate::safety::sanitize::phrase;
@@ -23,14 +23,14 @@ pub struct Identity {
 /// The client for STS with what its errors need to be told.
 pub(super) struct Sts {
     client: Client,
-    setting: Setting,
+    setting: CallContext,
     /// The address that is configured, if it may not be called.
     refused: Option<String>,
 }
 
 impl Sts {
     /// Over the same HTTP client and with the same credentials as the Snowball API; connects to nothing.
-    pub(super) fn new(config: &SdkConfig, (setting, refused): (Setting, Option<String>)) -> Self {
+    pub(super) fn new(config: &SdkConfig, (setting, refused): (CallContext, Option<String>)) -> Self {
         Self { client: Client::new(config), setting, refused }
     }
 }

@@ -6,7 +6,7 @@ use crate::cli::{Completions, completions};
 use crate::ui::Ui;
 
 #[derive(Serialize)]
-struct Script<'a> {
+struct CompletionsResult<'a> {
     shell: &'a str,
     script: &'a str,
 }
@@ -14,5 +14,5 @@ struct Script<'a> {
 pub(super) fn completions(args: &Completions, ui: &Ui) {
     // The parser lets no other shell through.
     let script = completions::script(&args.shell).unwrap_or_default();
-    ui.verbatim(&script, Script { shell: &args.shell, script: &script });
+    ui.verbatim(&script, CompletionsResult { shell: &args.shell, script: &script });
 }

@@ -10,7 +10,7 @@ use crate::ui::Ui;
 pub(super) fn doctor(settings: &Settings, ui: &Arc<Ui>) -> ExitCode {
     let tally = doctor::examine(settings, ui);
     ui.result(&in_words(&tally), tally);
-    tally.exit.0
+    tally.exit
 }
 
 fn in_words(tally: &Tally) -> String {
@@ -33,7 +33,7 @@ fn in_words(tally: &Tally) -> String {
         1 => "\n1 job's code and manifest are kept here: its device can be opened without AWS.".to_owned(),
         kept => format!("\n{kept} jobs' codes and manifests are kept here: their devices can be opened without AWS."),
     };
-    match exit.0 {
+    match exit {
         ExitCode::Done => format!(
             "\n{parts}. No check failed. Not checked: the S3 bucket of the manifest, because its URL is not known before the job's manifest is requested."
         ),

@@ -6,12 +6,12 @@ use crate::error::ExitCode;
 use crate::ui::Ui;
 
 #[derive(Serialize)]
-struct Table {
-    exit_codes: Vec<Row>,
+struct ExitCodesResult {
+    exit_codes: Vec<ExitCodeRow>,
 }
 
 #[derive(Serialize)]
-struct Row {
+struct ExitCodeRow {
     exit: u8,
     meaning: String,
     /// What to look at or to do.
@@ -21,11 +21,11 @@ struct Row {
 }
 
 pub(super) fn exit_codes(ui: &Ui) {
-    let rows: Vec<Row> = ExitCode::ALL.iter().copied().map(Row::new).collect();
-    ui.result(&text(&rows), Table { exit_codes: rows });
+    let rows: Vec<ExitCodeRow> = ExitCode::ALL.iter().copied().map(ExitCodeRow::new).collect();
+    ui.result(&text(&rows), ExitCodesResult { exit_codes: rows });
 }
 
-impl Row {
+impl ExitCodeRow {
     fn new(exit: ExitCode) -> Self {
         let plain = |text: &str| text.replace('`', "");
         Self {
@@ -37,9 +37,9 @@ impl Row {
     }
 }
 
-fn text(rows: &[Row]) -> String {
+fn text(rows: &[ExitCodeRow]) -> String {
     let mut text = String::new();
-    for Row { exit, meaning, advice, codes } in rows {
+    for ExitCodeRow { exit, meaning, advice, codes } in rows {
         text.push_str(&wrap(meaning, &format!("{exit:>3}  "), "     "));
         if let Some(advice) = advice {
             text.push_str(&wrap(advice, "     next:    ", "              "));
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn every_exit_code_and_every_error_is_listed_once() {
-        let rows: Vec<Row> = ExitCode::ALL.iter().copied().map(Row::new).collect();
+        let rows: Vec<ExitCodeRow> = ExitCode::ALL.iter().copied().map(ExitCodeRow::new).collect();
         let codes: Vec<&str> = rows.iter().flat_map(|row| row.codes.iter().copied()).collect();
         assert_eq!(codes.len(), Error::CODES.len());
         for (code, exit) in Error::CODES {

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 
 #[derive(Serialize)]
-struct Fetched<'a> {
+struct FetchResult<'a> {
     job: &'a JobId,
     was_kept_already: bool,
     keychain: KeychainKind,
@@ -46,7 +46,7 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Arc<Ui>) -> Result<(
             manifest.display(),
             run_again(Some(&job), None, settings, |setting| setting.reopens),
         ),
-        Fetched {
+        FetchResult {
             job: &job,
             was_kept_already,
             keychain: pair.keychain,

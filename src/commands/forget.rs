@@ -18,7 +18,7 @@ use crate::store::{Audit, AuditStep, JobFolder};
 use crate::ui::Ui;
 
 #[derive(Serialize)]
-struct Outcome<'a> {
+struct ForgetResult<'a> {
     job: &'a JobId,
     code_removed_from: &'a [String],
     files_removed: bool,
@@ -97,13 +97,13 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
         &format!(
             "The stored data of {job} was removed.\n\n  Unlock code          {code}\n  Manifest and record  {files}"
         ),
-        Outcome { job: &job, code_removed_from: &removed_from, files_removed },
+        ForgetResult { job: &job, code_removed_from: &removed_from, files_removed },
     );
     Ok(())
 }
 
 #[derive(Serialize)]
-struct TakenOut<'a> {
+struct ProfileRemovedResult<'a> {
     job: &'a JobId,
     client_profile: &'a str,
     files: &'a [PathBuf],
@@ -119,7 +119,7 @@ fn take_out(profile: &str, job: &JobId, settings: &Settings, ui: &Ui) -> Result<
     let places: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     ui.result(
         &format!("The profile “{}” is no longer in {}.", sanitize(profile), places.join(" and ")),
-        TakenOut { job, client_profile: &sanitize(profile), files: &files },
+        ProfileRemovedResult { job, client_profile: &sanitize(profile), files: &files },
     );
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::jobs::Row;
+use super::jobs::JobRow;
 use crate::cli::run_again;
 use crate::cloud::Cloud;
 use crate::device::{self, Client, Handoff};
@@ -93,8 +93,8 @@ impl Guide<'_> {
                 listed => break listed,
             }
         };
-        let rows: Vec<Row> = match listed {
-            Ok(jobs) => jobs.into_iter().map(|job| Row::new(job, &kept)).filter(Row::is_ready).collect(),
+        let rows: Vec<JobRow> = match listed {
+            Ok(jobs) => jobs.into_iter().map(|job| JobRow::new(job, &kept)).filter(JobRow::is_ready).collect(),
             Err(error) if !kept.is_empty() && is_no_reason_to_stop(&error) => {
                 self.ui.tell(&format!("{error}\nThe stored code and manifest can unlock their device without AWS."));
                 Vec::new()

@@ -18,13 +18,13 @@ use crate::store::StateFolder;
 use crate::ui::Ui;
 
 #[derive(Serialize)]
-struct Listing {
-    jobs: Vec<Row>,
+struct JobsResult {
+    jobs: Vec<JobRow>,
 }
 
 /// A job of the account, everything foreign in it cleaned.
 #[derive(Serialize)]
-pub(super) struct Row {
+pub(super) struct JobRow {
     job: String,
     state: String,
     ready: bool,
@@ -47,14 +47,14 @@ pub(super) fn jobs(settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     }
     let kept = StateFolder::pairs_below(&settings.state_dir)?;
     let cloud = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)?;
-    let mut rows: Vec<Row> = cloud.jobs()?.into_iter().map(|job| Row::new(job, &kept)).collect();
+    let mut rows: Vec<JobRow> = cloud.jobs()?.into_iter().map(|job| JobRow::new(job, &kept)).collect();
     // What is ready first, then the youngest.
     rows.sort_by(|a, b| b.ready.cmp(&a.ready).then(b.created.cmp(&a.created)));
-    ui.result(&table(&rows, OffsetDateTime::now_utc()), Listing { jobs: rows });
+    ui.result(&table(&rows, OffsetDateTime::now_utc()), JobsResult { jobs: rows });
     Ok(())
 }
 
-impl Row {
+impl JobRow {
     /// `kept` are the ids of the jobs whose pairs are here.
     pub(super) fn new(job: JobFacts, kept: &BTreeSet<String>) -> Self {
         let cleaned = |text: Option<String>| text.map(|text| sanitize(&text)).filter(|text| !text.is_empty());
@@ -112,7 +112,7 @@ impl Row {
     }
 }
 
-fn table(rows: &[Row], now: OffsetDateTime) -> String {
+fn table(rows: &[JobRow], now: OffsetDateTime) -> String {
     if rows.is_empty() {
         return "No jobs in this account and region.".to_owned();
     }
@@ -161,12 +161,12 @@ mod tests {
     fn a_row_says_state_type_age_tracking_number_and_readiness() {
         let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(12);
         let kept = BTreeSet::from(["JID123e4567-e89b-12d3-a456-426655440000".to_owned()]);
-        let text = table(&[Row::new(facts(JobState::WithCustomer), &kept)], now);
+        let text = table(&[JobRow::new(facts(JobState::WithCustomer), &kept)], now);
         assert_eq!(
             text,
             "JID123e4567-e89b-12d3-a456-426655440000  ready, kept here\n    has been delivered to you, created 12 days ago, tracking number 1Z999\n    EDGE_S, LOCAL_USE, Ship log\n"
         );
-        let text = table(&[Row::new(facts(JobState::InTransitToCustomer), &BTreeSet::new())], now);
+        let text = table(&[JobRow::new(facts(JobState::InTransitToCustomer), &BTreeSet::new())], now);
         assert!(text.starts_with("JID123e4567-e89b-12d3-a456-426655440000\n    is in transit to you"), "{text}");
     }
 }

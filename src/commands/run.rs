@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::guide;
-use crate::cli::{Run, run_again};
+use crate::cli::{RunArgs, run_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::flow::{Requested, Unlocked};
@@ -15,7 +15,7 @@ use crate::report::Notify;
 use crate::settings::Settings;
 use crate::ui::{Step, Ui};
 
-pub(super) fn run(args: &Run, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
     // Everything that can be mistyped is looked at before anything is asked of AWS.
     let named = args.job.as_deref().map(super::parse_job).transpose()?;
     if args.is_bare && !ui.may_guide() {
@@ -76,7 +76,7 @@ fn the_delivered_job(settings: &Settings, ui: &Arc<Ui>) -> Result<JobId> {
 }
 
 #[derive(Serialize)]
-struct Opened<'a> {
+struct RunResult<'a> {
     job: &'a JobId,
     device: &'static str,
     endpoint: &'a Endpoint,
@@ -115,7 +115,7 @@ fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) 
     }
     ui.result(
         &text,
-        Opened {
+        RunResult {
             job: &unlocked.job,
             device: "UNLOCKED",
             endpoint: &hand_over.endpoint,

@@ -10,17 +10,17 @@ use crate::settings::{Listed, Settings, Surroundings, sample};
 use crate::ui::Ui;
 
 #[derive(Serialize)]
-struct Listing {
+struct SettingsResult {
     settings: Vec<Listed>,
 }
 
 #[derive(Serialize)]
-struct Places {
-    files: Vec<Place>,
+struct SettingsFilesResult {
+    files: Vec<SettingsFilePlace>,
 }
 
 #[derive(Serialize)]
-struct Place {
+struct SettingsFilePlace {
     /// `user` or `system`.
     whose: &'static str,
     path: PathBuf,
@@ -28,7 +28,7 @@ struct Place {
 }
 
 #[derive(Serialize)]
-struct Sample<'a> {
+struct SampleResult<'a> {
     sample: &'a str,
 }
 
@@ -40,14 +40,14 @@ pub(super) fn needs_no_values(args: &ShowSettings) -> bool {
 pub(super) fn places_or_sample(args: &ShowSettings, around: &Surroundings, ui: &Ui) {
     if args.sample {
         let sample = sample();
-        ui.result(&sample, Sample { sample: &sample });
+        ui.result(&sample, SampleResult { sample: &sample });
         return;
     }
     let place = |whose, path: &Option<PathBuf>| {
         let path = path.clone()?;
-        Some(Place { whose, exists: path.symlink_metadata().is_ok(), path })
+        Some(SettingsFilePlace { whose, exists: path.symlink_metadata().is_ok(), path })
     };
-    let files: Vec<Place> =
+    let files: Vec<SettingsFilePlace> =
         [place("user", &around.user_file), place("system", &around.system_file)].into_iter().flatten().collect();
     // The path comes first and ends at a tab, so that a script can cut it off.
     let lines: Vec<String> = files
@@ -58,12 +58,12 @@ pub(super) fn places_or_sample(args: &ShowSettings, around: &Surroundings, ui: &
         })
         .collect();
     // Its lines are cleaned, and a tab is to stay one.
-    ui.verbatim(&(lines.join("\n") + "\n"), Places { files });
+    ui.verbatim(&(lines.join("\n") + "\n"), SettingsFilesResult { files });
 }
 
 pub(super) fn show_all(settings: &Settings, ui: &Ui) {
     let settings = settings.listed();
-    ui.result(&table(&settings), Listing { settings });
+    ui.result(&table(&settings), SettingsResult { settings });
 }
 
 /// A line a setting: its key, its value from column 23 on, its origin from column 40 on. What is too long for that stands

@@ -183,22 +183,12 @@ pub struct Tally {
     pub is_aws_alone: bool,
     /// Exit code of the first failure; 0 without one.
     #[serde(serialize_with = "as_number")]
-    pub exit: Exit,
-}
-
-/// An exit code that begins as success.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exit(pub ExitCode);
-
-impl Default for Exit {
-    fn default() -> Self {
-        Self(ExitCode::Done)
-    }
+    pub exit: ExitCode,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn as_number<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u8(exit.0 as u8)
+fn as_number<S: serde::Serializer>(exit: &ExitCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u8(*exit as u8)
 }
 
 impl Tally {
@@ -212,8 +202,8 @@ impl Tally {
             }
             Verdict::Skipped => self.skipped += 1,
         }
-        if let (ExitCode::Done, Some((_, exit))) = (self.exit.0, check.error) {
-            self.exit = Exit(exit);
+        if let (ExitCode::Done, Some((_, exit))) = (self.exit, check.error) {
+            self.exit = exit;
         }
     }
 }
@@ -292,10 +282,10 @@ mod tests {
     fn the_first_failure_gives_the_exit_code_and_warnings_give_none() {
         let mut tally = Tally::default();
         tally.count(&Check::warning(Subject::Memory, "text", "hint"));
-        assert_eq!((tally.warnings, tally.exit.0), (1, ExitCode::Done));
+        assert_eq!((tally.warnings, tally.exit), (1, ExitCode::Done));
         tally.count(&Check::failed(Subject::Region, &Error::RegionMissing));
         tally.count(&Check::failed(Subject::Device, &Error::EndpointMissing));
-        assert_eq!((tally.failed, tally.exit.0), (2, ExitCode::Credentials));
+        assert_eq!((tally.failed, tally.exit), (2, ExitCode::Credentials));
         let json = serde_json::to_value(tally).unwrap_or_default();
         assert_eq!(json["exit"], 4);
     }

@@ -5,12 +5,12 @@ use super::Error;
 
 /// Defines the enum and its texts from one table. Backticks in the texts stand around what can be typed.
 macro_rules! exit_codes {
-    ($( $name:ident = $number:literal $meaning:literal => $advice:literal; )+) => {
+    ($( $(#[$default:ident])? $name:ident = $number:literal $meaning:literal => $advice:literal; )+) => {
         /// Exit codes. Stable: scripts depend on them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum ExitCode {
-            $( #[doc = $meaning] $name = $number ),+
+            $( $(#[$default])? #[doc = $meaning] $name = $number ),+
         }
 
         impl ExitCode {
@@ -38,6 +38,7 @@ macro_rules! exit_codes {
 }
 
 exit_codes! {
+    #[default]
     Done = 0 "done"
         => "";
     Internal = 1 "a bug in this program"

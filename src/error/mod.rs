@@ -4,19 +4,22 @@
 //! as a command to paste where there is one. Texts from outside are sanitized before they get in here.
 
 mod exit_code;
+mod why;
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 
 pub use exit_code::ExitCode;
+use why::WithSource;
+pub use why::{Why, io_in_words};
 
 use crate::model::JobState;
 use crate::safety::path_trust::Refused;
 
 /// One error, ready for a person or a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct ErrorReport {
     /// Stable code, such as `keychain_locked`.
     pub code: &'static str,
     /// Exit code of the process.
@@ -44,9 +47,9 @@ macro_rules! errors {
         impl Error {
             /// What happened, what to do, and the two codes.
             #[must_use]
-            pub fn report(&self) -> Report {
+            pub fn report(&self) -> ErrorReport {
                 match self {
-                    $( Self::$name $({ $($field),+ })? => Report {
+                    $( Self::$name $({ $($field),+ })? => ErrorReport {
                         code: self.code(),
                         exit: self.exit(),
                         sentence: format!($sentence),
@@ -84,7 +87,7 @@ macro_rules! errors {
         impl std::error::Error for Error {
             fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
                 match self {
-                    $( Self::$name $({ $($field),+ })? => None$($(.or(Field::source($field)))+)? ),+
+                    $( Self::$name $({ $($field),+ })? => None$($(.or(WithSource::source($field)))+)? ),+
                 }
             }
         }
@@ -442,72 +445,6 @@ impl Error {
     }
 }
 
-/// Why something failed: ends a sentence, without a full stop.
-#[derive(Debug)]
-pub enum Why {
-    /// What this program found.
-    Clause(String),
-    /// What the system said.
-    Io(io::Error),
-}
-
-impl From<String> for Why {
-    fn from(clause: String) -> Self {
-        Self::Clause(clause)
-    }
-}
-
-impl From<io::Error> for Why {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Clause(clause) => f.write_str(clause),
-            Self::Io(error) => f.write_str(&io_in_words(error)),
-        }
-    }
-}
-
-/// What a variant of [`Error`] can have as a field, with the error that it was made of.
-trait Field {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        None
-    }
-}
-
-impl Field for Why {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Clause(_) => None,
-            Self::Io(error) => Some(error),
-        }
-    }
-}
-
-macro_rules! without_source { ($($type:ty),*) => { $( impl Field for $type {} )* } }
-without_source!(String, JobState, u16, u32, u64, usize, i32);
-
-/// An I/O error in words for a sentence: no `Os {{ code: 28 … }}`, no trailing "(os error 28)", no page for developers.
-#[must_use]
-pub fn io_in_words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or_default();
-    // rustls says of a line that was cut: "peer closed connection …: https://docs.rs/rustls/…".
-    let words = words.split(": https://docs.rs/").next().unwrap_or_default().trim_end_matches('.');
-    let mut chars = words.chars();
-    // "No space left on device" stands after a colon; an acronym such as "TLS" stays as it is.
-    match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
-            first.to_lowercase().chain(chars).collect()
-        }
-        _ => words.to_owned(),
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.report().sentence)
@@ -606,15 +543,5 @@ mod tests {
         let refused = Error::refused("Reading", Path::new("/x"), Refused::nothing_at(Path::new("/x")));
         assert_eq!(refused.to_string(), "Reading /x failed: it is not there.");
         assert!(Error::samples().iter().all(|sample| sample.source().is_none()));
-    }
-
-    #[test]
-    fn io_errors_read_as_words() {
-        let error = std::io::Error::from_raw_os_error(if cfg!(windows) { 112 } else { 28 });
-        let words = io_in_words(&error);
-        assert!(!words.contains("os error") && !words.ends_with('.'), "{words}");
-        assert!(words.starts_with(|c: char| c.is_lowercase()), "{words}");
-        let cut = std::io::Error::other("peer closed connection: https://docs.rs/rustls/latest/x.html#unexpected-eof");
-        assert_eq!(io_in_words(&cut), "peer closed connection");
     }
 }

@@ -52,28 +52,34 @@ pub(super) enum Removal {
 /// A keychain, open. Called on the keychain thread alone.
 pub(super) trait Backend {
     /// The items that are stored under `user`.
-    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure>;
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure>;
 
     /// Other collections in which something is stored under `user`, by what a person calls them. Unlocks none.
-    fn elsewhere(&mut self, _user: &str) -> Result<Vec<String>, Failure> {
+    fn elsewhere(&mut self, _user: &str) -> Result<Vec<String>, KeychainFailure> {
         Ok(Vec::new())
     }
 
     /// What an item holds; `None` if it is gone.
-    fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, Failure>;
+    fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, KeychainFailure>;
 
     /// Stores `value` under `user`: in place of what the item `over` holds, or in a new item. `label` is for people, where
     /// the keychain has room for one; an item that is there already keeps its old label.
-    fn write(&mut self, user: &str, label: &str, value: &[u8], over: Option<&ItemId>) -> Result<ItemId, Failure>;
+    fn write(
+        &mut self,
+        user: &str,
+        label: &str,
+        value: &[u8],
+        over: Option<&ItemId>,
+    ) -> Result<ItemId, KeychainFailure>;
 
-    /// Removes an item. [`Failure`] if it could not be tried.
-    fn remove(&mut self, user: &str, id: &ItemId, asking: Asking) -> Result<Removal, Failure>;
+    /// Removes an item. [`KeychainFailure`] if it could not be tried.
+    fn remove(&mut self, user: &str, id: &ItemId, asking: Asking) -> Result<Removal, KeychainFailure>;
 
     /// Whether an item is kept the way this keychain promises: until it is removed, not in clear, on this machine only.
-    fn check(&mut self, user: &str, id: &ItemId) -> Result<(), Failure>;
+    fn check(&mut self, user: &str, id: &ItemId) -> Result<(), KeychainFailure>;
 
     /// The same of an item that is there, before a code is put in it, by a write that changes nothing, where only a write tells.
-    fn prove(&mut self, _user: &str, _there: &Stored) -> Result<(), Failure> {
+    fn prove(&mut self, _user: &str, _there: &Stored) -> Result<(), KeychainFailure> {
         Ok(())
     }
 
@@ -137,25 +143,25 @@ impl Awaited {
 
 /// For [`system_store`]: the store holds no connection, so that it may stay in its process-wide place.
 #[cfg(not(target_os = "linux"))]
-fn shared() -> Result<Arc<CredentialStore>, Failure> {
-    keyring_core::get_default_store().ok_or(KeyringError::NoDefaultStore).map_err(Failure::from)
+fn shared() -> Result<Arc<CredentialStore>, KeychainFailure> {
+    keyring_core::get_default_store().ok_or(KeyringError::NoDefaultStore).map_err(KeychainFailure::from)
 }
 
 /// The store that the keyring crate brings up for this system, if it keeps items until they are removed. `store_status`
 /// is asked first because the rest would hide why there is none.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn system_store() -> Result<Arc<CredentialStore>, Failure> {
+pub(super) fn system_store() -> Result<Arc<CredentialStore>, KeychainFailure> {
     keyring::Entry::store_status().as_ref()?;
     let store = shared()?;
     match store.persistence() {
         CredentialPersistence::UntilDelete => Ok(store),
-        _ => Err(Failure::KeepsNothing("it says that it keeps items for a while only".to_owned())),
+        _ => Err(KeychainFailure::KeepsNothing("it says that it keeps items for a while only".to_owned())),
     }
 }
 
 /// Why a keychain did not do as asked. Becomes an [`Error`] where the step and the job are known.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum KeychainFailure {
     /// It is locked, or does not let this program at the item, and the person was asked already or can't be asked.
     Locked {
         /// The item, if it is one that the keychain reports as locked, and not the keychain.
@@ -184,7 +190,7 @@ pub(super) enum Failure {
     Failed(String),
 }
 
-impl Failure {
+impl KeychainFailure {
     /// It is locked as a whole.
     pub(super) fn locked(way_on: &str) -> Self {
         Self::Locked { item: None, way_on: way_on.to_owned() }
@@ -208,7 +214,7 @@ impl Failure {
     }
 }
 
-impl From<KeyringError> for Failure {
+impl From<KeyringError> for KeychainFailure {
     fn from(mut error: KeyringError) -> Self {
         let failure = Self::from(&error);
         // These two carry the item's bytes.
@@ -219,7 +225,7 @@ impl From<KeyringError> for Failure {
     }
 }
 
-impl From<&KeyringError> for Failure {
+impl From<&KeyringError> for KeychainFailure {
     fn from(error: &KeyringError) -> Self {
         // Not by their own Display: for some variants it quotes what was stored, or Debug forms.
         match error {
@@ -238,7 +244,7 @@ impl From<&KeyringError> for Failure {
 }
 
 /// An answer that "no such item" is part of.
-pub(super) fn if_there<R>(answer: Result<R, KeyringError>) -> Result<Option<R>, Failure> {
+pub(super) fn if_there<R>(answer: Result<R, KeyringError>) -> Result<Option<R>, KeychainFailure> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(KeyringError::NoEntry) => Ok(None),

@@ -13,7 +13,7 @@ use linux_keyutils::{Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdent
 use zeroize::Zeroizing;
 
 use super::SERVICE;
-use super::backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, if_there, only};
+use super::backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, if_there, only};
 use crate::error::{Error, Result};
 use crate::safety::path_trust;
 
@@ -56,18 +56,18 @@ struct SessionKeyring {
 }
 
 impl Backend for SessionKeyring {
-    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure> {
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure> {
         Ok(self.read(user, &ItemId::only())?.map(|it| it.id).into_iter().collect())
     }
 
-    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, Failure> {
+    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
         match entry(user)?.get_secret() {
             Err(keyring_core::Error::NoEntry) => Ok(None),
             answer => Ok(only(Some(explained(answer)?))),
         }
     }
 
-    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, Failure> {
+    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, KeychainFailure> {
         // In place, where there is one: what fails then has made no key, so nothing of that name may be swept.
         if let Ok(key) = self.session.search(&description(user)) {
             return Self::update(key, value).map(|()| ItemId::only());
@@ -76,7 +76,7 @@ impl Backend for SessionKeyring {
         kept.map(|()| ItemId::only()).map_err(|failure| self.swept(user, failure))
     }
 
-    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, Failure> {
+    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, KeychainFailure> {
         if_there(entry(user)?.delete_credential())?;
         Ok(Removal::Gone)
     }
@@ -85,19 +85,19 @@ impl Backend for SessionKeyring {
         true
     }
 
-    fn check(&mut self, user: &str, _: &ItemId) -> Result<(), Failure> {
+    fn check(&mut self, user: &str, _: &ItemId) -> Result<(), KeychainFailure> {
         let perms = self.key(user)?.metadata().map_err(closed)?.get_perms();
         if perms.bits() & 0x00ff_ffff == 0 {
             Ok(())
         } else {
-            Err(Failure::KeepsNothing("the key can be seen from outside this session".to_owned()))
+            Err(KeychainFailure::KeepsNothing("the key can be seen from outside this session".to_owned()))
         }
     }
 }
 
 impl SessionKeyring {
     /// Replaces what a key holds. If that fails, it holds what it held: the kernel refuses an update (a full quota, say) as a whole.
-    fn update(key: Key, value: &[u8]) -> Result<(), Failure> {
+    fn update(key: Key, value: &[u8]) -> Result<(), KeychainFailure> {
         let before = Zeroizing::new(key.read_to_vec().map_err(closed)?);
         key.update(&value).map_err(closed)?;
         Self::limit_to_the_session(key).inspect_err(|_| {
@@ -107,26 +107,28 @@ impl SessionKeyring {
     }
 
     /// A new key can be viewed by all of the user's processes. Ours is for who has it in a keyring, and nobody else.
-    fn keep_to_the_session(&self, user: &str) -> Result<(), Failure> {
+    fn keep_to_the_session(&self, user: &str) -> Result<(), KeychainFailure> {
         Self::limit_to_the_session(self.key(user)?)
     }
 
-    fn limit_to_the_session(key: Key) -> Result<(), Failure> {
+    fn limit_to_the_session(key: Key) -> Result<(), KeychainFailure> {
         let possessor_only = KeyPermissionsBuilder::builder().posessor(Permission::ALL).build();
         key.set_perms(possessor_only).map_err(closed)
     }
 
-    fn key(&self, user: &str) -> Result<Key, Failure> {
+    fn key(&self, user: &str) -> Result<Key, KeychainFailure> {
         self.session.search(&description(user)).map_err(closed)
     }
 
     /// Removes what a failed put may have left, and says so if it can't.
-    fn swept(&self, user: &str, failure: Failure) -> Failure {
+    fn swept(&self, user: &str, failure: KeychainFailure) -> KeychainFailure {
         let rings = [Some(self.session), self.persistent];
         if rings.into_iter().flatten().all(|ring| sweep(ring, &description(user))) {
             return failure;
         }
-        Failure::KernelClosed("it took the code only in part, and does not let it be removed: log out".to_owned())
+        KeychainFailure::KernelClosed(
+            "it took the code only in part, and does not let it be removed: log out".to_owned(),
+        )
     }
 }
 
@@ -147,7 +149,7 @@ fn sweep(ring: KeyRing, description: &str) -> bool {
 }
 
 /// An entry of a store of its own, so that nothing but the kernel connects two calls.
-fn entry(user: &str) -> Result<Entry, Failure> {
+fn entry(user: &str) -> Result<Entry, KeychainFailure> {
     let store: Arc<CredentialStore> = linux_keyutils_keyring_store::Store::new()?;
     explained(store.build(SERVICE, user, Some(&HashMap::from([("description", &*description(user))]))))
 }
@@ -157,7 +159,7 @@ fn description(user: &str) -> String {
     format!("{SERVICE}:{user}")
 }
 
-fn explained<R>(answer: keyring_core::Result<R>) -> Result<R, Failure> {
+fn explained<R>(answer: keyring_core::Result<R>) -> Result<R, KeychainFailure> {
     use keyring_core::Error::{NoStorageAccess, PlatformFailure};
     answer.map_err(|error| match &error {
         NoStorageAccess(cause) | PlatformFailure(cause) => match cause.downcast_ref::<KeyError>() {
@@ -168,8 +170,8 @@ fn explained<R>(answer: keyring_core::Result<R>) -> Result<R, Failure> {
     })
 }
 
-fn closed(error: KeyError) -> Failure {
-    Failure::KernelClosed(in_words(error).to_owned())
+fn closed(error: KeyError) -> KeychainFailure {
+    KeychainFailure::KernelClosed(in_words(error).to_owned())
 }
 
 fn in_words(error: KeyError) -> &'static str {

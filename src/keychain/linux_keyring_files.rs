@@ -40,7 +40,7 @@ pub(super) struct KeyringFiles {
 
 /// What the files say.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum KeyringStorage {
     Plain(PathBuf),
     Encrypted,
     /// In none of these is there a file that says so.
@@ -68,16 +68,16 @@ impl KeyringFiles {
         }
     }
 
-    pub(super) fn judge(&self, keyring: &str) -> Verdict {
+    pub(super) fn judge(&self, keyring: &str) -> KeyringStorage {
         for folder in self.all() {
             if let Some(plain) = files_in(folder, keyring).find(|path| begins_with(path, b"[keyring]")) {
-                return Verdict::Plain(plain);
+                return KeyringStorage::Plain(plain);
             }
         }
         if self.encrypted(keyring).is_empty() {
-            Verdict::Unseen(self.all().cloned().collect())
+            KeyringStorage::Unseen(self.all().cloned().collect())
         } else {
-            Verdict::Encrypted
+            KeyringStorage::Encrypted
         }
     }
 
@@ -219,14 +219,14 @@ mod tests {
             };
             files.judge("login")
         };
-        let is_plain = Verdict::Plain(plain.join("login.keyring"));
+        let is_plain = KeyringStorage::Plain(plain.join("login.keyring"));
         assert_eq!(judge(Some(&plain), &sealed, &sealed), is_plain);
         assert_eq!(judge(Some(&sealed), &plain, &sealed), is_plain);
         assert_eq!(judge(None, &sealed, &plain), is_plain);
-        assert_eq!(judge(Some(&sealed), &nowhere, &nowhere), Verdict::Encrypted);
-        assert_eq!(judge(None, &sealed, &nowhere), Verdict::Encrypted);
-        assert_eq!(judge(None, &nowhere, &sealed), Verdict::Encrypted, "ours alone, if it changes");
-        let others = Verdict::Unseen(vec![nowhere.clone(), sealed.clone()]);
+        assert_eq!(judge(Some(&sealed), &nowhere, &nowhere), KeyringStorage::Encrypted);
+        assert_eq!(judge(None, &sealed, &nowhere), KeyringStorage::Encrypted);
+        assert_eq!(judge(None, &nowhere, &sealed), KeyringStorage::Encrypted, "ours alone, if it changes");
+        let others = KeyringStorage::Unseen(vec![nowhere.clone(), sealed.clone()]);
         assert_eq!(judge(Some(&nowhere), &sealed, &sealed), others, "the daemon's is known, and there is no file");
     }
 
@@ -237,12 +237,12 @@ mod tests {
         let files = KeyringFiles { system: system.clone(), ..KeyringFiles::default() };
         for content in ["[key", "\n[keyring]\n", "GnomeKeyring\n", ""] {
             std::fs::write(dir.path().join("odd.keyring"), content).unwrap();
-            assert_eq!(files.judge("odd"), Verdict::Unseen(system.clone()), "{content}");
+            assert_eq!(files.judge("odd"), KeyringStorage::Unseen(system.clone()), "{content}");
         }
         std::fs::create_dir(dir.path().join("v1")).unwrap();
         std::fs::write(dir.path().join("v1/new.keyring"), ENCRYPTED).unwrap();
-        assert_eq!(files.judge("new"), Verdict::Encrypted);
-        assert_eq!(files.judge("../../new"), Verdict::Unseen(system));
+        assert_eq!(files.judge("new"), KeyringStorage::Encrypted);
+        assert_eq!(files.judge("../../new"), KeyringStorage::Unseen(system));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use zbus::blocking::Connection;
 
-use super::backend::{Awaited, Failure};
+use super::backend::{Awaited, KeychainFailure};
 use super::linux_session_bus::{Owner, owner_of};
 
 /// A program that is a Secret Service.
@@ -88,8 +88,8 @@ impl Provider {
     }
 
     /// It is locked as a whole.
-    pub(super) fn locked(&self) -> Failure {
-        Failure::locked(match self {
+    pub(super) fn locked(&self) -> KeychainFailure {
+        KeychainFailure::locked(match self {
             Self::Gnome => "Unlock it in “Passwords and Keys” (right click, Unlock)",
             Self::KeePassXc => "Unlock the database in KeePassXC's window",
             Self::KWallet => "Open the wallet in “KWalletManager” (Open…)",
@@ -98,8 +98,8 @@ impl Provider {
     }
 
     /// A person did not let this program at an item.
-    pub(super) fn denied(&self, item: &str) -> Failure {
-        Failure::Locked {
+    pub(super) fn denied(&self, item: &str) -> KeychainFailure {
+        KeychainFailure::Locked {
             item: Some(item.to_owned()),
             way_on: match self {
                 Self::KeePassXc => "In KeePassXC's window “Access Request” choose “Allow Selected”".to_owned(),

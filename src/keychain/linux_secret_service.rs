@@ -16,9 +16,9 @@ use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue};
 use zbus::{MatchRule, Message};
 use zeroize::Zeroizing;
 
-use super::backend::{Asking, Awaited, Backend, Failure, ItemId, Opened, Removal, Stored, WaitsFor};
+use super::backend::{Asking, Awaited, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, WaitsFor};
 use super::item::PLACEHOLDER;
-use super::linux_keyring_files::{KeyringFiles, Stamps, Verdict, has_changed};
+use super::linux_keyring_files::{KeyringFiles, KeyringStorage, Stamps, has_changed};
 use super::linux_provider::Provider;
 use super::linux_session_bus::{Owner, SECRETS, connect, fdo_in_words, in_words, owner_of, owner_of_secrets};
 use super::{Opening, SERVICE, linux_kwallet};
@@ -88,7 +88,7 @@ pub(super) fn open(how: &Opening) -> Result<Opened> {
 }
 
 /// What a library error of this system means.
-pub(super) fn explain(_: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<Failure> {
+pub(super) fn explain(_: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<KeychainFailure> {
     // On this system the keyring crates serve the kernel alone, which explains its own.
     None
 }
@@ -117,7 +117,7 @@ struct Plain {
 }
 
 impl Backend for DefaultCollection {
-    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure> {
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure> {
         self.same_owner()?;
         self.unlock_collection()?;
         let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
@@ -126,7 +126,7 @@ impl Backend for DefaultCollection {
         Ok(found.into_iter().map(|item| ItemId(item.item_path.to_string())).collect())
     }
 
-    fn elsewhere(&mut self, user: &str) -> Result<Vec<String>, Failure> {
+    fn elsewhere(&mut self, user: &str) -> Result<Vec<String>, KeychainFailure> {
         self.same_owner()?;
         let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
         let answer = self.call(&object(SERVICE_PATH)?, SERVICE_INTERFACE, "SearchItems", &(attributes,))?;
@@ -143,7 +143,7 @@ impl Backend for DefaultCollection {
         Ok(found)
     }
 
-    fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, Failure> {
+    fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
         self.same_owner()?;
         if !self.is_there(user, id)? {
             return Ok(None);
@@ -153,7 +153,13 @@ impl Backend for DefaultCollection {
         Ok(Some(Stored { id: id.clone(), value: Zeroizing::new(value) }))
     }
 
-    fn write(&mut self, user: &str, label: &str, value: &[u8], over: Option<&ItemId>) -> Result<ItemId, Failure> {
+    fn write(
+        &mut self,
+        user: &str,
+        label: &str,
+        value: &[u8],
+        over: Option<&ItemId>,
+    ) -> Result<ItemId, KeychainFailure> {
         self.same_owner()?;
         self.unlock_collection()?;
         self.judge()?;
@@ -173,7 +179,7 @@ impl Backend for DefaultCollection {
         Ok(made)
     }
 
-    fn remove(&mut self, user: &str, id: &ItemId, asking: Asking) -> Result<Removal, Failure> {
+    fn remove(&mut self, user: &str, id: &ItemId, asking: Asking) -> Result<Removal, KeychainFailure> {
         self.same_owner()?;
         if asking == Asking::Never && self.item(id)?.is_locked().map_err(failed)? {
             return Ok(Removal::Left(self.label_of(id, user)));
@@ -204,16 +210,18 @@ impl Backend for DefaultCollection {
         Ok(if self.provider.keeps_old_versions() { Removal::Archived(self.archive()) } else { Removal::Gone })
     }
 
-    fn check(&mut self, _: &str, id: &ItemId) -> Result<(), Failure> {
+    fn check(&mut self, _: &str, id: &ItemId) -> Result<(), KeychainFailure> {
         let collection = id.0.rsplit_once('/').map_or("", |(collection, _)| collection);
         if name_of(collection) == SESSION {
-            return Err(Failure::KeepsNothing("the item lies in the “session” keyring, gone at log-out".to_owned()));
+            return Err(KeychainFailure::KeepsNothing(
+                "the item lies in the “session” keyring, gone at log-out".to_owned(),
+            ));
         }
         self.judge()?;
         self.certain()
     }
 
-    fn prove(&mut self, user: &str, there: &Stored) -> Result<(), Failure> {
+    fn prove(&mut self, user: &str, there: &Stored) -> Result<(), KeychainFailure> {
         if self.provider.known_encrypted().is_some() {
             return Ok(());
         }
@@ -239,7 +247,7 @@ impl Backend for DefaultCollection {
 }
 
 impl DefaultCollection {
-    fn collection(&self) -> Result<Collection<'_>, Failure> {
+    fn collection(&self) -> Result<Collection<'_>, KeychainFailure> {
         self.service.get_collection_by_path(self.collection.clone()).map_err(failed)
     }
 
@@ -249,7 +257,7 @@ impl DefaultCollection {
         label.filter(|label| !label.trim().is_empty()).map_or_else(|| name_of(path), |label| phrase(&label))
     }
 
-    fn item(&self, id: &ItemId) -> Result<Item<'_>, Failure> {
+    fn item(&self, id: &ItemId) -> Result<Item<'_>, KeychainFailure> {
         self.service
             .get_item_by_path(OwnedObjectPath::try_from(id.0.as_str()).map_err(|_| not_understood())?)
             .map_err(failed)
@@ -261,23 +269,23 @@ impl DefaultCollection {
         format!("The item “{}”", phrase(&label.unwrap_or_else(|| user.to_owned())))
     }
 
-    fn is_there(&mut self, user: &str, id: &ItemId) -> Result<bool, Failure> {
+    fn is_there(&mut self, user: &str, id: &ItemId) -> Result<bool, KeychainFailure> {
         Ok(self.find(user)?.contains(id))
     }
 
     /// The service that was looked at is the one that is still there.
-    fn same_owner(&self) -> Result<(), Failure> {
+    fn same_owner(&self) -> Result<(), KeychainFailure> {
         match owner_of(&self.bus, SECRETS) {
             Some(owner) if owner == self.owner.unique => Ok(()),
-            Some(_) => {
-                Err(Failure::Failed("it was started anew meanwhile, or another program took its place".to_owned()))
-            }
-            None => Err(Failure::Failed(format!("{} ended meanwhile", self.provider.name()))),
+            Some(_) => Err(KeychainFailure::Failed(
+                "it was started anew meanwhile, or another program took its place".to_owned(),
+            )),
+            None => Err(KeychainFailure::Failed(format!("{} ended meanwhile", self.provider.name()))),
         }
     }
 
     /// Makes sure that the collection is open. Asks at most once in the life of this value, whether or not that helped.
-    fn unlock_collection(&mut self) -> Result<(), Failure> {
+    fn unlock_collection(&mut self) -> Result<(), KeychainFailure> {
         if !self.collection()?.is_locked().map_err(failed)? {
             return Ok(());
         }
@@ -291,7 +299,7 @@ impl DefaultCollection {
     }
 
     /// Makes sure that this connection may read the item. Asks at most once for each.
-    fn unlock_item(&mut self, user: &str, id: &ItemId) -> Result<(), Failure> {
+    fn unlock_item(&mut self, user: &str, id: &ItemId) -> Result<(), KeychainFailure> {
         self.unlock_collection()?;
         if !self.item(id)?.is_locked().map_err(failed)? {
             return Ok(());
@@ -304,7 +312,7 @@ impl DefaultCollection {
         if self.item(id)?.is_locked().map_err(failed)? { Err(self.provider.denied(user)) } else { Ok(()) }
     }
 
-    fn unlock(&mut self, path: &ObjectPath<'_>, awaited: Awaited) -> Result<(), Failure> {
+    fn unlock(&mut self, path: &ObjectPath<'_>, awaited: Awaited) -> Result<(), KeychainFailure> {
         let service = object(SERVICE_PATH)?;
         let answer = self.call(&service, SERVICE_INTERFACE, "Unlock", &(vec![path],))?;
         let (_, prompt): (Vec<OwnedObjectPath>, OwnedObjectPath) =
@@ -317,12 +325,12 @@ impl DefaultCollection {
 
     /// Has a prompt shown, and waits for what the person does. Says whether it was agreed to. That the service ends meanwhile is
     /// seen: no answer would come any more.
-    fn prompt(&self, path: &ObjectPath<'_>, awaited: Awaited) -> Result<bool, Failure> {
-        let dbus = DBusProxy::new(&self.bus).map_err(|error| Failure::Failed(in_words(&error)))?;
+    fn prompt(&self, path: &ObjectPath<'_>, awaited: Awaited) -> Result<bool, KeychainFailure> {
+        let dbus = DBusProxy::new(&self.bus).map_err(|error| KeychainFailure::Failed(in_words(&error)))?;
         let (completed, ends) = rules(path)?;
         let messages = MessageIterator::from(&self.bus);
         for rule in [&completed, &ends] {
-            dbus.add_match_rule(rule.clone()).map_err(|error| Failure::Failed(fdo_in_words(&error)))?;
+            dbus.add_match_rule(rule.clone()).map_err(|error| KeychainFailure::Failed(fdo_in_words(&error)))?;
         }
         self.waits_for.set(awaited);
         let agreed = self.prompted(path, messages);
@@ -334,10 +342,10 @@ impl DefaultCollection {
         agreed
     }
 
-    fn prompted(&self, path: &ObjectPath<'_>, messages: MessageIterator) -> Result<bool, Failure> {
+    fn prompted(&self, path: &ObjectPath<'_>, messages: MessageIterator) -> Result<bool, KeychainFailure> {
         self.call(path, PROMPT_INTERFACE, "Prompt", &"")?;
         for message in messages {
-            let message = message.map_err(|error| Failure::Failed(in_words(&error)))?;
+            let message = message.map_err(|error| KeychainFailure::Failed(in_words(&error)))?;
             let header = message.header();
             let member = header.member().map(|member| member.as_str().to_owned());
             if message.message_type() != MessageType::Signal {
@@ -352,17 +360,20 @@ impl DefaultCollection {
                 Some("NameOwnerChanged") => {
                     let changed: Option<(String, String, String)> = message.body().deserialize().ok();
                     if changed.is_some_and(|(name, ..)| name == SECRETS) {
-                        return Err(Failure::Failed(format!("{} ended while it waited for you", self.provider.name())));
+                        return Err(KeychainFailure::Failed(format!(
+                            "{} ended while it waited for you",
+                            self.provider.name()
+                        )));
                     }
                 }
                 _ => {}
             }
         }
-        Err(Failure::Failed("the D-Bus session bus ended while it waited for you".to_owned()))
+        Err(KeychainFailure::Failed("the D-Bus session bus ended while it waited for you".to_owned()))
     }
 
     /// Makes the code unreadable in the item, and in old versions that the service may keep of it.
-    fn overwrite(&self, id: &ItemId, times: usize) -> Result<(), Failure> {
+    fn overwrite(&self, id: &ItemId, times: usize) -> Result<(), KeychainFailure> {
         let item = self.item(id)?;
         for blanks in (0..times).rev() {
             // Another one each time: the same again is no new version.
@@ -386,14 +397,14 @@ impl DefaultCollection {
         interface: &'static str,
         method: &'static str,
         body: &B,
-    ) -> Result<Message, Failure> {
+    ) -> Result<Message, KeychainFailure> {
         let interface = InterfaceName::from_static_str_unchecked(interface);
         let to = self.owner.unique.as_str();
         let answer = self.bus.call_method(Some(to), path, Some(interface), method, body);
         answer.map_err(|error| zbus_failure(&error))
     }
 
-    fn judge(&mut self) -> Result<(), Failure> {
+    fn judge(&mut self) -> Result<(), KeychainFailure> {
         if let Some(known) = self.provider.known_encrypted() {
             if !std::mem::replace(&mut self.plain.told, true) {
                 self.plain.notify.notify(Notice::Fact(known.to_owned()));
@@ -401,18 +412,18 @@ impl DefaultCollection {
             return Ok(());
         }
         match self.plain.files.judge(&name_of(&self.collection)) {
-            Verdict::Encrypted => Ok(()),
-            Verdict::Plain(file) => {
+            KeyringStorage::Encrypted => Ok(()),
+            KeyringStorage::Plain(file) => {
                 let place = phrase(&file.display().to_string());
                 if !self.plain.allowed {
-                    return Err(Failure::InClear { place, way_on: self.provider.set_a_password() });
+                    return Err(KeychainFailure::InClear { place, way_on: self.provider.set_a_password() });
                 }
                 self.plain.tell(format!(
                     "The keyring has no password, so it stores the unlock code unencrypted in {place}. You allowed this."
                 ));
                 Ok(())
             }
-            Verdict::Unseen(_) => {
+            KeyringStorage::Unseen(_) => {
                 let why = format!("its file is in none of {}", self.plain.files.in_words());
                 self.unseen(why)
             }
@@ -420,7 +431,7 @@ impl DefaultCollection {
     }
 
     /// After something was stored: whether it went to the file that was looked at.
-    fn certain(&mut self) -> Result<(), Failure> {
+    fn certain(&mut self) -> Result<(), KeychainFailure> {
         // What was told already is that it is plain or unseen, and was allowed.
         let is_known = self.provider.known_encrypted().is_some() || self.plain.told;
         if is_known || has_changed(&self.plain.stamps) {
@@ -430,9 +441,9 @@ impl DefaultCollection {
         self.unseen(format!("it stores in another file than the one that was found (looked for in {places})"))
     }
 
-    fn unseen(&mut self, why: String) -> Result<(), Failure> {
+    fn unseen(&mut self, why: String) -> Result<(), KeychainFailure> {
         if !self.plain.allowed {
-            return Err(Failure::Unseen { why });
+            return Err(KeychainFailure::Unseen { why });
         }
         self.plain.tell(format!(
             "This program could not determine whether the keyring is encrypted, and you allowed this: {why}."
@@ -450,7 +461,7 @@ impl Plain {
 }
 
 /// What to listen to while a prompt is shown: that it is completed, and that the service ends.
-fn rules(prompt: &ObjectPath<'_>) -> Result<(MatchRule<'static>, MatchRule<'static>), Failure> {
+fn rules(prompt: &ObjectPath<'_>) -> Result<(MatchRule<'static>, MatchRule<'static>), KeychainFailure> {
     let not_a_rule = |_| not_understood();
     let signal = || MatchRule::builder().msg_type(MessageType::Signal);
     let completed = signal().interface(PROMPT_INTERFACE).and_then(|rule| rule.member("Completed"));
@@ -460,7 +471,7 @@ fn rules(prompt: &ObjectPath<'_>) -> Result<(MatchRule<'static>, MatchRule<'stat
     Ok((completed.build().into_owned(), ends.build().into_owned()))
 }
 
-fn object(path: &str) -> Result<ObjectPath<'static>, Failure> {
+fn object(path: &str) -> Result<ObjectPath<'static>, KeychainFailure> {
     ObjectPath::try_from(path).map(|path| path.into_owned()).map_err(|_| not_understood())
 }
 
@@ -483,28 +494,28 @@ fn name_of(collection: &str) -> String {
     String::from_utf8_lossy(&name).into_owned()
 }
 
-fn not_understood() -> Failure {
-    Failure::Failed("it answered with something that can't be read".to_owned())
+fn not_understood() -> KeychainFailure {
+    KeychainFailure::Failed("it answered with something that can't be read".to_owned())
 }
 
-fn failed(error: ServiceError) -> Failure {
+fn failed(error: ServiceError) -> KeychainFailure {
     match &error {
         ServiceError::Locked | ServiceError::Prompt => was_locked(),
         ServiceError::Zbus(error) => zbus_failure(error),
-        _ => Failure::Failed(service_in_words(&error)),
+        _ => KeychainFailure::Failed(service_in_words(&error)),
     }
 }
 
-fn zbus_failure(error: &zbus::Error) -> Failure {
+fn zbus_failure(error: &zbus::Error) -> KeychainFailure {
     match error {
         zbus::Error::MethodError(name, _, _) if name.ends_with(".IsLocked") => was_locked(),
-        _ => Failure::Failed(in_words(error)),
+        _ => KeychainFailure::Failed(in_words(error)),
     }
 }
 
 /// It was open when it was looked at, just before.
-fn was_locked() -> Failure {
-    Failure::locked("Unlock it")
+fn was_locked() -> KeychainFailure {
+    KeychainFailure::locked("Unlock it")
 }
 
 fn service_in_words(error: &ServiceError) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry};
 
-use super::backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, if_there, only, system_store};
+use super::backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, if_there, only, system_store};
 use super::{Opening, SERVICE};
 use crate::error::Result;
 
@@ -21,15 +21,17 @@ pub(super) fn open(_how: &Opening) -> Result<Opened> {
 }
 
 /// What a library error of this system means. The numbers are Apple's (Security framework, SecBase.h).
-pub(super) fn explain(error: &(dyn StdError + Send + Sync + 'static)) -> Option<Failure> {
+pub(super) fn explain(error: &(dyn StdError + Send + Sync + 'static)) -> Option<KeychainFailure> {
     const USER_CANCELED: i32 = -128;
     const AUTH_FAILED: i32 = -25293;
     const NO_SUCH_KEYCHAIN: i32 = -25294;
     const NO_DEFAULT_KEYCHAIN: i32 = -25307;
     const INTERACTION_NOT_ALLOWED: i32 = -25308;
     match error.downcast_ref::<security_framework::base::Error>()?.code() {
-        USER_CANCELED | AUTH_FAILED | INTERACTION_NOT_ALLOWED => Some(Failure::locked(WAY_ON)),
-        NO_SUCH_KEYCHAIN | NO_DEFAULT_KEYCHAIN => Some(Failure::Failed("this user has no login keychain".to_owned())),
+        USER_CANCELED | AUTH_FAILED | INTERACTION_NOT_ALLOWED => Some(KeychainFailure::locked(WAY_ON)),
+        NO_SUCH_KEYCHAIN | NO_DEFAULT_KEYCHAIN => {
+            Some(KeychainFailure::Failed("this user has no login keychain".to_owned()))
+        }
         _ => None,
     }
 }
@@ -41,26 +43,26 @@ struct LoginKeychain {
 impl LoginKeychain {
     /// Every call opens the keychain anew, so each entry is a connection of its own. The store takes no label:
     /// Keychain Access shows the service as the item's name and the job id as its account.
-    fn entry(&self, user: &str) -> Result<Entry, Failure> {
+    fn entry(&self, user: &str) -> Result<Entry, KeychainFailure> {
         Ok(self.store.build(SERVICE, user, None)?)
     }
 }
 
 impl Backend for LoginKeychain {
-    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure> {
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure> {
         Ok(self.read(user, &ItemId::only())?.map(|it| it.id).into_iter().collect())
     }
 
-    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, Failure> {
+    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
         Ok(only(if_there(self.entry(user)?.get_secret())?))
     }
 
-    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, Failure> {
+    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, KeychainFailure> {
         self.entry(user)?.set_secret(value)?;
         Ok(ItemId::only())
     }
 
-    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, Failure> {
+    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, KeychainFailure> {
         if_there(self.entry(user)?.delete_credential())?;
         Ok(Removal::Gone)
     }
@@ -69,7 +71,7 @@ impl Backend for LoginKeychain {
         true
     }
 
-    fn check(&mut self, _: &str, _: &ItemId) -> Result<(), Failure> {
+    fn check(&mut self, _: &str, _: &ItemId) -> Result<(), KeychainFailure> {
         // The login keychain is a file on this machine; only the data protection keychain can sync, and that is
         // another store.
         Ok(())
@@ -84,7 +86,7 @@ mod tests {
     fn what_apple_says_of_locks_is_a_lock() {
         for code in [-128, -25293, -25308] {
             let error = security_framework::base::Error::from_code(code);
-            assert!(matches!(explain(&error), Some(Failure::Locked { .. })), "{code}");
+            assert!(matches!(explain(&error), Some(KeychainFailure::Locked { .. })), "{code}");
         }
         assert!(explain(&security_framework::base::Error::from_code(-50)).is_none());
     }

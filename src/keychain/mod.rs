@@ -53,7 +53,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::model::{JobId, KeychainKind, ManifestDigest, UnlockCode};
 use crate::report::Notify;
-use backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, WaitsFor};
+use backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, WaitsFor};
 pub use item::KeychainItem;
 use item::{Content, PLACEHOLDER};
 use thread::KeychainThread;
@@ -168,7 +168,7 @@ impl Keychain {
                 return Ok(Prepared::WasThere);
             }
             if !found.is_empty() && !backend.holds_several() {
-                return Err(Failure::Foreign);
+                return Err(KeychainFailure::Foreign);
             }
             write_and_verify(backend, &user, &label_for(&user), PLACEHOLDER, None)?;
             Ok(Prepared::Made)
@@ -219,7 +219,7 @@ impl Keychain {
             let found = read_all(backend, &user)?;
             let over = item_to_replace(&found, replaced);
             if over.is_none() && !found.is_empty() && !backend.holds_several() {
-                return Err(Failure::Foreign);
+                return Err(KeychainFailure::Foreign);
             }
             let kept = write_and_verify(backend, &user, &label_for(&user), &value, over)?;
             for other in found.iter().filter(|it| it.id != kept && is_of(it, &digest)) {
@@ -264,7 +264,7 @@ impl Keychain {
                     Content::Placeholder => {}
                 }
             }
-            if codes.is_empty() && foreign { Err(Failure::Foreign) } else { Ok(codes) }
+            if codes.is_empty() && foreign { Err(KeychainFailure::Foreign) } else { Ok(codes) }
         })
     }
 
@@ -330,7 +330,7 @@ impl Keychain {
         thread: &KeychainThread,
         what: &str,
         user: &str,
-        work: impl FnOnce(&mut dyn Backend) -> Result<R, Failure> + Send + 'static,
+        work: impl FnOnce(&mut dyn Backend) -> Result<R, KeychainFailure> + Send + 'static,
     ) -> Result<R> {
         thread.call(what, work)?.map_err(|failure| failure.into_error(&self.name, what, user))
     }
@@ -361,7 +361,7 @@ fn is_of(item: &Stored, manifest: &ManifestDigest) -> bool {
     matches!(Content::of(&item.value), Content::Code(_, Some(of)) if of == *manifest)
 }
 
-fn read_all(backend: &mut dyn Backend, user: &str) -> Result<Vec<Stored>, Failure> {
+fn read_all(backend: &mut dyn Backend, user: &str) -> Result<Vec<Stored>, KeychainFailure> {
     let mut found = Vec::new();
     for id in backend.find(user)? {
         found.extend(backend.read(user, &id)?);
@@ -376,7 +376,7 @@ fn write_and_verify(
     label: &str,
     value: &[u8],
     over: Option<&Stored>,
-) -> Result<ItemId, Failure> {
+) -> Result<ItemId, KeychainFailure> {
     let id = backend.write(user, label, value, over.map(|it| &it.id))?;
     verify(backend, user, &id, value).inspect_err(|_| {
         // The first failure is the one to tell of.
@@ -388,13 +388,13 @@ fn write_and_verify(
     Ok(id)
 }
 
-fn verify(backend: &mut dyn Backend, user: &str, id: &ItemId, value: &[u8]) -> Result<(), Failure> {
+fn verify(backend: &mut dyn Backend, user: &str, id: &ItemId, value: &[u8]) -> Result<(), KeychainFailure> {
     let Some(Stored { value: back, .. }) = backend.read(user, id)? else {
-        return Err(Failure::KeepsNothing("it was gone when read back".to_owned()));
+        return Err(KeychainFailure::KeepsNothing("it was gone when read back".to_owned()));
     };
     let difference = back.iter().zip(value).fold(back.len() ^ value.len(), |sum, (a, b)| sum | usize::from(a ^ b));
     if std::hint::black_box(difference) != 0 {
-        return Err(Failure::KeepsNothing("it was another one when read back".to_owned()));
+        return Err(KeychainFailure::KeepsNothing("it was another one when read back".to_owned()));
     }
     backend.check(user, id)
 }

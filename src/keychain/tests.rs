@@ -71,13 +71,13 @@ impl Fake {
 }
 
 impl Backend for Fake {
-    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure> {
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure> {
         let count = self.items.lock().unwrap().iter().filter(|(name, _)| name == user).count();
         // From the last on: a removal leaves the numbers of the others as they are.
         Ok((0..count).rev().map(|number| ItemId(number.to_string())).collect())
     }
 
-    fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, Failure> {
+    fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
         match self.spoil {
             Spoil::GetHangs => loop {
                 std::thread::park();
@@ -90,11 +90,17 @@ impl Backend for Fake {
         }
     }
 
-    fn write(&mut self, user: &str, label: &str, value: &[u8], over: Option<&ItemId>) -> Result<ItemId, Failure> {
+    fn write(
+        &mut self,
+        user: &str,
+        label: &str,
+        value: &[u8],
+        over: Option<&ItemId>,
+    ) -> Result<ItemId, KeychainFailure> {
         assert!(label.starts_with("snow-onboard "), "{label}");
         let value = match self.spoil {
             Spoil::PutForgets => return Ok(ItemId("0".to_owned())),
-            Spoil::PutFails => return Err(Failure::locked("Unlock it")),
+            Spoil::PutFails => return Err(KeychainFailure::locked("Unlock it")),
             Spoil::PutGarbles => value.iter().map(|byte| byte ^ 1).collect(),
             _ => value.to_vec(),
         };
@@ -109,9 +115,9 @@ impl Backend for Fake {
         Ok(ItemId(ids.len().to_string()))
     }
 
-    fn remove(&mut self, user: &str, id: &ItemId, asking: Asking) -> Result<Removal, Failure> {
+    fn remove(&mut self, user: &str, id: &ItemId, asking: Asking) -> Result<Removal, KeychainFailure> {
         match self.spoil {
-            Spoil::RemoveFails => return Err(Failure::Failed("no".to_owned())),
+            Spoil::RemoveFails => return Err(KeychainFailure::Failed("no".to_owned())),
             Spoil::RemoveAsks if asking == Asking::Never => return Ok(Removal::Left("The item".to_owned())),
             _ => {}
         }
@@ -121,9 +127,11 @@ impl Backend for Fake {
         Ok(if self.spoil == Spoil::Archives { Removal::Archived("In the bin.".to_owned()) } else { Removal::Gone })
     }
 
-    fn check(&mut self, _: &str, _: &ItemId) -> Result<(), Failure> {
+    fn check(&mut self, _: &str, _: &ItemId) -> Result<(), KeychainFailure> {
         match self.spoil {
-            Spoil::CheckFails => Err(Failure::InClear { place: "a file".to_owned(), way_on: "Set one".to_owned() }),
+            Spoil::CheckFails => {
+                Err(KeychainFailure::InClear { place: "a file".to_owned(), way_on: "Set one".to_owned() })
+            }
             _ => Ok(()),
         }
     }
@@ -468,7 +476,7 @@ fn failures_of_the_library_never_show_what_was_stored() {
         (KeyringError::PlatformFailure(cause()), "keychain_failed"),
         (KeyringError::NoDefaultStore, "keychain_failed"),
     ] {
-        let report = Failure::from(error).into_error("the fake", "reading", "JID").report();
+        let report = KeychainFailure::from(error).into_error("the fake", "reading", "JID").report();
         assert_eq!(report.code, expected);
         let text = format!("{}{}", report.sentence, report.hint);
         assert!(!text.contains("12345") && !text.contains('\u{1b}'), "{text}");

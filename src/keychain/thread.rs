@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::backend::{Awaited, Backend, Failure, Opened, WaitsFor};
+use super::backend::{Awaited, Backend, KeychainFailure, Opened, WaitsFor};
 use crate::error::{Error, Result};
 use crate::report::{Notice, Notify, SILENCE};
 
@@ -79,8 +79,8 @@ impl KeychainThread {
     pub(super) fn call<R: Send + 'static>(
         &self,
         what: &str,
-        work: impl FnOnce(&mut dyn Backend) -> Result<R, Failure> + Send + 'static,
-    ) -> Result<Result<R, Failure>> {
+        work: impl FnOnce(&mut dyn Backend) -> Result<R, KeychainFailure> + Send + 'static,
+    ) -> Result<Result<R, KeychainFailure>> {
         if self.hung.load(Ordering::Relaxed) {
             return Err(self.timeout(what));
         }

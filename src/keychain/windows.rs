@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry};
 
-use super::backend::{Asking, Backend, Failure, ItemId, Opened, Removal, Stored, if_there, only, system_store};
+use super::backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, if_there, only, system_store};
 use super::{Opening, SERVICE};
 use crate::error::Result;
 
@@ -19,10 +19,12 @@ pub(super) fn open(_how: &Opening) -> Result<Opened> {
 }
 
 /// What a library error of this system means.
-pub(super) fn explain(error: &(dyn StdError + Send + Sync + 'static)) -> Option<Failure> {
+pub(super) fn explain(error: &(dyn StdError + Send + Sync + 'static)) -> Option<KeychainFailure> {
     // Its type is private to the store; its text is the constant's name (windows-native-keyring-store, utils.rs).
     error.to_string().contains("ERROR_NO_SUCH_LOGON_SESSION").then(|| {
-        Failure::Failed("this logon has no credential store (a network logon, such as ssh with a key, has none)".into())
+        KeychainFailure::Failed(
+            "this logon has no credential store (a network logon, such as ssh with a key, has none)".into(),
+        )
     })
 }
 
@@ -32,26 +34,26 @@ struct CredentialManager {
 
 impl CredentialManager {
     /// Every call opens the credential anew, so each entry is a connection of its own.
-    fn entry(&self, user: &str) -> Result<Entry, Failure> {
+    fn entry(&self, user: &str) -> Result<Entry, KeychainFailure> {
         Ok(self.store.build(SERVICE, user, Some(&HashMap::from([("persistence", "Local")])))?)
     }
 }
 
 impl Backend for CredentialManager {
-    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, Failure> {
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure> {
         Ok(self.read(user, &ItemId::only())?.map(|it| it.id).into_iter().collect())
     }
 
-    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, Failure> {
+    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
         Ok(only(if_there(self.entry(user)?.get_secret())?))
     }
 
-    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, Failure> {
+    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, KeychainFailure> {
         self.entry(user)?.set_secret(value)?;
         Ok(ItemId::only())
     }
 
-    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, Failure> {
+    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, KeychainFailure> {
         if_there(self.entry(user)?.delete_credential())?;
         Ok(Removal::Gone)
     }
@@ -60,11 +62,11 @@ impl Backend for CredentialManager {
         true
     }
 
-    fn check(&mut self, user: &str, _: &ItemId) -> Result<(), Failure> {
+    fn check(&mut self, user: &str, _: &ItemId) -> Result<(), KeychainFailure> {
         let attributes = self.entry(user)?.get_attributes()?;
         match attributes.get("persistence").map(String::as_str) {
             Some("Local") => Ok(()),
-            _ => Err(Failure::KeepsNothing("it would let the item roam to other machines".to_owned())),
+            _ => Err(KeychainFailure::KeepsNothing("it would let the item roam to other machines".to_owned())),
         }
     }
 }

@@ -118,13 +118,13 @@ impl Layers {
             layers.put(Given { origin: Origin::Default, ..Given::of(&setting::state_dir, folder.into()) })?;
         }
         if let Some(file) = &around.system_file
-            && let Some(document) = Document::of_file(file, around.writer_of_system_file())?
+            && let Some(document) = SettingsFile::of_file(file, around.writer_of_system_file())?
         {
             layers.lock(document.locked)?;
             layers.put_all(document.values)?;
         }
         if let Some(file) = &around.user_file
-            && let Some(document) = Document::of_file(file, Whose::Own)?
+            && let Some(document) = SettingsFile::of_file(file, Whose::Own)?
         {
             if let Some(line) = document.locked_at {
                 let why = "only the settings file for the whole system can have a table [locked]; \
@@ -255,14 +255,14 @@ impl<K: Kind> Field for Option<Sourced<K>> {
 }
 
 /// One file's values.
-struct Document {
+struct SettingsFile {
     values: Vec<Given>,
     locked: Vec<Given>,
     /// The line of the table of locks, if there is one, though it were empty.
     locked_at: Option<usize>,
 }
 
-impl Document {
+impl SettingsFile {
     /// A file's, unless there is none. It is obeyed only if nobody but `whose` can have written it.
     fn of_file(path: &Path, whose: Whose) -> Result<Option<Self>> {
         let unusable = |why: String| unreadable(&path.display().to_string(), why);

@@ -45,7 +45,7 @@ pub enum AuditStep {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct AuditLine<'a> {
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     user: Option<String>,
@@ -86,8 +86,14 @@ impl Audit {
         // For people reading it; whoever can set the variable can edit the file as well.
         let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
         let user = user.map(|user| crate::safety::sanitize::sanitize(&user));
-        let line =
-            Line { at: OffsetDateTime::now_utc(), user, pid: std::process::id(), job, step, manifest_sha256: manifest };
+        let line = AuditLine {
+            at: OffsetDateTime::now_utc(),
+            user,
+            pid: std::process::id(),
+            job,
+            step,
+            manifest_sha256: manifest,
+        };
         let mut text = serde_json::to_vec(&line)
             .map_err(|error| Error::Internal { what: format!("an audit line can't be written as JSON: {error}") })?;
         text.push(b'\n');

@@ -84,13 +84,13 @@ pub(in crate::device) struct ConfigureData {
 pub(in crate::device) struct Prompt {
     /// Its wording, in whatever case.
     pub(in crate::device) label: String,
-    pub(in crate::device) answer: Answer,
+    pub(in crate::device) answer: PromptAnswer,
 }
 
 /// What a prompt is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::device) enum Answer {
+pub(in crate::device) enum PromptAnswer {
     Manifest,
     Code,
     Endpoint,
@@ -215,7 +215,7 @@ mod tests {
         }
         assert!(!data.configure.args.iter().any(|arg| arg.contains(CODE_PLACEHOLDER)));
         let answers: Vec<_> = data.configure.prompts.iter().map(|prompt| prompt.answer).collect();
-        assert_eq!(answers, [Answer::Manifest, Answer::Code, Answer::Endpoint]);
+        assert_eq!(answers, [PromptAnswer::Manifest, PromptAnswer::Code, PromptAnswer::Endpoint]);
     }
 
     #[test]

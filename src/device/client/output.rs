@@ -75,9 +75,11 @@ impl ClientData {
         // Each "{" is a candidate; a log line may well contain one. The bound keeps a flood of them cheap.
         for _ in 0..256 {
             let start = from + stdout.get(from..)?.find('{')?;
-            let mut stream = serde_json::Deserializer::from_str(&stdout[start..]).into_iter::<Document>();
+            let mut stream = serde_json::Deserializer::from_str(&stdout[start..]).into_iter::<DescribeAnswer>();
             match stream.next() {
-                Some(Ok(Document { device_id, unlock_status })) if device_id.is_some() || unlock_status.is_some() => {
+                Some(Ok(DescribeAnswer { device_id, unlock_status }))
+                    if device_id.is_some() || unlock_status.is_some() =>
+                {
                     let text = unlock_status.and_then(|status| status.state).unwrap_or_default();
                     let state = match text.as_str() {
                         text if states.unlocked.iter().any(|known| known == text) => State::Unlocked,
@@ -122,14 +124,14 @@ impl ClientData {
 /// The part of `describe-device`'s answer that is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Document {
+struct DescribeAnswer {
     device_id: Option<String>,
-    unlock_status: Option<Status>,
+    unlock_status: Option<UnlockStatus>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Status {
+struct UnlockStatus {
     state: Option<String>,
 }
 

@@ -63,7 +63,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 #[derive(Deserialize)]
-struct Document<'a> {
+struct ProfilesFile<'a> {
     #[serde(borrow, default)]
     profiles: BTreeMap<Cow<'a, str>, Entry<'a>>,
 }
@@ -107,7 +107,7 @@ impl OwnProfiles {
             if !code.expose(|code| memchr::memmem::find(&text, code.as_bytes()).is_some()) {
                 continue;
             }
-            let profiles = serde_json::from_slice::<Document<'_>>(&text).map(|document| document.profiles);
+            let profiles = serde_json::from_slice::<ProfilesFile<'_>>(&text).map(|document| document.profiles);
             let named = profiles.unwrap_or_default().into_iter().filter_map(|(name, entry)| {
                 let is_it = code.expose(|code| entry.unlock_code.as_deref() == Some(code));
                 let job = entry.job_id.and_then(|job| job.parse().ok());

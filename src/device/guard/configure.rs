@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use crate::device::client::data::{Answer, Prompt};
+use crate::device::client::data::{Prompt, PromptAnswer};
 use crate::device::guard::child::{self, Input, Running, Streams, Woken};
 use crate::device::guard::process::{Inbox, say};
 use crate::device::guard::protocol::{Configure, Outcome, Ran, Report};
@@ -83,12 +83,12 @@ fn attempt(
 }
 
 /// Writes one answer with its line end, in one piece.
-fn give(answer: Answer, order: &Configure, code: &UnlockCode, input: &mut Option<Input>) -> std::io::Result<()> {
+fn give(answer: PromptAnswer, order: &Configure, code: &UnlockCode, input: &mut Option<Input>) -> std::io::Result<()> {
     let mut line = Zeroizing::new(Vec::with_capacity(4096));
     match answer {
-        Answer::Manifest => line.extend_from_slice(order.manifest.as_bytes()),
-        Answer::Endpoint => line.extend_from_slice(order.endpoint.as_bytes()),
-        Answer::Code => code.expose(|code| line.extend_from_slice(code.as_bytes())),
+        PromptAnswer::Manifest => line.extend_from_slice(order.manifest.as_bytes()),
+        PromptAnswer::Endpoint => line.extend_from_slice(order.endpoint.as_bytes()),
+        PromptAnswer::Code => code.expose(|code| line.extend_from_slice(code.as_bytes())),
     }
     line.push(b'\n');
     let Some(input) = input else { return Ok(()) };
@@ -99,7 +99,7 @@ fn give(answer: Answer, order: &Configure, code: &UnlockCode, input: &mut Option
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     Wait,
-    Answer(Answer),
+    Answer(PromptAnswer),
     /// The client names a file outside our home.
     Elsewhere(String),
     /// It asks for something that it has been given.
@@ -113,7 +113,7 @@ struct Script<'a> {
     path_label: String,
     /// The client has named a file inside our home.
     is_ours: bool,
-    given: Vec<Answer>,
+    given: Vec<PromptAnswer>,
     /// Up to where the output has been understood.
     cursor: usize,
     /// Where the prompt ends that was found last.
@@ -163,7 +163,7 @@ impl<'a> Script<'a> {
     }
 
     /// The prompt that [`Script::read`] found last has been seen to.
-    fn answered(&mut self, answer: Answer) {
+    fn answered(&mut self, answer: PromptAnswer) {
         self.cursor = self.next;
         self.given.push(answer);
     }
@@ -174,7 +174,7 @@ impl<'a> Script<'a> {
 
     /// How a try that did not succeed counts.
     fn failure(&self) -> Outcome {
-        if self.given.contains(&Answer::Code) { Outcome::FailedWithCode } else { Outcome::NoCodeAsked }
+        if self.given.contains(&PromptAnswer::Code) { Outcome::FailedWithCode } else { Outcome::NoCodeAsked }
     }
 }
 
@@ -197,7 +197,7 @@ mod tests {
     }
 
     /// Feeds a conversation piece by piece; gives what was answered and the last step.
-    fn converse(pieces: &[&str]) -> (Vec<Answer>, Step) {
+    fn converse(pieces: &[&str]) -> (Vec<PromptAnswer>, Step) {
         let data = ClientData::built_in().configure;
         let mut script = Script::new(Path::new(HOME), &data.prompts, &data.path_label);
         let (mut output, mut given) = (String::new(), Vec::new());
@@ -226,7 +226,7 @@ mod tests {
                 "Unlock Code: ",
                 "Default Endpoint: ",
             ]);
-            assert_eq!(given, [Answer::Manifest, Answer::Code, Answer::Endpoint]);
+            assert_eq!(given, [PromptAnswer::Manifest, PromptAnswer::Code, PromptAnswer::Endpoint]);
             assert_eq!(last, Step::Wait);
         }
         let (given, _) = converse(&[&format!("stored at {path}\nManifest Path: Unlock Code: Default Endpoint: ")]);
@@ -257,6 +257,6 @@ mod tests {
         let path = inside("f");
         let (given, last) =
             converse(&[&format!("stored at {path}\nManifest Path: "), "Unlock Code: ", "wrong\nUnlock Code: "]);
-        assert_eq!((given, last), (vec![Answer::Manifest, Answer::Code], Step::AskedAgain));
+        assert_eq!((given, last), (vec![PromptAnswer::Manifest, PromptAnswer::Code], Step::AskedAgain));
     }
 }
