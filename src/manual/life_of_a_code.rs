@@ -107,8 +107,11 @@
 //!
 //! Whatever leaves this program as text goes through one writer ([`Redacting`](crate::safety::redact::Redacting)): messages, JSON lines, and
 //! [the log](crate::safety::log). It replaces whatever is shaped like a code, also when it is cut into pieces
-//! (`src/safety/redact/writer.rs::however_it_is_cut_no_secret_gets_through_and_nothing_else_is_lost`) or encoded
-//! (`src/safety/redact/mod.rs::encoded_codes_are_seen_through`), and the AWS keys of this run (`src/safety/redact/pieces.rs::what_is_registered_is_taken_out_also_encoded_and_in_parts`).
+//! (`src/safety/redact/writer.rs::however_it_is_cut_no_secret_gets_through_and_nothing_else_is_lost`), what signs a presigned URL
+//! (`src/safety/redact/mod.rs::signing_parameters_keep_their_names_alone`), and the AWS keys of this run
+//! (`src/safety/redact/known.rs::what_is_registered_is_taken_out`). What the vendor's client says passes its guard first, which knows
+//! the code and takes it out in other spellings as well: spaced out, in capital letters, as hex, in base64
+//! (`src/device/guard/redaction.rs::a_code_in_many_spellings_does_not_come_out`).
 //! It holds with everything turned on that makes libraries talk
 //! (`tests/whole/logs.rs::the_most_talkative_run_tells_what_was_done_and_no_secret`) and with a client that says the code aloud
 //! (`tests/whole/logs.rs::a_client_that_says_the_code_is_quoted_without_it`).

@@ -8,9 +8,9 @@ use super::{is_of_word, redacted, replace, secrets};
 /// ([`ManifestUrl::MAX_LENGTH`](crate::model::ManifestUrl::MAX_LENGTH)).
 const LONGEST_WORD: usize = 64 * 1024;
 
-/// Of a longer word, how much is held back: more than any secret needs to be recognised, in all encodings. A base64 of
-/// a percent-encoded code has 116 characters.
-const HELD: usize = 1024;
+/// Of a longer word, how much is held back: more than any secret needs to be recognised. A session token has some hundred
+/// characters, seldom a few thousand.
+const HELD: usize = 16 * 1024;
 
 /// Passes on what is written, without the secrets of this run.
 ///
@@ -150,6 +150,11 @@ mod tests {
         for size in [1000, LONGEST_WORD - 7, LONGEST_WORD * 2, text.len()] {
             assert!(written(text.as_bytes().chunks(size)) == plain.as_bytes(), "{size}");
         }
+        // Where an overlong word is cut must not be in the middle of the longest secret.
+        let token = "0123456789abcdef".repeat(200);
+        register(&token);
+        let tokens = written(format!("{filler}{token}{filler}").as_bytes().chunks(1000));
+        assert!(tokens == format!("{filler}[AWS secret]{filler}").as_bytes());
         let endless = format!("a?X-Amz-Signature={filler} next");
         assert_eq!(written(endless.as_bytes().chunks(5000)), b"a?X-Amz-Signature=[signed] next");
         assert!(written([filler.as_bytes()]) == filler.as_bytes(), "plain text stays, however long");
@@ -174,19 +179,13 @@ mod tests {
         #[test]
         fn however_it_is_cut_no_secret_gets_through_and_nothing_else_is_lost(
             before in "(\\PC{0,60}[ \n\",=])?", after in "([ \n\",&]\\PC{0,60})?",
-            code in "[0-9a-zA-Z]{5}(-[0-9a-zA-Z]{5}){4}", form in 0..4,
+            code in "[0-9a-zA-Z]{5}(-[0-9a-zA-Z]{5}){4}",
             places in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
         ) {
             prop_assume!(!before.to_ascii_lowercase().contains("signature="));
-            let secret = match form {
-                0 => code.clone(),
-                1 => aws_smithy_types::base64::encode(&code),
-                2 => code.replace('-', "%2D"),
-                _ => code.bytes().map(|byte| format!("%{byte:02X}")).collect(),
-            };
-            let text = format!("{before}{secret}{after}");
+            let text = format!("{before}{code}{after}");
             let out = String::from_utf8(written(cut(text.as_bytes(), &places))).unwrap();
-            prop_assert!(!out.contains(&secret) && !out.contains(&code[..11]), "{}", out);
+            prop_assert!(!out.contains(&code[..11]), "{}", out);
             prop_assert!(out.starts_with(&before) && out.ends_with(&after), "{}", out);
             prop_assert!(out.contains("[unlock code]"));
         }
