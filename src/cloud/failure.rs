@@ -492,7 +492,7 @@ mod tests {
         let report = denied("User: arn:aws:iam::1:user/x is not authorized to perform: kms:Decrypt on resource: arn:k");
         let statement: serde_json::Value = serde_json::from_str(&line(&report.hint)).unwrap();
         assert_eq!(statement["Action"], "kms:Decrypt");
-        assert!(!report.hint.contains("may be missing") && report.sentence.contains("do kms:Decrypt"));
+        assert!(!report.hint.contains("ask for kms:Decrypt") && report.sentence.contains("call kms:Decrypt"));
         let report = denied("x is not authorized to perform: \"},{\"Action\":\"*\" on y");
         assert!(line(&report.hint).contains("\"snowball:GetJobUnlockCode\""), "{}", report.hint);
     }
@@ -502,7 +502,7 @@ mod tests {
         let (code, sentence) =
             report(answered(403, Some("SignatureDoesNotMatch"), None, Some("Sat, 24 Dec 2016 00:51:15 GMT")));
         assert_eq!(code, "clock_skew");
-        assert!(sentence.contains("2016-12-24 00:51:15 UTC at AWS"), "{sentence}");
+        assert!(sentence.contains("AWS has 2016-12-24 00:51:15 UTC"), "{sentence}");
     }
 
     #[test]
@@ -514,7 +514,7 @@ mod tests {
         let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let report = why(ConnectorError::io(io(std::io::ErrorKind::InvalidData, untrusted).into()));
         assert_eq!(report.code, "tls_untrusted");
-        assert!(report.sentence.starts_with("The certificate that the Snowball API shows"), "{}", report.sentence);
+        assert!(report.sentence.starts_with("The certificate of the Snowball API"), "{}", report.sentence);
         let report = why(ConnectorError::io(io(std::io::ErrorKind::InvalidData, rustls::Error::DecryptError).into()));
         assert_eq!(report.code, "api_unreachable");
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);

@@ -259,7 +259,7 @@ mod tests {
             }
         };
         assert_eq!(block_on(wait.attend("it".to_owned(), call(1))).unwrap(), 2);
-        let said = |notice: &Notice| matches!(notice, Notice::Waiting { what, .. } if what.contains("less often"));
+        let said = |notice: &Notice| matches!(notice, Notice::Waiting { what, .. } if what.contains("throttling"));
         assert!(matches!(&kept.0.lock().unwrap()[..], [notice] if said(notice)));
         let failed = block_on(wait.attend("it".to_owned(), call(u32::MAX)));
         assert!(matches!(failed, Err(Error::ApiThrottled { .. })), "and not a mere timeout");

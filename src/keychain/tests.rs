@@ -425,7 +425,7 @@ fn a_wait_says_what_it_waits_for_and_a_deadline_what_did_not_happen() {
     };
     let deadline = SILENCE + Duration::from_secs(1);
     let error = KeychainThread::start(deadline, Arc::clone(&kept) as _, waits_for, open).err().unwrap();
-    assert_eq!(error.to_string(), "It was not unlocked within 3 seconds (opening it).");
+    assert_eq!(error.to_string(), "It was not unlocked within 3 seconds (opening the keychain).");
     let told: Vec<String> = kept.0.lock().unwrap().iter().map(|notice| format!("{notice:?}")).collect();
     assert!(
         told.len() == 2 && told[0].contains("the fake to answer") && told[1].contains("you to unlock it"),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::device::guard::redaction::Redaction;
 use crate::model::UnlockCode;
 use crate::safety::sanitize::sanitize_lines;
 
@@ -16,8 +17,6 @@ const OF_EACH: u64 = 64 * 1024;
 const MOST_FILES: usize = 32;
 /// Folders one in the other.
 const DEEPEST: u32 = 8;
-/// Letters and digits of the code in a row, whatever stands between them, that may not be kept.
-const RUN: usize = 8;
 
 /// The text of all files in the client's log folders, which are named by their parts below `home`. `None` if there is
 /// nothing. What else the client left there is not its log, and goes with the home.
@@ -29,7 +28,7 @@ pub(in crate::device) fn read(home: &Path, folders: &[Vec<String>], code: &Unloc
     for folder in folders {
         collect(&folder.iter().fold(home.to_owned(), |path, part| path.join(part)), 0, &mut files);
     }
-    let parts = Parts::of(code);
+    let redaction = Redaction::of(code);
     let mut text = String::new();
     for path in &files {
         let Ok((content, length)) = end_of(path) else { continue };
@@ -39,37 +38,16 @@ pub(in crate::device) fn read(home: &Path, folders: &[Vec<String>], code: &Unloc
         let cleaned = Zeroizing::new(sanitize_lines(&String::from_utf8_lossy(&content)));
         let mut kept = String::new();
         for line in cleaned.lines() {
-            kept.push_str(if parts.are_in(line) { "[a line with the unlock code in it]" } else { line });
+            kept.push_str(if redaction.is_in(line) { "[a line with the unlock code in it]" } else { line });
             kept.push('\n');
         }
-        if parts.are_in(&kept) {
+        if redaction.is_in(&kept) {
             kept.zeroize();
             kept.push_str("[left out: the unlock code is in it]\n");
         }
         text.push_str(&kept);
     }
     (!text.is_empty()).then_some(text)
-}
-
-/// The code's letters and digits, in small letters.
-struct Parts(Zeroizing<Vec<u8>>);
-
-impl Parts {
-    fn of(code: &UnlockCode) -> Self {
-        Self(code.expose(reduced))
-    }
-
-    /// Whether so many of them stand in a row in `text`, whatever stands between.
-    fn are_in(&self, text: &str) -> bool {
-        let text = reduced(text);
-        self.0.windows(RUN).any(|run| memchr::memmem::find(&text, run).is_some())
-    }
-}
-
-fn reduced(text: &str) -> Zeroizing<Vec<u8>> {
-    let mut reduced = Zeroizing::new(Vec::with_capacity(text.len()));
-    reduced.extend(text.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase()));
-    reduced
 }
 
 /// The files below `folder`, in the order of their names. Links are not followed.
@@ -128,8 +106,9 @@ mod tests {
             format!("key={bare}"),
             format!("key={}", bare.to_uppercase()),
             CODE.replace('-', " "),
+            CODE.replace('-', "%2D"),
             format!("half {}", &CODE[3..14]),
-            format!("half {}", &bare[10..10 + RUN]),
+            format!("half {}", &bare[10..18]),
             format!("{}\u{1b}[2m{}", &CODE[..4], &CODE[4..]),
         ] {
             let text = kept(&format!("before\n{line}\nafter\n"));
@@ -137,8 +116,7 @@ mod tests {
             let line_is = |shown: &str| text == format!("before\n{shown}\nafter\n");
             assert!(line_is(LEFT_OUT) || line_is("with [unlock code] in it"), "{line}: {text}");
         }
-        assert!(kept(&format!("{}\n", CODE.replace('-', "%2D"))).contains("[unlock code]"));
-        let harmless = format!("short {}\nJID123e4567-e89b-12d3-a456-426655440000\n", &bare[..RUN - 1]);
+        let harmless = format!("short {}\nJID123e4567-e89b-12d3-a456-426655440000\n", &bare[..7]);
         assert_eq!(kept(&harmless), harmless);
         let over_lines = kept(&format!("{}\n{}\n", &bare[..6], &bare[6..12]));
         assert_eq!(over_lines, "[left out: the unlock code is in it]\n");

@@ -59,6 +59,11 @@ impl Redaction {
         *text = redacted;
     }
 
+    /// Whether the code, or so much of it that it may not be said, is in `text`.
+    pub(in crate::device) fn is_in(&self, text: &str) -> bool {
+        !self.find(text.as_bytes()).is_empty()
+    }
+
     /// Where the code stands in `text`: in order, apart from each other.
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
