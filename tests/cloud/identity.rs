@@ -117,7 +117,7 @@ fn an_unknown_job_is_told_with_who_asked_and_where_and_not_hidden_if_that_can_t_
     for fault in [Fault::AccessDenied, Fault::Throttled, Fault::Hang] {
         world.plant(Operation::GetCallerIdentity, fault, Times::Always);
         let sentence = told();
-        assert!(sentence.ends_with("for these credentials."), "{sentence}");
+        assert!(sentence.ends_with("in region us-east-1."), "{sentence}");
         world.heal();
     }
 }

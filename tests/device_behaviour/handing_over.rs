@@ -382,7 +382,7 @@ fn an_unknown_client_is_used_only_by_leave() {
     assert!(error.to_string().contains("INVENTED 9.9 [unlock code]"), "{error}");
     let allowed = ClientSettings { allow_unknown: true, ..stage.settings() };
     assert_eq!(stage.prepare_with(allowed).unwrap().client_version(), None);
-    assert!(stage.notices.all().iter().any(|notice| notice.contains("does not know the version")));
+    assert!(stage.notices.all().iter().any(|notice| notice.contains("did not report a version")));
 }
 
 #[test]

@@ -294,7 +294,7 @@ fn people_are_told_a_line_a_check_with_the_hint_beneath() {
     assert!(lines[at("fails    Client ") + 2].starts_with("           --client "), "{lines:#?}");
     assert_eq!(lines[at("skipped  Device ") + 2], "           snow-onboard doctor --endpoint 192.0.2.10");
     let last = lines.last().unwrap();
-    assert!(last.starts_with("1 failed, ") && last.ends_with("Exit code 11, that of the first that failed."), "{last}");
+    assert!(last.starts_with("1 failed, ") && last.ends_with("Exit code 11 (from the first failed check)."), "{last}");
     // What is well, and what was not looked at, nobody in a hurry has to read.
     let quiet = doctor(&["--quiet"]);
     assert!(
@@ -349,7 +349,7 @@ fn without_aws_what_is_kept_is_told() {
     assert_eq!(last_of(&[]), KEPT);
     // The client is needed all the same, and this keychain keeps nothing.
     for more in [["--client", "/nowhere/snowballEdge"], ["--keychain", "none"]] {
-        assert!(last_of(&more).ends_with("Exit code 4, that of the first that failed."), "{more:?}");
+        assert!(last_of(&more).ends_with("Exit code 4 (from the first failed check)."), "{more:?}");
     }
     assert_eq!(see(&scene, &[]).events.last().unwrap()["kept"], 1);
     let ran = scene.run(Run, &[], Duration::from_secs(170));

@@ -177,7 +177,7 @@ fn nothing_is_left_at_the_end_of_fetch() {
         let mut agent = Running::start(stage.fetch().stdout(end).stderr(Stdio::null()));
         pipe.hold(&mut agent);
         nothing_in(&[("agent", agent.id())], &stage, Some(&stage.signature()), when, control);
-        assert!(pipe.drain().contains("are kept"));
+        assert!(pipe.drain().contains("are stored"));
         assert!(agent.child().wait().unwrap().success());
     }
 }

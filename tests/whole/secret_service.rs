@@ -70,7 +70,7 @@ fn fetch_keeps_refresh_replaces_and_forget_removes() {
     agent(&["forget", &id]).done();
     assert_eq!(bus.lookup(&id), None);
     assert!(!manifest.exists() && !manifest.parent().unwrap().exists());
-    agent(&["forget", &id]).failed(6, "Nothing is stored");
+    agent(&["forget", &id]).failed(6, "stores no code and no manifest");
 }
 
 #[test]
