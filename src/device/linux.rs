@@ -1,4 +1,4 @@
-//! Linux: what lies in memory, and processes that left their group.
+//! Linux: processes that left their group.
 
 use std::fs;
 use std::io;
@@ -6,16 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions};
-
-const TMPFS: u64 = 0x0102_1994;
-const RAMFS: u64 = 0x8584_58f6;
-
-/// Whether `path` lies on tmpfs or ramfs (statfs(2)). tmpfs may be swapped out; ramfs never is.
-pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
-    // The field's type differs between architectures; the numbers fit 32 bits.
-    let kind = rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff;
-    Ok(kind == TMPFS || kind == RAMFS)
-}
 
 /// The file that this process runs, which the system holds open for it: exchanged or removed, it is still the same one.
 pub(super) fn own_program() -> io::Result<PathBuf> {

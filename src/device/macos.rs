@@ -1,14 +1,9 @@
-//! macOS and other Unix systems: no memory file system to speak of, and no way to find what left its process group.
+//! macOS and other Unix systems: no way to find what left its process group.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::process::Pid;
-
-/// Never: the per-user temporary folder lies on the disk, encrypted where FileVault is on.
-pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
-    path.symlink_metadata().map(|_| false)
-}
 
 /// By its name: there is no way to run what an open file holds. A program of another version that lies under it by then is
 /// found out when it is asked to begin.

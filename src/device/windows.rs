@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -13,11 +13,6 @@ use win32job::{ExtendedLimitInfo, Job};
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
 use super::guard::process::Event;
-
-/// Windows has no memory file system.
-pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
-    path.symlink_metadata().map(|_| false)
-}
 
 /// Where a client may take this user's home to be.
 pub(super) fn homes() -> Vec<PathBuf> {

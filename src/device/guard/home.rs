@@ -12,7 +12,6 @@ use std::time::{Duration, SystemTime};
 
 use crate::device::guard::environment;
 use crate::device::guard::protocol::{HomeFault, Place};
-use crate::device::sys;
 use crate::os;
 use crate::safety::path_trust::{self, Position, Whose};
 
@@ -110,7 +109,7 @@ impl Home {
         let mut unusable = None;
         let mut reasons = Vec::new();
         let has_memory =
-            |place: &Place| place.memory_only && sys::is_in_memory(Path::new(&place.folder)).unwrap_or(false);
+            |place: &Place| place.memory_only && os::lies_in_memory(Path::new(&place.folder)).unwrap_or(false);
         let must_ask = !on_disk && places.iter().any(has_memory);
         for place in places {
             let folder = match check(place) {
@@ -125,7 +124,7 @@ impl Home {
                 unusable = Some(HomeFault::Unusable { path: place.folder.clone(), why: why.to_owned() });
                 continue;
             }
-            if must_ask && !sys::is_in_memory(&folder).unwrap_or(false) {
+            if must_ask && !os::lies_in_memory(&folder).unwrap_or(false) {
                 return Err(HomeFault::OnDisk { folder: place.folder.clone(), why: reasons.join("; ") });
             }
             match Self::make_in(&folder) {
@@ -144,7 +143,7 @@ impl Home {
     }
 
     fn make_in(folder: &Path) -> io::Result<Self> {
-        let in_memory = sys::is_in_memory(folder)?;
+        let in_memory = os::lies_in_memory(folder)?;
         // Windows does not rename a folder with an open file in it; there the grace of the sweep covers the moment
         // between making and locking.
         let prefix = if cfg!(windows) { PREFIX } else { MAKING };
@@ -214,7 +213,7 @@ impl Drop for Home {
 ///
 /// Tries again for a moment: a client that has just been ended may have left a file in the folder meanwhile.
 pub(in crate::device) fn remove(home: &Path) -> io::Result<()> {
-    if sys::is_in_memory(home).unwrap_or(false) {
+    if os::lies_in_memory(home).unwrap_or(false) {
         wipe(home, &mut { MOST_WIPED }, 0);
     }
     let mut tries = 0;
@@ -280,7 +279,7 @@ fn wipe_file(path: &Path, left: &mut u64) -> io::Result<()> {
 
 /// Overwrites and removes one file in a home.
 pub(in crate::device) fn remove_file(path: &Path) -> io::Result<()> {
-    if sys::is_in_memory(path).unwrap_or(false) {
+    if os::lies_in_memory(path).unwrap_or(false) {
         // Best effort: the removal is what counts.
         let _ = wipe_file(path, &mut { MOST_WIPED });
     }
@@ -289,7 +288,7 @@ pub(in crate::device) fn remove_file(path: &Path) -> io::Result<()> {
 
 /// Overwrites and removes all that is in a home but its lock.
 pub(in crate::device) fn empty(home: &Path) -> io::Result<()> {
-    if sys::is_in_memory(home)? {
+    if os::lies_in_memory(home)? {
         wipe(home, &mut { MOST_WIPED }, 0);
     }
     remove_all_but_lock(home)
@@ -320,7 +319,7 @@ fn trusted(place: &Place) -> Result<PathBuf, String> {
 fn check(place: &Place) -> Result<PathBuf, String> {
     let words = |error: io::Error| format!("can't be looked at: {}", crate::error::io_in_words(&error));
     let folder = trusted(place)?;
-    if place.memory_only && !sys::is_in_memory(&folder).map_err(words)? {
+    if place.memory_only && !os::lies_in_memory(&folder).map_err(words)? {
         return Err("does not lie in memory".to_owned());
     }
     if os::free_space(&folder).map_err(words)? < LEAST_SPACE {
@@ -553,8 +552,8 @@ mod tests {
                 snow_rehearsal::skipped("no /dev/shm to write to, where a home could be wiped");
                 return;
             };
-            assert!(sys::is_in_memory(base.path()).unwrap());
-            assert!(!sys::is_in_memory(Path::new("/proc")).unwrap());
+            assert!(os::lies_in_memory(base.path()).unwrap());
+            assert!(!os::lies_in_memory(Path::new("/proc")).unwrap());
             let file = base.path().join("profile");
             fs::write(&file, "secret").unwrap();
             // A second name keeps the bytes in sight after the first one is removed.
