@@ -1,7 +1,7 @@
 //! macOS and other Unix systems: no way to find what left its process group.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
 
@@ -19,6 +19,10 @@ pub(super) fn end_orphans(_: Pid) {}
 
 /// The process group is all that can be ended.
 pub(super) fn end_session(_: Pid) {}
+
+/// Nothing: which variables another process was started with, and whose a number is when it is signalled, can't be told
+/// without `unsafe`. A client that ignores the hang-up is not ended.
+pub(super) fn end_those_at_home_in(_: &Path) {}
 
 /// Whether `process` is in the session that `leader` made; `None` if there is no such process.
 pub(super) fn is_of_session(process: Pid, leader: Pid) -> Option<bool> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -125,6 +125,9 @@ impl Proc {
 
 /// The guard's job has ended them already.
 pub(super) fn end_without_guard(_: u32, _: Option<u32>) {}
+
+/// Nothing: the guard's job has ended them with the guard.
+pub(super) fn end_those_at_home_in(_: &Path) {}
 
 /// Windows has pseudo-consoles, but no safe wrapper for them; `configure` is tried on a pipe alone.
 pub(super) fn open_terminal() -> io::Result<Option<(File, OwnedHandle)>> {

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::device::guard::environment;
 use crate::device::guard::protocol::{HomeFault, Place};
+use crate::device::sys;
 use crate::os;
 use crate::safety::path_trust::{self, Position, Whose};
 
@@ -328,7 +329,8 @@ fn check(place: &Place) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Removes the homes that a power cut or a kill of all our processes left behind.
+/// Removes the homes that a power cut or a kill of all our processes left behind, and on Linux ends the clients in them that
+/// ignored the system's hang-up.
 ///
 /// Homes in use, homes of other users, what only has a similar name, and all that lies where others can exchange it stay. Gives those that should have gone and would
 /// not, with the reason.
@@ -340,7 +342,7 @@ pub fn sweep(places: &Places) -> Vec<(PathBuf, io::Error)> {
         };
         for path in entries.flatten().map(|entry| entry.path()) {
             if is_leftover(&path)
-                && let Err(error) = remove(&path)
+                && let Err(error) = remove_leftover(&path)
             {
                 stuck.push((path, error));
             }
@@ -360,7 +362,13 @@ pub fn sweep_home(path: &Path) -> io::Result<bool> {
     if !is_leftover(path) {
         return Ok(false);
     }
-    remove(path).map(|()| true)
+    remove_leftover(path).map(|()| true)
+}
+
+/// A home whose guard is gone has nobody to end a client that ignored the hang-up: it goes first, as it may be writing there.
+fn remove_leftover(home: &Path) -> io::Result<()> {
+    sys::end_those_at_home_in(home);
+    remove(home)
 }
 
 /// Whether a home has, or had, this name.
