@@ -1,21 +1,14 @@
-//! Linux: what lies in memory, and processes that left their group.
+//! Linux: processes that left their group, or outlived the session that they belonged to.
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions};
-
-const TMPFS: u64 = 0x0102_1994;
-const RAMFS: u64 = 0x8584_58f6;
-
-/// Whether `path` lies on tmpfs or ramfs (statfs(2)). tmpfs may be swapped out; ramfs never is.
-pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
-    // The field's type differs between architectures; the numbers fit 32 bits.
-    let kind = rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff;
-    Ok(kind == TMPFS || kind == RAMFS)
-}
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 /// The file that this process runs, which the system holds open for it: exchanged or removed, it is still the same one.
 pub(super) fn own_program() -> io::Result<PathBuf> {
@@ -53,6 +46,47 @@ pub(super) fn end_session(leader: Pid) {
             let _ = rustix::process::kill_process(process, Signal::KILL);
         }
     }
+}
+
+/// Ends the processes of this very user whose home is `home`: a client that ignored the hang-up, and its descendants, which
+/// have the same one. They are looked for until there are none, for half a second.
+///
+/// A process is held by a descriptor before its environment is looked at, so that a signal can't reach whoever has its number
+/// by then. Where the kernel has no such descriptors (before 5.3) nothing is ended.
+pub(super) fn end_those_at_home_in(home: &Path) {
+    let until = Instant::now() + Duration::from_millis(500);
+    loop {
+        let found: Vec<OwnedFd> = processes().filter_map(|(process, ..)| held_if_at_home_in(process, home)).collect();
+        if found.is_empty() || Instant::now() > until {
+            return;
+        }
+        for process in found {
+            // One that has ended by itself is no longer there to be.
+            let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn held_if_at_home_in(process: Pid, home: &Path) -> Option<OwnedFd> {
+    let folder = PathBuf::from(format!("/proc/{process}"));
+    let is_at_home = || {
+        // The folder belongs to root when the process keeps its memory to itself, as we do and a client does not.
+        let is_own = fs::metadata(&folder).is_ok_and(|meta| meta.uid() == rustix::process::getuid().as_raw());
+        is_own && fs::read(folder.join("environ")).is_ok_and(|variables| is_home_in(&variables, home))
+    };
+    // Hundreds of others need no descriptor.
+    if process == rustix::process::getpid() || !is_at_home() {
+        return None;
+    }
+    let held = rustix::process::pidfd_open(process, PidfdFlags::empty()).ok()?;
+    is_at_home().then_some(held)
+}
+
+/// Whether an environment as the kernel shows it has one HOME, which is this.
+fn is_home_in(variables: &[u8], home: &Path) -> bool {
+    let mut homes = variables.split(|byte| *byte == 0).filter_map(|variable| variable.strip_prefix(b"HOME="));
+    homes.next() == Some(home.as_os_str().as_bytes()) && homes.next().is_none()
 }
 
 fn children() -> Vec<Pid> {
@@ -103,6 +137,24 @@ fn number(text: &str) -> Option<Pid> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_home_is_the_one_that_an_environment_names_and_no_other() {
+        let home = Path::new("/dev/shm/snow-onboard-0123456789ab");
+        assert!(is_home_in(b"PATH=/bin\0HOME=/dev/shm/snow-onboard-0123456789ab\0", home));
+        for other in [
+            &b""[..],
+            b"PATH=/bin\0",
+            b"HOME=/dev/shm/snow-onboard-0123456789abc\0",
+            b"HOME=/dev/shm/snow-onboard-0123456789a\0",
+            b"HOME=/dev/shm/snow-onboard-0123456789ab/x\0",
+            b"OLD_HOME=/dev/shm/snow-onboard-0123456789ab\0",
+            b"HOME=/home/x\0HOME=/dev/shm/snow-onboard-0123456789ab\0",
+            b"HOME=/dev/shm/snow-onboard-0123456789ab\0HOME=/home/x\0",
+        ] {
+            assert!(!is_home_in(other, home), "{}", String::from_utf8_lossy(other));
+        }
+    }
 
     #[test]
     fn what_is_no_number_of_a_process_is_none() {

@@ -1,14 +1,9 @@
-//! macOS and other Unix systems: no memory file system to speak of, and no way to find what left its process group.
+//! macOS and other Unix systems: no way to find what left its process group.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
-
-/// Never: the per-user temporary folder lies on the disk, encrypted where FileVault is on.
-pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
-    path.symlink_metadata().map(|_| false)
-}
 
 /// By its name: there is no way to run what an open file holds. A program of another version that lies under it by then is
 /// found out when it is asked to begin.
@@ -24,6 +19,10 @@ pub(super) fn end_orphans(_: Pid) {}
 
 /// The process group is all that can be ended.
 pub(super) fn end_session(_: Pid) {}
+
+/// Nothing: which variables another process was started with, and whose a number is when it is signalled, can't be told
+/// without `unsafe`. A client that ignores the hang-up is not ended.
+pub(super) fn end_those_at_home_in(_: &Path) {}
 
 /// Whether `process` is in the session that `leader` made; `None` if there is no such process.
 pub(super) fn is_of_session(process: Pid, leader: Pid) -> Option<bool> {

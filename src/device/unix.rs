@@ -21,7 +21,7 @@ use super::linux as special;
 #[cfg(not(target_os = "linux"))]
 use super::macos as special;
 
-pub(super) use special::is_in_memory;
+pub(super) use special::end_those_at_home_in;
 
 /// Where a client may take this user's home to be: `$HOME`, and what the password database says, which is where a JVM
 /// looks.

@@ -14,11 +14,6 @@ use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_
 
 use super::guard::process::Event;
 
-/// Windows has no memory file system.
-pub(super) fn is_in_memory(path: &Path) -> io::Result<bool> {
-    path.symlink_metadata().map(|_| false)
-}
-
 /// Where a client may take this user's home to be.
 pub(super) fn homes() -> Vec<PathBuf> {
     std::env::var_os("USERPROFILE").map(PathBuf::from).filter(|home| home.is_absolute()).into_iter().collect()
@@ -130,6 +125,9 @@ impl Proc {
 
 /// The guard's job has ended them already.
 pub(super) fn end_without_guard(_: u32, _: Option<u32>) {}
+
+/// Nothing: the guard's job has ended them with the guard.
+pub(super) fn end_those_at_home_in(_: &Path) {}
 
 /// Windows has pseudo-consoles, but no safe wrapper for them; `configure` is tried on a pipe alone.
 pub(super) fn open_terminal() -> io::Result<Option<(File, OwnedHandle)>> {

@@ -1,5 +1,5 @@
-//! What a power cut, or a kill of all our processes, left of an earlier run's private home: removed by the next command that
-//! opens the state folder, once that is known to be ours.
+//! What a power cut, or a kill of all our processes, left of an earlier run: its private home, and a client in it that ignored
+//! the system's hang-up. Both go with the next command that opens the state folder, once that is known to be ours.
 
 use std::path::Path;
 

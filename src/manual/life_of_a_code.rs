@@ -82,7 +82,8 @@
 //!   (`tests/whole/sudden_death.rs::sigkill_while_the_device_unlocks_takes_client_and_home_along_within_a_second`, `tests/leak/files.rs::no_file_after_a_signal`);
 //! - when this program and the guard are killed at once: the system hangs up on the client
 //!   (`tests/device_behaviour/endings.rs::when_agent_and_guard_are_killed_at_once_the_system_ends_the_client`), and the folder goes with
-//!   the next command;
+//!   the next command, which on Linux also ends a client that ignored that
+//!   (`tests/whole/sudden_death.rs::what_ignored_the_hang_up_goes_with_the_next_command`); on macOS such a client is not ended;
 //! - when the time of the hand-over is over, even if nobody reads what the program says
 //!   (`tests/leak/files.rs::a_reader_that_does_not_read_keeps_no_file_lying`) or it was stopped
 //!   (`src/device/guard/process.rs::a_guard_ends_by_itself_when_its_time_is_over`);

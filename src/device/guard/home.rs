@@ -110,7 +110,7 @@ impl Home {
         let mut unusable = None;
         let mut reasons = Vec::new();
         let has_memory =
-            |place: &Place| place.memory_only && sys::is_in_memory(Path::new(&place.folder)).unwrap_or(false);
+            |place: &Place| place.memory_only && os::lies_in_memory(Path::new(&place.folder)).unwrap_or(false);
         let must_ask = !on_disk && places.iter().any(has_memory);
         for place in places {
             let folder = match check(place) {
@@ -125,7 +125,7 @@ impl Home {
                 unusable = Some(HomeFault::Unusable { path: place.folder.clone(), why: why.to_owned() });
                 continue;
             }
-            if must_ask && !sys::is_in_memory(&folder).unwrap_or(false) {
+            if must_ask && !os::lies_in_memory(&folder).unwrap_or(false) {
                 return Err(HomeFault::OnDisk { folder: place.folder.clone(), why: reasons.join("; ") });
             }
             match Self::make_in(&folder) {
@@ -144,7 +144,7 @@ impl Home {
     }
 
     fn make_in(folder: &Path) -> io::Result<Self> {
-        let in_memory = sys::is_in_memory(folder)?;
+        let in_memory = os::lies_in_memory(folder)?;
         // Windows does not rename a folder with an open file in it; there the grace of the sweep covers the moment
         // between making and locking.
         let prefix = if cfg!(windows) { PREFIX } else { MAKING };
@@ -214,7 +214,7 @@ impl Drop for Home {
 ///
 /// Tries again for a moment: a client that has just been ended may have left a file in the folder meanwhile.
 pub(in crate::device) fn remove(home: &Path) -> io::Result<()> {
-    if sys::is_in_memory(home).unwrap_or(false) {
+    if os::lies_in_memory(home).unwrap_or(false) {
         wipe(home, &mut { MOST_WIPED }, 0);
     }
     let mut tries = 0;
@@ -280,7 +280,7 @@ fn wipe_file(path: &Path, left: &mut u64) -> io::Result<()> {
 
 /// Overwrites and removes one file in a home.
 pub(in crate::device) fn remove_file(path: &Path) -> io::Result<()> {
-    if sys::is_in_memory(path).unwrap_or(false) {
+    if os::lies_in_memory(path).unwrap_or(false) {
         // Best effort: the removal is what counts.
         let _ = wipe_file(path, &mut { MOST_WIPED });
     }
@@ -289,7 +289,7 @@ pub(in crate::device) fn remove_file(path: &Path) -> io::Result<()> {
 
 /// Overwrites and removes all that is in a home but its lock.
 pub(in crate::device) fn empty(home: &Path) -> io::Result<()> {
-    if sys::is_in_memory(home)? {
+    if os::lies_in_memory(home)? {
         wipe(home, &mut { MOST_WIPED }, 0);
     }
     remove_all_but_lock(home)
@@ -320,7 +320,7 @@ fn trusted(place: &Place) -> Result<PathBuf, String> {
 fn check(place: &Place) -> Result<PathBuf, String> {
     let words = |error: io::Error| format!("can't be looked at: {}", crate::error::io_in_words(&error));
     let folder = trusted(place)?;
-    if place.memory_only && !sys::is_in_memory(&folder).map_err(words)? {
+    if place.memory_only && !os::lies_in_memory(&folder).map_err(words)? {
         return Err("does not lie in memory".to_owned());
     }
     if os::free_space(&folder).map_err(words)? < LEAST_SPACE {
@@ -329,7 +329,8 @@ fn check(place: &Place) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Removes the homes that a power cut or a kill of all our processes left behind.
+/// Removes the homes that a power cut or a kill of all our processes left behind, and on Linux ends the clients in them that
+/// ignored the system's hang-up.
 ///
 /// Homes in use, homes of other users, what only has a similar name, and all that lies where others can exchange it stay. Gives those that should have gone and would
 /// not, with the reason.
@@ -341,7 +342,7 @@ pub fn sweep(places: &Places) -> Vec<(PathBuf, io::Error)> {
         };
         for path in entries.flatten().map(|entry| entry.path()) {
             if is_leftover(&path)
-                && let Err(error) = remove(&path)
+                && let Err(error) = remove_leftover(&path)
             {
                 stuck.push((path, error));
             }
@@ -361,7 +362,13 @@ pub fn sweep_home(path: &Path) -> io::Result<bool> {
     if !is_leftover(path) {
         return Ok(false);
     }
-    remove(path).map(|()| true)
+    remove_leftover(path).map(|()| true)
+}
+
+/// A home whose guard is gone has nobody to end a client that ignored the hang-up: it goes first, as it may be writing there.
+fn remove_leftover(home: &Path) -> io::Result<()> {
+    sys::end_those_at_home_in(home);
+    remove(home)
 }
 
 /// Whether a home has, or had, this name.
@@ -553,8 +560,8 @@ mod tests {
                 snow_rehearsal::skipped("no /dev/shm to write to, where a home could be wiped");
                 return;
             };
-            assert!(sys::is_in_memory(base.path()).unwrap());
-            assert!(!sys::is_in_memory(Path::new("/proc")).unwrap());
+            assert!(os::lies_in_memory(base.path()).unwrap());
+            assert!(!os::lies_in_memory(Path::new("/proc")).unwrap());
             let file = base.path().join("profile");
             fs::write(&file, "secret").unwrap();
             // A second name keeps the bytes in sight after the first one is removed.

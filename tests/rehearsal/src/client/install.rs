@@ -16,7 +16,7 @@ const BINARY: &str = "snow-rehearsal-client";
 
 /// The vendor's launcher is a shell script that starts the bundled JVM; it finds it from its own place, links followed.
 const LAUNCHER: &str = r#"#!/bin/sh
-app=$0
+@SIGNALS@app=$0
 while [ -h "$app" ]; do
   link=$(readlink "$app")
   case $link in
@@ -54,7 +54,9 @@ pub fn install_client(dir: &Path, options: &ClientOptions) -> io::Result<PathBuf
     }
     place(&program, &jre_bin.join("java"))?;
     let quoted = options.launcher_options.iter().map(|option| format!("'{}'", option.replace('\'', r"'\''")));
-    let script = LAUNCHER.replace("@OPTIONS@", &quoted.collect::<Vec<_>>().join(" "));
+    let script = LAUNCHER
+        .replace("@OPTIONS@", &quoted.collect::<Vec<_>>().join(" "))
+        .replace("@SIGNALS@", if options.ignores_hang_up { "trap '' HUP\n" } else { "" });
     let (launcher, draft) = (bin.join("snowballEdge"), dir.join("snowballEdge.draft"));
     fs::write(&draft, script)?;
     copy(&draft, &launcher)?;

@@ -89,6 +89,8 @@ pub struct ClientOptions {
     pub ignores_our_home: bool,
     /// Options that the launcher itself gives to the JVM, such as `-Duser.home=…`.
     pub launcher_options: Vec<String>,
+    /// Neither the client nor what it starts ends when the system hangs up on it.
+    pub ignores_hang_up: bool,
     /// `configure` fails unless stdin is a terminal.
     pub wants_terminal: bool,
     /// On a pipe, what `configure` asks appears only when it ends.
@@ -116,6 +118,7 @@ impl Default for ClientOptions {
             own_home: None,
             ignores_our_home: false,
             launcher_options: Vec::new(),
+            ignores_hang_up: false,
             wants_terminal: false,
             buffers_prompts: false,
             grammatical: false,
