@@ -20,7 +20,7 @@ use super::failure::{CallContext, Refusal, Service};
 use super::http::{Clocks, Http, Https, read_timeout, without_secrets};
 use super::identity::Sts;
 use super::wait::{Backoff, Wait};
-use super::{CloudSettings, FetchedPair, Sink, logged};
+use super::{CloudSettings, DescribedJob, FetchedPair, Sink, logged};
 use crate::error::{Error, Result};
 use crate::model::{JobFacts, JobId, JobState, ManifestUrl, Readiness, UnlockCode};
 use crate::report::{Notice, Notify};
@@ -53,13 +53,6 @@ pub(super) struct Api {
     pub(super) sts: Sts,
     pub(super) found: NotedCredentials,
     pub(super) clocks: Clocks,
-}
-
-/// DescribeJob's answer.
-struct DescribedJob {
-    facts: JobFacts,
-    /// Ids of the parts of a main export job.
-    parts: Vec<String>,
 }
 
 impl Api {
@@ -131,26 +124,32 @@ impl Api {
         })
     }
 
-    /// See [`Cloud::job`](super::Cloud::job).
-    pub(super) async fn job(&self, job: &JobId) -> Result<JobFacts> {
-        let work = async {
-            match self.describe(job.as_str()).await {
-                Ok(described) => Ok(described.facts),
-                Err(refusal) => Err(self.plain(job, refusal)),
-            }
-        };
+    /// See [`Cloud::describe`](super::Cloud::describe).
+    pub(super) async fn described(&self, job: &JobId) -> Result<DescribedJob> {
+        let work = async { self.describe(job.as_str()).await.map_err(|refusal| self.plain(job, refusal)) };
         let result = self.wait.attend(self.setting.api(), work).await;
         self.with_who_asked(result).await
     }
 
     /// See [`Cloud::fetch_pair`](super::Cloud::fetch_pair).
-    pub(super) async fn fetch_pair(&self, job: &JobId, sink: &mut dyn Sink) -> Result<FetchedPair> {
+    pub(super) async fn fetch_pair(
+        &self,
+        job: &JobId,
+        described: Option<DescribedJob>,
+        sink: &mut dyn Sink,
+    ) -> Result<FetchedPair> {
         let manifest = self.manifest(job, sink);
         // The manifest first: its two requests are the longest way, so its connection is to be the first to open.
         let pair = async { tokio::try_join!(manifest, self.unlock_code(job)) };
+        let describe = async {
+            match described {
+                Some(described) => Ok(described),
+                None => self.describe(job.as_str()).await,
+            }
+        };
         // DescribeJob is waited for even if a half was refused, since it tells why.
         let work = async {
-            let (pair, described) = tokio::join!(pair, self.describe(job.as_str()));
+            let (pair, described) = tokio::join!(pair, describe);
             match (pair, described) {
                 (Ok((bytes, code)), Ok(DescribedJob { facts, .. })) => Ok(FetchedPair { facts, code, bytes }),
                 (Err(Refusal::State | Refusal::Unknown), Ok(described)) => Err(not_given(job, described)),

@@ -61,6 +61,14 @@ pub struct FetchedPair {
     pub bytes: u64,
 }
 
+/// What DescribeJob says of a job, for [`Cloud::fetch_pair`].
+#[derive(Debug)]
+pub struct DescribedJob {
+    facts: JobFacts,
+    /// Ids of the parts of a main export job.
+    parts: Vec<String>,
+}
+
 /// Where a manifest goes while it is downloaded.
 pub trait Sink: Write {
     /// Forgets all that was written: the download begins anew.
@@ -124,11 +132,20 @@ impl Cloud {
     /// [`Error::JobUnknown`], and those of credentials, network and answers.
     pub fn job(&self, job: &JobId) -> Result<JobFacts> {
         let (api, runtime) = self.parts();
-        runtime.block_on(api.job(job))
+        runtime.block_on(api.described(job)).map(|described| described.facts)
     }
 
-    /// Obtains both halves of one job's pair at once: DescribeJob, GetJobManifest and GetJobUnlockCode overlap, and
-    /// the download, into `manifest`, begins as soon as its address is there. What may pass (throttling, failures of the
+    /// What AWS says of one job, to be used by [`Cloud::fetch_pair`] later.
+    ///
+    /// # Errors
+    /// Those of [`Cloud::job`].
+    pub fn describe(&self, job: &JobId) -> Result<DescribedJob> {
+        let (api, runtime) = self.parts();
+        runtime.block_on(api.described(job))
+    }
+
+    /// Obtains both halves of one job's pair at once: DescribeJob, unless the job is described already, GetJobManifest and
+    /// GetJobUnlockCode overlap, and the download, into `manifest`, begins as soon as its address is there. What may pass (throttling, failures of the
     /// service, connections that break off) is tried again until the deadline; an address that has expired is asked for
     /// anew, and a download that broke off goes on where it broke.
     ///
@@ -140,9 +157,14 @@ impl Cloud {
     /// [`Error::JobIsMain`]; [`Error::CodeMalformed`], [`Error::ManifestUrlBad`] and the other `Manifest…` errors;
     /// [`Error::NotAManifest`]; those of credentials, network and answers. A failure of `manifest` is an
     /// [`Error::Disk`] with the path "the manifest", for the caller to name.
-    pub fn fetch_pair(&self, job: &JobId, manifest: &mut dyn Sink) -> Result<FetchedPair> {
+    pub fn fetch_pair(
+        &self,
+        job: &JobId,
+        described: Option<DescribedJob>,
+        manifest: &mut dyn Sink,
+    ) -> Result<FetchedPair> {
         let (api, runtime) = self.parts();
-        runtime.block_on(api.fetch_pair(job, manifest))
+        runtime.block_on(api.fetch_pair(job, described, manifest))
     }
 
     /// All jobs of account and region, in the service's order; those on their way or delivered with tracking number

@@ -28,6 +28,7 @@ use windows as sys;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 pub use client::data::ClientData;
 pub use client::find::{Client, ClientSettings};
@@ -41,20 +42,20 @@ pub use session::reach::{is_public, reach};
 pub use session::wait::Unlocked;
 
 use client::output;
-use guard::environment::JvmOptions;
+use guard::environment::{self, JvmOptions};
 use guard::handle::GuardHandle;
 use guard::protocol::{Ran, Run};
 
 use crate::error::{Error, Result, io_in_words};
-use crate::model::ClientDigest;
+use crate::model::KnownClient;
 use crate::report::{Notice, Notify, while_waiting};
 
 /// What [`Device::prepare`] needs.
 pub struct Preparation<'a> {
     /// The client, found and safe.
     pub client: Client,
-    /// What is known of one from an earlier hand-over.
-    pub known: Option<KnownClient>,
+    /// What clients answered in earlier runs, if that may be used.
+    pub known: Vec<KnownClient>,
     /// Folders in which the private home must not lie, such as the state folder.
     pub keep_away: &'a [&'a Path],
     /// Where it may lie.
@@ -66,17 +67,6 @@ pub struct Preparation<'a> {
     pub guard: Option<PathBuf>,
     /// Who is told what goes on.
     pub notify: Arc<dyn Notify>,
-}
-
-/// What a client answered in an earlier run. Kept to save the time of asking it again, and for nothing else.
-#[derive(Debug, Clone)]
-pub struct KnownClient {
-    /// SHA-256 of its tree.
-    pub sha256: ClientDigest,
-    /// What it said its version is.
-    pub version: String,
-    /// Its JVM started with no option of ours but its home.
-    pub jvm_is_bare: bool,
 }
 
 /// A private home that was made to see whether it can be, and is gone again.
@@ -115,6 +105,58 @@ fn this_program() -> Result<PathBuf> {
     })
 }
 
+/// A [`Device`] whose client is being asked its version, which takes a JVM seconds, on a thread of its own.
+///
+/// Dropping it waits for the answer, then ends the guard and removes the home.
+pub struct Preparing {
+    home: PathBuf,
+    /// Taken by [`Preparing::finish`] and by drop alone.
+    device: Option<ClientAnswer>,
+}
+
+enum ClientAnswer {
+    Known(Box<Device>),
+    Awaited(JoinHandle<Result<Device>>),
+}
+
+impl Preparing {
+    /// The private home.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Whether the answer is known of an earlier run, so that there is nothing to wait for.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        matches!(self.device, Some(ClientAnswer::Known(_)))
+    }
+
+    /// Waits for the client's answer.
+    ///
+    /// # Errors
+    /// [`Error::ClientUnusable`], [`Error::ClientUnknown`] unless such a client is allowed, [`Error::ClientHung`],
+    /// [`Error::GuardLost`].
+    pub fn finish(mut self) -> Result<Device> {
+        match self.device.take() {
+            Some(ClientAnswer::Known(device)) => Ok(*device),
+            Some(ClientAnswer::Awaited(thread)) => thread.join().unwrap_or_else(|_| {
+                Err(Error::Internal { what: "asking the client its version ended in a panic".to_owned() })
+            }),
+            None => Err(Error::Internal { what: "the client's answer was taken twice".to_owned() }),
+        }
+    }
+}
+
+impl Drop for Preparing {
+    fn drop(&mut self) {
+        if let Some(ClientAnswer::Awaited(thread)) = self.device.take() {
+            // With what it gives, the guard ends; left alone, the thread would be cut off in the middle of that.
+            drop(thread.join());
+        }
+    }
+}
+
 /// A client that is ready to be given a code: guard at work, private home made, version known.
 ///
 /// Dropping it ends the guard and removes the home.
@@ -132,10 +174,17 @@ impl Device {
     /// Starts the guard, makes the home, and asks the client's version in it.
     ///
     /// # Errors
-    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::PrivateHomeOnDisk`] unless that is
-    /// agreed to, [`Error::GuardLost`],
-    /// [`Error::ClientUnusable`], [`Error::ClientUnknown`] unless such a client is allowed, [`Error::ClientHung`].
+    /// Those of [`Device::begin`] and of [`Preparing::finish`].
     pub fn prepare(preparation: Preparation<'_>) -> Result<Self> {
+        Self::begin(preparation)?.finish()
+    }
+
+    /// Starts the guard, makes the home, and begins to ask the client's version in it.
+    ///
+    /// # Errors
+    /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::PrivateHomeOnDisk`] unless that is
+    /// agreed to, [`Error::GuardLost`]; [`Error::ClientUnsafe`] if a file of the client can't be read.
+    pub fn begin(preparation: Preparation<'_>) -> Result<Preparing> {
         let Preparation { client, known, keep_away, places, on_disk, guard, notify } = preparation;
         let guard = match guard {
             Some(guard) => guard,
@@ -158,6 +207,7 @@ impl Device {
                 handle.passed_over().join("; ")
             )));
         }
+        let home = handle.home().to_owned();
         let warnings = handle.left_out().map(str::to_owned).into_iter().collect();
         let mut device = Self { client, version: None, warnings, jvm: JvmOptions::All, handle, notify };
         if device.client.is_alone() {
@@ -166,15 +216,16 @@ impl Device {
                 device.client.program()
             ));
         }
-        if let Some(known) = known
-            && device.is_still(&known)?
-        {
+        if let Some(known) = device.find_in(known)? {
             device.jvm = if known.jvm_is_bare { JvmOptions::HomeAlone } else { JvmOptions::All };
             device.version = Some(known.version);
-            return Ok(device);
+            return Ok(Preparing { home, device: Some(ClientAnswer::Known(Box::new(device))) });
         }
-        device.version = device.read_version()?;
-        Ok(device)
+        let thread = std::thread::spawn(move || {
+            device.version = device.read_version()?;
+            Ok(device)
+        });
+        Ok(Preparing { home, device: Some(ClientAnswer::Awaited(thread)) })
     }
 
     /// The private home. Gone once the device is open, or this is dropped.
@@ -201,11 +252,37 @@ impl Device {
         self.jvm == JvmOptions::HomeAlone
     }
 
-    /// Whether the client is the one of an earlier run, its JVM included, so that it would answer the same.
-    fn is_still(&self, known: &KnownClient) -> Result<bool> {
-        Ok(self.client.has_own_java()
-            && self.client.data.knows(&known.version)
-            && self.client.sha256(&*self.notify)? == known.sha256)
+    /// What the client answered in an earlier run, if it would answer the same now: it is the same to the last bit, its JVM
+    /// included, and would be asked the same.
+    fn find_in(&self, mut known: Vec<KnownClient>) -> Result<Option<KnownClient>> {
+        let asked = self.asked();
+        known.retain(|known| known.asked == asked && self.client.data.knows(&known.version));
+        if known.is_empty() || !self.client.has_own_java() {
+            return Ok(None);
+        }
+        let digest = self.client.sha256(&*self.notify)?;
+        Ok(known.into_iter().find(|known| known.client_sha256 == digest))
+    }
+
+    /// What the client has answered, for later runs. `None` for one that starts a JVM of the system, which may be another by
+    /// then, and for one that was allowed though unknown.
+    ///
+    /// # Errors
+    /// [`Error::ClientUnsafe`] if a file of it can't be read.
+    pub fn known(&self) -> Result<Option<KnownClient>> {
+        let version = self.version.as_ref().filter(|version| self.client.data.knows(version));
+        let Some(version) = version.filter(|_| self.client.has_own_java()) else { return Ok(None) };
+        Ok(Some(KnownClient {
+            client_sha256: self.client.sha256(&*self.notify)?,
+            asked: self.asked(),
+            version: version.clone(),
+            jvm_is_bare: self.jvm_is_bare(),
+        }))
+    }
+
+    fn asked(&self) -> String {
+        let data = &self.client.data;
+        environment::said_of(&data.version.args, &data.java_options)
     }
 
     /// The client's version as it says it, such as `1.2.0`; `None` for one that was allowed though unknown.

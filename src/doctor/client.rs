@@ -33,7 +33,7 @@ fn started(client: Client, settings: &Settings, heard: &Arc<Heard>) -> Check {
     const SUBJECT: Subject = Subject::Client;
     let prepared = Device::prepare(Preparation {
         client,
-        known: None,
+        known: Vec::new(),
         keep_away: &[&settings.state_dir],
         places: Places::of_system(),
         on_disk: &|_| settings.private_home == PrivateHome::Disk,

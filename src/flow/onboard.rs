@@ -15,8 +15,8 @@ use super::delivery::fetch_when_delivered;
 use super::leftovers::open_state_folder;
 use super::recovery::{kept_pair, settle};
 use super::trip::Trip;
-use crate::cloud::{Cloud, Sink};
-use crate::device::{self, ArgvExposure, Client, Device, KnownClient, Places, Preparation, PrivateHome, Session};
+use crate::cloud::{Cloud, DescribedJob, Sink};
+use crate::device::{self, ArgvExposure, Client, Device, Places, Preparation, Preparing, PrivateHome, Session};
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, Prepared};
 use crate::model::{
@@ -40,8 +40,11 @@ pub struct Requested<'a> {
     pub ui: Arc<Ui>,
 }
 
-/// The keychain answers, the client is safe to run, the job is ours alone. Nothing has been asked of AWS.
+/// The keychain answers, the client is safe to run and may still be starting, the job is ours alone. Nothing has been asked of
+/// AWS.
 pub struct Checked<'a> {
+    /// Before the note of its home, which is to outlive it.
+    preparing: Option<Preparing>,
     trip: Trip<'a>,
     keychain: Keychain,
     device: Option<Device>,
@@ -105,7 +108,7 @@ impl<'a> Requested<'a> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state).check()?;
         let keychain = self.open_keychain(&folder)?;
-        Ok(Checked { trip: self.trip(&state, folder, None), keychain, device: None })
+        Ok(Checked { preparing: None, trip: self.trip(state, folder, None), keychain, device: None })
     }
 
     /// Preflight with a device, for `run`: the client is found and looked at while the keychain is opened.
@@ -116,20 +119,19 @@ impl<'a> Requested<'a> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state).check()?;
         self.ui.begin(Step::Client);
-        // A client takes seconds to start, and so may a person at a keychain prompt.
-        let (device, keychain) = std::thread::scope(|scope| {
-            let device = scope.spawn(|| self.prepare_device(&state, &folder, endpoint));
+        // A client's files take a while to look at, and a person at a keychain prompt may take minutes.
+        let (preparing, keychain) = std::thread::scope(|scope| {
+            let preparing = scope.spawn(|| self.prepare_device(&state, endpoint));
             let keychain = self.open_keychain(&folder);
-            let device = device.join().unwrap_or_else(|_| {
+            let preparing = preparing.join().unwrap_or_else(|_| {
                 Err(Error::Internal { what: "the preflight of the client ended in a panic".to_owned() })
             });
-            (device, keychain)
+            (preparing, keychain)
         });
-        let (keychain, device) = (keychain?, device?);
-        let version = version_in_words(&device);
-        self.ui.step(Step::Client, &format!("{}, version {version}", device.client().launcher().display()));
-        let note = state.note_home(device.home())?;
-        Ok(Checked { trip: self.trip(&state, folder, Some(note)), keychain, device: Some(device) })
+        let (keychain, preparing) = (keychain?, preparing?);
+        let note = state.note_home(preparing.home())?;
+        let (preparing, trip) = (Some(preparing), self.trip(state, folder, Some(note)));
+        Ok(Checked { preparing, trip, keychain, device: None })
     }
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
@@ -186,12 +188,11 @@ impl<'a> Requested<'a> {
         }
     }
 
-    fn prepare_device(&self, state: &StateFolder, folder: &JobFolder, endpoint: &Endpoint) -> Result<Device> {
+    fn prepare_device(&self, state: &StateFolder, endpoint: &Endpoint) -> Result<Preparing> {
         let client = Client::find(&self.settings.client(), &*self.ui)?;
-        let device = Device::prepare(Preparation {
+        let preparing = Device::begin(Preparation {
             client,
-            // A record that can't be read is complained of where more depends on it.
-            known: folder.record().ok().flatten().and_then(|mut record| record.hand_overs.pop()).map(known_client),
+            known: state.known_clients(),
             keep_away: &[state.path()],
             places: Places::of_system(),
             on_disk: &|error| match self.settings.private_home {
@@ -215,11 +216,11 @@ impl<'a> Requested<'a> {
             }
             Err(error) => return Err(error),
         }
-        Ok(device)
+        Ok(preparing)
     }
 
-    fn trip(self, state: &StateFolder, folder: JobFolder, note: Option<HomeNote>) -> Trip<'a> {
-        Trip { settings: self.settings, ui: self.ui, audit: Audit::of(state), folder, _note: note }
+    fn trip(self, state: StateFolder, folder: JobFolder, note: Option<HomeNote>) -> Trip<'a> {
+        Trip { settings: self.settings, ui: self.ui, audit: Audit::of(&state), state, folder, _note: note }
     }
 }
 
@@ -228,10 +229,14 @@ impl<'a> Checked<'a> {
     ///
     /// # Errors
     /// [`Error::PairMismatch`] if what is kept is not a pair; else those of fetching and keeping.
-    pub fn keep(self) -> Result<Kept<'a>> {
+    pub fn keep(mut self) -> Result<Kept<'a>> {
+        if self.preparing.as_ref().is_some_and(Preparing::is_known) {
+            self.finish_device()?;
+        }
         let items = self.keychain.recall(self.trip.folder.job())?;
         match kept_pair(&self.trip.folder, self.keychain.kind(), items, &*self.trip.ui)? {
             Some(kept) => {
+                self.finish_device()?;
                 let (record, pair, code) = kept.converted(&self.trip.folder, &self.keychain)?;
                 let when = age_in_words(OffsetDateTime::now_utc() - pair.fetched_at);
                 self.trip.ui.step(Step::Kept, &format!("code and manifest, fetched {when}; AWS is not asked"));
@@ -249,10 +254,40 @@ impl<'a> Checked<'a> {
         self.fetch()?.keep()
     }
 
+    /// Waits until the client has said its version, if there is one. Before that no code is obtained for it.
+    fn finish_device(&mut self) -> Result<()> {
+        let Some(preparing) = self.preparing.take() else { return Ok(()) };
+        let device = preparing.finish()?;
+        let version = version_in_words(&device);
+        self.trip.ui.step(Step::Client, &format!("{}, version {version}", device.client().launcher().display()));
+        self.trip.keep_known_client(&device);
+        self.device = Some(device);
+        Ok(())
+    }
+
+    /// Has AWS asked for the job while the client is still starting.
+    fn describe_meanwhile(&mut self) -> Result<Option<(Cloud, DescribedJob)>> {
+        if self.preparing.is_none() {
+            return Ok(None);
+        }
+        let Trip { settings, ui, folder, .. } = &self.trip;
+        let described = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)
+            .and_then(|cloud| cloud.describe(folder.job()).map(|described| (cloud, described)));
+        // What is wrong here is told before what is wrong at AWS.
+        self.finish_device()?;
+        described.map(Some)
+    }
+
     fn fetch(mut self) -> Result<Fetched<'a>> {
+        let (first, mut described) = self.describe_meanwhile()?.unzip();
         let (settings, ui, folder) = (self.trip.settings, &self.trip.ui, &self.trip.folder);
         let mut draft = folder.draft()?;
-        let open = || Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>);
+        // Whoever signs in with a code or a fingerprint is not to do so twice.
+        let first = Cell::new(first);
+        let open = || match first.take() {
+            Some(cloud) => Ok(cloud),
+            None => Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>),
+        };
         let keychain = &mut self.keychain;
         let fetch = |cloud: &Cloud, has_waited: bool| {
             if has_waited {
@@ -273,7 +308,7 @@ impl<'a> Checked<'a> {
             let path = draft.path().display().to_string();
             draft.restart().map_err(|error| Error::disk("Writing", draft.path(), error))?;
             ui.begin(Step::Manifest);
-            cloud.fetch_pair(folder.job(), &mut draft).map_err(|error| match error {
+            cloud.fetch_pair(folder.job(), described.take(), &mut draft).map_err(|error| match error {
                 // The cloud knows the draft as something to write to; only here has it a name.
                 Error::Disk { what, why, .. } => Error::Disk { what, why, path },
                 other => other,
@@ -287,7 +322,7 @@ impl<'a> Checked<'a> {
     }
 
     fn into_kept(self, record: Record, pair: PairRecord, code: UnlockCode, was_kept_already: bool) -> Result<Kept<'a>> {
-        let Self { trip, keychain, device } = self;
+        let Self { trip, keychain, device, .. } = self;
         let is_kept = keychain.kind() != KeychainKind::None;
         let name = keychain.name().to_owned();
         // Its connection's buffers have held the code.
@@ -520,12 +555,6 @@ impl Sink for Draft {
     fn restart(&mut self) -> std::io::Result<()> {
         Draft::restart(self)
     }
-}
-
-/// What an earlier run of this job found out about its client.
-fn known_client(hand_over: HandOverRecord) -> KnownClient {
-    let HandOverRecord { client_sha256, client_version, client_jvm_is_bare, .. } = hand_over;
-    KnownClient { sha256: client_sha256, version: client_version, jvm_is_bare: client_jvm_is_bare }
 }
 
 /// What the client says of itself.

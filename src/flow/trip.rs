@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::device::{ArgvExposure, OwnProfiles};
+use crate::device::{ArgvExposure, Device, OwnProfiles};
 use crate::keychain::Keychain;
 use crate::model::{HandOverRecord, KeychainKind, ManifestDigest, Record, UnlockCode};
 use crate::report::{Notice, Notify};
 use crate::settings::Settings;
-use crate::store::{Audit, AuditStep, HomeNote, JobFolder};
+use crate::store::{Audit, AuditStep, HomeNote, JobFolder, StateFolder};
 use crate::ui::Ui;
 
 /// What every state carries on.
@@ -15,6 +15,7 @@ pub(super) struct Trip<'a> {
     pub(super) settings: &'a Settings,
     pub(super) ui: Arc<Ui>,
     pub(super) audit: Audit,
+    pub(super) state: StateFolder,
     pub(super) folder: JobFolder,
     /// Where the private home is, until the run is over.
     pub(super) _note: Option<HomeNote>,
@@ -51,6 +52,17 @@ impl Trip<'_> {
             Ok(path) => Notice::Fact(format!("What the client logged is in {}, without the code.", path.display())),
             Err(error) => Notice::Warning(format!("What the client logged could not be kept: {error}")),
         });
+    }
+
+    /// Keeps what the client answered, for later runs, which it saves time and nothing else: that it can't be kept is no matter.
+    pub(super) fn keep_known_client(&self, device: &Device) {
+        if self.settings.keychain == KeychainKind::None {
+            return;
+        }
+        let known = device.known().ok().flatten().filter(|known| !self.state.known_clients().contains(known));
+        if let Some(Err(error)) = known.map(|known| self.state.keep_known_client(self.folder.job(), known)) {
+            tracing::debug!(why = %error, "what the client answered is not kept");
+        }
     }
 
     /// Takes the job's empty item out of the keychain in a run that fails before there is a code for it. That run has a reason of

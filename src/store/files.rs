@@ -1,10 +1,11 @@
 //! Private folders, and removing what may not be there.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::os;
 use crate::safety::path_trust::{self, Cause, OpenMode, Refused};
 
 /// Makes a private folder, or checks that the one that is there is private. Gives its path without links.
@@ -46,6 +47,21 @@ pub(super) fn open_ours(
         Cause::Flaw(flaw) => Error::FileAliased { path: path.display().to_string(), flaw: flaw.text },
         Cause::Io(error) => in_words(error),
     })
+}
+
+/// Random letters and digits at the end of a temporary file's name.
+pub(super) const TEMPORARY: usize = 8;
+
+/// Puts a file in place of an old one: whole and synced, or not at all. It is written in the folder `beside`, under a name that
+/// begins with `prefix`.
+pub(super) fn replace(path: &Path, beside: &Path, prefix: &str, text: &[u8]) -> Result<()> {
+    let writing = |error: io::Error| Error::disk("Writing", path, error);
+    let mut file =
+        tempfile::Builder::new().prefix(prefix).rand_bytes(TEMPORARY).tempfile_in(beside).map_err(writing)?;
+    file.write_all(text).and_then(|()| file.as_file().sync_all()).map_err(writing)?;
+    file.persist(path).map_err(|refused| writing(refused.error))?;
+    tracing::debug!(file = %path.display(), "written");
+    path.parent().map_or(Ok(()), os::sync_dir).map_err(writing)
 }
 
 /// Removes a file; nothing there is fine.

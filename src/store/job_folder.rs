@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::files::{check_private, make_or_check_private, open_ours, remove_if_there};
+use super::files::{TEMPORARY, check_private, make_or_check_private, open_ours, remove_if_there, replace};
 use super::lock::JobLock;
 use crate::error::{Error, Result, Why};
 use crate::model::Record;
@@ -20,9 +20,6 @@ const RECORD: &str = "record.json";
 const CLIENT_LOG: &str = "client.log";
 /// A record is a few hundred bytes; more than this is not one of ours.
 const RECORD_LIMIT: u64 = 64 * 1024;
-
-/// Random letters and digits at the end of a temporary file's name.
-const TEMPORARY: usize = 8;
 
 /// A job's folder, locked for this process.
 #[derive(Debug)]
@@ -144,18 +141,8 @@ impl JobFolder {
     /// Puts a file into the folder, in place of an old one: whole and synced, or not at all.
     fn put(&self, name: &str, temporary: &str, text: &[u8]) -> Result<()> {
         self.ensure_folder()?;
-        let path = self.folder.join(name);
-        let writing = |error: io::Error| Error::disk("Writing", &path, error);
         let beside = self.incoming.parent().expect("the incoming file lies in a folder");
-        let mut file = tempfile::Builder::new()
-            .prefix(&format!("{}_{temporary}.", self.job))
-            .rand_bytes(TEMPORARY)
-            .tempfile_in(beside)
-            .map_err(writing)?;
-        file.write_all(text).and_then(|()| file.as_file().sync_all()).map_err(writing)?;
-        file.persist(&path).map_err(|refused| writing(refused.error))?;
-        tracing::debug!(file = %path.display(), "written");
-        os::sync_dir(&self.folder).map_err(writing)
+        replace(&self.folder.join(name), beside, &format!("{}_{temporary}.", self.job), text)
     }
 
     /// A new manifest to write. It becomes the incoming one, in place of an earlier, when it is finished.
@@ -284,7 +271,7 @@ pub(super) fn is_unfinished(rest: &str) -> bool {
         random.len() == TEMPORARY && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     ["_once.bin", "_once.draft", "_manifest.draft"].contains(&rest)
-        || ["_record.", "_log."].into_iter().any(is_temporary)
+        || ["_record.", "_log.", "_clients."].into_iter().any(is_temporary)
 }
 
 impl Drop for JobFolder {

@@ -11,6 +11,7 @@
 //!     homes/<name>                      0600: where a run that is at work has its private home
 //!     locks/<JobId>                     0600: locked by the run that is at work on the job
 //!     audit.jsonl                       0600
+//!     clients.json                      0600: what clients answered in earlier runs
 //! ```
 //!
 //! A file appears under its name whole and synced, or not at all: it is written in `incoming`, synced, renamed, and
@@ -20,6 +21,7 @@
 mod audit;
 mod files;
 mod job_folder;
+mod known_clients;
 mod lock;
 mod state_folder;
 mod state_look;

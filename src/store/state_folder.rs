@@ -23,7 +23,7 @@ pub struct StateFolder {
 }
 
 const JOBS: &str = "jobs";
-const INCOMING: &str = "incoming";
+pub(super) const INCOMING: &str = "incoming";
 const LOCKS: &str = "locks";
 /// Where a run lies that keeps nothing.
 const ONCE: &str = "once";
@@ -416,8 +416,8 @@ mod tests {
 
         fs::create_dir(&once).unwrap();
         let incoming = state.path().join("incoming");
-        let left =
-            ["_once.bin", "_manifest.draft", "_record.Xy12Zw34"].map(|rest| incoming.join(format!("{}{rest}", job())));
+        let left = ["_once.bin", "_manifest.draft", "_record.Xy12Zw34", "_clients.Xy12Zw34"]
+            .map(|rest| incoming.join(format!("{}{rest}", job())));
         for path in &left {
             fs::write(path, "").unwrap();
         }

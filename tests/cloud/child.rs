@@ -236,7 +236,7 @@ fn call(cloud: &Cloud, order: &Value, manifest: &std::path::Path) -> snow_onboar
             let mut file = Plain(std::fs::File::create(manifest).unwrap());
             let mut full = Full(order["room"].as_u64().unwrap_or(0) as usize);
             let sink: &mut dyn Sink = if order["room"].is_u64() { &mut full } else { &mut file };
-            let pair = cloud.fetch_pair(&job(), sink)?;
+            let pair = cloud.fetch_pair(&job(), None, sink)?;
             // Debug of the pair is what a careless log line would print.
             #[allow(clippy::use_debug, clippy::print_stdout)]
             {

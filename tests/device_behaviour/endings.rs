@@ -190,7 +190,7 @@ fn agent_to_be_killed() {
     let places = Places { runtime: None, shared_memory: None, temporary: path("SNOW_ONBOARD_TEST_PLACE") };
     let endpoint = std::env::var("SNOW_ONBOARD_TEST_ENDPOINT").unwrap().parse().unwrap();
     let device = Device::prepare(Preparation {
-        known: None,
+        known: Vec::new(),
         client: Client::find(&settings, &crate::stage::Notices::default()).unwrap(),
         keep_away: &[],
         places,
@@ -267,7 +267,7 @@ fn the_home_keeps_away_from_the_state_folder() {
     let stage = Stage::new("");
     let place = stage.place();
     let result = snow_onboard::device::Device::prepare(snow_onboard::device::Preparation {
-        known: None,
+        known: Vec::new(),
         client: snow_onboard::device::Client::find(&stage.settings(), &*stage.notices).unwrap(),
         keep_away: &[place.parent().unwrap()],
         places: stage.places(),
@@ -283,7 +283,7 @@ fn the_home_keeps_away_from_the_state_folder() {
 fn a_home_that_had_to_go_to_a_disk_is_told_once() {
     let stage = Stage::new("");
     let device = snow_onboard::device::Device::prepare(snow_onboard::device::Preparation {
-        known: None,
+        known: Vec::new(),
         client: snow_onboard::device::Client::find(&stage.settings(), &*stage.notices).unwrap(),
         keep_away: &[],
         places: snow_onboard::device::Places { runtime: Some(stage.work().join("absent")), ..stage.places() },
@@ -315,7 +315,7 @@ fn a_home_goes_to_a_disk_for_want_of_memory_only_if_that_is_agreed_to() {
             agrees
         };
         let result = snow_onboard::device::Device::prepare(snow_onboard::device::Preparation {
-            known: None,
+            known: Vec::new(),
             client: snow_onboard::device::Client::find(&stage.settings(), &*stage.notices).unwrap(),
             keep_away: &[],
             places: snow_onboard::device::Places { shared_memory: Some(shared.path().to_owned()), ..stage.places() },
@@ -345,7 +345,7 @@ fn a_home_goes_to_a_disk_for_want_of_memory_only_if_that_is_agreed_to() {
 fn a_guard_that_cannot_be_started_is_told() {
     let stage = Stage::new("");
     let result = snow_onboard::device::Device::prepare(snow_onboard::device::Preparation {
-        known: None,
+        known: Vec::new(),
         client: snow_onboard::device::Client::find(&stage.settings(), &*stage.notices).unwrap(),
         keep_away: &[],
         places: stage.places(),

@@ -145,7 +145,7 @@ impl Stage {
 
     pub fn prepare_by(&self, settings: ClientSettings, guard: PathBuf) -> Result<Device> {
         Device::prepare(Preparation {
-            known: None,
+            known: Vec::new(),
             client: Client::find(&settings, &*self.notices)?,
             keep_away: &[&self.work()],
             places: self.places(),

@@ -22,6 +22,8 @@ mod itself;
 mod jobs;
 mod json;
 #[cfg(target_os = "linux")]
+mod known_clients;
+#[cfg(target_os = "linux")]
 mod load;
 #[cfg(target_os = "linux")]
 mod locks;

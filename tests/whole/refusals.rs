@@ -161,6 +161,9 @@ fn clients_that_can_t_be_trusted_or_known_are_refused_before_anything_is_fetched
     let unknown = ClientOptions { version: VersionText::Other("Frostball 7".to_owned()), ..ClientOptions::default() };
     let unknown = rehearsal.install_client("unknown", &unknown).unwrap();
     with_client(&unknown).failed(11, "version");
+    // Asked for the job while the client was starting; not for what is meant for a client that can be used.
+    assert_eq!(rehearsal.count(Operation::DescribeJob), 1);
+    assert_eq!(rehearsal.requests().len(), 1);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -168,7 +171,10 @@ fn clients_that_can_t_be_trusted_or_known_are_refused_before_anything_is_fetched
         std::fs::set_permissions(open.parent().unwrap(), std::fs::Permissions::from_mode(0o777)).unwrap();
         with_client(&open).failed(11, "can be written by everyone");
     }
-    assert!(rehearsal.requests().is_empty(), "nothing was asked of AWS");
+    assert_eq!(rehearsal.requests().len(), 1, "nothing more was asked of AWS");
+    // What is wrong with the client is told, whatever is wrong at AWS.
+    rehearsal.plant(Operation::DescribeJob, Fault::MissingMember, Times::Always);
+    with_client(&unknown).failed(11, "version");
     nothing_happened(&rehearsal);
 }
 

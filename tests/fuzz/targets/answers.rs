@@ -35,7 +35,7 @@ pub(super) fn api_answer(input: &[u8]) {
         let error = match asked {
             "ListJobs" => cloud.jobs().err(),
             "DescribeJob" => cloud.job(&job).err(),
-            _ => match cloud.fetch_pair(&job, &mut sink) {
+            _ => match cloud.fetch_pair(&job, None, &mut sink) {
                 Ok(pair) => {
                     assert_eq!(pair.bytes, sink.0.len() as u64);
                     assert!(pair.code.expose(|code| code.len()) == 29 && !format!("{pair:?}").contains(CODE));
