@@ -36,8 +36,8 @@
 //! device      the vendor's client: find, check, private home, guard, hand-over, states
 //!
 //! doctor      all that a run needs, seen beforehand
-//! report      what a step tells while it runs
-//! ui          the only writer of stdout and stderr
+//! report      steps, checks and events as data, each of one job
+//! ui          the only writer of stdout and stderr: shows them, to people or as JSON
 //! safety      security rules, each once: path trust, apart, sanitize, redact, harden, log
 //! error       sentence, hint and codes of each error
 //! os          what systems do differently; one file an OS

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 
 fn status() -> ExitCode {
     if let Err(error) = harden::harden() {
-        return (Ui::new(Voice::Plain).failure(&error) as u8).into();
+        return (Ui::new(Voice::Plain).failure(None, &error) as u8).into();
     }
     if std::env::args_os().nth(1).is_some_and(|argument| argument == device::GUARD_ARGUMENT) {
         return u8::try_from(device::guard_main()).map_or(ExitCode::FAILURE, ExitCode::from);
@@ -56,6 +56,6 @@ static PLACE: Mutex<String> = Mutex::new(String::new());
 fn unless_it_panics(voice: Voice, run: impl FnOnce() -> Outcome) -> Outcome {
     std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ui::new(voice).failure(&Error::Internal { what: format!("a panic at {place}") })
+        Ui::new(voice).failure(None, &Error::Internal { what: format!("a panic at {place}") })
     })
 }

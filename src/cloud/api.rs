@@ -23,7 +23,7 @@ use super::wait::{Backoff, Wait};
 use super::{CloudSettings, DescribedJob, FetchedPair, Sink, logged};
 use crate::error::{Error, Result};
 use crate::model::{JobFacts, JobId, JobState, ManifestUrl, Readiness, UnlockCode};
-use crate::report::{Notice, Notify};
+use crate::report::{Event, Notify};
 use crate::safety::sanitize::phrase;
 
 /// Jobs asked for at once, the most that the API gives (Snowball API, ListJobs).
@@ -174,7 +174,7 @@ impl Api {
                     // Between the list and here it may have gone; the list's word stands.
                     Err(Refusal::Unknown | Refusal::State) => {}
                     Err(Refusal::Failed(error) | Refusal::Passing(error)) => {
-                        notify.notify(Notice::Warning(format!("Tracking numbers and clusters are not shown. {error}")));
+                        notify.notify(Event::Warning(format!("Tracking numbers and clusters are not shown. {error}")));
                         break;
                     }
                 }
@@ -204,7 +204,7 @@ impl Api {
                 return Ok(jobs);
             }
         }
-        notify.notify(Notice::Warning(format!("Only the first {} jobs are shown.", jobs.len())));
+        notify.notify(Event::Warning(format!("Only the first {} jobs are shown.", jobs.len())));
         Ok(jobs)
     }
 

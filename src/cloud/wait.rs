@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::failure::{Refusal, trouble};
 use super::text::capitalised;
 use crate::error::{Error, Result};
-use crate::report::{Notice, Notify, SILENCE};
+use crate::report::{Event, Notify, SILENCE};
 
 /// How often a download that goes on says so.
 const PROGRESS: Duration = Duration::from_millis(500);
@@ -86,11 +86,11 @@ impl Wait {
                 return Err(error);
             }
             now.spoke = Instant::now();
-            let notice = Notice::Waiting { what: trouble(&error), so_far: now.started.elapsed() };
+            let event = Event::Waiting { what: trouble(&error), so_far: now.started.elapsed() };
             now.failing.retain(|(failing, _)| *failing != name);
             now.failing.push((name, error));
             drop(now);
-            self.notify.notify(notice);
+            self.notify.notify(event);
         }
         tokio::time::sleep(pause).await;
         Ok(())
@@ -112,7 +112,7 @@ impl Wait {
         if now.started.elapsed() >= SILENCE && now.spoke.elapsed() >= PROGRESS {
             now.spoke = Instant::now();
             drop(now);
-            self.notify.notify(Notice::Received { bytes, of });
+            self.notify.notify(Event::Received { bytes, of });
         }
     }
 
@@ -178,9 +178,9 @@ impl Wait {
             return false;
         }
         now.spoke = Instant::now();
-        let notice = Notice::Waiting { what: now.what.clone(), so_far: now.started.elapsed() };
+        let event = Event::Waiting { what: now.what.clone(), so_far: now.started.elapsed() };
         drop(now);
-        self.notify.notify(notice);
+        self.notify.notify(event);
         true
     }
 
@@ -233,10 +233,8 @@ mod tests {
             std::future::pending::<Result<()>>().await
         }));
         assert!(matches!(ended, Err(Error::ApiTimeout { what, seconds: 2 }) if what == "The second"));
-        let notices = kept.0.lock().unwrap();
-        assert!(
-            matches!(&notices[..], [Notice::Waiting { what, so_far }] if what == "the second" && *so_far >= SILENCE)
-        );
+        let events = kept.0.lock().unwrap();
+        assert!(matches!(&events[..], [Event::Waiting { what, so_far }] if what == "the second" && *so_far >= SILENCE));
     }
 
     #[test]
@@ -259,8 +257,8 @@ mod tests {
             }
         };
         assert_eq!(block_on(wait.attend("it".to_owned(), call(1))).unwrap(), 2);
-        let said = |notice: &Notice| matches!(notice, Notice::Waiting { what, .. } if what.contains("throttling"));
-        assert!(matches!(&kept.0.lock().unwrap()[..], [notice] if said(notice)));
+        let said = |event: &Event| matches!(event, Event::Waiting { what, .. } if what.contains("throttling"));
+        assert!(matches!(&kept.0.lock().unwrap()[..], [event] if said(event)));
         let failed = block_on(wait.attend("it".to_owned(), call(u32::MAX)));
         assert!(matches!(failed, Err(Error::ApiThrottled { .. })), "and not a mere timeout");
         // As when the last try is the one that hangs.

@@ -1,15 +1,14 @@
 //! `doctor`: everything that a first start needs, looked at beforehand.
 
-use std::sync::Arc;
-
 use crate::doctor::{self, Tally};
 use crate::error::ExitCode;
+use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::ui::Ui;
 
-pub(super) fn doctor(settings: &Settings, ui: &Arc<Ui>) -> ExitCode {
-    let tally = doctor::examine(settings, ui);
-    ui.result(&in_words(&tally), tally);
+pub(super) fn doctor(settings: &Settings, ui: &Ui, reporter: &Reporter) -> ExitCode {
+    let tally = doctor::examine(settings, reporter);
+    ui.result(None, &in_words(&tally), tally);
     tally.exit
 }
 

@@ -22,7 +22,7 @@ struct ExitCodeRow {
 
 pub(super) fn exit_codes(ui: &Ui) {
     let rows: Vec<ExitCodeRow> = ExitCode::ALL.iter().copied().map(ExitCodeRow::new).collect();
-    ui.result(&text(&rows), ExitCodesResult { exit_codes: rows });
+    ui.result(None, &text(&rows), ExitCodesResult { exit_codes: rows });
 }
 
 impl ExitCodeRow {

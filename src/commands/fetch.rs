@@ -1,7 +1,6 @@
 //! `fetch`: up to the kept pair, no device.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -9,13 +8,13 @@ use time::OffsetDateTime;
 use crate::cli::{Fetch, run_again};
 use crate::error::{Error, Result};
 use crate::flow::Requested;
-use crate::model::{JobId, KeychainKind, ManifestDigest};
+use crate::model::{KeychainKind, ManifestDigest};
+use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::ui::Ui;
 
 #[derive(Serialize)]
 struct FetchResult<'a> {
-    job: &'a JobId,
     was_kept_already: bool,
     keychain: KeychainKind,
     /// What a person calls it.
@@ -27,27 +26,28 @@ struct FetchResult<'a> {
     fetched_at: OffsetDateTime,
 }
 
-pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     let job = super::parse_job(&args.job)?;
+    reporter.is_about(&job);
     if settings.keychain == KeychainKind::None {
         return Err(Error::Usage {
             why: "“fetch” with --keychain none would fetch a code and keep it nowhere.".to_owned(),
         });
     }
-    let checked = Requested { job: job.clone(), settings, ui: Arc::clone(ui) }.check()?;
+    let checked = Requested { job: job.clone(), settings, reporter: reporter.clone(), ask: ui }.check()?;
     let kept = if args.refresh { checked.keep_anew()? } else { checked.keep()? };
     let (manifest, keychain, pair) = (kept.manifest(), kept.keychain().to_owned(), kept.pair().clone());
     let was_kept_already = kept.was_kept_already();
     // Writing the result may take as long as its reader likes, and the code is of no more use here.
     drop(kept);
     ui.result(
+        Some(&job),
         &format!(
             "\nThe code and manifest of {job} are stored.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\nWhen the device is on the network, run:\n  {}",
             manifest.display(),
             run_again(Some(&job), None, settings, |setting| setting.reopens),
         ),
         FetchResult {
-            job: &job,
             was_kept_already,
             keychain: pair.keychain,
             keychain_name: &keychain,

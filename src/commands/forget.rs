@@ -1,7 +1,6 @@
 //! `forget`: both halves and the record, gone; or a profile out of the client's own settings.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -11,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::flow::open_state_folder;
 use crate::keychain::{Keychain, KeychainSettings};
 use crate::model::{JobId, KeychainKind};
-use crate::report::{Notice, Notify};
+use crate::report::{Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::{Settings, setting};
 use crate::store::{Audit, AuditStep, JobFolder};
@@ -19,25 +18,25 @@ use crate::ui::Ui;
 
 #[derive(Serialize)]
 struct ForgetResult<'a> {
-    job: &'a JobId,
     code_removed_from: &'a [String],
     files_removed: bool,
 }
 
-pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     let job = super::parse_job(&args.job)?;
+    reporter.is_about(&job);
     if let Some(profile) = &args.client_profile {
-        return take_out(profile, &job, settings, ui);
+        return take_out(profile, &job, settings, ui, reporter);
     }
     if settings.keychain == KeychainKind::None && !settings.is_locked(&setting::keychain) {
         return Err(Error::Usage {
             why: "“forget” with --keychain none has no keychain to remove a code from.".to_owned(),
         });
     }
-    let state = open_state_folder(&settings.state_dir, &**ui)?;
+    let state = open_state_folder(&settings.state_dir, reporter)?;
     let folder = state.job(&job)?;
     folder.check_all_is_ours()?;
-    let kept_in = keychains_of(&folder, ui)?;
+    let kept_in = keychains_of(&folder, reporter)?;
     let look_in = places_to_look_in(&kept_in, settings);
     // The code first: should the keychain fail, the record still says where the code is.
     let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
@@ -45,7 +44,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
     for kind in &look_in {
         // Removing something from a keyring that keeps in clear is nothing to refuse.
         let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(*kind) };
-        let keychain = Keychain::open(settings, Arc::clone(ui) as Arc<dyn Notify>)?;
+        let keychain = Keychain::open(settings, reporter.shared())?;
         let forgotten = keychain.forget(&job)?;
         let was_here = forgotten.removed > 0 || !forgotten.warnings.is_empty();
         if !was_here && kept_in.contains(kind) && !forgotten.elsewhere.is_empty() {
@@ -61,7 +60,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
             not_in.push(keychain.name().to_owned());
         }
         for place in forgotten.elsewhere {
-            ui.notify(Notice::Warning(format!(
+            reporter.notify(Event::Warning(format!(
                 "{place} also contains an item for {job}, which was not removed. Remove it in the keychain's own app."
             )));
         }
@@ -73,7 +72,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
             });
         }
         for warning in forgotten.warnings {
-            ui.notify(Notice::Warning(warning));
+            reporter.notify(Event::Warning(warning));
         }
     }
     // A keychain that was named and is not the pair's: the pair that is kept stays whole.
@@ -94,32 +93,33 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Arc<Ui>) -> Result
         (false, false) => "none were here",
     };
     ui.result(
+        Some(&job),
         &format!(
             "The stored data of {job} was removed.\n\n  Unlock code          {code}\n  Manifest and record  {files}"
         ),
-        ForgetResult { job: &job, code_removed_from: &removed_from, files_removed },
+        ForgetResult { code_removed_from: &removed_from, files_removed },
     );
     Ok(())
 }
 
 #[derive(Serialize)]
 struct ProfileRemovedResult<'a> {
-    job: &'a JobId,
     client_profile: &'a str,
     files: &'a [PathBuf],
 }
 
 /// Takes a profile out of the client's own settings, and leaves what is kept here alone.
-fn take_out(profile: &str, job: &JobId, settings: &Settings, ui: &Ui) -> Result<()> {
-    let state = open_state_folder(&settings.state_dir, ui)?;
+fn take_out(profile: &str, job: &JobId, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
+    let state = open_state_folder(&settings.state_dir, reporter)?;
     // One at a time, as far as it is ours to say.
     let _locked = state.job(job)?;
     let files = OwnProfiles::of_this_user().remove(profile, job)?;
     Audit::of(&state).note(job, AuditStep::ClientProfileRemoved, None)?;
     let places: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     ui.result(
+        Some(job),
         &format!("The profile “{}” is no longer in {}.", sanitize(profile), places.join(" and ")),
-        ProfileRemovedResult { job, client_profile: &sanitize(profile), files: &files },
+        ProfileRemovedResult { client_profile: &sanitize(profile), files: &files },
     );
     Ok(())
 }
@@ -140,10 +140,10 @@ fn places_to_look_in(kept_in: &[KeychainKind], settings: &Settings) -> Vec<Keych
 }
 
 /// The keychains that the record names, for the pair and for an unfinished change.
-fn keychains_of(folder: &JobFolder, ui: &Ui) -> Result<Vec<KeychainKind>> {
+fn keychains_of(folder: &JobFolder, reporter: &Reporter) -> Result<Vec<KeychainKind>> {
     let record = match folder.record() {
         Err(error @ Error::RecordUnreadable { .. }) => {
-            ui.notify(Notice::Warning(format!(
+            reporter.notify(Event::Warning(format!(
                 "{error} The code is looked for in one keychain only; name another with --keychain."
             )));
             None

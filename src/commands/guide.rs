@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -17,12 +16,12 @@ use crate::error::{Error, ExitCode, Result};
 use crate::keychain::Keychain;
 use crate::model::KeychainKind;
 use crate::model::{Endpoint, JobId, Malformed, Region, looks_like_code};
-use crate::report::Notify;
+use crate::report::{Reporter, Step};
 use crate::safety::sanitize::sanitize;
 use crate::settings::table::Setting;
 use crate::settings::{Settings, Value, setting};
 use crate::store::StateFolder;
-use crate::ui::{Answer, Step, Ui};
+use crate::ui::{Answer, Ui};
 
 /// What `run` is to do, agreed to.
 pub(super) struct Plan {
@@ -34,7 +33,8 @@ pub(super) struct Plan {
 
 /// What is settled by now.
 struct Guide<'a> {
-    ui: &'a Arc<Ui>,
+    ui: &'a Ui,
+    reporter: &'a Reporter,
     job: Option<JobId>,
     /// With what was answered so far.
     settings: Settings,
@@ -43,13 +43,14 @@ struct Guide<'a> {
 }
 
 /// Asks for what is missing.
-pub(super) fn plan(named: Option<JobId>, settings: &Settings, ui: &Arc<Ui>) -> Result<Plan> {
-    let mut guide = Guide { ui, job: named, settings: settings.clone(), client: None };
+pub(super) fn plan(named: Option<JobId>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<Plan> {
+    let mut guide = Guide { ui, reporter, job: named, settings: settings.clone(), client: None };
     guide.look_at_keychain()?;
     let job = match guide.job.clone() {
         Some(job) => job,
         None => guide.choose_job()?,
     };
+    reporter.is_about(&job);
     guide.job = Some(job.clone());
     guide.choose_client()?;
     let endpoint = match guide.settings.endpoint.clone() {
@@ -73,8 +74,7 @@ impl Guide<'_> {
         if !self.settings.keychain_was_chosen() && !self.kept().is_empty() {
             return Ok(());
         }
-        Keychain::open(self.settings.keychain_settings(self.settings.keychain), Arc::clone(self.ui) as Arc<dyn Notify>)
-            .map(drop)
+        Keychain::open(self.settings.keychain_settings(self.settings.keychain), self.reporter.shared()).map(drop)
     }
 
     /// The ids of the jobs whose pairs are here. Looked at without making anything: it may come to nothing.
@@ -86,8 +86,8 @@ impl Guide<'_> {
     fn choose_job(&mut self) -> Result<JobId> {
         let kept = self.kept();
         let listed = loop {
-            self.ui.begin(Step::Job);
-            let cloud = Cloud::open(&self.settings.cloud(), Arc::clone(self.ui) as Arc<dyn Notify>);
+            self.reporter.begin(Step::Job);
+            let cloud = Cloud::open(&self.settings.cloud(), self.reporter.shared());
             match cloud.and_then(|cloud| cloud.jobs()) {
                 Err(Error::RegionMissing) if kept.is_empty() => self.choose_region()?,
                 listed => break listed,
@@ -115,7 +115,7 @@ impl Guide<'_> {
         match &choices[..] {
             [] => Err(Error::NoJobReady),
             [(job, words)] => {
-                self.ui.step(Step::Job, &format!("{job}: {words}"));
+                self.reporter.step(Step::Job, &format!("{job}: {words}"));
                 Ok(job.clone())
             }
             several => self.choose_of(several),
@@ -147,7 +147,7 @@ impl Guide<'_> {
     /// Nothing but finding it: a client that is not safe to run is no matter of another path.
     fn choose_client(&mut self) -> Result<()> {
         loop {
-            let error = match Client::find(&self.settings.client(), &**self.ui) {
+            let error = match Client::find(&self.settings.client(), self.reporter) {
                 Ok(client) => {
                     self.client = Some(client.launcher().to_path_buf());
                     return Ok(());
@@ -197,7 +197,7 @@ impl Guide<'_> {
                     continue;
                 }
             }
-            match device::reach(&endpoint, &**self.ui) {
+            match device::reach(&endpoint, self.reporter) {
                 Ok(_) => {
                     self.take(&setting::endpoint, endpoint.clone())?;
                     return Ok(endpoint);

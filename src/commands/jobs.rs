@@ -1,7 +1,6 @@
 //! `jobs`: the account's jobs, which are ready, which are kept here.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -10,8 +9,7 @@ use crate::cloud::Cloud;
 use crate::error::Result;
 use crate::flow::open_state_folder;
 use crate::model::{JobFacts, Readiness};
-use crate::report::Notify;
-use crate::report::age_in_words;
+use crate::report::{Reporter, age_in_words};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -40,17 +38,17 @@ pub(super) struct JobRow {
     state_in_words: String,
 }
 
-pub(super) fn jobs(settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+pub(super) fn jobs(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     // It makes none, but where there is one a leftover of an earlier run goes.
     if StateFolder::is_there(&settings.state_dir)? {
-        open_state_folder(&settings.state_dir, &**ui)?;
+        open_state_folder(&settings.state_dir, reporter)?;
     }
     let kept = StateFolder::pairs_below(&settings.state_dir)?;
-    let cloud = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)?;
+    let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
     let mut rows: Vec<JobRow> = cloud.jobs()?.into_iter().map(|job| JobRow::new(job, &kept)).collect();
     // What is ready first, then the youngest.
     rows.sort_by(|a, b| b.ready.cmp(&a.ready).then(b.created.cmp(&a.created)));
-    ui.result(&table(&rows, OffsetDateTime::now_utc()), JobsResult { jobs: rows });
+    ui.result(None, &table(&rows, OffsetDateTime::now_utc()), JobsResult { jobs: rows });
     Ok(())
 }
 

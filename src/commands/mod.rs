@@ -16,6 +16,7 @@ use crate::cli::{self, Cli, Command};
 use crate::error::{Error, ExitCode, Result, io_in_words};
 use crate::model::JobId;
 use crate::os;
+use crate::report::{Observer, Reporter};
 use crate::safety::log::{self, Verbosity};
 use crate::safety::sanitize::sanitize_typed;
 use crate::settings::{Settings, Surroundings};
@@ -43,13 +44,16 @@ fn carry_out(cli: &Cli) -> ExitCode {
         ui = ui.with_questions();
     }
     let ui = Arc::new(ui);
-    let voice_of_the_end = Arc::clone(&ui);
+    let reporter = Reporter::new(Arc::clone(&ui) as Arc<dyn Observer>, None);
+    let (voice_of_the_end, of_the_end) = (Arc::clone(&ui), reporter.clone());
     let told = os::on_interrupt(move |signal| {
-        voice_of_the_end.failure(&Error::Interrupted { signal, kept: voice_of_the_end.kept() });
+        let error = Error::Interrupted { signal, kept: voice_of_the_end.kept() };
+        voice_of_the_end.failure(of_the_end.job(), &error);
         ui::finish_soon();
     });
     if let Err(error) = told {
-        return ui.failure(&Error::Internal { what: format!("signals can't be handled: {}", io_in_words(&error)) });
+        return ui
+            .failure(None, &Error::Internal { what: format!("signals can't be handled: {}", io_in_words(&error)) });
     }
     let around = Surroundings::of_this_process();
     if tells_of_itself(cli, &around, &ui) {
@@ -58,11 +62,11 @@ fn carry_out(cli: &Cli) -> ExitCode {
     let settings = Settings::resolve(&cli.flags(), &around);
     let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
     if let Err(error) = log::start(cli.verbosity(), log_file) {
-        return ui.failure(&error);
+        return ui.failure(None, &error);
     }
-    match settings.and_then(|settings| dispatch(cli, &settings, &ui)) {
+    match settings.and_then(|settings| dispatch(cli, &settings, &ui, &reporter)) {
         Ok(exit) => exit,
-        Err(error) => ui.failure(&error),
+        Err(error) => ui.failure(reporter.job(), &error),
     }
 }
 
@@ -84,7 +88,7 @@ fn tells_of_itself(cli: &Cli, around: &Surroundings, ui: &Ui) -> bool {
 pub fn complain(said: &clap::Error) -> u8 {
     // Without its words there is no telling what was meant; but whoever typed --json reads JSON.
     if said.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-        return Ui::new(Voice::Json).failure(&cli::not_a_command(said)) as u8;
+        return Ui::new(Voice::Json).failure(None, &cli::not_a_command(said)) as u8;
     }
     Ui::parser_says(&said.render().to_string(), said.use_stderr());
     if !said.use_stderr() {
@@ -93,13 +97,13 @@ pub fn complain(said: &clap::Error) -> u8 {
     u8::try_from(said.exit_code()).unwrap_or(ExitCode::Usage as u8)
 }
 
-fn dispatch(cli: &Cli, settings: &Settings, ui: &Arc<Ui>) -> Result<ExitCode> {
+fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     let done = match cli.verb() {
-        Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui)),
-        Some(Command::Run(args)) => run::run(args, settings, ui),
-        Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui),
-        Some(Command::Jobs) => jobs::jobs(settings, ui),
-        Some(Command::Forget(args)) => forget::forget(args, settings, ui),
+        Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui, reporter)),
+        Some(Command::Run(args)) => run::run(args, settings, ui, reporter),
+        Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui, reporter),
+        Some(Command::Jobs) => jobs::jobs(settings, ui, reporter),
+        Some(Command::Forget(args)) => forget::forget(args, settings, ui, reporter),
         Some(Command::Settings(_)) => {
             settings::show_all(settings, ui);
             Ok(())

@@ -1,7 +1,6 @@
 //! `run`: the whole flow.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -11,26 +10,29 @@ use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::flow::{Requested, Unlocked};
 use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Readiness};
-use crate::report::Notify;
+use crate::report::{Reporter, Step};
 use crate::settings::Settings;
-use crate::ui::{Step, Ui};
+use crate::ui::Ui;
 
-pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
+pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     // Everything that can be mistyped is looked at before anything is asked of AWS.
     let named = args.job.as_deref().map(super::parse_job).transpose()?;
+    if let Some(job) = &named {
+        reporter.is_about(job);
+    }
     if args.is_bare && !ui.may_guide() {
         return Err(Error::NobodyToAsk { why: why_nobody_is_asked(args.no_input, ui) });
     }
     if ui.may_guide() && (args.is_bare || settings.endpoint.is_none()) {
-        let plan = guide::plan(named, settings, ui)?;
-        return open(plan.job, &plan.endpoint, &plan.settings, ui);
+        let plan = guide::plan(named, settings, ui, reporter)?;
+        return open(plan.job, &plan.endpoint, &plan.settings, ui, reporter);
     }
     let endpoint = settings.endpoint.as_ref().ok_or(Error::EndpointMissing)?;
     let job = match named {
         Some(job) => job,
-        None => the_delivered_job(settings, ui)?,
+        None => the_delivered_job(settings, reporter)?,
     };
-    open(job, endpoint, settings, ui)
+    open(job, endpoint, settings, ui, reporter)
 }
 
 fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
@@ -42,8 +44,9 @@ fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
     .to_owned()
 }
 
-fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Arc<Ui>) -> Result<()> {
-    let unlocked = Requested { job, settings, ui: Arc::clone(ui) }
+fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
+    reporter.is_about(&job);
+    let unlocked = Requested { job, settings, reporter: reporter.clone(), ask: ui }
         .check_with_device(endpoint)?
         .keep()?
         .hand_over(endpoint)?
@@ -53,9 +56,9 @@ fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Arc<Ui>) -> R
 }
 
 /// The one job that has been delivered.
-fn the_delivered_job(settings: &Settings, ui: &Arc<Ui>) -> Result<JobId> {
-    let cloud = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)?;
-    ui.begin(Step::Job);
+fn the_delivered_job(settings: &Settings, reporter: &Reporter) -> Result<JobId> {
+    let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
+    reporter.begin(Step::Job);
     let jobs = cloud.jobs()?;
     let delivered: Vec<JobId> = jobs
         .iter()
@@ -65,7 +68,7 @@ fn the_delivered_job(settings: &Settings, ui: &Arc<Ui>) -> Result<JobId> {
     match &delivered[..] {
         [] => Err(Error::NoJobReady),
         [job] => {
-            ui.step(Step::Job, &format!("{job} is the one that has been delivered"));
+            reporter.step(Step::Job, &format!("{job} is the one that has been delivered"));
             Ok(job.clone())
         }
         several => {
@@ -77,7 +80,6 @@ fn the_delivered_job(settings: &Settings, ui: &Arc<Ui>) -> Result<JobId> {
 
 #[derive(Serialize)]
 struct RunResult<'a> {
-    job: &'a JobId,
     device: &'static str,
     endpoint: &'a Endpoint,
     was_open_already: bool,
@@ -114,9 +116,9 @@ fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) 
         ));
     }
     ui.result(
+        Some(&unlocked.job),
         &text,
         RunResult {
-            job: &unlocked.job,
             device: "UNLOCKED",
             endpoint: &hand_over.endpoint,
             was_open_already: unlocked.was_open_already,

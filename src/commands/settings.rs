@@ -40,7 +40,7 @@ pub(super) fn needs_no_values(args: &ShowSettings) -> bool {
 pub(super) fn places_or_sample(args: &ShowSettings, around: &Surroundings, ui: &Ui) {
     if args.sample {
         let sample = sample();
-        ui.result(&sample, SampleResult { sample: &sample });
+        ui.result(None, &sample, SampleResult { sample: &sample });
         return;
     }
     let place = |whose, path: &Option<PathBuf>| {
@@ -63,7 +63,7 @@ pub(super) fn places_or_sample(args: &ShowSettings, around: &Surroundings, ui: &
 
 pub(super) fn show_all(settings: &Settings, ui: &Ui) {
     let settings = settings.listed();
-    ui.result(&table(&settings), SettingsResult { settings });
+    ui.result(None, &table(&settings), SettingsResult { settings });
 }
 
 /// A line a setting: its key, its value from column 23 on, its origin from column 40 on. What is too long for that stands

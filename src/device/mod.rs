@@ -48,7 +48,7 @@ use guard::protocol::{Ran, Run};
 
 use crate::error::{Error, Result, io_in_words};
 use crate::model::KnownClient;
-use crate::report::{Notice, Notify, while_waiting};
+use crate::report::{Event, Notify, while_waiting};
 
 /// What [`Device::prepare`] needs.
 pub struct Preparation<'a> {
@@ -202,7 +202,7 @@ impl Device {
             result => result?,
         };
         if memory_was_wanted && !handle.is_in_memory() {
-            notify.notify(Notice::Warning(format!(
+            notify.notify(Event::Warning(format!(
                 "The private folder for the client is on a disk and not in memory: {}. It is removed when the device is open. Only disk encryption protects what the disk keeps of it.",
                 handle.passed_over().join("; ")
             )));
@@ -298,7 +298,7 @@ impl Device {
     }
 
     fn warn(&mut self, warning: String) {
-        self.notify.notify(Notice::Warning(warning.clone()));
+        self.notify.notify(Event::Warning(warning.clone()));
         self.warnings.push(warning);
     }
 

@@ -17,7 +17,6 @@ mod device;
 mod keychain;
 mod machine;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
 
@@ -26,144 +25,9 @@ use serde::Serialize;
 use crate::cloud::Way;
 use crate::error::{Error, ExitCode};
 use crate::model::KeychainKind;
-use crate::report::{Notice, Notify};
-use crate::safety::sanitize::sanitize_sentences;
+use crate::report::{Check, Event, Notify, Reporter, Subject, Verdict};
 use crate::settings::Settings;
 use crate::store::StateFolder;
-use crate::ui::Ui;
-
-/// What is looked at, in the order in which it is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "each is called what it is about")]
-pub enum Subject {
-    Region,
-    Proxy,
-    CaCertificates,
-    Aws,
-    Credentials,
-    Clock,
-    ListJobs,
-    DescribeJob,
-    GetJobManifest,
-    GetJobUnlockCode,
-    Keychain,
-    Client,
-    PrivateFolder,
-    StateFolder,
-    DiskEncryption,
-    Memory,
-    Device,
-}
-
-impl Subject {
-    /// What a run with a pair that is kept needs nothing of.
-    fn is_of_aws(self) -> bool {
-        match self {
-            Self::Region | Self::Proxy | Self::CaCertificates | Self::Aws | Self::Credentials | Self::Clock => true,
-            Self::ListJobs | Self::DescribeJob | Self::GetJobManifest | Self::GetJobUnlockCode => true,
-            Self::Keychain | Self::Client | Self::PrivateFolder | Self::StateFolder | Self::Device => false,
-            Self::DiskEncryption | Self::Memory => false,
-        }
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Region => "Region",
-            Self::Proxy => "Proxy",
-            Self::CaCertificates => "CA certificates",
-            Self::Aws => "AWS",
-            Self::Credentials => "Credentials",
-            Self::Clock => "Clock",
-            Self::ListJobs => "ListJobs",
-            Self::DescribeJob => "DescribeJob",
-            Self::GetJobManifest => "GetJobManifest",
-            Self::GetJobUnlockCode => "GetJobUnlockCode",
-            Self::Keychain => "Keychain",
-            Self::Client => "Client",
-            Self::PrivateFolder => "Private folder",
-            Self::StateFolder => "State folder",
-            Self::DiskEncryption => "Disk encryption",
-            Self::Memory => "Memory",
-            Self::Device => "Device",
-        })
-    }
-}
-
-/// How it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// A run would go on, but somebody should know.
-    Warning,
-    /// A run would fail.
-    Fails,
-    /// It was not looked at, or could not be.
-    Skipped,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Fails => "fails",
-            Self::Skipped => "skipped",
-        })
-    }
-}
-
-/// What was found out about one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// What was looked at.
-    pub subject: Subject,
-    /// How it is.
-    pub verdict: Verdict,
-    /// What there is to say, on one line. Cleaned.
-    pub text: String,
-    /// What to do; a line to paste stands alone, indented by two. Cleaned.
-    pub hint: Option<String>,
-    /// The error that a run would end with.
-    pub error: Option<(&'static str, ExitCode)>,
-}
-
-impl Check {
-    fn new(subject: Subject, verdict: Verdict, text: &str) -> Self {
-        // Paths and the like, of whatever length; each of one line, whatever is in their names.
-        let text = sanitize_sentences(text).replace('\n', " ");
-        Self { subject, verdict, text, hint: None, error: None }
-    }
-
-    fn ok(subject: Subject, text: impl AsRef<str>) -> Self {
-        Self::new(subject, Verdict::Ok, text.as_ref())
-    }
-
-    fn warning(subject: Subject, text: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
-        Self::new(subject, Verdict::Warning, text.as_ref()).hint(hint)
-    }
-
-    fn skipped(subject: Subject, text: impl AsRef<str>) -> Self {
-        Self::new(subject, Verdict::Skipped, text.as_ref())
-    }
-
-    fn failed(subject: Subject, error: &Error) -> Self {
-        let report = error.report();
-        Self {
-            error: Some((report.code, report.exit)),
-            ..Self::new(subject, Verdict::Fails, &report.sentence).hint(report.hint)
-        }
-    }
-
-    /// The same with this hint, or another one.
-    fn hint(self, hint: impl AsRef<str>) -> Self {
-        Self { hint: Some(sanitize_sentences(hint.as_ref())), ..self }
-    }
-}
 
 /// How many checks ended how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -210,7 +74,7 @@ impl Tally {
 
 /// Looks at everything, tells it as it comes, and counts.
 #[must_use]
-pub fn examine(settings: &Settings, ui: &Arc<Ui>) -> Tally {
+pub fn examine(settings: &Settings, reporter: &Reporter) -> Tally {
     let kept = match settings.keychain {
         // A run that keeps nothing looks at nothing that is kept.
         KeychainKind::None => 0,
@@ -222,15 +86,15 @@ pub fn examine(settings: &Settings, ui: &Arc<Ui>) -> Tally {
     let mut tell = |checks: Vec<Check>| {
         for check in checks {
             tally.count(&check);
-            ui.check(&check);
+            reporter.check(check);
         }
     };
     let way = Way::of(&settings.cloud());
     std::thread::scope(|scope| {
-        let at_aws = scope.spawn(|| aws::answers(settings, &way, &Heard::by(ui)));
-        let keychain = scope.spawn(|| vec![keychain::keeps(settings, &Heard::by(ui))]);
-        let client = scope.spawn(|| client::client_and_folder(settings, &Heard::by(ui)));
-        let device = scope.spawn(|| vec![device::answers(settings, &**ui)]);
+        let at_aws = scope.spawn(|| aws::answers(settings, &way, &Heard::by(reporter)));
+        let keychain = scope.spawn(|| vec![keychain::keeps(settings, &Heard::by(reporter))]);
+        let client = scope.spawn(|| client::client_and_folder(settings, &Heard::by(reporter)));
+        let device = scope.spawn(|| vec![device::answers(settings, reporter)]);
         tell(aws::way(&way));
         tell(joined(at_aws, Subject::Aws));
         tell(joined(keychain, Subject::Keychain));
@@ -251,13 +115,13 @@ fn joined(thread: ScopedJoinHandle<'_, Vec<Check>>, subject: Subject) -> Vec<Che
 
 /// Passes on what is waited for, and keeps the warnings for the check that they belong to.
 struct Heard {
-    ui: Arc<Ui>,
+    reporter: Reporter,
     warnings: Mutex<Vec<String>>,
 }
 
 impl Heard {
-    fn by(ui: &Arc<Ui>) -> Arc<Self> {
-        Arc::new(Self { ui: Arc::clone(ui), warnings: Mutex::default() })
+    fn by(reporter: &Reporter) -> Arc<Self> {
+        Arc::new(Self { reporter: reporter.clone(), warnings: Mutex::default() })
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -266,10 +130,10 @@ impl Heard {
 }
 
 impl Notify for Heard {
-    fn notify(&self, notice: Notice) {
-        match notice {
-            Notice::Warning(text) => self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text),
-            other => self.ui.notify(other),
+    fn notify(&self, event: Event) {
+        match event {
+            Event::Warning(text) => self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text),
+            other => self.reporter.notify(other),
         }
     }
 }
@@ -303,20 +167,5 @@ mod tests {
         assert!(is_alone(&[fails(Subject::Region), fails(Subject::Clock), fine()]));
         assert!(!is_alone(&[fails(Subject::Region), fails(Subject::Client), fine()]));
         assert!(!is_alone(&[fails(Subject::Client), fails(Subject::Aws)]));
-    }
-
-    #[test]
-    fn what_a_path_is_called_does_nothing_to_a_terminal() {
-        let path = "/a\u{1b}]0;x\u{7}/b\u{1b}[2J\nc\u{202e}";
-        let check = Check::warning(Subject::Client, path, format!("See {path}:\n  ls {path}"));
-        assert_eq!(check.text, "/a/b c");
-        assert_eq!(check.hint.as_deref(), Some("See /a/b\nc:\n  ls /a/b\nc"));
-        let error = Error::StateFolderBad { path: path.to_owned(), why: "it is not a folder".to_owned().into() };
-        assert_eq!(
-            Check::failed(Subject::StateFolder, &error).text,
-            "The folder /a/b c can't be used: it is not a folder."
-        );
-        let long = "x".repeat(4000);
-        assert_eq!(Check::ok(Subject::Client, &long).text, long, "what is to be compared stays whole");
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::cloud::{Cloud, FetchedPair};
 use crate::error::{Error, ExitCode, Result};
 use crate::model::{JobId, Readiness};
-use crate::report::{Notice, Notify};
+use crate::report::{Event, Notify};
 
 /// No faster than this: the service publishes no limit, and a state changes a few times in weeks.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
@@ -52,7 +52,7 @@ fn wait_for_change(
     let Error::JobNotReady { was, state, .. } = &not_ready else { return Err(not_ready) };
     loop {
         notify
-            .notify(Notice::Waiting { what: format!("{job} to be delivered (it {state})"), so_far: started.elapsed() });
+            .notify(Event::Waiting { what: format!("{job} to be delivered (it {state})"), so_far: started.elapsed() });
         let left = patience.saturating_sub(started.elapsed());
         if left.is_zero() {
             return Err(not_ready);
@@ -65,7 +65,7 @@ fn wait_for_change(
                 }
             }
             Err(error) if error.exit() == ExitCode::Network => {
-                notify.notify(Notice::Fact(format!("{error} It is tried again at the next check.")));
+                notify.notify(Event::Fact(format!("{error} It is tried again at the next check.")));
             }
             Err(error) => return Err(error),
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::device::{self, Places};
 use crate::error::{Result, io_in_words};
-use crate::report::{Notice, Notify};
+use crate::report::{Event, Notify};
 use crate::store::{HomeNote, StateFolder};
 
 /// Opens the state folder `root`, making it when it is not there, and removes what earlier runs left: homes in the places that
@@ -24,7 +24,7 @@ pub fn open_state_folder(root: &Path, notify: &dyn Notify) -> Result<StateFolder
         }
     }
     for (path, error) in stuck {
-        notify.notify(Notice::Warning(format!(
+        notify.notify(Event::Warning(format!(
             "An earlier run left {} behind, which may hold an unlock code, and it can't be removed: {}.",
             path.display(),
             io_in_words(&error)

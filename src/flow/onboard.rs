@@ -7,7 +7,6 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -22,22 +21,22 @@ use crate::keychain::{Keychain, Prepared};
 use crate::model::{
     Endpoint, HandOverMethod, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord, Record, UnlockCode,
 };
-use crate::report::{Notice, Notify, age_in_words, duration_in_words};
+use crate::report::{Ask, Event, Notify, Reporter, Step, age_in_words, duration_in_words};
 use crate::safety::apart::Apart;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, Draft, HomeNote, JobFolder, Manifest, StateFolder};
-use crate::ui::{Step, Ui};
 
 /// A job was named, and how to go about it is settled. Nothing has been touched.
-#[derive(Debug)]
 pub struct Requested<'a> {
     /// The job.
     pub job: JobId,
     /// How to go about it.
     pub settings: &'a Settings,
     /// Who is told.
-    pub ui: Arc<Ui>,
+    pub reporter: Reporter,
+    /// Who is asked.
+    pub ask: &'a dyn Ask,
 }
 
 /// The keychain answers, the client is safe to run and may still be starting, the job is ours alone. Nothing has been asked of
@@ -118,7 +117,7 @@ impl<'a> Requested<'a> {
     pub fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state).check()?;
-        self.ui.begin(Step::Client);
+        self.reporter.begin(Step::Client);
         // A client's files take a while to look at, and a person at a keychain prompt may take minutes.
         let (preparing, keychain) = std::thread::scope(|scope| {
             let preparing = scope.spawn(|| self.prepare_device(&state, endpoint));
@@ -135,11 +134,11 @@ impl<'a> Requested<'a> {
     }
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
-        let state = open_state_folder(&self.settings.state_dir, &*self.ui)?;
+        let state = open_state_folder(&self.settings.state_dir, &self.reporter)?;
         if let Some(flaw) = state.remoteness() {
             let path = state.path().display();
-            self.ui
-                .notify(Notice::Warning(format!("The state folder {path} {flaw}. Use another one with --state-dir.")));
+            self.reporter
+                .notify(Event::Warning(format!("The state folder {path} {flaw}. Use another one with --state-dir.")));
         }
         let folder = match self.settings.keychain {
             KeychainKind::None => state.job_for_once(&self.job)?,
@@ -151,8 +150,7 @@ impl<'a> Requested<'a> {
     /// Opens the keychain: the one that was chosen, else the one in which the code is. An unfinished change is settled
     /// first, with the keychain that it was for.
     fn open_keychain(&self, folder: &JobFolder) -> Result<Keychain> {
-        let open =
-            |kind| Keychain::open(self.settings.keychain_settings(kind), Arc::clone(&self.ui) as Arc<dyn Notify>);
+        let open = |kind| Keychain::open(self.settings.keychain_settings(kind), self.reporter.shared());
         let record = || match folder.record() {
             // Of no use to anyone any more; a newer one is.
             Err(Error::RecordUnreadable { .. }) => Ok(None),
@@ -162,12 +160,13 @@ impl<'a> Requested<'a> {
         if let Some(PairRecord { keychain: kind, .. }) = record()?.and_then(|record| record.incoming) {
             match open(kind) {
                 Ok(opened) => {
-                    settle(folder, &opened.recall(folder.job())?, &*self.ui)?;
+                    settle(folder, &opened.recall(folder.job())?, &self.reporter)?;
                     keychain = Some(opened);
                 }
                 // Whoever chose another keychain may have no other one; the change stays unfinished until then.
                 Err(error) if self.settings.keychain_was_chosen() && self.settings.keychain != kind => {
-                    self.ui.notify(Notice::Warning(format!("An interrupted change could not be finished: {error}")));
+                    self.reporter
+                        .notify(Event::Warning(format!("An interrupted change could not be finished: {error}")));
                 }
                 Err(error) => return Err(error),
             }
@@ -178,7 +177,7 @@ impl<'a> Requested<'a> {
         let kept_in = record()?.and_then(|record| record.pair).map(|pair| pair.keychain);
         let kind = kept_in.filter(|_| !self.settings.keychain_was_chosen()).unwrap_or(self.settings.keychain);
         if let Some(other) = kept_in.filter(|other| *other != kind && kind != KeychainKind::None) {
-            self.ui.notify(Notice::Warning(format!(
+            self.reporter.notify(Event::Warning(format!(
                 "An earlier code of this job is in the keychain “{other}” and stays there."
             )));
         }
@@ -189,7 +188,7 @@ impl<'a> Requested<'a> {
     }
 
     fn prepare_device(&self, state: &StateFolder, endpoint: &Endpoint) -> Result<Preparing> {
-        let client = Client::find(&self.settings.client(), &*self.ui)?;
+        let client = Client::find(&self.settings.client(), &self.reporter)?;
         let preparing = Device::begin(Preparation {
             client,
             known: state.known_clients(),
@@ -197,22 +196,22 @@ impl<'a> Requested<'a> {
             places: Places::of_system(),
             on_disk: &|error| match self.settings.private_home {
                 PrivateHome::Memory => false,
-                PrivateHome::Ask => self.ui.ask(&format!("{error}\nPut it there anyway?")),
+                PrivateHome::Ask => self.ask.ask(&format!("{error}\nPut it there anyway?")),
                 PrivateHome::Disk => true,
             },
             guard: None,
-            notify: Arc::clone(&self.ui) as Arc<dyn Notify>,
+            notify: self.reporter.shared(),
         })?;
         if let Some(address) = device::is_public(endpoint) {
-            self.ui.notify(Notice::Warning(format!(
+            self.reporter.notify(Event::Warning(format!(
                 "{address} is a public internet address. A device is on the local network. Check its display."
             )));
         }
-        match device::reach(endpoint, &*self.ui) {
+        match device::reach(endpoint, &self.reporter) {
             Ok(_) => {}
             // It may still be starting, which takes 10 to 20 minutes; fetching the pair meanwhile loses nothing.
             Err(error @ Error::DeviceUnreachable { .. }) => {
-                self.ui.notify(Notice::Warning(format!("{error} Going on; it may still be starting.")));
+                self.reporter.notify(Event::Warning(format!("{error} Going on; it may still be starting.")));
             }
             Err(error) => return Err(error),
         }
@@ -220,7 +219,15 @@ impl<'a> Requested<'a> {
     }
 
     fn trip(self, state: StateFolder, folder: JobFolder, note: Option<HomeNote>) -> Trip<'a> {
-        Trip { settings: self.settings, ui: self.ui, audit: Audit::of(&state), state, folder, _note: note }
+        Trip {
+            settings: self.settings,
+            reporter: self.reporter,
+            ask: self.ask,
+            audit: Audit::of(&state),
+            state,
+            folder,
+            _note: note,
+        }
     }
 }
 
@@ -234,12 +241,12 @@ impl<'a> Checked<'a> {
             self.finish_device()?;
         }
         let items = self.keychain.recall(self.trip.folder.job())?;
-        match kept_pair(&self.trip.folder, self.keychain.kind(), items, &*self.trip.ui)? {
+        match kept_pair(&self.trip.folder, self.keychain.kind(), items, &self.trip.reporter)? {
             Some(kept) => {
                 self.finish_device()?;
                 let (record, pair, code) = kept.converted(&self.trip.folder, &self.keychain)?;
                 let when = age_in_words(OffsetDateTime::now_utc() - pair.fetched_at);
-                self.trip.ui.step(Step::Kept, &format!("code and manifest, fetched {when}; AWS is not asked"));
+                self.trip.reporter.step(Step::Kept, &format!("code and manifest, fetched {when}; AWS is not asked"));
                 self.into_kept(record, pair, code, true)
             }
             None => self.fetch()?.keep(),
@@ -259,7 +266,7 @@ impl<'a> Checked<'a> {
         let Some(preparing) = self.preparing.take() else { return Ok(()) };
         let device = preparing.finish()?;
         let version = version_in_words(&device);
-        self.trip.ui.step(Step::Client, &format!("{}, version {version}", device.client().launcher().display()));
+        self.trip.reporter.step(Step::Client, &format!("{}, version {version}", device.client().launcher().display()));
         self.trip.keep_known_client(&device);
         self.device = Some(device);
         Ok(())
@@ -270,8 +277,8 @@ impl<'a> Checked<'a> {
         if self.preparing.is_none() {
             return Ok(None);
         }
-        let Trip { settings, ui, folder, .. } = &self.trip;
-        let described = Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>)
+        let Trip { settings, reporter, folder, .. } = &self.trip;
+        let described = Cloud::open(&settings.cloud(), reporter.shared())
             .and_then(|cloud| cloud.describe(folder.job()).map(|described| (cloud, described)));
         // What is wrong here is told before what is wrong at AWS.
         self.finish_device()?;
@@ -280,22 +287,21 @@ impl<'a> Checked<'a> {
 
     fn fetch(mut self) -> Result<Fetched<'a>> {
         let (first, mut described) = self.describe_meanwhile()?.unzip();
-        let (settings, ui, folder) = (self.trip.settings, &self.trip.ui, &self.trip.folder);
+        let (settings, reporter, folder) = (self.trip.settings, &self.trip.reporter, &self.trip.folder);
         let mut draft = folder.draft()?;
         // Whoever signs in with a code or a fingerprint is not to do so twice.
         let first = Cell::new(first);
         let open = || match first.take() {
             Some(cloud) => Ok(cloud),
-            None => Cloud::open(&settings.cloud(), Arc::clone(ui) as Arc<dyn Notify>),
+            None => Cloud::open(&settings.cloud(), reporter.shared()),
         };
         let keychain = &mut self.keychain;
         let fetch = |cloud: &Cloud, has_waited: bool| {
             if has_waited {
                 // Hours may have passed, and the screen's lock may have taken the keychain's along.
-                *keychain =
-                    Keychain::open(settings.keychain_settings(keychain.kind()), Arc::clone(ui) as Arc<dyn Notify>)?;
+                *keychain = Keychain::open(settings.keychain_settings(keychain.kind()), reporter.shared())?;
             }
-            ui.begin(Step::Keychain);
+            reporter.begin(Step::Keychain);
             // Before anything is fetched.
             let name = keychain.name().to_owned();
             let ready = match keychain.prepare(folder.job())? {
@@ -303,21 +309,21 @@ impl<'a> Checked<'a> {
                 Prepared::Made => format!("{name}: ready (this job's item stored and read back)"),
                 Prepared::WasThere => format!("{name}: ready (this job's item read)"),
             };
-            ui.step(Step::Keychain, &ready);
-            ui.begin(Step::Job);
+            reporter.step(Step::Keychain, &ready);
+            reporter.begin(Step::Job);
             let path = draft.path().display().to_string();
             draft.restart().map_err(|error| Error::disk("Writing", draft.path(), error))?;
-            ui.begin(Step::Manifest);
+            reporter.begin(Step::Manifest);
             cloud.fetch_pair(folder.job(), described.take(), &mut draft).map_err(|error| match error {
                 // The cloud knows the draft as something to write to; only here has it a name.
                 Error::Disk { what, why, .. } => Error::Disk { what, why, path },
                 other => other,
             })
         };
-        let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), &**ui, fetch);
+        let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), reporter, fetch);
         let finished = fetched.and_then(|fetched| Ok((fetched, draft.finish()?)));
         let (fetched, manifest) = finished.inspect_err(|_| self.trip.withdraw(&self.keychain))?;
-        ui.step(Step::Job, &in_words(&fetched.facts));
+        reporter.step(Step::Job, &in_words(&fetched.facts));
         Ok(Fetched { checked: self, facts: fetched.facts, code: fetched.code, manifest })
     }
 
@@ -334,7 +340,7 @@ impl<'a> Checked<'a> {
         let apart = Apart::check(folder.path(), &expected, &code, &home)?;
         trip.warn_of_codes_in_clear(&code);
         if is_kept {
-            trip.ui.is_kept(format!("Code and manifest of {} are kept.", folder.job()));
+            trip.reporter.pair_is_kept();
         }
         Ok(Kept { trip, record, pair, code, keychain: name, device, apart, was_kept_already })
     }
@@ -376,9 +382,9 @@ impl Checked<'_> {
             let _ = folder.discard_incoming();
         })?;
 
-        let ui = &checked.trip.ui;
+        let reporter = &checked.trip.reporter;
         if checked.keychain.kind() != KeychainKind::None {
-            ui.begin(Step::Code);
+            reporter.begin(Step::Code);
         }
         checked.keychain.keep(folder.job(), code, &pair.manifest_sha256, replaced)?;
         folder.promote_incoming()?;
@@ -388,14 +394,15 @@ impl Checked<'_> {
 
         checked.trip.audit.note(folder.job(), AuditStep::Kept, Some(&pair.manifest_sha256))?;
         if checked.keychain.kind() != KeychainKind::None {
-            ui.step(Step::Code, &format!("in {}, read back and compared", checked.keychain.name()));
+            reporter.step(Step::Code, &format!("in {}, read back and compared", checked.keychain.name()));
         }
-        ui.step(Step::Manifest, &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
+        reporter
+            .step(Step::Manifest, &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
         // Not before: until here it was the last copy.
         if let Some(other) =
             earlier.filter(|other| *other != pair.keychain && checked.keychain.kind() != KeychainKind::None)
         {
-            ui.notify(Notice::Warning(format!(
+            reporter.notify(Event::Warning(format!(
                 "The earlier code can no longer be used. To remove it: snow-onboard forget {} --keychain {other}",
                 folder.job()
             )));
@@ -438,8 +445,8 @@ impl<'a> Kept<'a> {
         let Some(device) = device else {
             return Err(Error::Internal { what: "a hand-over without a preflight of the client".to_owned() });
         };
-        trip.ui.step(Step::Pair, "code and manifest match; stored separately");
-        trip.ui.begin(Step::HandOver);
+        trip.reporter.step(Step::Pair, "code and manifest match; stored separately");
+        trip.reporter.begin(Step::HandOver);
         let client = device.client();
         let mut hand_over = HandOverRecord {
             at: OffsetDateTime::now_utc(),
@@ -448,13 +455,13 @@ impl<'a> Kept<'a> {
             argv_seconds: None,
             client: client.launcher().to_owned(),
             client_version: version_in_words(&device),
-            client_sha256: client.sha256(&*trip.ui)?,
+            client_sha256: client.sha256(&trip.reporter)?,
             client_jvm_is_bare: device.jvm_is_bare(),
             device_id: None,
             unlocked_at: None,
         };
         let ask = || {
-            trip.ui.ask(
+            trip.ask.ask(
                 "The client takes the unlock code only on its command line, where other programs of this machine \
                  can read it while it runs.\nHand it over that way?",
             )
@@ -503,7 +510,7 @@ impl<'a> Kept<'a> {
         hand_over.method = session.method();
         trip.folder.write_record(&record.with(&hand_over))?;
         trip.audit.note(trip.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
-        trip.ui.step(Step::HandOver, session.method().in_words());
+        trip.reporter.step(Step::HandOver, session.method().in_words());
         Ok(HandedOver { trip, record, hand_over, pair, keychain, session, exposure })
     }
 }
@@ -515,7 +522,7 @@ impl HandedOver<'_> {
     /// Those of the device. The pair is kept.
     pub fn wait(self) -> Result<Unlocked> {
         let Self { trip, record, mut hand_over, pair, keychain, session, exposure } = self;
-        trip.ui.begin(Step::Device);
+        trip.reporter.begin(Step::Device);
         let start = std::time::Instant::now();
         let unlocked = match session.wait_until_unlocked(trip.settings.unlock_timeout, &|log| trip.keep_client_log(log))
         {
@@ -527,7 +534,7 @@ impl HandedOver<'_> {
             }
         };
         let took = duration_in_words(start.elapsed());
-        trip.ui.step(
+        trip.reporter.step(
             Step::Device,
             &if unlocked.was_open_already { "UNLOCKED already".to_owned() } else { format!("UNLOCKED after {took}") },
         );

@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainItem};
 use crate::model::{JobId, KeychainKind, ManifestDigest, PairRecord, Record, UnlockCode};
-use crate::report::{Notice, Notify};
+use crate::report::{Event, Notify};
 use crate::store::JobFolder;
 
 /// A pair that is kept whole, its halves compared.
@@ -57,12 +57,12 @@ pub(super) fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn No
     });
     if is_unchanged {
         // Of the two codes that came with this manifest, the keychain's may be either.
-        notify.notify(Notice::Warning(format!(
+        notify.notify(Event::Warning(format!(
             "A refresh was interrupted, and whether it stored its code is not known. To refresh again: snow-onboard fetch --refresh {}",
             folder.job()
         )));
     } else if finish_change(folder, &incoming, items)? {
-        notify.notify(Notice::Fact("Finished keeping the pair that an interrupted run had fetched.".to_owned()));
+        notify.notify(Event::Fact("Finished keeping the pair that an interrupted run had fetched.".to_owned()));
         record.pair = Some(incoming);
     }
     folder.write_record(&record)?;
@@ -88,7 +88,7 @@ pub(super) fn kept_pair(
             let count = items.len();
             let item = the_right_one(folder.job(), &pair, items, &manifest.digest)?;
             if count > 1 {
-                notify.notify(Notice::Fact(format!(
+                notify.notify(Event::Fact(format!(
                     "The keychain holds {count} codes for {}. The one that belongs to the manifest is used.",
                     folder.job()
                 )));
@@ -101,7 +101,7 @@ pub(super) fn kept_pair(
                 (false, None) => "the manifest is not on the disk",
                 _ => "neither the code nor the manifest is here",
             };
-            notify.notify(Notice::Fact(format!("A pair was fetched before, but {missing}.")));
+            notify.notify(Event::Fact(format!("A pair was fetched before, but {missing}.")));
             Ok(None)
         }
     }
@@ -239,7 +239,7 @@ mod tests {
         let told = |code| {
             let told = Kept::default();
             let is_kept = kept_pair(&folder, KeychainKind::System, items(code), &told).unwrap().is_some();
-            let said: Vec<String> = told.0.into_inner().unwrap().iter().map(|notice| format!("{notice:?}")).collect();
+            let said: Vec<String> = told.0.into_inner().unwrap().iter().map(|event| format!("{event:?}")).collect();
             (is_kept, said.join(""))
         };
         assert_eq!(which(&folder, Some(OLD)).unwrap().0, b"old");
@@ -280,7 +280,7 @@ mod tests {
             let kept = Kept::default();
             let pair = kept_pair(&folder, KeychainKind::System, both.into(), &kept).unwrap().unwrap();
             assert!(pair.item.code.is_same_as(&code(OLD)));
-            assert!(matches!(&kept.0.lock().unwrap()[..], [Notice::Fact(said)] if said.contains("2 codes")));
+            assert!(matches!(&kept.0.lock().unwrap()[..], [Event::Fact(said)] if said.contains("2 codes")));
         }
         let neither = vec![item(OLD, Some(b"new")), item(NEW, None)];
         let refusal = kept_pair(&folder, KeychainKind::System, neither, &Kept::default()).unwrap_err().report();
@@ -362,7 +362,7 @@ mod tests {
         settle(&folder, &items(Some(OLD)), &told).unwrap();
         let told = told.0.lock().unwrap();
         assert!(
-            matches!(&told[..], [Notice::Warning(text)] if text.contains("interrupted") && text.contains("fetch --refresh JID")),
+            matches!(&told[..], [Event::Warning(text)] if text.contains("interrupted") && text.contains("fetch --refresh JID")),
             "{told:?}"
         );
         let record = folder.record().unwrap().unwrap();

@@ -1,19 +1,17 @@
 //! What every state of the flow carries on, and what is told and put down of a run that fails.
 
-use std::sync::Arc;
-
 use crate::device::{ArgvExposure, Device, OwnProfiles};
 use crate::keychain::Keychain;
 use crate::model::{HandOverRecord, KeychainKind, ManifestDigest, Record, UnlockCode};
-use crate::report::{Notice, Notify};
+use crate::report::{Ask, Event, Notify, Reporter};
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, HomeNote, JobFolder, StateFolder};
-use crate::ui::Ui;
 
 /// What every state carries on.
 pub(super) struct Trip<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) ui: Arc<Ui>,
+    pub(super) reporter: Reporter,
+    pub(super) ask: &'a dyn Ask,
     pub(super) audit: Audit,
     pub(super) state: StateFolder,
     pub(super) folder: JobFolder,
@@ -26,19 +24,19 @@ impl Trip<'_> {
     pub(super) fn record_exposure(&self, record: &Record, mut hand_over: HandOverRecord, exposure: &ArgvExposure) {
         let Some(seconds) = exposure.seconds() else { return };
         hand_over.argv_seconds = Some(seconds);
-        self.ui.notify(Notice::Warning(format!(
+        self.reporter.notify(Event::Warning(format!(
             "The code was on the client's command line for {seconds} s, where other programs on this machine could read it."
         )));
         // The run fails for a reason of its own, which is the one to tell; the audit log has the exposure already.
         if let Err(error) = self.folder.write_record(&record.with(&hand_over)) {
-            self.ui.notify(Notice::Warning(format!("That could not be recorded: {error}")));
+            self.reporter.notify(Event::Warning(format!("That could not be recorded: {error}")));
         }
     }
 
     /// Puts a failure into the audit log. The run has that failure to tell; that it could not be put down is told beside it.
     pub(super) fn note_failure(&self, step: AuditStep, manifest: &ManifestDigest) {
         if let Err(error) = self.audit.note(self.folder.job(), step, Some(manifest)) {
-            self.ui.notify(Notice::Warning(format!("The failure is not in the audit log: {error}")));
+            self.reporter.notify(Event::Warning(format!("The failure is not in the audit log: {error}")));
         }
     }
 
@@ -48,9 +46,9 @@ impl Trip<'_> {
             // Which keeps nothing, by its name; the folder goes with the run.
             return;
         }
-        self.ui.notify(match self.folder.write_client_log(log) {
-            Ok(path) => Notice::Fact(format!("What the client logged is in {}, without the code.", path.display())),
-            Err(error) => Notice::Warning(format!("What the client logged could not be kept: {error}")),
+        self.reporter.notify(match self.folder.write_client_log(log) {
+            Ok(path) => Event::Fact(format!("What the client logged is in {}, without the code.", path.display())),
+            Err(error) => Event::Warning(format!("What the client logged could not be kept: {error}")),
         });
     }
 
@@ -69,14 +67,14 @@ impl Trip<'_> {
     /// its own, which is the one to tell.
     pub(super) fn withdraw(&self, keychain: &Keychain) {
         for warning in keychain.withdraw(self.folder.job()).unwrap_or_default() {
-            self.ui.notify(Notice::Warning(warning));
+            self.reporter.notify(Event::Warning(warning));
         }
     }
 
     /// Says where else on this machine the job's code stands in clear: where the client or OpsHub, used by hand, put it.
     pub(super) fn warn_of_codes_in_clear(&self, code: &UnlockCode) {
         for found in OwnProfiles::of_this_user().with_code(code) {
-            self.ui.notify(Notice::Warning(found.warning(self.folder.job())));
+            self.reporter.notify(Event::Warning(found.warning(self.folder.job())));
         }
     }
 }

@@ -23,7 +23,7 @@ use super::linux_provider::Provider;
 use super::linux_session_bus::{Owner, SECRETS, connect, fdo_in_words, in_words, owner_of, owner_of_secrets};
 use super::{Opening, SERVICE, linux_kwallet};
 use crate::error::{Error, Result};
-use crate::report::{Notice, Notify};
+use crate::report::{Event, Notify};
 use crate::safety::sanitize::phrase;
 
 /// Gone at log-out (Secret Service specification, "session" collection), so nothing is kept there.
@@ -191,7 +191,7 @@ impl Backend for DefaultCollection {
             let name = self.provider.name();
             self.plain
                 .notify
-                .notify(Notice::Fact(format!("{label} is overwritten before {name} is asked to delete it.")));
+                .notify(Event::Fact(format!("{label} is overwritten before {name} is asked to delete it.")));
             self.overwrite(id, OVERWRITES)?;
         }
         let path = object(&id.0)?;
@@ -407,7 +407,7 @@ impl DefaultCollection {
     fn judge(&mut self) -> Result<(), KeychainFailure> {
         if let Some(known) = self.provider.known_encrypted() {
             if !std::mem::replace(&mut self.plain.told, true) {
-                self.plain.notify.notify(Notice::Fact(known.to_owned()));
+                self.plain.notify.notify(Event::Fact(known.to_owned()));
             }
             return Ok(());
         }
@@ -455,7 +455,7 @@ impl DefaultCollection {
 impl Plain {
     fn tell(&mut self, warning: String) {
         if !std::mem::replace(&mut self.told, true) {
-            self.notify.notify(Notice::Warning(warning));
+            self.notify.notify(Event::Warning(warning));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::*;
-use crate::report::{Kept, Notice, SILENCE};
+use crate::report::{Event, Kept, SILENCE};
 use backend::Awaited;
 
 pub(super) fn settings(kind: KeychainKind) -> KeychainSettings {
@@ -377,8 +377,8 @@ fn a_call_that_never_returns_ends_at_its_deadline_and_holds_nobody_up() {
     );
     assert!(error.to_string().starts_with("The fake did not answer within 3 seconds"), "{error}");
     {
-        let notices = kept.0.lock().unwrap();
-        assert!(matches!(&notices[..], [Notice::Waiting { what, .. }] if what == "the fake to answer"));
+        let events = kept.0.lock().unwrap();
+        assert!(matches!(&events[..], [Event::Waiting { what, .. }] if what == "the fake to answer"));
     }
     let start = Instant::now();
     assert_eq!(code_of_error(keychain.forget(&job(0))), "keychain_timeout");
@@ -426,7 +426,7 @@ fn a_wait_says_what_it_waits_for_and_a_deadline_what_did_not_happen() {
     let deadline = SILENCE + Duration::from_secs(1);
     let error = KeychainThread::start(deadline, Arc::clone(&kept) as _, waits_for, open).err().unwrap();
     assert_eq!(error.to_string(), "It was not unlocked within 3 seconds (opening the keychain).");
-    let told: Vec<String> = kept.0.lock().unwrap().iter().map(|notice| format!("{notice:?}")).collect();
+    let told: Vec<String> = kept.0.lock().unwrap().iter().map(|event| format!("{event:?}")).collect();
     assert!(
         told.len() == 2 && told[0].contains("the fake to answer") && told[1].contains("you to unlock it"),
         "{told:?}"

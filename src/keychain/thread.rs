@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::backend::{Awaited, Backend, KeychainFailure, Opened, WaitsFor};
 use crate::error::{Error, Result};
-use crate::report::{Notice, Notify, SILENCE};
+use crate::report::{Event, Notify, SILENCE};
 
 /// How long a drop waits for an idle thread to close its connections.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -126,7 +126,7 @@ impl KeychainThread {
             let awaited = self.waits_for.get();
             let is_news = told.as_ref().is_some_and(|told| *told != awaited);
             if so_far >= next || is_news {
-                self.notify.notify(Notice::Waiting { what: awaited.waiting.clone(), so_far });
+                self.notify.notify(Event::Waiting { what: awaited.waiting.clone(), so_far });
                 interval = if is_news { SILENCE } else { (interval * 2).min(Duration::from_secs(30)) };
                 (told, next) = (Some(awaited), so_far + interval);
             }

@@ -1,14 +1,40 @@
-//! What a step tells the person who waits for it. The adapters say it; only `ui` prints it.
+//! What is told of a run, as data: steps, checks and events, each of one job. The flow and the adapters say it through a
+//! [`Reporter`]; `ui` alone shows it.
 
+mod check;
+mod reporter;
+mod step;
 mod times;
 
 use std::time::Duration;
 
+use crate::model::JobId;
+pub use check::{Check, Subject, Verdict};
+pub use reporter::Reporter;
+pub use step::Step;
 pub use times::{age_in_words, duration_in_words, utc_in_words};
 
-/// Something to tell while a step is under way.
+/// Target in the log of what is told anyway: for the file, and not a second time for stderr.
+pub(crate) const SAID: &str = "snow_onboard::said";
+
+/// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
+pub enum Event {
+    /// A step begins.
+    Started(Step),
+    /// A step is done.
+    Finished {
+        /// Which.
+        step: Step,
+        /// What came of it, on one line.
+        text: String,
+        /// Since it was said to begin; nothing for one that was not.
+        took: Duration,
+    },
+    /// `doctor` looked at one thing.
+    Checked(Check),
+    /// Both halves are in their places: what ends the run from here on leaves them there.
+    PairKept,
     /// A step waits for something outside: "the device at 192.0.2.10 to start". Said again as the wait goes on.
     Waiting {
         /// Ends the sentence "waiting for …".
@@ -29,10 +55,22 @@ pub enum Notice {
     Fact(String),
 }
 
-/// Where notices go. Called from any thread; never blocks for long.
+/// Where an adapter's events go: it knows of no job. Called from any thread; never blocks for long.
 pub trait Notify: Send + Sync {
     /// Tells the person.
-    fn notify(&self, notice: Notice);
+    fn notify(&self, event: Event);
+}
+
+/// Who is told of every job's events. Called from any thread; never blocks for long.
+pub trait Observer: Send + Sync {
+    /// Shows the event. `job` is the one that it is about, where that is known.
+    fn event(&self, job: Option<&JobId>, event: &Event);
+}
+
+/// Who answers a question.
+pub trait Ask: Send + Sync {
+    /// Asks a question that is answered by yes or no. Where nobody can be asked the answer is no.
+    fn ask(&self, question: &str) -> bool;
 }
 
 /// How long a step may be silent (promise 5).
@@ -46,7 +84,7 @@ pub fn while_waiting<R>(notify: &dyn Notify, what: &str, work: impl FnOnce() -> 
             let start = std::time::Instant::now();
             let mut interval = SILENCE;
             while wait.recv_timeout(interval) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                notify.notify(Notice::Waiting { what: what.to_owned(), so_far: start.elapsed() });
+                notify.notify(Event::Waiting { what: what.to_owned(), so_far: start.elapsed() });
                 interval = (interval * 2).min(Duration::from_secs(30));
             }
         });
@@ -59,12 +97,12 @@ pub fn while_waiting<R>(notify: &dyn Notify, what: &str, work: impl FnOnce() -> 
 /// For tests: keeps what it is told.
 #[cfg(test)]
 #[derive(Debug, Default)]
-pub(crate) struct Kept(pub(crate) std::sync::Mutex<Vec<Notice>>);
+pub(crate) struct Kept(pub(crate) std::sync::Mutex<Vec<Event>>);
 
 #[cfg(test)]
 impl Notify for Kept {
-    fn notify(&self, notice: Notice) {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(notice);
+    fn notify(&self, event: Event) {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event);
     }
 }
 
@@ -79,9 +117,9 @@ mod tests {
         assert_eq!(while_waiting(&kept, "nothing", || 5), 5);
         assert!(kept.0.lock().unwrap().is_empty());
         while_waiting(&kept, "the test", || std::thread::sleep(SILENCE + Duration::from_millis(700)));
-        let notices = kept.0.into_inner().unwrap();
+        let events = kept.0.into_inner().unwrap();
         assert!(
-            matches!(&notices[..], [Notice::Waiting { what, so_far }] if what == "the test" && *so_far >= SILENCE),
+            matches!(&events[..], [Event::Waiting { what, so_far }] if what == "the test" && *so_far >= SILENCE),
             "one line after two seconds"
         );
     }

@@ -2,16 +2,18 @@
 
 use serde::Serialize;
 
-use super::Step;
-use crate::doctor::{Subject, Verdict};
+use crate::model::JobId;
+use crate::report::{Check, Step, Subject, Verdict};
 
 /// Version of the lines. Grows when a field changes its meaning or goes; fields may be added within a version.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Line<'a, T> {
     v: u32,
     event: &'a str,
+    /// The one that the line is about, where that is known.
+    job: Option<&'a JobId>,
     #[serde(flatten)]
     content: T,
 }
@@ -36,13 +38,21 @@ pub(super) struct Finished<'a> {
 /// A check of `doctor`.
 #[derive(Serialize)]
 pub(super) struct Checked<'a> {
-    pub(super) check: Subject,
-    pub(super) verdict: Verdict,
-    pub(super) text: &'a str,
+    check: Subject,
+    verdict: Verdict,
+    text: &'a str,
     /// What to do, if there is something.
-    pub(super) hint: Option<&'a str>,
+    hint: Option<&'a str>,
     /// The error that a run would end with.
-    pub(super) code: Option<&'static str>,
+    code: Option<&'static str>,
+}
+
+impl<'a> From<&'a Check> for Checked<'a> {
+    fn from(check: &'a Check) -> Self {
+        let Check { subject, verdict, text, hint, error } = check;
+        let code = error.map(|(code, _)| code);
+        Self { check: *subject, verdict: *verdict, text, hint: hint.as_deref(), code }
+    }
 }
 
 /// A warning, or something found out on the way.
@@ -84,6 +94,6 @@ pub(super) struct Failure<'a> {
 
 /// One line, with its end. `None` if it can't be made: every content here is plain data, and a line too few does not end
 /// the run.
-pub(super) fn line(event: &str, content: impl Serialize) -> Option<String> {
-    serde_json::to_string(&Line { v: VERSION, event, content }).ok().map(|line| line + "\n")
+pub(super) fn line(event: &str, job: Option<&JobId>, content: impl Serialize) -> Option<String> {
+    serde_json::to_string(&Line { v: VERSION, event, job, content }).ok().map(|line| line + "\n")
 }

@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use console::{Style, Term};
 use textwrap::{Options, WordSplitter};
 
-use crate::doctor::{Check, Verdict};
+use crate::report::{Check, Verdict};
 
 /// Where text goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,19 +19,18 @@ mod out;
 mod prompt;
 mod status;
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::DecimalBytes;
 use serde::Serialize;
 
-use crate::doctor::{Check, Verdict};
 use crate::error::{Error, ExitCode};
-use crate::report::{Notice, Notify, duration_in_words};
-use crate::safety::log;
-use crate::safety::sanitize::{sanitize, sanitize_lines};
+use crate::model::JobId;
+use crate::report::{Ask, Event, Observer, SAID, Step, Verdict, duration_in_words};
+use crate::safety::sanitize::sanitize_lines;
 pub use out::finish;
 pub(crate) use out::{Stderr, finish_soon};
 use out::{to_stderr, to_stdout};
@@ -49,46 +48,6 @@ pub enum Voice {
     Json,
 }
 
-/// The steps that are told, in JSON by these names in lower case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// The vendor's client is found and looked at.
-    Client,
-    /// What is kept is used; AWS is not asked.
-    Kept,
-    /// The keychain proves that it keeps.
-    Keychain,
-    /// AWS is asked for the job.
-    Job,
-    /// The code goes into the keychain.
-    Code,
-    /// The manifest is downloaded and put in its place.
-    Manifest,
-    /// Both halves are compared and looked at.
-    Pair,
-    /// The client is given both.
-    HandOver,
-    /// The device opens.
-    Device,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Client => "Client",
-            Self::Kept => "Kept",
-            Self::Keychain => "Keychain",
-            Self::Job => "Job",
-            Self::Code => "Code",
-            Self::Manifest => "Manifest",
-            Self::Pair => "Pair",
-            Self::HandOver => "Hand-over",
-            Self::Device => "Device",
-        })
-    }
-}
-
 /// The voice of the program.
 #[derive(Debug)]
 pub struct Ui {
@@ -96,30 +55,26 @@ pub struct Ui {
     command: &'static str,
     may_ask: bool,
     status: Status,
-    /// When the steps began that are not done.
-    begun: Mutex<BTreeMap<Step, Instant>>,
-    // Notices come from several threads; a line must stay one line.
-    last_notice: Mutex<Option<Notice>>,
+    seen: Mutex<Seen>,
+}
+
+/// What has been reported by now.
+#[derive(Debug, Default)]
+struct Seen {
+    jobs: BTreeSet<JobId>,
+    /// Those of which the pair is kept, for whoever is interrupted.
+    kept: BTreeSet<JobId>,
+    /// The steps that are not done, the last that began at the end.
+    open: Vec<(Option<JobId>, Step)>,
     /// When a download was last told of in a line of its own.
-    last_received: Mutex<Option<Instant>>,
-    /// What is kept by now, for whoever is interrupted.
-    kept: Mutex<Option<String>>,
+    received: BTreeMap<Option<JobId>, Instant>,
 }
 
 impl Ui {
     /// A voice that asks nothing and draws nothing: for what goes wrong before a command begins.
     #[must_use]
     pub fn new(voice: Voice) -> Self {
-        Self {
-            voice,
-            command: "",
-            may_ask: false,
-            status: Status::default(),
-            begun: Mutex::default(),
-            last_notice: Mutex::default(),
-            last_received: Mutex::default(),
-            kept: Mutex::default(),
-        }
+        Self { voice, command: "", may_ask: false, status: Status::default(), seen: Mutex::default() }
     }
 
     /// A voice for this command: results carry its name.
@@ -142,78 +97,18 @@ impl Ui {
         Self { may_ask: self.voice != Voice::Json && look::somebody_is_there(), ..self }
     }
 
-    /// From here on an interruption says this: a whole sentence on what is kept.
-    pub fn is_kept(&self, sentence: String) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(sentence);
-    }
-
     /// What is kept, for the sentence about an interruption.
     #[must_use]
     pub fn kept(&self) -> String {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        kept.unwrap_or_else(|| "What was kept before is still kept.".to_owned())
-    }
-
-    /// A step of the flow begins.
-    pub fn begin(&self, step: Step) {
-        tracing::debug!(target: log::SAID, "{step} begins");
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(step, Instant::now());
-        match self.voice {
-            Voice::Plain => self.status.begin(&step.to_string()),
-            Voice::Quiet => {}
-            Voice::Json => self.event("step", json::Started { step, status: "started" }),
+        let kept: Vec<String> = self.seen().kept.iter().map(JobId::to_string).collect();
+        match &kept[..] {
+            [] => "What was kept before is still kept.".to_owned(),
+            jobs => format!("Code and manifest of {} are kept.", jobs.join(", ")),
         }
     }
 
-    /// A step of the flow is done. `text` is one line.
-    pub fn step(&self, step: Step, text: &str) {
-        let text = sanitize_lines(text);
-        let text = text.trim_end_matches('\n');
-        tracing::info!(target: log::SAID, "{step}: {text}");
-        let (begun, still) = {
-            let mut steps = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-            (steps.remove(&step), steps.iter().max_by_key(|(_, since)| **since).map(|(step, _)| *step))
-        };
-        match self.voice {
-            Voice::Plain => {
-                self.status.above(&look::named(&step.to_string(), text, &look::of_names()));
-                match still {
-                    Some(step) => self.status.begin(&step.to_string()),
-                    None => self.status.clear(),
-                }
-            }
-            Voice::Quiet => {}
-            Voice::Json => {
-                let seconds = begun.map_or(0, |begun| begun.elapsed().as_secs());
-                self.event("step", json::Finished { step, status: "finished", text, seconds });
-            }
-        }
-    }
-
-    /// What a check found: a line, and beneath it what to do, unless it is as it should be.
-    pub fn check(&self, check: &Check) {
-        let Check { subject, verdict, text, hint, error } = check;
-        tracing::info!(target: log::SAID, "{subject}: {verdict}: {text}");
-        self.status.clear();
-        match self.voice {
-            // Whoever asks for quiet is told of what needs doing.
-            Voice::Quiet if matches!(verdict, Verdict::Ok | Verdict::Skipped) => {}
-            Voice::Plain | Voice::Quiet => to_stdout(&look::checked(check)),
-            Voice::Json => self.event(
-                "check",
-                json::Checked {
-                    check: *subject,
-                    verdict: *verdict,
-                    text,
-                    hint: hint.as_deref(),
-                    code: error.map(|(code, _)| code),
-                },
-            ),
-        }
-    }
-
-    /// The result, for people: `text` may have several lines. With `--json`, `machine` instead.
-    pub fn result(&self, text: &str, machine: impl Serialize) {
+    /// The result, for people: `text` may have several lines. With `--json`, `machine` instead, and the job that it is about.
+    pub fn result(&self, job: Option<&JobId>, text: &str, machine: impl Serialize) {
         self.status.clear();
         match self.voice {
             Voice::Plain | Voice::Quiet => {
@@ -222,7 +117,7 @@ impl Ui {
                 let text = sanitize_lines(text.trim_end());
                 to_stdout(&look::sentences(&text, look::Stream::Stdout));
             }
-            Voice::Json => self.event("result", json::Outcome { command: self.command, content: machine }),
+            Voice::Json => self.line("result", job, json::Outcome { command: self.command, content: machine }),
         }
     }
 
@@ -231,7 +126,7 @@ impl Ui {
         self.status.clear();
         match self.voice {
             Voice::Plain | Voice::Quiet => to_stdout(text),
-            Voice::Json => self.event("result", json::Outcome { command: self.command, content: machine }),
+            Voice::Json => self.line("result", None, json::Outcome { command: self.command, content: machine }),
         }
     }
 
@@ -240,17 +135,18 @@ impl Ui {
         to_stdout(answer);
     }
 
-    /// A failure, with its hint. Returns the exit code of the process.
-    pub fn failure(&self, error: &Error) -> ExitCode {
+    /// A failure, with its hint; `job` is the one that it is about. Returns the exit code of the process.
+    pub fn failure(&self, job: Option<&JobId>, error: &Error) -> ExitCode {
         self.status.clear();
         let report = error.report();
         // Paths in it may hold what no terminal should be sent, and no log.
         let sentence = sanitize_lines(&report.sentence);
         let (sentence, hint) = (sentence.trim_end_matches('\n'), sanitize_lines(&report.hint));
-        tracing::error!(target: log::SAID, code = report.code, exit = report.exit as u8, "{sentence}");
+        tracing::error!(target: SAID, code = report.code, exit = report.exit as u8, "{sentence}");
         match self.voice {
-            Voice::Json => self.event(
+            Voice::Json => self.line(
                 "error",
+                job,
                 json::Failure {
                     code: report.code,
                     exit: exit_of(error),
@@ -271,7 +167,7 @@ impl Ui {
     #[must_use]
     pub fn unless_lost(exit: ExitCode) -> ExitCode {
         let Some(why) = out::lost_of_stdout() else { return exit };
-        let failed = Self::new(Voice::Plain).failure(&Error::OutputLost { why });
+        let failed = Self::new(Voice::Plain).failure(None, &Error::OutputLost { why });
         if exit == ExitCode::Done { failed } else { exit }
     }
 
@@ -288,9 +184,164 @@ impl Ui {
         self.voice == Voice::Json
     }
 
-    /// Asks a question that is answered by yes or no; anything but “yes” is no, and so is silence for longer than
-    /// two minutes. Where nobody can be asked the answer is no.
-    pub fn ask(&self, question: &str) -> bool {
+    /// Asks for a line of text. To be called only where [`Ui::may_guide`].
+    pub fn ask_for_line(&self, question: &str) -> Answer {
+        self.put(question, prompt::PATIENCE)
+    }
+
+    /// Something said before a question: whole lines, as they are to stand, but for what no terminal should be sent.
+    pub fn tell(&self, text: &str) {
+        let text = sanitize_lines(text);
+        let text = text.trim_end_matches('\n');
+        tracing::info!(target: SAID, "{text}");
+        self.status.clear();
+        to_stderr(&format!("{}\n", look::sentences(text, look::Stream::Stderr)));
+    }
+
+    fn put(&self, question: &str, patience: Duration) -> Answer {
+        self.status.clear();
+        tracing::info!(target: SAID, "asked: {question}");
+        prompt::forget_typed_ahead();
+        to_stderr(&format!("\n{} ", look::sentences(question, look::Stream::Stderr)));
+        prompt::answer(patience)
+    }
+
+    /// Help, a version, or a complaint about the command line, as the command-line parser wrote it.
+    pub fn parser_says(text: &str, is_an_error: bool) {
+        // It quotes what was typed, which may be a code that was pasted in the wrong place.
+        let text = sanitize_lines(text);
+        if is_an_error { to_stderr(&text) } else { to_stdout(&text) }
+    }
+
+    fn line(&self, event: &str, job: Option<&JobId>, content: impl Serialize) {
+        if let Some(line) = json::line(event, job, content) {
+            to_stdout(&line);
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show_to_people(&self, job: Option<&JobId>, event: &Event) {
+        let whose = |text| self.attributed(job, text);
+        match event {
+            Event::Started(step) => self.status.begin(&step.to_string()),
+            Event::Finished { step, text, .. } => {
+                self.status.above(&look::named(&step.to_string(), &whose(text), &look::of_names()));
+                let still = self.seen().open.last().map(|(_, step)| *step);
+                match still {
+                    Some(step) => self.status.begin(&step.to_string()),
+                    None => self.status.clear(),
+                }
+            }
+            Event::Checked(check) => {
+                self.status.clear();
+                to_stdout(&look::checked(check));
+            }
+            Event::PairKept => {}
+            Event::Waiting { what, so_far } => {
+                let text = format!("waiting for {what}");
+                if self.status.is_drawn() {
+                    self.status.show(&whose(&text));
+                    return;
+                }
+                let so_far =
+                    if so_far.as_secs() == 0 { String::new() } else { format!(", {}", duration_in_words(*so_far)) };
+                to_stderr(&look::named("…", &whose(&format!("{text}{so_far}")), &look::of_waits()));
+            }
+            Event::Received { bytes, of } => {
+                let of = of.map_or_else(String::new, |of| format!(" of {}", DecimalBytes(of)));
+                let text = format!("received {}{of}", DecimalBytes(*bytes));
+                if self.status.is_drawn() {
+                    self.status.show(&whose(&text));
+                } else if self.is_time_for_a_line(job) {
+                    to_stderr(&look::named("…", &whose(&text), &look::of_waits()));
+                }
+            }
+            Event::Warning(text) => self.status.above(&look::named("Warning", &whose(text), &look::of_warnings())),
+            Event::Fact(text) => self.status.above(&look::named("", &whose(text), &look::of_names())),
+        }
+    }
+
+    fn show_to_programs(&self, job: Option<&JobId>, event: &Event) {
+        match event {
+            Event::Started(step) => self.line("step", job, json::Started { step: *step, status: "started" }),
+            Event::Finished { step, text, took } => {
+                let content = json::Finished { step: *step, status: "finished", text, seconds: took.as_secs() };
+                self.line("step", job, content);
+            }
+            Event::Checked(check) => self.line("check", job, json::Checked::from(check)),
+            Event::PairKept => {}
+            Event::Waiting { what, so_far } => {
+                self.line("waiting", job, json::Waiting { what, seconds: so_far.as_secs() });
+            }
+            Event::Received { bytes, of } => self.line("received", job, json::Received { bytes: *bytes, of: *of }),
+            Event::Warning(text) => self.line("warning", job, json::Text { text }),
+            Event::Fact(text) => self.line("fact", job, json::Text { text }),
+        }
+    }
+
+    /// `text` as it is; where several jobs report, with the one that it is about.
+    fn attributed<'a>(&self, job: Option<&JobId>, text: &'a str) -> Cow<'a, str> {
+        match job {
+            Some(job) if self.seen().jobs.len() > 1 => format!("{job}: {text}").into(),
+            _ => text.into(),
+        }
+    }
+
+    /// Whether the last line about this download is some time ago: who reads a log does not want one twice a second.
+    fn is_time_for_a_line(&self, job: Option<&JobId>) -> bool {
+        const BETWEEN: Duration = Duration::from_secs(5);
+        let mut seen = self.seen();
+        let is_time = seen.received.get(&job.cloned()).is_none_or(|last| last.elapsed() >= BETWEEN);
+        if is_time {
+            seen.received.insert(job.cloned(), Instant::now());
+        }
+        is_time
+    }
+}
+
+impl Seen {
+    fn note(&mut self, job: Option<&JobId>, event: &Event) {
+        self.jobs.extend(job.cloned());
+        match event {
+            Event::Started(step) => {
+                self.close(job, *step);
+                self.open.push((job.cloned(), *step));
+            }
+            Event::Finished { step, .. } => self.close(job, *step),
+            Event::PairKept => self.kept.extend(job.cloned()),
+            _ => {}
+        }
+    }
+
+    /// Also what began before the job was known.
+    fn close(&mut self, job: Option<&JobId>, step: Step) {
+        self.open.retain(|(of, open)| *open != step || of.as_ref().is_some_and(|of| Some(of) != job));
+    }
+}
+
+impl Observer for Ui {
+    fn event(&self, job: Option<&JobId>, event: &Event) {
+        self.seen().note(job, event);
+        // Whoever asks for quiet is told of what needs doing.
+        let needs_doing = match event {
+            Event::Warning(_) => true,
+            Event::Checked(check) => !matches!(check.verdict, Verdict::Ok | Verdict::Skipped),
+            _ => false,
+        };
+        match self.voice {
+            Voice::Json => self.show_to_programs(job, event),
+            Voice::Quiet if !needs_doing => {}
+            Voice::Plain | Voice::Quiet => self.show_to_people(job, event),
+        }
+    }
+}
+
+impl Ask for Ui {
+    /// Anything but “yes” is no, and so is silence for longer than two minutes.
+    fn ask(&self, question: &str) -> bool {
         if !self.may_ask {
             return false;
         }
@@ -304,78 +355,6 @@ impl Ui {
             }
         }
     }
-
-    /// Asks for a line of text. To be called only where [`Ui::may_guide`].
-    pub fn ask_for_line(&self, question: &str) -> Answer {
-        self.put(question, prompt::PATIENCE)
-    }
-
-    /// Something said before a question: whole lines, as they are to stand, but for what no terminal should be sent.
-    pub fn tell(&self, text: &str) {
-        let text = sanitize_lines(text);
-        let text = text.trim_end_matches('\n');
-        tracing::info!(target: log::SAID, "{text}");
-        self.status.clear();
-        to_stderr(&format!("{}\n", look::sentences(text, look::Stream::Stderr)));
-    }
-
-    fn put(&self, question: &str, patience: Duration) -> Answer {
-        self.status.clear();
-        tracing::info!(target: log::SAID, "asked: {question}");
-        prompt::forget_typed_ahead();
-        to_stderr(&format!("\n{} ", look::sentences(question, look::Stream::Stderr)));
-        prompt::answer(patience)
-    }
-
-    /// Help, a version, or a complaint about the command line, as the command-line parser wrote it.
-    pub fn parser_says(text: &str, is_an_error: bool) {
-        // It quotes what was typed, which may be a code that was pasted in the wrong place.
-        let text = sanitize_lines(text);
-        if is_an_error { to_stderr(&text) } else { to_stdout(&text) }
-    }
-
-    fn event(&self, event: &str, content: impl Serialize) {
-        if let Some(line) = json::line(event, content) {
-            to_stdout(&line);
-        }
-    }
-
-    fn notify_people(&self, notice: &Notice) {
-        match notice {
-            Notice::Waiting { what, so_far } => {
-                let what = sanitize(what);
-                if self.status.is_drawn() {
-                    self.status.show(&format!("waiting for {what}"));
-                    return;
-                }
-                let so_far =
-                    if so_far.as_secs() == 0 { String::new() } else { format!(", {}", duration_in_words(*so_far)) };
-                to_stderr(&look::named("…", &format!("waiting for {what}{so_far}"), &look::of_waits()));
-            }
-            Notice::Received { bytes, of } => {
-                let of = of.map_or_else(String::new, |of| format!(" of {}", DecimalBytes(of)));
-                let text = format!("received {}{of}", DecimalBytes(*bytes));
-                if self.status.is_drawn() {
-                    self.status.show(&text);
-                } else if self.is_time_for_a_line() {
-                    to_stderr(&look::named("…", &text, &look::of_waits()));
-                }
-            }
-            Notice::Warning(text) => self.status.above(&look::named("Warning", &sanitize(text), &look::of_warnings())),
-            Notice::Fact(text) => self.status.above(&look::named("", &sanitize(text), &look::of_names())),
-        }
-    }
-
-    /// Whether the last line about a download is some time ago: who reads a log does not want one twice a second.
-    fn is_time_for_a_line(&self) -> bool {
-        const BETWEEN: Duration = Duration::from_secs(5);
-        let mut last = self.last_received.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = last.is_none_or(|last| last.elapsed() >= BETWEEN);
-        if is_time {
-            *last = Some(Instant::now());
-        }
-        is_time
-    }
 }
 
 /// What the process ends with: that of an interruption follows the signal, as a shell says it.
@@ -383,36 +362,5 @@ fn exit_of(error: &Error) -> u8 {
     match error {
         Error::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(ExitCode::Interrupted as u8),
         error => error.exit() as u8,
-    }
-}
-
-impl Notify for Ui {
-    fn notify(&self, notice: Notice) {
-        // The same words twice in a row tell nobody anything; a wait differs by its seconds.
-        let mut last = self.last_notice.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.as_ref() == Some(&notice) {
-            return;
-        }
-        match &notice {
-            Notice::Waiting { what, so_far } => {
-                tracing::info!(target: log::SAID, seconds = so_far.as_secs(), "waiting for {}", sanitize(what));
-            }
-            Notice::Received { bytes, of } => tracing::info!(target: log::SAID, bytes, of, "received"),
-            Notice::Warning(text) => tracing::warn!(target: log::SAID, "{}", sanitize(text)),
-            Notice::Fact(text) => tracing::info!(target: log::SAID, "{}", sanitize(text)),
-        }
-        match (self.voice, &notice) {
-            (Voice::Plain, notice) | (Voice::Quiet, notice @ Notice::Warning(_)) => self.notify_people(notice),
-            (Voice::Quiet, _) => {}
-            (Voice::Json, Notice::Waiting { what, so_far }) => {
-                self.event("waiting", json::Waiting { what: &sanitize(what), seconds: so_far.as_secs() });
-            }
-            (Voice::Json, Notice::Received { bytes, of }) => {
-                self.event("received", json::Received { bytes: *bytes, of: *of });
-            }
-            (Voice::Json, Notice::Warning(text)) => self.event("warning", json::Text { text: &sanitize(text) }),
-            (Voice::Json, Notice::Fact(text)) => self.event("fact", json::Text { text: &sanitize(text) }),
-        }
-        *last = Some(notice);
     }
 }

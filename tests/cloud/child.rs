@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use snow_onboard::cloud::{Cloud, CloudSettings, Sink};
 use snow_onboard::model::{JobFacts, Origin, Sourced};
-use snow_onboard::report::{Notice, Notify};
+use snow_onboard::report::{Event, Notify};
 use snow_rehearsal::Rehearsal;
 
 /// Names the file with the order; absent in a test run that is nobody's child.
@@ -140,11 +140,12 @@ impl Outcome {
 struct Heard(Mutex<Vec<String>>);
 
 impl Notify for Heard {
-    fn notify(&self, notice: Notice) {
-        self.0.lock().unwrap().push(match notice {
-            Notice::Waiting { what, .. } => format!("waiting for {what}"),
-            Notice::Received { bytes, of } => format!("received {bytes} of {}", of.map_or(-1, |of| of as i64)),
-            Notice::Warning(text) | Notice::Fact(text) => text,
+    fn notify(&self, event: Event) {
+        self.0.lock().unwrap().push(match event {
+            Event::Waiting { what, .. } => format!("waiting for {what}"),
+            Event::Received { bytes, of } => format!("received {bytes} of {}", of.map_or(-1, |of| of as i64)),
+            Event::Warning(text) | Event::Fact(text) => text,
+            other => format!("{other:?}"),
         });
     }
 }

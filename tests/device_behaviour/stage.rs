@@ -12,7 +12,7 @@ use snow_onboard::device::{
 };
 use snow_onboard::error::Result;
 use snow_onboard::model::{Endpoint, JobId, ManifestDigest, Origin, Sourced, UnlockCode};
-use snow_onboard::report::{Notice, Notify};
+use snow_onboard::report::{Event, Notify};
 use snow_onboard::safety::apart::Apart;
 
 /// The proof that a hand-over demands, given for a folder with nothing in it: what makes it is tested in `safety::apart`.
@@ -306,24 +306,25 @@ impl Unplugged {
 }
 
 #[derive(Default)]
-pub struct Notices(Mutex<Vec<Notice>>);
+pub struct Notices(Mutex<Vec<Event>>);
 
 impl Notices {
     /// All so far, as text.
     pub fn all(&self) -> Vec<String> {
-        let text = |notice: &Notice| match notice {
-            Notice::Waiting { what, .. } => format!("waiting for {what}"),
-            Notice::Received { bytes, .. } => format!("received {bytes}"),
-            Notice::Warning(text) => format!("warning: {text}"),
-            Notice::Fact(text) => format!("fact: {text}"),
+        let text = |event: &Event| match event {
+            Event::Waiting { what, .. } => format!("waiting for {what}"),
+            Event::Received { bytes, .. } => format!("received {bytes}"),
+            Event::Warning(text) => format!("warning: {text}"),
+            Event::Fact(text) => format!("fact: {text}"),
+            other => format!("{other:?}"),
         };
         self.0.lock().unwrap().iter().map(text).collect()
     }
 }
 
 impl Notify for Notices {
-    fn notify(&self, notice: Notice) {
-        self.0.lock().unwrap().push(notice);
+    fn notify(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
     }
 }
 

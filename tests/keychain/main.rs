@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use keyring_bus::{Keyring, KeyringBus};
 use snow_onboard::keychain::{Keychain, KeychainItem, KeychainSettings, Prepared};
 use snow_onboard::model::{JobId, KeychainKind, ManifestDigest, UnlockCode};
-use snow_onboard::report::{Notice, Notify};
+use snow_onboard::report::{Event, Notify};
 
 const JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
 const CODE_A: &str = "12345-abcde-12345-ABCDE-12345";
@@ -82,10 +82,10 @@ fn run(bus: &KeyringBus, steps: &str) -> Vec<String> {
 
 struct Telling;
 impl Notify for Telling {
-    fn notify(&self, notice: Notice) {
-        match notice {
-            Notice::Warning(text) => println!(">> warning: {text}"),
-            Notice::Waiting { what, .. } => println!(">> waiting for {what}"),
+    fn notify(&self, event: Event) {
+        match event {
+            Event::Warning(text) => println!(">> warning: {text}"),
+            Event::Waiting { what, .. } => println!(">> waiting for {what}"),
             _ => {}
         }
     }

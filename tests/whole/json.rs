@@ -9,25 +9,30 @@ use crate::events;
 /// The check itself: it takes what it should and nothing else.
 #[test]
 fn the_schema_refuses_what_it_does_not_describe() {
-    let good = json!({"v": 1, "event": "waiting", "what": "the device", "seconds": 3});
+    let good = json!({"v": 2, "event": "waiting", "job": null, "what": "the device", "seconds": 3});
     assert_eq!(events::flaw(&good), None);
     for bad in [
+        json!({"v": 1, "event": "waiting", "job": null, "what": "the device", "seconds": 3}),
         json!({"v": 2, "event": "waiting", "what": "the device", "seconds": 3}),
-        json!({"v": 1, "event": "waiting", "what": "the device", "seconds": -3}),
-        json!({"v": 1, "event": "waiting", "what": "the device"}),
-        json!({"v": 1, "event": "waiting", "what": "the\ndevice", "seconds": 3}),
-        json!({"v": 1, "event": "waiting", "what": "the device", "seconds": 3, "more": true}),
-        json!({"v": 1, "event": "unheard_of", "text": "x"}),
-        json!({"v": 1, "event": "step", "step": "unheard_of", "status": "started"}),
-        json!({"v": 1, "event": "result", "command": "jobs", "jobs": [{"job": "x"}]}),
+        json!({"v": 2, "event": "waiting", "job": "x", "what": "the device", "seconds": 3}),
+        json!({"v": 2, "event": "waiting", "job": null, "what": "the device", "seconds": -3}),
+        json!({"v": 2, "event": "waiting", "job": null, "what": "the device"}),
+        json!({"v": 2, "event": "waiting", "job": null, "what": "the\ndevice", "seconds": 3}),
+        json!({"v": 2, "event": "waiting", "job": null, "what": "the device", "seconds": 3, "more": true}),
+        json!({"v": 2, "event": "unheard_of", "job": null, "text": "x"}),
+        json!({"v": 2, "event": "step", "job": null, "step": "unheard_of", "status": "started"}),
+        json!({"v": 2, "event": "result", "job": null, "command": "jobs", "jobs": [{"job": "x"}]}),
     ] {
         assert!(events::flaw(&bad).is_some(), "{bad}");
     }
-    let (good, end) =
-        (good.to_string(), json!({"v": 1, "event": "error", "code": "x", "exit": 2, "text": "x", "hint": "y"}));
+    let (good, end) = (
+        good.to_string(),
+        json!({"v": 2, "event": "error", "job": null, "code": "x", "exit": 2, "text": "x", "hint": "y"}),
+    );
     assert_eq!(events::flaw_of_all(&format!("{good}\n{end}\n")), None);
-    let begun = json!({"v": 1, "event": "step", "step": "job", "status": "started"});
-    let done = json!({"v": 1, "event": "result", "command": "completions", "shell": "bash", "script": "x"});
+    let begun = json!({"v": 2, "event": "step", "job": null, "step": "job", "status": "started"});
+    let done =
+        json!({"v": 2, "event": "result", "job": null, "command": "completions", "shell": "bash", "script": "x"});
     assert!(
         events::flaw_of_all(&format!("{begun}\n{done}\n")).is_some_and(|flaw| flaw.contains("not done")),
         "{begun}"
@@ -77,5 +82,11 @@ fn every_verb_s_lines_are_by_the_schema() {
         assert_eq!(ended.status.success(), ends_well, "{args:?}: {}", ended.stdout);
         assert_eq!(events::flaw_of_all(&ended.stdout), None, "{args:?}");
         assert_eq!(ended.stderr, "", "{args:?}");
+        if ends_well {
+            // A command that names a job says so in each of its lines, any other in none.
+            let job = args.contains(&id.as_str()).then_some(id.as_str());
+            let lines = ended.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            lines.for_each(|line| assert_eq!(line["job"].as_str(), job, "{args:?}: {line}"));
+        }
     }
 }

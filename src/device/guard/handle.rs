@@ -13,7 +13,7 @@ use crate::device::guard::protocol::{HomeFault, Order, Place, Ran, Report, Run, 
 use crate::device::guard::{child, environment, home};
 use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
-use crate::report::{Notice, Notify};
+use crate::report::{Event, Notify};
 
 /// How long the guard may take to answer where it does not wait for the client.
 const PROMPT: Duration = Duration::from_secs(20);
@@ -51,7 +51,7 @@ impl GuardHandle {
         let lost = |why: String| Error::GuardLost { why };
         let (variables, left_out) = environment::trusted(std::env::vars_os());
         if let Some(sentence) = &left_out {
-            notify.notify(Notice::Warning(sentence.clone()));
+            notify.notify(Event::Warning(sentence.clone()));
         }
         let mut command = Command::new(program);
         command
@@ -313,7 +313,7 @@ impl Drop for GuardHandle {
         self.end_all();
         // There is no error to tell it by: one is on its way already, or the run is being broken off.
         if let Err(error) = self.home_is_gone() {
-            self.notify.notify(Notice::Warning(error.to_string()));
+            self.notify.notify(Event::Warning(error.to_string()));
         }
     }
 }
@@ -347,7 +347,7 @@ mod tests {
         let notices = Arc::new(Kept::default());
         drop(link(folder.path(), &home, "exit 1", notices.clone()));
         let notices = notices.0.lock().unwrap();
-        let [Notice::Warning(text)] = &notices[..] else { panic!("one warning") };
+        let [Event::Warning(text)] = &notices[..] else { panic!("one warning") };
         assert!(text.contains(&home.display().to_string()) && text.contains("remove it by hand"), "{text}");
     }
 

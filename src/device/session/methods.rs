@@ -15,7 +15,7 @@ use crate::device::guard::protocol::{Configure, Order, Outcome, Report};
 use crate::device::millis;
 use crate::error::{Error, Result};
 use crate::model::HandOverMethod;
-use crate::report::{Notice, while_waiting};
+use crate::report::{Event, while_waiting};
 
 /// Time for the last method when the device's time was used up by the one before.
 const LAST_METHOD: Duration = Duration::from_secs(60);
@@ -57,7 +57,7 @@ impl Session {
                     if !granted {
                         continue;
                     }
-                    self.notify.notify(Notice::Warning(
+                    self.notify.notify(Event::Warning(
                         "The code goes to the client on its command line, where other programs on this machine can read it while the client runs."
                             .to_owned(),
                     ));

@@ -25,7 +25,7 @@ use crate::device::guard::protocol::{Ran, Run};
 use crate::device::millis;
 use crate::error::{Error, Result};
 use crate::model::{HandOverMethod, JobId};
-use crate::report::{Notice, Notify, while_waiting};
+use crate::report::{Event, Notify, while_waiting};
 use open::ArgvExposure;
 use port::Port;
 
@@ -155,7 +155,7 @@ impl Session {
             if first.state == State::Unlocked {
                 return Err(self.unidentified());
             }
-            self.notify.notify(Notice::Warning(format!(
+            self.notify.notify(Event::Warning(format!(
                 "The device at {} does not report its job, so it could not be compared with {}.",
                 self.port.endpoint(),
                 self.job
@@ -190,7 +190,7 @@ impl Session {
         }
         let now = self.codes_in_clear();
         for found in now.iter().filter(|found| !self.in_clear.contains(found)) {
-            self.notify.notify(Notice::Warning(found.warning(&self.job)));
+            self.notify.notify(Event::Warning(found.warning(&self.job)));
         }
         self.in_clear = now;
     }

@@ -8,7 +8,7 @@ use crate::device::session::backoff::Pause;
 use crate::device::session::reach::reach;
 use crate::error::{Error, Result};
 use crate::model::Endpoint;
-use crate::report::{Notice, Notify};
+use crate::report::{Event, Notify};
 
 /// The port of one device, and how long the device may take until its first answer.
 pub(in crate::device) struct Port {
@@ -65,7 +65,7 @@ impl Port {
 
     pub(in crate::device) fn say_starting(&self) {
         let so_far = self.patience.saturating_sub(self.left());
-        self.notify.notify(Notice::Waiting { what: format!("the device at {} to start", self.endpoint), so_far });
+        self.notify.notify(Event::Waiting { what: format!("the device at {} to start", self.endpoint), so_far });
     }
 
     pub(in crate::device) fn left(&self) -> Duration {

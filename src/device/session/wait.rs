@@ -8,7 +8,7 @@ use crate::device::client::data::StatesData;
 use crate::device::client::output::State;
 use crate::error::{Error, Result};
 use crate::model::HandOverMethod;
-use crate::report::{Notice, SILENCE};
+use crate::report::{Event, SILENCE};
 
 /// Time beyond the deadline after which the guard ends by itself: one look and a slow machine.
 const BEYOND: Duration = Duration::from_secs(5 * 60);
@@ -72,7 +72,7 @@ impl Session {
             // It is looked at more often than there is something to say.
             let what = format!("the device at {} to open (it says {})", self.port.endpoint(), state.as_str());
             if told.as_ref().is_none_or(|(before, at): &(String, Instant)| *before != what || at.elapsed() >= SILENCE) {
-                self.notify.notify(Notice::Waiting { what: what.clone(), so_far: started.elapsed() });
+                self.notify.notify(Event::Waiting { what: what.clone(), so_far: started.elapsed() });
                 told = Some((what, Instant::now()));
             }
             if !std::mem::take(&mut at_once) {

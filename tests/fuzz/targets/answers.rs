@@ -13,7 +13,7 @@ use aws_smithy_types::body::SdkBody;
 use snow_onboard::cloud::{Cloud, CloudSettings, Sink};
 use snow_onboard::error::Error;
 use snow_onboard::model::{Origin, Sourced};
-use snow_onboard::report::{Notice, Notify};
+use snow_onboard::report::{Event, Notify};
 
 use super::said::{fit_error, fit_to_show};
 
@@ -192,10 +192,10 @@ impl Sink for Kept {
 struct Listener;
 
 impl Notify for Listener {
-    fn notify(&self, notice: Notice) {
-        match notice {
-            Notice::Waiting { what, .. } => fit_to_show(&what),
-            Notice::Warning(text) | Notice::Fact(text) => fit_to_show(&text),
+    fn notify(&self, event: Event) {
+        match event {
+            Event::Waiting { what, .. } => fit_to_show(&what),
+            Event::Warning(text) | Event::Fact(text) => fit_to_show(&text),
             _ => {}
         }
     }

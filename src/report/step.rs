@@ -1,0 +1,45 @@
+//! The steps of a run.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The steps that are told, in JSON by these names in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The vendor's client is found and looked at.
+    Client,
+    /// What is kept is used; AWS is not asked.
+    Kept,
+    /// The keychain proves that it keeps.
+    Keychain,
+    /// AWS is asked for the job.
+    Job,
+    /// The code goes into the keychain.
+    Code,
+    /// The manifest is downloaded and put in its place.
+    Manifest,
+    /// Both halves are compared and looked at.
+    Pair,
+    /// The client is given both.
+    HandOver,
+    /// The device opens.
+    Device,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "Client",
+            Self::Kept => "Kept",
+            Self::Keychain => "Keychain",
+            Self::Job => "Job",
+            Self::Code => "Code",
+            Self::Manifest => "Manifest",
+            Self::Pair => "Pair",
+            Self::HandOver => "Hand-over",
+            Self::Device => "Device",
+        })
+    }
+}
