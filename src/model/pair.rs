@@ -120,10 +120,31 @@ mod tests {
         assert!(!tag.fits(&code(), &other_job, &manifest));
     }
 
+    /// Fails once, and gives a byte after that.
+    struct Failing(Option<io::ErrorKind>, bool);
+
+    impl Read for Failing {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if let Some(kind) = self.0.take() {
+                return Err(kind.into());
+            }
+            buffer[0] = b'x';
+            Ok(usize::from(!std::mem::replace(&mut self.1, true)))
+        }
+    }
+
+    #[test]
+    fn a_digest_survives_an_interruption_and_no_other_failure() {
+        let digest = |kind| ManifestDigest::of(Failing(Some(kind), false));
+        assert_eq!(digest(io::ErrorKind::Interrupted).unwrap(), ManifestDigest::of(&b"x"[..]).unwrap());
+        assert_eq!(digest(io::ErrorKind::Other).unwrap_err().kind(), io::ErrorKind::Other);
+    }
+
     #[test]
     fn digests_come_back_from_their_text() {
         let digest = ManifestDigest::of(&b"x"[..]).unwrap();
         assert_eq!(ManifestDigest::try_from(digest.to_string()).unwrap(), digest);
+        assert_eq!(digest.short(), "2d711642b726", "the first digits of sha256sum's");
         for bad in ["", "zz", &"g".repeat(64), &"ä".repeat(32)] {
             assert!(ManifestDigest::try_from(bad.to_owned()).is_err(), "{bad}");
         }

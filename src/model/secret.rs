@@ -233,6 +233,7 @@ mod tests {
             "",
             "192.0.2.10",
             "snowball-edge-warehouse-07",
+            "abc-defghi-jklmno-pqrst-uvw1",
             "JID123e4567-e89b-12d3-a456-426655440000",
             "/opt/snowball-client-1.2.0/bin/x",
         ] {

@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::keyring_bus::{Keyring, KeyringBus};
 use crate::process::may_mount_or_rerun;
 use crate::row::Verb::Run;
 use crate::row::{Fault, Row};
-use crate::scene::{Scene, mounts_of_its_own, run_tool};
+use crate::scene::Scene;
 use crate::visit::{Line, done, env, known, nothing, nothing_is_fetched_or_left, see, visit};
 
 #[test]
@@ -113,16 +112,13 @@ fn a_client_that_is_pinned() {
 
 #[test]
 fn a_private_folder_on_a_disk_and_one_that_can_t_be_named() {
-    fn no_room_in_memory(scene: &Scene<'_>) {
-        mounts_of_its_own();
-        scene.env("XDG_RUNTIME_DIR", None);
-        run_tool(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", "/dev/shm"]));
-    }
     if may_mount_or_rerun("machine::a_private_folder_on_a_disk_and_one_that_can_t_be_named") {
         let words = &["can't be in memory", "/dev/shm has less than 8 MB"];
         let line = Line("private_folder", "fails", words, &["df -h"], Some("private_home_on_disk"));
         let client = || Line("client", "warning", &["was not started"], &["the line below"], None);
-        in_a_thread(|| drop(visit(&done(no_room_in_memory), &[], 12, &[line, client()])));
+        in_a_thread(|| {
+            drop(visit(&known("machine, as root", "there is no room in memory"), &[], 12, &[line, client()]))
+        });
         let row = known("machine, as root", "the one private place has a quote in its path");
         let hints = &["XDG_RUNTIME_DIR"];
         let line =
