@@ -217,7 +217,18 @@ fn agent_to_be_killed() {
             keep_log: &|_| (),
         },
     );
-    let outcome = opened.and_then(|mut session| session.unlock(&|_| ()));
+    let outcome = opened.and_then(|mut session| {
+        session.unlock(&|_| ())?;
+        // Some are killed while they run another command.
+        let Ok(command) = std::env::var("SNOW_ONBOARD_TEST_COMMAND") else { return Ok(()) };
+        let (mut output, mut errors) = (std::io::sink(), std::io::sink());
+        let streams = snow_onboard::device::ClientStreams {
+            input: Some(Box::new(std::io::stdin())),
+            output: &mut output,
+            errors: &mut errors,
+        };
+        session.run(&[command], None, streams).map(|_| ())
+    });
     // The one whose agent is killed does not get here.
     std::fs::write(path("SNOW_ONBOARD_TEST_OUTCOME"), code_of(outcome)).unwrap();
 }

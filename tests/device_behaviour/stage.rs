@@ -51,6 +51,7 @@ describe() {
 }
 unlock() { known "$@" || return 3; printf 'UNLOCKING\nUNLOCKED\n' >"$W/states"; echo 'INVENTED: unlocking'; }
 configure() { echo 'INVENTED: no configure here' >&2; return 4; }
+other() { echo 'INVENTED: unknown command' >&2; exit 64; }
 help() { printf 'INVENTED: commands\n  describe-device\n  unlock-device\n'; }
 "#;
 
@@ -62,7 +63,7 @@ case $command in
   describe-device) describe "$@" ;;
   unlock-device) unlock "$@" ;;
   configure) configure "$@" ;;
-  *) echo "INVENTED: unknown command" >&2; exit 64 ;;
+  *) other "$command" "$@" ;;
 esac
 "#;
 
