@@ -7,11 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use snow_onboard::device::{
-    ArgvExposure, Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session,
-};
+use snow_onboard::device::{ArgvExposure, Client, ClientSettings, Device, HandOver, Places, Preparation, Session};
 use snow_onboard::error::Result;
-use snow_onboard::model::{Endpoint, JobId, ManifestDigest, Origin, Sourced, UnlockCode};
+use snow_onboard::model::{Endpoint, HandOverPolicy, JobId, ManifestDigest, Origin, Sourced, UnlockCode};
 use snow_onboard::report::{Event, Notify};
 use snow_onboard::safety::apart::Apart;
 
@@ -158,17 +156,17 @@ impl Stage {
 
     /// Prepares and hands over, by private ways alone.
     pub fn hand_over(&self) -> Result<Session> {
-        self.hand_over_by(Handoff::Private, &|| panic!("a private hand-over asks nothing"))
+        self.hand_over_by(HandOverPolicy::Private, &|| panic!("a private hand-over asks nothing"))
     }
 
-    pub fn hand_over_by(&self, policy: Handoff, ask: &dyn Fn() -> bool) -> Result<Session> {
+    pub fn hand_over_by(&self, policy: HandOverPolicy, ask: &dyn Fn() -> bool) -> Result<Session> {
         self.hand_over_with(self.prepare()?, policy, ask, &|| Ok(()), ArgvExposure::default())
     }
 
     pub fn hand_over_with(
         &self,
         device: Device,
-        policy: Handoff,
+        policy: HandOverPolicy,
         ask: &dyn Fn() -> bool,
         on_argv: &dyn Fn() -> Result<()>,
         exposure: ArgvExposure,
