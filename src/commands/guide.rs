@@ -11,11 +11,10 @@ use time::OffsetDateTime;
 use super::jobs::JobRow;
 use crate::cli::run_again;
 use crate::cloud::Cloud;
-use crate::device::{self, Client, Handoff};
+use crate::device::{self, Client};
 use crate::error::{Error, ExitCode, Result};
 use crate::keychain::Keychain;
-use crate::model::KeychainKind;
-use crate::model::{Endpoint, JobId, Malformed, Region, looks_like_code};
+use crate::model::{Endpoint, HandOverPolicy, JobId, KeychainKind, Malformed, Region, looks_like_code};
 use crate::report::{Reporter, Step};
 use crate::safety::sanitize::sanitize;
 use crate::settings::table::Setting;
@@ -225,7 +224,7 @@ impl Guide<'_> {
             KeychainKind::None => ("is kept nowhere", "is kept nowhere".to_owned()),
         };
         let client = self.client.as_ref().map(|path| path.display().to_string());
-        let on_argv = if settings.handoff == Handoff::Argv {
+        let on_argv = if settings.handoff == HandOverPolicy::Argv {
             "\n  Hand-over  may use the client's command line, where other programs can read the code"
         } else {
             ""

@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+
+use crate::safety::path_trust;
 
 /// The file that this process runs, which the system holds open for it: exchanged or removed, it is still the same one.
 pub(super) fn own_program() -> io::Result<PathBuf> {
@@ -72,7 +73,7 @@ fn held_if_at_home_in(process: Pid, home: &Path) -> Option<OwnedFd> {
     let folder = PathBuf::from(format!("/proc/{process}"));
     let is_at_home = || {
         // The folder belongs to root when the process keeps its memory to itself, as we do and a client does not.
-        let is_own = fs::metadata(&folder).is_ok_and(|meta| meta.uid() == rustix::process::getuid().as_raw());
+        let is_own = path_trust::is_own(&folder).unwrap_or(false);
         is_own && fs::read(folder.join("environ")).is_ok_and(|variables| is_home_in(&variables, home))
     };
     // Hundreds of others need no descriptor.

@@ -34,11 +34,13 @@ pub use client::data::ClientData;
 pub use client::find::{Client, ClientSettings};
 pub use client::output::{Described, State};
 pub use client::own_profiles::{OwnProfile, OwnProfiles};
-pub use guard::home::{Places, PrivateHome, is_home_name, sweep, sweep_home};
+pub use guard::handle::ClientStreams;
+pub use guard::home::{Places, is_home_name, sweep, sweep_home};
 pub use guard::process::{GUARD_ARGUMENT, guard_main};
 pub use session::Session;
-pub use session::open::{ArgvExposure, HandOver, Handoff};
+pub use session::open::{ArgvExposure, HandOver};
 pub use session::reach::{is_public, reach};
+pub use session::run::ClientExit;
 pub use session::wait::Unlocked;
 
 use client::output;
@@ -309,8 +311,9 @@ impl Device {
             args: data.version.args.clone(),
             java_options: data.java_options.clone(),
             jvm: self.jvm,
-            limit_ms: millis(data.version.limit()),
+            limit_ms: Some(millis(data.version.limit())),
             describes: false,
+            live: None,
         };
         let handle = &mut self.handle;
         while_waiting(&*self.notify, "the client to say its version", || handle.run(run))

@@ -2,6 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Which hand-over methods a run may use: setting `handoff`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandOverPolicy {
+    /// Private methods only.
+    Private,
+    /// Private methods first; the command line without asking.
+    Argv,
+    /// Private methods first; the command line if the person at the terminal agrees.
+    Auto,
+}
+
+/// Where the client's private home may lie that can't lie in memory, though the system has memory for it: setting `private_home`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrivateHome {
+    /// Nowhere.
+    Memory,
+    /// On a disk if the person at the terminal agrees.
+    Ask,
+    /// On a disk.
+    Disk,
+}
+
 /// A method of handing over the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -141,8 +141,8 @@ pub(crate) struct Listed {
 mod tests {
     use super::places::AWS_CA_BUNDLE;
     use super::*;
-    use crate::device::Handoff;
     use crate::error::Error;
+    use crate::model::HandOverPolicy;
     use std::fs;
     use std::path::PathBuf;
 
@@ -295,7 +295,7 @@ mod tests {
         let mut around = locked(&dir, text);
         let mut flags = Flags::new();
         let settings = Settings::resolve(&flags, &around).unwrap();
-        assert_eq!((settings.handoff, settings.unlock_timeout.as_secs()), (Handoff::Private, 540));
+        assert_eq!((settings.handoff, settings.unlock_timeout.as_secs()), (HandOverPolicy::Private, 540));
 
         flags.insert(Given::read(&setting::handoff, "argv".to_owned(), Origin::Flag("--allow-argv".to_owned())));
         locked_out(&flags, &around, "system.toml:3), and --allow-argv says “argv”");

@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use super::layers::{Field, Layers};
 use super::value::{Kind, Value};
-use crate::device::{Handoff, PrivateHome};
 use crate::error::Result;
-use crate::model::KeychainKind;
-use crate::model::{ClientDigest, Endpoint, Region, Sourced};
+use crate::model::{ClientDigest, Endpoint, HandOverPolicy, KeychainKind, PrivateHome, Region, Sourced};
 
 macro_rules! settings {
     ($( $(#[$doc:meta])* $key:ident: $type:ty = $help:literal => $($what:ident: $said:expr),+; )+) => {
@@ -91,7 +89,7 @@ settings! {
         => verbs: RUN | DOCTOR, default: Some("false");
 
     /// How the client may get the code.
-    handoff: Handoff = "How the client gets the code: private (never on its command line), argv (also on its command line), auto (asks you first)"
+    handoff: HandOverPolicy = "How the client gets the code: private (never on its command line), argv (also on its command line), auto (asks you first)"
         => verbs: RUN, value_name: "HOW", default: Some("auto"), lock: Some("private"), shorthand: Some(Shorthand {
             flag: "allow-argv",
             value: "argv",

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::device::{Handoff, PrivateHome};
 use crate::error::io_in_words;
-use crate::model::{ClientDigest, Endpoint, KeychainKind, Malformed, Region};
+use crate::model::{ClientDigest, Endpoint, HandOverPolicy, KeychainKind, Malformed, PrivateHome, Region};
 
 /// A type that a setting can have.
 pub(super) trait Kind: Into<Value> {
@@ -66,7 +65,7 @@ values! {
     Bytes(u64): bytes, ToString::to_string;
     Digest(ClientDigest): from_str, ToString::to_string;
     Keychain(KeychainKind): from_str, ToString::to_string, KeychainKind::WORDS;
-    HandOver(Handoff): hand_over::parse, hand_over::written, hand_over::WORDS;
+    HandOver(HandOverPolicy): hand_over::parse, hand_over::written, hand_over::WORDS;
     PrivateHome(PrivateHome): private_home::parse, private_home::written, private_home::WORDS;
 }
 
@@ -90,7 +89,7 @@ macro_rules! words {
         }
     };
 }
-words!(hand_over of Handoff: "private" = Private, "argv" = Argv, "auto" = Auto);
+words!(hand_over of HandOverPolicy: "private" = Private, "argv" = Argv, "auto" = Auto);
 words!(private_home of PrivateHome: "memory" = Memory, "ask" = Ask, "disk" = Disk);
 
 fn from_str<T: FromStr<Err = Malformed>>(text: &str) -> Result<T, String> {
@@ -175,7 +174,7 @@ mod tests {
         }
         check::<bool>("yes", "true");
         check::<Endpoint>("https://192.0.2.10", "192.0.2.10");
-        Handoff::WORDS.iter().for_each(|word| check::<Handoff>(word, word));
+        HandOverPolicy::WORDS.iter().for_each(|word| check::<HandOverPolicy>(word, word));
         PrivateHome::WORDS.iter().for_each(|word| check::<PrivateHome>(word, word));
         <KeychainKind as Kind>::WORDS.iter().for_each(|word| check::<KeychainKind>(word, word));
     }

@@ -178,8 +178,8 @@ fn when_agent_and_guard_are_killed_at_once_the_system_ends_the_client() {
 #[test]
 #[ignore = "started by when_the_agent_is_killed_client_and_home_are_gone_within_a_second and its neighbours"]
 fn agent_to_be_killed() {
-    use snow_onboard::device::{Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session};
-    use snow_onboard::model::{Origin, Sourced, UnlockCode};
+    use snow_onboard::device::{Client, ClientSettings, Device, HandOver, Places, Preparation, Session};
+    use snow_onboard::model::{HandOverPolicy, Origin, Sourced, UnlockCode};
 
     let path = |name: &str| PathBuf::from(std::env::var_os(name).expect("started by its test"));
     let launcher = path("SNOW_ONBOARD_TEST_STAGE");
@@ -208,7 +208,7 @@ fn agent_to_be_killed() {
             manifest_sha256: &snow_onboard::model::ManifestDigest::of(crate::stage::MANIFEST).unwrap(),
             code: UnlockCode::take(crate::stage::CODE).unwrap(),
             endpoint: &endpoint,
-            policy: Handoff::Private,
+            policy: HandOverPolicy::Private,
             ask: &|| false,
             before_code: &|| Ok(()),
             on_argv: &|| Ok(()),
@@ -217,7 +217,18 @@ fn agent_to_be_killed() {
             keep_log: &|_| (),
         },
     );
-    let outcome = opened.and_then(|mut session| session.unlock(&|_| ()));
+    let outcome = opened.and_then(|mut session| {
+        session.unlock(&|_| ())?;
+        // Some are killed while they run another command.
+        let Ok(command) = std::env::var("SNOW_ONBOARD_TEST_COMMAND") else { return Ok(()) };
+        let (mut output, mut errors) = (std::io::sink(), std::io::sink());
+        let streams = snow_onboard::device::ClientStreams {
+            input: Some(Box::new(std::io::stdin())),
+            output: &mut output,
+            errors: &mut errors,
+        };
+        session.run(&[command], None, streams).map(|_| ())
+    });
     // The one whose agent is killed does not get here.
     std::fs::write(path("SNOW_ONBOARD_TEST_OUTCOME"), code_of(outcome)).unwrap();
 }

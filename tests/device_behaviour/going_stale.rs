@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use snow_onboard::device::Handoff;
+use snow_onboard::model::HandOverPolicy;
 
 use crate::stage::{CODE, MANIFEST, Stage, code_of, wait_for};
 
@@ -12,7 +12,8 @@ fn after_a_wait(stage: Stage, meanwhile: impl FnOnce(&Stage) + Send) -> (Stage, 
     let (stage, plug_in) = stage.unplug().split();
     let outcome = std::thread::scope(|scope| {
         // The strongest leave there is: what has changed is no reason for a weaker method.
-        let run = scope.spawn(|| code_of(stage.hand_over_by(Handoff::Argv, &|| panic!("nothing is to be asked"))));
+        let run =
+            scope.spawn(|| code_of(stage.hand_over_by(HandOverPolicy::Argv, &|| panic!("nothing is to be asked"))));
         let waits = || stage.notices.all().iter().any(|notice| notice.contains("to start"));
         wait_for("the wait for the device", Duration::from_secs(60), waits);
         let content = stage.content();
@@ -70,7 +71,7 @@ fn the_client_gets_the_address_that_was_checked_and_not_a_name() {
     let mut stage = Stage::new("");
     let port = stage.endpoint.port();
     stage.endpoint = format!("localhost:{port}").parse().unwrap();
-    let _handed = stage.hand_over_by(Handoff::Private, &|| false).unwrap();
+    let _handed = stage.hand_over_by(HandOverPolicy::Private, &|| false).unwrap();
     let profile = stage.content().into_iter().find(|text| text.contains("defaultEndpoint")).unwrap();
     assert!(profile.contains(&format!("\"https://127.0.0.1:{port}\"")), "{}", profile.replace(CODE, "[CODE]"));
     assert!(!profile.contains("localhost"));

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use snow_onboard::device::{ArgvExposure, ClientSettings, Handoff};
+use snow_onboard::device::{ArgvExposure, ClientSettings};
 use snow_onboard::error::Error;
-use snow_onboard::model::{HandOverMethod, Origin, Sourced};
+use snow_onboard::model::{HandOverMethod, HandOverPolicy, Origin, Sourced};
 
 use crate::stage::{CODE, JOB, Stage, code_of};
 
@@ -142,7 +142,7 @@ fn by_configure_on_a_terminal_where_a_pipe_holds_the_prompts_back() {
 #[test]
 fn a_configure_that_refuses_the_code_is_not_asked_again() {
     let stage = Stage::new(&format!("{OWN_FORM}\nconfigure() {{ CODE=another; converse; }}"));
-    let error = stage.hand_over_by(Handoff::Argv, &|| true).err().unwrap();
+    let error = stage.hand_over_by(HandOverPolicy::Argv, &|| true).err().unwrap();
     assert_eq!(error.code(), "device_refused");
     assert!(error.to_string().contains("[unlock code] does not fit"), "{error}");
     assert_eq!(stage.calls("configure"), 1);
@@ -174,7 +174,7 @@ fn a_client_that_ignores_our_home_learns_nothing_by_private_ways() {
 fn the_log_survives_a_question_that_is_answered_by_no() {
     let log = r#"describe() { echo 'INVENTED: no such profile' >"$HOME/.aws/snowball/logs/today"; return 3; }"#;
     let stage = Stage::new(&format!("{IGNORES_OUR_HOME}{log}"));
-    assert_eq!(code_of(stage.hand_over_by(Handoff::Auto, &|| false)), "hand_over_refused");
+    assert_eq!(code_of(stage.hand_over_by(HandOverPolicy::Auto, &|| false)), "hand_over_refused");
     let logs = stage.logs.lock().unwrap().clone();
     assert!(matches!(&logs[..], [log] if log.contains("INVENTED: no such profile")), "{logs:?}");
 }
@@ -187,11 +187,11 @@ fn the_command_line_is_used_by_leave_alone_and_its_time_is_told() {
         asked.set(asked.get() + 1);
         false
     };
-    assert_eq!(code_of(stage.hand_over_by(Handoff::Auto, &refuse)), "hand_over_refused");
+    assert_eq!(code_of(stage.hand_over_by(HandOverPolicy::Auto, &refuse)), "hand_over_refused");
     assert_eq!(asked.get(), 1);
     stage.assert_the_code_was_private();
 
-    let handed = stage.hand_over_by(Handoff::Auto, &|| true).unwrap();
+    let handed = stage.hand_over_by(HandOverPolicy::Auto, &|| true).unwrap();
     assert_eq!(handed.method(), HandOverMethod::Argv);
     let unlocked = handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
     assert!(unlocked.argv_seconds.is_some_and(|seconds| (1..60).contains(&seconds)), "{unlocked:?}");
@@ -201,7 +201,7 @@ fn the_command_line_is_used_by_leave_alone_and_its_time_is_told() {
     assert!(stage.notices.all().iter().any(|notice| notice.starts_with("warning: The code goes")));
     stage.assert_nothing_left();
 
-    let again = stage.hand_over_by(Handoff::Argv, &|| panic!("handoff = argv asks nothing")).unwrap();
+    let again = stage.hand_over_by(HandOverPolicy::Argv, &|| panic!("handoff = argv asks nothing")).unwrap();
     assert_eq!(again.method(), HandOverMethod::Argv);
 }
 
@@ -218,7 +218,7 @@ configure() {{ converse; }}"#
         asked.set(asked.get() + 1);
         true
     };
-    assert_eq!(stage.hand_over_by(Handoff::Auto, &grant).unwrap().method(), HandOverMethod::Argv);
+    assert_eq!(stage.hand_over_by(HandOverPolicy::Auto, &grant).unwrap().method(), HandOverMethod::Argv);
     assert_eq!((asked.get(), stage.calls("configure"), stage.calls("unlock-device")), (1, 1, 1));
 }
 
@@ -239,7 +239,7 @@ configure() {{ converse; }}"#
             assert!(!stage.content().iter().any(|text| text.contains(CODE)));
             answer
         };
-        let result = stage.hand_over_by(Handoff::Auto, &ask);
+        let result = stage.hand_over_by(HandOverPolicy::Auto, &ask);
         assert_eq!(asked.get(), 1);
         match result {
             Ok(handed) => assert_eq!((handed.method(), answer), (HandOverMethod::Argv, true)),
@@ -262,7 +262,7 @@ fn a_guard_that_is_lost_while_the_question_stands_is_noticed_before_anything_is_
         std::thread::sleep(Duration::from_millis(200));
         true
     };
-    assert_eq!(code_of(stage.hand_over_by(Handoff::Auto, &ask)), "guard_lost");
+    assert_eq!(code_of(stage.hand_over_by(HandOverPolicy::Auto, &ask)), "guard_lost");
     assert!(!stage.seen().contains("--unlock-code"));
     stage.assert_nothing_left();
 }
@@ -281,7 +281,7 @@ unlock() {{ return 9; }}"
         Ok(())
     };
     let device = stage.prepare().unwrap();
-    let result = stage.hand_over_with(device, Handoff::Argv, &|| true, &note, exposure.clone());
+    let result = stage.hand_over_with(device, HandOverPolicy::Argv, &|| true, &note, exposure.clone());
     assert_eq!((code_of(result), noted.get()), ("device_refused", 1));
     assert!(exposure.seconds().is_some_and(|seconds| (1..60).contains(&seconds)));
 
@@ -289,7 +289,7 @@ unlock() {{ return 9; }}"
     let exposure = ArgvExposure::default();
     let fail = || Err(Error::Internal { what: "no audit".to_owned() });
     let device = stage.prepare().unwrap();
-    let result = stage.hand_over_with(device, Handoff::Argv, &|| true, &fail, exposure.clone());
+    let result = stage.hand_over_with(device, HandOverPolicy::Argv, &|| true, &fail, exposure.clone());
     assert_eq!((code_of(result), exposure.seconds()), ("internal", None));
     stage.assert_the_code_was_private();
 }
@@ -307,7 +307,7 @@ describe() {{ known "$@" || return 3; id >/dev/null || return 5; printf '{{"Devi
 #[test]
 fn a_device_whose_services_are_not_up_gets_all_its_time_by_private_ways() {
     let stage = Stage::new(&slow_device());
-    let handed = stage.hand_over_by(Handoff::Argv, &|| panic!("nothing is to be asked")).unwrap();
+    let handed = stage.hand_over_by(HandOverPolicy::Argv, &|| panic!("nothing is to be asked")).unwrap();
     assert_eq!(handed.method(), HandOverMethod::Configure);
     stage.assert_the_code_was_private();
 }
@@ -344,7 +344,8 @@ configure() {{
     std::fs::set_permissions(&listener, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let device = stage.prepare_by(stage.settings(), listener).unwrap();
     let private = || panic!("a private hand-over asks nothing");
-    let handed = stage.hand_over_with(device, Handoff::Private, &private, &|| Ok(()), ArgvExposure::default()).unwrap();
+    let handed =
+        stage.hand_over_with(device, HandOverPolicy::Private, &private, &|| Ok(()), ArgvExposure::default()).unwrap();
     assert_eq!(handed.method(), HandOverMethod::Configure);
     let passed = std::fs::read_to_string(stage.work().join("passed")).unwrap();
     assert!(passed.contains("[unlock code]"), "a control: it was echoed: {}", passed.replace(CODE, "CODE"));
@@ -370,7 +371,7 @@ fn a_launcher_that_lies_alone_is_said_to() {
 #[test]
 fn private_ways_come_first_even_where_the_command_line_is_allowed() {
     let stage = Stage::new("");
-    assert_eq!(stage.hand_over_by(Handoff::Argv, &|| true).unwrap().method(), HandOverMethod::Profile);
+    assert_eq!(stage.hand_over_by(HandOverPolicy::Argv, &|| true).unwrap().method(), HandOverMethod::Profile);
     stage.assert_the_code_was_private();
 }
 
@@ -399,7 +400,7 @@ fn a_client_that_does_not_list_the_commands_is_not_given_the_code_on_its_command
     for help in ["echo INVENTED: describe-device", "exit 3", "echo 'unlock-device describe-device'; return 3"] {
         let stage = Stage::new(&format!("{IGNORES_OUR_HOME}\nhelp() {{ {help}; }}"));
         let ask = || panic!("nothing is to be asked");
-        for policy in [Handoff::Auto, Handoff::Argv] {
+        for policy in [HandOverPolicy::Auto, HandOverPolicy::Argv] {
             let error = stage.hand_over_by(policy, &ask).err().unwrap();
             assert_eq!(error.code(), "client_commands_missing");
             assert!(error.to_string().contains("its help"), "{error}");

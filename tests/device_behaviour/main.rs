@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::use_debug, clippy::print_stderr, missing_docs, unreachable_pub)]
 
+mod any_command;
 mod endings;
 mod going_stale;
 mod handing_over;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::stage::{CODE, Stage, code_of};
 
 /// Ten spellings of the code, or of a part of it.
-fn spellings() -> [String; 10] {
+pub(crate) fn spellings() -> [String; 10] {
     let bare = CODE.replace('-', "");
     let each = |form: fn(u8) -> String| CODE.bytes().map(form).collect::<Vec<_>>();
     [

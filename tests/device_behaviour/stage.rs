@@ -7,11 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use snow_onboard::device::{
-    ArgvExposure, Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session,
-};
+use snow_onboard::device::{ArgvExposure, Client, ClientSettings, Device, HandOver, Places, Preparation, Session};
 use snow_onboard::error::Result;
-use snow_onboard::model::{Endpoint, JobId, ManifestDigest, Origin, Sourced, UnlockCode};
+use snow_onboard::model::{Endpoint, HandOverPolicy, JobId, ManifestDigest, Origin, Sourced, UnlockCode};
 use snow_onboard::report::{Event, Notify};
 use snow_onboard::safety::apart::Apart;
 
@@ -51,6 +49,7 @@ describe() {
 }
 unlock() { known "$@" || return 3; printf 'UNLOCKING\nUNLOCKED\n' >"$W/states"; echo 'INVENTED: unlocking'; }
 configure() { echo 'INVENTED: no configure here' >&2; return 4; }
+other() { echo 'INVENTED: unknown command' >&2; exit 64; }
 help() { printf 'INVENTED: commands\n  describe-device\n  unlock-device\n'; }
 "#;
 
@@ -62,7 +61,7 @@ case $command in
   describe-device) describe "$@" ;;
   unlock-device) unlock "$@" ;;
   configure) configure "$@" ;;
-  *) echo "INVENTED: unknown command" >&2; exit 64 ;;
+  *) other "$command" "$@" ;;
 esac
 "#;
 
@@ -157,17 +156,17 @@ impl Stage {
 
     /// Prepares and hands over, by private ways alone.
     pub fn hand_over(&self) -> Result<Session> {
-        self.hand_over_by(Handoff::Private, &|| panic!("a private hand-over asks nothing"))
+        self.hand_over_by(HandOverPolicy::Private, &|| panic!("a private hand-over asks nothing"))
     }
 
-    pub fn hand_over_by(&self, policy: Handoff, ask: &dyn Fn() -> bool) -> Result<Session> {
+    pub fn hand_over_by(&self, policy: HandOverPolicy, ask: &dyn Fn() -> bool) -> Result<Session> {
         self.hand_over_with(self.prepare()?, policy, ask, &|| Ok(()), ArgvExposure::default())
     }
 
     pub fn hand_over_with(
         &self,
         device: Device,
-        policy: Handoff,
+        policy: HandOverPolicy,
         ask: &dyn Fn() -> bool,
         on_argv: &dyn Fn() -> Result<()>,
         exposure: ArgvExposure,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use snow_onboard::device::Handoff;
+use snow_onboard::model::HandOverPolicy;
 
 use crate::stage::{CODE, JOB, Stage, code_of};
 
@@ -160,7 +160,7 @@ known() { [ -e \"$W/up\" ] || { echo 'INVENTED: connection refused' >&2; return 
 fn the_client_is_told_nothing_before_the_device_answers() {
     let (mut stage, _) = Stage::new("").unplug().split();
     stage.patience = Duration::from_secs(3);
-    assert_eq!(code_of(stage.hand_over_by(Handoff::Argv, &|| true)), "device_unreachable");
+    assert_eq!(code_of(stage.hand_over_by(HandOverPolicy::Argv, &|| true)), "device_unreachable");
     assert_eq!((stage.calls("describe-device"), stage.calls("configure")), (0, 0));
     // A name that can't be looked up is the same (RFC 6761: "invalid" never leads anywhere).
     let mut stage = Stage::new("");

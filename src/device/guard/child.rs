@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::device::guard::environment;
 use crate::device::guard::process::{Event, Inbox};
 use crate::device::guard::protocol::{Ran, Run};
+use crate::device::guard::redacted_stream::RedactedStream;
+use crate::device::guard::{environment, live};
 use crate::device::sys::{self, Proc};
 
 /// Bytes kept of each stream. The rest is read, so that the client does not block, and counted.
@@ -48,12 +50,16 @@ pub(in crate::device) struct Running<'a> {
     exited: bool,
     out: Kept,
     err: Kept,
+    /// Pieces of a live command that were not passed on yet.
+    unsaid: Arc<AtomicUsize>,
 }
 
 /// What the command's streams are tied to.
 pub(in crate::device) enum Streams {
     /// No input; output and errors apart.
     Apart,
+    /// Output and errors are passed on as they come, without the code.
+    Live { input: bool, redacted: [RedactedStream; 2] },
     /// Input from us; output and errors together, in their order.
     Together,
     /// A terminal for all three.
@@ -80,10 +86,15 @@ impl<'a> Running<'a> {
             // Neither the home nor the state folder; and no folder that a removal would find busy.
             .current_dir(neutral_folder());
         let (mut sources, mut input): (Vec<Box<dyn Read + Send>>, Option<Input>) = (Vec::new(), None);
-        let mut input_piped = false;
+        let (mut input_piped, mut live) = (false, None);
         match streams {
             Streams::Apart => {
                 command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            }
+            Streams::Live { input, redacted } => {
+                command.stdin(if input { Stdio::piped() } else { Stdio::null() });
+                command.stdout(Stdio::piped()).stderr(Stdio::piped());
+                (input_piped, live) = (input, Some(redacted));
             }
             Streams::Together => {
                 let (reader, writer) = io::pipe()?;
@@ -112,6 +123,17 @@ impl<'a> Running<'a> {
         let (number, sender) = (inbox.runs, &inbox.sender);
         let (out, err) = (Kept::default(), Kept::default());
         let open_streams = sources.len();
+        let unsaid = Arc::<AtomicUsize>::default();
+        if let Some(redacted) = live {
+            for (errors, (source, redacted)) in
+                [false, true].into_iter().zip(std::mem::take(&mut sources).into_iter().zip(redacted))
+            {
+                let sender = sender.clone();
+                live::pass_on(source, redacted, errors, &unsaid, move |event| {
+                    sender.send(Event::Child(number, event)).is_ok()
+                });
+            }
+        }
         for (source, kept) in sources.into_iter().zip([&out, &err]) {
             let (kept, sender) = (kept.clone(), sender.clone());
             std::thread::spawn(move || {
@@ -123,7 +145,8 @@ impl<'a> Running<'a> {
         proc.watch(move || {
             let _ = told.send(Event::Child(number, ChildEvent::Exited));
         });
-        let running = Self { proc, inbox, number, started: Instant::now(), open_streams, exited: false, out, err };
+        let running =
+            Self { proc, inbox, number, started: Instant::now(), open_streams, exited: false, out, err, unsaid };
         Ok((running, input))
     }
 
@@ -199,10 +222,13 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Waits until the streams have ended, but only for a moment.
+    /// Waits until the streams have ended, but only for a moment after all that was said is passed on.
     fn drain(&mut self) {
-        let until = Instant::now() + LINGER;
+        let mut until = Instant::now() + LINGER;
         while self.open_streams > 0 && !self.inbox.stopped {
+            if self.unsaid.load(Ordering::SeqCst) > 0 {
+                until = Instant::now() + LINGER;
+            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;

@@ -46,7 +46,7 @@ fn attempt(
 ) -> Result<(Outcome, Ran), String> {
     let words = |error: std::io::Error| crate::error::io_in_words(&error);
     let (mut running, mut input) = Running::start(&order.run, home, streams, inbox).map_err(words)?;
-    let limit = Instant::now() + Duration::from_millis(order.run.limit_ms);
+    let limit = Instant::now() + order.run.limit();
     let prompt_limit = Duration::from_millis(order.prompt_limit_ms);
     if !say(&Report::Started { group: running.group() }) {
         return Ok((Outcome::NoCodeAsked, running.finish(Woken::Stop)));

@@ -1,15 +1,15 @@
 //! The agent's end of the pipe to its guard.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::device::client::own_profiles::{OwnProfile, OwnProfiles};
 use crate::device::guard::process::GUARD_ARGUMENT;
-use crate::device::guard::protocol::{HomeFault, Order, Place, Ran, Report, Run, VERSION};
+use crate::device::guard::protocol::{HomeFault, Order, Piece, Place, Ran, Report, Run, VERSION};
 use crate::device::guard::{child, environment, home};
 use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
@@ -22,12 +22,42 @@ const SLACK: Duration = Duration::from_secs(15);
 /// How long a guard that has said its last word may take to end.
 const COLLECT: Duration = Duration::from_secs(2);
 
+/// How often the guard is told, while a live command runs, that the agent is there.
+const ATTENDED: Duration = Duration::from_secs(60);
+/// How long the guard goes on without that: the agent was stopped, or what it passes on is not read.
+const UNATTENDED: Duration = Duration::from_secs(60 * 60);
+
+/// What the operator's end of a command of the client is tied to.
+pub struct ClientStreams<'a> {
+    /// What it is given to read; nothing if `None`.
+    pub input: Option<Box<dyn Read + Send>>,
+    /// What it says.
+    pub output: &'a mut dyn Write,
+    /// What it says of errors.
+    pub errors: &'a mut dyn Write,
+}
+
+/// What the agent waits for.
+enum Incoming {
+    Report(Report),
+    /// The guard says nothing more.
+    Ended,
+    /// Input for the live command with this number.
+    Input(u32, Piece),
+}
+
 /// The guard, as long as it lives. Dropping it ends the client and removes the home.
 pub(in crate::device) struct GuardHandle {
     guard: Child,
     /// `None` once it is closed, which alone makes the guard end.
     orders: Option<ChildStdin>,
-    reports: Receiver<Report>,
+    incoming: Receiver<Incoming>,
+    /// For those who read for it.
+    sender: Sender<Incoming>,
+    /// It says nothing any more.
+    has_ended: bool,
+    /// Live commands so far, to tell the input for one from what was read for another.
+    runs: u32,
     home: PathBuf,
     in_memory: bool,
     passed_over: Vec<String>,
@@ -68,20 +98,25 @@ impl GuardHandle {
         let (Some(orders), Some(stdout)) = (guard.stdin.take(), guard.stdout.take()) else {
             return Err(Error::Internal { what: "a child without the pipes it was given".to_owned() });
         };
-        let (sender, reports) = std::sync::mpsc::channel();
+        let (sender, incoming) = std::sync::mpsc::channel();
+        let reports = sender.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines() {
                 let report = line.ok().and_then(|line| serde_json::from_str(&line).ok());
-                let Some(report) = report else { return };
-                if sender.send(report).is_err() {
+                let Some(report) = report else { break };
+                if reports.send(Incoming::Report(report)).is_err() {
                     return;
                 }
             }
+            let _ = reports.send(Incoming::Ended);
         });
         let mut link = Self {
             guard,
             orders: Some(orders),
-            reports,
+            incoming,
+            sender,
+            has_ended: false,
+            runs: 0,
             home: PathBuf::new(),
             in_memory: false,
             passed_over: Vec::new(),
@@ -125,11 +160,21 @@ impl GuardHandle {
 
     /// Runs a command of the client. `Err(ClientUnusable)` if it can't even be started.
     pub(in crate::device) fn run(&mut self, run: Run) -> Result<Ran> {
-        let (program, limit) = (run.program.clone(), Duration::from_millis(run.limit_ms));
+        self.run_for(run, None)
+    }
+
+    /// The same, for somebody who looks on if there are streams.
+    pub(in crate::device) fn run_for(&mut self, run: Run, streams: Option<&mut ClientStreams<'_>>) -> Result<Ran> {
+        let (program, limit) = (run.program.clone(), run.limit());
         // The first argument names the command; later ones may stand for the code.
         let command = run.args.first().cloned().unwrap_or_default();
         tracing::debug!(command, program, "the client is started");
-        match self.converse(&Order::Run(run), limit + SLACK)? {
+        let order = Order::Run(run);
+        let report = match streams {
+            Some(streams) => self.converse_live(&order, limit, streams)?,
+            None => self.converse(&order, limit + SLACK)?,
+        };
+        match report {
             Report::Ran(ran) => {
                 let Ran { code, signal, timed_out, millis, dropped, .. } = ran;
                 tracing::info!(command, exit = code, signal, timed_out, millis, dropped, "the client has ended");
@@ -192,6 +237,45 @@ impl GuardHandle {
         }
     }
 
+    /// The same for a live command: what it says goes to `streams`, and their input to it.
+    fn converse_live(&mut self, order: &Order, limit: Duration, streams: &mut ClientStreams<'_>) -> Result<Report> {
+        self.end_within(UNATTENDED)?;
+        self.order(order)?;
+        self.runs += 1;
+        let wanted = streams.input.take().map(|input| read_input(input, self.runs, self.sender.clone()));
+        let (mut attended, mut until) = (Instant::now(), Instant::now() + limit + SLACK);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.incoming(left.min(ATTENDED)) {
+                Ok(Incoming::Report(Report::Said { errors, piece })) => {
+                    let stream = if errors { &mut streams.errors } else { &mut streams.output };
+                    if let Err(error) = stream.write_all(&piece.bytes()).and_then(|()| stream.flush()) {
+                        self.end_all();
+                        return Err(Error::OutputLost { why: io_in_words(&error) });
+                    }
+                    // Its reader may have taken all its time.
+                    until = until.max(Instant::now() + SLACK);
+                }
+                Ok(Incoming::Report(Report::InputTaken)) => {
+                    let _ = wanted.as_ref().map(|wanted| wanted.send(()));
+                }
+                Ok(Incoming::Input(number, piece)) if number == self.runs => self.order(&Order::Input(piece))?,
+                Ok(Incoming::Report(Report::Started { group })) => self.group = Some(group),
+                Ok(Incoming::Report(report)) => {
+                    self.group = None;
+                    return Ok(report);
+                }
+                Ok(Incoming::Input(..) | Incoming::Ended) => {}
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                Err(error) => return Err(self.lost_for(error)),
+            }
+            if attended.elapsed() >= ATTENDED {
+                self.end_within(UNATTENDED)?;
+                attended = Instant::now();
+            }
+        }
+    }
+
     fn order(&mut self, order: &Order) -> Result<()> {
         let written = serde_json::to_vec(order).map_err(std::io::Error::other).and_then(|mut line| {
             line.push(b'\n');
@@ -204,9 +288,36 @@ impl GuardHandle {
     }
 
     fn report(&mut self, limit: Duration) -> Result<Report> {
-        self.reports.recv_timeout(limit).map_err(|error| match error {
-            RecvTimeoutError::Disconnected => self.lost("it has ended"),
-            RecvTimeoutError::Timeout => self.lost("it no longer answers"),
+        let until = Instant::now() + limit;
+        loop {
+            match self.incoming(until.saturating_duration_since(Instant::now())) {
+                // What is left of a live command that has ended.
+                Ok(Incoming::Report(Report::Said { .. } | Report::InputTaken)) => {}
+                Ok(Incoming::Report(report)) => return Ok(report),
+                Ok(Incoming::Input(..) | Incoming::Ended) => {}
+                Err(error) => return Err(self.lost_for(error)),
+            }
+        }
+    }
+
+    /// The next of all that comes; `Disconnected` when the guard has ended.
+    fn incoming(&mut self, limit: Duration) -> std::result::Result<Incoming, RecvTimeoutError> {
+        if self.has_ended {
+            return Err(RecvTimeoutError::Disconnected);
+        }
+        match self.incoming.recv_timeout(limit) {
+            Ok(Incoming::Ended) => {
+                self.has_ended = true;
+                Err(RecvTimeoutError::Disconnected)
+            }
+            incoming => incoming,
+        }
+    }
+
+    fn lost_for(&mut self, error: RecvTimeoutError) -> Error {
+        self.lost(match error {
+            RecvTimeoutError::Disconnected => "it has ended",
+            RecvTimeoutError::Timeout => "it no longer answers",
         })
     }
 
@@ -262,7 +373,7 @@ impl GuardHandle {
         // A guard that is well needs no more than its pipe closed; give it the time it promises.
         let until = Instant::now() + Duration::from_secs(1);
         while sys::is_running(&mut self.guard) && Instant::now() < until {
-            match self.reports.recv_timeout(Duration::from_millis(20)) {
+            match self.incoming(Duration::from_millis(20)) {
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
                 // Its end of the pipe is closed: it is ending, or has ended and waits to be collected.
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(2)),
@@ -297,12 +408,39 @@ impl GuardHandle {
 
     /// Lets time pass, and notices at once when the guard is gone meanwhile.
     pub(in crate::device) fn pause(&mut self, time: Duration) -> Result<()> {
-        match self.reports.recv_timeout(time) {
-            Err(RecvTimeoutError::Timeout) => Ok(()),
-            Err(RecvTimeoutError::Disconnected) => Err(self.lost("it has ended")),
-            Ok(_) => Err(self.lost("it spoke out of turn")),
+        let until = Instant::now() + time;
+        loop {
+            match self.incoming(until.saturating_duration_since(Instant::now())) {
+                Err(RecvTimeoutError::Timeout) => return Ok(()),
+                Err(error) => return Err(self.lost_for(error)),
+                Ok(
+                    Incoming::Report(Report::Said { .. } | Report::InputTaken) | Incoming::Input(..) | Incoming::Ended,
+                ) => {}
+                Ok(Incoming::Report(_)) => return Err(self.lost("it spoke out of turn")),
+            }
         }
     }
+}
+
+/// Reads the input for a live command: a piece, and the next one each time that it is told that the command has that. A read can't
+/// be broken off, so what was read last when the command ends is lost.
+fn read_input(mut input: Box<dyn Read + Send>, number: u32, sender: Sender<Incoming>) -> Sender<()> {
+    let (wanted, wants) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut piece = zeroize::Zeroizing::new([0_u8; 8 * 1024]);
+        loop {
+            let length = match input.read(&mut piece[..]) {
+                Ok(length) => length,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(_) => 0,
+            };
+            let is_over = sender.send(Incoming::Input(number, Piece::of(&piece[..length]))).is_err() || length == 0;
+            if is_over || wants.recv().is_err() {
+                return;
+            }
+        }
+    });
+    wanted
 }
 
 impl Drop for GuardHandle {

@@ -6,6 +6,8 @@ pub(in crate::device) mod configure;
 pub(in crate::device) mod environment;
 pub(in crate::device) mod handle;
 pub(in crate::device) mod home;
+pub(in crate::device) mod live;
 pub(in crate::device) mod process;
 pub(in crate::device) mod protocol;
+pub(in crate::device) mod redacted_stream;
 pub(in crate::device) mod redaction;

@@ -13,9 +13,10 @@ use crate::device::client::own_profiles::OwnProfiles;
 use crate::device::client::profile;
 use crate::device::guard::child::{ChildEvent, Running, Streams, Woken};
 use crate::device::guard::home::Home;
-use crate::device::guard::protocol::{Order, Report, Run, VERSION};
+use crate::device::guard::protocol::{Live, Order, Piece, Report, Run, VERSION};
+use crate::device::guard::redacted_stream::RedactedStream;
 use crate::device::guard::redaction::Redaction;
-use crate::device::guard::{client_log, configure};
+use crate::device::guard::{client_log, configure, live};
 use crate::device::sys;
 use crate::model::UnlockCode;
 
@@ -41,6 +42,8 @@ pub(in crate::device) struct Inbox {
     pub(in crate::device) terminal: Option<sys::SessionTerminal>,
     /// When the guard ends by itself: an agent that hangs or was stopped must not keep the code lying.
     until: Option<Instant>,
+    /// Where the input goes of the command that runs.
+    input: Option<Sender<Piece>>,
     /// Commands so far, to tell the events of one from late ones of another.
     pub(in crate::device) runs: u32,
 }
@@ -48,7 +51,7 @@ pub(in crate::device) struct Inbox {
 impl Inbox {
     fn new() -> Self {
         let (sender, receiver) = std::sync::mpsc::channel();
-        Self { sender, receiver, stopped: false, terminal: None, until: None, runs: 0 }
+        Self { sender, receiver, stopped: false, terminal: None, until: None, input: None, runs: 0 }
     }
 
     /// The next order, or `None` when the guard is to end.
@@ -73,11 +76,23 @@ impl Inbox {
                 Ok(Event::Child(of, event)) if of == number => return Some(event),
                 Ok(Event::Child(..)) => {}
                 Err(RecvTimeoutError::Timeout) if !self.left().is_zero() => return None,
-                // While a command runs the agent orders nothing, unless it wants an end.
-                Ok(Event::Order(_) | Event::Stop) | Err(_) => self.stopped = true,
+                Ok(Event::Order(order)) => self.meanwhile(*order),
+                Ok(Event::Stop) | Err(_) => self.stopped = true,
             }
         }
         None
+    }
+
+    /// What is ordered while a command runs: more input for it, more time for the guard, or an end.
+    fn meanwhile(&mut self, order: Order) {
+        match order {
+            Order::Input(piece) => {
+                // One that takes no more is not told what would come.
+                let _ = self.input.as_ref().map(|input| input.send(piece));
+            }
+            Order::EndWithin { ms } => self.until = Some(Instant::now() + Duration::from_millis(ms)),
+            _ => self.stopped = true,
+        }
     }
 
     /// Time until the guard ends by itself.
@@ -138,6 +153,8 @@ fn serve(home: &Home, inbox: &mut Inbox) {
                 inbox.until = Some(Instant::now() + Duration::from_millis(ms));
                 continue;
             }
+            // For a command that has ended meanwhile.
+            Order::Input(_) => continue,
             Order::TakeCode { file } => match profile::read_code(Path::new(&file)) {
                 Ok(taken) => {
                     code = Some(taken);
@@ -171,19 +188,30 @@ fn no_code() -> Report {
 }
 
 fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut Inbox) -> Report {
-    for arg in run.args.iter_mut().filter(|arg| *arg == CODE_PLACEHOLDER) {
+    for arg in run.args.iter_mut().filter(|arg| *arg == CODE_PLACEHOLDER && run.live.is_none()) {
         let Some(code) = code else { return no_code() };
         *arg = code.expose(str::to_owned);
     }
-    let until = Instant::now() + Duration::from_millis(run.limit_ms);
-    let started = Running::start(&run, home, Streams::Apart, inbox);
+    let until = Instant::now() + run.limit();
+    let redacted = || RedactedStream::new(code.map(Redaction::of));
+    let streams = match run.live {
+        Some(Live { input }) => Streams::Live { input, redacted: [redacted(), redacted()] },
+        None => Streams::Apart,
+    };
+    let (sender, pieces) = std::sync::mpsc::channel();
+    inbox.input = Some(sender);
+    let started = Running::start(&run, home, streams, inbox);
     run.args.iter_mut().for_each(zeroize::Zeroize::zeroize);
-    let (mut running, _) = match started {
+    let (mut running, input) = match started {
         Ok(started) => started,
         Err(error) => return Report::NotStarted { why: crate::error::io_in_words(&error) },
     };
+    if let Some(input) = input {
+        std::thread::spawn(move || live::feed(input, &pieces));
+    }
     let woken = if say(&Report::Started { group: running.group() }) { running.wait(until) } else { Woken::Stop };
     let mut ran = running.finish(woken);
+    inbox.input = None;
     if run.describes && ran.succeeded() {
         ran.described = ClientData::built_in().described(&ran.stdout);
     }

@@ -1,6 +1,8 @@
 //! What the agent and its guard say to each other: one JSON document a line, orders on the guard's stdin, reports on
 //! its stdout. The unlock code never passes here: the guard takes it from the file that the agent writes for the client.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
@@ -29,6 +31,8 @@ pub(in crate::device) enum Order {
         file: String,
     },
     Run(Run),
+    /// For the command that runs: its next input; nothing at the end of it. The guard says when it has taken it.
+    Input(Piece),
     Configure(Configure),
     /// Tell what the client logged in these folders below the home, without the code.
     ReadLog {
@@ -61,14 +65,46 @@ pub(in crate::device) struct Place {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::device) struct Run {
     pub(in crate::device) program: String,
-    /// An argument that is the code's placeholder is replaced by the guard, which holds the code.
+    /// An argument that is the code's placeholder is replaced by the guard, which holds the code; of a live one nothing is.
     pub(in crate::device) args: Vec<String>,
     /// Variables that carry the JVM's options.
     pub(in crate::device) java_options: Vec<String>,
     pub(in crate::device) jvm: JvmOptions,
-    pub(in crate::device) limit_ms: u64,
+    /// A live one may have none.
+    pub(in crate::device) limit_ms: Option<u64>,
     /// It describes the device: what it says of it is read before anything is taken out.
     pub(in crate::device) describes: bool,
+    /// What it says is passed on while it says it, and nothing of it is kept.
+    pub(in crate::device) live: Option<Live>,
+}
+
+impl Run {
+    /// When it is ended: in a year if it has no limit.
+    pub(in crate::device) fn limit(&self) -> Duration {
+        const NONE: Duration = Duration::from_secs(365 * 24 * 3600);
+        self.limit_ms.map_or(NONE, Duration::from_millis)
+    }
+}
+
+/// How a command is run for somebody who looks on.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(in crate::device) struct Live {
+    /// It gets input.
+    pub(in crate::device) input: bool,
+}
+
+/// A piece of a stream: bytes of any kind, each as the character with its number.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::device) struct Piece(String);
+
+impl Piece {
+    pub(in crate::device) fn of(bytes: &[u8]) -> Self {
+        Self(bytes.iter().map(|byte| char::from(*byte)).collect())
+    }
+
+    pub(in crate::device) fn bytes(&self) -> Vec<u8> {
+        self.0.chars().filter_map(|character| u8::try_from(character).ok()).collect()
+    }
 }
 
 /// `configure`, its prompts answered.
@@ -99,6 +135,14 @@ pub(in crate::device) enum Report {
     NotStarted {
         why: String,
     },
+    /// What a live command said, without the code.
+    Said {
+        /// On its stream for errors.
+        errors: bool,
+        piece: Piece,
+    },
+    /// The command has its input so far.
+    InputTaken,
     /// The guard holds the code.
     CodeTaken,
     Log(Option<String>),

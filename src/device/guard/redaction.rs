@@ -15,14 +15,16 @@ use crate::model::UnlockCode;
 /// Letters and digits of the code in a row that may not be said.
 const RUN: usize = 8;
 /// What stands in their place.
-const INSTEAD: &str = "[unlock code]";
+pub(super) const INSTEAD: &str = "[unlock code]";
 
 /// What there is of one code to be looked for. Wiped when dropped.
 pub(in crate::device) struct Redaction {
-    /// The code as it is, in small and in capital letters, each with its hyphens and without.
-    spellings: Vec<Zeroizing<Vec<u8>>>,
     /// Its letters and digits alone, in small letters.
     plain: Zeroizing<Vec<u8>>,
+    /// Each [`RUN`] of it as it is, in small and in capital letters, with its hyphens and without, as hexadecimal digits.
+    hex: Vec<Zeroizing<Vec<u8>>>,
+    /// The same in base64.
+    base64: Vec<Zeroizing<Vec<u8>>>,
 }
 
 impl Redaction {
@@ -35,9 +37,16 @@ impl Redaction {
             })
         };
         let changes: [fn(&u8) -> u8; 3] = [|byte| *byte, u8::to_ascii_lowercase, u8::to_ascii_uppercase];
-        let spellings =
+        let spellings: Vec<_> =
             changes.into_iter().flat_map(|change| [spelled(change, true), spelled(change, false)]).collect();
-        Self { spellings, plain: spelled(u8::to_ascii_lowercase, false) }
+        let mut runs: Vec<&[u8]> = spellings.iter().flat_map(|spelling| runs(spelling)).collect();
+        runs.sort_unstable();
+        runs.dedup();
+        Self {
+            plain: spelled(u8::to_ascii_lowercase, false),
+            hex: runs.iter().map(|run| hex_of(run)).collect(),
+            base64: runs.iter().flat_map(|run| (0..3).map(|shift| base64_of(run, shift))).collect(),
+        }
     }
 
     /// Takes the code out of `text`, which is wiped where it was in it.
@@ -65,20 +74,48 @@ impl Redaction {
     }
 
     /// Where the code stands in `text`: in order, apart from each other.
-    fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
+    pub(super) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         for view in [View::letters(text, false), View::letters(text, true)] {
             self.plain.windows(RUN).for_each(|run| view.find(run, &mut found));
         }
         let (digits, base64) = (View::hex(text), View::base64(text));
-        for spelling in &self.spellings {
-            for run in runs(spelling) {
-                digits.find(&hex_of(run), &mut found);
-                (0..3).for_each(|shift| base64.find(&base64_of(run, shift), &mut found));
-            }
-        }
+        self.hex.iter().for_each(|run| digits.find(run, &mut found));
+        self.base64.iter().for_each(|run| base64.find(run, &mut found));
         merged(found)
     }
+}
+
+impl Redaction {
+    /// Where the last part of `text` begins that may be the beginning of a code: its length where there is none.
+    pub(super) fn open_from(&self, text: &[u8]) -> usize {
+        let begun = begun_escape(text);
+        let mut from = begun.unwrap_or(text.len());
+        // What an escape stands for, and whether a zero belongs to "0x", is known only when it is whole.
+        let decoded = View::letters(&text[..from], true);
+        let mut without_zero = View::hex(text);
+        if without_zero.bytes.last() == Some(&b'0') {
+            without_zero.bytes.pop();
+        }
+        let views = [View::letters(text, false), View::letters(text, true), decoded];
+        for run in self.plain.windows(RUN) {
+            views.iter().for_each(|view| view.begin(run, &mut from));
+        }
+        let (digits, base64) = (View::hex(text), View::base64(text));
+        for run in &self.hex {
+            [&digits, &without_zero].into_iter().for_each(|view| view.begin(run, &mut from));
+        }
+        self.base64.iter().for_each(|run| base64.begin(run, &mut from));
+        from
+    }
+}
+
+/// Where an escape begins at the very end of `text` that is not whole yet.
+fn begun_escape(text: &[u8]) -> Option<usize> {
+    const LONGEST: usize = "&#x2d;".len();
+    let from = text.len().saturating_sub(LONGEST - 1);
+    let at = from + text[from..].iter().rposition(|byte| matches!(byte, b'%' | b'\\' | b'&'))?;
+    escaped(&text[at..]).is_none().then_some(at)
 }
 
 /// The stretches of a spelling that hold [`RUN`] letters or digits.
@@ -150,6 +187,14 @@ impl View {
             }
         }
         view
+    }
+
+    /// Moves `from` to where `needle` may have begun.
+    fn begin(&self, needle: &[u8], from: &mut usize) {
+        let longest = (1..needle.len()).rev().find(|length| self.bytes.ends_with(&needle[..*length]));
+        if let Some(length) = longest {
+            *from = (*from).min(self.places[self.bytes.len() - length].start);
+        }
     }
 
     fn find(&self, needle: &[u8], found: &mut Vec<Range<usize>>) {

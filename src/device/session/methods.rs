@@ -5,7 +5,6 @@
 use std::time::{Duration, Instant};
 
 use super::backoff::{LONGEST_PAUSE, Pause};
-use super::open::Handoff;
 use super::{Attempt, Session};
 use crate::device::client::data::Values;
 use crate::device::client::output::{self, Described};
@@ -14,7 +13,7 @@ use crate::device::guard::home;
 use crate::device::guard::protocol::{Configure, Order, Outcome, Report};
 use crate::device::millis;
 use crate::error::{Error, Result};
-use crate::model::HandOverMethod;
+use crate::model::{HandOverMethod, HandOverPolicy};
 use crate::report::{Event, while_waiting};
 
 /// Time for the last method when the device's time was used up by the one before.
@@ -31,7 +30,7 @@ impl Session {
     /// Tries the methods until one brings an answer from the device.
     pub(super) fn choose(
         &mut self,
-        policy: Handoff,
+        policy: HandOverPolicy,
         ask: &dyn Fn() -> bool,
         on_argv: &dyn Fn() -> Result<()>,
     ) -> Result<Described> {
@@ -45,14 +44,14 @@ impl Session {
                     Some(why) => Step::Down(why),
                 },
                 HandOverMethod::Argv => {
-                    if policy == Handoff::Private {
+                    if policy == HandOverPolicy::Private {
                         continue;
                     }
                     self.check_commands()?;
                     let granted = match policy {
-                        Handoff::Private => false,
-                        Handoff::Argv => true,
-                        Handoff::Auto => self.ask(ask)?,
+                        HandOverPolicy::Private => false,
+                        HandOverPolicy::Argv => true,
+                        HandOverPolicy::Auto => self.ask(ask)?,
                     };
                     if !granted {
                         continue;

@@ -10,6 +10,7 @@ pub(in crate::device) mod methods;
 pub(in crate::device) mod open;
 pub(in crate::device) mod port;
 pub(in crate::device) mod reach;
+pub(in crate::device) mod run;
 pub(in crate::device) mod wait;
 
 use std::sync::Arc;
@@ -119,7 +120,7 @@ impl Session {
     fn ask_to_open(&mut self) -> Result<()> {
         let command = self.client.data.commands.unlock.clone();
         let run = self.command(self.args(&command), command.limit());
-        let ran = self.run(run, "the client to pass on the request to open")?;
+        let ran = self.run_waiting(run, "the client to pass on the request to open")?;
         self.is_asked = true;
         if ran.succeeded() {
             return Ok(());
@@ -212,7 +213,7 @@ impl Session {
         // A deadline is no reason not to see it open at the very end.
         let left = until.saturating_duration_since(Instant::now()).max(LEAST_LOOK);
         let run = Run { describes: true, ..self.command(args, command.limit().min(left)) };
-        let mut ran = self.run(run, "the client to describe the device")?;
+        let mut ran = self.run_waiting(run, "the client to describe the device")?;
         self.took = Duration::from_millis(ran.millis);
         let described = ran.described.take();
         let state = described.as_ref().map_or("not told", |described| described.state.as_str());
@@ -249,7 +250,7 @@ impl Session {
         command.args(self.method, &Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint })
     }
 
-    fn run(&mut self, run: Run, waiting_for: &str) -> Result<Ran> {
+    fn run_waiting(&mut self, run: Run, waiting_for: &str) -> Result<Ran> {
         let guard = &mut self.guard;
         let _exposed = (self.method == HandOverMethod::Argv).then(|| self.exposure.begin());
         while_waiting(&*self.notify, waiting_for, || guard.run(run))
@@ -261,8 +262,9 @@ impl Session {
             args,
             java_options: self.client.data.java_options.clone(),
             jvm: self.jvm,
-            limit_ms: millis(limit),
+            limit_ms: Some(millis(limit)),
             describes: false,
+            live: None,
         }
     }
 
