@@ -145,7 +145,8 @@ impl Cloud {
     }
 
     /// Obtains both halves of one job's pair at once: DescribeJob, unless the job is described already, GetJobManifest and
-    /// GetJobUnlockCode overlap, and the download, into `manifest`, begins as soon as its address is there. What may pass (throttling, failures of the
+    /// GetJobUnlockCode overlap, and the download, into `manifest`, begins as soon as its address is there. What may pass
+    /// (throttling, failures of the
     /// service, connections that break off) is tried again until the deadline; an address that has expired is asked for
     /// anew, and a download that broke off goes on where it broke.
     ///
