@@ -34,10 +34,10 @@ pub use client::data::ClientData;
 pub use client::find::{Client, ClientSettings};
 pub use client::output::{Described, State};
 pub use client::own_profiles::{OwnProfile, OwnProfiles};
-pub use guard::home::{Places, PrivateHome, is_home_name, sweep, sweep_home};
+pub use guard::home::{Places, is_home_name, sweep, sweep_home};
 pub use guard::process::{GUARD_ARGUMENT, guard_main};
 pub use session::Session;
-pub use session::open::{ArgvExposure, HandOver, Handoff};
+pub use session::open::{ArgvExposure, HandOver};
 pub use session::reach::{is_public, reach};
 pub use session::wait::Unlocked;
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Check, Heard, Subject};
-use crate::device::{Client, Device, Places, Preparation, PrivateHome, TriedHome};
+use crate::device::{Client, Device, Places, Preparation, TriedHome};
 use crate::error::Result;
+use crate::model::PrivateHome;
 use crate::report::Notify;
 use crate::settings::Settings;
 

@@ -15,11 +15,12 @@ use super::leftovers::open_state_folder;
 use super::recovery::{kept_pair, settle};
 use super::trip::Trip;
 use crate::cloud::{Cloud, DescribedJob, Sink};
-use crate::device::{self, ArgvExposure, Client, Device, Places, Preparation, Preparing, PrivateHome, Session};
+use crate::device::{self, ArgvExposure, Client, Device, Places, Preparation, Preparing, Session};
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, Prepared};
 use crate::model::{
-    Endpoint, HandOverMethod, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord, Record, UnlockCode,
+    Endpoint, HandOverMethod, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord, PrivateHome,
+    Record, UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter, Step, age_in_words, duration_in_words};
 use crate::safety::apart::Apart;

@@ -1,4 +1,4 @@
-//! How the vendor's client may get the code.
+//! How the vendor's client may get the code, and where the home for it may lie.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,4 +34,26 @@ impl HandOverMethod {
             Self::Argv => "command line (you allowed it); other programs could read the code",
         }
     }
+}
+
+/// Which hand-over methods a run may use: setting `handoff`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handoff {
+    /// Private methods only.
+    Private,
+    /// Private methods first; the command line without asking.
+    Argv,
+    /// Private methods first; the command line if the person at the terminal agrees.
+    Auto,
+}
+
+/// Where a home may lie that can't lie in memory, though the system has memory for it: setting `private_home`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrivateHome {
+    /// Nowhere.
+    Memory,
+    /// On a disk if the person at the terminal agrees.
+    Ask,
+    /// On a disk.
+    Disk,
 }

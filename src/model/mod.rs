@@ -14,7 +14,7 @@ mod sourced;
 
 pub use digest::ClientDigest;
 pub use endpoint::{Endpoint, EndpointHost};
-pub use hand_over::HandOverMethod;
+pub use hand_over::{HandOverMethod, Handoff, PrivateHome};
 pub use job::{ClusterId, JobFacts, JobId, JobState, Malformed, Readiness};
 pub use keychain::KeychainKind;
 pub use known_client::KnownClient;

@@ -101,6 +101,6 @@ mod tests {
         let taken_in = taken_in.replacen("private_home = \"ask\"", "private_home = \"memory\"", 1);
         let settings = resolved(&taken_in).unwrap();
         assert!(settings.endpoint.is_some() && settings.client_sha256.is_some());
-        assert_eq!(settings.handoff, crate::device::Handoff::Private);
+        assert_eq!(settings.handoff, crate::model::Handoff::Private);
     }
 }

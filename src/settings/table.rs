@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::layers::{Field, Layers};
 use super::value::{Kind, Value};
-use crate::device::{Handoff, PrivateHome};
 use crate::error::Result;
 use crate::model::KeychainKind;
 use crate::model::{ClientDigest, Endpoint, Region, Sourced};
+use crate::model::{Handoff, PrivateHome};
 
 macro_rules! settings {
     ($( $(#[$doc:meta])* $key:ident: $type:ty = $help:literal => $($what:ident: $said:expr),+; )+) => {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::device::{Handoff, PrivateHome};
 use crate::error::io_in_words;
 use crate::model::{ClientDigest, Endpoint, KeychainKind, Malformed, Region};
+use crate::model::{Handoff, PrivateHome};
 
 /// A type that a setting can have.
 pub(super) trait Kind: Into<Value> {

@@ -178,7 +178,8 @@ fn when_agent_and_guard_are_killed_at_once_the_system_ends_the_client() {
 #[test]
 #[ignore = "started by when_the_agent_is_killed_client_and_home_are_gone_within_a_second and its neighbours"]
 fn agent_to_be_killed() {
-    use snow_onboard::device::{Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session};
+    use snow_onboard::device::{Client, ClientSettings, Device, HandOver, Places, Preparation, Session};
+    use snow_onboard::model::Handoff;
     use snow_onboard::model::{Origin, Sourced, UnlockCode};
 
     let path = |name: &str| PathBuf::from(std::env::var_os(name).expect("started by its test"));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use snow_onboard::device::Handoff;
+use snow_onboard::model::Handoff;
 
 use crate::stage::{CODE, MANIFEST, Stage, code_of, wait_for};
 

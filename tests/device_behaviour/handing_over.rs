@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use snow_onboard::device::{ArgvExposure, ClientSettings, Handoff};
+use snow_onboard::device::{ArgvExposure, ClientSettings};
 use snow_onboard::error::Error;
+use snow_onboard::model::Handoff;
 use snow_onboard::model::{HandOverMethod, Origin, Sourced};
 
 use crate::stage::{CODE, JOB, Stage, code_of};

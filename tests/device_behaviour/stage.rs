@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use snow_onboard::device::{
-    ArgvExposure, Client, ClientSettings, Device, HandOver, Handoff, Places, Preparation, Session,
-};
+use snow_onboard::device::{ArgvExposure, Client, ClientSettings, Device, HandOver, Places, Preparation, Session};
 use snow_onboard::error::Result;
+use snow_onboard::model::Handoff;
 use snow_onboard::model::{Endpoint, JobId, ManifestDigest, Origin, Sourced, UnlockCode};
 use snow_onboard::report::{Event, Notify};
 use snow_onboard::safety::apart::Apart;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use snow_onboard::device::Handoff;
+use snow_onboard::model::Handoff;
 
 use crate::stage::{CODE, JOB, Stage, code_of};
 

@@ -30,17 +30,6 @@ const MOST_WIPED: u64 = 64 << 20;
 /// A home that may be in the making is a leftover only when it is older.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Where a home may lie that can't lie in memory, though the system has memory for it: setting `private_home`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PrivateHome {
-    /// Nowhere.
-    Memory,
-    /// On a disk if the person at the terminal agrees.
-    Ask,
-    /// On a disk.
-    Disk,
-}
-
 /// Where homes may be made, best first.
 #[derive(Debug, Clone)]
 pub struct Places {

@@ -5,7 +5,6 @@
 use std::time::{Duration, Instant};
 
 use super::backoff::{LONGEST_PAUSE, Pause};
-use super::open::Handoff;
 use super::{Attempt, Session};
 use crate::device::client::data::Values;
 use crate::device::client::output::{self, Described};
@@ -14,7 +13,7 @@ use crate::device::guard::home;
 use crate::device::guard::protocol::{Configure, Order, Outcome, Report};
 use crate::device::millis;
 use crate::error::{Error, Result};
-use crate::model::HandOverMethod;
+use crate::model::{HandOverMethod, Handoff};
 use crate::report::{Event, while_waiting};
 
 /// Time for the last method when the device's time was used up by the one before.

@@ -12,7 +12,7 @@ use crate::device::client::output::{Described, State};
 use crate::device::client::profile::{self, Profile};
 use crate::device::{Device, millis};
 use crate::error::{Error, Result};
-use crate::model::{Endpoint, HandOverMethod, JobId, ManifestDigest, UnlockCode};
+use crate::model::{Endpoint, HandOverMethod, Handoff, JobId, ManifestDigest, UnlockCode};
 use crate::report::while_waiting;
 use crate::safety::apart::Apart;
 use crate::safety::path_trust::{self, OpenMode};
@@ -20,17 +20,6 @@ use crate::safety::path_trust::{self, OpenMode};
 /// Time beyond the device's that a hand-over may take: the client's own limits, a question, a slow machine. When it is over
 /// the guard ends by itself.
 const BEYOND: Duration = Duration::from_secs(15 * 60);
-
-/// Which hand-over methods a run may use: setting `handoff`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handoff {
-    /// Private methods only.
-    Private,
-    /// Private methods first; the command line without asking.
-    Argv,
-    /// Private methods first; the command line if the person at the terminal agrees.
-    Auto,
-}
 
 /// What [`Session::open`] needs.
 pub struct HandOver<'a> {
