@@ -44,9 +44,9 @@
 //! manual      chapters for whoever answers for the secrets
 //! ```
 //!
-//! Arrows point one way: `main → cli → commands → flow → {cloud, keychain, store, device} → model`. The
-//! four adapters don't know each other. Only `cloud` names the AWS crates, only `keychain` keyring and D-Bus, only `device`
-//! starts processes, only `ui` prints.
+//! Arrows point one way: `main → commands → {cli, doctor, flow, ui}`, `flow → {cloud, keychain, store, device}`, and below them
+//! `report`, `error`, `model`, `safety`, `os` (`tests/arrows` has the list). The four adapters don't know each other. Only
+//! `cloud` names the AWS crates, only `keychain` keyring and D-Bus, only `device` starts processes, only `ui` prints.
 //!
 //! # Where a value goes
 //!

@@ -4,7 +4,8 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use snow_onboard::cli::{Cli, completions};
+use snow_onboard::cli::Cli;
+use snow_onboard::commands::completions;
 use snow_onboard::error::{Error, ExitCode as Outcome};
 use snow_onboard::safety::harden;
 use snow_onboard::ui::{Ui, Voice};

@@ -2,7 +2,6 @@
 //! decided here: `settings` resolves the layers.
 
 mod again;
-pub mod completions;
 mod flags;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -165,11 +164,14 @@ pub struct Forget {
     pub client_profile: Option<String>,
 }
 
+/// The shells that can ask, as they are named on the command line.
+pub const SHELLS: [&str; 4] = ["bash", "zsh", "fish", "powershell"];
+
 /// `completions`
 #[derive(Debug, Args)]
 pub struct Completions {
     /// The shell
-    #[arg(value_name = "SHELL", value_parser = completions::SHELLS)]
+    #[arg(value_name = "SHELL", value_parser = SHELLS)]
     pub shell: String,
 }
 
@@ -332,5 +334,30 @@ mod tests {
             assert!(!told.is_empty() && told.iter().all(|told| *told == setting.help_of_flag()), "{}", setting.key);
             assert!(known.iter().any(|arg| arg.get_long().is_some_and(|long| format!("--{long}") == setting.flag())));
         }
+    }
+
+    #[test]
+    fn what_a_hint_offers_to_paste_can_be_typed() {
+        use crate::error::Error;
+        const JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
+        let mut tried = 0;
+        for error in Error::samples() {
+            let report = error.report();
+            for line in report.hint.lines().filter_map(|line| line.strip_prefix("  ")) {
+                let line = line.replace("JID…", JOB);
+                let line = match line.split(' ').next() {
+                    Some("snow-onboard") => line,
+                    // To be added to the command that failed.
+                    Some(flag) if flag.starts_with("--") => format!("snow-onboard run {JOB} {line}"),
+                    _ => continue,
+                };
+                tried += 1;
+                if let Err(refused) = Cli::try_parse_from(line.split(' ')) {
+                    let is_help = refused.kind() == clap::error::ErrorKind::DisplayHelp;
+                    assert!(is_help, "the hint of {}: {line}: {refused}", report.code);
+                }
+            }
+        }
+        assert!(tried > 20, "{tried}");
     }
 }

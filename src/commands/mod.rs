@@ -1,6 +1,6 @@
 //! The verbs: one file each, thin. What they do is in `onboard`.
 
-mod completions;
+pub mod completions;
 mod doctor;
 mod exit_codes;
 mod fetch;
@@ -16,7 +16,7 @@ use crate::cli::{self, Cli, Command};
 use crate::error::{Error, ExitCode, Result, io_in_words};
 use crate::model::JobId;
 use crate::os;
-use crate::report::{Observer, Reporter};
+use crate::report::{Observer, Reporter, SAID};
 use crate::safety::log::{self, Verbosity};
 use crate::safety::sanitize::sanitize_typed;
 use crate::settings::{Settings, Surroundings};
@@ -61,7 +61,7 @@ fn carry_out(cli: &Cli) -> ExitCode {
     }
     let settings = Settings::resolve(&cli.flags(), &around);
     let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
-    if let Err(error) = log::start(cli.verbosity(), log_file) {
+    if let Err(error) = log::start(cli.verbosity(), log_file, || ui::Stderr, SAID) {
         return ui.failure(None, &error);
     }
     match settings.and_then(|settings| dispatch(cli, &settings, &ui, &reporter)) {

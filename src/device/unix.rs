@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 use rustix::termios::{LocalModes, OptionalActions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::guard::process::Event;
+use super::guard::process::GuardEvent;
 #[cfg(target_os = "linux")]
 use super::linux as special;
 #[cfg(not(target_os = "linux"))]
@@ -47,7 +47,7 @@ pub(super) fn prepare_guard(command: &mut Command) {
 
 /// What the guard does first: a session of its own, so that neither the terminal's Ctrl-C nor its hang-up reaches it
 /// or the client, and the client can't open the operator's terminal behind our back. Gives the terminal of that session.
-pub(super) fn settle_in(events: &Sender<Event>) -> io::Result<SessionTerminal> {
+pub(super) fn settle_in(events: &Sender<GuardEvent>) -> io::Result<SessionTerminal> {
     // Fails only for a leader of a process group, which a freshly started child is not, unless it was started from a
     // shell by hand; that is harmless.
     let _ = rustix::process::setsid();
@@ -58,7 +58,7 @@ pub(super) fn settle_in(events: &Sender<Event>) -> io::Result<SessionTerminal> {
     let events = events.clone();
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            if signal == SIGTERM && events.send(Event::Stop).is_err() {
+            if signal == SIGTERM && events.send(GuardEvent::Stop).is_err() {
                 return;
             }
         }

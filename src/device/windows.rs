@@ -12,7 +12,7 @@ use std::time::Duration;
 use win32job::{ExtendedLimitInfo, Job};
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
-use super::guard::process::Event;
+use super::guard::process::GuardEvent;
 
 /// Where a client may take this user's home to be.
 pub(super) fn homes() -> Vec<PathBuf> {
@@ -26,7 +26,7 @@ pub(super) fn prepare_guard(command: &mut Command) {
 
 /// What the guard does first: puts itself into a job that ends with it. The only handle is the guard's own, so the
 /// system ends the client with all descendants even when the guard is ended from outside.
-pub(super) fn settle_in(_: &Sender<Event>) -> io::Result<SessionTerminal> {
+pub(super) fn settle_in(_: &Sender<GuardEvent>) -> io::Result<SessionTerminal> {
     let job = ending_job()?;
     job.assign_current_process().map_err(io::Error::other)?;
     // Never closed by us: closing it would end us.

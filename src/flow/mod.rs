@@ -3,6 +3,7 @@
 mod delivery;
 mod leftovers;
 pub mod onboard;
+mod parts;
 mod recovery;
 mod trip;
 

@@ -1,4 +1,4 @@
-//! How the vendor's client may get the code.
+//! How the vendor's client may get the code, and where the home for it may lie.
 
 use serde::{Deserialize, Serialize};
 

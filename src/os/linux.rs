@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-/// See [`crate::safety::harden::harden`].
+/// For `safety::harden`, which says why.
 pub(crate) fn harden_process() -> io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     super::unix::close_others_on_exec()?;

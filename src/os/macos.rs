@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 
 use rustix::fs::{XattrFlags, setxattr};
 
-/// See [`crate::safety::harden::harden`].
+/// For `safety::harden`, which says why.
 pub(crate) fn harden_process() -> io::Result<()> {
     // SAFETY: PT_DENY_ATTACH takes no process, no address and no data (ptrace(2)), so nothing is read or written.
     let answer = unsafe { libc::ptrace(libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0) };

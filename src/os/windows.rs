@@ -122,7 +122,7 @@ pub fn settings_for_all() -> Option<PathBuf> {
     }
 }
 
-/// See [`crate::safety::harden::harden`].
+/// For `safety::harden`, which says why.
 pub(crate) fn harden_process() -> io::Result<()> {
     // Keeps Windows Error Reporting, with its dumps, from being called at a crash; children inherit it.
     set_error_mode(SEM_NOGPFAULTERRORBOX | SEM_FAILCRITICALERRORS);

@@ -127,9 +127,9 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Heard(Mutex<Vec<(Option<JobId>, Event)>>);
+    struct Told(Mutex<Vec<(Option<JobId>, Event)>>);
 
-    impl Observer for Heard {
+    impl Observer for Told {
         fn event(&self, job: Option<&JobId>, event: &Event) {
             self.0.lock().unwrap().push((job.cloned(), event.clone()));
         }
@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn two_jobs_report_at_once_and_share_nothing() {
         const PART: Duration = Duration::from_millis(40);
-        let heard = Arc::new(Heard::default());
+        let told = Arc::new(Told::default());
         let (one, other) = (job('1'), job('2'));
-        let reporter = |job: &JobId| Reporter::new(Arc::clone(&heard) as Arc<dyn Observer>, Some(job.clone()));
+        let reporter = |job: &JobId| Reporter::new(Arc::clone(&told) as Arc<dyn Observer>, Some(job.clone()));
         let (first, second) = (reporter(&one), reporter(&other));
         let warning = || Event::Warning("the same".to_owned());
 
@@ -159,7 +159,7 @@ mod tests {
         std::thread::sleep(PART);
         first.step(Step::Device, "open\n");
 
-        let events = std::mem::take(&mut *heard.0.lock().unwrap());
+        let events = std::mem::take(&mut *told.0.lock().unwrap());
         let of = |job: &JobId| {
             let mine = events.iter().filter(|(of, _)| of.as_ref() == Some(job)).map(|(_, event)| event.clone());
             mine.collect::<Vec<_>>()
@@ -178,8 +178,8 @@ mod tests {
 
     #[test]
     fn a_job_that_becomes_known_is_named_from_then_on() {
-        let heard = Arc::new(Heard::default());
-        let reporter = Reporter::new(Arc::clone(&heard) as Arc<dyn Observer>, None);
+        let told = Arc::new(Told::default());
+        let reporter = Reporter::new(Arc::clone(&told) as Arc<dyn Observer>, None);
         let fact = || Event::Fact("found\u{1b}[2J".to_owned());
         reporter.notify(fact());
         reporter.is_about(&job('1'));
@@ -187,7 +187,7 @@ mod tests {
         reporter.notify(fact());
         reporter.step(Step::Job, "delivered");
         let finished = Event::Finished { step: Step::Job, text: "delivered".to_owned(), took: Duration::ZERO };
-        let events = heard.0.lock().unwrap();
+        let events = told.0.lock().unwrap();
         assert_eq!(*events, [(None, Event::Fact("found".to_owned())), (Some(job('1')), finished)]);
     }
 }

@@ -14,6 +14,7 @@
 //! - when running, by the filter below, which goes by the target and asks nobody.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -28,10 +29,6 @@ use crate::error::{Error, Result};
 use crate::model::Sourced;
 use crate::safety::path_trust::{self, OpenMode, Refused};
 use crate::safety::redact::Redacting;
-use crate::ui;
-
-/// Target of what `ui` has said already: for the file, and not a second time for stderr.
-pub(crate) const SAID: &str = "snow_onboard::said";
 
 /// The crate's own targets begin with it.
 const OURS: &str = "snow_onboard";
@@ -81,11 +78,17 @@ impl Verbosity {
 
 /// Starts the log of this process. To be called once; a second call changes nothing.
 ///
-/// `file` is appended to, or made for this user alone (0600).
+/// `file` is appended to, or made for this user alone (0600). `stderr` makes the writer for the other one, which is to redact;
+/// what has the target `said` stands there already, and is for the file alone.
 ///
 /// # Errors
 /// [`Error::SettingInvalid`] for a file that can't be written, or that others may open.
-pub fn start(verbosity: Verbosity, file: Option<&Sourced<PathBuf>>) -> Result<()> {
+pub fn start<W: Write + 'static>(
+    verbosity: Verbosity,
+    file: Option<&Sourced<PathBuf>>,
+    stderr: fn() -> W,
+    said: &'static str,
+) -> Result<()> {
     let to_file = match file {
         Some(Sourced { value: path, origin }) => {
             let file = open(path).map_err(|refused| match refused.owner() {
@@ -110,8 +113,8 @@ pub fn start(verbosity: Verbosity, file: Option<&Sourced<PathBuf>>) -> Result<()
         None => None,
     };
     let to_stderr = (verbosity != Verbosity::Quiet).then(|| {
-        layer(|| ui::Stderr).with_filter(filter(move |target| match target {
-            SAID => LevelFilter::OFF,
+        layer(stderr).with_filter(filter(move |target| match target {
+            _ if target == said => LevelFilter::OFF,
             target if is_ours(target) => verbosity.of_ours(),
             _ => verbosity.of_others(),
         }))
@@ -162,7 +165,7 @@ fn open(path: &Path) -> Result<File, Refused> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use std::io::{self, Write};
+    use std::io;
     use std::sync::Arc;
 
     #[derive(Clone, Default)]

@@ -5,14 +5,13 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings};
+use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings, default_state_folder};
 use super::table::{SETTINGS, Setting, setting};
 use super::value::{Kind, Value};
 use crate::error::{Error, Result};
 use crate::model::{Origin, Sourced};
 use crate::safety::path_trust::{self, Whose};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
-use crate::store::default_state_folder;
 
 /// The table of the system's file whose values nobody else can change.
 const LOCKED: &str = "locked";

@@ -14,11 +14,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cloud::CloudSettings;
-use crate::device::ClientSettings;
 use crate::error::Result;
-use crate::keychain::KeychainSettings;
-use crate::model::{KeychainKind, Origin};
+use crate::model::Origin;
 use crate::safety::sanitize::sanitize;
 pub use layers::Flags;
 pub(crate) use layers::Given;
@@ -73,17 +70,6 @@ impl Settings {
         self.layers.of(&setting::keychain).is_some_and(|given| given.origin != Origin::Default)
     }
 
-    /// The part that is about AWS.
-    pub(crate) fn cloud(&self) -> CloudSettings {
-        CloudSettings {
-            profile: self.profile.clone(),
-            region: self.region.clone(),
-            ca_bundle: self.ca_bundle.clone(),
-            network_timeout: self.network_timeout,
-            manifest_limit: self.manifest_limit,
-        }
-    }
-
     /// How long a job that is not ready may be waited for, if at all.
     pub(crate) fn patience_for_delivery(&self) -> Option<Duration> {
         self.wait.then_some(self.wait_timeout)
@@ -92,20 +78,6 @@ impl Settings {
     /// How long a device may take to give its first answer.
     pub(crate) fn patience_for_start(&self) -> Duration {
         if self.wait_device { self.wait_timeout.max(self.unlock_timeout) } else { self.unlock_timeout }
-    }
-
-    /// The part that is about the vendor's client.
-    pub(crate) fn client(&self) -> ClientSettings {
-        ClientSettings {
-            client: self.client.clone(),
-            client_sha256: self.client_sha256,
-            allow_unknown: self.allow_unknown_client,
-        }
-    }
-
-    /// The part that is about the keychain, for the keychain `kind`.
-    pub(crate) fn keychain_settings(&self, kind: KeychainKind) -> KeychainSettings {
-        KeychainSettings { kind, deadline: self.keychain_timeout, allow_plain: self.allow_plain_keyring }
     }
 
     /// Every setting with its origin, in the order of the table.
@@ -142,7 +114,7 @@ mod tests {
     use super::places::AWS_CA_BUNDLE;
     use super::*;
     use crate::error::Error;
-    use crate::model::HandOverPolicy;
+    use crate::model::{HandOverPolicy, KeychainKind};
     use std::fs;
     use std::path::PathBuf;
 

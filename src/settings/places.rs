@@ -40,6 +40,23 @@ impl Surroundings {
     }
 }
 
+/// Where the state folder is when no setting says otherwise: local, never roaming or synced.
+///
+/// Linux `$XDG_STATE_HOME/snow-onboard` or `~/.local/state/snow-onboard`; macOS
+/// `~/Library/Application Support/snow-onboard`; Windows `%LOCALAPPDATA%\snow-onboard`. `None` without a home.
+pub(super) fn default_state_folder() -> Option<PathBuf> {
+    let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::home_dir().filter(|home| home.is_absolute());
+    let parent = if cfg!(windows) {
+        absolute("LOCALAPPDATA").or_else(|| home().map(|home| home.join("AppData").join("Local")))
+    } else if cfg!(target_os = "macos") {
+        home().map(|home| home.join("Library").join("Application Support"))
+    } else {
+        absolute("XDG_STATE_HOME").or_else(|| home().map(|home| home.join(".local").join("state")))
+    };
+    parent.map(|parent| parent.join("snow-onboard"))
+}
+
 /// The file of whoever runs this; a place of his own choice.
 fn user_file() -> Option<PathBuf> {
     let absolute = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());

@@ -28,5 +28,5 @@ mod state_look;
 
 pub use audit::{Audit, AuditStep};
 pub use job_folder::{Draft, JobFolder, Manifest};
-pub use state_folder::{HomeNote, StateFolder, default_state_folder};
+pub use state_folder::{HomeNote, StateFolder};
 pub use state_look::StateLook;

@@ -55,12 +55,12 @@ pub struct Ui {
     command: &'static str,
     may_ask: bool,
     status: Status,
-    seen: Mutex<Seen>,
+    reported: Mutex<Reported>,
 }
 
 /// What has been reported by now.
 #[derive(Debug, Default)]
-struct Seen {
+struct Reported {
     jobs: BTreeSet<JobId>,
     /// Those of which the pair is kept, for whoever is interrupted.
     kept: BTreeSet<JobId>,
@@ -74,7 +74,7 @@ impl Ui {
     /// A voice that asks nothing and draws nothing: for what goes wrong before a command begins.
     #[must_use]
     pub fn new(voice: Voice) -> Self {
-        Self { voice, command: "", may_ask: false, status: Status::default(), seen: Mutex::default() }
+        Self { voice, command: "", may_ask: false, status: Status::default(), reported: Mutex::default() }
     }
 
     /// A voice for this command: results carry its name.
@@ -100,7 +100,7 @@ impl Ui {
     /// What is kept, for the sentence about an interruption.
     #[must_use]
     pub fn kept(&self) -> String {
-        let kept: Vec<String> = self.seen().kept.iter().map(JobId::to_string).collect();
+        let kept: Vec<String> = self.reported().kept.iter().map(JobId::to_string).collect();
         match &kept[..] {
             [] => "What was kept before is still kept.".to_owned(),
             jobs => format!("Code and manifest of {} are kept.", jobs.join(", ")),
@@ -219,8 +219,8 @@ impl Ui {
         }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reported(&self) -> MutexGuard<'_, Reported> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn show_to_people(&self, job: Option<&JobId>, event: &Event) {
@@ -229,7 +229,7 @@ impl Ui {
             Event::Started(step) => self.status.begin(&step.to_string()),
             Event::Finished { step, text, .. } => {
                 self.status.above(&look::named(&step.to_string(), &whose(text), &look::of_names()));
-                let still = self.seen().open.last().map(|(_, step)| *step);
+                let still = self.reported().open.last().map(|(_, step)| *step);
                 match still {
                     Some(step) => self.status.begin(&step.to_string()),
                     None => self.status.clear(),
@@ -285,7 +285,7 @@ impl Ui {
     /// `text` as it is; where several jobs report, with the one that it is about.
     fn attributed<'a>(&self, job: Option<&JobId>, text: &'a str) -> Cow<'a, str> {
         match job {
-            Some(job) if self.seen().jobs.len() > 1 => format!("{job}: {text}").into(),
+            Some(job) if self.reported().jobs.len() > 1 => format!("{job}: {text}").into(),
             _ => text.into(),
         }
     }
@@ -293,16 +293,16 @@ impl Ui {
     /// Whether the last line about this download is some time ago: who reads a log does not want one twice a second.
     fn is_time_for_a_line(&self, job: Option<&JobId>) -> bool {
         const BETWEEN: Duration = Duration::from_secs(5);
-        let mut seen = self.seen();
-        let is_time = seen.received.get(&job.cloned()).is_none_or(|last| last.elapsed() >= BETWEEN);
+        let mut reported = self.reported();
+        let is_time = reported.received.get(&job.cloned()).is_none_or(|last| last.elapsed() >= BETWEEN);
         if is_time {
-            seen.received.insert(job.cloned(), Instant::now());
+            reported.received.insert(job.cloned(), Instant::now());
         }
         is_time
     }
 }
 
-impl Seen {
+impl Reported {
     fn note(&mut self, job: Option<&JobId>, event: &Event) {
         self.jobs.extend(job.cloned());
         match event {
@@ -324,7 +324,7 @@ impl Seen {
 
 impl Observer for Ui {
     fn event(&self, job: Option<&JobId>, event: &Event) {
-        self.seen().note(job, event);
+        self.reported().note(job, event);
         // Whoever asks for quiet is told of what needs doing.
         let needs_doing = match event {
             Event::Warning(_) => true,

@@ -1,6 +1,7 @@
 //! The completion scripts that packages install.
 
-use snow_onboard::cli::completions::{SHELLS, script};
+use snow_onboard::cli::SHELLS;
+use snow_onboard::commands::completions::script;
 
 use crate::fresh;
 

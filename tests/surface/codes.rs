@@ -106,7 +106,7 @@ fn an_error_is_told_by_sentence_and_hint_together() {
     assert_eq!(told("", &format!("{sentence}\n\n{hint}\n"), 3), None, "it ends with another exit code");
     assert_eq!(told("", sentence, 2), None, "a hint is missing");
     assert_eq!(told("", hint, 2), None);
-    let event = r#"{"v":1,"event":"error","code":"busy","exit":15,"text":"…","hint":"…"}"#;
+    let event = r#"{"v":2,"event":"error","job":null,"code":"busy","exit":15,"text":"…","hint":"…"}"#;
     assert_eq!(told(&format!("{{}}\n{event}\n"), "", 15).as_deref(), Some("busy"));
     let check = "ok       Proxy     none\nfails    Region    No AWS region is set.\n         Another hint.\n";
     assert_eq!(told(check, "", 4).as_deref(), Some("region_missing"));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::device::guard::process::{Event, Inbox};
+use crate::device::guard::process::{GuardEvent, Inbox};
 use crate::device::guard::protocol::{Ran, Run};
 use crate::device::guard::redacted_stream::RedactedStream;
 use crate::device::guard::{environment, live};
@@ -130,20 +130,20 @@ impl<'a> Running<'a> {
             {
                 let sender = sender.clone();
                 live::pass_on(source, redacted, errors, &unsaid, move |event| {
-                    sender.send(Event::Child(number, event)).is_ok()
+                    sender.send(GuardEvent::Child(number, event)).is_ok()
                 });
             }
         }
         for (source, kept) in sources.into_iter().zip([&out, &err]) {
             let (kept, sender) = (kept.clone(), sender.clone());
             std::thread::spawn(move || {
-                kept.fill(source, || sender.send(Event::Child(number, ChildEvent::Output)).is_ok());
-                let _ = sender.send(Event::Child(number, ChildEvent::Closed));
+                kept.fill(source, || sender.send(GuardEvent::Child(number, ChildEvent::Output)).is_ok());
+                let _ = sender.send(GuardEvent::Child(number, ChildEvent::Closed));
             });
         }
         let told = sender.clone();
         proc.watch(move || {
-            let _ = told.send(Event::Child(number, ChildEvent::Exited));
+            let _ = told.send(GuardEvent::Child(number, ChildEvent::Exited));
         });
         let running =
             Self { proc, inbox, number, started: Instant::now(), open_streams, exited: false, out, err, unsaid };

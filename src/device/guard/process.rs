@@ -25,7 +25,7 @@ pub const GUARD_ARGUMENT: &str = "__guard";
 
 /// What the guard's main loop waits for.
 #[derive(Debug)]
-pub(in crate::device) enum Event {
+pub(in crate::device) enum GuardEvent {
     Order(Box<Order>),
     /// The agent is gone, or somebody wants us to end.
     Stop,
@@ -35,8 +35,8 @@ pub(in crate::device) enum Event {
 
 /// The guard's one queue. Once it has seen a stop it never forgets it.
 pub(in crate::device) struct Inbox {
-    pub(in crate::device) sender: Sender<Event>,
-    receiver: Receiver<Event>,
+    pub(in crate::device) sender: Sender<GuardEvent>,
+    receiver: Receiver<GuardEvent>,
     pub(in crate::device) stopped: bool,
     /// What controls the session of guard and client.
     pub(in crate::device) terminal: Option<sys::SessionTerminal>,
@@ -58,10 +58,10 @@ impl Inbox {
     fn order(&mut self) -> Option<Order> {
         while !self.stopped {
             match self.receiver.recv_timeout(self.left()) {
-                Ok(Event::Order(order)) => return Some(*order),
-                Ok(Event::Child(..)) => {}
+                Ok(GuardEvent::Order(order)) => return Some(*order),
+                Ok(GuardEvent::Child(..)) => {}
                 Err(RecvTimeoutError::Timeout) if !self.left().is_zero() => {}
-                Ok(Event::Stop) | Err(_) => self.stopped = true,
+                Ok(GuardEvent::Stop) | Err(_) => self.stopped = true,
             }
         }
         None
@@ -73,11 +73,11 @@ impl Inbox {
         while !self.stopped {
             let left = until.saturating_duration_since(Instant::now()).min(self.left());
             match self.receiver.recv_timeout(left) {
-                Ok(Event::Child(of, event)) if of == number => return Some(event),
-                Ok(Event::Child(..)) => {}
+                Ok(GuardEvent::Child(of, event)) if of == number => return Some(event),
+                Ok(GuardEvent::Child(..)) => {}
                 Err(RecvTimeoutError::Timeout) if !self.left().is_zero() => return None,
-                Ok(Event::Order(order)) => self.meanwhile(*order),
-                Ok(Event::Stop) | Err(_) => self.stopped = true,
+                Ok(GuardEvent::Order(order)) => self.meanwhile(*order),
+                Ok(GuardEvent::Stop) | Err(_) => self.stopped = true,
             }
         }
         None
@@ -228,16 +228,16 @@ pub(in crate::device) fn say(report: &Report) -> bool {
 }
 
 /// Reads orders on a thread of its own: a read of a pipe has no deadline, and its end must be seen at any moment.
-fn read_orders(sender: Sender<Event>) {
+fn read_orders(sender: Sender<GuardEvent>) {
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
             let order = line.ok().and_then(|line| serde_json::from_str(&line).ok());
             let Some(order) = order else { break };
-            if sender.send(Event::Order(Box::new(order))).is_err() {
+            if sender.send(GuardEvent::Order(Box::new(order))).is_err() {
                 return;
             }
         }
-        let _ = sender.send(Event::Stop);
+        let _ = sender.send(GuardEvent::Stop);
     });
 }
 

@@ -1,0 +1,34 @@
+//! The part of the settings that each adapter is given: adapters and settings don't know each other.
+
+use crate::cloud::CloudSettings;
+use crate::device::ClientSettings;
+use crate::keychain::KeychainSettings;
+use crate::model::KeychainKind;
+use crate::settings::Settings;
+
+impl Settings {
+    /// The part that is about AWS.
+    pub(crate) fn cloud(&self) -> CloudSettings {
+        CloudSettings {
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+            ca_bundle: self.ca_bundle.clone(),
+            network_timeout: self.network_timeout,
+            manifest_limit: self.manifest_limit,
+        }
+    }
+
+    /// The part that is about the vendor's client.
+    pub(crate) fn client(&self) -> ClientSettings {
+        ClientSettings {
+            client: self.client.clone(),
+            client_sha256: self.client_sha256,
+            allow_unknown: self.allow_unknown_client,
+        }
+    }
+
+    /// The part that is about the keychain, for the keychain `kind`.
+    pub(crate) fn keychain_settings(&self, kind: KeychainKind) -> KeychainSettings {
+        KeychainSettings { kind, deadline: self.keychain_timeout, allow_plain: self.allow_plain_keyring }
+    }
+}
