@@ -41,7 +41,7 @@ pub use session::Session;
 pub use session::open::{ArgvExposure, HandOver};
 pub use session::reach::{is_public, reach};
 pub use session::run::ClientExit;
-pub use session::wait::Unlocked;
+pub use session::wait::DeviceUnlocked;
 
 use client::output;
 use guard::environment::{self, JvmOptions};
@@ -205,7 +205,7 @@ impl Device {
         };
         if memory_was_wanted && !handle.is_in_memory() {
             notify.notify(Event::Warning(format!(
-                "The private folder for the client is on a disk and not in memory: {}. It is removed when the device is open. Only disk encryption protects what the disk keeps of it.",
+                "The private folder for the client is on a disk and not in memory: {}. It is removed when the device is unlocked. Deleted blocks are protected only by disk encryption.",
                 handle.passed_over().join("; ")
             )));
         }
@@ -214,7 +214,7 @@ impl Device {
         let mut device = Self { client, version: None, warnings, jvm: JvmOptions::All, handle, notify };
         if device.client.is_alone() {
             device.warn(format!(
-                "The client {} lies in no folder as the vendor's package unpacks to, so only this one file was checked for who can write to it.",
+                "The client {} is not inside an unpacked Snowball Edge client package. Only the write permissions of this one file were checked.",
                 device.client.program()
             ));
         }

@@ -66,7 +66,7 @@ pub(super) fn answers(settings: &Settings, way: &Way, heard: &Arc<Heard>) -> Vec
 
 /// AWS can't be asked at all.
 fn not_asked(error: &Error, way: &Way) -> Vec<Check> {
-    const WHY: &str = "not asked: what fails here comes first";
+    const WHY: &str = "not checked: correct the failed check first";
     let is_told_above = way.region.is_err() || way.proxy.is_err() || way.trust.is_err();
     let aws = if is_told_above { Check::skipped(Subject::Aws, WHY) } else { Check::failed(Subject::Aws, error) };
     let credentials = match &way.region {
@@ -132,7 +132,7 @@ fn credentials(found: &Examined, in_use: Option<&CredentialsInUse>, now: OffsetD
             Check::skipped(SUBJECT, format!("not told, since AWS does not answer; they come from {source}{ends}"))
         }
         Err(error) => {
-            let text = format!("from {source}{ends}; whose they are could not be found out. {error}");
+            let text = format!("from {source}{ends}; their identity is unknown. {error}");
             let hint = match error {
                 Error::StsNotHttps { .. } => error.report().hint,
                 _ => "A run needs no answer of STS. To see by another program whose they are:\n  aws sts get-caller-identity".to_owned(),
@@ -149,7 +149,7 @@ fn until(found: &CredentialsInUse, now: OffsetDateTime) -> (String, bool) {
             let left = at - now;
             let minutes = left.whole_minutes().max(0);
             let in_words = if minutes < 120 { format!("{minutes} min") } else { format!("{} h", minutes / 60) };
-            (format!(", good until {} ({in_words})", utc_in_words(at)), left < SOON)
+            (format!(", valid until {} ({in_words})", utc_in_words(at)), left < SOON)
         }
         None if found.temporary => (", temporary: where they come from does not say until when".to_owned(), false),
         None => (String::new(), false),
@@ -199,7 +199,7 @@ fn permission(action: Action, answer: &Result<()>, is_silent: bool) -> Check {
         Ok(()) => Check::ok(subject, format!("{name} is allowed")),
         Err(_) if is_silent => Check::skipped(subject, format!("{name}: AWS does not answer")),
         Err(error) if is_of_credentials(error) => {
-            Check::skipped(subject, format!("{name}: can't be told without credentials that AWS accepts"))
+            Check::skipped(subject, format!("{name}: not checked: valid AWS credentials are needed first"))
         }
         Err(Error::ClockSkew { .. }) => {
             Check::skipped(subject, format!("{name}: can't be told while the clock is wrong"))

@@ -51,9 +51,8 @@ fn started(client: Client, settings: &Settings, heard: &Arc<Heard>) -> Check {
         Err(error) => return Check::failed(SUBJECT, &error),
     };
     let pinned = if settings.client_sha256.is_some() { "pinned" } else { "not pinned" };
-    let version = device
-        .client_version()
-        .map_or_else(|| "of a version it does not say".to_owned(), |version| format!("version {version}"));
+    let version =
+        device.client_version().map_or_else(|| "version unknown".to_owned(), |version| format!("version {version}"));
     let text = format!(
         "{}, {version}; it starts, and only you or an administrator can change it; {pinned}, SHA-256 {digest}",
         client.launcher().display()
@@ -91,7 +90,7 @@ fn folder(home: &Result<TriedHome>) -> Check {
                 home.folder.display(),
                 home.passed_over.join("; ")
             ),
-            "A run goes on with it, and disk encryption is what protects the code until the device is open. Log in at the machine itself or by ssh, not by su or sudo, so that XDG_RUNTIME_DIR is set and in memory.",
+            "A run uses this folder. Only disk encryption protects the code there. To get a folder in memory, log in directly or with ssh, not with su or sudo.",
         ),
     }
 }

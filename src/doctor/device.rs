@@ -17,7 +17,7 @@ pub(super) fn answers(settings: &Settings, notify: &dyn Notify) -> Check {
         return Check::warning(
             SUBJECT,
             format!(
-                "{address} is outside the local network, so it was not tried; a device stands on the local network"
+                "{address} is outside the local network, so no connection was tried; a device is on the local network"
             ),
             "Read the IP address off the device's display once more.",
         );

@@ -69,7 +69,7 @@ fn place() -> Option<PathBuf> {
 pub(super) fn keeps(settings: &Settings, heard: &Arc<Heard>) -> Check {
     const SUBJECT: Subject = Subject::Keychain;
     if settings.keychain == KeychainKind::None {
-        return Check::skipped(SUBJECT, "not used: nothing is to be kept (keychain = none), so each run fetches anew");
+        return Check::skipped(SUBJECT, "not used: keychain = none, so each run fetches the code and manifest again");
     }
     match try_out(settings, heard) {
         Err(error) => Check::failed(SUBJECT, &error),

@@ -21,7 +21,7 @@ fn state_folder(look: &Result<StateLook>, most: u64) -> Check {
         Ok(look) => look,
         Err(error) => return Check::failed(SUBJECT, error),
     };
-    let is = if look.exists { "is there, and only you can open it" } else { "is not there yet, and can be made" };
+    let is = if look.exists { "is there, and only you can open it" } else { "does not exist yet and can be created" };
     let free = look.free.map_or_else(String::new, |free| format!("; {} MB free", free >> 20));
     let text = format!("{} {is}{free}", look.path.display());
     if let Some(flaw) = &look.remoteness {
@@ -78,7 +78,7 @@ fn memory(found: Hardened) -> Check {
     Check::warning(
         SUBJECT,
         format!("of this program: {}", flaws.join("; ")),
-        "A limit of this session stands in the way; see it, and have it raised:\n  ulimit -l",
+        "Show the limits of this session, and have them raised:\n  ulimit -a",
     )
 }
 

@@ -65,7 +65,7 @@ fn wait_for_change(
                 }
             }
             Err(error) if error.exit() == ExitCode::Network => {
-                notify.notify(Event::Fact(format!("{error} It is tried again at the next check.")));
+                notify.notify(Event::Fact(format!("{error} This program tries again at the next check.")));
             }
             Err(error) => return Err(error),
         }

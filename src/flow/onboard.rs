@@ -179,7 +179,7 @@ impl<'a> Requested<'a> {
         let kind = kept_in.filter(|_| !self.settings.keychain_was_chosen()).unwrap_or(self.settings.keychain);
         if let Some(other) = kept_in.filter(|other| *other != kind && kind != KeychainKind::None) {
             self.reporter.notify(Event::Warning(format!(
-                "An earlier code of this job is in the keychain “{other}” and stays there."
+                "The keychain “{other}” also contains an earlier code of this job. It was not removed."
             )));
         }
         match keychain.filter(|keychain| keychain.kind() == kind) {
@@ -197,7 +197,7 @@ impl<'a> Requested<'a> {
             places: Places::of_system(),
             on_disk: &|error| match self.settings.private_home {
                 PrivateHome::Memory => false,
-                PrivateHome::Ask => self.ask.ask(&format!("{error}\nPut it there anyway?")),
+                PrivateHome::Ask => self.ask.ask(&format!("{error}\nCreate the private folder on that disk anyway?")),
                 PrivateHome::Disk => true,
             },
             guard: None,
@@ -212,7 +212,9 @@ impl<'a> Requested<'a> {
             Ok(_) => {}
             // It may still be starting, which takes 10 to 20 minutes; fetching the pair meanwhile loses nothing.
             Err(error @ Error::DeviceUnreachable { .. }) => {
-                self.reporter.notify(Event::Warning(format!("{error} Going on; it may still be starting.")));
+                self.reporter.notify(Event::Warning(format!(
+                    "{error} The run continues, because the device may still be starting."
+                )));
             }
             Err(error) => return Err(error),
         }
@@ -247,7 +249,7 @@ impl<'a> Checked<'a> {
                 self.finish_device()?;
                 let (record, pair, code) = kept.converted(&self.trip.folder, &self.keychain)?;
                 let when = age_in_words(OffsetDateTime::now_utc() - pair.fetched_at);
-                self.trip.reporter.step(Step::Kept, &format!("code and manifest, fetched {when}; AWS is not asked"));
+                self.trip.reporter.step(Step::Kept, &format!("code and manifest, fetched {when}; no request to AWS"));
                 self.into_kept(record, pair, code, true)
             }
             None => self.fetch()?.keep(),
@@ -404,7 +406,7 @@ impl Checked<'_> {
             earlier.filter(|other| *other != pair.keychain && checked.keychain.kind() != KeychainKind::None)
         {
             reporter.notify(Event::Warning(format!(
-                "The earlier code can no longer be used. To remove it: snow-onboard forget {} --keychain {other}",
+                "The earlier code is no longer needed. Remove it with: snow-onboard forget {} --keychain {other}",
                 folder.job()
             )));
         }
@@ -464,7 +466,7 @@ impl<'a> Kept<'a> {
         let ask = || {
             trip.ask.ask(
                 "The client takes the unlock code only on its command line, where other programs of this machine \
-                 can read it while it runs.\nHand it over that way?",
+                 can read it while it runs.\nPass the unlock code on the command line?",
             )
         };
         let exposure = ArgvExposure::default();

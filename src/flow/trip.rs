@@ -25,7 +25,7 @@ impl Trip<'_> {
         let Some(seconds) = exposure.seconds() else { return };
         hand_over.argv_seconds = Some(seconds);
         self.reporter.notify(Event::Warning(format!(
-            "The code was on the client's command line for {seconds} s, where other programs on this machine could read it."
+            "The unlock code was on the client's command line for {seconds} s. Other programs on this machine could read it."
         )));
         // The run fails for a reason of its own, which is the one to tell; the audit log has the exposure already.
         if let Err(error) = self.folder.write_record(&record.with(&hand_over)) {
@@ -47,8 +47,10 @@ impl Trip<'_> {
             return;
         }
         self.reporter.notify(match self.folder.write_client_log(log) {
-            Ok(path) => Event::Fact(format!("What the client logged is in {}, without the code.", path.display())),
-            Err(error) => Event::Warning(format!("What the client logged could not be kept: {error}")),
+            Ok(path) => {
+                Event::Fact(format!("The client's log is in {}. The unlock code was removed from it.", path.display()))
+            }
+            Err(error) => Event::Warning(format!("The client's log could not be saved: {error}")),
         });
     }
 

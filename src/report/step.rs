@@ -32,7 +32,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Client => "Client",
-            Self::Kept => "Kept",
+            Self::Kept => "Stored",
             Self::Keychain => "Keychain",
             Self::Job => "Job",
             Self::Code => "Code",

@@ -37,7 +37,7 @@ pub(super) struct Finished<'a> {
 
 /// A check of `doctor`.
 #[derive(Serialize)]
-pub(super) struct Checked<'a> {
+pub(super) struct CheckLine<'a> {
     check: Subject,
     verdict: Verdict,
     text: &'a str,
@@ -47,7 +47,7 @@ pub(super) struct Checked<'a> {
     code: Option<&'static str>,
 }
 
-impl<'a> From<&'a Check> for Checked<'a> {
+impl<'a> From<&'a Check> for CheckLine<'a> {
     fn from(check: &'a Check) -> Self {
         let Check { subject, verdict, text, hint, error } = check;
         let code = error.map(|(code, _)| code);
@@ -77,7 +77,7 @@ pub(super) struct Received {
 
 /// The end of a command that did what it says.
 #[derive(Serialize)]
-pub(super) struct Outcome<'a, T> {
+pub(super) struct ResultLine<'a, T> {
     pub(super) command: &'a str,
     #[serde(flatten)]
     pub(super) content: T,

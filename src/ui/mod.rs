@@ -103,7 +103,7 @@ impl Ui {
         let kept: Vec<String> = self.reported().kept.iter().map(JobId::to_string).collect();
         match &kept[..] {
             [] => "What was kept before is still kept.".to_owned(),
-            jobs => format!("Code and manifest of {} are kept.", jobs.join(", ")),
+            jobs => format!("The code and manifest of {} are stored.", jobs.join(", ")),
         }
     }
 
@@ -117,7 +117,7 @@ impl Ui {
                 let text = sanitize_lines(text.trim_end());
                 to_stdout(&look::sentences(&text, look::Stream::Stdout));
             }
-            Voice::Json => self.line("result", job, json::Outcome { command: self.command, content: machine }),
+            Voice::Json => self.line("result", job, json::ResultLine { command: self.command, content: machine }),
         }
     }
 
@@ -126,7 +126,7 @@ impl Ui {
         self.status.clear();
         match self.voice {
             Voice::Plain | Voice::Quiet => to_stdout(text),
-            Voice::Json => self.line("result", None, json::Outcome { command: self.command, content: machine }),
+            Voice::Json => self.line("result", None, json::ResultLine { command: self.command, content: machine }),
         }
     }
 
@@ -271,7 +271,7 @@ impl Ui {
                 let content = json::Finished { step: *step, status: "finished", text, seconds: took.as_secs() };
                 self.line("step", job, content);
             }
-            Event::Checked(check) => self.line("check", job, json::Checked::from(check)),
+            Event::Checked(check) => self.line("check", job, json::CheckLine::from(check)),
             Event::PairKept => {}
             Event::Waiting { what, so_far } => {
                 self.line("waiting", job, json::Waiting { what, seconds: so_far.as_secs() });
@@ -350,7 +350,7 @@ impl Ask for Ui {
             Answer::Line(line) => line.eq_ignore_ascii_case("yes"),
             Answer::End => false,
             Answer::Silence => {
-                to_stderr("\nNo answer; taken as no.\n");
+                to_stderr("\nNo answer was given, so the answer is no.\n");
                 false
             }
         }

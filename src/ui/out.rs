@@ -13,8 +13,8 @@ use std::time::Duration;
 use crate::error::io_in_words;
 use crate::safety::redact::Redacting;
 
-static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::start("stdout", Redacting::new(io::stdout())));
-static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::start("stderr", Redacting::new(io::stderr())));
+static STDOUT: LazyLock<Writer> = LazyLock::new(|| Writer::start("stdout", Redacting::new(io::stdout())));
+static STDERR: LazyLock<Writer> = LazyLock::new(|| Writer::start("stderr", Redacting::new(io::stderr())));
 
 /// So many pieces may wait to be read before a frame of the status line is left out. A terminal may be stopped for hours.
 const BACKLOG: usize = 32;
@@ -23,7 +23,7 @@ const BACKLOG: usize = 32;
 const SOON: Duration = Duration::from_millis(200);
 
 /// A way to a writer.
-struct Stream {
+struct Writer {
     pieces: Sender<Piece>,
     /// How many of them are not written yet.
     waiting: Arc<AtomicUsize>,
@@ -39,7 +39,7 @@ enum Piece {
     End(SyncSender<()>),
 }
 
-impl Stream {
+impl Writer {
     fn start<W: Write + Send + 'static>(name: &str, mut writer: Redacting<W>) -> Self {
         let (sender, pieces) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     fn lost(why: io::ErrorKind, text: &[u8]) -> Option<io::ErrorKind> {
-        let stream = Stream::start("refuses", Redacting::new(Refuses(why)));
+        let stream = Writer::start("refuses", Redacting::new(Refuses(why)));
         stream.write(text);
         stream.finish(None);
         stream.lost.get().map(io::Error::kind)

@@ -54,7 +54,7 @@ fn a_device_that_becomes_another_is_noticed() {
 fn a_device_that_never_says_whose_it_is_is_no_success() {
     let stage = Stage::new("id() { :; }");
     let handed = stage.hand_over().unwrap();
-    assert!(stage.notices.all().iter().any(|notice| notice.contains("does not report its job")));
+    assert!(stage.notices.all().iter().any(|notice| notice.contains("reports no job id")));
     assert_eq!(code_of(handed.wait_until_unlocked(WAIT, &|_| ())), "device_unidentified");
     stage.assert_nothing_left();
     // It is open by now.

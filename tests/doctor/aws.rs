@@ -30,7 +30,7 @@ fn everything_is_as_it_should_be() {
     assert!(report.text("keychain").contains("ready (test item stored and read back)"));
     assert!(report.text("client").contains("version 1.2.0") && report.text("client").contains("not pinned, SHA-256 "));
     assert!(report.text("private_folder").ends_with(", in memory"), "{}", report.text("private_folder"));
-    assert!(report.text("state_folder").contains("is not there yet, and can be made"));
+    assert!(report.text("state_folder").contains("does not exist yet and can be created"));
     assert!(report.text("memory").contains("never in a core file") || report.line("memory")["verdict"] == "warning");
     assert!(!report.ended.stdout.contains("\"event\":\"error\"") && report.ended.stderr.is_empty());
 }
@@ -50,7 +50,7 @@ fn no_credentials() {
         Line("aws", "skipped", &["no credentials to ask with"], &[], None),
         Line("clock", "skipped", &["AWS's time is not known"], &[], None),
     ];
-    visit(&row, &[], 4, &calls("skipped", &["without credentials"], more));
+    visit(&row, &[], 4, &calls("skipped", &["valid AWS credentials are needed"], more));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_wrong_secret() {
         Some("credentials_refused"),
     );
     // AWS answered: the way there is fine, and so is the clock.
-    visit(&row, &[], 4, &calls("skipped", &["credentials that AWS accepts"], vec![refused]));
+    visit(&row, &[], 4, &calls("skipped", &["valid AWS credentials"], vec![refused]));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_profile_that_is_not_there() {
         4,
         &calls(
             "skipped",
-            &["what fails here comes first"],
+            &["correct the failed check first"],
             vec![
                 Line("region", "skipped", &["see Credentials"], &[], None),
                 Line("aws", "skipped", &[], &[], None),
@@ -169,7 +169,7 @@ fn credentials_that_end_soon() {
         let config = format!("[profile field]\ncredential_process = cat {}\n", folder.join("answer.json").display());
         std::fs::write(folder.join("config"), config).unwrap();
     }
-    let words = &["user/operator", "profile “field”, by its credential_process", "good until ", " min)"];
+    let words = &["user/operator", "profile “field”, by its credential_process", "valid until ", " min)"];
     visit(
         &done(soon),
         &["--profile", "field"],

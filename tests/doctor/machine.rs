@@ -47,12 +47,7 @@ fn a_keychain_that_is_silent() {
 
 #[test]
 fn a_keychain_that_is_not_used() {
-    visit(
-        &nothing(),
-        &["--keychain", "none"],
-        0,
-        &[Line("keychain", "skipped", &["nothing is to be kept"], &[], None)],
-    );
+    visit(&nothing(), &["--keychain", "none"], 0, &[Line("keychain", "skipped", &["keychain = none"], &[], None)]);
 }
 
 #[test]
@@ -93,7 +88,18 @@ fn a_client_that_can_t_be_started_and_one_by_itself() {
     let row = known("clients", "its interpreter is missing");
     visit(&row, &[], 11, &[Line("client", "fails", &["can't be started"], &["chmod +x"], Some("client_unusable"))]);
     let row = known("clients", "it lies outside a package");
-    visit(&row, &[], 0, &[Line("client", "warning", &["only this one file was checked"], &["--client"], None)]);
+    visit(
+        &row,
+        &[],
+        0,
+        &[Line(
+            "client",
+            "warning",
+            &["Only the write permissions of this one file were checked"],
+            &["--client"],
+            None,
+        )],
+    );
 }
 
 #[test]

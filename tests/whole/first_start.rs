@@ -257,7 +257,7 @@ fn a_code_in_clear_in_the_client_s_own_settings_is_told_with_the_command_that_ta
     let left: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!(left, serde_json::json!({"version": 1, "profiles": {"other": other}}));
     let ended = Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
-    assert!(!ended.stderr.contains("stands in clear"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("unencrypted"), "{}", ended.stderr);
 }
 
 /// A package that is upgraded while a command runs takes the program's file away: its guard is of the old one.

@@ -37,7 +37,7 @@ fn a_second_run_asks_aws_nothing() {
         .without_env("AWS_REGION")
         .end()
         .done();
-    assert!(ended.stderr.contains("AWS is not asked"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no request to AWS"), "{}", ended.stderr);
     assert_eq!(rehearsal.device().state(), State::Unlocked);
     assert_eq!(rehearsal.requests().len(), 4, "no call and no download");
 }
@@ -125,7 +125,7 @@ fn an_interrupt_says_what_is_kept() {
     kill_process(Pid::from_child(&agent), Signal::TERM).unwrap();
     let output = agent.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains(&format!("Code and manifest of {} are kept.", rehearsal.job().id())), "{stderr}");
+    assert!(stderr.contains(&format!("The code and manifest of {} are stored.", rehearsal.job().id())), "{stderr}");
 }
 
 #[test]

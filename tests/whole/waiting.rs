@@ -32,7 +32,7 @@ fn a_job_on_its_way_is_waited_for_and_its_device_opened() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     assert!(stderr.contains("to be delivered (it is being prepared for shipment (tracking number 1Z999"), "{stderr}");
-    assert!(stderr.contains("tried again at the next check"), "{stderr}");
+    assert!(stderr.contains("tries again at the next check"), "{stderr}");
     assert_eq!(rehearsal.device().state(), State::Unlocked);
     // The code is asked for when the state has changed, and not at each look: each time leaves a line in CloudTrail.
     assert!(rehearsal.count(Operation::GetJobUnlockCode) <= 3);

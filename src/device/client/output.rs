@@ -14,7 +14,7 @@ pub(in crate::device) fn said(ran: &Ran) -> String {
     };
     let texts = [without_notice(&ran.stderr), without_notice(&ran.stdout)];
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| match (ran.code, ran.signal) {
-        (Some(code), _) => format!("nothing (exit status {code})"),
+        (Some(code), _) => format!("no output (exit status {code})"),
         (None, Some(signal)) => format!("nothing (ended by signal {signal})"),
         (None, None) => "nothing".to_owned(),
     })

@@ -43,10 +43,10 @@ impl OwnProfile {
     #[must_use]
     pub fn warning(&self, job: &JobId) -> String {
         let file = self.file.display();
-        let begin = format!("The unlock code of {job} stands in clear in {file}");
+        let begin = format!("{file} contains the unlock code of {job} unencrypted");
         match (&self.profile, &self.job) {
             (Some(name), Some(of)) if is_plain(name) => format!(
-                "{begin}, in the profile “{name}” of the client's own settings. To take just that profile out: snow-onboard forget {of} --client-profile \"{name}\""
+                "{begin}, in the profile “{name}” of the client's own settings. Remove that profile with: snow-onboard forget {of} --client-profile \"{name}\""
             ),
             (Some(name), _) => format!(
                 "{begin}, in the profile “{}” of the client's own settings. Take that profile out with an editor.",

@@ -48,8 +48,8 @@ pub(in crate::device) struct Running<'a> {
     started: Instant,
     open_streams: usize,
     exited: bool,
-    out: Kept,
-    err: Kept,
+    out: Bounded,
+    err: Bounded,
     /// Pieces of a live command that were not passed on yet.
     unsaid: Arc<AtomicUsize>,
 }
@@ -121,7 +121,7 @@ impl<'a> Running<'a> {
 
         inbox.runs += 1;
         let (number, sender) = (inbox.runs, &inbox.sender);
-        let (out, err) = (Kept::default(), Kept::default());
+        let (out, err) = (Bounded::default(), Bounded::default());
         let open_streams = sources.len();
         let unsaid = Arc::<AtomicUsize>::default();
         if let Some(redacted) = live {
@@ -242,9 +242,9 @@ impl<'a> Running<'a> {
 
 /// The beginning of a stream.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<(Vec<u8>, u64)>>);
+struct Bounded(Arc<Mutex<(Vec<u8>, u64)>>);
 
-impl Kept {
+impl Bounded {
     /// Reads `source` to its end. Calls `told` after each piece that was kept, so at most [`KEPT`] times.
     fn fill(&self, mut source: impl Read, told: impl Fn() -> bool) {
         let mut piece = zeroize::Zeroizing::new([0_u8; 8 * 1024]);
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_read_whole_and_kept_in_part() {
-        let kept = Kept::default();
+        let kept = Bounded::default();
         let told = std::cell::Cell::new(0_usize);
         kept.fill(io::repeat(b'x').take(10 << 20), || {
             told.set(told.get() + 1);

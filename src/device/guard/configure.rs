@@ -58,16 +58,16 @@ fn attempt(
         loop {
             match script.read(&running.output()) {
                 // Nothing is given to a client that has ended or whose time is up; what it said is still judged.
-                Step::Answer(answer) if woken == Woken::Output => {
+                ScriptStep::Answer(answer) if woken == Woken::Output => {
                     // One that has closed its input is about to end, and its end says the rest.
                     let _ = give(answer, order, code, &mut input);
                     script.answered(answer);
                     prompt_until = Instant::now() + prompt_limit;
                 }
-                Step::Answer(_) | Step::Wait => break,
-                Step::Elsewhere(path) => return Ok((Outcome::Elsewhere { path }, running.finish(Woken::Stop))),
+                ScriptStep::Answer(_) | ScriptStep::Wait => break,
+                ScriptStep::Elsewhere(path) => return Ok((Outcome::Elsewhere { path }, running.finish(Woken::Stop))),
                 // The answer was not liked. It is not given twice.
-                Step::AskedAgain => return Ok((script.failure(), running.finish(Woken::TimeUp))),
+                ScriptStep::AskedAgain => return Ok((script.failure(), running.finish(Woken::TimeUp))),
             }
         }
         if script.is_through() {
@@ -97,7 +97,7 @@ fn give(answer: PromptAnswer, order: &Configure, code: &UnlockCode, input: &mut 
 
 /// What to do after what was read.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+enum ScriptStep {
     Wait,
     Answer(PromptAnswer),
     /// The client names a file outside our home.
@@ -127,37 +127,37 @@ impl<'a> Script<'a> {
     }
 
     /// Looks at all the output so far.
-    fn read(&mut self, output: &str) -> Step {
+    fn read(&mut self, output: &str) -> ScriptStep {
         // Lower case for ASCII alone, so that positions stay.
         let lower = output.to_ascii_lowercase();
         if !self.is_ours {
             // The line counts only when it is whole: half a path may lie in our home by accident.
             let Some(start) = lower.find(&self.path_label).map(|at| at + self.path_label.len()) else {
-                return Step::Wait;
+                return ScriptStep::Wait;
             };
-            let Some(end) = lower[start..].find('\n').map(|length| start + length) else { return Step::Wait };
+            let Some(end) = lower[start..].find('\n').map(|length| start + length) else { return ScriptStep::Wait };
             let path = output[start..end].trim().trim_matches(['"', '\'']);
             if !is_inside(path, self.home) {
-                return Step::Elsewhere(path.to_owned());
+                return ScriptStep::Elsewhere(path.to_owned());
             }
             self.is_ours = true;
             self.cursor = end;
         }
         if self.is_through() {
-            return Step::Wait;
+            return ScriptStep::Wait;
         }
-        let Some(rest) = lower.get(self.cursor..) else { return Step::Wait };
+        let Some(rest) = lower.get(self.cursor..) else { return ScriptStep::Wait };
         let next = self
             .prompts
             .iter()
             .filter_map(|prompt| Some((rest.find(&prompt.label.to_ascii_lowercase())?, prompt)))
             .min_by_key(|(at, _)| *at);
         match next {
-            None => Step::Wait,
-            Some((_, prompt)) if self.given.contains(&prompt.answer) => Step::AskedAgain,
+            None => ScriptStep::Wait,
+            Some((_, prompt)) if self.given.contains(&prompt.answer) => ScriptStep::AskedAgain,
             Some((at, prompt)) => {
                 self.next = self.cursor + at + prompt.label.len();
-                Step::Answer(prompt.answer)
+                ScriptStep::Answer(prompt.answer)
             }
         }
     }
@@ -197,16 +197,16 @@ mod tests {
     }
 
     /// Feeds a conversation piece by piece; gives what was answered and the last step.
-    fn converse(pieces: &[&str]) -> (Vec<PromptAnswer>, Step) {
+    fn converse(pieces: &[&str]) -> (Vec<PromptAnswer>, ScriptStep) {
         let data = ClientData::built_in().configure;
         let mut script = Script::new(Path::new(HOME), &data.prompts, &data.path_label);
         let (mut output, mut given) = (String::new(), Vec::new());
-        let mut last = Step::Wait;
+        let mut last = ScriptStep::Wait;
         for piece in pieces {
             output.push_str(piece);
             loop {
                 last = script.read(&output);
-                let Step::Answer(answer) = last else { break };
+                let ScriptStep::Answer(answer) = last else { break };
                 given.push(answer);
                 script.answered(answer);
             }
@@ -227,7 +227,7 @@ mod tests {
                 "Default Endpoint: ",
             ]);
             assert_eq!(given, [PromptAnswer::Manifest, PromptAnswer::Code, PromptAnswer::Endpoint]);
-            assert_eq!(last, Step::Wait);
+            assert_eq!(last, ScriptStep::Wait);
         }
         let (given, _) = converse(&[&format!("stored at {path}\nManifest Path: Unlock Code: Default Endpoint: ")]);
         assert_eq!(given.len(), 3, "prompts that come in one piece");
@@ -235,9 +235,9 @@ mod tests {
 
     #[test]
     fn nothing_is_answered_before_the_home_is_named() {
-        assert_eq!(converse(&["Manifest Path: ", "Unlock Code: "]), (vec![], Step::Wait));
+        assert_eq!(converse(&["Manifest Path: ", "Unlock Code: "]), (vec![], ScriptStep::Wait));
         let half = format!("stored at {HOME}");
-        assert_eq!(converse(&[&half, "Manifest Path: "]), (vec![], Step::Wait), "half a line");
+        assert_eq!(converse(&[&half, "Manifest Path: "]), (vec![], ScriptStep::Wait), "half a line");
     }
 
     #[test]
@@ -246,10 +246,10 @@ mod tests {
             ["/home/x/.aws/snowball/config/snowball-edge.config", "home directory\\.aws", "", &inside("../other/file")]
         {
             let (given, last) = converse(&[&format!("stored at {path}\nManifest Path: ")]);
-            assert_eq!((given, last), (vec![], Step::Elsewhere(path.trim().to_owned())));
+            assert_eq!((given, last), (vec![], ScriptStep::Elsewhere(path.trim().to_owned())));
         }
         let beside = format!("{HOME}-other");
-        assert!(matches!(converse(&[&format!("stored at {beside}\n")]).1, Step::Elsewhere(_)));
+        assert!(matches!(converse(&[&format!("stored at {beside}\n")]).1, ScriptStep::Elsewhere(_)));
     }
 
     #[test]
@@ -257,6 +257,6 @@ mod tests {
         let path = inside("f");
         let (given, last) =
             converse(&[&format!("stored at {path}\nManifest Path: "), "Unlock Code: ", "wrong\nUnlock Code: "]);
-        assert_eq!((given, last), (vec![PromptAnswer::Manifest, PromptAnswer::Code], Step::AskedAgain));
+        assert_eq!((given, last), (vec![PromptAnswer::Manifest, PromptAnswer::Code], ScriptStep::AskedAgain));
     }
 }

@@ -48,7 +48,8 @@ pub(in crate::device) fn trusted(
             *value = SYSTEM_PATH.into();
         });
     }
-    let sentence = format!("The client does not get what other users can change: {}.", left_out.join("; "));
+    let sentence =
+        format!("The client runs without these folders, because other users can change them: {}.", left_out.join("; "));
     (kept, (!left_out.is_empty()).then_some(sentence))
 }
 

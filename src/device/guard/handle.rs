@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::device::client::own_profiles::{OwnProfile, OwnProfiles};
 use crate::device::guard::process::GUARD_ARGUMENT;
-use crate::device::guard::protocol::{HomeFault, Order, Piece, Place, Ran, Report, Run, VERSION};
+use crate::device::guard::protocol::{HomeFault, Order, OutputPiece, Place, Ran, Report, Run, VERSION};
 use crate::device::guard::{child, environment, home};
 use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
@@ -43,7 +43,7 @@ enum Incoming {
     /// The guard says nothing more.
     Ended,
     /// Input for the live command with this number.
-    Input(u32, Piece),
+    Input(u32, OutputPiece),
 }
 
 /// The guard, as long as it lives. Dropping it ends the client and removes the home.
@@ -136,7 +136,7 @@ impl GuardHandle {
             Report::NoHome(HomeFault::OnDisk { folder, why }) => Err(Error::PrivateHomeOnDisk { folder, why }),
             Report::NoHome(HomeFault::Unusable { path, why }) => Err(Error::PrivateHomeUnusable { path, why }),
             Report::NotStarted { why } => Err(lost(why)),
-            _ => Err(link.lost("it spoke out of turn")),
+            _ => Err(link.lost("it sent an unexpected message")),
         }
     }
 
@@ -284,7 +284,7 @@ impl GuardHandle {
                 None => Err(std::io::ErrorKind::BrokenPipe.into()),
             }
         });
-        written.map_err(|_| self.lost("it takes no more orders"))
+        written.map_err(|_| self.lost("it no longer accepts requests"))
     }
 
     fn report(&mut self, limit: Duration) -> Result<Report> {
@@ -434,7 +434,8 @@ fn read_input(mut input: Box<dyn Read + Send>, number: u32, sender: Sender<Incom
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(_) => 0,
             };
-            let is_over = sender.send(Incoming::Input(number, Piece::of(&piece[..length]))).is_err() || length == 0;
+            let is_over =
+                sender.send(Incoming::Input(number, OutputPiece::of(&piece[..length]))).is_err() || length == 0;
             if is_over || wants.recv().is_err() {
                 return;
             }

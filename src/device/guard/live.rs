@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::device::guard::child::{ChildEvent, Input};
 use crate::device::guard::process::say;
-use crate::device::guard::protocol::{Piece, Report};
+use crate::device::guard::protocol::{OutputPiece, Report};
 use crate::device::guard::redacted_stream::RedactedStream;
 
 /// When nothing has followed for so long, what was held back is passed on: it is a prompt.
@@ -43,7 +43,7 @@ pub(in crate::device) fn pass_on(
         }
     });
     std::thread::spawn(move || {
-        let pass = |out: Vec<u8>| out.is_empty() || say(&Report::Said { errors, piece: Piece::of(&out) });
+        let pass = |out: Vec<u8>| out.is_empty() || say(&Report::Said { errors, piece: OutputPiece::of(&out) });
         loop {
             let next = if redacted.holds() {
                 pieces.recv_timeout(PAUSE)
@@ -71,7 +71,7 @@ pub(in crate::device) fn pass_on(
 }
 
 /// Gives a command its input piece by piece, until that or the command ends.
-pub(in crate::device) fn feed(mut input: Input, pieces: &Receiver<Piece>) {
+pub(in crate::device) fn feed(mut input: Input, pieces: &Receiver<OutputPiece>) {
     while let Ok(piece) = pieces.recv() {
         let bytes = Zeroizing::new(piece.bytes());
         if bytes.is_empty() || input.write_all(&bytes).and_then(|()| input.flush()).is_err() {

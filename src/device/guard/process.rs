@@ -13,7 +13,7 @@ use crate::device::client::own_profiles::OwnProfiles;
 use crate::device::client::profile;
 use crate::device::guard::child::{ChildEvent, Running, Streams, Woken};
 use crate::device::guard::home::Home;
-use crate::device::guard::protocol::{Live, Order, Piece, Report, Run, VERSION};
+use crate::device::guard::protocol::{Live, Order, OutputPiece, Report, Run, VERSION};
 use crate::device::guard::redacted_stream::RedactedStream;
 use crate::device::guard::redaction::Redaction;
 use crate::device::guard::{client_log, configure, live};
@@ -43,7 +43,7 @@ pub(in crate::device) struct Inbox {
     /// When the guard ends by itself: an agent that hangs or was stopped must not keep the code lying.
     until: Option<Instant>,
     /// Where the input goes of the command that runs.
-    input: Option<Sender<Piece>>,
+    input: Option<Sender<OutputPiece>>,
     /// Commands so far, to tell the events of one from late ones of another.
     pub(in crate::device) runs: u32,
 }

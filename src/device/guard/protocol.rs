@@ -32,7 +32,7 @@ pub(in crate::device) enum Order {
     },
     Run(Run),
     /// For the command that runs: its next input; nothing at the end of it. The guard says when it has taken it.
-    Input(Piece),
+    Input(OutputPiece),
     Configure(Configure),
     /// Tell what the client logged in these folders below the home, without the code.
     ReadLog {
@@ -95,9 +95,9 @@ pub(in crate::device) struct Live {
 
 /// A piece of a stream: bytes of any kind, each as the character with its number.
 #[derive(Debug, Serialize, Deserialize)]
-pub(in crate::device) struct Piece(String);
+pub(in crate::device) struct OutputPiece(String);
 
-impl Piece {
+impl OutputPiece {
     pub(in crate::device) fn of(bytes: &[u8]) -> Self {
         Self(bytes.iter().map(|byte| char::from(*byte)).collect())
     }
@@ -139,7 +139,7 @@ pub(in crate::device) enum Report {
     Said {
         /// On its stream for errors.
         errors: bool,
-        piece: Piece,
+        piece: OutputPiece,
     },
     /// The command has its input so far.
     InputTaken,

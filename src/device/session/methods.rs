@@ -20,7 +20,7 @@ use crate::report::{Event, while_waiting};
 const LAST_METHOD: Duration = Duration::from_secs(60);
 
 /// What a method led to.
-enum Step {
+enum MethodResult {
     Found(Described),
     /// The client does not take the code by this method; ends the sentence "it …".
     Down(String),
@@ -41,7 +41,7 @@ impl Session {
                 HandOverMethod::Profile => self.first_look()?,
                 HandOverMethod::Configure => match self.configure()? {
                     None => self.first_look()?,
-                    Some(why) => Step::Down(why),
+                    Some(why) => MethodResult::Down(why),
                 },
                 HandOverMethod::Argv => {
                     if policy == HandOverPolicy::Private {
@@ -57,7 +57,7 @@ impl Session {
                         continue;
                     }
                     self.notify.notify(Event::Warning(
-                        "The code goes to the client on its command line, where other programs on this machine can read it while the client runs."
+                        "The unlock code is now on the client's command line. Other programs on this machine can read it while the client runs."
                             .to_owned(),
                     ));
                     on_argv()?;
@@ -67,8 +67,8 @@ impl Session {
                 }
             };
             match step {
-                Step::Found(described) => return Ok(described),
-                Step::Down(why) => refusals.push(format!("it {why}")),
+                MethodResult::Found(described) => return Ok(described),
+                MethodResult::Down(why) => refusals.push(format!("it {why}")),
             }
         }
         // Where a weaker method was not allowed, it is not for want of one.
@@ -107,13 +107,13 @@ impl Session {
     }
 
     /// The first `describe-device` on a method, as often as a device that is still starting wants.
-    fn first_look(&mut self) -> Result<Step> {
+    fn first_look(&mut self) -> Result<MethodResult> {
         let mut pause = Pause::new();
         let mut failures = 0;
         loop {
             self.port.wait(&mut self.guard)?;
             let ran = match self.attempt(self.port.until)? {
-                Attempt::Described(described) => return Ok(Step::Found(described)),
+                Attempt::Described(described) => return Ok(MethodResult::Found(described)),
                 Attempt::Failed(ran) => ran,
             };
             // One that went down while it was asked says nothing of the client.
@@ -122,18 +122,18 @@ impl Session {
                 if ran.timed_out {
                     return Err(self.out_of_time(&ran));
                 }
-                let down = |what: &str| Ok(Step::Down(format!("{what} (it said: {})", output::said(&ran))));
+                let down = |what: &str| Ok(MethodResult::Down(format!("{what} (it said: {})", output::said(&ran))));
                 match self.method {
                     // Its services may have come up just after the client gave up, so once more before a weaker method.
                     HandOverMethod::Profile if failures == 2 => {
-                        return down("does not take a profile from a folder of ours");
+                        return down("does not read a profile from the private folder");
                     }
                     // The client wrote the profile, so it takes the code privately, and it is the device that is not
                     // ready: one that is starting has an open port long before its services. Only when all its time is
                     // over it may be the client after all.
                     HandOverMethod::Configure if Instant::now() >= self.port.until && self.may_show => {
                         self.not_answered = Some(self.refused("describe-device", &ran));
-                        return down("does not get through with a profile that it wrote itself");
+                        return down("cannot reach the device with a profile that it wrote itself");
                     }
                     // Each try shows the code on a command line anew.
                     HandOverMethod::Argv if failures == 3 => return Err(self.refused("describe-device", &ran)),
@@ -175,7 +175,7 @@ impl Session {
         // On a pipe and then on a terminal, each with its own limit.
         let limit = data.limit() * 2 + Duration::from_secs(15);
         let guard = &mut self.guard;
-        let report = while_waiting(&*self.notify, "the client to take its settings", || guard.converse(&order, limit));
+        let report = while_waiting(&*self.notify, "the client to save its settings", || guard.converse(&order, limit));
         // Before anything else: whatever it says of itself, this is what it did.
         if let Some(path) = witness.changed(&self.client.data.profile) {
             return Err(Error::ProfileLeaked {

@@ -120,7 +120,7 @@ impl Session {
     fn ask_to_open(&mut self) -> Result<()> {
         let command = self.client.data.commands.unlock.clone();
         let run = self.command(self.args(&command), command.limit());
-        let ran = self.run_waiting(run, "the client to pass on the request to open")?;
+        let ran = self.run_waiting(run, "the client to send the unlock request")?;
         self.is_asked = true;
         if ran.succeeded() {
             return Ok(());
@@ -157,7 +157,7 @@ impl Session {
                 return Err(self.unidentified());
             }
             self.notify.notify(Event::Warning(format!(
-                "The device at {} does not report its job, so it could not be compared with {}.",
+                "The device at {} reports no job id, so this program could not check that it belongs to {}.",
                 self.port.endpoint(),
                 self.job
             )));

@@ -15,7 +15,7 @@ const BEYOND: Duration = Duration::from_secs(5 * 60);
 
 /// A device that is open. The private home is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unlocked {
+pub struct DeviceUnlocked {
     /// What the device calls itself: the job id, told at least once.
     pub device_id: Option<String>,
     /// How the client got the code.
@@ -34,7 +34,7 @@ impl Session {
     /// [`Error::DeviceUnidentified`] if it is open and never said whose it is, [`Error::GuardLost`];
     /// [`Error::Disk`] if the home could not be removed. The home is gone after any of the others; what the client wrote
     /// into it is given to `keep_log` before, made fit to be kept.
-    pub fn wait_until_unlocked(mut self, deadline: Duration, keep_log: &dyn Fn(&str)) -> Result<Unlocked> {
+    pub fn wait_until_unlocked(mut self, deadline: Duration, keep_log: &dyn Fn(&str)) -> Result<DeviceUnlocked> {
         let watched = self.guard.end_within(deadline + BEYOND).and_then(|()| self.watch(deadline));
         self.tell_of_codes_in_clear();
         match watched {
@@ -57,20 +57,20 @@ impl Session {
         loop {
             let state = self.device.state.clone();
             match watch.see(&state, started.elapsed()) {
-                Verdict::Open if self.device.device_id.is_none() => return Err(self.unidentified()),
-                Verdict::Open => return Ok(()),
-                Verdict::Relocked { after } => return Err(Error::DeviceRelocked { seconds: after.as_secs() }),
-                Verdict::StaysLocked { after } => {
+                Watched::Open if self.device.device_id.is_none() => return Err(self.unidentified()),
+                Watched::Open => return Ok(()),
+                Watched::Relocked { after } => return Err(Error::DeviceRelocked { seconds: after.as_secs() }),
+                Watched::StaysLocked { after } => {
                     let job = self.job.to_string();
                     return Err(Error::DeviceStaysLocked { job, seconds: after.as_secs() });
                 }
-                Verdict::NotYet => {}
+                Watched::NotYet => {}
             }
             if Instant::now() >= until {
                 return Err(Error::DeviceTimeout { state: state.as_str().to_owned(), seconds: deadline.as_secs() });
             }
             // It is looked at more often than there is something to say.
-            let what = format!("the device at {} to open (it says {})", self.port.endpoint(), state.as_str());
+            let what = format!("the device at {} to unlock (it reports {})", self.port.endpoint(), state.as_str());
             if told.as_ref().is_none_or(|(before, at): &(String, Instant)| *before != what || at.elapsed() >= SILENCE) {
                 self.notify.notify(Event::Waiting { what: what.clone(), so_far: started.elapsed() });
                 told = Some((what, Instant::now()));
@@ -83,8 +83,8 @@ impl Session {
         }
     }
 
-    fn opened(self) -> Result<Unlocked> {
-        let unlocked = Unlocked {
+    fn opened(self) -> Result<DeviceUnlocked> {
+        let unlocked = DeviceUnlocked {
             device_id: self.device.device_id,
             method: self.method,
             argv_seconds: self.exposure.seconds(),
@@ -96,7 +96,7 @@ impl Session {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+enum Watched {
     Open,
     NotYet,
     /// It was opening.
@@ -122,16 +122,16 @@ impl Watch {
         Self { grace: states.locked_grace(), seen_unlocking: false }
     }
 
-    fn see(&mut self, state: &State, elapsed: Duration) -> Verdict {
+    fn see(&mut self, state: &State, elapsed: Duration) -> Watched {
         match state {
-            State::Unlocked => Verdict::Open,
-            State::Locked if self.seen_unlocking => Verdict::Relocked { after: elapsed },
-            State::Locked if elapsed > self.grace => Verdict::StaysLocked { after: elapsed },
+            State::Unlocked => Watched::Open,
+            State::Locked if self.seen_unlocking => Watched::Relocked { after: elapsed },
+            State::Locked if elapsed > self.grace => Watched::StaysLocked { after: elapsed },
             State::Unlocking => {
                 self.seen_unlocking = true;
-                Verdict::NotYet
+                Watched::NotYet
             }
-            State::Locked | State::Other(_) => Verdict::NotYet,
+            State::Locked | State::Other(_) => Watched::NotYet,
         }
     }
 }
@@ -142,19 +142,19 @@ mod tests {
     use super::*;
     use crate::device::client::data::ClientData;
 
-    fn watch(states: &[(State, u64)]) -> Verdict {
+    fn watch(states: &[(State, u64)]) -> Watched {
         let mut watch = Watch::new(&ClientData::built_in().states);
-        states.iter().fold(Verdict::NotYet, |_, (state, at)| watch.see(state, Duration::from_secs(*at)))
+        states.iter().fold(Watched::NotYet, |_, (state, at)| watch.see(state, Duration::from_secs(*at)))
     }
 
     #[test]
     fn locked_is_a_lag_for_a_minute_unless_unlocking_was_seen() {
         use State::{Locked, Other, Unlocked, Unlocking};
-        assert_eq!(watch(&[(Locked, 0), (Locked, 60)]), Verdict::NotYet);
-        assert_eq!(watch(&[(Locked, 0), (Locked, 61)]), Verdict::StaysLocked { after: Duration::from_secs(61) });
-        assert_eq!(watch(&[(Unlocking, 1), (Locked, 2)]), Verdict::Relocked { after: Duration::from_secs(2) });
-        assert_eq!(watch(&[(Locked, 59), (Unlocking, 62), (Unlocking, 600)]), Verdict::NotYet);
-        assert_eq!(watch(&[(Other("DEGRADED".to_owned()), 600)]), Verdict::NotYet);
-        assert_eq!(watch(&[(Unlocking, 1), (Unlocked, 9)]), Verdict::Open);
+        assert_eq!(watch(&[(Locked, 0), (Locked, 60)]), Watched::NotYet);
+        assert_eq!(watch(&[(Locked, 0), (Locked, 61)]), Watched::StaysLocked { after: Duration::from_secs(61) });
+        assert_eq!(watch(&[(Unlocking, 1), (Locked, 2)]), Watched::Relocked { after: Duration::from_secs(2) });
+        assert_eq!(watch(&[(Locked, 59), (Unlocking, 62), (Unlocking, 600)]), Watched::NotYet);
+        assert_eq!(watch(&[(Other("DEGRADED".to_owned()), 600)]), Watched::NotYet);
+        assert_eq!(watch(&[(Unlocking, 1), (Unlocked, 9)]), Watched::Open);
     }
 }
