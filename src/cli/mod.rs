@@ -223,7 +223,7 @@ impl Command {
 
     /// Whether its output is all there is to it, so that it is in vain where that is lost.
     #[must_use]
-    pub fn only_tells(&self) -> bool {
+    pub(crate) fn only_tells(&self) -> bool {
         match self {
             Self::Jobs | Self::Doctor(_) | Self::Settings(_) | Self::ExitCodes | Self::Completions(_) => true,
             Self::Run(_) | Self::Fetch(_) | Self::Forget(_) => false,
@@ -251,7 +251,7 @@ impl Cli {
 
     /// Whether `--no-input` was given.
     #[must_use]
-    pub fn no_input(&self) -> bool {
+    pub(crate) fn no_input(&self) -> bool {
         self.common.no_input
     }
 
@@ -269,7 +269,7 @@ impl Cli {
 
     /// How often `-v` was given.
     #[must_use]
-    pub fn verbosity(&self) -> Verbosity {
+    pub(crate) fn verbosity(&self) -> Verbosity {
         Verbosity::from_count(self.common.verbose)
     }
 
@@ -290,7 +290,7 @@ impl Cli {
 
 /// What the parser complains of, as an error of ours: its first paragraph in one line.
 #[must_use]
-pub fn not_a_command(complaint: &clap::Error) -> Error {
+pub(crate) fn not_a_command(complaint: &clap::Error) -> Error {
     let text = complaint.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();
     let words = sanitize(first).trim_start_matches("error: ").to_owned();

@@ -20,7 +20,7 @@ const PATIENCE_WITH_STS: Duration = Duration::from_secs(30);
 
 /// The way to AWS as the settings, the variables and the profile files make it. Nothing is connected to.
 #[derive(Debug)]
-pub struct Way {
+pub(crate) struct Way {
     /// The region.
     pub region: Result<Sourced<Region>>,
     /// The proxy, if there is one.
@@ -31,7 +31,7 @@ pub struct Way {
 
 /// A proxy and what names it. Never its user and password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProxyInUse {
+pub(crate) struct ProxyInUse {
     /// Host, and port if one is given. Cleaned.
     pub address: String,
     /// `HTTPS_PROXY`, or the like.
@@ -42,7 +42,7 @@ pub struct ProxyInUse {
 
 /// The CA certificates that are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrustInUse {
+pub(crate) struct TrustInUse {
     /// The file; `None` for the system's.
     pub file: Option<Sourced<PathBuf>>,
     /// How many.
@@ -52,7 +52,7 @@ pub struct TrustInUse {
 impl Way {
     /// Looks.
     #[must_use]
-    pub fn of(settings: &CloudSettings) -> Self {
+    pub(crate) fn of(settings: &CloudSettings) -> Self {
         Self { region: region(settings), proxy: proxy(), trust: trust(settings) }
     }
 }
@@ -116,7 +116,7 @@ impl Action {
 
 /// What was found out at AWS.
 #[derive(Debug)]
-pub struct Examined {
+pub(crate) struct Examined {
     /// The Snowball API that was asked: "the Snowball API in eu-central-1".
     pub api: String,
     /// Whose credentials they are.

@@ -31,7 +31,8 @@ use crate::report::Notify;
 
 use api::Api;
 pub use credentials::CredentialsInUse;
-pub use examine::{Action, Examined, ProxyInUse, TrustInUse, Way};
+pub use examine::Action;
+pub(crate) use examine::{Examined, Way};
 pub use identity::Identity;
 
 /// What the operator decides about AWS and the way to it.
@@ -193,7 +194,7 @@ impl Cloud {
     ///
     /// # Errors
     /// None of the calls' own, which stand in what is given.
-    pub fn examine(&self) -> Result<Examined> {
+    pub(crate) fn examine(&self) -> Result<Examined> {
         let (api, runtime) = self.parts();
         runtime.block_on(api.examine())
     }

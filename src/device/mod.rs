@@ -32,14 +32,17 @@ use std::thread::JoinHandle;
 
 pub use client::data::ClientData;
 pub use client::find::{Client, ClientSettings};
-pub use client::output::{Described, State};
-pub use client::own_profiles::{OwnProfile, OwnProfiles};
+pub use client::output::Described;
+pub use client::output::State;
+pub(crate) use client::own_profiles::OwnProfiles;
 pub use guard::handle::ClientStreams;
-pub use guard::home::{Places, is_home_name, sweep, sweep_home};
+pub use guard::home::{Places, sweep};
+pub(crate) use guard::home::{is_home_name, sweep_home};
 pub use guard::process::{GUARD_ARGUMENT, guard_main};
 pub use session::Session;
 pub use session::open::{ArgvExposure, HandOver};
-pub use session::reach::{is_public, reach};
+pub(crate) use session::reach::is_public;
+pub use session::reach::reach;
 pub use session::run::ClientExit;
 pub use session::wait::DeviceUnlocked;
 
@@ -73,7 +76,7 @@ pub struct Preparation<'a> {
 
 /// A private home that was made to see whether it can be, and is gone again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TriedHome {
+pub(crate) struct TriedHome {
     /// The folder that it was made in.
     pub folder: PathBuf,
     /// Whether that lies in memory.
@@ -88,7 +91,7 @@ impl TriedHome {
     /// # Errors
     /// [`Error::PrivateHomeImpossible`], [`Error::PrivateHomeUnusable`], [`Error::PrivateHomeOnDisk`],
     /// [`Error::GuardLost`].
-    pub fn make(keep_away: &[&Path], places: &Places, on_disk: bool, notify: Arc<dyn Notify>) -> Result<Self> {
+    pub(crate) fn make(keep_away: &[&Path], places: &Places, on_disk: bool, notify: Arc<dyn Notify>) -> Result<Self> {
         let (guard, places) = (this_program()?, places.outside(keep_away));
         let handle = while_waiting(&*notify, "the private folder for the client", || {
             GuardHandle::start(&guard, places, on_disk, Arc::clone(&notify))
@@ -124,13 +127,13 @@ enum ClientAnswer {
 impl Preparing {
     /// The private home.
     #[must_use]
-    pub fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         &self.home
     }
 
     /// Whether the answer is known of an earlier run, so that there is nothing to wait for.
     #[must_use]
-    pub fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         matches!(self.device, Some(ClientAnswer::Known(_)))
     }
 
@@ -139,7 +142,7 @@ impl Preparing {
     /// # Errors
     /// [`Error::ClientUnusable`], [`Error::ClientUnknown`] unless such a client is allowed, [`Error::ClientHung`],
     /// [`Error::GuardLost`].
-    pub fn finish(mut self) -> Result<Device> {
+    pub(crate) fn finish(mut self) -> Result<Device> {
         match self.device.take() {
             Some(ClientAnswer::Known(device)) => Ok(*device),
             Some(ClientAnswer::Awaited(thread)) => thread.join().unwrap_or_else(|_| {
@@ -250,7 +253,7 @@ impl Device {
 
     /// Whether its JVM starts with no option of ours but its home.
     #[must_use]
-    pub fn jvm_is_bare(&self) -> bool {
+    pub(crate) fn jvm_is_bare(&self) -> bool {
         self.jvm == JvmOptions::HomeAlone
     }
 
@@ -295,7 +298,7 @@ impl Device {
 
     /// What [`Device::prepare`] warned of that is about the client itself.
     #[must_use]
-    pub fn client_warnings(&self) -> &[String] {
+    pub(crate) fn client_warnings(&self) -> &[String] {
         &self.warnings
     }
 

@@ -31,7 +31,7 @@ use crate::store::StateFolder;
 
 /// How many checks ended how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// As they should be.
     pub ok: usize,
     /// Warnings.
@@ -74,7 +74,7 @@ impl Tally {
 
 /// Looks at everything, tells it as it comes, and counts.
 #[must_use]
-pub fn examine(settings: &Settings, reporter: &Reporter) -> Tally {
+pub(crate) fn examine(settings: &Settings, reporter: &Reporter) -> Tally {
     let kept = match settings.keychain {
         // A run that keeps nothing looks at nothing that is kept.
         KeychainKind::None => 0,

@@ -11,8 +11,9 @@ use std::io;
 use std::path::Path;
 
 pub use exit_code::ExitCode;
+pub use why::Why;
 use why::WithSource;
-pub use why::{Why, io_in_words};
+pub(crate) use why::io_in_words;
 
 use crate::model::JobState;
 use crate::safety::path_trust::Refused;

@@ -56,7 +56,7 @@ without_source!(String, JobState, u16, u32, u64, usize, i32);
 
 /// An I/O error in words for a sentence: no `Os {{ code: 28 … }}`, no trailing "(os error 28)", no page for developers.
 #[must_use]
-pub fn io_in_words(error: &std::io::Error) -> String {
+pub(crate) fn io_in_words(error: &std::io::Error) -> String {
     let text = error.to_string();
     let words = text.split(" (os error").next().unwrap_or_default();
     // rustls says of a line that was cut: "peer closed connection …: https://docs.rs/rustls/…".

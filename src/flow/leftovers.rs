@@ -13,7 +13,7 @@ use crate::store::{HomeNote, StateFolder};
 ///
 /// # Errors
 /// Those of [`StateFolder::open`]. A home that won't go is a warning.
-pub fn open_state_folder(root: &Path, notify: &dyn Notify) -> Result<StateFolder> {
+pub(crate) fn open_state_folder(root: &Path, notify: &dyn Notify) -> Result<StateFolder> {
     let state = StateFolder::open(root)?;
     let mut stuck = device::sweep(&Places::of_system());
     for (note, home) in state.noted_homes(device::is_home_name) {

@@ -7,5 +7,6 @@ mod parts;
 mod recovery;
 mod trip;
 
-pub use leftovers::open_state_folder;
-pub use onboard::{Requested, Unlocked};
+pub(crate) use leftovers::open_state_folder;
+pub(crate) use onboard::Requested;
+pub use onboard::Unlocked;

@@ -29,7 +29,7 @@ use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, Draft, HomeNote, JobFolder, Manifest, StateFolder};
 
 /// A job was named, and how to go about it is settled. Nothing has been touched.
-pub struct Requested<'a> {
+pub(crate) struct Requested<'a> {
     /// The job.
     pub job: JobId,
     /// How to go about it.
@@ -104,7 +104,7 @@ impl<'a> Requested<'a> {
     ///
     /// # Errors
     /// Those of the keychain and the state folder; [`Error::Busy`].
-    pub fn check(self) -> Result<Checked<'a>> {
+    pub(crate) fn check(self) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state).check()?;
         let keychain = self.open_keychain(&folder)?;
@@ -115,7 +115,7 @@ impl<'a> Requested<'a> {
     ///
     /// # Errors
     /// Those of [`Requested::check`], and of the client and its private home.
-    pub fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
+    pub(crate) fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state).check()?;
         self.reporter.begin(Step::Client);
@@ -260,7 +260,7 @@ impl<'a> Checked<'a> {
     ///
     /// # Errors
     /// Those of fetching and keeping.
-    pub fn keep_anew(self) -> Result<Kept<'a>> {
+    pub(crate) fn keep_anew(self) -> Result<Kept<'a>> {
         self.fetch()?.keep()
     }
 
@@ -523,7 +523,7 @@ impl HandedOver<'_> {
     ///
     /// # Errors
     /// Those of the device. The pair is kept.
-    pub fn wait(self) -> Result<Unlocked> {
+    pub(crate) fn wait(self) -> Result<Unlocked> {
         let Self { trip, record, mut hand_over, pair, keychain, session, exposure } = self;
         trip.reporter.begin(Step::Device);
         let start = std::time::Instant::now();

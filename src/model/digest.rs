@@ -14,13 +14,13 @@ pub struct ClientDigest([u8; 32]);
 impl ClientDigest {
     /// From a finished hasher.
     #[must_use]
-    pub fn from_hasher(hasher: sha2::Sha256) -> Self {
+    pub(crate) fn from_hasher(hasher: sha2::Sha256) -> Self {
         Self(sha2::Digest::finalize(hasher).into())
     }
 
     /// The first digits, for people.
     #[must_use]
-    pub fn short(&self) -> String {
+    pub(crate) fn short(&self) -> String {
         to_hex(&self.0[..6])
     }
 }

@@ -29,7 +29,7 @@ pub enum EndpointHost {
 
 impl Endpoint {
     /// Port of the device's management service, where the client goes when the address names none.
-    pub const MANAGEMENT_PORT: u16 = 9091;
+    pub(crate) const MANAGEMENT_PORT: u16 = 9091;
 
     /// Host part.
     #[must_use]

@@ -146,7 +146,7 @@ pub enum JobState {
 /// How a state stands to onboarding. A hint for people and for the choice of a job; whether code and manifest can be
 /// had is the API's answer alone, since the sources disagree on the states that give them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Readiness {
+pub(crate) enum Readiness {
     /// Not yet here.
     NotYet,
     /// On its way; some pages say the pair can be had already.
@@ -162,7 +162,7 @@ pub enum Readiness {
 impl JobState {
     /// From the API's spelling.
     #[must_use]
-    pub fn from_api(text: &str) -> Self {
+    pub(crate) fn from_api(text: &str) -> Self {
         match text {
             "New" => Self::New,
             "Listing" => Self::Listing,
@@ -225,7 +225,7 @@ impl JobState {
 
     /// How the state stands to onboarding.
     #[must_use]
-    pub fn readiness(&self) -> Readiness {
+    pub(crate) fn readiness(&self) -> Readiness {
         match self {
             Self::New | Self::Listing | Self::Pending | Self::PreparingAppliance | Self::PreparingShipment => {
                 Readiness::NotYet

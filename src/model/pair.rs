@@ -47,7 +47,7 @@ impl ManifestDigest {
 
     /// From a finished hasher, for a manifest that is hashed while it is written.
     #[must_use]
-    pub fn from_hasher(hasher: Sha256) -> Self {
+    pub(crate) fn from_hasher(hasher: Sha256) -> Self {
         Self(hasher.finalize().into())
     }
 
@@ -67,7 +67,7 @@ impl PairTag {
 
     /// Whether the tag was made of this code, job and manifest. Takes the same time wherever it differs.
     #[must_use]
-    pub fn fits(&self, code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> bool {
+    pub(crate) fn fits(&self, code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> bool {
         mac(code, job, manifest).verify_slice(&self.0).is_ok()
     }
 }

@@ -67,7 +67,7 @@ impl UnlockCode {
 /// Whether a line that was typed looks like an unlock code, or like one that was copied badly: with a character too many or too
 /// few, or without its hyphens. A guess, for questions to which no code is an answer.
 #[must_use]
-pub fn looks_like_code(line: &str) -> bool {
+pub(crate) fn looks_like_code(line: &str) -> bool {
     let is_exact = line.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code);
     let groups: Vec<&str> = line.split(['-', ' ']).collect();
     let is_of_characters = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_alphanumeric()));

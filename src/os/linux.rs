@@ -26,7 +26,7 @@ pub(crate) fn is_closed() -> Option<bool> {
 ///
 /// # Errors
 /// What the file system says; many have no such attribute.
-pub fn exclude_from_backups(folder: &Path) -> io::Result<()> {
+pub(crate) fn exclude_from_backups(folder: &Path) -> io::Result<()> {
     let folder = File::open(folder)?;
     let flags = ioctl_getflags(&folder)?;
     if !flags.contains(IFlags::NODUMP) {
@@ -37,7 +37,7 @@ pub fn exclude_from_backups(folder: &Path) -> io::Result<()> {
 
 /// Where settings for all users lie: a place that no variable moves.
 #[must_use]
-pub fn settings_for_all() -> Option<PathBuf> {
+pub(crate) fn settings_for_all() -> Option<PathBuf> {
     Some(PathBuf::from("/etc"))
 }
 
@@ -45,7 +45,7 @@ pub fn settings_for_all() -> Option<PathBuf> {
 ///
 /// # Errors
 /// What the system says.
-pub fn lies_in_memory(path: &Path) -> io::Result<bool> {
+pub(crate) fn lies_in_memory(path: &Path) -> io::Result<bool> {
     // The field's type differs between architectures; the numbers fit 32 bits.
     Ok(matches!(rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff, 0x0102_1994 | 0x8584_58f6))
 }
@@ -54,7 +54,7 @@ pub fn lies_in_memory(path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// What the system says.
-pub fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
+pub(crate) fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
     // The field's type differs between architectures; the numbers fit 32 bits.
     Ok(match rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff {
         0x6969 => Some("NFS"),

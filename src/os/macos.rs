@@ -29,7 +29,7 @@ pub(crate) fn is_closed() -> Option<bool> {
 ///
 /// # Errors
 /// None.
-pub fn lies_in_memory(_path: &Path) -> io::Result<bool> {
+pub(crate) fn lies_in_memory(_path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
@@ -38,7 +38,7 @@ pub fn lies_in_memory(_path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// What the file system says.
-pub fn exclude_from_backups(folder: &Path) -> io::Result<()> {
+pub(crate) fn exclude_from_backups(folder: &Path) -> io::Result<()> {
     const NAME: &str = "com.apple.metadata:com_apple_backup_excludeItem";
     // Header, one string of 17 characters, its offset, and the trailer: one object, which is the top one, offsets of one
     // byte, the table of them at 28.
@@ -49,7 +49,7 @@ pub fn exclude_from_backups(folder: &Path) -> io::Result<()> {
 
 /// Where settings for all users lie: a place that no variable moves.
 #[must_use]
-pub fn settings_for_all() -> Option<PathBuf> {
+pub(crate) fn settings_for_all() -> Option<PathBuf> {
     Some(PathBuf::from("/Library/Application Support"))
 }
 
@@ -57,7 +57,7 @@ pub fn settings_for_all() -> Option<PathBuf> {
 ///
 /// # Errors
 /// What the system says.
-pub fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
+pub(crate) fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
     let name = rustix::fs::statfs(path)?.f_fstypename;
     let name: Vec<u8> = name.iter().take_while(|byte| **byte != 0).map(|byte| byte.cast_unsigned()).collect();
     Ok(match &name[..] {

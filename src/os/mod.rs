@@ -7,14 +7,16 @@ mod unix;
 #[cfg(unix)]
 pub(crate) use unix::on_interrupt;
 #[cfg(unix)]
+pub use unix::real;
+#[cfg(unix)]
 pub(crate) use unix::{core_limit, forget_typed_ahead};
 #[cfg(unix)]
-pub use unix::{free_space, lock_folder, real, sync_dir};
+pub(crate) use unix::{free_space, lock_folder, sync_dir};
 
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use linux::{exclude_from_backups, lies_in_memory, network_drive, settings_for_all};
+pub(crate) use linux::{exclude_from_backups, lies_in_memory, network_drive, settings_for_all};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{harden_process, is_closed};
 
@@ -23,7 +25,7 @@ mod macos;
 #[cfg(target_os = "macos")]
 pub(crate) use macos::{AccessEntry, access_entries, harden_process, is_closed};
 #[cfg(target_os = "macos")]
-pub use macos::{exclude_from_backups, lies_in_memory, network_drive, settings_for_all};
+pub(crate) use macos::{exclude_from_backups, lies_in_memory, network_drive, settings_for_all};
 
 #[cfg(windows)]
 mod windows;
@@ -32,15 +34,17 @@ mod windows_console;
 #[cfg(windows)]
 mod windows_lock;
 #[cfg(windows)]
+pub use windows::real;
+#[cfg(windows)]
 pub(crate) use windows::{
     Access, Ace, core_limit, create_dir, create_file, current_user, harden_process, is_closed, is_on_disk, names_of,
 };
 #[cfg(windows)]
-pub use windows::{exclude_from_backups, free_space, lies_in_memory, network_drive, real, settings_for_all, sync_dir};
+pub(crate) use windows::{exclude_from_backups, free_space, lies_in_memory, network_drive, settings_for_all, sync_dir};
 #[cfg(windows)]
 pub(crate) use windows_console::{forget_typed_ahead, on_interrupt};
 #[cfg(windows)]
-pub use windows_lock::lock_folder;
+pub(crate) use windows_lock::lock_folder;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// What open(2) and flock(2) say.
-pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
+pub(crate) fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
     let file = File::open(folder)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
@@ -30,7 +30,7 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// What fsync(2) says. Some network file systems don't support it (`InvalidInput`); that is no failure here.
-pub fn sync_dir(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         result => result,
@@ -83,7 +83,7 @@ pub(crate) fn core_limit() -> Option<u64> {
 ///
 /// # Errors
 /// What statvfs(3) says.
-pub fn free_space(folder: &Path) -> io::Result<u64> {
+pub(crate) fn free_space(folder: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(folder)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

@@ -49,7 +49,7 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// None.
-pub fn sync_dir(_folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -57,7 +57,7 @@ pub fn sync_dir(_folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// None.
-pub fn exclude_from_backups(_folder: &Path) -> io::Result<()> {
+pub(crate) fn exclude_from_backups(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -65,7 +65,7 @@ pub fn exclude_from_backups(_folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// None.
-pub fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
+pub(crate) fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
     use std::path::{Component, Prefix};
     Ok(match path.components().next() {
         Some(Component::Prefix(prefix)) if matches!(prefix.kind(), Prefix::UNC(..) | Prefix::VerbatimUNC(..)) => {
@@ -79,7 +79,7 @@ pub fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
 ///
 /// # Errors
 /// What the system says.
-pub fn free_space(folder: &Path) -> io::Result<u64> {
+pub(crate) fn free_space(folder: &Path) -> io::Result<u64> {
     let path = wide(folder)?;
     let mut free = 0;
     // SAFETY: the path ends with a zero, one number is written to a variable of ours, and the two others are not asked for.
@@ -91,7 +91,7 @@ pub fn free_space(folder: &Path) -> io::Result<u64> {
 ///
 /// # Errors
 /// None.
-pub fn lies_in_memory(_path: &Path) -> io::Result<bool> {
+pub(crate) fn lies_in_memory(_path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn is_closed() -> Option<bool> {
 
 /// Where settings for all users lie: the known folder ProgramData, since the variable of that name is the user's to set.
 #[must_use]
-pub fn settings_for_all() -> Option<PathBuf> {
+pub(crate) fn settings_for_all() -> Option<PathBuf> {
     let mut text: *mut u16 = null_mut();
     // SAFETY: the identifier lives through the call, no token is given, and the result is written to a place of its type; it is
     // CoTaskMemFree's to free whatever the answer is, and ends in a zero if that is 0.

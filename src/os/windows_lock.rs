@@ -14,7 +14,7 @@ use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_DELETE_ON_CLOSE;
 ///
 /// # Errors
 /// What CreateFile says.
-pub fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
+pub(crate) fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).share_mode(0).custom_flags(FILE_FLAG_DELETE_ON_CLOSE);
     match options.open(folder.join("snow-onboard.lock")) {

@@ -9,10 +9,12 @@ mod times;
 use std::time::Duration;
 
 use crate::model::JobId;
-pub use check::{Check, Subject, Verdict};
-pub use reporter::Reporter;
+pub use check::Check;
+pub use check::Subject;
+pub use check::Verdict;
+pub(crate) use reporter::Reporter;
 pub use step::Step;
-pub use times::{age_in_words, duration_in_words, utc_in_words};
+pub(crate) use times::{age_in_words, duration_in_words, utc_in_words};
 
 /// Target in the log of what is told anyway: for the file, and not a second time for stderr.
 pub(crate) const SAID: &str = "snow_onboard::said";
@@ -62,22 +64,22 @@ pub trait Notify: Send + Sync {
 }
 
 /// Who is told of every job's events. Called from any thread; never blocks for long.
-pub trait Observer: Send + Sync {
+pub(crate) trait Observer: Send + Sync {
     /// Shows the event. `job` is the one that it is about, where that is known.
     fn event(&self, job: Option<&JobId>, event: &Event);
 }
 
 /// Who answers a question.
-pub trait Ask: Send + Sync {
+pub(crate) trait Ask: Send + Sync {
     /// Asks a question that is answered by yes or no. Where nobody can be asked the answer is no.
     fn ask(&self, question: &str) -> bool;
 }
 
 /// How long a step may be silent (promise 5).
-pub const SILENCE: Duration = Duration::from_secs(2);
+pub(crate) const SILENCE: Duration = Duration::from_secs(2);
 
 /// Runs `work` and says "waiting for `what`" when it takes longer than [`SILENCE`], and again at growing intervals.
-pub fn while_waiting<R>(notify: &dyn Notify, what: &str, work: impl FnOnce() -> R) -> R {
+pub(crate) fn while_waiting<R>(notify: &dyn Notify, what: &str, work: impl FnOnce() -> R) -> R {
     std::thread::scope(|scope| {
         let (done, wait) = std::sync::mpsc::channel::<()>();
         scope.spawn(move || {

@@ -12,7 +12,7 @@ use crate::safety::sanitize::{sanitize, sanitize_lines};
 /// Reports for one job: times its steps, leaves out what it has just said, and names the job to whoever is told. A clone
 /// reports for the same job. What the adapters are given is this as [`Notify`].
 #[derive(Clone)]
-pub struct Reporter(Arc<OfOneJob>);
+pub(crate) struct Reporter(Arc<OfOneJob>);
 
 struct OfOneJob {
     job: OnceLock<JobId>,
@@ -31,36 +31,36 @@ impl fmt::Debug for Reporter {
 impl Reporter {
     /// Reports to `observer`, for `job` if it is known.
     #[must_use]
-    pub fn new(observer: Arc<dyn Observer>, job: Option<JobId>) -> Self {
+    pub(crate) fn new(observer: Arc<dyn Observer>, job: Option<JobId>) -> Self {
         let job = job.map_or_else(OnceLock::new, OnceLock::from);
         Self(Arc::new(OfOneJob { job, observer, begun: Mutex::default(), last: Mutex::default() }))
     }
 
     /// From here on everything is about this job. A reporter is for one job: another one later changes nothing.
-    pub fn is_about(&self, job: &JobId) {
+    pub(crate) fn is_about(&self, job: &JobId) {
         let _ = self.0.job.set(job.clone());
     }
 
     /// The job, once it is known.
     #[must_use]
-    pub fn job(&self) -> Option<&JobId> {
+    pub(crate) fn job(&self) -> Option<&JobId> {
         self.0.job.get()
     }
 
     /// The same, for an adapter.
     #[must_use]
-    pub fn shared(&self) -> Arc<dyn Notify> {
+    pub(crate) fn shared(&self) -> Arc<dyn Notify> {
         Arc::new(self.clone())
     }
 
     /// A step begins.
-    pub fn begin(&self, step: Step) {
+    pub(crate) fn begin(&self, step: Step) {
         self.0.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(step, Instant::now());
         self.pass_on(&Event::Started(step));
     }
 
     /// A step is done. `text` is one line.
-    pub fn step(&self, step: Step, text: &str) {
+    pub(crate) fn step(&self, step: Step, text: &str) {
         let begun = self.0.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(&step);
         let took = begun.map(|begun| begun.elapsed()).unwrap_or_default();
         let text = sanitize_lines(text).trim_end_matches('\n').to_owned();
@@ -68,12 +68,12 @@ impl Reporter {
     }
 
     /// A check is done.
-    pub fn check(&self, check: Check) {
+    pub(crate) fn check(&self, check: Check) {
         self.pass_on(&Event::Checked(check));
     }
 
     /// Both halves are in their places from here on.
-    pub fn pair_is_kept(&self) {
+    pub(crate) fn pair_is_kept(&self) {
         self.pass_on(&Event::PairKept);
     }
 

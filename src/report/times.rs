@@ -7,14 +7,14 @@ use time::format_description::well_known::Rfc3339;
 
 /// A moment as it is shown: 2026-01-31 14:05:09 UTC
 #[must_use]
-pub fn utc_in_words(time: OffsetDateTime) -> String {
+pub(crate) fn utc_in_words(time: OffsetDateTime) -> String {
     let seconds = time.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(time);
     seconds.format(&Rfc3339).map_or_else(|_| "unknown".to_owned(), |text| text.replace('T', " ").replace('Z', " UTC"))
 }
 
 /// A duration as a person says it: "12 s", "3 min 5 s".
 #[must_use]
-pub fn duration_in_words(duration: Duration) -> String {
+pub(crate) fn duration_in_words(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
@@ -23,7 +23,7 @@ pub fn duration_in_words(duration: Duration) -> String {
 }
 
 /// How long ago, as a person says it.
-pub fn age_in_words(age: time::Duration) -> String {
+pub(crate) fn age_in_words(age: time::Duration) -> String {
     match age.whole_days() {
         ..=0 => match age.whole_minutes() {
             ..=0 => "just now".to_owned(),

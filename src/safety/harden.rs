@@ -23,7 +23,7 @@ pub fn harden() -> Result<()> {
 
 /// How well this process keeps its memory to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hardened {
+pub(crate) struct Hardened {
     /// Whether other programs of this user are kept out; `None` where the system does not tell.
     pub closed: Option<bool>,
     /// Whether no core file is written.
@@ -35,7 +35,7 @@ pub struct Hardened {
 impl Hardened {
     /// Looks at this process.
     #[must_use]
-    pub fn of_this_process() -> Self {
+    pub(crate) fn of_this_process() -> Self {
         let page = vec![0_u8; region::page::size()];
         Self {
             closed: crate::os::is_closed(),

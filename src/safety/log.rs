@@ -50,7 +50,7 @@ pub enum Verbosity {
 impl Verbosity {
     /// From the number of times that `-v` was given.
     #[must_use]
-    pub fn from_count(count: u8) -> Self {
+    pub(crate) fn from_count(count: u8) -> Self {
         match count {
             0 => Self::Quiet,
             1 => Self::Steps,

@@ -65,7 +65,7 @@ pub fn sanitize_lines(text: &str) -> String {
 /// The same for what is said of something that may have any name, such as a file: terminal sequences go as wholes, so that
 /// nothing of them looks like a part of the name. Nothing is cut: what is told may have to be compared.
 #[must_use]
-pub fn sanitize_sentences(text: &str) -> String {
+pub(crate) fn sanitize_sentences(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(without_sequences).collect();
     sanitize_lines(&lines.join("\n")).trim_end().to_owned()
 }

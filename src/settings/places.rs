@@ -26,7 +26,7 @@ pub struct Surroundings {
 impl Surroundings {
     /// Those of this process.
     #[must_use]
-    pub fn of_this_process() -> Self {
+    pub(crate) fn of_this_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| name.starts_with(PREFIX) || name == AWS_CA_BUNDLE)

@@ -16,14 +16,14 @@ use crate::store::StateFolder;
 
 /// The audit log of a state folder.
 #[derive(Debug)]
-pub struct Audit {
+pub(crate) struct Audit {
     path: PathBuf,
 }
 
 /// A step worth a line.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AuditStep {
+pub(crate) enum AuditStep {
     /// Code and manifest were fetched and kept.
     Kept,
     /// The device answers, code and manifest are what was fetched, and the client is about to be given both.
@@ -59,13 +59,13 @@ struct AuditLine<'a> {
 impl Audit {
     /// The log of this state folder.
     #[must_use]
-    pub fn of(state: &StateFolder) -> Self {
+    pub(crate) fn of(state: &StateFolder) -> Self {
         Self::below(state.path())
     }
 
     /// The same of the state folder `root`, which need not be there: for [`Audit::check`].
     #[must_use]
-    pub fn below(root: &Path) -> Self {
+    pub(crate) fn below(root: &Path) -> Self {
         Self { path: root.join("audit.jsonl") }
     }
 
@@ -74,7 +74,7 @@ impl Audit {
     ///
     /// # Errors
     /// [`Error::Disk`].
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.open_existing().map(drop)
     }
 
@@ -82,7 +82,7 @@ impl Audit {
     ///
     /// # Errors
     /// [`Error::Disk`].
-    pub fn note(&self, job: &JobId, step: AuditStep, manifest: Option<&ManifestDigest>) -> Result<()> {
+    pub(crate) fn note(&self, job: &JobId, step: AuditStep, manifest: Option<&ManifestDigest>) -> Result<()> {
         // For people reading it; whoever can set the variable can edit the file as well.
         let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
         let user = user.map(|user| crate::safety::sanitize::sanitize(&user));

@@ -84,13 +84,13 @@ impl JobFolder {
 
     /// Where the manifest lies when there is one: `<JobId>_manifest.bin`, the name it has at AWS.
     #[must_use]
-    pub fn manifest_path(&self) -> PathBuf {
+    pub(crate) fn manifest_path(&self) -> PathBuf {
         self.folder.join(self.manifest_name())
     }
 
     /// Name of the manifest's file.
     #[must_use]
-    pub fn manifest_name(&self) -> String {
+    pub(crate) fn manifest_name(&self) -> String {
         format!("{}_manifest.bin", self.job)
     }
 
@@ -125,7 +125,7 @@ impl JobFolder {
     ///
     /// # Errors
     /// [`Error::Disk`]; an earlier log is then untouched.
-    pub fn write_client_log(&self, log: &str) -> Result<PathBuf> {
+    pub(crate) fn write_client_log(&self, log: &str) -> Result<PathBuf> {
         self.put(CLIENT_LOG, "log", log.as_bytes())?;
         Ok(self.folder.join(CLIENT_LOG))
     }
@@ -134,7 +134,7 @@ impl JobFolder {
     ///
     /// # Errors
     /// [`Error::Disk`].
-    pub fn discard_client_log(&self) -> Result<()> {
+    pub(crate) fn discard_client_log(&self) -> Result<()> {
         remove_if_there(&self.folder.join(CLIENT_LOG))
     }
 
@@ -177,7 +177,7 @@ impl JobFolder {
     ///
     /// # Errors
     /// [`Error::Disk`]; the old one is then untouched.
-    pub fn promote_incoming(&self) -> Result<()> {
+    pub(crate) fn promote_incoming(&self) -> Result<()> {
         self.ensure_folder()?;
         let path = self.manifest_path();
         let writing = |error: io::Error| Error::disk("Writing", &path, error);
@@ -190,7 +190,7 @@ impl JobFolder {
     ///
     /// # Errors
     /// [`Error::Disk`].
-    pub fn discard_incoming(&self) -> Result<()> {
+    pub(crate) fn discard_incoming(&self) -> Result<()> {
         remove_if_there(&self.incoming)
     }
 
@@ -198,7 +198,7 @@ impl JobFolder {
     ///
     /// # Errors
     /// [`Error::ForeignFile`] for the first other thing; [`Error::Disk`].
-    pub fn check_all_is_ours(&self) -> Result<()> {
+    pub(crate) fn check_all_is_ours(&self) -> Result<()> {
         let reading = |error: io::Error| Error::disk("Reading", &self.folder, error);
         let entries = match self.folder.read_dir() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -319,7 +319,7 @@ fn manifest_at(path: &Path) -> Result<Option<Manifest>> {
 impl Draft {
     /// Where it is being written.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -327,7 +327,7 @@ impl Draft {
     ///
     /// # Errors
     /// What the system says.
-    pub fn restart(&mut self) -> io::Result<()> {
+    pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
         (self.hasher, self.bytes) = (Sha256::new(), 0);
@@ -338,7 +338,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Error::Disk`]; the draft is then removed, and an earlier incoming manifest untouched.
-    pub fn finish(mut self) -> Result<Manifest> {
+    pub(crate) fn finish(mut self) -> Result<Manifest> {
         let folder = self.path.parent().expect("a draft lies in a folder");
         self.file
             .sync_all()

@@ -39,7 +39,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// [`Error::Disk`]; the old file is then untouched.
-    pub fn keep_known_client(&self, job: &JobId, client: KnownClient) -> Result<()> {
+    pub(crate) fn keep_known_client(&self, job: &JobId, client: KnownClient) -> Result<()> {
         let path = self.path().join(CLIENTS);
         let mut clients = match read(&path) {
             Err(Error::RecordNewer { .. }) => return Ok(()),

@@ -26,7 +26,9 @@ mod lock;
 mod state_folder;
 mod state_look;
 
-pub use audit::{Audit, AuditStep};
-pub use job_folder::{Draft, JobFolder, Manifest};
-pub use state_folder::{HomeNote, StateFolder};
-pub use state_look::StateLook;
+pub(crate) use audit::{Audit, AuditStep};
+pub use job_folder::Draft;
+pub use job_folder::{JobFolder, Manifest};
+pub(crate) use state_folder::HomeNote;
+pub use state_folder::StateFolder;
+pub(crate) use state_look::StateLook;

@@ -77,7 +77,7 @@ impl StateFolder {
     /// On a network drive a rename is not as whole and a lock not as sure; a synchronised folder takes the manifest to other
     /// machines.
     #[must_use]
-    pub fn remoteness(&self) -> Option<String> {
+    pub(crate) fn remoteness(&self) -> Option<String> {
         remoteness_of(&self.root)
     }
 
@@ -86,7 +86,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// [`Error::Disk`].
-    pub fn note_home(&self, home: &Path) -> Result<HomeNote> {
+    pub(crate) fn note_home(&self, home: &Path) -> Result<HomeNote> {
         let folder = make_or_check_private(&self.root.join(HOMES))?;
         let note = folder.join(home.file_name().unwrap_or_default());
         let writing = |error: io::Error| Error::disk("Writing", &note, error);
@@ -110,7 +110,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// As [`StateFolder::job`].
-    pub fn job_for_once(&self, job: &JobId) -> Result<JobFolder> {
+    pub(crate) fn job_for_once(&self, job: &JobId) -> Result<JobFolder> {
         let lock = self.lock(job)?;
         let folder = make_or_check_private(&self.root.join(ONCE))?.join(job.as_str());
         remove_single_run(job, &folder)?;
@@ -130,7 +130,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// Those of [`StateFolder::open`] and of [`StateFolder::kept`].
-    pub fn kept_below(root: &Path) -> Result<Vec<(JobId, Option<Record>)>> {
+    pub(crate) fn kept_below(root: &Path) -> Result<Vec<(JobId, Option<Record>)>> {
         let place = path_trust::look_at_private_folder(root).map_err(|refused| bad(root, &refused))?;
         let jobs = place.real.join(JOBS);
         check_private(&jobs)?;
@@ -155,7 +155,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// Those of [`StateFolder::kept_below`].
-    pub fn pairs_below(root: &Path) -> Result<BTreeSet<String>> {
+    pub(crate) fn pairs_below(root: &Path) -> Result<BTreeSet<String>> {
         Self::kept_below(root).map(with_pair)
     }
 
@@ -183,7 +183,7 @@ impl StateFolder {
     /// The notes of private homes that earlier runs left, with the homes they name, where `is_home` knows the name as one of a
     /// home. They are not removed when dropped. One that a power cut tore is removed at once.
     #[must_use]
-    pub fn noted_homes(&self, is_home: impl Fn(&OsStr) -> bool) -> Vec<(ManuallyDrop<HomeNote>, PathBuf)> {
+    pub(crate) fn noted_homes(&self, is_home: impl Fn(&OsStr) -> bool) -> Vec<(ManuallyDrop<HomeNote>, PathBuf)> {
         let entries = self.root.join(HOMES).read_dir().into_iter().flatten().flatten();
         let notes = entries.filter(|entry| is_home(&entry.file_name())).filter_map(|entry| {
             let path = entry.path();
@@ -235,13 +235,13 @@ fn jobs_in(folder: &Path) -> io::Result<Vec<(JobId, Option<Record>)>> {
 
 /// A note of where a private home is.
 #[derive(Debug)]
-pub struct HomeNote {
+pub(crate) struct HomeNote {
     path: PathBuf,
 }
 
 impl HomeNote {
     /// Removes the note.
-    pub fn remove(note: ManuallyDrop<Self>) {
+    pub(crate) fn remove(note: ManuallyDrop<Self>) {
         drop(ManuallyDrop::into_inner(note));
     }
 }

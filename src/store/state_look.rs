@@ -11,7 +11,7 @@ use crate::safety::path_trust;
 
 /// What a state folder is like, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateLook {
+pub(crate) struct StateLook {
     /// Where it is, or will be.
     pub path: PathBuf,
     /// Whether it is there.
@@ -32,7 +32,7 @@ impl StateLook {
     ///
     /// # Errors
     /// [`Error::StateFolderBad`], as opening it would give; [`Error::Disk`] where nothing can be written.
-    pub fn at(root: &Path) -> Result<Self> {
+    pub(crate) fn at(root: &Path) -> Result<Self> {
         let bad = |why: String| Error::StateFolderBad { path: root.display().to_string(), why: why.into() };
         check_unicode(root)?;
         let place = path_trust::look_at_private_folder(root).map_err(|refused| files::bad(root, &refused))?;

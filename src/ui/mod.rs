@@ -86,14 +86,14 @@ impl Ui {
     /// The same, which draws a line over again while something is under way, where the terminal can and people are
     /// spoken to. Nothing else may write to stderr then, as a log does.
     #[must_use]
-    pub fn with_status(self) -> Self {
+    pub(crate) fn with_status(self) -> Self {
         let status = if self.voice == Voice::Plain { Status::where_possible() } else { Status::default() };
         Self { status, ..self }
     }
 
     /// The same, which asks questions where somebody is there to answer.
     #[must_use]
-    pub fn with_questions(self) -> Self {
+    pub(crate) fn with_questions(self) -> Self {
         Self { may_ask: self.voice != Voice::Json && look::somebody_is_there(), ..self }
     }
 
@@ -122,7 +122,7 @@ impl Ui {
     }
 
     /// A result that is for another program or a file: `text` goes out as it is.
-    pub fn verbatim(&self, text: &str, machine: impl Serialize) {
+    pub(crate) fn verbatim(&self, text: &str, machine: impl Serialize) {
         self.status.clear();
         match self.voice {
             Voice::Plain | Voice::Quiet => to_stdout(text),
@@ -165,7 +165,7 @@ impl Ui {
     /// The end of a command of which the output is all there is to it: a failure if some of that could not be written, of
     /// which stderr is told in words, since nothing more can be said on stdout.
     #[must_use]
-    pub fn unless_lost(exit: ExitCode) -> ExitCode {
+    pub(crate) fn unless_lost(exit: ExitCode) -> ExitCode {
         let Some(why) = out::lost_of_stdout() else { return exit };
         let failed = Self::new(Voice::Plain).failure(None, &Error::OutputLost { why });
         if exit == ExitCode::Done { failed } else { exit }
@@ -174,18 +174,18 @@ impl Ui {
     /// Whether somebody is there who can be asked for what is missing, and may be. Where the result goes to a program nobody
     /// expects questions.
     #[must_use]
-    pub fn may_guide(&self) -> bool {
+    pub(crate) fn may_guide(&self) -> bool {
         self.may_ask && look::is_seen()
     }
 
     /// Whether programs are spoken to.
     #[must_use]
-    pub fn is_for_programs(&self) -> bool {
+    pub(crate) fn is_for_programs(&self) -> bool {
         self.voice == Voice::Json
     }
 
     /// Asks for a line of text. To be called only where [`Ui::may_guide`].
-    pub fn ask_for_line(&self, question: &str) -> Answer {
+    pub(crate) fn ask_for_line(&self, question: &str) -> Answer {
         self.put(question, prompt::PATIENCE)
     }
 
@@ -207,7 +207,7 @@ impl Ui {
     }
 
     /// Help, a version, or a complaint about the command line, as the command-line parser wrote it.
-    pub fn parser_says(text: &str, is_an_error: bool) {
+    pub(crate) fn parser_says(text: &str, is_an_error: bool) {
         // It quotes what was typed, which may be a code that was pasted in the wrong place.
         let text = sanitize_lines(text);
         if is_an_error { to_stderr(&text) } else { to_stdout(&text) }

@@ -158,7 +158,7 @@ impl Client {
 
     /// Whether its launcher lies in no package, so that nothing beside it could be checked.
     #[must_use]
-    pub fn is_alone(&self) -> bool {
+    pub(crate) fn is_alone(&self) -> bool {
         self.is_alone
     }
 

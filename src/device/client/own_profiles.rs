@@ -23,13 +23,13 @@ const LARGEST: u64 = 4 << 20;
 
 /// Where the client may take this user's home to be, and with it the operator's profile file.
 #[derive(Debug)]
-pub struct OwnProfiles {
+pub(crate) struct OwnProfiles {
     files: Vec<PathBuf>,
 }
 
 /// A place in which a code stands in clear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnProfile {
+pub(crate) struct OwnProfile {
     /// The file.
     pub file: PathBuf,
     /// The profile's name; `None` if the file can't be read as the client's, and only holds the code somewhere.
@@ -41,7 +41,7 @@ pub struct OwnProfile {
 impl OwnProfile {
     /// Says so to the person, with the command that takes it out where one can be pasted. `job` is whose code it is.
     #[must_use]
-    pub fn warning(&self, job: &JobId) -> String {
+    pub(crate) fn warning(&self, job: &JobId) -> String {
         let file = self.file.display();
         let begin = format!("{file} contains the unlock code of {job} unencrypted");
         match (&self.profile, &self.job) {
@@ -80,7 +80,7 @@ struct Entry<'a> {
 impl OwnProfiles {
     /// Those of this user.
     #[must_use]
-    pub fn of_this_user() -> Self {
+    pub(crate) fn of_this_user() -> Self {
         Self::below(&sys::homes(), &ClientData::built_in().profile)
     }
 
@@ -100,7 +100,7 @@ impl OwnProfiles {
 
     /// Where this code stands in clear. What can't be read is passed over: nothing was to be found there by us.
     #[must_use]
-    pub fn with_code(&self, code: &UnlockCode) -> Vec<OwnProfile> {
+    pub(crate) fn with_code(&self, code: &UnlockCode) -> Vec<OwnProfile> {
         let mut found = Vec::new();
         for file in self.files.iter().chain(&self.half_written()) {
             let Ok(Some(text)) = read(file) else { continue };
@@ -128,7 +128,7 @@ impl OwnProfiles {
     /// [`Error::OwnProfileMissing`] if no file has it; [`Error::OwnProfileOfAnother`] if it names another job;
     /// [`Error::OwnProfilesUnreadable`] for a file that is not as the client writes it: all of these before anything is
     /// changed. [`Error::Disk`], also if the file changes meanwhile.
-    pub fn remove(&self, name: &str, job: &JobId) -> Result<Vec<PathBuf>> {
+    pub(crate) fn remove(&self, name: &str, job: &JobId) -> Result<Vec<PathBuf>> {
         let mut changes = Vec::new();
         for file in &self.files {
             let unreadable = |why: Why| Error::OwnProfilesUnreadable { path: file.display().to_string(), why };

@@ -344,7 +344,7 @@ pub fn sweep(places: &Places) -> Vec<(PathBuf, io::Error)> {
 ///
 /// # Errors
 /// Why it would not go.
-pub fn sweep_home(path: &Path) -> io::Result<bool> {
+pub(crate) fn sweep_home(path: &Path) -> io::Result<bool> {
     if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(true);
     }
@@ -362,7 +362,7 @@ fn remove_leftover(home: &Path) -> io::Result<()> {
 
 /// Whether a home has, or had, this name.
 #[must_use]
-pub fn is_home_name(name: &OsStr) -> bool {
+pub(crate) fn is_home_name(name: &OsStr) -> bool {
     let random = name.to_str().and_then(|name| name.strip_prefix(MAKING).or_else(|| name.strip_prefix(PREFIX)));
     random.is_some_and(|random| random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }

@@ -25,7 +25,7 @@ pub fn reach(endpoint: &Endpoint, notify: &dyn Notify) -> Result<Endpoint> {
 /// Such an address is a matter for a warning or a question, not a refusal: large networks number their own machines so, and
 /// what stands on a display was typed on purpose. What a name leads to is up to whoever answers for it.
 #[must_use]
-pub fn is_public(endpoint: &Endpoint) -> Option<IpAddr> {
+pub(crate) fn is_public(endpoint: &Endpoint) -> Option<IpAddr> {
     match endpoint.host() {
         EndpointHost::Address(address) if !is_local(*address) => Some(*address),
         _ => None,

@@ -46,7 +46,8 @@ use windows as sys;
 pub(crate) use accounts::is_this_user;
 #[cfg(unix)]
 pub(crate) use accounts::runs_as_administrator;
-pub use sys::{create_private_dir, create_private_file, privacy_flaw};
+pub use sys::privacy_flaw;
+pub(crate) use sys::{create_private_dir, create_private_file};
 pub(crate) use sys::{is_executable, open_to_overwrite};
 #[cfg(windows)]
 pub(crate) use windows::runs_as_administrator;
@@ -153,7 +154,7 @@ impl Refused {
 
     /// The same for the sentence "`asked` can't be used: …": names the path only where it is another one.
     #[must_use]
-    pub fn clause(&self, asked: &Path) -> String {
+    pub(crate) fn clause(&self, asked: &Path) -> String {
         match &self.cause {
             _ if self.path != asked => self.to_string(),
             Cause::Flaw(flaw) => format!("it {}", flaw.text),
@@ -172,19 +173,19 @@ impl Refused {
 
     /// Whether there is nothing.
     #[must_use]
-    pub fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         matches!(&self.cause, Cause::Io(error) if error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Whether the system would not let us look, so that nothing is known of whose it is.
     #[must_use]
-    pub fn is_io(&self) -> bool {
+    pub(crate) fn is_io(&self) -> bool {
         matches!(self.cause, Cause::Io(_))
     }
 
     /// Whether this is what is wrong.
     #[must_use]
-    pub fn is_of(&self, fault: Fault) -> bool {
+    pub(crate) fn is_of(&self, fault: Fault) -> bool {
         matches!(&self.cause, Cause::Flaw(flaw) if flaw.fault == fault)
     }
 
@@ -194,15 +195,6 @@ impl Refused {
         match &self.cause {
             Cause::Flaw(flaw) => flaw.owner.as_deref(),
             Cause::Io(_) => None,
-        }
-    }
-
-    /// For callers that speak of files and their errors.
-    #[must_use]
-    pub fn into_io(self) -> io::Error {
-        match self.cause {
-            Cause::Io(error) => error,
-            Cause::Flaw(flaw) => io::Error::other(format!("{} {}", self.path.display(), flaw.text)),
         }
     }
 }
@@ -237,7 +229,7 @@ pub(crate) fn resolve(path: &Path, whose: Whose) -> Result<ResolvedPath, Refused
 /// # Errors
 /// A folder or link on the way, or the file, that somebody other than `whose` can change; what is no file; what the
 /// system says. Neither a pipe nor a device is waited for.
-pub fn open_file(path: &Path, whose: Whose) -> Result<Option<File>, Refused> {
+pub(crate) fn open_file(path: &Path, whose: Whose) -> Result<Option<File>, Refused> {
     sys::open_file(path, whose)
 }
 
@@ -245,7 +237,7 @@ pub fn open_file(path: &Path, whose: Whose) -> Result<Option<File>, Refused> {
 ///
 /// # Errors
 /// Those of [`open_file`]; a file that is larger.
-pub fn read_file(path: &Path, whose: Whose, most: u64) -> Result<Option<Vec<u8>>, Refused> {
+pub(crate) fn read_file(path: &Path, whose: Whose, most: u64) -> Result<Option<Vec<u8>>, Refused> {
     let Some(file) = open_file(path, whose)? else { return Ok(None) };
     read_bounded(file, most).map(Some).map_err(|error| Refused::io(path, error))
 }

@@ -518,7 +518,7 @@ fn make_in(here: &(PathBuf, OwnedFd), name: &OsStr) -> Result<Made, Refused> {
 ///
 /// # Errors
 /// What mkdir(2) says; a file system that keeps no owners.
-pub fn create_private_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(PRIVATE_FOLDER).create(path)?;
     private_folder_at(path).map_err(|refused| {
         let _ = std::fs::remove_dir(path);
@@ -530,7 +530,7 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What open(2) says; `AlreadyExists` if something has the name; a file system that keeps no owners.
-pub fn create_private_file(path: &Path) -> io::Result<File> {
+pub(crate) fn create_private_file(path: &Path) -> io::Result<File> {
     // O_EXCL refuses a symbolic link planted under the name, so O_NOFOLLOW would add nothing.
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(PRIVATE_FILE).open(path)?;
     let refused = match privacy_of(&file) {

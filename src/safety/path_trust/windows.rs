@@ -233,7 +233,7 @@ pub(super) fn private_folder(path: &Path) -> Result<PathBuf, Refused> {
 ///
 /// # Errors
 /// What the system says; `AlreadyExists` if something has the name; a file system without access lists (exFAT).
-pub fn create_private_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
     create_dir(path, &private_sddl("OICI")?)?;
     private_folder_at(path).map_err(|refused| {
         let _ = std::fs::remove_dir(path);
@@ -246,7 +246,7 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system says; `AlreadyExists` if something has the name; a file system without access lists (exFAT).
-pub fn create_private_file(path: &Path) -> io::Result<File> {
+pub(crate) fn create_private_file(path: &Path) -> io::Result<File> {
     let file = create_file(path, &private_sddl("")?)?;
     let refused = match privacy_of(&file) {
         Ok(None) => return Ok(file),
