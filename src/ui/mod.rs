@@ -364,3 +364,26 @@ fn exit_of(error: &Error) -> u8 {
         error => error.exit() as u8,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_name_their_job_once_a_second_one_reports() {
+        let ui = Ui::new(Voice::Quiet);
+        let job = |digit: &str| format!("JID{}-0000-4000-8000-000000000000", digit.repeat(8)).parse::<JobId>().unwrap();
+        let (one, other) = (job("1"), job("2"));
+        let report = |job: &JobId| ui.event(Some(job), &Event::Started(Step::Device));
+        report(&one);
+        report(&one);
+        assert_eq!(ui.attributed(Some(&one), "text"), "text");
+        report(&other);
+        assert_eq!(ui.attributed(Some(&one), "text"), format!("{one}: text"));
+        assert_eq!(ui.attributed(None, "text"), "text");
+        // Each job's step is its own: that of one is open when the other's is done.
+        ui.event(Some(&other), &Event::Finished { step: Step::Device, text: String::new(), took: Duration::ZERO });
+        assert_eq!(ui.reported().open, [(Some(one), Step::Device)]);
+    }
+}
