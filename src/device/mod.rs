@@ -179,7 +179,7 @@ impl Device {
     /// Starts the guard, makes the home, and asks the client's version in it.
     ///
     /// # Errors
-    /// Those of [`Device::begin`] and of [`Preparing::finish`].
+    /// Those of `Device::begin` and of `Preparing::finish`.
     pub fn prepare(preparation: Preparation<'_>) -> Result<Self> {
         Self::begin(preparation)?.finish()
     }

@@ -1,6 +1,6 @@
 //! THE FLOW. One device's first start, from the request to the receipt:
 //!
-//! [`Requested`] → [`Checked`] → `Fetched` → [`Kept`] → [`HandedOver`] → [`Unlocked`]
+//! `Requested` → [`Checked`] → `Fetched` → [`Kept`] → [`HandedOver`] → [`Unlocked`]
 //!
 //! Each state is a type, and each step consumes the state before it. `fetch` stops at `Kept`; a run whose pair is
 //! kept already goes from `Checked` to `Kept` without a word to AWS.

@@ -1,5 +1,5 @@
 //! What is told of a run, as data: steps, checks and events, each of one job. The flow and the adapters say it through a
-//! [`Reporter`]; `ui` alone shows it.
+//! `Reporter`; `ui` alone shows it.
 
 mod check;
 mod reporter;
