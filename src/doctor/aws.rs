@@ -280,7 +280,7 @@ mod tests {
         let check = |left| judged(&found, Some(&in_use(left)), Some((NOW, NOW)), NOW).swap_remove(1);
         let soon = check(Some(Duration::minutes(40)));
         assert_eq!(soon.verdict, Verdict::Warning);
-        assert!(soon.text.ends_with("good until 1970-01-01 00:40:00 UTC (40 min)"), "{}", soon.text);
+        assert!(soon.text.ends_with("valid until 1970-01-01 00:40:00 UTC (40 min)"), "{}", soon.text);
         assert!(soon.hint.unwrap().ends_with("\n  aws sso login --profile field"));
         assert_eq!(check(Some(Duration::hours(9))).verdict, Verdict::Ok);
         assert!(check(None).text.contains("does not say until when"));

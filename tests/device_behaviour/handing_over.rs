@@ -198,7 +198,7 @@ fn the_command_line_is_used_by_leave_alone_and_its_time_is_told() {
     assert_eq!(stage.calls("unlock-device"), 1);
     let with_code: Vec<String> = stage.seen().lines().filter(|line| line.contains(CODE)).map(str::to_owned).collect();
     assert!(with_code.iter().all(|line| line.starts_with("args: ") && !line.contains("--profile")), "{with_code:?}");
-    assert!(stage.notices.all().iter().any(|notice| notice.starts_with("warning: The code goes")));
+    assert!(stage.notices.all().iter().any(|notice| notice.starts_with("warning: The unlock code is now on")));
     stage.assert_nothing_left();
 
     let again = stage.hand_over_by(HandOverPolicy::Argv, &|| panic!("handoff = argv asks nothing")).unwrap();

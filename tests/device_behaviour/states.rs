@@ -90,7 +90,7 @@ fn a_success_that_changes_nothing_ends_with_the_time() {
     assert_eq!(error.code(), "device_timeout");
     assert!(error.to_string().contains("LOCKED"), "{error}");
     assert_eq!(stage.calls("unlock-device"), 1);
-    assert!(stage.notices.all().iter().any(|notice| notice.contains("to open (it says LOCKED)")));
+    assert!(stage.notices.all().iter().any(|notice| notice.contains("to unlock (it reports LOCKED)")));
     stage.assert_nothing_left();
 }
 

@@ -251,8 +251,13 @@ fn a_device_that_is_elsewhere() {
     fn public(scene: &Scene<'_>) {
         scene.change(|state| state.endpoint = Some("203.0.113.7".to_owned()));
     }
-    let line =
-        Line("device", "warning", &["203.0.113.7 is outside the local network", "not tried"], &["display"], None);
+    let line = Line(
+        "device",
+        "warning",
+        &["203.0.113.7 is outside the local network", "no connection was tried"],
+        &["display"],
+        None,
+    );
     visit(&done(public), &[], 0, &[line]);
 }
 
@@ -375,7 +380,7 @@ fn a_path_does_nothing_to_the_terminal() {
         let shown = ended.stdout.replace('\n', "");
         assert!(!shown.contains(char::is_control), "{}", shown.escape_debug());
         assert!(
-            shown.contains("/of anna/ca.pem") && shown.contains("/of anna/snow-onboard is not there yet"),
+            shown.contains("/of anna/ca.pem") && shown.contains("/of anna/snow-onboard does not exist yet"),
             "{shown}"
         );
     }

@@ -116,7 +116,7 @@ fn a_terminal_that_is_made_narrow_meanwhile_ends_without_leftovers() {
     let rehearsal = Rehearsal::builder().device(device).start().unwrap();
     let mut terminal = guided(&rehearsal, 100, 60);
     terminal.wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Continue? [Y/n]").type_line("");
-    terminal.wait_for("to open (it says UNLOCKING)").resize(40, 60);
+    terminal.wait_for("to unlock (it reports UNLOCKING)").resize(40, 60);
     terminal.wait_for("Nothing is stored on this machine.");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
     let screen = terminal.screen();
@@ -177,7 +177,7 @@ fn the_command_line_is_used_only_after_a_yes() {
             agent(&rehearsal, ["run", rehearsal.job().id(), "--endpoint", &rehearsal.device().endpoint()]);
         command.arg("--client").arg(rehearsal.client_path()).args(NONE);
         let mut terminal = Terminal::start(command, 100, 50);
-        terminal.wait_for("Hand it over that way? [yes/N]").type_line(answer);
+        terminal.wait_for("Pass the unlock code on the command line? [yes/N]").type_line(answer);
         (terminal.end(), terminal.screen())
     };
     let (exit, screen) = start("");
@@ -204,7 +204,7 @@ fn what_is_typed_before_a_question_does_not_answer_it() {
     let mut terminal = guided(&rehearsal, 100, 50);
     terminal.answer("on the device's display", &host(&rehearsal));
     terminal.answer("Continue? [Y/n]", "y\ryes");
-    terminal.wait_for("Hand it over that way? [yes/N]");
+    terminal.wait_for("Pass the unlock code on the command line? [yes/N]");
     terminal.answer("[yes/N]", "no");
     assert_eq!(terminal.end(), 12, "{}", terminal.screen());
     let calls = rehearsal.client_invocations().unwrap();

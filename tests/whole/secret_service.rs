@@ -107,7 +107,7 @@ fn the_client_s_log_of_a_failure_is_kept_until_the_device_is_open() {
     let log = state(&rehearsal).join("jobs").join(rehearsal.job().id()).join("client.log");
     rehearsal.device().set_mode(Mode::StuckUnlocking);
     let ended = on_the_bus(Agent::run(&rehearsal, &["--unlock-timeout", "1s"]), &bus).end();
-    ended.failed(14, "client.log, without the code");
+    ended.failed(14, "client.log. The unlock code was removed from it.");
     assert!(std::fs::read_to_string(&log).unwrap().contains("[invented] unlock-device"));
 
     rehearsal.device().set_mode(Mode::Normal);

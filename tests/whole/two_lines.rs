@@ -107,7 +107,11 @@ fn how_to_remove_an_earlier_code_elsewhere_is_said_when_there_is_a_new_one() {
     std::fs::write(scene.record(), serde_json::to_vec(&record).unwrap()).unwrap();
     let fetch = || scene.agent(&["fetch", &scene.id, "--keychain", "system", "--network-timeout", "2s"]);
     let ended = fetch().failed(5, "can't be reached");
-    assert!(ended.stderr.contains("in the keychain “kernel” and stays there"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("The keychain “kernel” also contains an earlier code of this job"),
+        "{}",
+        ended.stderr
+    );
     assert!(!ended.stderr.contains("forget"), "it is the last copy: {}", ended.stderr);
     scene.rehearsal.heal();
     let ended = fetch().done();

