@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::model::UnlockCode;
@@ -25,9 +25,7 @@ impl Apart {
         let reading = |error: io::Error| Error::disk("Reading", folder, error);
         let real_folder = folder.canonicalize().map_err(reading)?;
         for place in elsewhere {
-            // A place that does not exist holds nothing yet; its name is compared all the same.
-            let real = place.canonicalize().unwrap_or_else(|_| place.to_path_buf());
-            if real.starts_with(&real_folder) {
+            if real(place).starts_with(&real_folder) {
                 return not_apart("The place of the unlock code lies in the manifest's folder", place);
             }
         }
@@ -45,6 +43,15 @@ impl Apart {
         }
         Ok(Self { _only_check_makes_it: () })
     }
+}
+
+/// The place without links. Of one that does not exist yet, what exists of it is looked up, and the rest compared by its name.
+fn real(place: &Path) -> PathBuf {
+    let known = place.ancestors().find_map(|known| Some((known.canonicalize().ok()?, known)));
+    known.map_or_else(
+        || place.to_owned(),
+        |(real, known)| place.strip_prefix(known).map_or_else(|_| real.clone(), |rest| real.join(rest)),
+    )
 }
 
 /// Whether the code stands anywhere in what is left to read, also across two reads.
@@ -116,5 +123,7 @@ mod tests {
         std::os::unix::fs::symlink(folder.join("inside"), dir.path().join("link")).unwrap();
         let refusal = Apart::check(&folder, &[], &code(), &[&dir.path().join("link")]);
         assert!(matches!(refusal, Err(Error::NotApart { what, .. }) if what.contains("lies in")));
+        let not_there_yet = dir.path().join("link").join("home");
+        assert!(matches!(Apart::check(&folder, &[], &code(), &[&not_there_yet]), Err(Error::NotApart { .. })));
     }
 }
