@@ -8,7 +8,7 @@ use super::credentials::Profiles;
 use super::failure::Refusal;
 use super::http::{Proxy, trust_file, trust_system};
 use super::{CloudSettings, Identity, logged};
-use crate::error::{Error, Result, io_in_words};
+use crate::error::Result;
 use crate::model::Region;
 use crate::safety::sanitize::phrase;
 
@@ -67,10 +67,7 @@ impl Way {
 }
 
 fn region(settings: &CloudSettings) -> Result<RegionInUse> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|error| Error::Internal { what: format!("no runtime for the profiles: {}", io_in_words(&error)) })?;
-    let profiles = runtime.block_on(Profiles::load(settings.profile.as_deref()))?;
+    let profiles = Profiles::load(settings.profile.as_deref())?;
     let (region, origin) = profiles.region(settings.region.as_ref())?;
     Ok(RegionInUse { region, origin })
 }
