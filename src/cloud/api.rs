@@ -68,13 +68,13 @@ impl Api {
         credentials: Option<SharedCredentialsProvider>,
         wait: Wait,
     ) -> Result<Self> {
-        let profiles = Arc::new(Profiles::load(settings.profile.as_deref()).await?);
+        let profiles = Arc::new(Profiles::load(settings.profile.as_deref())?);
         let found = NotedCredentials::default();
         let region = profiles.region(settings.region.as_ref())?.value;
         let credentials = credentials.unwrap_or_else(|| profiles.provider(&region, http.credentials));
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .profile_name(profiles.name())
-            .profile_files(profiles.files())
+            .profile_name(profiles.name_for_sdk())
+            .profile_files(profiles.for_sdk())
             .region(aws_config::Region::new(region.to_string()))
             .http_client(http.strict.clone())
             .credentials_provider(said_aloud(credentials, wait.clone(), &profiles, &found))

@@ -3,22 +3,20 @@
 //! The chain is built by hand: the SDK's default one ends at the instance metadata service, which costs a laptop
 //! seconds, and lets credentials in the environment win over a profile that was named on the command line.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::BehaviorVersion;
 use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::profile::ProfileSet;
 #[allow(deprecated, reason = "the types have no other public name in aws-config")]
 use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_types::os_shim_internal::{Env, Fs};
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use time::OffsetDateTime;
 
+use super::aws_files::{AwsFiles, CredentialKind, Source, Unusable, odd_character, sdk_name};
 use super::http::Https;
 use super::logged::millis;
 use super::wait::Wait;
@@ -31,9 +29,8 @@ use crate::safety::sanitize::sanitize_typed;
 /// What the profile files say, and which profile counts.
 #[derive(Debug)]
 pub(super) struct Profiles {
-    #[allow(deprecated, reason = "the type has no other public name in aws-config")]
-    files: ProfileFiles,
-    set: ProfileSet,
+    files: AwsFiles,
+    name: String,
     /// Named on the command line or in the settings: then it wins over the environment.
     explicit: bool,
 }
@@ -43,27 +40,24 @@ impl Profiles {
     /// and only if nobody else can write to them, since they name programs to run.
     ///
     /// # Errors
-    /// [`Error::CredentialsFailed`] if they can't be read, if others can write to one, or if the profile asked for is in neither.
-    #[allow(deprecated, reason = "the types have no other public name in aws-config")]
-    pub(super) async fn load(explicit: Option<&str>) -> Result<Self> {
-        let named = explicit.map(|name| Cow::Owned(name.to_owned()));
-        let mut files = ProfileFiles::builder();
-        for (kind, variable, name) in [
-            (ProfileFileKind::Config, "AWS_CONFIG_FILE", "config"),
-            (ProfileFileKind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
-        ] {
-            // Without any content the SDK panics.
-            files = files.with_contents(kind, trusted_file(variable, name)?.unwrap_or_default());
-        }
-        let files = files.build();
-        let set = aws_config::profile::load(&Fs::real(), &Env::real(), &files, named)
-            .await
-            .map_err(|error| Error::CredentialsFailed { why: super::failure::in_words(&error) })?;
-        let profiles = Self { files, set, explicit: explicit.is_some() };
+    /// [`Error::CredentialsFailed`] if they can't be read, if others can write to one, if the profile asked for is in neither, or
+    /// if something that it depends on can't be understood.
+    pub(super) fn load(explicit: Option<&str>) -> Result<Self> {
+        let config = trusted_file("AWS_CONFIG_FILE", "config")?;
+        let credentials = trusted_file("AWS_SHARED_CREDENTIALS_FILE", "credentials")?;
+        let files = AwsFiles::read(config.as_ref(), credentials.as_ref());
+        // The order of the AWS CLI; one that is set to nothing is none, and hides the other.
+        let of_environment = || std::env::var("AWS_DEFAULT_PROFILE").or_else(|_| std::env::var("AWS_PROFILE")).ok();
+        let name = explicit.map(str::to_owned).or_else(of_environment).filter(|name| !name.is_empty());
+        let name = name.unwrap_or_else(|| "default".to_owned());
+        let profiles = Self { files, name, explicit: explicit.is_some() };
+        profiles.files.check(&profiles.name).map_err(|Unusable { path, line, why }| Error::CredentialsFailed {
+            why: format!("line {line} of {} {}", path.display(), phrase(&why)),
+        })?;
         profiles.check_what_they_lead_to()?;
         // A profile that AWS_PROFILE names may be missing where the environment holds credentials as well.
-        if explicit.is_some() && profiles.set.get_profile(profiles.name()).is_none() {
-            return Err(no_such_profile(profiles.name()));
+        if explicit.is_some() && !profiles.files.has(&profiles.name) {
+            return Err(profiles.no_such_profile());
         }
         Ok(profiles)
     }
@@ -85,9 +79,9 @@ impl Profiles {
                 token(&format!("the token file of {variable}"), Path::new(&path))?;
             }
         }
-        for name in self.lineage() {
-            let shown = phrase(&name);
-            let value = |key: &str| self.set.get_profile(&name).and_then(|profile| profile.get(key));
+        for name in self.files.lineage(&self.name) {
+            let shown = phrase(name);
+            let value = |key: &str| self.files.get(name, key);
             if let Some(path) = value("web_identity_token_file") {
                 token(&format!("the token file of profile “{shown}”"), Path::new(path))?;
             }
@@ -95,43 +89,47 @@ impl Profiles {
                 check_program(command)
                     .map_err(|refused| failed(&format!("the credential_process of profile “{shown}”"), &refused))?;
             }
-            if value("sso_session").or(value("sso_start_url")).is_some()
-                && let Some(cache) = std::env::home_dir().map(|home| home.join(".aws").join("sso").join("cache"))
+            if value("credential_source") == Some("Environment")
+                && let Some((variable, odd)) = odd_variable()
             {
-                match path_trust::folder(&cache, Whose::Own, Position::Whole) {
-                    Err(refused) if !refused.is_missing() => return Err(failed("the kept sign-in", &refused)),
-                    _ => {}
-                }
-                for file in cache.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
-                    path_trust::open_file(&file, Whose::Own).map_err(|refused| failed("the kept sign-in", &refused))?;
-                }
+                return Err(Error::CredentialsFailed { why: format!("{variable} has {odd} in it") });
+            }
+            let home = std::env::home_dir().map(|home| home.join(".aws"));
+            let cache = match self.files.kind(name, name != self.name) {
+                Some(CredentialKind::Sso) => home.map(|home| home.join("sso").join("cache")),
+                Some(CredentialKind::Login) => std::env::var_os("AWS_LOGIN_CACHE_DIRECTORY")
+                    .map(PathBuf::from)
+                    .or_else(|| home.map(|home| home.join("login").join("cache"))),
+                _ => None,
+            };
+            if let Some(cache) = cache {
+                check_kept_sign_ins(&cache).map_err(|refused| failed("the kept sign-in", &refused))?;
             }
         }
         Ok(())
     }
 
-    /// The profile in use and those that it borrows from, in turn.
-    fn lineage(&self) -> Vec<String> {
-        let mut names = vec![self.name().to_owned()];
-        while let Some(source) =
-            self.set.get_profile(&names[names.len() - 1]).and_then(|profile| profile.get("source_profile"))
-            // They can form a circle.
-            && !names.iter().any(|name| name == source)
-        {
-            names.push(source.to_owned());
-        }
-        names
-    }
-
-    /// What the files held when they were read.
+    /// What the files held when they were read, for the SDK.
     #[allow(deprecated, reason = "the type has no other public name in aws-config")]
-    pub(super) fn files(&self) -> ProfileFiles {
-        self.files.clone()
+    pub(super) fn for_sdk(&self) -> ProfileFiles {
+        let text = self.files.for_sdk(&self.name, |profile| {
+            self.files.get(profile, "credential_process").unwrap_or_default().to_owned()
+        });
+        // Without any content of one the SDK panics.
+        ProfileFiles::builder()
+            .with_contents(ProfileFileKind::Config, text)
+            .with_contents(ProfileFileKind::Credentials, "")
+            .build()
     }
 
     /// The selected profile's name.
     pub(super) fn name(&self) -> &str {
-        self.set.selected_profile()
+        &self.name
+    }
+
+    /// The same as the SDK has it.
+    pub(super) fn name_for_sdk(&self) -> String {
+        sdk_name(&self.name)
     }
 
     /// The region, and where it comes from: `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile.
@@ -140,8 +138,8 @@ impl Profiles {
     /// [`Error::RegionMissing`]; [`Error::SettingInvalid`] if it is none.
     pub(super) fn region(&self, explicit: Option<&Sourced<Region>>) -> Result<Sourced<Region>> {
         let variable = |name: &str| {
-            let value = std::env::var(name).ok().filter(|value| !value.trim().is_empty())?;
-            Some((value, Origin::Variable(name.to_owned())))
+            let value = std::env::var(name).ok()?.trim().to_owned();
+            (!value.is_empty()).then(|| (value, Origin::Variable(name.to_owned())))
         };
         if let Some(region) = explicit {
             return Ok(region.clone());
@@ -149,44 +147,31 @@ impl Profiles {
         let (region, origin) = variable("AWS_REGION")
             .or_else(|| variable("AWS_DEFAULT_REGION"))
             .or_else(|| {
-                let region = self.set.get("region").filter(|value| !value.is_empty())?;
-                Some((region.to_owned(), Origin::Profile(self.name().to_owned())))
+                let region = self.files.get(&self.name, "region").filter(|value| !value.is_empty())?;
+                Some((region.to_owned(), Origin::Profile(self.name.clone())))
             })
             .ok_or(Error::RegionMissing)?;
         parse_region(&region, origin)
     }
 
-    /// What signs the user in again, if the profile in use, or the one it borrows from, uses IAM Identity Center.
-    pub(super) fn sso_login(&self) -> Option<String> {
-        let mut name = self.name().to_owned();
-        // Bounded: source profiles can form a circle.
-        for _ in 0..16 {
-            let profile = self.set.get_profile(&name)?;
-            if profile.get("sso_session").is_some() || profile.get("sso_start_url").is_some() {
-                // The profile files admit no name that a shell would take apart.
-                return Some(format!("aws sso login --profile {}", phrase(&name)));
-            }
-            name = profile.get("source_profile").filter(|source| *source != name)?.to_owned();
-        }
-        None
+    /// What signs the user in again, if the profile in use, or the one it borrows from, signs in.
+    pub(super) fn sign_in(&self) -> Option<String> {
+        let lineage = self.files.lineage(&self.name);
+        let command = lineage.iter().enumerate().find_map(|(depth, &name)| match self.files.kind(name, depth > 0)? {
+            CredentialKind::Sso => Some(("aws sso login", name)),
+            CredentialKind::Login => Some(("aws login", name)),
+            _ => None,
+        });
+        command.map(|(command, name)| format!("{command} --profile {}", quoted(name)))
     }
 
     /// Something about the profile that its failure alone would not tell.
     pub(super) fn peculiarity(&self) -> Option<&'static str> {
-        let profile = self.set.get_profile(self.name())?;
-        if profile.get("login_session").is_some() {
-            Some(
-                "the profile signs in with “aws login”, which only the AWS CLI can read; \
-                 “aws configure export-credentials --format env” prints variables that work here",
-            )
-        } else if profile.get("mfa_serial").is_some() {
-            Some(
-                "the profile asks for a one-time code (mfa_serial), which only the AWS CLI can ask for; \
-                 “aws configure export-credentials --format env” prints variables that work here",
-            )
-        } else {
-            None
-        }
+        let asks = |name: &&str| self.files.get(name, "mfa_serial").is_some();
+        self.files.lineage(&self.name).iter().any(asks).then_some(
+            "the profile asks for a one-time code (mfa_serial), which only the AWS CLI can ask for; \
+             “aws configure export-credentials --format env” prints variables that work here",
+        )
     }
 
     /// Where credentials are looked for, in words.
@@ -201,8 +186,18 @@ impl Profiles {
 
     /// Set by `AWS_PROFILE`, but in neither file: the reason why nothing was found.
     pub(super) fn missing_profile(&self) -> Option<Error> {
-        let is_missing = self.name() != "default" && self.set.get_profile(self.name()).is_none();
-        is_missing.then(|| no_such_profile(self.name()))
+        let is_missing = self.name != "default" && !self.files.has(&self.name);
+        is_missing.then(|| self.no_such_profile())
+    }
+
+    fn no_such_profile(&self) -> Error {
+        let name = phrase(&self.name);
+        let why = if self.files.has_without_prefix(&self.name) {
+            format!("~/.aws/config has a section [{name}], which has to be called [profile {name}]")
+        } else {
+            format!("there is no profile “{name}” in ~/.aws/config or ~/.aws/credentials")
+        };
+        Error::CredentialsFailed { why }
     }
 
     /// The chain: environment, profile (keys, SSO, assume-role, credential process), web identity, container. A
@@ -214,8 +209,8 @@ impl Profiles {
             .with_http_client(http);
         let profile = aws_config::profile::ProfileFileCredentialsProvider::builder()
             .configure(&config)
-            .profile_name(self.name())
-            .profile_files(self.files())
+            .profile_name(self.name_for_sdk())
+            .profile_files(self.for_sdk())
             .build();
         let chain = if self.explicit {
             CredentialsProviderChain::first_try("profile", profile)
@@ -271,6 +266,7 @@ impl CredentialsInUse {
             (From::CredentialsStsAssumeRole, format!("{profile}, which assumes a role")),
             (From::CredentialsProfileStsWebIdToken, "a web identity token".to_owned()),
             (From::CredentialsSso, format!("{profile}, signed in with IAM Identity Center")),
+            (From::CredentialsLogin, format!("{profile}, signed in with “aws login”")),
             (From::CredentialsProcess, format!("{profile}, by its credential_process")),
             (From::CredentialsHttp, "the container's credential service".to_owned()),
             (From::CredentialsEnvVars, "the environment (AWS_ACCESS_KEY_ID)".to_owned()),
@@ -281,7 +277,7 @@ impl CredentialsInUse {
             source: source.unwrap_or_else(|| "a source that does not say what it is".to_owned()),
             temporary: credentials.session_token().is_some() || credentials.expiry().is_some(),
             expires: credentials.expiry().map(OffsetDateTime::from),
-            sign_in: profiles.sso_login().filter(|_| !features.contains(&From::CredentialsEnvVars)),
+            sign_in: profiles.sign_in().filter(|_| !features.contains(&From::CredentialsEnvVars)),
         }
     }
 }
@@ -309,7 +305,7 @@ fn check_program(command: &str) -> Result<(), path_trust::Refused> {
 }
 
 /// The content of one of the AWS CLI's two files, named by a variable or in its usual place. `None` if there is none.
-fn trusted_file(variable: &str, name: &str) -> Result<Option<String>> {
+fn trusted_file(variable: &str, name: &str) -> Result<Option<Source>> {
     /// Hundreds of profiles are some hundred kilobytes.
     const LARGEST: u64 = 16 << 20;
     let failed = |why: String| Error::CredentialsFailed { why };
@@ -330,13 +326,34 @@ fn trusted_file(variable: &str, name: &str) -> Result<Option<String>> {
     let content = path_trust::read_file(&path, Whose::Own, LARGEST)
         .map_err(|refused| failed(format!("{} can't be used: {}", path.display(), refused.clause(&path))))?;
     let text = content.map(String::from_utf8).transpose();
-    text.map_err(|_| failed(format!("{} is not UTF-8", path.display())))
+    let text = text.map_err(|_| failed(format!("{} is not UTF-8", path.display())))?;
+    Ok(text.map(|text| Source { path, text }))
 }
 
-fn no_such_profile(name: &str) -> Error {
-    Error::CredentialsFailed {
-        why: format!("there is no profile “{}” in ~/.aws/config or ~/.aws/credentials", phrase(name)),
+/// Looks at the folder in which the AWS CLI keeps sign-ins, and at each.
+fn check_kept_sign_ins(cache: &Path) -> Result<(), path_trust::Refused> {
+    match path_trust::folder(cache, Whose::Own, Position::Whole) {
+        Err(refused) if !refused.is_missing() => return Err(refused),
+        _ => {}
     }
+    for file in cache.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
+        path_trust::open_file(&file, Whose::Own)?;
+    }
+    Ok(())
+}
+
+/// A name as a shell takes it for one word.
+fn quoted(name: &str) -> String {
+    let name = phrase(name);
+    let plain = |c: char| c.is_alphanumeric() || "_-/.%@:+".contains(c);
+    if name.chars().all(plain) { name } else { format!("\"{}\"", name.replace(['"', '$', '`', '\\'], "")) }
+}
+
+/// The first of the variables with keys that has a character which no key has, and the character in words.
+fn odd_variable() -> Option<(&'static str, String)> {
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
+        .into_iter()
+        .find_map(|name| Some((name, odd_character(&std::env::var(name).ok()?)?)))
 }
 
 fn parse_region(region: &str, origin: Origin) -> Result<Sourced<Region>> {
@@ -370,6 +387,7 @@ impl ProvideCredentials for SaidAloud {
             let before = self.wait.begin("the AWS sign-in".to_owned());
             let credentials = self.provider.provide_credentials().await;
             self.wait.begin(before);
+            let credentials = credentials.and_then(|found| self.usable(found));
             match &credentials {
                 Ok(found) => {
                     crate::safety::redact::register(found.secret_access_key());
@@ -386,19 +404,50 @@ impl ProvideCredentials for SaidAloud {
     }
 }
 
+impl SaidAloud {
+    /// The credentials without blanks and line breaks around their parts, which a file from Windows or a program leaves there.
+    /// What has one within is no key: the SDK would panic where it can't stand in a header.
+    fn usable(&self, found: Credentials) -> provider::Result {
+        let parts = [
+            ("access key id", Some(found.access_key_id())),
+            ("secret access key", Some(found.secret_access_key())),
+            ("session token", found.session_token()),
+        ];
+        let trimmed = parts.map(|(what, part)| (what, part.map(str::trim)));
+        for (what, part) in trimmed {
+            if let Some(odd) = part.and_then(odd_character) {
+                let source = CredentialsInUse::new(&found, &self.profiles).source;
+                let why = format!("the {what} of {source} has {odd} in it");
+                return Err(provider::error::CredentialsError::invalid_configuration(why));
+            }
+        }
+        if trimmed == parts {
+            return Ok(found);
+        }
+        let [(_, id), (_, secret), (_, token)] = trimmed;
+        let mut rebuilt = Credentials::new(
+            id.unwrap_or_default(),
+            secret.unwrap_or_default(),
+            token.map(str::to_owned),
+            found.expiry(),
+            "trimmed",
+        );
+        if let Some(features) = found.get_property::<Vec<AwsCredentialFeature>>() {
+            rebuilt.get_property_mut_or_default::<Vec<AwsCredentialFeature>>().extend(features.iter().cloned());
+        }
+        Ok(rebuilt)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(super) mod tests {
     use super::*;
 
     /// Profiles from a text instead of the user's files.
-    pub(in crate::cloud) fn profiles(config: &str, name: &'static str, explicit: bool) -> Profiles {
-        #[allow(deprecated)]
-        let files = ProfileFiles::builder().with_contents(ProfileFileKind::Config, config).build();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let load =
-            async { aws_config::profile::load(&Fs::real(), &Env::from_slice(&[]), &files, Some(name.into())).await };
-        Profiles { set: runtime.block_on(load).unwrap(), files, explicit }
+    pub(in crate::cloud) fn profiles(config: &str, name: &str, explicit: bool) -> Profiles {
+        let source = Source { path: PathBuf::from("config"), text: config.to_owned() };
+        Profiles { files: AwsFiles::read(Some(&source), None), name: name.to_owned(), explicit }
     }
 
     #[test]
@@ -408,7 +457,7 @@ pub(super) mod tests {
                       [profile old]\nsso_start_url = https://x.example/start\n\
                       [profile ring]\nsource_profile = gnir\n[profile gnir]\nsource_profile = ring\n\
                       [profile keys]\naws_access_key_id = A\n";
-        let login = |name| profiles(config, name, true).sso_login();
+        let login = |name| profiles(config, name, true).sign_in();
         assert_eq!(login("a").unwrap(), "aws sso login --profile b");
         assert_eq!(login("old").unwrap(), "aws sso login --profile old");
         assert_eq!(login("ring"), None);
@@ -436,7 +485,7 @@ pub(super) mod tests {
     #[test]
     fn a_profile_that_only_the_cli_can_use_is_explained() {
         let config = "[profile a]\nlogin_session = arn:aws:iam::123456789012:user/u\n[profile b]\nmfa_serial = x\n";
-        assert!(profiles(config, "a", true).peculiarity().unwrap().contains("aws login"));
+        assert_eq!(profiles(config, "a", true).sign_in().unwrap(), "aws login --profile a");
         assert!(profiles(config, "b", true).peculiarity().unwrap().contains("mfa_serial"));
         assert!(profiles(config, "c", false).missing_profile().is_some());
     }

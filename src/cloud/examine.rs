@@ -8,7 +8,7 @@ use super::credentials::Profiles;
 use super::failure::Refusal;
 use super::http::{Proxy, trust_file, trust_system};
 use super::{CloudSettings, Identity, logged};
-use crate::error::{Error, Result, io_in_words};
+use crate::error::Result;
 use crate::model::{Origin, Region, Sourced};
 use crate::safety::sanitize::phrase;
 
@@ -58,11 +58,7 @@ impl Way {
 }
 
 fn region(settings: &CloudSettings) -> Result<Sourced<Region>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|error| Error::Internal { what: format!("no runtime for the profiles: {}", io_in_words(&error)) })?;
-    let profiles = runtime.block_on(Profiles::load(settings.profile.as_deref()))?;
-    profiles.region(settings.region.as_ref())
+    Profiles::load(settings.profile.as_deref())?.region(settings.region.as_ref())
 }
 
 fn proxy() -> Result<Option<ProxyInUse>> {

@@ -223,7 +223,7 @@ impl CallContext {
         // refreshed", "failed to load the cached SSO token", "failed to read `….json`"; the service's for a token
         // ended before its time: UnauthorizedException.
         let said: String = chain(error).map(|link| phrase(&link.to_string()) + "\n").collect();
-        if self.profiles.sso_login().is_some() {
+        if self.profiles.sign_in().is_some() {
             if said.contains("has expired") || said.contains("Unauthorized") {
                 return self.expired(why);
             }
@@ -250,7 +250,7 @@ impl CallContext {
     }
 
     fn expired(&self, why: String) -> Error {
-        let login = self.profiles.sso_login().unwrap_or_else(|| "aws sso login".to_owned());
+        let login = self.profiles.sign_in().unwrap_or_else(|| "aws sso login".to_owned());
         Error::CredentialsExpired { why, login }
     }
 }

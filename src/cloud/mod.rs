@@ -5,6 +5,7 @@
 //! connection's read buffer still holds the code in clear.
 
 mod api;
+mod aws_files;
 mod credentials;
 mod download;
 mod examine;

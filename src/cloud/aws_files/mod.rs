@@ -1,0 +1,519 @@
+//! ONE NORMALIZER: what the AWS CLI's two files say, in the dialect of the SDK, which then has its own chains of it.
+//!
+//! The two read the same files differently: the SDK drops sections with a blank or an umlaut in their names, takes `#` after a
+//! blank for a comment, knows no `key: value`, and of several kinds of credentials in one profile it takes another one. So the files
+//! are read as the CLI reads them ([`ini`]), and written anew: names that the SDK does not take are spelled in
+//! hexadecimal, and of each profile there is one kind of credentials, the one that the CLI takes. What can't be written so that it
+//! means the same is refused, with file and line, if the profile in use depends on it.
+
+mod ini;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use ini::{EntryValue, IniEntry, Section};
+
+/// A file and its content.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+}
+
+/// Where something stands that can't be used, and why not: a clause that follows "line 3 of /x".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unusable {
+    pub(super) path: PathBuf,
+    pub(super) line: usize,
+    pub(super) why: String,
+}
+
+/// All that both files say.
+#[derive(Debug, Default)]
+pub(super) struct AwsFiles {
+    profiles: BTreeMap<String, SectionSettings>,
+    sso_sessions: BTreeMap<String, SectionSettings>,
+    services: BTreeMap<String, SectionSettings>,
+    /// What stands outside of all sections.
+    outside: Option<Unusable>,
+    /// Sections of the config file that name no profile, since the word before the name is missing.
+    without_prefix: Vec<String>,
+}
+
+/// What a profile, or another kind of section, says; of both files.
+#[derive(Debug, Default, Clone)]
+struct SectionSettings {
+    entries: BTreeMap<String, Said>,
+    unusable: Option<Unusable>,
+}
+
+/// One entry with its place.
+#[derive(Debug, Clone)]
+struct Said {
+    value: EntryValue,
+    path: PathBuf,
+    line: usize,
+    /// It stands in the file for credentials, where the CLI looks for keys before it runs a program.
+    in_credentials: bool,
+}
+
+/// How a profile comes to credentials, in the order in which the CLI tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CredentialKind {
+    /// A role, with the credentials of another profile, or of the environment or the container.
+    Role,
+    /// A role, with a token in a file.
+    WebIdentity,
+    /// IAM Identity Center.
+    Sso,
+    /// `aws login`.
+    Login,
+    /// A program.
+    Process,
+    /// Keys.
+    Keys,
+}
+
+const KEYS: [&str; 4] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token"];
+const SSO: [&str; 6] =
+    ["sso_session", "sso_start_url", "sso_region", "sso_account_id", "sso_role_name", "sso_registration_scopes"];
+const ROLE: [&str; 7] = [
+    "role_arn",
+    "source_profile",
+    "credential_source",
+    "external_id",
+    "mfa_serial",
+    "role_session_name",
+    "duration_seconds",
+];
+const TOKEN_FILE: &str = "web_identity_token_file";
+
+impl AwsFiles {
+    /// Reads both files. Nothing in them is an error until [`AwsFiles::check`].
+    pub(super) fn read(config: Option<&Source>, credentials: Option<&Source>) -> Self {
+        let mut files = Self::default();
+        if let Some(source) = config {
+            for section in files.sections(source) {
+                let of = SectionSettings::of(&section, &source.path, false);
+                // As the CLI does: a name is one word after the kind, or quoted; a later section replaces an earlier one.
+                match (section.header.as_str(), ini::split(&section.header).as_deref()) {
+                    ("default", _) => {
+                        files.profiles.insert("default".to_owned(), of);
+                    }
+                    (header, Some([_, name])) if header.starts_with("profile") => {
+                        files.profiles.insert(name.clone(), of);
+                    }
+                    (header, Some([_, name])) if header.starts_with("sso-session") => {
+                        files.sso_sessions.insert(name.clone(), of);
+                    }
+                    (header, Some([_, name])) if header.starts_with("services") => {
+                        files.services.insert(name.clone(), of);
+                    }
+                    (header, _) => files.without_prefix.push(header.to_owned()),
+                }
+            }
+        }
+        if let Some(source) = credentials {
+            for section in files.sections(source) {
+                let of = SectionSettings::of(&section, &source.path, true);
+                let profile = files.profiles.entry(section.header).or_default();
+                profile.entries.extend(of.entries);
+                profile.unusable = profile.unusable.take().or(of.unusable);
+            }
+        }
+        files
+    }
+
+    fn sections(&mut self, source: &Source) -> Vec<Section> {
+        let (mut sections, outside) = ini::read(&source.text);
+        if let Some(flaw) = outside {
+            let outside = Unusable { path: source.path.clone(), line: flaw.line, why: flaw.why };
+            self.outside.get_or_insert(outside);
+        }
+        // Python's name for what every other section inherits.
+        if let Some(at) = sections.iter().position(|section| section.header == "DEFAULT") {
+            let inherited = sections.remove(at).entries;
+            for section in &mut sections {
+                let missing = |entry: &&IniEntry| !section.entries.iter().any(|own| own.key == entry.key);
+                let missing: Vec<IniEntry> = inherited.iter().filter(missing).cloned().collect();
+                section.entries.extend(missing);
+            }
+        }
+        sections
+    }
+
+    /// Whether there is such a profile.
+    pub(super) fn has(&self, profile: &str) -> bool {
+        self.profiles.contains_key(profile)
+    }
+
+    /// Whether the config file has a section of this name without the word `profile` before it, which the CLI overlooks.
+    pub(super) fn has_without_prefix(&self, name: &str) -> bool {
+        self.without_prefix.iter().any(|header| header == name)
+    }
+
+    /// A text that a profile says.
+    pub(super) fn get(&self, profile: &str, key: &str) -> Option<&str> {
+        self.profiles.get(profile)?.text(key)
+    }
+
+    /// The profile and those that it borrows from, in turn. They can form a circle.
+    pub(super) fn lineage<'a>(&'a self, profile: &'a str) -> Vec<&'a str> {
+        let mut names = vec![profile];
+        while let Some(source) = self.source_of(names[names.len() - 1])
+            && !names.contains(&source)
+        {
+            names.push(source);
+        }
+        names
+    }
+
+    fn source_of(&self, profile: &str) -> Option<&str> {
+        let settings = self.profiles.get(profile)?;
+        settings.text("role_arn")?;
+        settings.text("source_profile")
+    }
+
+    /// How the profile comes to credentials; as one that another borrows from if `is_source`.
+    pub(super) fn kind(&self, profile: &str, is_source: bool) -> Option<CredentialKind> {
+        let settings = self.profiles.get(profile)?;
+        let says = |key| settings.entries.contains_key(key);
+        let keys =
+            |in_credentials| settings.entries.get(KEYS[0]).is_some_and(|said| said.in_credentials == in_credentials);
+        let keys_of_any = keys(true) || keys(false);
+        [
+            (is_source && keys_of_any, CredentialKind::Keys),
+            (says("role_arn") && !says(TOKEN_FILE), CredentialKind::Role),
+            (says("role_arn") && says(TOKEN_FILE), CredentialKind::WebIdentity),
+            (says("sso_session") || says("sso_start_url"), CredentialKind::Sso),
+            (keys(true), CredentialKind::Keys),
+            (says("login_session"), CredentialKind::Login),
+            (says("credential_process"), CredentialKind::Process),
+            (keys(false), CredentialKind::Keys),
+        ]
+        .into_iter()
+        .find_map(|(is_so, kind)| is_so.then_some(kind))
+    }
+
+    /// Whether what the profile in use depends on can be used: itself, those that it borrows from, its sign-in.
+    ///
+    /// # Errors
+    /// What can't be used first.
+    pub(super) fn check(&self, profile: &str) -> Result<(), Unusable> {
+        if let Some(outside) = &self.outside {
+            return Err(outside.clone());
+        }
+        for (depth, name) in self.lineage(profile).into_iter().enumerate() {
+            let Some(settings) = self.profiles.get(name) else { continue };
+            settings.check()?;
+            if let Some(source) = self.source_of(name)
+                && !self.has(source)
+            {
+                let said = &settings.entries["source_profile"];
+                return Err(said.unusable(format!("names the source_profile “{source}”, which is in neither file")));
+            }
+            for key in &KEYS[..3] {
+                if let Some(said) = settings.entries.get(*key)
+                    && let EntryValue::Text(text) = &said.value
+                    && let Some(odd) = odd_character(text)
+                {
+                    return Err(said.unusable(format!("has {odd} in {key}")));
+                }
+            }
+            if self.kind(name, depth > 0) == Some(CredentialKind::Sso) {
+                self.check_sso(settings)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a profile names a session and says the same things itself, they have to be the same, as the CLI has it.
+    fn check_sso(&self, settings: &SectionSettings) -> Result<(), Unusable> {
+        let Some(said) = settings.entries.get("sso_session") else { return Ok(()) };
+        let EntryValue::Text(name) = &said.value else { return Ok(()) };
+        let Some(session) = self.sso_sessions.get(name) else {
+            return Err(said.unusable(format!("names the sso_session “{name}”, which is not in the config file")));
+        };
+        session.check()?;
+        for key in ["sso_start_url", "sso_region"] {
+            if let (Some(own), Some(its)) = (settings.entries.get(key), session.text(key))
+                && own.value != EntryValue::Text(its.to_owned())
+            {
+                return Err(own.unusable(format!("says another {key} than the sso_session “{name}”")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The text for the SDK, for `profile` as the one in use. `run` gives what is to be run in place of a profile's
+    /// `credential_process`.
+    pub(super) fn for_sdk(&self, profile: &str, run: impl Fn(&str) -> String) -> String {
+        let mut text = String::new();
+        let lineage = self.lineage(profile);
+        for (name, settings) in &self.profiles {
+            let is_source = lineage.iter().skip(1).any(|source| source == name);
+            let kind = self.kind(name, is_source);
+            let _ = writeln!(text, "[profile {}]", sdk_name(name));
+            settings.write(
+                &mut text,
+                |key| match key {
+                    "credential_process" => kind == Some(CredentialKind::Process),
+                    "login_session" => kind == Some(CredentialKind::Login),
+                    TOKEN_FILE => kind == Some(CredentialKind::WebIdentity),
+                    // The session says the same.
+                    "sso_start_url" | "sso_region" if settings.entries.contains_key("sso_session") => false,
+                    key if SSO.contains(&key) => kind == Some(CredentialKind::Sso),
+                    key if ROLE.contains(&key) => {
+                        matches!(kind, Some(CredentialKind::Role | CredentialKind::WebIdentity))
+                    }
+                    key if KEYS.contains(&key) => {
+                        kind == Some(CredentialKind::Keys) || settings.text("source_profile") == Some(name.as_str())
+                    }
+                    _ => true,
+                },
+                |key, value| match key {
+                    "credential_process" => run(name),
+                    "source_profile" | "sso_session" | "services" => sdk_name(value),
+                    _ => value.to_owned(),
+                },
+            );
+        }
+        for (kind, sections) in [("sso-session", &self.sso_sessions), ("services", &self.services)] {
+            for (name, settings) in sections {
+                let _ = writeln!(text, "[{kind} {}]", sdk_name(name));
+                settings.write(&mut text, |_| true, |_, value| value.to_owned());
+            }
+        }
+        text
+    }
+}
+
+impl SectionSettings {
+    fn of(section: &Section, path: &Path, in_credentials: bool) -> Self {
+        let entries = section.entries.iter().map(|entry| {
+            let said = Said { value: entry.value.clone(), path: path.to_owned(), line: entry.line, in_credentials };
+            (entry.key.clone(), said)
+        });
+        let unusable = section.flaw.as_ref().map(|flaw| Unusable {
+            path: path.to_owned(),
+            line: flaw.line,
+            why: flaw.why.clone(),
+        });
+        Self { entries: entries.collect(), unusable }
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        match &self.entries.get(key)?.value {
+            EntryValue::Text(text) => Some(text),
+            EntryValue::Nested(_) => None,
+        }
+    }
+
+    fn check(&self) -> Result<(), Unusable> {
+        if let Some(unusable) = &self.unusable {
+            return Err(unusable.clone());
+        }
+        for (key, said) in &self.entries {
+            let EntryValue::Text(text) = &said.value else { continue };
+            // Runs through a program of ours, so that the SDK never sees it.
+            if key == "credential_process" {
+                continue;
+            }
+            if text.contains('\n') {
+                return Err(said.unusable(format!("says {key} in more than one line")));
+            }
+            if is_cut_by_sdk(text) {
+                return Err(said.unusable(format!(
+                    "has a “#” or “;” in {key}, which the AWS CLI takes as a part of the value; put comments in lines of their own"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is `wanted` and can be written; the rest nobody depends on, or [`AwsFiles::check`] refuses it.
+    fn write(&self, text: &mut String, wanted: impl Fn(&str) -> bool, value: impl Fn(&str, &str) -> String) {
+        for (key, said) in self.entries.iter().filter(|(key, _)| is_identifier(key) && wanted(key)) {
+            // An older name of the same thing, which goes first with the CLI.
+            let name = if key == "aws_security_token" { "aws_session_token" } else { key };
+            if key == "aws_session_token" && self.entries.contains_key("aws_security_token") {
+                continue;
+            }
+            match &said.value {
+                EntryValue::Text(said) => {
+                    let written = value(key, said);
+                    if !written.is_empty() && !written.contains('\n') && !is_cut_by_sdk(&written) {
+                        let _ = writeln!(text, "{name} = {written}");
+                    }
+                }
+                EntryValue::Nested(nested) => {
+                    let _ = writeln!(text, "{name} =");
+                    for (key, value) in nested.iter().filter(|(_, value)| !is_cut_by_sdk(value)) {
+                        let _ = writeln!(text, "  {key} = {value}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Said {
+    fn unusable(&self, why: String) -> Unusable {
+        Unusable { path: self.path.clone(), line: self.line, why }
+    }
+}
+
+/// How the SDK is told a name: as it is, or spelled in hexadecimal if it takes no such name.
+pub(super) fn sdk_name(name: &str) -> String {
+    const SPELLED: &str = "name-in-hex-";
+    if is_identifier(name) && !name.starts_with(SPELLED) {
+        return name.to_owned();
+    }
+    name.bytes().fold(SPELLED.to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What the SDK takes for a name.
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c))
+}
+
+/// Whether the SDK takes a part of the value for a comment.
+fn is_cut_by_sdk(value: &str) -> bool {
+    value.starts_with(['#', ';'])
+        || value.char_indices().any(|(at, c)| c.is_whitespace() && value[at + c.len_utf8()..].starts_with(['#', ';']))
+}
+
+/// The first character in it that no access key, secret or token has, in words: the SDK panics where one can't stand in a header,
+/// and AWS says "can't be verified" of the others. Never more than the one character.
+pub(super) fn odd_character(text: &str) -> Option<String> {
+    let odd = text.chars().find(|c| !c.is_ascii_graphic())?;
+    Some(match odd {
+        '\r' => "a carriage return".to_owned(),
+        '\n' => "a line break".to_owned(),
+        ' ' => "a blank".to_owned(),
+        '\t' => "a tab".to_owned(),
+        other => format!("the character U+{:04X}", u32::from(other)),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn files(config: &str, credentials: &str) -> AwsFiles {
+        let source = |name: &str, text: &str| Source { path: PathBuf::from(name), text: text.to_owned() };
+        AwsFiles::read(Some(&source("config", config)), Some(&source("credentials", credentials)))
+    }
+
+    fn written(config: &str, credentials: &str, profile: &str) -> String {
+        files(config, credentials).for_sdk(profile, |name| format!("agent {}", sdk_name(name)))
+    }
+
+    fn refusal(config: &str, profile: &str) -> (usize, String) {
+        let unusable = files(config, "").check(profile).unwrap_err();
+        (unusable.line, unusable.why)
+    }
+
+    #[test]
+    fn names_that_the_sdk_does_not_take_are_spelled() {
+        let config = "[profile \"field büro\"]\nregion: x\nsource_profile = base 1\nrole_arn=r\n[profile 'base 1']\naws_access_key_id=A\naws_secret_access_key=S\n";
+        let text = written(config, "", "field büro");
+        let (field, base) = (sdk_name("field büro"), sdk_name("base 1"));
+        assert_eq!(
+            text,
+            format!(
+                "[profile {base}]\naws_access_key_id = A\naws_secret_access_key = S\n[profile {field}]\nregion = x\nrole_arn = r\nsource_profile = {base}\n"
+            )
+        );
+        assert_eq!(sdk_name("a/b.c@d:e+f%g_h-i"), "a/b.c@d:e+f%g_h-i");
+        assert_ne!(sdk_name(&sdk_name("ä")), sdk_name("ä"), "no name can pass for another one");
+    }
+
+    #[test]
+    fn of_several_kinds_the_cli_s_is_written() {
+        let kind = |config: &str, credentials: &str| files(config, credentials).kind("a", false).unwrap();
+        let keys = "[a]\naws_access_key_id=A\naws_secret_access_key=S\n";
+        assert_eq!(kind("[profile a]\ncredential_process = x\n", keys), CredentialKind::Keys);
+        assert_eq!(kind("[profile a]\ncredential_process = x\naws_access_key_id=A\n", ""), CredentialKind::Process);
+        assert_eq!(kind("[profile a]\nsso_session = s\n", keys), CredentialKind::Sso);
+        assert_eq!(kind("[profile a]\nrole_arn = r\nsource_profile = a\n", keys), CredentialKind::Role);
+        assert_eq!(
+            kind("[profile a]\nrole_arn = r\nweb_identity_token_file = f\nsource_profile = a\n", ""),
+            CredentialKind::WebIdentity
+        );
+        assert_eq!(kind("[profile a]\nlogin_session = l\ncredential_process = x\n", ""), CredentialKind::Login);
+        assert_eq!(
+            written("[profile a]\ncredential_process = \"x # y\" ; $z\n", "", "a"),
+            "[profile a]\ncredential_process = agent a\n"
+        );
+        let own = written("[profile a]\nrole_arn = r\nsource_profile = a\n", keys, "a");
+        assert!(own.contains("role_arn = r\n") && own.contains("aws_access_key_id = A\n"), "{own}");
+        let both = written(
+            "[profile a]\nsso_session = s\nsso_region = r\nsso_start_url = u\nsso_role_name = n\n[sso-session s]\nsso_region = r\nsso_start_url = u\n",
+            "",
+            "a",
+        );
+        assert_eq!(
+            both,
+            "[profile a]\nsso_role_name = n\nsso_session = s\n[sso-session s]\nsso_region = r\nsso_start_url = u\n"
+        );
+        assert!(
+            written("", "[a]\naws_access_key_id=A\naws_security_token=T\naws_session_token=U\n", "a")
+                .ends_with("aws_session_token = T\n")
+        );
+    }
+
+    #[test]
+    fn what_nobody_depends_on_harms_nobody() {
+        let config = "[profile broken]\nnonsense\n[profile a]\nregion = x\ns3 =\n  max = 1\n";
+        assert_eq!(files(config, "").check("a"), Ok(()));
+        assert_eq!(refusal(config, "broken").0, 2);
+        assert_eq!(
+            refusal("[profile a]\nrole_arn = r\nsource_profile = broken\n[profile broken]\nnonsense\n", "a").0,
+            5
+        );
+        assert_eq!(refusal("region = x\n[profile a]\n", "a").0, 1);
+    }
+
+    #[test]
+    fn what_would_mean_something_else_is_refused_by_line() {
+        for (config, line, why) in [
+            ("[profile a]\nregion = eu-central-1 # mine\n", 2, "“#”"),
+            ("[profile a]\nregion = eu\n  central\n", 2, "more than one line"),
+            ("[profile a]\nrole_arn = r\nsource_profile = gone\n", 3, "in neither file"),
+            ("[profile a]\nsso_session = gone\n", 2, "not in the config file"),
+            (
+                "[profile a]\nsso_session = s\nsso_region = r\n[sso-session s]\nsso_region = other\n",
+                3,
+                "another sso_region",
+            ),
+            ("[profile a]\naws_access_key_id = AK ID\n", 2, "a blank"),
+            ("[profile a]\naws_access_key_id = AK\u{200b}ID\n", 2, "U+200B"),
+        ] {
+            let (found, said) = refusal(config, "a");
+            assert!(found == line && said.contains(why), "{config}: {found} {said}");
+        }
+        assert_eq!(files("[profile a]\ncredential_process = x # y\n  z\n", "").check("a"), Ok(()));
+        assert_eq!(
+            files("[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\nrole_arn = r\nsource_profile = a\n", "")
+                .lineage("a"),
+            ["a", "b"]
+        );
+    }
+
+    #[test]
+    fn sections_mean_what_they_mean_to_the_cli() {
+        let files = files(
+            "[field]\nregion = x\n[profile a]\nregion = old\n[profile \"a\"]\noutput = json\n[DEFAULT]\nregion = all\n",
+            "[profile b]\naws_access_key_id = A\n",
+        );
+        assert!(!files.has("field") && files.has_without_prefix("field"));
+        assert_eq!(files.get("a", "region"), Some("all"), "a later section replaces an earlier one; all inherit");
+        assert!(files.has("profile b") && !files.has("b"));
+    }
+}
