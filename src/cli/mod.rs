@@ -74,7 +74,7 @@ Examples:
   snow-onboard jobs
   snow-onboard jobs --region us-east-1 --profile field --json")]
     Jobs,
-    /// Check whether this machine is ready to unlock a device; leaves nothing behind
+    /// Check whether this machine is ready to unlock a device; changes nothing on it
     #[command(after_help = "\
 Examples:
   Before the device arrives:

@@ -405,7 +405,7 @@ mod tests {
     use super::*;
     use crate::cloud::credentials::tests::profiles;
     use crate::cloud::http::NotHttps;
-    use crate::report::Kept;
+    use crate::report::HeardEvents;
     use std::time::Duration;
 
     fn setting(config: &str, profile: &'static str) -> CallContext {
@@ -420,7 +420,7 @@ mod tests {
     }
 
     fn wait() -> Wait {
-        Wait::new(Arc::new(Kept::default()), Duration::from_secs(1))
+        Wait::new(Arc::new(HeardEvents::default()), Duration::from_secs(1))
     }
 
     fn answered(status: u16, code: Option<&str>, message: Option<&str>, date: Option<&str>) -> Refusal {

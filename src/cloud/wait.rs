@@ -218,7 +218,7 @@ impl Backoff {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::Kept;
+    use crate::report::HeardEvents;
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_wait_speaks_after_two_seconds_and_ends_at_its_deadline() {
-        let kept = Arc::new(Kept::default());
+        let kept = Arc::new(HeardEvents::default());
         let wait = Wait::new(kept.clone(), Duration::from_millis(2600));
         let ended = block_on(wait.attend("the first".to_owned(), async {
             wait.begin("the second".to_owned());
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_tried_again_and_told_and_its_reason_is_what_stays() {
-        let kept = Arc::new(Kept::default());
+        let kept = Arc::new(HeardEvents::default());
         let wait = Wait::new(kept.clone(), Duration::from_millis(1200));
         let throttled = || Refusal::Passing(Error::ApiThrottled { what: "Snowball ListJobs".to_owned() });
         let call = |succeeds_after: u32| {
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_fast_call_is_silent() {
-        let kept = Arc::new(Kept::default());
+        let kept = Arc::new(HeardEvents::default());
         let wait = Wait::new(kept.clone(), Duration::from_secs(60));
         let five = block_on(wait.attend("it".to_owned(), async {
             wait.received(1, None);

@@ -43,11 +43,11 @@ pub(crate) struct Requested<'a> {
 /// The keychain answers, the client is safe to run and may still be starting, the job is ours alone. Nothing has been asked of
 /// AWS.
 pub struct Checked<'a> {
-    /// Before the note of its home, which is to outlive it.
+    /// These two before the note of their home, which is to outlive it: fields are dropped in this order.
     preparing: Option<Preparing>,
+    device: Option<Device>,
     trip: Trip<'a>,
     keychain: Keychain,
-    device: Option<Device>,
 }
 
 /// Both halves are here: the manifest whole in a file of its own, the code in memory. Neither is in its place yet.
@@ -60,25 +60,27 @@ struct Fetched<'a> {
 
 /// Both halves are in their places, match and are stored separately.
 pub struct Kept<'a> {
+    /// Before the note of its home.
+    device: Option<Device>,
     trip: Trip<'a>,
     record: Record,
     pair: PairRecord,
     code: UnlockCode,
     keychain: String,
-    device: Option<Device>,
     apart: Apart,
     was_kept_already: bool,
 }
 
 /// The vendor's client has the pair; the code is wiped from this process.
 pub struct HandedOver<'a> {
+    /// Before the note of its home.
+    session: Session,
     trip: Trip<'a>,
     /// As it was before this hand-over.
     record: Record,
     hand_over: HandOverRecord,
     pair: PairRecord,
     keychain: String,
-    session: Session,
     exposure: ArgvExposure,
 }
 
@@ -171,8 +173,9 @@ impl<'a> Requested<'a> {
                 }
                 Err(error) => return Err(error),
             }
-        } else {
-            // Of a run that was killed before it had written down what it was about to keep.
+        } else if folder.record().is_ok() {
+            // Of a run that was killed before it had written down what it was about to keep. A record that can't be read may
+            // have written it down: then the manifest may be the last one that fits the keychain's code.
             folder.discard_incoming()?;
         }
         let kept_in = record()?.and_then(|record| record.pair).map(|pair| pair.keychain);
@@ -240,7 +243,9 @@ impl<'a> Checked<'a> {
     /// # Errors
     /// [`Error::PairMismatch`] if what is kept is not a pair; else those of fetching and keeping.
     pub fn keep(mut self) -> Result<Kept<'a>> {
-        if self.preparing.as_ref().is_some_and(Preparing::is_known) {
+        // Where a pair is kept, AWS is not asked meanwhile, and nobody is to be asked for a code that no client takes.
+        let has_pair = self.trip.folder.record().is_ok_and(|record| record.is_some_and(|record| record.pair.is_some()));
+        if has_pair || self.preparing.as_ref().is_some_and(Preparing::is_known) {
             self.finish_device()?;
         }
         let items = self.keychain.recall(self.trip.folder.job())?;
@@ -504,6 +509,12 @@ impl<'a> Kept<'a> {
             Err(error) => {
                 if begun.get() {
                     trip.note_failure(AuditStep::HandOverFailed, digest);
+                }
+                if matches!(
+                    error,
+                    Error::ClientUnusable { .. } | Error::ClientHung { .. } | Error::HandOverRefused { .. }
+                ) {
+                    trip.forget_known_client(&hand_over.client_sha256);
                 }
                 hand_over.method = HandOverMethod::Argv;
                 trip.record_exposure(&record, hand_over, &exposure);

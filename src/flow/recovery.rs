@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::keychain::KeychainSettings;
     use crate::model::PairTag;
-    use crate::report::Kept;
+    use crate::report::HeardEvents;
     use crate::store::{Manifest, StateFolder};
     use std::io::Write as _;
     use std::sync::Arc;
@@ -227,8 +227,8 @@ mod tests {
     }
 
     fn which(folder: &JobFolder, in_keychain: Option<&str>) -> Option<(Vec<u8>, PairRecord)> {
-        settle(folder, &items(in_keychain), &Kept::default()).unwrap();
-        let kept = kept_pair(folder, KeychainKind::System, items(in_keychain), &Kept::default()).unwrap()?;
+        settle(folder, &items(in_keychain), &HeardEvents::default()).unwrap();
+        let kept = kept_pair(folder, KeychainKind::System, items(in_keychain), &HeardEvents::default()).unwrap()?;
         assert!(folder.incoming().unwrap().is_none() && folder.record().unwrap().unwrap().incoming.is_none());
         Some((std::fs::read(folder.manifest_path()).unwrap(), kept.pair))
     }
@@ -237,7 +237,7 @@ mod tests {
     fn a_whole_pair_is_kept_and_half_of_one_is_not() {
         let (_dir, folder, _) = with_old_pair();
         let told = |code| {
-            let told = Kept::default();
+            let told = HeardEvents::default();
             let is_kept = kept_pair(&folder, KeychainKind::System, items(code), &told).unwrap().is_some();
             let said: Vec<String> = told.0.into_inner().unwrap().iter().map(|event| format!("{event:?}")).collect();
             (is_kept, said.join(""))
@@ -251,15 +251,16 @@ mod tests {
         assert!(told(Some(OLD)).1.contains("but the manifest is not on the disk"));
         assert!(told(None).1.contains("but neither the code nor the manifest is here"));
         let (_dir, folder, _) = with_old_pair();
-        let in_another = kept_pair(&folder, KeychainKind::Kernel, items(Some(OLD)), &Kept::default()).unwrap();
+        let in_another = kept_pair(&folder, KeychainKind::Kernel, items(Some(OLD)), &HeardEvents::default()).unwrap();
         assert!(in_another.is_none(), "the same code in another keychain is not the pair that is kept");
     }
 
     #[test]
     fn foreign_and_damaged_halves_are_refused() {
         let (_dir, folder, mut record) = with_old_pair();
-        let refusal =
-            |item| kept_pair(&folder, KeychainKind::System, vec![item], &Kept::default()).unwrap_err().to_string();
+        let refusal = |item| {
+            kept_pair(&folder, KeychainKind::System, vec![item], &HeardEvents::default()).unwrap_err().to_string()
+        };
         assert!(refusal(item(OLD, Some(b"new"))).contains("not the one that was fetched"));
         assert!(refusal(item(OLD, None)).contains("no second line"));
         std::fs::write(folder.manifest_path(), b"olD").unwrap();
@@ -277,13 +278,13 @@ mod tests {
         let (_dir, folder, _) = with_old_pair();
         for (first, second) in [(OLD, NEW), (NEW, OLD)] {
             let both = [first, second].map(|text| item(text, Some(if text == OLD { b"old" } else { b"new" })));
-            let kept = Kept::default();
+            let kept = HeardEvents::default();
             let pair = kept_pair(&folder, KeychainKind::System, both.into(), &kept).unwrap().unwrap();
             assert!(pair.item.code.is_same_as(&code(OLD)));
             assert!(matches!(&kept.0.lock().unwrap()[..], [Event::Fact(said)] if said.contains("2 codes")));
         }
         let neither = vec![item(OLD, Some(b"new")), item(NEW, None)];
-        let refusal = kept_pair(&folder, KeychainKind::System, neither, &Kept::default()).unwrap_err().report();
+        let refusal = kept_pair(&folder, KeychainKind::System, neither, &HeardEvents::default()).unwrap_err().report();
         assert_eq!(refusal.code, "keychain_ambiguous");
         assert!(!refusal.hint.contains("forget"), "nothing is lost by the hint: {}", refusal.hint);
     }
@@ -297,21 +298,22 @@ mod tests {
         folder.write_record(&record).unwrap();
         let written = || std::fs::read_to_string(folder.path().join("record.json")).unwrap();
         assert!(written().contains("\"tag\""));
-        settle(&folder, &[item(OLD, None)], &Kept::default()).unwrap();
+        settle(&folder, &[item(OLD, None)], &HeardEvents::default()).unwrap();
         assert!(written().contains("\"tag\""), "not before the item has its second line");
 
-        let wrong = kept_pair(&folder, KeychainKind::System, vec![item(NEW, None)], &Kept::default()).unwrap_err();
+        let wrong =
+            kept_pair(&folder, KeychainKind::System, vec![item(NEW, None)], &HeardEvents::default()).unwrap_err();
         assert!(wrong.to_string().contains("not the one that was fetched"), "{wrong}");
         let both = vec![item(NEW, None), item(OLD, None)];
-        let pair = kept_pair(&folder, KeychainKind::System, both, &Kept::default()).unwrap().unwrap();
+        let pair = kept_pair(&folder, KeychainKind::System, both, &HeardEvents::default()).unwrap().unwrap();
         let settings =
             KeychainSettings { kind: KeychainKind::None, deadline: Duration::from_secs(9), allow_plain: false };
-        let keychain = Keychain::open(settings, Arc::new(Kept::default())).unwrap();
+        let keychain = Keychain::open(settings, Arc::new(HeardEvents::default())).unwrap();
         let (record, entry, used) = pair.converted(&folder, &keychain).unwrap();
         assert!(used.is_same_as(&code(OLD)) && entry.tag.is_none() && record.pair.unwrap().tag.is_none());
         assert!(!written().contains("tag"), "{}", written());
         assert!(
-            kept_pair(&folder, KeychainKind::System, vec![item(OLD, Some(b"old"))], &Kept::default())
+            kept_pair(&folder, KeychainKind::System, vec![item(OLD, Some(b"old"))], &HeardEvents::default())
                 .unwrap()
                 .is_some()
         );
@@ -324,7 +326,7 @@ mod tests {
         let tag = PairTag::of(&code(NEW), folder.job(), &manifest.digest);
         record.incoming = Some(PairRecord { tag: Some(tag), ..entry(&manifest) });
         folder.write_record(&record).unwrap();
-        settle(&folder, &[item(NEW, None)], &Kept::default()).unwrap();
+        settle(&folder, &[item(NEW, None)], &HeardEvents::default()).unwrap();
         let record = folder.record().unwrap().unwrap();
         assert!(record.incoming.is_none() && record.pair.unwrap().tag.is_some(), "to be converted yet");
         assert_eq!(std::fs::read(folder.manifest_path()).unwrap(), b"new");
@@ -333,7 +335,7 @@ mod tests {
     #[test]
     fn two_codes_that_both_fit_are_ambiguous_unless_they_are_the_same() {
         let (_dir, folder, _) = with_old_pair();
-        let kept = |items| kept_pair(&folder, KeychainKind::System, items, &Kept::default());
+        let kept = |items| kept_pair(&folder, KeychainKind::System, items, &HeardEvents::default());
         for (one, other) in [(OLD, NEW), (NEW, OLD)] {
             let refusal = kept(vec![item(one, Some(b"old")), item(other, Some(b"old"))]).unwrap_err().report();
             assert_eq!(refusal.code, "keychain_ambiguous");
@@ -358,7 +360,7 @@ mod tests {
         let before = record.pair.clone().unwrap().fetched_at;
         record.incoming = Some(PairRecord { fetched_at: before + Duration::from_secs(9), ..entry(&manifest) });
         folder.write_record(&record).unwrap();
-        let told = Kept::default();
+        let told = HeardEvents::default();
         settle(&folder, &items(Some(OLD)), &told).unwrap();
         let told = told.0.lock().unwrap();
         assert!(

@@ -2,7 +2,7 @@
 
 use crate::device::{ArgvExposure, Device, OwnProfiles};
 use crate::keychain::Keychain;
-use crate::model::{HandOverRecord, KeychainKind, ManifestDigest, Record, UnlockCode};
+use crate::model::{ClientDigest, HandOverRecord, KeychainKind, ManifestDigest, Record, UnlockCode};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, HomeNote, JobFolder, StateFolder};
@@ -62,6 +62,13 @@ impl Trip<'_> {
         let known = device.known().ok().flatten().filter(|known| !self.state.known_clients().contains(known));
         if let Some(Err(error)) = known.map(|known| self.state.keep_known_client(self.folder.job(), known)) {
             tracing::debug!(why = %error, "what the client answered is not kept");
+        }
+    }
+
+    /// Has the client asked anew by the next run: it no longer is as it was.
+    pub(super) fn forget_known_client(&self, digest: &ClientDigest) {
+        if let Err(error) = self.state.forget_known_client(self.folder.job(), digest) {
+            tracing::debug!(why = %error, "what is known of the client stays");
         }
     }
 

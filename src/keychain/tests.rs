@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::*;
-use crate::report::{Event, Kept, SILENCE};
+use crate::report::{Event, HeardEvents, SILENCE};
 use backend::Awaited;
 
 pub(super) fn settings(kind: KeychainKind) -> KeychainSettings {
@@ -167,13 +167,13 @@ fn fake_that(
 }
 
 fn fake(spoil: Spoil) -> (Keychain, Items) {
-    let (keychain, items, _) = fake_with(spoil, Duration::from_secs(60), Arc::new(Kept::default()));
+    let (keychain, items, _) = fake_with(spoil, Duration::from_secs(60), Arc::new(HeardEvents::default()));
     (keychain, items)
 }
 
 /// One that holds one item a job, as all but the Secret Service do.
 fn fake_of_one_item(spoil: Spoil) -> (Keychain, Items) {
-    let (keychain, items, _) = fake_that(spoil, false, Duration::from_secs(60), Arc::new(Kept::default()));
+    let (keychain, items, _) = fake_that(spoil, false, Duration::from_secs(60), Arc::new(HeardEvents::default()));
     (keychain, items)
 }
 
@@ -367,7 +367,7 @@ fn an_item_that_is_no_code_is_left_as_it_is_and_not_echoed() {
 
 #[test]
 fn a_call_that_never_returns_ends_at_its_deadline_and_holds_nobody_up() {
-    let kept = Arc::new(Kept::default());
+    let kept = Arc::new(HeardEvents::default());
     let (keychain, items, _) = fake_with(Spoil::GetHangs, SILENCE + Duration::from_secs(1), Arc::clone(&kept) as _);
     add(&items, &job(0), &text('1'));
     let error = keychain.recall(&job(0)).err().unwrap();
@@ -388,7 +388,8 @@ fn a_call_that_never_returns_ends_at_its_deadline_and_holds_nobody_up() {
 
 #[test]
 fn a_panic_in_the_library_is_an_error_here() {
-    let (keychain, items, life) = fake_with(Spoil::GetPanics, Duration::from_secs(60), Arc::new(Kept::default()));
+    let (keychain, items, life) =
+        fake_with(Spoil::GetPanics, Duration::from_secs(60), Arc::new(HeardEvents::default()));
     add(&items, &job(0), &text('1'));
     assert_eq!(code_of_error(keychain.recall(&job(0))), "keychain_failed");
     assert_eq!(code_of_error(keychain.recall(&job(0))), "keychain_failed", "and stays one");
@@ -404,7 +405,7 @@ fn a_keychain_may_be_used_from_any_thread() {
 
 #[test]
 fn dropping_the_keychain_closes_the_store() {
-    let (keychain, _, life) = fake_with(Spoil::Nothing, Duration::from_secs(60), Arc::new(Kept::default()));
+    let (keychain, _, life) = fake_with(Spoil::Nothing, Duration::from_secs(60), Arc::new(HeardEvents::default()));
     assert!(life.upgrade().is_some());
     drop(keychain);
     assert!(life.upgrade().is_none());
@@ -413,7 +414,7 @@ fn dropping_the_keychain_closes_the_store() {
 /// What is waited for may change while a call is under way.
 #[test]
 fn a_wait_says_what_it_waits_for_and_a_deadline_what_did_not_happen() {
-    let kept = Arc::new(Kept::default());
+    let kept = Arc::new(HeardEvents::default());
     let waits_for = WaitsFor::an_answer_of("the fake");
     let inside = waits_for.clone();
     let open = move || {
@@ -440,13 +441,13 @@ fn a_failure_to_open_is_told_as_it_is() {
         Err(Error::KeychainNoCollection { which, why, way_on })
     };
     let waits_for = WaitsFor::an_answer_of("the fake");
-    let opened = KeychainThread::start(Duration::from_secs(60), Arc::new(Kept::default()), waits_for, open);
+    let opened = KeychainThread::start(Duration::from_secs(60), Arc::new(HeardEvents::default()), waits_for, open);
     assert_eq!(opened.err().unwrap().code(), "keychain_no_collection");
 }
 
 #[test]
 fn none_keeps_nothing_and_fails_at_nothing() {
-    let keychain = Keychain::open(settings(KeychainKind::None), Arc::new(Kept::default())).unwrap();
+    let keychain = Keychain::open(settings(KeychainKind::None), Arc::new(HeardEvents::default())).unwrap();
     assert_eq!((keychain.name(), keychain.kind()), ("memory only", KeychainKind::None));
     assert_eq!(keychain.prepare(&job(9)).unwrap(), Prepared::Nothing);
     keychain.keep(&job(0), &code('1'), &manifest(1), None).unwrap();
@@ -458,7 +459,7 @@ fn none_keeps_nothing_and_fails_at_nothing() {
 #[cfg(not(target_os = "linux"))]
 #[test]
 fn only_linux_has_a_kernel_keyring() {
-    let opened = Keychain::open(settings(KeychainKind::Kernel), Arc::new(Kept::default()));
+    let opened = Keychain::open(settings(KeychainKind::Kernel), Arc::new(HeardEvents::default()));
     assert_eq!(code_of_error(opened), "keychain_unsupported");
 }
 

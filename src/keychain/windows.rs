@@ -79,10 +79,10 @@ mod tests {
     use crate::keychain::tests::{code, codes, job, manifest, settings, text};
     use crate::keychain::{Forgotten, Keychain, Prepared};
     use crate::model::KeychainKind;
-    use crate::report::Kept;
+    use crate::report::HeardEvents;
 
     fn keychain() -> Keychain {
-        Keychain::open(settings(KeychainKind::System), Arc::new(Kept::default())).unwrap()
+        Keychain::open(settings(KeychainKind::System), Arc::new(HeardEvents::default())).unwrap()
     }
 
     /// An entry as any other program would make it: roaming, unless it asks for something else.

@@ -89,6 +89,7 @@ pub struct HandOverRecord {
     /// The device's address.
     pub endpoint: Endpoint,
     /// The hand-over method.
+    // As format 1 has it on the disks of users.
     #[serde(alias = "rung")]
     pub method: HandOverMethod,
     /// For how many seconds the code stood on a command line, if it did.

@@ -99,10 +99,10 @@ pub(crate) fn while_waiting<R>(notify: &dyn Notify, what: &str, work: impl FnOnc
 /// For tests: keeps what it is told.
 #[cfg(test)]
 #[derive(Debug, Default)]
-pub(crate) struct Kept(pub(crate) std::sync::Mutex<Vec<Event>>);
+pub(crate) struct HeardEvents(pub(crate) std::sync::Mutex<Vec<Event>>);
 
 #[cfg(test)]
-impl Notify for Kept {
+impl Notify for HeardEvents {
     fn notify(&self, event: Event) {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event);
     }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_long_step_speaks_and_a_short_one_is_silent() {
-        let kept = Kept::default();
+        let kept = HeardEvents::default();
         assert_eq!(while_waiting(&kept, "nothing", || 5), 5);
         assert!(kept.0.lock().unwrap().is_empty());
         while_waiting(&kept, "the test", || std::thread::sleep(SILENCE + Duration::from_millis(700)));

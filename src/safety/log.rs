@@ -169,8 +169,8 @@ mod tests {
     use std::sync::Arc;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-    impl Write for Kept {
+    struct Written(Arc<Mutex<Vec<u8>>>);
+    impl Write for Written {
         fn write(&mut self, text: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(text)
         }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     fn logged(verbosity: Verbosity, say: impl FnOnce()) -> String {
-        let kept = Kept::default();
+        let kept = Written::default();
         let writer = Mutex::new(Redacting::new(kept.clone()));
         let ceiling = move |target: &str| if is_ours(target) { verbosity.of_ours() } else { verbosity.of_others() };
         let subscriber = tracing_subscriber::registry().with(layer(writer).with_filter(filter(ceiling)));

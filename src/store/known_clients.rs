@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{open_ours, replace};
 use super::state_folder::{INCOMING, StateFolder};
 use crate::error::{Error, Result};
-use crate::model::{JobId, KnownClient};
+use crate::model::{ClientDigest, JobId, KnownClient};
 use crate::safety::path_trust::{self, OpenMode};
 
 const CLIENTS: &str = "clients.json";
@@ -49,6 +49,21 @@ impl StateFolder {
         clients.retain(|known| (known.client_sha256, &known.asked) != (client.client_sha256, &client.asked));
         clients.push(client);
         clients.drain(..clients.len().saturating_sub(MOST));
+        self.write_clients(job, clients)
+    }
+
+    /// Forgets what the client of this digest answered. `job` is the one that the run is at work on.
+    ///
+    /// # Errors
+    /// [`Error::Disk`]; the old file is then untouched.
+    pub(crate) fn forget_known_client(&self, job: &JobId, digest: &ClientDigest) -> Result<()> {
+        let is_of_it = |known: &KnownClient| known.client_sha256 == *digest;
+        let (forgotten, others): (Vec<_>, Vec<_>) = self.known_clients().into_iter().partition(is_of_it);
+        if forgotten.is_empty() { Ok(()) } else { self.write_clients(job, others) }
+    }
+
+    fn write_clients(&self, job: &JobId, clients: Vec<KnownClient>) -> Result<()> {
+        let path = self.path().join(CLIENTS);
         let mut text = serde_json::to_vec_pretty(&Clients { version: VERSION, clients })
             .map_err(|error| Error::Internal { what: format!("{CLIENTS} can't be written as JSON: {error}") })?;
         text.push(b'\n');
@@ -96,6 +111,10 @@ mod tests {
         state.keep_known_client(&job(), client("1.0.0")).unwrap();
         state.keep_known_client(&job(), client("1.1.0")).unwrap();
         assert_eq!(state.known_clients(), [client("1.1.0")]);
+        state.forget_known_client(&job(), &"cd".repeat(32).parse().unwrap()).unwrap();
+        assert_eq!(state.known_clients(), [client("1.1.0")], "another one");
+        state.forget_known_client(&job(), &client("").client_sha256).unwrap();
+        assert!(state.known_clients().is_empty());
         let asked = |number: usize| KnownClient { asked: format!("version {number}"), ..client("1.2.0") };
         (0..MOST).for_each(|number| state.keep_known_client(&job(), asked(number)).unwrap());
         assert_eq!(state.known_clients(), (0..MOST).map(asked).collect::<Vec<_>>());

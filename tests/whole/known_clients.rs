@@ -73,6 +73,23 @@ fn a_client_is_asked_its_version_once_for_all_jobs_until_it_changes() {
 }
 
 #[test]
+fn a_client_that_did_not_take_the_code_is_asked_anew() {
+    let site = Site::new(ClientOptions::default());
+    let options = vec![format!("-Duser.home={}", site.rehearsal.root().join("elsewhere").display())];
+    let odd = ClientOptions { launcher_options: options, ..ClientOptions::default() };
+    let odd = site.rehearsal.install_client("odd", &odd).unwrap();
+    let folder = odd.ancestors().nth(3).unwrap().to_owned();
+    // What it was started with, a line a start.
+    let starts = || std::fs::read_to_string(folder.join("snowballEdge-invocations.jsonl")).unwrap_or_default();
+    for job in [0, 1] {
+        site.run(job, &odd, &["--handoff", "private"]).failed(12, "can't be given the code privately");
+        let asked = starts().lines().filter(|start| start.contains("\"version\"")).count();
+        assert_eq!(asked, job + 1, "{}", starts());
+        assert!(!site.known().contains("\"1.2.0\""), "{}", site.known());
+    }
+}
+
+#[test]
 fn what_a_jvm_does_not_start_with_is_known_as_well() {
     let site = Site::new(ClientOptions { other_jvm: true, ..ClientOptions::default() });
     assert_eq!(site.commands(0, &[])[..2], ["version", "version"]);

@@ -217,6 +217,18 @@ fn nothing_that_is_kept_on_disk_changes_with_the_code() {
 }
 
 #[test]
+fn a_record_that_can_t_be_read_costs_no_manifest() {
+    let scene = Scene::kept_and_offline();
+    // As if a refresh had been killed between the keychain and the manifest, and the record damaged since.
+    let incoming = state(&scene.rehearsal).join("incoming").join(format!("{}_manifest.bin", scene.id));
+    let kept = scene.record().with_file_name(format!("{}_manifest.bin", scene.id));
+    std::fs::copy(&kept, &incoming).unwrap();
+    std::fs::write(scene.record(), "{").unwrap();
+    scene.run().failed(9, "can't be read");
+    assert!(incoming.exists() && kept.exists());
+}
+
+#[test]
 fn a_code_in_another_collection_keeps_the_record_until_it_is_gone() {
     let scene = Scene::kept_and_offline();
     let item = scene.bus.item(&scene.id).unwrap();

@@ -3,6 +3,8 @@
 //! One broken line spoils the section that it stands in and no other: the CLI refuses the file, but a mistake in a colleague's
 //! profile is no reason not to find one's own.
 
+use std::fmt;
+
 /// One `[section]`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Section {
@@ -23,13 +25,19 @@ pub(super) struct IniEntry {
     pub(super) line: usize,
 }
 
-/// What stands after a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What stands after a key; it may be an AWS secret.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum EntryValue {
     /// A text; further lines of it are indented, and joined by line breaks.
     Text(String),
     /// Settings of its own, on indented lines below a key without a value.
     Nested(Vec<(String, String)>),
+}
+
+impl fmt::Debug for EntryValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EntryValue(…)")
+    }
 }
 
 /// What is wrong with a line. `why` ends the sentence "line 3 …".

@@ -9,16 +9,23 @@
 mod ini;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use ini::{EntryValue, IniEntry, Section};
 
-/// A file and its content.
-#[derive(Debug, Clone)]
+/// A file and its content, in which AWS secrets may be.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) text: String,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({}, …)", self.path.display())
+    }
 }
 
 /// Where something stands that can't be used, and why not: a clause that follows "line 3 of /x".
@@ -504,6 +511,14 @@ mod tests {
                 .lineage("a"),
             ["a", "b"]
         );
+    }
+
+    #[test]
+    fn no_key_comes_out_of_debug() {
+        let files = files("[profile a]\naws_secret_access_key = S3CRET\ns3 =\n  max = S3CRET\n", "");
+        assert!(!format!("{files:?}").contains("S3CRET"));
+        let source = Source { path: PathBuf::from("config"), text: "S3CRET".to_owned() };
+        assert!(!format!("{source:?}").contains("S3CRET"));
     }
 
     #[test]

@@ -200,7 +200,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use crate::model::Origin;
-    use crate::report::Kept;
+    use crate::report::HeardEvents;
 
     fn executable(path: &Path) {
         fs::write(path, "#!/bin/sh\n").unwrap();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn find(settings: &ClientSettings) -> Result<Client> {
-        Client::find(settings, &Kept::default())
+        Client::find(settings, &HeardEvents::default())
     }
 
     fn code(result: Result<Client>) -> &'static str {
@@ -256,9 +256,9 @@ mod tests {
         fs::create_dir_all(launcher.parent().unwrap()).unwrap();
         executable(&launcher);
         let mut settings = ClientSettings { client: Some(named_by_flag(launcher.clone())), ..Default::default() };
-        let digest = find(&settings).unwrap().sha256(&Kept::default()).unwrap();
+        let digest = find(&settings).unwrap().sha256(&HeardEvents::default()).unwrap();
         settings.client_sha256 = Some(digest);
-        assert_eq!(find(&settings).unwrap().sha256(&Kept::default()).unwrap(), digest);
+        assert_eq!(find(&settings).unwrap().sha256(&HeardEvents::default()).unwrap(), digest);
         fs::write(&launcher, "#!/bin/sh\necho changed\n").unwrap();
         assert_eq!(code(find(&settings)), "client_not_pinned");
     }
@@ -276,7 +276,7 @@ mod tests {
         let named = base.join("current/bin/snowballEdge");
         let settings = ClientSettings { client: Some(named_by_flag(named)), ..Default::default() };
         let client = find(&settings).unwrap();
-        let look = || client.check_unchanged(&Kept::default()).err().map(|error| (error.code(), error));
+        let look = || client.check_unchanged(&HeardEvents::default()).err().map(|error| (error.code(), error));
         assert!(look().is_none());
         fs::write(base.join("one/bin/extra"), "").unwrap();
         assert!(matches!(look(), Some(("client_changed", error)) if error.to_string().contains("SHA-256")));
@@ -301,7 +301,7 @@ mod tests {
         let mut settings = ClientSettings { client: Some(named_by_flag(launcher)), ..Default::default() };
         let client = find(&settings).unwrap();
         assert!(client.is_alone());
-        settings.client_sha256 = Some(client.sha256(&Kept::default()).unwrap());
+        settings.client_sha256 = Some(client.sha256(&HeardEvents::default()).unwrap());
         assert_eq!(code(find(&settings)), "client_not_whole");
     }
 }

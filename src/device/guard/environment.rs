@@ -111,7 +111,9 @@ pub(in crate::device) fn of_home(home: &Path, java_options: &[String], jvm: JvmO
 /// The arguments `args` and all that a JVM is told through `java_options`, in one line, which is the same for every home.
 pub(in crate::device) fn said_of(args: &[String], java_options: &[String]) -> String {
     let options = jvm_options(Path::new("HOME"), JvmOptions::All);
-    format!("{} {}={}", args.join(" "), java_options.join(","), options.to_string_lossy())
+    // A home may be shared by machines of several kinds.
+    let machine = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("{} {} {} {}={}", machine.0, machine.1, args.join(" "), java_options.join(","), options.to_string_lossy())
 }
 
 /// Why a home at `path` can't be named to a JVM, as the end of "`path` …", or `None`.

@@ -462,11 +462,11 @@ impl Drop for GuardHandle {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::Kept;
+    use crate::report::HeardEvents;
     use std::os::unix::fs::PermissionsExt;
 
     /// A guard that says it has a home at `home`, and does nothing more than `at_end` when it is told to end.
-    fn link(folder: &Path, home: &Path, at_end: &str, notify: Arc<Kept>) -> GuardHandle {
+    fn link(folder: &Path, home: &Path, at_end: &str, notify: Arc<HeardEvents>) -> GuardHandle {
         let script = format!(
             "#!/bin/sh\nread -r x\necho '{{\"Home\":{{\"path\":\"{}\",\"in_memory\":false,\"passed_over\":[]}}}}'\nread -r x\n{at_end}\n",
             home.display()
@@ -483,7 +483,7 @@ mod tests {
         // A file can't be removed as a folder, whoever tries.
         let home = folder.path().join("home");
         std::fs::write(&home, "").unwrap();
-        let notices = Arc::new(Kept::default());
+        let notices = Arc::new(HeardEvents::default());
         drop(link(folder.path(), &home, "exit 1", notices.clone()));
         let notices = notices.0.lock().unwrap();
         let [Event::Warning(text)] = &notices[..] else { panic!("one warning") };
@@ -494,7 +494,7 @@ mod tests {
     fn a_guard_that_does_not_end_does_not_hold_up_the_run() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("gone");
-        let notices = Arc::new(Kept::default());
+        let notices = Arc::new(HeardEvents::default());
         let gone = "echo '{\"Gone\":{\"fault\":null}}'; exec sleep 600";
         let start = Instant::now();
         link(folder.path(), &home, gone, notices.clone()).close().unwrap();

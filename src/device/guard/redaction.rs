@@ -76,7 +76,7 @@ impl Redaction {
     /// Where the code stands in `text`: in order, apart from each other.
     pub(super) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        for view in [View::letters(text, false), View::letters(text, true)] {
+        for view in View::of_letters(text) {
             self.plain.windows(RUN).for_each(|run| view.find(run, &mut found));
         }
         let (digits, base64) = (View::hex(text), View::base64(text));
@@ -92,12 +92,12 @@ impl Redaction {
         let begun = begun_escape(text);
         let mut from = begun.unwrap_or(text.len());
         // What an escape stands for, and whether a zero belongs to "0x", is known only when it is whole.
-        let decoded = View::letters(&text[..from], true);
         let mut without_zero = View::hex(text);
         if without_zero.bytes.last() == Some(&b'0') {
             without_zero.bytes.pop();
         }
-        let views = [View::letters(text, false), View::letters(text, true), decoded];
+        let whole = &text[..from];
+        let views = View::of_letters(text).into_iter().chain(View::of_letters(whole)).collect::<Vec<_>>();
         for run in self.plain.windows(RUN) {
             views.iter().for_each(|view| view.begin(run, &mut from));
         }
@@ -144,8 +144,15 @@ impl View {
         self.places.push(place);
     }
 
-    /// Letters and digits in small letters, without terminal sequences; `decoded` with escapes as what they stand for.
-    fn letters(text: &[u8], decoded: bool) -> Self {
+    /// Letters and digits, in each of the ways in which they may be read.
+    fn of_letters(text: &[u8]) -> [Self; 4] {
+        // With the terminal sequences as well: what begins like one may swallow digits of the code.
+        [(false, false), (false, true), (true, false), (true, true)]
+            .map(|(decoded, without)| Self::letters(text, decoded, without))
+    }
+
+    /// Letters and digits in small letters; `decoded` with escapes as what they stand for, and `without` terminal sequences.
+    fn letters(text: &[u8], decoded: bool, without: bool) -> Self {
         let mut view = Self::of(text);
         let mut at = 0;
         while at < text.len() {
@@ -153,7 +160,7 @@ impl View {
             if byte.is_ascii_alphanumeric() {
                 view.push(byte.to_ascii_lowercase(), at..at + length);
             }
-            at += if text[at] == 0x1b { sequence(&text[at..]) } else { length };
+            at += if without && text[at] == 0x1b { sequence(&text[at..]) } else { length };
         }
         view
     }
@@ -231,9 +238,17 @@ fn escaped(text: &[u8]) -> Option<(u8, usize)> {
 /// Length of the terminal sequence at the start of `text`, which begins with ESC.
 fn sequence(text: &[u8]) -> usize {
     match text.get(1) {
+        // ECMA-48, 5.4: parameters, intermediates, a final byte. At the very end the rest may still come.
         Some(b'[') => {
-            let is_final = |byte: &u8| (b'@'..=b'~').contains(byte);
-            text[2..].iter().position(is_final).map_or(text.len(), |end| end + 3)
+            let among = |from: usize, bytes: std::ops::RangeInclusive<u8>| {
+                from + text[from..].iter().take_while(|byte| bytes.contains(byte)).count()
+            };
+            let end = among(among(2, 0x30..=0x3f), 0x20..=0x2f);
+            match text.get(end) {
+                Some(b'@'..=b'~') => end + 1,
+                Some(_) => 1,
+                None => text.len(),
+            }
         }
         _ => 1,
     }
@@ -287,6 +302,20 @@ mod tests {
         let mut text = text.to_owned();
         Redaction::of(&UnlockCode::take(CODE).unwrap()).redact(&mut text);
         text
+    }
+
+    #[test]
+    fn what_begins_like_a_terminal_sequence_hides_no_digit() {
+        let code = "12345-67890-12345-a2b6c-f8b33";
+        let redaction = Redaction::of(&UnlockCode::take(code).unwrap());
+        for spelling in [code.to_owned(), code.replace('-', ""), code.replace('-', " ")] {
+            for begin in ["\u{1b}[", "\u{1b}[0;", "\u{1b}[?"] {
+                let mut text = format!("{begin}{spelling}\n");
+                redaction.redact(&mut text);
+                assert_eq!(text, format!("{begin}[unlock code]\n"));
+                assert!(redaction.open_from(format!("{begin}{}", &spelling[..7]).as_bytes()) <= begin.len());
+            }
+        }
     }
 
     /// Letters and digits of the code that are left in a row.

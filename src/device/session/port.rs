@@ -77,14 +77,14 @@ impl Port {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::Kept;
+    use crate::report::HeardEvents;
 
     #[test]
     fn the_client_gets_the_address_that_a_name_led_to() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let endpoint: Endpoint = format!("localhost:{port}").parse().unwrap();
-        let mut device = Port::new(endpoint.clone(), Duration::from_secs(5), Arc::new(Kept::default()));
+        let mut device = Port::new(endpoint.clone(), Duration::from_secs(5), Arc::new(HeardEvents::default()));
         assert_eq!(device.refusal().unwrap(), None);
         assert_eq!(device.address().to_string(), format!("127.0.0.1:{port}"));
         assert_eq!(device.endpoint(), &endpoint, "and messages name what the operator gave");
