@@ -20,7 +20,7 @@ use super::backend::{Asking, Awaited, Backend, ItemId, KeychainFailure, Opened, 
 use super::item::PLACEHOLDER;
 use super::linux_keyring_files::{KeyringFiles, KeyringStorage, Stamps, has_changed};
 use super::linux_provider::Provider;
-use super::linux_session_bus::{Owner, SECRETS, connect, fdo_in_words, in_words, owner_of, owner_of_secrets};
+use super::linux_session_bus::{Owner, SECRETS, connect, fdo_in_words, in_words, name_of, owner_of, owner_of_secrets};
 use super::{Opening, SERVICE, linux_kwallet};
 use crate::error::{Error, Result};
 use crate::report::{Event, Notify};
@@ -37,6 +37,9 @@ const NO_OBJECT: &str = "/";
 /// How often an item is overwritten before KeePassXC is asked to remove it. It keeps ten old versions of an entry unless it is
 /// told otherwise, and the code may be the newest of them or one of a refresh before.
 const OVERWRITES: usize = 12;
+/// How many keys a session is tried with: three that are too short in a row are one in sixteen million.
+const KEYS: usize = 3;
+const WRONG_KEY: ServiceError = ServiceError::Crypto("the two sides have different keys");
 
 /// Opens the default collection, asking the person to unlock it where it is locked.
 pub(super) fn open(how: &Opening) -> Result<Opened> {
@@ -48,7 +51,7 @@ pub(super) fn open(how: &Opening) -> Result<Opened> {
         which: super::backend::at_the_start(provider.name()),
         why: service_in_words(&error),
     };
-    let service = SecretService::connect_with_existing(EncryptionType::Dh, bus.clone()).map_err(unusable)?;
+    let service = open_session(&bus).map_err(unusable)?;
     let none = |why: &str| Error::KeychainNoCollection {
         which: super::backend::at_the_start(provider.name()),
         why: why.to_owned(),
@@ -87,6 +90,19 @@ pub(super) fn open(how: &Opening) -> Result<Opened> {
     Ok(Opened { backend: Box::new(this), name })
 }
 
+/// Opens an encrypted session. One key in 256 begins with a zero byte, which `secret-service` leaves out, and KWallet takes no
+/// key that is shorter. So a refusal is answered with another key.
+fn open_session(bus: &Connection) -> std::result::Result<SecretService<'static>, ServiceError> {
+    let mut keys = KEYS;
+    loop {
+        keys -= 1;
+        match SecretService::connect_with_existing(EncryptionType::Dh, bus.clone()) {
+            Err(ServiceError::Zbus(zbus::Error::MethodError(..))) if keys > 0 => {}
+            other => return other,
+        }
+    }
+}
+
 /// What a library error of this system means.
 pub(super) fn explain(_: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<KeychainFailure> {
     // On this system the keyring crates serve the kernel alone, which explains its own.
@@ -121,7 +137,7 @@ impl Backend for DefaultCollection {
         self.same_owner()?;
         self.unlock_collection()?;
         let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
-        let collection = self.collection()?;
+        let collection = self.collection().map_err(failed)?;
         let found = collection.search_items(attributes).map_err(failed)?;
         Ok(found.into_iter().map(|item| ItemId(item.item_path.to_string())).collect())
     }
@@ -149,7 +165,7 @@ impl Backend for DefaultCollection {
             return Ok(None);
         }
         self.unlock_item(user, id)?;
-        let value = self.item(id)?.get_secret().map_err(failed)?;
+        let value = self.in_session(|this| this.item(id)?.get_secret())?;
         Ok(Some(Stored { id: id.clone(), value: Zeroizing::new(value) }))
     }
 
@@ -165,23 +181,27 @@ impl Backend for DefaultCollection {
         self.judge()?;
         if let Some(id) = over {
             self.unlock_item(user, id)?;
-            self.item(id)?.set_secret(value, "text/plain").map_err(failed)?;
+            self.set(id, value)?;
             return Ok(id.clone());
         }
-        let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
         // Made empty and then filled: what goes wrong in between leaves an item without a code.
-        let made = {
-            let collection = self.collection()?;
-            let item = collection.create_item(label, attributes, b"", false, "text/plain").map_err(failed)?;
-            ItemId(item.item_path.to_string())
-        };
-        self.item(&made)?.set_secret(value, "text/plain").map_err(failed)?;
+        let made = self.in_session(|this| {
+            let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
+            let collection = this.collection()?;
+            let item = collection.create_item(label, attributes.clone(), b"", false, "text/plain")?;
+            let made = item.item_path.clone();
+            // It says that it made one where it could not read what was to be in it, and made none.
+            let is_made = this.provider != Provider::KWallet
+                || collection.search_items(attributes)?.iter().any(|item| item.item_path == made);
+            if is_made { Ok(ItemId(made.to_string())) } else { Err(WRONG_KEY) }
+        })?;
+        self.set(&made, value)?;
         Ok(made)
     }
 
     fn remove(&mut self, user: &str, id: &ItemId, asking: Asking) -> Result<Removal, KeychainFailure> {
         self.same_owner()?;
-        if asking == Asking::Never && self.item(id)?.is_locked().map_err(failed)? {
+        if asking == Asking::Never && self.item(id).and_then(|it| it.is_locked()).map_err(failed)? {
             return Ok(Removal::Left(self.label_of(id, user)));
         }
         self.unlock_item(user, id)?;
@@ -247,8 +267,34 @@ impl Backend for DefaultCollection {
 }
 
 impl DefaultCollection {
-    fn collection(&self) -> Result<Collection<'_>, KeychainFailure> {
-        self.service.get_collection_by_path(self.collection.clone()).map_err(failed)
+    fn collection(&self) -> Result<Collection<'_>, ServiceError> {
+        self.service.get_collection_by_path(self.collection.clone())
+    }
+
+    /// Does what needs the session's key. In one session of 256 KWallet comes to another key than this side (it leaves out a
+    /// zero byte that the secret begins with), and what one of them encrypts the other can't read: then once more, in another.
+    fn in_session<T>(&mut self, act: impl Fn(&Self) -> Result<T, ServiceError>) -> Result<T, KeychainFailure> {
+        match act(self) {
+            Err(ServiceError::Crypto(_) | ServiceError::Zbus(zbus::Error::MethodError(..)))
+                if self.provider == Provider::KWallet =>
+            {
+                self.service = open_session(&self.bus).map_err(failed)?;
+                act(self).map_err(failed)
+            }
+            other => other.map_err(failed),
+        }
+    }
+
+    fn set(&mut self, id: &ItemId, value: &[u8]) -> Result<(), KeychainFailure> {
+        self.in_session(|this| {
+            let item = this.item(id)?;
+            item.set_secret(value, "text/plain")?;
+            // It does not say that it could not read what it was given.
+            match this.provider {
+                Provider::KWallet if *Zeroizing::new(item.get_secret()?) != value => Err(WRONG_KEY),
+                _ => Ok(()),
+            }
+        })
     }
 
     fn label_of_collection(&self, path: &str) -> String {
@@ -257,10 +303,9 @@ impl DefaultCollection {
         label.filter(|label| !label.trim().is_empty()).map_or_else(|| name_of(path), |label| phrase(&label))
     }
 
-    fn item(&self, id: &ItemId) -> Result<Item<'_>, KeychainFailure> {
-        self.service
-            .get_item_by_path(OwnedObjectPath::try_from(id.0.as_str()).map_err(|_| not_understood())?)
-            .map_err(failed)
+    fn item(&self, id: &ItemId) -> Result<Item<'_>, ServiceError> {
+        let path = OwnedObjectPath::try_from(id.0.as_str())?;
+        self.service.get_item_by_path(path)
     }
 
     /// What a person finds the item by in the keychain's own app.
@@ -286,7 +331,7 @@ impl DefaultCollection {
 
     /// Makes sure that the collection is open. Asks at most once in the life of this value, whether or not that helped.
     fn unlock_collection(&mut self) -> Result<(), KeychainFailure> {
-        if !self.collection()?.is_locked().map_err(failed)? {
+        if !self.collection().and_then(|it| it.is_locked()).map_err(failed)? {
             return Ok(());
         }
         if std::mem::replace(&mut self.asked_to_unlock, true) {
@@ -295,13 +340,17 @@ impl DefaultCollection {
         let path = self.collection.clone();
         self.unlock(&path, self.provider.unlocking())?;
         // A prompt that could not be shown may count as done.
-        if self.collection()?.is_locked().map_err(failed)? { Err(self.provider.locked()) } else { Ok(()) }
+        if self.collection().and_then(|it| it.is_locked()).map_err(failed)? {
+            Err(self.provider.locked())
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes sure that this connection may read the item. Asks at most once for each.
     fn unlock_item(&mut self, user: &str, id: &ItemId) -> Result<(), KeychainFailure> {
         self.unlock_collection()?;
-        if !self.item(id)?.is_locked().map_err(failed)? {
+        if !self.item(id).and_then(|it| it.is_locked()).map_err(failed)? {
             return Ok(());
         }
         if self.asked_for.contains(&id.0) {
@@ -309,7 +358,11 @@ impl DefaultCollection {
         }
         self.asked_for.push(id.0.clone());
         self.unlock(&object(&id.0)?, self.provider.allowing())?;
-        if self.item(id)?.is_locked().map_err(failed)? { Err(self.provider.denied(user)) } else { Ok(()) }
+        if self.item(id).and_then(|it| it.is_locked()).map_err(failed)? {
+            Err(self.provider.denied(user))
+        } else {
+            Ok(())
+        }
     }
 
     fn unlock(&mut self, path: &ObjectPath<'_>, awaited: Awaited) -> Result<(), KeychainFailure> {
@@ -373,12 +426,11 @@ impl DefaultCollection {
     }
 
     /// Makes the code unreadable in the item, and in old versions that the service may keep of it.
-    fn overwrite(&self, id: &ItemId, times: usize) -> Result<(), KeychainFailure> {
-        let item = self.item(id)?;
+    fn overwrite(&mut self, id: &ItemId, times: usize) -> Result<(), KeychainFailure> {
         for blanks in (0..times).rev() {
             // Another one each time: the same again is no new version.
             let value = [PLACEHOLDER, &vec![b' '; blanks]].concat();
-            item.set_secret(&value, "text/plain").map_err(failed)?;
+            self.set(id, &value)?;
         }
         Ok(())
     }
@@ -475,25 +527,6 @@ fn object(path: &str) -> Result<ObjectPath<'static>, KeychainFailure> {
     ObjectPath::try_from(path).map(|path| path.into_owned()).map_err(|_| not_understood())
 }
 
-/// The name of a collection, from its bus path. A path element admits only letters, digits and `_`, so GNOME Keyring
-/// writes every other byte, `_` included, as `_` and two hexadecimal digits: `Default_5fkeyring`.
-fn name_of(collection: &str) -> String {
-    let element = collection.rsplit('/').next().unwrap_or_default();
-    let mut name = Vec::new();
-    let mut rest = element.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = after.get(..2).filter(|_| first == b'_').and_then(|digits| {
-            let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()))?;
-            u8::from_str_radix(digits, 16).ok()
-        });
-        match escaped {
-            Some(byte) => (name.push(byte), rest = &after[2..]),
-            None => (name.push(first), rest = after),
-        };
-    }
-    String::from_utf8_lossy(&name).into_owned()
-}
-
 fn not_understood() -> KeychainFailure {
     KeychainFailure::Failed("it answered with something that can't be read".to_owned())
 }
@@ -527,24 +560,5 @@ fn service_in_words(error: &ServiceError) -> String {
         ServiceError::Unavailable => "there is no D-Bus session bus".to_owned(),
         // Says what could not be decrypted, not the bytes.
         other => phrase(&other.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_come_out_of_bus_paths_as_they_were() {
-        for (path, name) in [
-            ("/org/freedesktop/secrets/collection/login", "login"),
-            ("/org/freedesktop/secrets/collection/Default_5fkeyring", "Default_keyring"),
-            ("/org/freedesktop/secrets/collection/J_c3_bcrgen_20M", "Jürgen M"),
-            ("/org/freedesktop/secrets/collection/odd_zz_", "odd_zz_"),
-            ("/org/freedesktop/secrets/collection/_2b_+1", "+_+1"),
-            ("", ""),
-        ] {
-            assert_eq!(name_of(path), name, "{path}");
-        }
     }
 }

@@ -261,6 +261,25 @@ fn sandbox() -> Option<&'static str> {
     env::var_os("SNAP_NAME").filter(|name| !name.is_empty()).map(|_| "the sandbox of a snap")
 }
 
+/// The name of a collection, from its bus path. A path element admits only letters, digits and `_`, so GNOME Keyring
+/// writes every other byte, `_` included, as `_` and two hexadecimal digits: `Default_5fkeyring`.
+pub(super) fn name_of(collection: &str) -> String {
+    let element = collection.rsplit('/').next().unwrap_or_default();
+    let mut name = Vec::new();
+    let mut rest = element.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| first == b'_').and_then(|digits| {
+            let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            u8::from_str_radix(digits, 16).ok()
+        });
+        match escaped {
+            Some(byte) => (name.push(byte), rest = &after[2..]),
+            None => (name.push(first), rest = after),
+        };
+    }
+    String::from_utf8_lossy(&name).into_owned()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -317,5 +336,19 @@ mod tests {
         assert!(!said.contains("matched rules"), "{said}");
         let gone = zbus::fdo::Error::NoReply("Message recipient disconnected from message bus without replying".into());
         assert_eq!(fdo_in_words(&gone), "the Secret Service ended instead of answering");
+    }
+
+    #[test]
+    fn names_come_out_of_bus_paths_as_they_were() {
+        for (path, name) in [
+            ("/org/freedesktop/secrets/collection/login", "login"),
+            ("/org/freedesktop/secrets/collection/Default_5fkeyring", "Default_keyring"),
+            ("/org/freedesktop/secrets/collection/J_c3_bcrgen_20M", "Jürgen M"),
+            ("/org/freedesktop/secrets/collection/odd_zz_", "odd_zz_"),
+            ("/org/freedesktop/secrets/collection/_2b_+1", "+_+1"),
+            ("", ""),
+        ] {
+            assert_eq!(name_of(path), name, "{path}");
+        }
     }
 }

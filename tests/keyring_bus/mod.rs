@@ -202,9 +202,17 @@ impl KeyringBus {
         if let Some(user) = user {
             command.args(["username", user]);
         }
-        let Output { stdout, stderr, .. } = self.inside(&mut command).output().unwrap();
-        // It writes the attributes to stderr.
-        String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr)
+        let mut found = String::new();
+        // In one session of 256, KWallet and libsecret come to different keys, and then it shows no secret.
+        for _ in 0..3 {
+            let Output { stdout, stderr, .. } = self.inside(&mut command).output().unwrap();
+            // It writes the attributes to stderr.
+            found = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
+            if found.contains("secret = ") {
+                break;
+            }
+        }
+        found
     }
 
     /// The code that `secret-tool` finds for a job: the first line of its item, and if there are several, of the one that this
