@@ -188,12 +188,15 @@ impl Backend for DefaultCollection {
         let made = self.in_session(|this| {
             let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
             let collection = this.collection()?;
-            let item = collection.create_item(label, attributes.clone(), b"", false, "text/plain")?;
-            let made = item.item_path.clone();
-            // It says that it made one where it could not read what was to be in it, and made none.
-            let is_made = this.provider != Provider::KWallet
-                || collection.search_items(attributes)?.iter().any(|item| item.item_path == made);
-            if is_made { Ok(ItemId(made.to_string())) } else { Err(WRONG_KEY) }
+            let made = collection.create_item(label, attributes.clone(), b"", false, "text/plain");
+            let made = made.map(|item| item.item_path);
+            if made.is_err() && this.provider == Provider::KWallet {
+                // It says that it made none where it could not read what was to be in it, and made one all the same.
+                if let Some(item) = collection.search_items(attributes)?.first() {
+                    return Ok(ItemId(item.item_path.to_string()));
+                }
+            }
+            made.map(|path| ItemId(path.to_string()))
         })?;
         self.set(&made, value)?;
         Ok(made)
