@@ -24,6 +24,8 @@ pub(crate) enum Keyring {
     Unlocked,
     /// The same, locked, and no program there to show its prompt: every prompt ends as if dismissed.
     Locked,
+    /// Unlocked, and in a folder that its daemon was given by a relative name: only the daemon knows where it is.
+    Hidden,
     /// A default keyring without a password: its file is plain text.
     Plain,
     /// A Secret Service without a default collection, as under WSL.
@@ -46,6 +48,8 @@ pub(crate) struct KeyringBus {
     display: Option<String>,
     /// Another user than this process's, for which it has to be root.
     user: Option<u32>,
+    /// What the keyring's daemon is told to keep its files in.
+    data: PathBuf,
     /// The keyring's daemon, if it is not the one in PATH.
     daemon: Option<PathBuf>,
     children: Vec<Child>,
@@ -94,6 +98,7 @@ impl KeyringBus {
         BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
         let address = address.trim().to_owned();
         let mut this = Self {
+            data: folder.path().join("data"),
             folder,
             address,
             display: None,
@@ -113,6 +118,11 @@ impl KeyringBus {
             Keyring::KeePassXc => self.start_keepassxc(),
             Keyring::KWallet => self.start_kwallet(),
             Keyring::NoDefault => self.keyring_daemon(None),
+            Keyring::Hidden => {
+                self.data = "elsewhere".into();
+                self.keyring_daemon(Some(PASSWORD));
+                self.wait_for_default();
+            }
             Keyring::Plain => {
                 let keyrings = self.keyrings();
                 fs::create_dir(&keyrings).unwrap();
@@ -149,7 +159,8 @@ impl KeyringBus {
         if password.is_some() {
             command.arg("--unlock");
         }
-        let mut daemon = self.inside(&mut command).stdin(Stdio::piped()).spawn().unwrap();
+        let command = self.inside(&mut command).env("XDG_DATA_HOME", &self.data).current_dir(self.folder.path());
+        let mut daemon = command.stdin(Stdio::piped()).spawn().unwrap();
         // Without a newline: it would be part of the password.
         let written = daemon.stdin.take().unwrap().write_all(password.unwrap_or_default());
         self.gnome_keyring = Some(daemon.id());
