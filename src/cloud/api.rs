@@ -19,7 +19,7 @@ use super::download::{Broken, Download};
 use super::failure::{CallContext, Refusal, Service};
 use super::http::{Clocks, Http, Https, read_timeout, without_secrets};
 use super::identity::Sts;
-use super::wait::{Backoff, Wait};
+use super::wait::{Wait, tries};
 use super::{CloudSettings, DescribedJob, FetchedPair, Sink, logged};
 use crate::error::{Error, Result};
 use crate::model::{JobFacts, JobId, JobState, ManifestUrl, Readiness, UnlockCode};
@@ -231,7 +231,7 @@ impl Api {
         let mut download =
             Download::new(self.http.clone(), self.settings.manifest_limit, &self.setting, &self.wait, sink);
         let (mut addresses, mut fruitless, mut was_damaged) = (1, 0, false);
-        let mut backoff = Backoff::new();
+        let mut backoff = tries();
         loop {
             let before = download.received();
             match download.attempt(&url).await {
@@ -253,7 +253,7 @@ impl Api {
                         download.go_over(Http::new(&self.settings).map_err(Refusal::Failed)?.download);
                     }
                     if download.received() > before {
-                        (backoff, fruitless) = (Backoff::new(), 0);
+                        (backoff, fruitless) = (tries(), 0);
                     } else if matches!(error, Error::ManifestCut { .. }) {
                         fruitless += 1;
                         if fruitless == MOST_FRUITLESS {

@@ -9,16 +9,15 @@ use std::time::{Duration, Instant};
 use super::failure::{Refusal, trouble};
 use super::text::capitalised;
 use crate::error::{Error, Result};
-use crate::report::{Event, Notify, SILENCE};
+use crate::report::{Backoff, Event, Notify, SILENCE, WaitNotice, with_jitter};
 
 /// How often a download that goes on says so.
 const PROGRESS: Duration = Duration::from_millis(500);
 
-/// The longest pause between two lines of a wait.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// The first and the longest pause before another try.
-const TRIES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+/// The pauses before another try.
+pub(super) fn tries() -> Backoff {
+    Backoff::new(Duration::from_millis(500), Duration::from_secs(15))
+}
 
 /// What one call is waiting for; shared by its parts, told to the person by [`Wait::attend`].
 #[derive(Clone)]
@@ -30,8 +29,8 @@ pub(super) struct Wait {
 
 struct Now {
     what: String,
-    started: Instant,
-    spoke: Instant,
+    notice: WaitNotice,
+    received: Instant,
     /// What is being tried again, by its name, and why it has to be.
     failing: Vec<(&'static str, Error)>,
 }
@@ -62,7 +61,7 @@ impl Wait {
         name: &'static str,
         mut call: impl AsyncFnMut() -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let mut backoff = Backoff::new();
+        let mut backoff = tries();
         loop {
             match call().await {
                 Err(Refusal::Passing(error)) => self.pause(name, error, &mut backoff).await.map_err(Refusal::Failed)?,
@@ -79,14 +78,14 @@ impl Wait {
     /// # Errors
     /// The error given, when there is no time for another try.
     pub(super) async fn pause(&self, name: &'static str, error: Error, backoff: &mut Backoff) -> Result<()> {
-        let pause = backoff.next();
+        let pause = with_jitter(backoff.next(), 0.5..=1.0);
         {
             let mut now = self.lock();
-            if now.started.elapsed() + pause >= self.limit {
+            if now.notice.so_far() + pause >= self.limit {
                 return Err(error);
             }
-            now.spoke = Instant::now();
-            let event = Event::Waiting { what: trouble(&error), so_far: now.started.elapsed() };
+            now.notice.was_spoken_of();
+            let event = Event::Waiting { what: trouble(&error), so_far: now.notice.so_far() };
             now.failing.retain(|(failing, _)| *failing != name);
             now.failing.push((name, error));
             drop(now);
@@ -109,8 +108,9 @@ impl Wait {
     /// A download is under way; said at most twice a second, and not before it is slow.
     pub(super) fn received(&self, bytes: u64, of: Option<u64>) {
         let mut now = self.lock();
-        if now.started.elapsed() >= SILENCE && now.spoke.elapsed() >= PROGRESS {
-            now.spoke = Instant::now();
+        if now.notice.so_far() >= SILENCE && now.received.elapsed() >= PROGRESS {
+            now.received = Instant::now();
+            now.notice.was_spoken_of();
             drop(now);
             self.notify.notify(Event::Received { bytes, of });
         }
@@ -119,7 +119,7 @@ impl Wait {
     /// `what` did not come in time.
     pub(super) fn timed_out(&self, what: &str) -> Error {
         // A limit below a second would read as "within 0 seconds".
-        let seconds = self.lock().started.elapsed().as_secs().max(1);
+        let seconds = self.lock().notice.so_far().as_secs().max(1);
         Error::ApiTimeout { what: capitalised(what), seconds }
     }
 
@@ -145,9 +145,8 @@ impl Wait {
         *self.lock() = Now::new(what);
         let mut work = pin!(work);
         let mut deadline = pin!(tokio::time::sleep(limit));
-        let mut pause = SILENCE;
         loop {
-            let silent_for = self.lock().spoke.elapsed();
+            let until_due = self.lock().notice.until_due();
             tokio::select! {
                 biased;
                 result = &mut work => return result,
@@ -162,26 +161,21 @@ impl Wait {
                         Some((_, error)) => error,
                     });
                 }
-                () = tokio::time::sleep(pause.saturating_sub(silent_for)) => {
-                    if self.speak(pause) {
-                        pause = (pause * 2).min(LONGEST_PAUSE);
-                    }
-                }
+                () = tokio::time::sleep(until_due) => self.speak(),
             }
         }
     }
 
-    /// Says what the wait is for, unless something was said within `pause`.
-    fn speak(&self, pause: Duration) -> bool {
-        let mut now = self.lock();
-        if now.spoke.elapsed() < pause {
-            return false;
+    /// Says what the wait is for, if that is due.
+    fn speak(&self) {
+        let event = {
+            let mut now = self.lock();
+            let what = now.what.clone();
+            now.notice.due(&what)
+        };
+        if let Some(event) = event {
+            self.notify.notify(event);
         }
-        now.spoke = Instant::now();
-        let event = Event::Waiting { what: now.what.clone(), so_far: now.started.elapsed() };
-        drop(now);
-        self.notify.notify(event);
-        true
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Now> {
@@ -192,25 +186,7 @@ impl Wait {
 impl Now {
     fn new(what: String) -> Self {
         let now = Instant::now();
-        Self { what, started: now, spoke: now, failing: Vec::new() }
-    }
-}
-
-/// Growing pauses between tries, each a random part of its length off: a service that turned many away must not see them
-/// all again at once.
-pub(super) struct Backoff(Duration);
-
-impl Backoff {
-    pub(super) fn new() -> Self {
-        Self(TRIES.0)
-    }
-
-    fn next(&mut self) -> Duration {
-        let longest = self.0;
-        self.0 = (longest * 2).min(TRIES.1);
-        // Without random numbers the pause is merely a whole one.
-        let part = getrandom::u32().unwrap_or(u32::MAX);
-        longest / 2 + longest.mul_f64(f64::from(part) / f64::from(u32::MAX)) / 2
+        Self { what, notice: WaitNotice::new(), received: now, failing: Vec::new() }
     }
 }
 
@@ -263,24 +239,10 @@ mod tests {
         assert!(matches!(failed, Err(Error::ApiThrottled { .. })), "and not a mere timeout");
         // As when the last try is the one that hangs.
         let hung = block_on(wait.attend("it".to_owned(), async {
-            wait.pause("ListJobs", Error::ApiThrottled { what: "it".to_owned() }, &mut Backoff::new()).await?;
+            wait.pause("ListJobs", Error::ApiThrottled { what: "it".to_owned() }, &mut tries()).await?;
             std::future::pending::<Result<()>>().await
         }));
         assert!(matches!(hung, Err(Error::ApiThrottled { .. })));
-    }
-
-    #[test]
-    fn pauses_grow_to_a_quarter_of_a_minute_and_no_two_rows_are_alike() {
-        let row = || {
-            let mut backoff = Backoff::new();
-            std::iter::repeat_with(|| backoff.next()).take(8).collect::<Vec<_>>()
-        };
-        let (one, two) = (row(), row());
-        assert_ne!(one, two);
-        for (pause, longest) in one.iter().zip([500, 1000, 2000, 4000, 8000, 15000, 15000, 15000]) {
-            let longest = Duration::from_millis(longest);
-            assert!(*pause >= longest / 2 && *pause <= longest, "{pause:?} of {longest:?}");
-        }
     }
 
     #[test]

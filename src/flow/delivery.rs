@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::cloud::{Cloud, FetchedPair};
 use crate::error::{Error, ExitCode, Result};
 use crate::model::{JobId, Readiness};
-use crate::report::{Event, Notify};
+use crate::report::{Event, Notify, with_jitter};
 
 /// No faster than this: the service publishes no limit, and a state changes a few times in weeks.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
@@ -75,9 +75,7 @@ fn wait_for_change(
 /// A minute, or less where the whole wait is short; up to a tenth more or less, so that twenty sites that were started
 /// together don't ask together.
 fn pause(patience: Duration) -> Duration {
-    let whole = (patience / 10).clamp(Duration::from_secs(1), BETWEEN_LOOKS);
-    let part = getrandom::u32().unwrap_or(u32::MAX / 2);
-    whole.mul_f64(0.9 + 0.2 * f64::from(part) / f64::from(u32::MAX))
+    with_jitter((patience / 10).clamp(Duration::from_secs(1), BETWEEN_LOOKS), 0.9..=1.1)
 }
 
 #[cfg(test)]

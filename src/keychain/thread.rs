@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::backend::{Awaited, Backend, KeychainFailure, Opened, WaitsFor};
 use crate::error::{Error, Result};
-use crate::report::{Event, Notify, SILENCE};
+use crate::report::{Notify, WaitNotice};
 
 /// How long a drop waits for an idle thread to close its connections.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -108,28 +108,20 @@ impl KeychainThread {
     /// Waits for an answer, and says what is waited for: after two seconds of silence, when that changes, and at growing
     /// intervals.
     fn wait<R>(&self, what: &str, answered: &mpsc::Receiver<R>) -> Result<R> {
-        let start = Instant::now();
-        let (mut told, mut next, mut interval): (Option<Awaited>, _, _) = (None, SILENCE, SILENCE);
+        let mut notice = WaitNotice::new();
         loop {
-            match answered.recv_timeout(LOOK.min(self.deadline.saturating_sub(start.elapsed()))) {
+            match answered.recv_timeout(LOOK.min(self.deadline.saturating_sub(notice.so_far()))) {
                 Ok(answer) => return Ok(answer),
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(failed(what, "the library that talks to it gave up".to_owned()));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let so_far = start.elapsed();
-            if so_far >= self.deadline {
+            if notice.so_far() >= self.deadline {
                 self.hung.store(true, Ordering::Relaxed);
                 return Err(self.timeout(what));
             }
-            let awaited = self.waits_for.get();
-            let is_news = told.as_ref().is_some_and(|told| *told != awaited);
-            if so_far >= next || is_news {
-                self.notify.notify(Event::Waiting { what: awaited.waiting.clone(), so_far });
-                interval = if is_news { SILENCE } else { (interval * 2).min(Duration::from_secs(30)) };
-                (told, next) = (Some(awaited), so_far + interval);
-            }
+            notice.tell(&*self.notify, &self.waits_for.get().waiting);
         }
     }
 

@@ -29,7 +29,7 @@
 //! | mistake | here | test |
 //! | --- | --- | --- |
 //! | A locked keychain hangs the program | Each call has a deadline, on a thread that nobody has to wait for | `tests/keychain/main.rs::a_service_that_never_answers_is_given_up_at_the_deadline` |
-//! | A prompt that is taken for a hang, or given up after three seconds | Two minutes, said aloud, settable | `src/report/mod.rs::a_long_step_speaks_and_a_short_one_is_silent` |
+//! | A prompt that is taken for a hang, or given up after three seconds | Two minutes, said aloud, settable | `src/report/wait.rs::a_long_step_speaks_and_a_short_one_is_silent` |
 //! | Silently kept in a plain file instead | Refused, before anything is fetched | `tests/whole/secret_service.rs::a_keyring_that_keeps_in_clear_is_refused_unless_allowed` |
 //! | A store that says "done" and keeps nothing | The job's own item is stored, read back and compared before anything is fetched | `tests/keychain/main.rs::a_code_is_kept_where_other_programs_find_it` |
 //! | The kernel's keyring taken for storage | Never by default; said to be gone at the next reboot | `tests/keychain/main.rs::the_kernel_keeps_a_code_for_its_session_alone` |

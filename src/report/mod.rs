@@ -5,6 +5,7 @@ mod check;
 mod reporter;
 mod step;
 mod times;
+mod wait;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub use check::Verdict;
 pub(crate) use reporter::Reporter;
 pub use step::Step;
 pub(crate) use times::{age_in_words, duration_in_words, utc_in_words};
+pub(crate) use wait::{Backoff, SILENCE, WaitNotice, while_waiting, with_jitter};
 
 /// Target in the log of what is told anyway: for the file, and not a second time for stderr.
 pub(crate) const SAID: &str = "snow_onboard::said";
@@ -75,27 +77,6 @@ pub(crate) trait Ask: Send + Sync {
     fn ask(&self, question: &str) -> bool;
 }
 
-/// How long a step may be silent (promise 5).
-pub(crate) const SILENCE: Duration = Duration::from_secs(2);
-
-/// Runs `work` and says "waiting for `what`" when it takes longer than [`SILENCE`], and again at growing intervals.
-pub(crate) fn while_waiting<R>(notify: &dyn Notify, what: &str, work: impl FnOnce() -> R) -> R {
-    std::thread::scope(|scope| {
-        let (done, wait) = std::sync::mpsc::channel::<()>();
-        scope.spawn(move || {
-            let start = std::time::Instant::now();
-            let mut interval = SILENCE;
-            while wait.recv_timeout(interval) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                notify.notify(Event::Waiting { what: what.to_owned(), so_far: start.elapsed() });
-                interval = (interval * 2).min(Duration::from_secs(30));
-            }
-        });
-        let result = work();
-        drop(done);
-        result
-    })
-}
-
 /// For tests: keeps what it is told.
 #[cfg(test)]
 #[derive(Debug, Default)]
@@ -105,24 +86,5 @@ pub(crate) struct HeardEvents(pub(crate) std::sync::Mutex<Vec<Event>>);
 impl Notify for HeardEvents {
     fn notify(&self, event: Event) {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event);
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_step_speaks_and_a_short_one_is_silent() {
-        let kept = HeardEvents::default();
-        assert_eq!(while_waiting(&kept, "nothing", || 5), 5);
-        assert!(kept.0.lock().unwrap().is_empty());
-        while_waiting(&kept, "the test", || std::thread::sleep(SILENCE + Duration::from_millis(700)));
-        let events = kept.0.into_inner().unwrap();
-        assert!(
-            matches!(&events[..], [Event::Waiting { what, so_far }] if what == "the test" && *so_far >= SILENCE),
-            "one line after two seconds"
-        );
     }
 }

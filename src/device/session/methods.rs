@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::backoff::{LONGEST_PAUSE, Pause};
+use super::port::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::{Attempt, Session};
 use crate::device::client::data::Values;
 use crate::device::client::output::{self, Described};
@@ -14,7 +14,7 @@ use crate::device::guard::protocol::{Configure, Order, Outcome, Report};
 use crate::device::millis;
 use crate::error::{Error, Result};
 use crate::model::{HandOverMethod, HandOverPolicy};
-use crate::report::{Event, while_waiting};
+use crate::report::{Backoff, Event, while_waiting};
 
 /// Time for the last method when the device's time was used up by the one before.
 const LAST_METHOD: Duration = Duration::from_secs(60);
@@ -108,7 +108,7 @@ impl Session {
 
     /// The first `describe-device` on a method, as often as a device that is still starting wants.
     fn first_look(&mut self) -> Result<MethodResult> {
-        let mut pause = Pause::new();
+        let mut pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut failures = 0;
         loop {
             self.port.wait(&mut self.guard)?;

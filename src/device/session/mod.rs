@@ -5,7 +5,6 @@
 //!
 //! What is decided here is decided by exit status and `describe-device`, never by what the client says in words.
 
-pub(in crate::device) mod backoff;
 pub(in crate::device) mod methods;
 pub(in crate::device) mod open;
 pub(in crate::device) mod port;

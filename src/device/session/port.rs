@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::device::guard::handle::GuardHandle;
-use crate::device::session::backoff::Pause;
 use crate::device::session::reach::reach;
 use crate::error::{Error, Result};
 use crate::model::Endpoint;
-use crate::report::{Event, Notify};
+use crate::report::{Backoff, Event, Notify};
+
+/// Between two looks at a device that does not answer yet.
+pub(in crate::device) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+pub(in crate::device) const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// The port of one device, and how long the device may take until its first answer.
 pub(in crate::device) struct Port {
@@ -40,7 +43,7 @@ impl Port {
     /// Waits until the port answers. Nothing is told to the client before: a name that can't be looked up, or leads out of
     /// the local network, must not be looked up by it in our stead.
     pub(in crate::device) fn wait(&mut self, guard: &mut GuardHandle) -> Result<()> {
-        let mut pause = Pause::new();
+        let mut pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while let Some(why) = self.refusal()? {
             if Instant::now() >= self.until {
                 return Err(Error::DeviceUnreachable { endpoint: self.endpoint.to_string(), why });

@@ -3,15 +3,17 @@
 use std::time::{Duration, Instant};
 
 use super::Session;
-use super::backoff::Pause;
+use super::port::LONGEST_PAUSE;
 use crate::device::client::data::StatesData;
 use crate::device::client::output::State;
 use crate::error::{Error, Result};
 use crate::model::HandOverMethod;
-use crate::report::{Event, SILENCE};
+use crate::report::{Backoff, WaitNotice};
 
 /// Time beyond the deadline after which the guard ends by itself: one look and a slow machine.
 const BEYOND: Duration = Duration::from_secs(5 * 60);
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A device that is open. The private home is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +52,12 @@ impl Session {
     fn watch(&mut self, deadline: Duration) -> Result<()> {
         let (started, until) = (Instant::now(), Instant::now() + deadline);
         let mut watch = Watch::new(&self.client.data.states);
-        let mut pause = Pause::between_looks_of(self.took);
+        // A shorter pause than a quarter of a look brings nothing, and a longer one would be waited for after a device that
+        // opens at once.
+        let mut pause = Backoff::new((self.took / 4).max(SHORTEST_PAUSE), LONGEST_PAUSE);
+        let mut notice = WaitNotice::long();
         // What it said before it was asked to open tells nothing of that.
         let mut at_once = self.is_asked;
-        let mut told = None;
         loop {
             let state = self.device.state.clone();
             match watch.see(&state, started.elapsed()) {
@@ -71,10 +75,7 @@ impl Session {
             }
             // It is looked at more often than there is something to say.
             let what = format!("the device at {} to unlock (it reports {})", self.port.endpoint(), state.as_str());
-            if told.as_ref().is_none_or(|(before, at): &(String, Instant)| *before != what || at.elapsed() >= SILENCE) {
-                self.notify.notify(Event::Waiting { what: what.clone(), so_far: started.elapsed() });
-                told = Some((what, Instant::now()));
-            }
+            notice.tell(&*self.notify, &what);
             if !std::mem::take(&mut at_once) {
                 self.guard.pause(pause.next().min(until.saturating_duration_since(Instant::now())))?;
             }
