@@ -1,8 +1,10 @@
-//! The manual for whoever has to answer for this program: what happens to an unlock code, who is kept from it and who
-//! is not, and what to do when it went wrong. In plain words; nothing in here is code.
+//! The manual, for the operator and for whoever has to answer for this program: what happens to an unlock code, who is kept
+//! from it and who is not, and what to do when it went wrong. In plain words; nothing in here is code. The same text is in
+//! `packaging/manual.md` and in the manual page snow-onboard(7).
 //!
 //! | chapter | answers |
 //! | --- | --- |
+//! | [`on_site`] | For the operator: hosts and ports, terminals, keychains, what comes after UNLOCKED |
 //! | [`life_of_a_code`] | Every place that a code passes, and how long it stays there |
 //! | [`threat_model`] | Who can't get at it, and who can |
 //! | [`when_a_code_has_leaked`] | What to do, and why nobody but AWS Support can change a code |
@@ -14,6 +16,7 @@
 
 pub mod headless;
 pub mod life_of_a_code;
+pub mod on_site;
 pub mod past_mistakes;
 pub mod threat_model;
 pub mod when_a_code_has_leaked;

@@ -10,5 +10,6 @@ mod fresh;
 
 mod completions;
 mod man;
+mod manual;
 mod readme;
 mod settings;

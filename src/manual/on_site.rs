@@ -1,0 +1,67 @@
+//! For the operator: what is needed, what happens, and what to do afterwards.
+//!
+//! # What has to be reached
+//!
+//! | from this machine to | for |
+//! | --- | --- |
+//! | `snowball.REGION.amazonaws.com`, port 443 (in China `….amazonaws.com.cn`) | the job, its manifest's address, its code |
+//! | `sts.REGION.amazonaws.com`, port 443 | assumed roles, and `doctor`, which asks whose credentials are in use |
+//! | `portal.sso.REGION.amazonaws.com` and `oidc.REGION.amazonaws.com`, port 443 | only if the profile signs in with IAM Identity Center |
+//! | `REGION.signin.aws.amazon.com`, port 443 | only if the profile was made by `aws login` |
+//! | an S3 host of AWS, port 443: AWS answers with its full name; `awsie-frosty-manifests-prod.s3.amazonaws.com` and the same with a region have been seen | the manifest |
+//! | the device's address, port 9091 | the client, and a look whether anything answers |
+//!
+//! All but the last go through `HTTPS_PROXY` where it is set. The device never does: it is in the same network. Once a
+//! pair is stored, only the device is needed (`tests/whole/secret_service.rs::a_second_run_asks_aws_nothing`).
+//!
+//! # Which terminal
+//!
+//! Use the terminal of the desktop in which you signed in. Then the keychain is yours, and open.
+//!
+//! - **SSH, WinRM**: there is often no keychain. The chapter on use without a screen says what to choose.
+//! - **A snap's or Flatpak's terminal** (that of an editor, for example): it may lead to other folders, and may not let programs
+//!   at the keychain. The message says so; use the desktop's own terminal.
+//! - **sudo**: not needed and not useful. Root has another keychain.
+//! - **WSL**: it has no keychain of its own and not that of Windows. Use `--keychain kernel`, or the Windows program.
+//!
+//! # Which keychain
+//!
+//! | system | keychain | tried |
+//! | --- | --- | --- |
+//! | Linux, GNOME and Ubuntu | GNOME Keyring, the default keyring with a password | yes |
+//! | Linux, KDE Plasma 5 | KWallet | yes, on a screen of a test's own |
+//! | Linux, any desktop | KeePassXC 2.7 with its Secret Service turned on | yes, on a screen of a test's own |
+//! | Linux without a desktop | the kernel's keyring (`--keychain kernel`) | yes |
+//! | Windows | Credential Manager, not roaming | under wine only |
+//! | macOS | the login keychain | no |
+//!
+//! # How the client gets the code
+//!
+//! The setting `handoff` decides, on the command line, in a variable or in a file:
+//!
+//! | value | meaning |
+//! | --- | --- |
+//! | `private` | Never on the client's command line. If the client takes the code in no other way, the run ends with exit code 12 |
+//! | `auto` | In private; only if that fails, and somebody is there to ask, you are asked whether the command line may be used |
+//! | `argv` | In private; if that fails, on the command line, without a question |
+//!
+//! In private means: in a file of the vendor's own format, in a folder that only you can open and that is gone when the device
+//! is open. In each case the record says what was used
+//! (`tests/device_behaviour/handing_over.rs::the_command_line_is_used_by_leave_alone_and_its_time_is_told`).
+//!
+//! # After UNLOCKED
+//!
+//! 1. The device is open until it loses power or is restarted. Then it is locked again: repeat the same command. It works
+//!    offline as long as the code is stored.
+//! 2. Use the device as AWS describes: its S3 adapter, its NFS share, its instances. Beware of
+//!    `snowballEdge configure`: it stores the code and the path of the manifest in one file in clear. The next run tells you if
+//!    it finds the code there, with the command that takes it out.
+//! 3. Before you return the device, remove what is stored here: `snow-onboard forget JID…`.
+//!
+//! # Taking the program off this machine
+//!
+//! 1. `snow-onboard forget JID…` for each job that is stored. It removes the code from the keychain, which removing the program
+//!    would not. `ls ~/.local/state/snow-onboard/jobs` shows which jobs there are.
+//! 2. Remove the state folder (the chapter on the life of a code says what is in it; keep `audit.jsonl` if your rules want it) and
+//!    your settings file (`snow-onboard settings --path`).
+//! 3. Remove the program: `cargo uninstall snow-onboard`.
