@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 
 /// The file that this process runs, which the system holds open for it: exchanged or removed, it is still the same one.
 pub(crate) fn own_program() -> io::Result<PathBuf> {
@@ -19,12 +19,15 @@ pub(crate) fn adopt_orphans() {
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
-/// Ends every child of this process but `leader`, and theirs as they come to us, within a third of a second.
+/// Ends every child of this process but `leader`, which was ended, and theirs as they come to us, within a third of a second.
+/// What `leader` leaves comes to us only when it has gone.
 pub(crate) fn end_orphans(leader: Pid) {
     let until = Instant::now() + Duration::from_millis(300);
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     loop {
+        let has_gone = !matches!(rustix::process::waitid(WaitId::Pid(leader), options), Ok(None));
         let orphans: Vec<Pid> = children().into_iter().filter(|child| *child != leader).collect();
-        if orphans.is_empty() || Instant::now() > until {
+        if (has_gone && orphans.is_empty()) || Instant::now() > until {
             return;
         }
         for orphan in orphans {
