@@ -46,7 +46,8 @@
 //!
 //! Arrows point one way: `main → commands → {cli, doctor, flow, ui}`, `flow → {cloud, keychain, store, device}`, and below them
 //! `report`, `error`, `model`, `safety`, `os` (`tests/arrows` has the list). The four adapters don't know each other. Only
-//! `cloud` names the AWS crates, only `keychain` keyring and D-Bus, only `device` starts processes, only `ui` prints.
+//! `cloud` names the AWS crates, only `keychain` keyring and D-Bus, only `ui` prints. Programs are started by two helpers of this
+//! very program and nobody else: `device`'s guard and that of `cloud` for `credential_process`.
 //!
 //! # Where a value goes
 //!

@@ -9,7 +9,7 @@ use snow_onboard::commands::completions;
 use snow_onboard::error::{Error, ExitCode as Outcome};
 use snow_onboard::safety::harden;
 use snow_onboard::ui::{Ui, Voice};
-use snow_onboard::{commands, device, ui};
+use snow_onboard::{cloud, commands, device, ui};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Zeroes what is freed. TLS, HTTP, CBOR and D-Bus code each copy the secrets into buffers of their own and free them
@@ -34,6 +34,9 @@ fn status() -> ExitCode {
     }
     if std::env::args_os().nth(1).is_some_and(|argument| argument == device::GUARD_ARGUMENT) {
         return u8::try_from(device::guard_main()).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == cloud::CREDENTIALS_ARGUMENT) {
+        return u8::try_from(cloud::credentials_main()).map_or(ExitCode::FAILURE, ExitCode::from);
     }
     if let Some(answer) = completions::answer() {
         Ui::shell_reads(&answer);

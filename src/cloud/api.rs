@@ -14,6 +14,7 @@ use aws_sdk_snowball::types::{JobListEntry, JobMetadata};
 use aws_types::service_config::ServiceConfigKey;
 use time::OffsetDateTime;
 
+use super::chain::Chain;
 use super::credentials::{NotedCredentials, Profiles, said_aloud};
 use super::download::{Broken, Download};
 use super::failure::{CallContext, Refusal, Service};
@@ -71,7 +72,9 @@ impl Api {
         let profiles = Arc::new(Profiles::load(settings.profile.as_deref())?);
         let found = NotedCredentials::default();
         let region = profiles.region(settings.region.as_ref())?.value;
-        let credentials = credentials.unwrap_or_else(|| profiles.provider(&region, http.credentials));
+        let credentials = credentials.unwrap_or_else(|| {
+            Chain { profiles: &profiles, settings, region: &region, http: http.credentials }.provider()
+        });
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_name(profiles.name_for_sdk())
             .profile_files(profiles.for_sdk())

@@ -6,18 +6,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_config::BehaviorVersion;
-use aws_config::meta::credentials::CredentialsProviderChain;
 #[allow(deprecated, reason = "the types have no other public name in aws-config")]
 use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
-use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use time::OffsetDateTime;
 
 use super::aws_files::{AwsFiles, CredentialKind, Source, Unusable, odd_character, sdk_name};
-use super::http::Https;
 use super::logged::millis;
 use super::wait::Wait;
 use crate::error::{Error, Result};
@@ -62,8 +58,8 @@ impl Profiles {
         Ok(profiles)
     }
 
-    /// Looks at the programs and files that the profile in use, those that it borrows from, and the environment name: the SDK
-    /// starts and reads them by itself.
+    /// Looks at the programs and files that the profile in use, those that it borrows from, and the environment name: they are
+    /// started and read later.
     fn check_what_they_lead_to(&self) -> Result<()> {
         let failed = |what: &str, refused: &path_trust::Refused| Error::CredentialsFailed {
             why: format!("{what} can't be used: {refused}"),
@@ -85,8 +81,12 @@ impl Profiles {
             if let Some(path) = value("web_identity_token_file") {
                 token(&format!("the token file of profile “{shown}”"), Path::new(path))?;
             }
-            if let Some(command) = value("credential_process") {
-                check_program(command)
+            let kind = self.files.kind(name, name != self.name);
+            if kind == Some(CredentialKind::Process)
+                && let Some((words, _)) = self.files.process(name)
+                && let Some(program) = words.first()
+            {
+                check_program(program)
                     .map_err(|refused| failed(&format!("the credential_process of profile “{shown}”"), &refused))?;
             }
             if value("credential_source") == Some("Environment")
@@ -95,7 +95,7 @@ impl Profiles {
                 return Err(Error::CredentialsFailed { why: format!("{variable} has {odd} in it") });
             }
             let home = std::env::home_dir().map(|home| home.join(".aws"));
-            let cache = match self.files.kind(name, name != self.name) {
+            let cache = match kind {
                 Some(CredentialKind::Sso) => home.map(|home| home.join("sso").join("cache")),
                 Some(CredentialKind::Login) => std::env::var_os("AWS_LOGIN_CACHE_DIRECTORY")
                     .map(PathBuf::from)
@@ -112,14 +112,22 @@ impl Profiles {
     /// What the files held when they were read, for the SDK.
     #[allow(deprecated, reason = "the type has no other public name in aws-config")]
     pub(super) fn for_sdk(&self) -> ProfileFiles {
-        let text = self.files.for_sdk(&self.name, |profile| {
-            self.files.get(profile, "credential_process").unwrap_or_default().to_owned()
-        });
+        let text = self.files.for_sdk(&self.name);
         // Without any content of one the SDK panics.
         ProfileFiles::builder()
             .with_contents(ProfileFileKind::Config, text)
             .with_contents(ProfileFileKind::Credentials, "")
             .build()
+    }
+
+    /// All that the files say.
+    pub(super) fn files(&self) -> &AwsFiles {
+        &self.files
+    }
+
+    /// Whether the profile was named on the command line or in the settings: then it stands alone.
+    pub(super) fn is_explicit(&self) -> bool {
+        self.explicit
     }
 
     /// The selected profile's name.
@@ -199,34 +207,6 @@ impl Profiles {
         };
         Error::CredentialsFailed { why }
     }
-
-    /// The chain: environment, profile (keys, SSO, assume-role, credential process), web identity, container. A
-    /// profile named explicitly stands alone, as with the AWS CLI.
-    pub(super) fn provider(&self, region: &Region, http: Https) -> SharedCredentialsProvider {
-        let config = ProviderConfig::without_region()
-            .with_region(Some(aws_config::Region::new(region.to_string())))
-            .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-            .with_http_client(http);
-        let profile = aws_config::profile::ProfileFileCredentialsProvider::builder()
-            .configure(&config)
-            .profile_name(self.name_for_sdk())
-            .profile_files(self.for_sdk())
-            .build();
-        let chain = if self.explicit {
-            CredentialsProviderChain::first_try("profile", profile)
-        } else {
-            let environment = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
-            let web_identity = aws_config::web_identity_token::WebIdentityTokenCredentialsProvider::builder()
-                .configure(&config)
-                .build();
-            let container = aws_config::ecs::EcsCredentialsProvider::builder().configure(&config).build();
-            CredentialsProviderChain::first_try("environment", environment)
-                .or_else("profile", profile)
-                .or_else("web identity", web_identity)
-                .or_else("container", container)
-        };
-        SharedCredentialsProvider::new(chain)
-    }
 }
 
 /// `provider` with its wait told, what it finds taken out of everything that is said, and its origin noted in `found`.
@@ -282,9 +262,9 @@ impl CredentialsInUse {
     }
 }
 
-/// Looks at a program that a shell is to start: at itself where its path is given, and at the folders of PATH in which the shell
-/// and whatever else it names are found.
-fn check_program(command: &str) -> Result<(), path_trust::Refused> {
+/// Looks at a program that is to be started: at itself where its path is given, and at the folders of PATH in which it, and
+/// whatever it starts, are found.
+fn check_program(program: &str) -> Result<(), path_trust::Refused> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     for folder in std::env::split_paths(&path).filter(|folder| folder.is_absolute()) {
         match path_trust::folder(&folder, Whose::Own, Position::Whole) {
@@ -292,16 +272,12 @@ fn check_program(command: &str) -> Result<(), path_trust::Refused> {
             _ => {}
         }
     }
-    // As far as it can be told without a shell; what is quoted may hold blanks.
-    let command = command.trim_start();
-    let program = match command.chars().next() {
-        Some(quote @ ('"' | '\'')) => command[1..].split(quote).next(),
-        _ => command.split_whitespace().next(),
-    };
-    match program.map(Path::new).filter(|program| program.is_absolute()) {
-        Some(program) => path_trust::open_file(program, Whose::Own).map(drop),
-        None => Ok(()),
+    let program = Path::new(program);
+    if program.components().count() < 2 {
+        return Ok(());
     }
+    // One that can't be made absolute can't be started either.
+    std::path::absolute(program).map_or(Ok(()), |program| path_trust::open_file(&program, Whose::Own).map(drop))
 }
 
 /// The content of one of the AWS CLI's two files, named by a variable or in its usual place. `None` if there is none.

@@ -6,6 +6,7 @@
 
 mod api;
 mod aws_files;
+mod chain;
 mod credentials;
 mod download;
 mod examine;
@@ -13,6 +14,7 @@ mod failure;
 mod http;
 mod identity;
 mod logged;
+mod process;
 mod text;
 mod wait;
 
@@ -35,6 +37,7 @@ pub use credentials::CredentialsInUse;
 pub use examine::Action;
 pub(crate) use examine::{Examined, Way};
 pub use identity::Identity;
+pub use process::{CREDENTIALS_ARGUMENT, credentials_main};
 
 /// What the operator decides about AWS and the way to it.
 #[derive(Debug, Clone)]
@@ -50,6 +53,8 @@ pub struct CloudSettings {
     pub network_timeout: Duration,
     /// Largest manifest taken, in bytes.
     pub manifest_limit: u64,
+    /// Program whose main function calls [`credentials_main`] for [`CREDENTIALS_ARGUMENT`]; this program if `None`.
+    pub helper: Option<PathBuf>,
 }
 
 /// One job's pair as it came from AWS; the manifest is in the writer that was given.

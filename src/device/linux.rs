@@ -1,53 +1,15 @@
-//! Linux: processes that left their group, or outlived the session that they belonged to.
+//! Linux: a client that outlived the session that it belonged to.
 
 use std::fs;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use rustix::process::{Pid, PidfdFlags, Signal};
 
+use crate::os::processes;
 use crate::safety::path_trust;
-
-/// The file that this process runs, which the system holds open for it: exchanged or removed, it is still the same one.
-pub(super) fn own_program() -> io::Result<PathBuf> {
-    let handle = Path::new("/proc/self/exe");
-    // Where /proc is not mounted there is only the name.
-    if handle.exists() { Ok(handle.to_owned()) } else { std::env::current_exe() }
-}
-
-/// Makes this process the parent of what its children leave behind, daemons included.
-pub(super) fn adopt_orphans() {
-    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-}
-
-/// Ends every child of this process but `leader`, and theirs as they come to us, within a third of a second.
-pub(super) fn end_orphans(leader: Pid) {
-    let until = Instant::now() + Duration::from_millis(300);
-    loop {
-        let orphans: Vec<Pid> = children().into_iter().filter(|child| *child != leader).collect();
-        if orphans.is_empty() || Instant::now() > until {
-            return;
-        }
-        for orphan in orphans {
-            let _ = rustix::process::kill_process(orphan, Signal::KILL);
-            // Only our own children are collected here, and nothing else waits for them.
-            let _ = rustix::process::waitpid(Some(orphan), WaitOptions::NOHANG);
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Ends everything in the session that `leader` made.
-pub(super) fn end_session(leader: Pid) {
-    for (process, _, session) in processes() {
-        if session == Some(leader) && process != leader {
-            let _ = rustix::process::kill_process(process, Signal::KILL);
-        }
-    }
-}
 
 /// Ends the processes of this very user whose home is `home`: a client that ignored the hang-up, and its descendants, which
 /// have the same one. They are looked for until there are none, for half a second.
@@ -90,52 +52,7 @@ fn is_home_in(variables: &[u8], home: &Path) -> bool {
     homes.next() == Some(home.as_os_str().as_bytes()) && homes.next().is_none()
 }
 
-fn children() -> Vec<Pid> {
-    let me = rustix::process::getpid();
-    // An orphan may become the child of any of our threads.
-    let Ok(threads) = fs::read_dir("/proc/self/task") else { return Vec::new() };
-    let lists: io::Result<Vec<String>> =
-        threads.flatten().map(|thread| fs::read_to_string(thread.path().join("children"))).collect();
-    match lists {
-        Ok(lists) => lists.iter().flat_map(|list| list.split_whitespace()).filter_map(number).collect(),
-        // A kernel without CONFIG_PROC_CHILDREN, or a thread that ended while we looked.
-        Err(_) => processes().filter(|(_, parent, _)| *parent == Some(me)).map(|(process, ..)| process).collect(),
-    }
-}
-
-/// Every process that can be seen: itself, its parent, its session; where these are in sight.
-fn processes() -> impl Iterator<Item = (Pid, Option<Pid>, Option<Pid>)> {
-    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
-        let process = number(entry.file_name().to_str()?)?;
-        let (parent, session) = parent_and_session(process)?;
-        Some((process, parent, session))
-    })
-}
-
-/// Whether `process` is in the session that `leader` made; `None` if there is no such process.
-///
-/// Not by getsid(2): seen from a container, a session that was begun outside has the number 0, which the safe wrapper
-/// takes for impossible.
-pub(super) fn is_of_session(process: Pid, leader: Pid) -> Option<bool> {
-    parent_and_session(process).map(|(_, session)| session == Some(leader))
-}
-
-fn parent_and_session(process: Pid) -> Option<(Option<Pid>, Option<Pid>)> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // proc_pid_stat(5): the name in parentheses may contain anything, so count from the last one:
-    // state, parent, group, session.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
-    Some((fields.next().and_then(number), fields.nth(1).and_then(number)))
-}
-
-/// The number of a process. Of one that is just being collected, the kernel says that its session is -1, which the safe
-/// wrapper takes for impossible.
-fn number(text: &str) -> Option<Pid> {
-    text.parse().ok().filter(|number| *number > 0).and_then(Pid::from_raw)
-}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -154,14 +71,6 @@ mod tests {
             b"HOME=/dev/shm/snow-onboard-0123456789ab\0HOME=/home/x\0",
         ] {
             assert!(!is_home_in(other, home), "{}", String::from_utf8_lossy(other));
-        }
-    }
-
-    #[test]
-    fn what_is_no_number_of_a_process_is_none() {
-        assert_eq!(number("1").unwrap().as_raw_nonzero().get(), 1);
-        for text in ["-1", "0", "", "self", "99999999999"] {
-            assert_eq!(number(text), None, "{text}");
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | `client` | find it; integrity of its files; what differs between clients (`config/clients/*.toml`); its output, its profile |
 //! | `session` | from the device's port to UNLOCKED: open by a hand-over method, describe, unlock, wait, close |
 //! | `guard` | the second process, which owns home and client: handle, protocol, private home, redaction |
-//! | `unix`, `linux`, `macos`, `windows` | what the systems do differently |
+//! | `unix`, `linux`, `macos`, `windows` | where homes are, and what outlived a session |
 
 mod client;
 mod guard;
@@ -15,16 +15,20 @@ mod session;
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+use linux::end_those_at_home_in;
 #[cfg(all(unix, not(target_os = "linux")))]
 mod macos;
+#[cfg(all(unix, not(target_os = "linux")))]
+use macos::end_those_at_home_in;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-use unix as sys;
+use unix::homes;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-use windows as sys;
+use windows::{end_those_at_home_in, homes};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,6 +57,7 @@ use guard::protocol::{Ran, Run};
 
 use crate::error::{Error, Result, io_in_words};
 use crate::model::KnownClient;
+use crate::os::process;
 use crate::report::{Event, Notify, while_waiting};
 
 /// What [`Device::prepare`] needs.
@@ -105,7 +110,7 @@ impl TriedHome {
 }
 
 fn this_program() -> Result<PathBuf> {
-    sys::own_program().map_err(|error| Error::GuardLost {
+    process::own_program().map_err(|error| Error::GuardLost {
         why: format!("this program can't find itself to start it ({})", io_in_words(&error)),
     })
 }

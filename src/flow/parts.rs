@@ -15,6 +15,7 @@ impl Settings {
             ca_bundle: self.ca_bundle.clone(),
             network_timeout: self.network_timeout,
             manifest_limit: self.manifest_limit,
+            helper: None,
         }
     }
 

@@ -1,4 +1,5 @@
-//! What the operating systems do differently: durable renames, locks, signals, and keeping a process's memory to itself.
+//! What the operating systems do differently: durable renames, locks, signals, helper processes with
+//! all that they start, and keeping a process's memory to itself.
 //!
 //! One interface, one file an OS. The files named for an OS are the only places that may allow `unsafe`.
 
@@ -13,12 +14,24 @@ pub(crate) use unix::{core_limit, forget_typed_ahead};
 #[cfg(unix)]
 pub(crate) use unix::{free_space, lock_folder, sync_dir};
 
+#[cfg(unix)]
+pub(crate) mod process_unix;
+#[cfg(unix)]
+pub(crate) use process_unix as process;
+
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod process_linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{exclude_from_backups, lies_in_memory, network_drive, settings_for_all};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{harden_process, is_closed};
+#[cfg(target_os = "linux")]
+pub(crate) use process_linux::processes;
+
+#[cfg(all(unix, not(target_os = "linux")))]
+mod process_macos;
 
 #[cfg(target_os = "macos")]
 mod macos;
@@ -28,7 +41,11 @@ pub(crate) use macos::{AccessEntry, access_entries, harden_process, is_closed};
 pub(crate) use macos::{exclude_from_backups, lies_in_memory, network_drive, settings_for_all};
 
 #[cfg(windows)]
+pub(crate) mod process_windows;
+#[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+pub(crate) use process_windows as process;
 #[cfg(windows)]
 mod windows_console;
 #[cfg(windows)]

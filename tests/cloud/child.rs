@@ -2,7 +2,7 @@
 
 use std::io::{Seek, Write};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -81,6 +81,18 @@ impl Call {
             .without("AWS_SECRET_ACCESS_KEY")
             .env("HOME", home.clone())
             .env("USERPROFILE", home)
+    }
+
+    /// The program itself, with the call's variables and profile instead of the call.
+    pub(crate) fn agent(&self, rehearsal: &Rehearsal, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_snow-onboard"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).envs(self.environment.clone());
+        command.args(args).arg("--ca-bundle").arg(rehearsal.ca_bundle());
+        if let Some(profile) = self.order["profile"].as_str() {
+            command.args(["--profile", profile]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
     }
 
     pub(crate) fn run(self) -> Outcome {
@@ -206,6 +218,7 @@ fn makes_the_call_it_was_started_for() {
             .map(|path| Sourced { value: path.into(), origin: Origin::Flag("--ca-bundle".to_owned()) }),
         network_timeout: Duration::from_millis(order["timeout_ms"].as_u64().unwrap()),
         manifest_limit: order["limit"].as_u64().unwrap(),
+        helper: Some(env!("CARGO_BIN_EXE_snow-onboard").into()),
     };
     let heard = Arc::new(Heard::default());
     let mut took = Duration::ZERO;

@@ -15,6 +15,8 @@ mod credentials;
 mod download;
 mod identity;
 mod network;
+#[cfg(unix)]
+mod process;
 
 /// Tries cases side by side, each against stand-ins of its own: nearly all of their time is waited for.
 fn each<C: Send>(cases: impl IntoIterator<Item = C, IntoIter: Send>, try_one: impl Fn(&Rehearsal, C) + Sync) {

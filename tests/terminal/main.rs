@@ -16,6 +16,7 @@ mod pty;
 mod stage;
 
 mod completions;
+mod credentials;
 mod guided;
 #[cfg(target_os = "linux")]
 mod picture;

@@ -146,6 +146,48 @@ impl IniReader {
     }
 }
 
+/// A command taken apart as the AWS CLI does on this system. `None` if it can't be.
+pub(super) fn split_command(text: &str) -> Option<Vec<String>> {
+    if cfg!(windows) { split_as_windows(text) } else { split(text) }
+}
+
+/// As programs on Windows take their command lines apart: blanks and tabs separate, double quotes protect, and backslashes escape
+/// each other, or a quote, only where they lead up to one. `None` if a quote is left open.
+fn split_as_windows(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let (mut is_quoted, mut backslashes) = (false, 0_usize);
+    for next in text.chars() {
+        if next == '\\' {
+            backslashes += 1;
+            continue;
+        }
+        let are_escapes = next == '"';
+        let literal = if are_escapes { backslashes / 2 } else { backslashes };
+        if literal > 0 {
+            word.get_or_insert_default().push_str(&"\\".repeat(literal));
+        }
+        let is_escaped = are_escapes && backslashes % 2 == 1;
+        backslashes = 0;
+        match next {
+            '"' if !is_escaped => {
+                is_quoted = !is_quoted;
+                word.get_or_insert_default();
+            }
+            ' ' | '\t' if !is_quoted => words.extend(word.take()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    if is_quoted {
+        return None;
+    }
+    if backslashes > 0 {
+        word.get_or_insert_default().push_str(&"\\".repeat(backslashes));
+    }
+    words.extend(word);
+    Some(words)
+}
+
 /// A command or a header taken apart as Python's `shlex.split` does: blanks separate, either quote protects, a backslash escapes
 /// the next character outside quotes, and a quote or a backslash between double ones. Nothing else is special. `None` if a quote
 /// or an escape is left open.
@@ -270,6 +312,25 @@ mod tests {
         ] {
             assert_eq!(
                 split(text).as_deref(),
+                words.map(|words| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()).as_deref(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn words_are_split_as_windows_does() {
+        // As botocore's own tests for it have them.
+        for (text, words) in [
+            (r#"C:\foo\bar.exe --baz"#, Some(&[r"C:\foo\bar.exe", "--baz"][..])),
+            (r#""C:\with space\bar.exe" a\ b "#, Some(&[r"C:\with space\bar.exe", r"a\", "b"])),
+            (r#"a \"b\" \\"c d\\""#, Some(&["a", r#""b""#, r"\c d\"])),
+            (r#"foo "" 'x y' $HOME & #g"#, Some(&["foo", "", "'x", "y'", "$HOME", "&", "#g"])),
+            (r#"open "quote"#, None),
+            ("", Some(&[])),
+        ] {
+            assert_eq!(
+                split_as_windows(text).as_deref(),
                 words.map(|words| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()).as_deref(),
                 "{text}"
             );

@@ -4,7 +4,8 @@
 //! blank for a comment, knows no `key: value`, and of several kinds of credentials in one profile it takes another one. So the files
 //! are read as the CLI reads them ([`ini`]), and written anew: names that the SDK does not take are spelled in
 //! hexadecimal, and of each profile there is one kind of credentials, the one that the CLI takes. What can't be written so that it
-//! means the same is refused, with file and line, if the profile in use depends on it.
+//! means the same is refused, with file and line, if the profile in use depends on it. What the SDK does otherwise than we promise
+//! (it runs programs, and asks for no one-time code) is left out of it, and done by providers of ours ([`AwsFiles::is_ours`]).
 
 mod ini;
 
@@ -95,6 +96,10 @@ const ROLE: [&str; 7] = [
     "duration_seconds",
 ];
 const TOKEN_FILE: &str = "web_identity_token_file";
+const PROCESS: &str = "credential_process";
+
+/// Where the SDK is told to take the credentials from that a provider of ours has.
+pub(super) const OUR_SOURCE: &str = "snow-onboard";
 
 impl AwsFiles {
     /// Reads both files. Nothing in them is an error until [`AwsFiles::check`].
@@ -176,7 +181,8 @@ impl AwsFiles {
         names
     }
 
-    fn source_of(&self, profile: &str) -> Option<&str> {
+    /// The profile that this one borrows from, which may be itself.
+    pub(super) fn source_of(&self, profile: &str) -> Option<&str> {
         let settings = self.profiles.get(profile)?;
         settings.text("role_arn")?;
         settings.text("source_profile")
@@ -201,6 +207,25 @@ impl AwsFiles {
         ]
         .into_iter()
         .find_map(|(is_so, kind)| is_so.then_some(kind))
+    }
+
+    /// Whether the profile's credentials come from a provider of ours: of those of a program, and of a role that asks for a
+    /// one-time code.
+    pub(super) fn is_ours(&self, profile: &str, is_source: bool) -> bool {
+        match self.kind(profile, is_source) {
+            Some(CredentialKind::Process) => true,
+            Some(CredentialKind::Role) => self.get(profile, "mfa_serial").is_some(),
+            _ => false,
+        }
+    }
+
+    /// Program and arguments of a profile's `credential_process`, and where it says so: "line 3 of /x". `None` if it names none.
+    pub(super) fn process(&self, profile: &str) -> Option<(Vec<String>, String)> {
+        let said = self.profiles.get(profile)?.entries.get(PROCESS)?;
+        let EntryValue::Text(text) = &said.value else { return None };
+        let words =
+            ini::split_command(text).filter(|words| words.first().is_some_and(|program| !program.is_empty()))?;
+        Some((words, format!("line {} of {}", said.line, said.path.display())))
     }
 
     /// Whether what the profile in use depends on can be used: itself, those that it borrows from, its sign-in.
@@ -228,8 +253,13 @@ impl AwsFiles {
                     return Err(said.unusable(format!("has {odd} in {key}")));
                 }
             }
-            if self.kind(name, depth > 0) == Some(CredentialKind::Sso) {
-                self.check_sso(settings)?;
+            match self.kind(name, depth > 0) {
+                Some(CredentialKind::Sso) => self.check_sso(settings)?,
+                Some(CredentialKind::Process) if self.process(name).is_none() => {
+                    let why = "names no program in credential_process, or leaves a quote open";
+                    return Err(settings.entries[PROCESS].unusable(why.to_owned()));
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -253,19 +283,23 @@ impl AwsFiles {
         Ok(())
     }
 
-    /// The text for the SDK, for `profile` as the one in use. `run` gives what is to be run in place of a profile's
-    /// `credential_process`.
-    pub(super) fn for_sdk(&self, profile: &str, run: impl Fn(&str) -> String) -> String {
+    /// The text for the SDK, for `profile` as the one in use.
+    pub(super) fn for_sdk(&self, profile: &str) -> String {
         let mut text = String::new();
         let lineage = self.lineage(profile);
         for (name, settings) in &self.profiles {
             let is_source = lineage.iter().skip(1).any(|source| source == name);
             let kind = self.kind(name, is_source);
+            let borrows_ours = self.source_of(name).is_some_and(|source| source != name && self.is_ours(source, true));
             let _ = writeln!(text, "[profile {}]", sdk_name(name));
+            if borrows_ours {
+                let _ = writeln!(text, "credential_source = {OUR_SOURCE}");
+            }
             settings.write(
                 &mut text,
                 |key| match key {
-                    "credential_process" => kind == Some(CredentialKind::Process),
+                    PROCESS => false,
+                    "source_profile" if borrows_ours => false,
                     "login_session" => kind == Some(CredentialKind::Login),
                     TOKEN_FILE => kind == Some(CredentialKind::WebIdentity),
                     // The session says the same.
@@ -280,7 +314,6 @@ impl AwsFiles {
                     _ => true,
                 },
                 |key, value| match key {
-                    "credential_process" => run(name),
                     "source_profile" | "sso_session" | "services" => sdk_name(value),
                     _ => value.to_owned(),
                 },
@@ -323,8 +356,8 @@ impl SectionSettings {
         }
         for (key, said) in &self.entries {
             let EntryValue::Text(text) = &said.value else { continue };
-            // Runs through a program of ours, so that the SDK never sees it.
-            if key == "credential_process" {
+            // The SDK never sees it.
+            if key == PROCESS {
                 continue;
             }
             if text.contains('\n') {
@@ -418,7 +451,7 @@ mod tests {
     }
 
     fn written(config: &str, credentials: &str, profile: &str) -> String {
-        files(config, credentials).for_sdk(profile, |name| format!("agent {}", sdk_name(name)))
+        files(config, credentials).for_sdk(profile)
     }
 
     fn refusal(config: &str, profile: &str) -> (usize, String) {
@@ -456,8 +489,16 @@ mod tests {
         assert_eq!(kind("[profile a]\nlogin_session = l\ncredential_process = x\n", ""), CredentialKind::Login);
         assert_eq!(
             written("[profile a]\ncredential_process = \"x # y\" ; $z\n", "", "a"),
-            "[profile a]\ncredential_process = agent a\n"
+            "[profile a]\n",
+            "programs are run by ourselves"
         );
+        let role = "[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\ncredential_process = x\n";
+        assert_eq!(
+            written(role, "", "a"),
+            "[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n[profile b]\n"
+        );
+        let mfa = "[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\nrole_arn = s\nmfa_serial = m\nsource_profile = c\n";
+        assert!(written(mfa, "", "a").starts_with("[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n"));
         let own = written("[profile a]\nrole_arn = r\nsource_profile = a\n", keys, "a");
         assert!(own.contains("role_arn = r\n") && own.contains("aws_access_key_id = A\n"), "{own}");
         let both = written(
@@ -499,6 +540,8 @@ mod tests {
                 3,
                 "another sso_region",
             ),
+            ("[profile a]\ncredential_process = 'x y\n", 2, "a quote open"),
+            ("[profile a]\ncredential_process =\n", 2, "no program"),
             ("[profile a]\naws_access_key_id = AK ID\n", 2, "a blank"),
             ("[profile a]\naws_access_key_id = AK\u{200b}ID\n", 2, "U+200B"),
         ] {

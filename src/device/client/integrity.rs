@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::device::sys;
+use crate::device::homes;
 use crate::error::{Error, Result, io_in_words};
 use crate::model::ClientDigest;
 use crate::os;
@@ -172,8 +172,7 @@ fn shared_folders() -> Vec<PathBuf> {
         "/var/lib/flatpak/exports",
     ];
     let of_home = |home: PathBuf| [home.join(".local"), home.join(".cargo"), home.join(".nix-profile"), home];
-    let shared: Vec<PathBuf> =
-        KNOWN.iter().map(PathBuf::from).chain(sys::homes().into_iter().flat_map(of_home)).collect();
+    let shared: Vec<PathBuf> = KNOWN.iter().map(PathBuf::from).chain(homes().into_iter().flat_map(of_home)).collect();
     // The launcher's path is one without links.
     let resolved: Vec<PathBuf> = shared.iter().filter_map(|path| os::real(path).ok()).collect();
     shared.into_iter().chain(resolved).collect()
@@ -322,7 +321,7 @@ mod tests {
             let launcher = Path::new(folder).join("bin/snowballEdge");
             assert_eq!(root_of(&launcher, &shared), launcher);
         }
-        for home in sys::homes() {
+        for home in homes() {
             assert!(shared.contains(&home) && shared.contains(&home.join(".local")));
         }
     }

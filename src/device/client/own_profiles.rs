@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::device::client::data::{ClientData, ProfileData};
 use crate::device::client::profile;
-use crate::device::sys;
+use crate::device::homes;
 use crate::error::{Error, Result, Why};
 use crate::model::{JobId, UnlockCode};
 use crate::os;
@@ -81,7 +81,7 @@ impl OwnProfiles {
     /// Those of this user.
     #[must_use]
     pub(crate) fn of_this_user() -> Self {
-        Self::below(&sys::homes(), &ClientData::built_in().profile)
+        Self::below(&homes(), &ClientData::built_in().profile)
     }
 
     fn below(homes: &[PathBuf], data: &ProfileData) -> Self {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::device::client::data::ProfileData;
-use crate::device::sys;
+use crate::device::homes;
 use crate::error::{Error, Result, io_in_words};
 use crate::model::{Endpoint, JobId, UnlockCode};
 use crate::safety::path_trust;
@@ -124,7 +124,7 @@ type Look = (u64, Option<std::time::SystemTime>, [u8; 32]);
 impl Witness {
     /// Looks at the file in each place where the client may take the user's home to be.
     pub(in crate::device) fn look(data: &ProfileData) -> Self {
-        Self::look_in(&sys::homes(), data)
+        Self::look_in(&homes(), data)
     }
 
     fn look_in(homes: &[PathBuf], data: &ProfileData) -> Self {
@@ -140,7 +140,7 @@ impl Witness {
 
     /// The first file that is not as it was.
     pub(in crate::device) fn changed(&self, data: &ProfileData) -> Option<PathBuf> {
-        self.changed_in(&sys::homes(), data)
+        self.changed_in(&homes(), data)
     }
 
     fn changed_in(&self, homes: &[PathBuf], data: &ProfileData) -> Option<PathBuf> {

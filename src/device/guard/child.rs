@@ -12,7 +12,7 @@ use crate::device::guard::process::{GuardEvent, Inbox};
 use crate::device::guard::protocol::{Ran, Run};
 use crate::device::guard::redacted_stream::RedactedStream;
 use crate::device::guard::{environment, live};
-use crate::device::sys::{self, Proc};
+use crate::os::process::{self, Proc};
 
 /// Bytes kept of each stream. The rest is read, so that the client does not block, and counted.
 const KEPT: usize = 64 * 1024;
@@ -289,7 +289,7 @@ pub(in crate::device) fn neutral_folder() -> PathBuf {
 
 /// A terminal for the client, if the system has any.
 pub(in crate::device) fn terminal() -> io::Result<Option<Streams>> {
-    let Some((ours, theirs)) = sys::open_terminal()? else { return Ok(None) };
+    let Some((ours, theirs)) = process::open_terminal()? else { return Ok(None) };
     let more = [theirs.try_clone()?.into(), theirs.try_clone()?.into()];
     Ok(Some(Streams::Terminal { ours, theirs: theirs.into(), more }))
 }

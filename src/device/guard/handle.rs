@@ -11,8 +11,8 @@ use crate::device::client::own_profiles::{OwnProfile, OwnProfiles};
 use crate::device::guard::process::GUARD_ARGUMENT;
 use crate::device::guard::protocol::{HomeFault, Order, OutputPiece, Place, Ran, Report, Run, VERSION};
 use crate::device::guard::{child, environment, home};
-use crate::device::sys;
 use crate::error::{Error, Result, io_in_words};
+use crate::os::process;
 use crate::report::{Event, Notify};
 
 /// How long the guard may take to answer where it does not wait for the client.
@@ -92,7 +92,7 @@ impl GuardHandle {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        sys::prepare_guard(&mut command);
+        process::prepare_helper(&mut command);
         let mut guard =
             command.spawn().map_err(|error| lost(format!("it can't be started ({})", io_in_words(&error))))?;
         let (Some(orders), Some(stdout)) = (guard.stdin.take(), guard.stdout.take()) else {
@@ -372,7 +372,7 @@ impl GuardHandle {
         self.orders = None;
         // A guard that is well needs no more than its pipe closed; give it the time it promises.
         let until = Instant::now() + Duration::from_secs(1);
-        while sys::is_running(&mut self.guard) && Instant::now() < until {
+        while process::is_running(&mut self.guard) && Instant::now() < until {
             match self.incoming(Duration::from_millis(20)) {
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
                 // Its end of the pipe is closed: it is ending, or has ended and waits to be collected.
@@ -380,7 +380,7 @@ impl GuardHandle {
             }
         }
         // Not collected yet, so its number is still its own.
-        sys::end_without_guard(self.guard.id(), self.group.take());
+        process::end_without_helper(self.guard.id(), self.group.take());
         let _ = self.guard.kill();
         let status = self.collect();
         if !self.home.as_os_str().is_empty() {

@@ -10,9 +10,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::device::end_those_at_home_in;
 use crate::device::guard::environment;
 use crate::device::guard::protocol::{HomeFault, Place};
-use crate::device::sys;
 use crate::os;
 use crate::safety::path_trust::{self, Position, Whose};
 
@@ -356,7 +356,7 @@ pub(crate) fn sweep_home(path: &Path) -> io::Result<bool> {
 
 /// A home whose guard is gone has nobody to end a client that ignored the hang-up: it goes first, as it may be writing there.
 fn remove_leftover(home: &Path) -> io::Result<()> {
-    sys::end_those_at_home_in(home);
+    end_those_at_home_in(home);
     remove(home)
 }
 

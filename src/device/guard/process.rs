@@ -17,8 +17,8 @@ use crate::device::guard::protocol::{Live, Order, OutputPiece, Report, Run, VERS
 use crate::device::guard::redacted_stream::RedactedStream;
 use crate::device::guard::redaction::Redaction;
 use crate::device::guard::{client_log, configure, live};
-use crate::device::sys;
 use crate::model::UnlockCode;
+use crate::os::process;
 
 /// First argument of a process that is to call [`guard_main`].
 pub const GUARD_ARGUMENT: &str = "__guard";
@@ -39,7 +39,7 @@ pub(in crate::device) struct Inbox {
     receiver: Receiver<GuardEvent>,
     pub(in crate::device) stopped: bool,
     /// What controls the session of guard and client.
-    pub(in crate::device) terminal: Option<sys::SessionTerminal>,
+    pub(in crate::device) terminal: Option<process::SessionTerminal>,
     /// When the guard ends by itself: an agent that hangs or was stopped must not keep the code lying.
     until: Option<Instant>,
     /// Where the input goes of the command that runs.
@@ -107,7 +107,8 @@ impl Inbox {
 #[must_use]
 pub fn guard_main() -> i32 {
     let mut inbox = Inbox::new();
-    match sys::settle_in(&inbox.sender) {
+    let events = inbox.sender.clone();
+    match process::settle_in(move || events.send(GuardEvent::Stop).is_ok()) {
         Ok(terminal) => inbox.terminal = Some(terminal),
         Err(error) => {
             let why = format!("no terminal of its own can be had ({})", crate::error::io_in_words(&error));
@@ -132,7 +133,7 @@ pub fn guard_main() -> i32 {
     serve(&home, &mut inbox);
     let fault = home.remove().err().map(|error| crate::error::io_in_words(&error));
     // Only now, and not for long: one that hangs in the kernel must hold up neither the removal nor our end.
-    sys::collect_children(Duration::from_millis(300));
+    process::collect_children(Duration::from_millis(300));
     let status = i32::from(fault.is_some());
     let _ = say(&Report::Gone { fault });
     status

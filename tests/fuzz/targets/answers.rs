@@ -79,6 +79,7 @@ fn cloud() -> (Cloud, Arc<Mutex<Play>>) {
         // Shorter than any pause before another try: what may pass is an error at once.
         network_timeout: Duration::from_millis(50),
         manifest_limit: 1 << 20,
+        helper: None,
     };
     let credentials =
         Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "");

@@ -1,0 +1,113 @@
+//! The chain of providers: the SDK's own for what it does as we promise, and between them ours.
+
+use std::sync::Arc;
+
+use aws_config::BehaviorVersion;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+
+use super::CloudSettings;
+use super::aws_files::{CredentialKind, OUR_SOURCE, sdk_name};
+use super::credentials::Profiles;
+use super::http::Https;
+use super::process::ProcessProvider;
+use crate::model::Region;
+use crate::safety::sanitize::phrase;
+
+/// What all providers of one chain are made from.
+pub(super) struct Chain<'a> {
+    pub(super) profiles: &'a Arc<Profiles>,
+    pub(super) settings: &'a CloudSettings,
+    pub(super) region: &'a Region,
+    pub(super) http: Https,
+}
+
+impl Chain<'_> {
+    /// Environment, profile (keys, SSO, assume-role, credential process), web identity, container. A profile named explicitly
+    /// stands alone, as with the AWS CLI.
+    pub(super) fn provider(&self) -> SharedCredentialsProvider {
+        let config = self.config();
+        let profile = self.of_profile(self.profiles.name(), &mut Vec::new());
+        let chain = if self.profiles.is_explicit() {
+            CredentialsProviderChain::first_try("profile", profile)
+        } else {
+            let environment = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
+            let web_identity = aws_config::web_identity_token::WebIdentityTokenCredentialsProvider::builder()
+                .configure(&config)
+                .build();
+            let container = aws_config::ecs::EcsCredentialsProvider::builder().configure(&config).build();
+            CredentialsProviderChain::first_try("environment", environment)
+                .or_else("profile", profile)
+                .or_else("web identity", web_identity)
+                .or_else("container", container)
+        };
+        SharedCredentialsProvider::new(chain)
+    }
+
+    fn config(&self) -> ProviderConfig {
+        ProviderConfig::without_region()
+            .with_region(Some(aws_config::Region::new(self.region.to_string())))
+            .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
+            .with_http_client(self.http.clone())
+    }
+
+    /// The provider of one profile; `before` are those that borrow from it, the one in use first.
+    fn of_profile(&self, name: &str, before: &mut Vec<String>) -> SharedCredentialsProvider {
+        let files = self.profiles.files();
+        if before.iter().any(|borrower| borrower == name) {
+            return SharedCredentialsProvider::new(Unobtainable(format!(
+                "profile “{}” borrows from itself",
+                phrase(name)
+            )));
+        }
+        let is_source = !before.is_empty();
+        before.push(name.to_owned());
+        if files.is_ours(name, is_source) {
+            return match files.kind(name, is_source) {
+                Some(CredentialKind::Process) => self.process(name),
+                _ => SharedCredentialsProvider::new(Unobtainable(
+                    "the profile asks for a one-time code (mfa_serial)".to_owned(),
+                )),
+            };
+        }
+        let mut sdk = aws_config::profile::ProfileFileCredentialsProvider::builder()
+            .configure(&self.config())
+            .profile_name(sdk_name(name))
+            .profile_files(self.profiles.for_sdk());
+        // The first further along that is ours; the SDK assumes the roles that stand before it.
+        if let Some(ours) = files.lineage(name).into_iter().skip(1).find(|source| files.is_ours(source, true)) {
+            sdk = sdk.with_custom_provider(OUR_SOURCE, self.of_profile(ours, before));
+        }
+        SharedCredentialsProvider::new(sdk.build())
+    }
+
+    fn process(&self, name: &str) -> SharedCredentialsProvider {
+        let shown = phrase(name);
+        let Some((words, place)) = self.profiles.files().process(name) else {
+            return SharedCredentialsProvider::new(Unobtainable(format!("profile “{shown}” names no program")));
+        };
+        let program = phrase(words.first().map_or("", String::as_str));
+        SharedCredentialsProvider::new(ProcessProvider {
+            name: format!("the credential_process of profile “{shown}” ({program}, {place})"),
+            words,
+            // A little before the deadline of the call, which could not name the program.
+            limit: self.settings.network_timeout * 9 / 10,
+            helper: self.settings.helper.clone(),
+        })
+    }
+}
+
+/// What no credentials can come from, and why.
+#[derive(Debug)]
+struct Unobtainable(String);
+
+impl ProvideCredentials for Unobtainable {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::invalid_configuration(self.0.clone())))
+    }
+}

@@ -1,0 +1,137 @@
+//! A profile's `credential_process`, run by a [helper] of ours and not by the SDK, which starts it through a shell, at the
+//! operator's terminal, and never ends it.
+
+mod answer;
+mod helper;
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, ProvideCredentials, future};
+use time::OffsetDateTime;
+
+pub use helper::{CREDENTIALS_ARGUMENT, credentials_main};
+use helper::{Order, Ran, Report};
+
+use crate::error::io_in_words;
+use crate::os::process;
+use crate::safety::redact::redacted;
+use crate::safety::sanitize::phrase;
+
+/// Characters quoted of what a program says of its failure.
+const QUOTED: usize = 300;
+
+/// The most that a helper's report can be: bytes are spelled as numbers in it.
+const LONGEST_REPORT: u64 = 1 << 20;
+
+/// One profile's `credential_process`.
+#[derive(Clone)]
+pub(super) struct ProcessProvider {
+    /// Which, in words: "the credential_process of profile “field” (helper, line 3 of /x)".
+    pub(super) name: String,
+    /// Program and arguments. They may hold secrets.
+    pub(super) words: Vec<String>,
+    /// How long it may take.
+    pub(super) limit: Duration,
+    /// The program that is to be the helper; this one if `None`.
+    pub(super) helper: Option<PathBuf>,
+}
+
+impl fmt::Debug for ProcessProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProcessProvider({}, …)", self.name)
+    }
+}
+
+impl ProvideCredentials for ProcessProvider {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.obtain())
+    }
+}
+
+impl ProcessProvider {
+    async fn obtain(&self) -> provider::Result {
+        let failed = |why: String| CredentialsError::provider_error(format!("{} {why}", self.name));
+        // Closed with this future, which ends the program: nobody waits for it any more.
+        let (_open, running) = self.start().map_err(failed)?;
+        let report = tokio::task::spawn_blocking(move || running.report()).await;
+        match report.ok().flatten() {
+            Some(Report::Ran(ran)) => self.judged(ran).map_err(failed),
+            Some(Report::NotStarted { why }) => Err(failed(format!("can't be started: {why}"))),
+            None => Err(failed("was ended from outside".to_owned())),
+        }
+    }
+
+    /// Starts the helper and gives it its order: on a pipe, since other users see arguments, the program's descendants inherit
+    /// variables, and what the files say by now may be another command than the one that was checked. The pipe's end is what
+    /// tells the helper that the agent is gone.
+    fn start(&self) -> Result<(ChildStdin, RunningHelper), String> {
+        let lost = |error: std::io::Error| format!("can't be started: {}", io_in_words(&error));
+        let program = self.helper.clone().map_or_else(process::own_program, Ok).map_err(lost)?;
+        let mut command = Command::new(program);
+        command.arg(CREDENTIALS_ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        process::prepare_helper(&mut command);
+        let mut running = RunningHelper(command.spawn().map_err(lost)?);
+        let Some(mut orders) = running.0.stdin.take() else { return Err("has no input".to_owned()) };
+        let limit = u64::try_from(self.limit.as_millis()).unwrap_or(u64::MAX);
+        let order = Order { words: self.words.clone(), limit };
+        let mut line = zeroize::Zeroizing::new(serde_json::to_vec(&order).map_err(|error| lost(error.into()))?);
+        line.push(b'\n');
+        orders.write_all(&line).map_err(lost)?;
+        Ok((orders, running))
+    }
+
+    fn judged(&self, ran: Ran) -> Result<aws_credential_types::Credentials, String> {
+        let Ran { code, signal, timed_out, stdout, stderr } = ran;
+        let stdout = zeroize::Zeroizing::new(stdout);
+        if timed_out {
+            return Err(format!(
+                "did not end within {} seconds and was ended with all that it started; it can't ask at this terminal, \
+                 so sign in with its own command first, or allow more time with --network-timeout",
+                self.limit.as_secs().max(1)
+            ));
+        }
+        let status = match (code, signal) {
+            (Some(0), _) => return answer::parse(&stdout, OffsetDateTime::now_utc()),
+            (Some(code), _) => format!("ended with status {code}"),
+            (None, Some(signal)) => format!("was ended by signal {signal}"),
+            (None, None) => "was ended".to_owned(),
+        };
+        let said = phrase(&String::from_utf8_lossy(&redacted(&stderr)));
+        let mut quoted: String = said.chars().take(QUOTED).collect();
+        if quoted.len() < said.len() {
+            quoted.push('…');
+        }
+        let said = if quoted.is_empty() { "without a word".to_owned() } else { format!("and said: {quoted}") };
+        Err(format!("{status} {said}"))
+    }
+}
+
+/// A helper at work.
+struct RunningHelper(Child);
+
+impl RunningHelper {
+    /// Waits for its report. `None` if it ended without one.
+    fn report(mut self) -> Option<Report> {
+        let mut report = zeroize::Zeroizing::new(Vec::new());
+        let stdout = self.0.stdout.take()?;
+        stdout.take(LONGEST_REPORT).read_to_end(&mut report).ok()?;
+        serde_json::from_slice(&report).ok()
+    }
+}
+
+impl Drop for RunningHelper {
+    /// It has nothing more to tell: it is through, or was ended from outside. Then what it ran is ended here.
+    fn drop(&mut self) {
+        process::end_without_helper(self.0.id(), None);
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,271 @@
+//! Linux and macOS: helper processes of ours and the programs that they run: process groups, pseudo-terminals, signals.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::termios::{LocalModes, OptionalActions};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+#[cfg(target_os = "linux")]
+use super::process_linux as special;
+#[cfg(not(target_os = "linux"))]
+use super::process_macos as special;
+
+/// This program, for a helper to be started from. It may have been replaced since it was started; then the helper is to be of
+/// the old one, which speaks as we do.
+pub(crate) fn own_program() -> io::Result<PathBuf> {
+    special::own_program()
+}
+
+/// Named as we are, whatever path it is started by. It leaves the caller's process group by itself ([`settle_in`]).
+pub(crate) fn prepare_helper(command: &mut Command) {
+    command.arg0("snow-onboard");
+}
+
+/// What a helper does first: a session of its own, so that neither the terminal's Ctrl-C nor its hang-up reaches it or what it
+/// runs, and that can't open the operator's terminal behind our back. Gives the terminal of that session. `stop` is called at
+/// SIGTERM, and says whether it wants to be called again.
+///
+/// # Errors
+/// What the system says of signals and pseudo-terminals.
+pub(crate) fn settle_in(stop: impl Fn() -> bool + Send + 'static) -> io::Result<SessionTerminal> {
+    // Fails only for a leader of a process group, which a freshly started child is not, unless it was started from a
+    // shell by hand; that is harmless.
+    let _ = rustix::process::setsid();
+    special::adopt_orphans();
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    // Handlers and not SIG_IGN, which a program would inherit.
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGHUP, SIGTERM])?;
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if signal == SIGTERM && !stop() {
+                return;
+            }
+        }
+    });
+    SessionTerminal::take()
+}
+
+/// The terminal that controls a helper's session, whose other end the helper alone holds: when it is gone, whatever ended it,
+/// the system hangs up, and SIGHUP reaches the program that it runs with all that is in the program's process group.
+pub(crate) struct SessionTerminal {
+    theirs: OwnedFd,
+}
+
+impl SessionTerminal {
+    fn take() -> io::Result<Self> {
+        let (mut ours, theirs) = pseudo_terminal()?;
+        rustix::process::ioctl_tiocsctty(&theirs)?;
+        // What a program writes to /dev/tty is for nobody, and must not block it. Ends with the process.
+        std::thread::spawn(move || {
+            let mut piece = zeroize::Zeroizing::new([0_u8; 1024]);
+            loop {
+                match ours.read(&mut piece[..]) {
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => return ours,
+                    _ => {}
+                }
+            }
+        });
+        Ok(Self { theirs })
+    }
+
+    /// Puts the process group in the foreground, which is the one that is hung up on. One that has ended already is not
+    /// there to be.
+    pub(crate) fn put_in_front(&self, group: u32) {
+        use nix::sys::signal::{SigSet, Signal};
+        // The helper itself is in the background from the second program on, and would be stopped for this.
+        let mut stops = SigSet::empty();
+        stops.add(Signal::SIGTTOU);
+        let is_blocked = stops.thread_block().is_ok();
+        let _ = rustix::termios::tcsetpgrp(&self.theirs, pid(group));
+        if is_blocked {
+            let _ = stops.thread_unblock();
+        }
+    }
+}
+
+/// Whether a child still runs. One that has ended is not collected, so that its number stays its own.
+pub(crate) fn is_running(child: &mut Child) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    matches!(rustix::process::waitid(WaitId::Pid(pid(child.id())), options), Ok(None))
+}
+
+/// Collects what children there are as they end, for a moment: who takes over from us may leave them lying as zombies.
+pub(crate) fn collect_children(limit: Duration) {
+    let until = Instant::now() + limit;
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(2)),
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+/// How a process ended.
+pub(crate) struct Exit {
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+}
+
+/// A program that a helper runs, leader of a process group of its own.
+pub(crate) struct Proc {
+    child: Child,
+    reaped: bool,
+}
+
+impl Proc {
+    /// No need to look at the process while waiting: [`Proc::watch`] tells.
+    pub(crate) const POLL: Option<Duration> = None;
+
+    pub(crate) fn spawn(mut command: Command) -> io::Result<Self> {
+        command.process_group(0);
+        Ok(Self { child: command.spawn()?, reaped: false })
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    pub(crate) fn group(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Calls `told` when the process has ended. It stays a zombie until [`Proc::end`], so that its number can't go to
+    /// a stranger between its end and the signal to its group.
+    pub(crate) fn watch(&self, told: impl FnOnce() + Send + 'static) {
+        let pid = pid(self.child.id());
+        std::thread::spawn(move || {
+            while let Err(Errno::INTR) =
+                rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
+            {}
+            told();
+        });
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        false
+    }
+
+    /// Ends the process, its group, and what it left elsewhere.
+    pub(crate) fn end(&mut self) {
+        if !self.reaped {
+            let leader = pid(self.child.id());
+            let _ = rustix::process::kill_process_group(leader, Signal::KILL);
+            // Between fork and setpgid the group may not be there yet; the process is.
+            let _ = self.child.kill();
+            special::end_orphans(leader);
+        }
+    }
+
+    /// Leaves the ended process to [`collect_children`]: it may take its time to go.
+    pub(crate) fn leave(&mut self) {
+        self.reaped = true;
+    }
+
+    /// Collects the ended process.
+    pub(crate) fn reap(&mut self) -> io::Result<Exit> {
+        let status = self.child.wait()?;
+        self.reaped = true;
+        Ok(Exit { code: status.code(), signal: status.signal() })
+    }
+}
+
+impl Drop for Proc {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.end();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// For the agent whose helper is gone: ends the program's process group, and on Linux whatever else is in the helper's session.
+/// `helper` must not have been collected yet, so that its number is still its own.
+pub(crate) fn end_without_helper(helper: u32, group: Option<u32>) {
+    if let Some(group) = group
+        && is_of_session(pid(group), pid(helper))
+    {
+        let _ = rustix::process::kill_process_group(pid(group), Signal::KILL);
+    }
+    special::end_session(pid(helper));
+}
+
+/// Whether the process group `group` is one of the helper's session. The program may have ended and been collected by
+/// init, and its number gone to a stranger, who is in another session. While only others of the group live, nobody gets
+/// its number, so a group without its leader is still the old one.
+fn is_of_session(group: Pid, helper: Pid) -> bool {
+    special::is_of_session(group, helper).unwrap_or(true)
+}
+
+/// A pseudo-terminal that does not echo: our end, and the program's.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn open_terminal() -> io::Result<Option<(File, OwnedFd)>> {
+    pseudo_terminal().map(Some)
+}
+
+fn pseudo_terminal() -> io::Result<(File, OwnedFd)> {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    // posix_openpt knows no O_CLOEXEC; the helper starts no other process between these two lines.
+    rustix::io::fcntl_setfd(&ours, rustix::io::FdFlags::CLOEXEC)?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    let name = ptsname(&ours, Vec::new())?;
+    let theirs = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut modes = rustix::termios::tcgetattr(&theirs)?;
+    modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHOE | LocalModes::ECHOK | LocalModes::ECHONL);
+    rustix::termios::tcsetattr(&theirs, OptionalActions::Now, &modes)?;
+    Ok((File::from(ours), theirs))
+}
+
+fn pid(number: u32) -> Pid {
+    i32::try_from(number).ok().and_then(Pid::from_raw).expect("the number of a child process")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_of_another_session_is_not_ended() {
+        let mut stranger = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+        let mut guard = Command::new("sleep").arg("600").spawn().unwrap();
+        // As if the client's number had gone to the stranger, who is in our session and not in one of the guard's.
+        end_without_helper(guard.id(), Some(stranger.id()));
+        assert!(is_running(&mut stranger));
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+        assert!(is_of_session(pid(stranger.id()), pid(guard.id())), "one that is gone is of any");
+        guard.kill().unwrap();
+        guard.wait().unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_in_the_session_of_a_guard_is_ended() {
+        // The leader of a session of its own, as a guard is, with a client in a group of its own.
+        let script = "set -m; sleep 600 & echo $!; wait";
+        let mut guard = Command::new("setsid");
+        let mut guard = guard.args(["sh", "-c", script]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        io::BufRead::read_line(&mut io::BufReader::new(guard.stdout.take().unwrap()), &mut line).unwrap();
+        let client: u32 = line.trim().parse().unwrap();
+        assert!(is_of_session(pid(client), pid(guard.id())));
+        assert!(!is_of_session(pid(std::process::id()), pid(guard.id())), "a control");
+        end_without_helper(guard.id(), Some(client));
+        // Which was its child, and told it.
+        assert!(guard.wait().unwrap().success());
+    }
+}

@@ -1,0 +1,124 @@
+//! Windows: job objects that end their members when their last handle closes, however that comes about.
+
+use std::fs::File;
+use std::io;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::os::windows::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use win32job::{ExtendedLimitInfo, Job};
+use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
+
+/// A console of its own that nobody sees, so that the operator's Ctrl-C does not reach a helper or what it runs.
+pub(crate) fn prepare_helper(command: &mut Command) {
+    command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
+}
+
+/// What a helper does first: puts itself into a job that ends with it. The only handle is the helper's own, so
+/// the system ends what it runs with all descendants even when the helper is ended from outside.
+pub(crate) fn settle_in(_: impl Fn() -> bool + Send + 'static) -> io::Result<SessionTerminal> {
+    let job = ending_job()?;
+    job.assign_current_process().map_err(io::Error::other)?;
+    // Never closed by us: closing it would end us.
+    std::mem::forget(job);
+    Ok(SessionTerminal)
+}
+
+/// Nothing: the job ends the program.
+pub(crate) struct SessionTerminal;
+
+impl SessionTerminal {
+    pub(crate) fn put_in_front(&self, _: u32) {}
+}
+
+/// By its name: the file of a running program can be moved and not exchanged, and one of another version under its name is
+/// found out when it is asked to begin.
+pub(crate) fn own_program() -> io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+fn ending_job() -> io::Result<Job> {
+    let mut limits = ExtendedLimitInfo::new();
+    limits.limit_kill_on_job_close();
+    Job::create_with_limit_info(&limits).map_err(io::Error::other)
+}
+
+/// Whether a child still runs.
+pub(crate) fn is_running(child: &mut Child) -> bool {
+    matches!(child.try_wait(), Ok(None))
+}
+
+/// Nothing to do: an ended process goes when its last handle is closed.
+pub(crate) fn collect_children(_: Duration) {}
+
+/// How a process ended.
+pub(crate) struct Exit {
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+}
+
+/// A program in a job of its own, inside the helper's.
+pub(crate) struct Proc {
+    child: Child,
+    job: Option<Job>,
+}
+
+impl Proc {
+    /// How often to look whether the process has ended.
+    pub(crate) const POLL: Option<Duration> = Some(Duration::from_millis(20));
+
+    pub(crate) fn spawn(mut command: Command) -> io::Result<Self> {
+        command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
+        let job = ending_job()?;
+        let mut child = command.spawn()?;
+        // What the process starts before this line stays in the helper's job and ends with the helper at the latest.
+        if let Err(error) = job.assign_process(child.as_raw_handle() as isize) {
+            // One that is through already can't be assigned, and need not be.
+            if child.try_wait()?.is_none() {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(io::Error::other(error));
+            }
+        }
+        Ok(Self { child, job: Some(job) })
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    pub(crate) fn group(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn watch(&self, _: impl FnOnce() + Send + 'static) {}
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Ends the process and its descendants: closing the job does.
+    pub(crate) fn end(&mut self) {
+        self.job = None;
+        let _ = self.child.kill();
+    }
+
+    /// Leaves the ended process to the system, which collects it by itself.
+    pub(crate) fn leave(&mut self) {}
+
+    /// Collects the ended process.
+    pub(crate) fn reap(&mut self) -> io::Result<Exit> {
+        let status = self.child.wait()?;
+        Ok(Exit { code: status.code(), signal: None })
+    }
+}
+
+/// The helper's job has ended them already.
+pub(crate) fn end_without_helper(_: u32, _: Option<u32>) {}
+
+/// Windows has pseudo-consoles, but no safe wrapper for them; `configure` is tried on a pipe alone.
+pub(crate) fn open_terminal() -> io::Result<Option<(File, OwnedHandle)>> {
+    Ok(None)
+}
