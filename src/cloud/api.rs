@@ -57,19 +57,18 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// Reads the AWS settings and sets the client up, with the given credentials or those that the settings lead to;
-    /// connects to nothing.
+    /// Sets the client up, with the given credentials or those that the settings lead to; connects to nothing.
     ///
     /// # Errors
-    /// [`Error::CredentialsFailed`] for profile files, [`Error::RegionMissing`], [`Error::SettingInvalid`] for the
-    /// region, [`Error::ApiNotHttps`].
+    /// [`Error::RegionMissing`], [`Error::SettingInvalid`] for the region, [`Error::ApiNotHttps`].
     pub(super) async fn open(
         settings: &CloudSettings,
+        profiles: Profiles,
         http: Http,
         credentials: Option<SharedCredentialsProvider>,
         wait: Wait,
     ) -> Result<Self> {
-        let profiles = Arc::new(Profiles::load(settings.profile.as_deref())?);
+        let profiles = Arc::new(profiles);
         let found = NotedCredentials::default();
         let region = profiles.region(settings.region.as_ref())?.value;
         let credentials = credentials.unwrap_or_else(|| {
@@ -105,7 +104,8 @@ impl Api {
                 None => format!("in {region}"),
             };
             let (region, proxy, profiles) = (region.to_string(), http.proxy.clone(), Arc::clone(&profiles));
-            let setting = CallContext { service, region, place, proxy, profiles };
+            let trust = http.trust.clone();
+            let setting = CallContext { service, region, place, proxy, trust, profiles };
             (setting, endpoint.filter(|url| !is_https(url)).map(|url| without_secrets(&url)))
         };
         let (ours, refused) = setting(Service::Snowball);
@@ -253,7 +253,11 @@ impl Api {
                 Err(Broken::Passing(error)) => {
                     if self.is_ours && matches!(error, Error::ManifestSlow { .. } | Error::ApiTimeout { .. }) {
                         // The pool knows nothing of a connection that has gone silent, and would give it out again.
-                        download.go_over(Http::new(&self.settings).map_err(Refusal::Failed)?.download);
+                        download.go_over(
+                            Http::new(&self.settings, self.settings.ca_bundle.as_ref())
+                                .map_err(Refusal::Failed)?
+                                .download,
+                        );
                     }
                     if download.received() > before {
                         (backoff, fruitless) = (tries(), 0);

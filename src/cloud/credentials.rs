@@ -21,6 +21,7 @@ use crate::model::{Malformed, Origin, Region, Sourced};
 use crate::safety::path_trust::{self, Position, Whose};
 use crate::safety::sanitize::phrase;
 use crate::safety::sanitize::sanitize_typed;
+use crate::settings::in_home;
 
 /// What the profile files say, and which profile counts.
 #[derive(Debug)]
@@ -162,6 +163,11 @@ impl Profiles {
         parse_region(&region, origin)
     }
 
+    /// The file with CA certificates that the profile names.
+    pub(super) fn ca_bundle(&self) -> Option<&str> {
+        self.files.get(&self.name, "ca_bundle").filter(|path| !path.is_empty())
+    }
+
     /// What signs the user in again, if the profile in use, or the one it borrows from, signs in.
     pub(super) fn sign_in(&self) -> Option<String> {
         let lineage = self.files.lineage(&self.name);
@@ -286,15 +292,8 @@ fn trusted_file(variable: &str, name: &str) -> Result<Option<Source>> {
     const LARGEST: u64 = 16 << 20;
     let failed = |why: String| Error::CredentialsFailed { why };
     let named = std::env::var_os(variable).filter(|path| !path.is_empty());
-    let home = std::env::home_dir();
-    let path = match (named.map(PathBuf::from), home) {
-        (Some(path), home) => match (path.strip_prefix("~"), home) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => path,
-        },
-        (None, Some(home)) => home.join(".aws").join(name),
-        (None, None) => return Ok(None),
-    };
+    let usual = || std::env::home_dir().map(|home| home.join(".aws").join(name));
+    let Some(path) = named.map(|path| in_home(path.into())).or_else(usual) else { return Ok(None) };
     // How the AWS CLI is told to read none.
     if path.as_os_str() == if cfg!(windows) { "NUL" } else { "/dev/null" } {
         return Ok(None);

@@ -1,15 +1,15 @@
 //! What is in effect on the way to AWS, and what the credentials may do there. For whoever wants to know before it matters.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::api::Api;
 use super::credentials::Profiles;
 use super::failure::Refusal;
-use super::http::{Proxy, trust_file, trust_system};
+use super::proxy::Proxy;
+use super::trust::{TrustInUse, named_file, trusted};
 use super::{CloudSettings, Identity, logged};
 use crate::error::Result;
-use crate::model::{Origin, Region, Sourced};
+use crate::model::{Region, Sourced};
 use crate::safety::sanitize::phrase;
 
 /// An id of the right shape that no job has: what is asked for with it can't be obtained.
@@ -40,25 +40,14 @@ pub(crate) struct ProxyInUse {
     pub except: Option<String>,
 }
 
-/// The CA certificates that are trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TrustInUse {
-    /// The file; `None` for the system's.
-    pub file: Option<Sourced<PathBuf>>,
-    /// How many.
-    pub count: usize,
-}
-
 impl Way {
     /// Looks.
     #[must_use]
     pub(crate) fn of(settings: &CloudSettings) -> Self {
-        Self { region: region(settings), proxy: proxy(), trust: trust(settings) }
+        let profiles = Profiles::load(settings.profile.as_deref());
+        let trust = trusted(named_file(settings, profiles.as_ref().ok()).as_ref()).map(|(_, trust)| trust);
+        Self { region: profiles.and_then(|profiles| profiles.region(settings.region.as_ref())), proxy: proxy(), trust }
     }
-}
-
-fn region(settings: &CloudSettings) -> Result<Sourced<Region>> {
-    Profiles::load(settings.profile.as_deref())?.region(settings.region.as_ref())
 }
 
 fn proxy() -> Result<Option<ProxyInUse>> {
@@ -71,17 +60,6 @@ fn proxy() -> Result<Option<ProxyInUse>> {
             except: proxy.except.as_deref().map(phrase),
         }
     }))
-}
-
-fn trust(settings: &CloudSettings) -> Result<TrustInUse> {
-    if let Some(bundle) = &settings.ca_bundle {
-        let (_, count) = trust_file(bundle)?;
-        return Ok(TrustInUse { file: Some(bundle.clone()), count });
-    }
-    let (_, count) = trust_system()?;
-    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(|name| Some((std::env::var_os(name)?, name)));
-    let file = named.map(|(path, name)| Sourced { value: path.into(), origin: Origin::Variable(name.to_owned()) });
-    Ok(TrustInUse { file, count })
 }
 
 /// What the agent does at AWS, each by a permission of its own.

@@ -16,9 +16,12 @@ use http_body_util::LengthLimitError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
+use super::certificates::signature_in_words;
 use super::credentials::Profiles;
 use super::http::{LONGEST_ANSWER, NotHttps};
+use super::proxy::ProxyRefused;
 use super::text::uncapitalised;
+use super::trust::TrustInUse;
 use super::wait::Wait;
 use crate::error::{Error, io_in_words};
 use crate::report::utc_in_words;
@@ -67,6 +70,8 @@ pub(super) struct CallContext {
     /// Which API, in words that follow "the Snowball API": "in eu-central-1", "at 127.0.0.1:4443".
     pub(super) place: String,
     pub(super) proxy: Option<String>,
+    /// The CA certificates in use; `None` if somebody else looks to the connections.
+    pub(super) trust: Option<TrustInUse>,
     pub(super) profiles: Arc<Profiles>,
 }
 
@@ -180,7 +185,10 @@ impl CallContext {
             return wait.timed_out(what);
         }
         if let Some(rustls::Error::InvalidCertificate(reason)) = find(error) {
-            return Error::TlsUntrusted { what: what.to_owned(), why: certificate_in_words(reason) };
+            return self.untrusted(what, reason);
+        }
+        if let Some(refused) = find::<ProxyRefused>(error) {
+            return Error::ApiUnreachable { what: super::text::capitalised(what), why: refused.to_string() };
         }
         let what = super::text::capitalised(what);
         let mut why = match (find::<rustls::Error>(error), io_error(error)) {
@@ -192,6 +200,52 @@ impl CallContext {
             why = format!("{why} (a proxy is set: {})", phrase(proxy));
         }
         Error::ApiUnreachable { what, why }
+    }
+
+    /// A certificate was refused. What is missing is asked for, never what is there.
+    fn untrusted(&self, what: &str, reason: &rustls::CertificateError) -> Error {
+        use rustls::CertificateError as Reason;
+        const CHECKED: &str = "Ask whoever runs the company proxy that inspects this network's traffic for a CA certificate with an RSA key of 2048 bits or more, or an ECDSA key (P-256, P-384) and SHA-256 or SHA-384.";
+        let file = self.trust.as_ref().and_then(|trust| trust.file.as_ref());
+        let in_file = || file.map(|file| format!("{} ({})", phrase(&file.value.display().to_string()), file.origin));
+        let way_on = || {
+            match in_file() {
+            Some(file) => format!(
+                "Only the certificates in {file} are trusted. If a company proxy inspects this network's traffic, add its CA certificate to that file."
+            ),
+            None => "If a company proxy inspects this network's traffic, give its CA certificate:\n  --ca-bundle /path/to/ca.pem".to_owned(),
+        }
+        };
+        let uncheckable = || self.trust.as_ref()?.uncheckable.first();
+        let (why, way_on) = match reason {
+            Reason::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
+                let signature = signature_in_words(signature_algorithm_id, None);
+                (format!("it is signed with {signature}, which this program can't check"), CHECKED.to_owned())
+            }
+            Reason::UnsupportedSignatureAlgorithmForPublicKeyContext {
+                signature_algorithm_id,
+                public_key_algorithm_id,
+                ..
+            } => {
+                let signature = signature_in_words(signature_algorithm_id, Some(public_key_algorithm_id));
+                (format!("it is signed with {signature}, which this program can't check"), CHECKED.to_owned())
+            }
+            // A bad signature is also what a key that is too short leads to.
+            Reason::BadSignature if let Some(ca) = uncheckable() => {
+                let place = in_file().map_or_else(String::new, |file| format!(" in {file}"));
+                (format!("{ca}{place}, with which this program can't check signatures"), CHECKED.to_owned())
+            }
+            // What an authority of the same name with another key leads to.
+            Reason::UnknownIssuer | Reason::BadSignature => {
+                let why = match in_file() {
+                    Some(file) => format!("it was issued by an authority that is not in {file}"),
+                    None => "it was issued by an authority that this machine does not know".to_owned(),
+                };
+                (why, way_on())
+            }
+            other => (certificate_in_words(other), way_on()),
+        };
+        Error::TlsUntrusted { what: what.to_owned(), why, way_on }
     }
 
     /// The address configured for the service is not one that may be called.
@@ -340,10 +394,6 @@ pub(super) fn in_words(error: &(dyn StdError + 'static)) -> String {
 fn certificate_in_words(reason: &rustls::CertificateError) -> String {
     use rustls::CertificateError as Reason;
     match reason {
-        // A bad signature is what an authority of the same name with another key leads to.
-        Reason::UnknownIssuer | Reason::BadSignature => {
-            "it was issued by an authority that this machine does not know".to_owned()
-        }
         Reason::Expired | Reason::ExpiredContext { .. } => {
             format!(
                 "it has expired, or this machine's clock is wrong (it is {} here)",
@@ -415,6 +465,7 @@ mod tests {
             region: "eu-west-1".to_owned(),
             place: "in eu-west-1".to_owned(),
             proxy: None,
+            trust: None,
             profiles,
         }
     }

@@ -1,18 +1,18 @@
 //! The one HTTP client: proxy, CA certificates, deadlines, and no plain http.
 //!
 //! The SDK's client ignores proxy variables unless given a proxy configuration, leaves out malformed ones silently,
-//! and panics on a CA file that it can't read; all three are settled here before it sees them.
+//! and panics on a CA file that it can't read; all three are settled before it sees them.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -21,25 +21,20 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 
 use super::CloudSettings;
 use super::failure::parse_date;
-use crate::error::{Error, Result, io_in_words};
+use super::proxy::{Proxy, ProxyRefused};
+use super::trust::{TrustInUse, trusted};
+use crate::error::{Error, Result};
 use crate::model::Sourced;
-use crate::safety::path_trust::{self, Fault, Position, Whose};
 
 /// Time to reach a server, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Most bytes of an answer but the manifest's. A hundred jobs with the longest descriptions are a fifth of it.
 pub(super) const LONGEST_ANSWER: usize = 1024 * 1024;
-
-/// CA bundles of whole distributions are a quarter of a megabyte.
-const LONGEST_CA_FILE: u64 = 16 * 1024 * 1024;
 
 /// The HTTP client, in two views on one pool of connections and one TLS configuration.
 pub(super) struct Http {
@@ -52,6 +47,8 @@ pub(super) struct Http {
     pub(super) credentials: Https,
     /// Host of the proxy in use, for error sentences.
     pub(super) proxy: Option<String>,
+    /// The CA certificates, for error sentences.
+    pub(super) trust: Option<TrustInUse>,
     /// Made from the settings, and so can be made anew.
     pub(super) is_ours: bool,
     /// When the last answer came, by both clocks.
@@ -62,26 +59,25 @@ pub(super) struct Http {
 pub(super) type Clocks = Arc<Mutex<Option<(OffsetDateTime, OffsetDateTime)>>>;
 
 impl Http {
-    /// Sets the client up; connects to nothing.
+    /// Sets the client up, with the certificates of `ca_file` or the system's; connects to nothing.
     ///
     /// # Errors
     /// [`Error::CaFileBad`], [`Error::ProxyBad`].
-    pub(super) fn new(settings: &CloudSettings) -> Result<Self> {
+    pub(super) fn new(settings: &CloudSettings, ca_file: Option<&Sourced<PathBuf>>) -> Result<Self> {
         let proxy = Proxy::from_variables(|name| std::env::var_os(name))?;
-        let trust = match &settings.ca_bundle {
-            Some(bundle) => trust_file(bundle)?.0,
-            None => trust_system()?.0,
-        };
+        let (store, trust) = trusted(ca_file)?;
         let tls = TlsContext::builder()
-            .with_trust_store(trust)
+            .with_trust_store(store)
             .build()
             .map_err(|_| Error::Internal { what: "the TLS settings were refused by the HTTP client".to_owned() })?;
-        let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls);
-        if let Some(proxy) = &proxy {
-            connector = connector.proxy_config(proxy.config.clone());
-        }
-        let shared = SharedHttpConnector::new(
-            connector
+        let connector = |config: Option<ProxyConfig>| {
+            let builder =
+                Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone());
+            let builder = match config {
+                Some(config) => builder.proxy_config(config),
+                None => builder,
+            };
+            let connector = builder
                 .connector_settings(
                     HttpConnectorSettings::builder()
                         .connect_timeout(CONNECT.min(settings.network_timeout))
@@ -89,9 +85,20 @@ impl Http {
                         .build(),
                 )
                 .sleep_impl(TokioSleep::new())
-                .build(),
-        );
-        Ok(Self { proxy: proxy.map(|proxy| proxy.host), is_ours: true, ..Self::over(shared) })
+                .build();
+            SharedHttpConnector::new(connector)
+        };
+        let Some(proxy) = proxy else {
+            return Ok(Self { trust: Some(trust), is_ours: true, ..Self::over(connector(None)) });
+        };
+        let host = proxy.host.clone();
+        let through = SharedHttpConnector::new(ThroughProxy {
+            through: connector(Some(proxy.config.clone())),
+            direct: connector(None),
+            proxy: Arc::new(proxy),
+            login: Arc::default(),
+        });
+        Ok(Self { proxy: Some(host), trust: Some(trust), is_ours: true, ..Self::over(through) })
     }
 
     /// The client over a connector that is there already.
@@ -108,9 +115,68 @@ impl Http {
             // Whoever hands out credentials on this machine has this machine's clock.
             credentials: Https { inner: shared, local_http: true, is_bounded: true, clocks: Clocks::default() },
             proxy: None,
+            trust: None,
             is_ours: false,
             clocks,
         }
+    }
+}
+
+/// The proxy's connector, and one past it. A login that the proxy refused is not tried again: that would lock an account.
+#[derive(Clone)]
+struct ThroughProxy {
+    through: SharedHttpConnector,
+    direct: SharedHttpConnector,
+    proxy: Arc<Proxy>,
+    login: Arc<tokio::sync::Mutex<ProxyLogin>>,
+}
+
+/// What is known of the login at the proxy.
+#[derive(Default)]
+enum ProxyLogin {
+    #[default]
+    Untried,
+    Tried,
+    Refused(ProxyRefused),
+}
+
+impl fmt::Debug for ThroughProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ThroughProxy(…)")
+    }
+}
+
+impl HttpConnector for ThroughProxy {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let uri = request.uri().parse::<http::Uri>().unwrap_or_default();
+        if self.proxy.is_bypassed(&uri) {
+            return self.direct.call(request);
+        }
+        let Self { through, proxy, login, .. } = self.clone();
+        HttpConnectorFuture::new(async move {
+            let mut known = login.lock().await;
+            // The first request goes alone, so that no other one brings the same login at the same time.
+            let answer = match &*known {
+                ProxyLogin::Refused(refused) => return Err(ConnectorError::user(refused.clone().into())),
+                ProxyLogin::Untried => {
+                    let answer = through.call(request).await;
+                    *known = ProxyLogin::Tried;
+                    answer
+                }
+                ProxyLogin::Tried => {
+                    drop(known);
+                    let answer = through.call(request).await;
+                    known = login.lock().await;
+                    answer
+                }
+            };
+            let Err(error) = answer else { return answer };
+            let Some(refused) = proxy.refusal(&uri, &error).await else { return Err(error) };
+            if refused.is_of_login() {
+                *known = ProxyLogin::Refused(refused.clone());
+            }
+            Err(ConnectorError::user(refused.into()))
+        })
     }
 }
 
@@ -210,245 +276,10 @@ pub(super) fn without_secrets(url: &str) -> String {
     }
 }
 
-/// The certificates of a file given by the user, and how many there are. They replace the system's, as `--ca-bundle` of the AWS CLI does.
-pub(super) fn trust_file(Sourced { value: path, origin }: &Sourced<PathBuf>) -> Result<(TrustStore, usize)> {
-    let bad = |why: String| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_string(), why };
-    let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE)
-        .map_err(|refused| bad(refused.clause(path)))?
-        .ok_or_else(|| bad(io_in_words(&std::io::Error::from_raw_os_error(2))))?;
-    let mut roots = RootCertStore::empty();
-    for (at, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
-        let number = at + 1;
-        let certificate = certificate.map_err(|_| bad(format!("its certificate number {number} is not valid PEM")))?;
-        roots
-            .add(certificate)
-            .map_err(|_| bad(format!("its certificate number {number} is not a usable X.509 certificate")))?;
-    }
-    if roots.is_empty() {
-        return Err(bad(if pem.is_empty() { "it is empty" } else { "it holds no PEM certificate" }.to_owned()));
-    }
-    Ok((TrustStore::empty().with_pem_certificate(pem), roots.len()))
-}
-
-/// The system's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, and how many there are.
-///
-/// Read here and handed over checked: the SDK's client reads them by itself only to go on with none, which looks
-/// like a network of impostors, and panics in a debug build.
-pub(super) fn trust_system() -> Result<(TrustStore, usize)> {
-    let named = |name: &'static str| Some((std::env::var_os(name).filter(|value| !value.is_empty())?, name));
-    let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
-    let found = match (&file, &folders) {
-        (None, None) => rustls_native_certs::load_native_certs().certs,
-        (file, folders) => {
-            let mut found = Vec::new();
-            if let Some((file, origin)) = file {
-                found.extend(certificates_of(Path::new(file), origin)?);
-            }
-            if let Some((folders, origin)) = folders {
-                for folder in std::env::split_paths(folders) {
-                    found.extend(certificates_below(&folder, origin)?);
-                }
-            }
-            found
-        }
-    };
-    let (count, pem) = as_checked_pem(found);
-    if count > 0 {
-        return Ok((TrustStore::empty().with_pem_certificate(pem), count));
-    }
-    let (path, origin) = file.or(folders).map_or_else(
-        || ("of this system".to_owned(), "the system's certificate store"),
-        |(path, origin)| (path.to_string_lossy().into_owned(), origin),
-    );
-    Err(Error::CaFileBad { path, origin: origin.to_owned(), why: "it holds no usable certificate".to_owned() })
-}
-
-/// The certificates of a file that a variable names. None if it is not there.
-fn certificates_of(path: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
-    let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE).map_err(|refused| Error::CaFileBad {
-        path: path.display().to_string(),
-        origin: origin.to_owned(),
-        why: refused.clause(path),
-    })?;
-    Ok(CertificateDer::pem_slice_iter(&pem.unwrap_or_default()).filter_map(std::result::Result::ok).collect())
-}
-
-/// Those of the files in a folder that a variable names, as OpenSSL takes them.
-fn certificates_below(folder: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
-    if let Err(refused) = path_trust::folder(folder, Whose::Own, Position::Whole) {
-        let why = refused.clause(folder);
-        // One that is not there holds none; so it is without the variable.
-        return if refused.is_missing() {
-            Ok(Vec::new())
-        } else {
-            Err(Error::CaFileBad { path: folder.display().to_string(), origin: origin.to_owned(), why })
-        };
-    }
-    let mut found = Vec::new();
-    for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
-        match path_trust::read_file(&path, Whose::Own, LONGEST_CA_FILE) {
-            Ok(pem) => found.extend(CertificateDer::pem_slice_iter(&pem.unwrap_or_default()).flatten()),
-            // A folder, or a link that leads nowhere, beside the certificates.
-            Err(refused) if refused.is_of(Fault::Kind) || refused.is_of(Fault::Link) => {}
-            Err(refused) => {
-                let path = path.display().to_string();
-                return Err(Error::CaFileBad { path, origin: origin.to_owned(), why: refused.to_string() });
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Leaves out what rustls would not take; a system's store may hold oddities that never mattered.
-fn as_checked_pem(certificates: Vec<CertificateDer<'static>>) -> (usize, Vec<u8>) {
-    let mut roots = RootCertStore::empty();
-    let mut pem = String::new();
-    let mut count = 0;
-    for certificate in certificates {
-        let text = aws_smithy_types::base64::encode(&certificate);
-        if roots.add(certificate).is_ok() {
-            count += 1;
-            pem.push_str("-----BEGIN CERTIFICATE-----\n");
-            pem.push_str(&text);
-            pem.push_str("\n-----END CERTIFICATE-----\n");
-        }
-    }
-    (count, pem.into_bytes())
-}
-
-/// The proxy for https, from the variables.
-pub(super) struct Proxy {
-    config: ProxyConfig,
-    pub(super) host: String,
-    pub(super) port: Option<u16>,
-    /// Which variable names it.
-    pub(super) variable: &'static str,
-    /// What is reached without it, as `NO_PROXY` says.
-    pub(super) except: Option<String>,
-}
-
-impl Proxy {
-    /// `https_proxy`, then `HTTPS_PROXY`, then the same of `ALL_PROXY`: the order of curl and of the AWS CLI. An
-    /// empty variable switches the proxy off, as it does there.
-    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Option<Self>> {
-        let read = |name: &str| match variable(name).map(std::ffi::OsString::into_string) {
-            None => Ok(None),
-            Some(Ok(value)) => Ok(Some(value.trim().to_owned())),
-            Some(Err(_)) => Err(Error::ProxyBad { why: format!("{name} is not valid text") }),
-        };
-        let first = |names: [&'static str; 2]| -> Result<Option<(&'static str, String)>> {
-            for name in names {
-                if let Some(value) = read(name)? {
-                    return Ok(Some((name, value)));
-                }
-            }
-            Ok(None)
-        };
-        let Some((name, value)) = first(["https_proxy", "HTTPS_PROXY"])?
-            .map_or_else(|| first(["all_proxy", "ALL_PROXY"]), |found| Ok(Some(found)))?
-        else {
-            return Ok(None);
-        };
-        if value.is_empty() {
-            return Ok(None);
-        }
-        let uri = parse_proxy(&value).map_err(|why| Error::ProxyBad { why: format!("{name} {why}") })?;
-        let (host, port) = (uri.host().unwrap_or_default().to_owned(), uri.port_u16());
-        let unusable = |_| Error::ProxyBad { why: format!("{name} is not the address of a proxy") };
-        let mut config = ProxyConfig::https(uri).map_err(unusable)?;
-        let mut except = None;
-        if let Some((_, bypass)) = first(["no_proxy", "NO_PROXY"])? {
-            // The HTTP client takes the star for names only, not for addresses.
-            if bypass.split(',').any(|rule| rule.trim() == "*") {
-                return Ok(None);
-            }
-            config = config.no_proxy(bypass_rules(&bypass));
-            except = Some(bypass).filter(|bypass| !bypass.is_empty());
-        }
-        Ok(Some(Self { config, host, port, variable: name, except }))
-    }
-}
-
-/// The address of a proxy; the refusal never repeats it, since it may hold a password.
-fn parse_proxy(value: &str) -> Result<http::Uri, &'static str> {
-    let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
-    let uri: http::Uri = with_scheme.parse().map_err(|_| "is not the address of a proxy")?;
-    match uri.scheme_str() {
-        Some("http" | "https") => {}
-        Some(scheme) if scheme.starts_with("socks") => {
-            return Err("names a SOCKS proxy, and this program speaks to HTTP proxies only");
-        }
-        _ => return Err("begins with something other than http:// or https://"),
-    }
-    let authority = uri.authority().ok_or("names no host")?;
-    let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
-    if uri.host().is_none_or(str::is_empty) {
-        return Err("names no host");
-    }
-    let after_host = host_and_port.rsplit(']').next().unwrap_or_default();
-    if after_host.contains(':') && uri.port_u16().is_none_or(|port| port == 0) {
-        return Err("has no port number from 1 to 65535 after its colon");
-    }
-    Ok(uri)
-}
-
-/// `*.example.com`, which many write and the HTTP client does not know, means `.example.com`.
-fn bypass_rules(text: &str) -> String {
-    let rule =
-        |rule: &str| rule.trim().strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(rule).to_owned();
-    text.split(',').map(rule).collect::<Vec<_>>().join(",")
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::Origin;
-
-    fn proxy(pairs: &[(&str, &str)]) -> Result<Option<Proxy>> {
-        Proxy::from_variables(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
-    }
-
-    fn host(pairs: &[(&str, &str)]) -> Option<String> {
-        proxy(pairs).unwrap().map(|proxy| proxy.host)
-    }
-
-    #[test]
-    fn proxy_variables_have_the_order_of_the_aws_cli() {
-        assert_eq!(host(&[]), None);
-        assert_eq!(host(&[("HTTPS_PROXY", "http://upper:3128"), ("https_proxy", "lower:3128")]).unwrap(), "lower");
-        assert_eq!(
-            host(&[("ALL_PROXY", "http://all:1"), ("HTTPS_PROXY", "https://u:p%40w@upper:2")]).unwrap(),
-            "upper"
-        );
-        assert_eq!(host(&[("ALL_PROXY", "http://[2001:db8::1]:1")]).unwrap(), "[2001:db8::1]");
-        assert_eq!(host(&[("HTTPS_PROXY", ""), ("ALL_PROXY", "http://all:1")]), None, "empty switches it off");
-        assert_eq!(host(&[("HTTP_PROXY", "http://plain:1")]), None, "nothing goes over http");
-        assert_eq!(host(&[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", "x, *")]), None);
-    }
-
-    #[test]
-    fn a_malformed_proxy_is_an_error_that_does_not_repeat_it() {
-        for (value, why) in [
-            ("http://user:hunter2@", "is not the address"),
-            ("http://user:hunter2@proxy:port", "port number"),
-            ("http://user:hunter2@proxy:0", "port number"),
-            ("socks5://user:hunter2@proxy:1080", "SOCKS"),
-            ("ftp://user:hunter2@proxy", "other than http"),
-            ("http://user:hunter2@pro xy", "is not the address"),
-        ] {
-            let Err(Error::ProxyBad { why: said }) = proxy(&[("HTTPS_PROXY", value)]) else {
-                panic!("{value} was taken")
-            };
-            assert!(said.starts_with("HTTPS_PROXY ") && said.contains(why), "{value}: {said}");
-            assert!(!said.contains("hunter2"), "{said}");
-        }
-    }
-
-    #[test]
-    fn wildcards_in_no_proxy_are_understood() {
-        assert_eq!(bypass_rules("*.example.com, 10.0.0.0/8 ,*,localhost"), ".example.com, 10.0.0.0/8 ,*,localhost");
-    }
 
     #[test]
     fn plain_http_never_leaves_the_link() {
@@ -467,40 +298,5 @@ mod tests {
         assert_eq!(without_secrets("http://u:p@host.example:81/path?X-Amz-Signature=1"), "http://host.example:81");
         assert_eq!(without_secrets("u:p@x y"), "(not an address)");
         assert_eq!(without_secrets("snowball.example"), "?://snowball.example");
-    }
-
-    #[test]
-    fn a_bad_ca_file_is_an_error_and_never_a_panic() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ca.pem");
-        let begin = "-----BEGIN CERTIFICATE-----\n";
-        let end = "\n-----END CERTIFICATE-----\n";
-        let named = |path: &Path| Sourced { value: path.to_owned(), origin: Origin::Flag("--ca-bundle".to_owned()) };
-        for (content, why) in [
-            (String::new(), "is empty"),
-            ("hello\n".to_owned(), "no PEM certificate"),
-            (format!("{begin}!!!{end}"), "not valid PEM"),
-            (format!("{begin}AAAA"), "not valid PEM"),
-            (format!("{begin}AAAA{end}"), "not a usable X.509"),
-            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned(), "no PEM certificate"),
-        ] {
-            std::fs::write(&path, content).unwrap();
-            let Err(Error::CaFileBad { why: said, origin, .. }) = trust_file(&named(&path)) else {
-                panic!("taken: {why}")
-            };
-            assert!(said.contains(why), "{said}");
-            assert_eq!(origin, "--ca-bundle");
-        }
-        assert!(
-            matches!(trust_file(&named(folder.path())), Err(Error::CaFileBad { why, .. }) if why.contains("not a file"))
-        );
-        let missing = trust_file(&named(&folder.path().join("none.pem")));
-        assert!(matches!(missing, Err(Error::CaFileBad { .. })));
-    }
-
-    #[test]
-    fn unusable_certificates_of_the_system_are_left_out() {
-        let (count, pem) = as_checked_pem(vec![CertificateDer::from(vec![1, 2, 3])]);
-        assert_eq!((count, pem.len()), (0, 0));
     }
 }

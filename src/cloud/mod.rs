@@ -6,6 +6,7 @@
 
 mod api;
 mod aws_files;
+mod certificates;
 mod chain;
 mod credentials;
 mod download;
@@ -15,7 +16,9 @@ mod http;
 mod identity;
 mod logged;
 mod process;
+mod proxy;
 mod text;
+mod trust;
 mod wait;
 
 use std::fmt;
@@ -47,7 +50,7 @@ pub struct CloudSettings {
     pub profile: Option<String>,
     /// Region of the job; if not set, `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile's.
     pub region: Option<Sourced<Region>>,
-    /// PEM file that replaces the system's CA certificates.
+    /// PEM file that replaces the system's CA certificates; if not set, the profile's `ca_bundle` or `REQUESTS_CA_BUNDLE`.
     pub ca_bundle: Option<Sourced<PathBuf>>,
     /// Deadline of each call of [`Cloud`], with all its requests, retries, sign-in and download.
     pub network_timeout: Duration,
@@ -101,7 +104,10 @@ impl Cloud {
     /// [`Error::SettingInvalid`] for a malformed region, [`Error::CredentialsFailed`] for unreadable profile files or
     /// a profile that is in none of them.
     pub fn open(settings: &CloudSettings, notify: Arc<dyn Notify>) -> Result<Self> {
-        Self::set_up(settings, || http::Http::new(settings), None, notify)
+        let profiles = credentials::Profiles::load(settings.profile.as_deref())?;
+        // What can't be told later than here: the settings alone do not know the profile's file.
+        let settings = &CloudSettings { ca_bundle: trust::named_file(settings, Some(&profiles)), ..settings.clone() };
+        Self::set_up(settings, profiles, || http::Http::new(settings, settings.ca_bundle.as_ref()), None, notify)
     }
 
     /// The same over an HTTP connector and with credentials that the caller has: for a program with a way to AWS of its
@@ -116,11 +122,13 @@ impl Cloud {
         settings: &CloudSettings,
         notify: Arc<dyn Notify>,
     ) -> Result<Self> {
-        Self::set_up(settings, || Ok(http::Http::over(connector)), Some(credentials), notify)
+        let profiles = credentials::Profiles::load(settings.profile.as_deref())?;
+        Self::set_up(settings, profiles, || Ok(http::Http::over(connector)), Some(credentials), notify)
     }
 
     fn set_up(
         settings: &CloudSettings,
+        profiles: credentials::Profiles,
         http: impl FnOnce() -> Result<http::Http>,
         credentials: Option<SharedCredentialsProvider>,
         notify: Arc<dyn Notify>,
@@ -129,7 +137,7 @@ impl Cloud {
             Error::Internal { what: format!("no runtime for the network: {}", io_in_words(&error)) }
         })?;
         let wait = wait::Wait::new(Arc::clone(&notify), settings.network_timeout);
-        let api = runtime.block_on(async { Api::open(settings, http()?, credentials, wait).await })?;
+        let api = runtime.block_on(async { Api::open(settings, profiles, http()?, credentials, wait).await })?;
         Ok(Self { parts: Some((api, runtime)), notify })
     }
 

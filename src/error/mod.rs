@@ -174,9 +174,10 @@ errors! {
     ApiUnreachable { what: String, why: String } = Network "api_unreachable"
         "{what} can't be reached: {why}."
         => "Check the network, and HTTPS_PROXY if there is a proxy. Then repeat the same command.";
-    TlsUntrusted { what: String, why: String } = Network "tls_untrusted"
+    /// `way_on` is the hint: what is in use is not asked for.
+    TlsUntrusted { what: String, why: String, way_on: String } = Network "tls_untrusted"
         "The certificate of {what} is not trusted: {why}."
-        => "If a company proxy inspects this network's traffic, give its CA certificate:\n  --ca-bundle /path/to/ca.pem";
+        => "{way_on}";
     ApiTimeout { what: String, seconds: u64 } = Network "api_timeout"
         "{what} did not answer within {seconds} seconds."
         => "Repeat the same command, with more time if the network is slow:\n  --network-timeout 600";

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings, default_state_folder};
+use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings, default_state_folder, in_home};
 use super::table::{SETTINGS, Setting, setting};
 use super::value::{Kind, Value};
 use crate::error::{Error, Result};
@@ -184,7 +184,8 @@ impl Layers {
         for (name, key, value) in aws.into_iter().chain(ours) {
             let origin = Origin::Variable(name.clone());
             let setting = known(&key.to_ascii_lowercase(), &origin)?;
-            let given = Given::read(setting, value.to_string_lossy().into_owned(), origin);
+            let written = if name == AWS_CA_BUNDLE { in_home(value.into()).into_os_string() } else { value.clone() };
+            let given = Given::read(setting, written.to_string_lossy().into_owned(), origin);
             if value.to_str().is_none() {
                 return Err(given.invalid("is not UTF-8"));
             }

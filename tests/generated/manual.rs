@@ -64,7 +64,8 @@ fn the_manual_page_is_what_the_chapters_say() {
     let text = String::from_utf8(out).unwrap();
     let (apostrophe, rest) = text.split_at(text.find(".SH").unwrap());
     let title = ".TH SNOW-ONBOARD 7 \"\" snow-onboard \"Manual\"\n";
-    let lines: String = format!("{apostrophe}{title}{rest}").lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let lines: String =
+        format!("{apostrophe}{title}{rest}").lines().map(|line| format!("{}\n", line.trim_end())).collect();
     fresh::check("packaging/man/snow-onboard.7", &lines);
 }
 

@@ -1,0 +1,163 @@
+//! The certificates of a PEM file, as far as the AWS CLI's OpenSSL takes them and further: all that stand there, or a refusal that
+//! names the line. And what of a certificate the TLS library of this program can't check.
+
+use rustls::pki_types::{CertificateDer, TrustAnchor};
+
+use crate::safety::sanitize::phrase;
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+
+/// The certificates in a text, each with the line that it begins in.
+///
+/// # Errors
+/// Which line can't be understood: ends the sentence "the CA file can't be used: …".
+pub(super) fn read(pem: &[u8]) -> Result<Vec<(usize, CertificateDer<'static>)>, String> {
+    let text = String::from_utf8_lossy(pem);
+    let mut found = Vec::new();
+    let mut open: Option<(usize, String, String)> = None;
+    for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line)) {
+        // Each of several files joined into one may begin with a byte order mark, and may lack its last line break.
+        let mut rest = line.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        loop {
+            if let Some((begun, label, body)) = &mut open {
+                let Some((before, after)) = rest.split_once(END) else {
+                    if rest.contains(BEGIN) {
+                        return Err(format!("its line {begun} begins a “{}” that does not end", phrase(label)));
+                    }
+                    body.push_str(rest);
+                    break;
+                };
+                body.push_str(before);
+                let Some(after) = after.strip_prefix(&**label).and_then(|after| after.strip_prefix(DASHES)) else {
+                    return Err(format!("its line {number} does not end the “{}” of line {begun}", phrase(label)));
+                };
+                if let Some(certificate) = certificate(*begun, label, body)? {
+                    found.push((*begun, certificate));
+                }
+                (open, rest) = (None, after.trim_start_matches('\u{feff}'));
+            } else if let Some((label, after)) = rest.split_once(BEGIN).and_then(|(_, label)| label.split_once(DASHES))
+            {
+                open = Some((number, label.to_owned(), String::new()));
+                rest = after;
+            } else {
+                if rest.starts_with('-') && rest.contains("BEGIN") {
+                    return Err(format!("its line {number} is not valid PEM"));
+                }
+                break;
+            }
+        }
+    }
+    match open {
+        Some((begun, label, _)) => Err(format!("its line {begun} begins a “{}” that does not end", phrase(&label))),
+        None => Ok(found),
+    }
+}
+
+/// The certificate of a section, `None` if the section is for something else.
+fn certificate(line: usize, label: &str, body: &str) -> Result<Option<CertificateDer<'static>>, String> {
+    // OpenSSL's names. The third is followed by what the certificate is trusted for.
+    let is_known = matches!(label, "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE");
+    if !is_known {
+        let holds_others = label.to_uppercase().contains("CERTIFICATE") && !label.contains("REQUEST")
+            || matches!(label, "PKCS7" | "CMS");
+        return if holds_others {
+            Err(format!("its line {line} begins a “{}”, which is not read; write it as a CERTIFICATE", phrase(label)))
+        } else {
+            Ok(None)
+        };
+    }
+    let body: String = body.split_whitespace().collect();
+    let der = aws_smithy_types::base64::decode(body)
+        .map_err(|_| format!("the certificate that begins in its line {line} is not valid PEM"))?;
+    let unusable = || format!("the certificate that begins in its line {line} is not a usable X.509 certificate");
+    let (_, _, after) = element(&der).ok_or_else(unusable)?;
+    if !after.is_empty() && label != "TRUSTED CERTIFICATE" {
+        return Err(unusable());
+    }
+    Ok(Some(der[..der.len() - after.len()].to_vec().into()))
+}
+
+/// Why the TLS library can't check what this CA has signed, and which CA: "the CA “…” has a key of P-521". `None` if it can.
+pub(super) fn uncheckable(ca: &TrustAnchor<'_>) -> Option<String> {
+    let (_, algorithm, after) = element(&ca.subject_public_key_info)?;
+    let why = match key_kind(algorithm) {
+        KeyKind::Rsa => {
+            let (_, key, _) = element(after)?;
+            // A bit string begins with the number of unused bits.
+            let (_, numbers, _) = element(key.get(1..)?)?;
+            let (_, modulus, _) = element(numbers)?;
+            let bytes = modulus.iter().skip_while(|byte| **byte == 0).count();
+            (!(256..=1024).contains(&bytes)).then(|| format!("an RSA key of {} bits", bytes * 8))?
+        }
+        KeyKind::Fine => return None,
+        KeyKind::Other(name) => format!("a key of {name}"),
+    };
+    Some(format!("the CA{} has {why}", common_name(&ca.subject).map_or_else(String::new, |name| format!(" “{name}”"))))
+}
+
+enum KeyKind {
+    Rsa,
+    Fine,
+    Other(&'static str),
+}
+
+/// From what stands within an AlgorithmIdentifier.
+fn key_kind(algorithm: &[u8]) -> KeyKind {
+    let parts = element(algorithm).map(|(_, kind, rest)| (kind, element(rest).map_or(&[][..], |(_, curve, _)| curve)));
+    match parts {
+        Some((b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", _)) => KeyKind::Rsa,
+        Some((b"\x2a\x86\x48\xce\x3d\x02\x01", curve)) => match curve {
+            b"\x2a\x86\x48\xce\x3d\x03\x01\x07" | b"\x2b\x81\x04\x00\x22" => KeyKind::Fine,
+            b"\x2b\x81\x04\x00\x23" => KeyKind::Other("the curve P-521"),
+            _ => KeyKind::Other("a rare elliptic curve"),
+        },
+        Some((b"\x2b\x65\x70", _)) => KeyKind::Fine,
+        Some((b"\x2b\x65\x71", _)) => KeyKind::Other("the kind Ed448"),
+        _ => KeyKind::Other("a rare kind"),
+    }
+}
+
+/// A signature that can't be checked, in words: "ECDSA with SHA-512, by a key of the curve P-521".
+pub(super) fn signature_in_words(signature: &[u8], key: Option<&[u8]>) -> String {
+    let name = match element(signature).map(|(_, name, _)| name) {
+        Some(b"\x2a\x86\x48\xce\x3d\x04\x01") => "ECDSA with SHA-1",
+        Some(b"\x2a\x86\x48\xce\x3d\x04\x03\x01") => "ECDSA with SHA-224",
+        Some(b"\x2a\x86\x48\xce\x3d\x04\x03\x02") => "ECDSA with SHA-256",
+        Some(b"\x2a\x86\x48\xce\x3d\x04\x03\x03") => "ECDSA with SHA-384",
+        Some(b"\x2a\x86\x48\xce\x3d\x04\x03\x04") => "ECDSA with SHA-512",
+        Some(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04") => "RSA with MD5",
+        Some(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05") => "RSA with SHA-1",
+        Some(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0e") => "RSA with SHA-224",
+        Some(b"\x2b\x65\x71") => "Ed448",
+        _ => "a rare algorithm",
+    };
+    match key.map(key_kind) {
+        Some(KeyKind::Other(kind)) => format!("{name}, by a key of {kind}"),
+        _ => name.to_owned(),
+    }
+}
+
+/// The CN of a subject, the first if there are several.
+fn common_name(subject: &[u8]) -> Option<String> {
+    const CN: &[u8] = b"\x06\x03\x55\x04\x03";
+    let at = subject.windows(CN.len()).position(|window| window == CN)?;
+    let (_, name, _) = element(&subject[at + CN.len()..])?;
+    Some(phrase(&String::from_utf8_lossy(name)))
+}
+
+/// The first element of a DER text: its tag, what it holds, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, first], rest) = der.split_first_chunk()?;
+    let (length, rest) = match first {
+        0..0x80 => (usize::from(first), rest),
+        0x81..=0x83 => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
+        }
+        _ => return None,
+    };
+    let (inner, after) = rest.split_at_checked(length)?;
+    Some((tag, inner, after))
+}

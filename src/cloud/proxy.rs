@@ -1,0 +1,345 @@
+//! The proxy for https, as its variables name it, and what is reached without it.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use http::StatusCode;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::failure::chain;
+use crate::error::{Error, Result};
+use crate::safety::sanitize::phrase;
+
+/// How long a proxy that refused may take to say once more why.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The proxy for https, from the variables.
+pub(super) struct Proxy {
+    pub(super) config: ProxyConfig,
+    pub(super) host: String,
+    pub(super) port: Option<u16>,
+    /// Which variable names it.
+    pub(super) variable: &'static str,
+    /// What is reached without it, as `NO_PROXY` says.
+    pub(super) except: Option<String>,
+    /// Hosts that are reached without it at one port only, which the HTTP client knows nothing of.
+    ports: Vec<(String, u16)>,
+    /// `Proxy-Authorization`, if the variable has a user.
+    login: Option<String>,
+    /// Whether it is itself spoken to in TLS.
+    is_https: bool,
+}
+
+impl Proxy {
+    /// `https_proxy`, then `HTTPS_PROXY`, then the same of `ALL_PROXY`: the order of curl and of the AWS CLI. An
+    /// empty variable switches the proxy off, as it does there.
+    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Option<Self>> {
+        let read = |name: &str| match variable(name).map(std::ffi::OsString::into_string) {
+            None => Ok(None),
+            Some(Ok(value)) => Ok(Some(value.trim().to_owned())),
+            Some(Err(_)) => Err(Error::ProxyBad { why: format!("{name} is not valid text") }),
+        };
+        let first = |names: [&'static str; 2]| -> Result<Option<(&'static str, String)>> {
+            for name in names {
+                if let Some(value) = read(name)? {
+                    return Ok(Some((name, value)));
+                }
+            }
+            Ok(None)
+        };
+        let Some((name, value)) = first(["https_proxy", "HTTPS_PROXY"])?
+            .map_or_else(|| first(["all_proxy", "ALL_PROXY"]), |found| Ok(Some(found)))?
+        else {
+            return Ok(None);
+        };
+        if value.is_empty() {
+            return Ok(None);
+        }
+        let (uri, login) = parse_proxy(&value).map_err(|why| Error::ProxyBad { why: format!("{name} {why}") })?;
+        let (host, port) = (uri.host().unwrap_or_default().to_owned(), uri.port_u16());
+        let is_https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+        let unusable = |_| Error::ProxyBad { why: format!("{name} is not the address of a proxy") };
+        let mut config = ProxyConfig::https(uri).map_err(unusable)?;
+        let (mut except, mut ports) = (None, Vec::new());
+        if let Some((_, bypass)) = first(["no_proxy", "NO_PROXY"])? {
+            let rules = bypass_rules(&bypass);
+            // The HTTP client takes the star for names only, not for addresses.
+            if rules.iter().any(|(host, _)| host == "*") {
+                return Ok(None);
+            }
+            let (at_any_port, at_one): (Vec<_>, Vec<_>) = rules.into_iter().partition(|(_, port)| port.is_none());
+            config = config.no_proxy(at_any_port.into_iter().map(|(host, _)| host).collect::<Vec<_>>().join(","));
+            ports = at_one.into_iter().filter_map(|(host, port)| Some((host, port?))).collect();
+            except = Some(bypass).filter(|bypass| !bypass.is_empty());
+        }
+        Ok(Some(Self { config, host, port, variable: name, except, ports, login, is_https }))
+    }
+
+    /// Whether a rule for this host at this one port says that the proxy is not for it. The rest the HTTP client knows.
+    pub(super) fn is_bypassed(&self, uri: &http::Uri) -> bool {
+        let host = bare(uri.host().unwrap_or_default()).to_ascii_lowercase();
+        let port = uri.port_u16().unwrap_or(443);
+        self.ports.iter().any(|(rule, at)| {
+            let rule = rule.trim_start_matches('.');
+            let is_below = || host.strip_suffix(rule).is_some_and(|below| below.ends_with('.'));
+            *at == port && (host == rule || is_below())
+        })
+    }
+
+    /// What the proxy itself said to a request for `uri` that came to `error`, if it refused it.
+    pub(super) async fn refusal(&self, uri: &http::Uri, error: &ConnectorError) -> Option<ProxyRefused> {
+        // The HTTP client's error has no public type, and does not tell the status.
+        let says = |words: &str| chain(error).any(|link| link.to_string() == words);
+        let status = if says("tunnel error: proxy authorization required") {
+            Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+        } else if says("tunnel error: unsuccessful") {
+            tokio::time::timeout(PATIENCE, self.ask_again(uri)).await.ok().and_then(std::result::Result::ok).flatten()
+        } else {
+            return None;
+        };
+        Some(ProxyRefused {
+            status,
+            host: phrase(&self.host),
+            variable: self.variable,
+            has_login: self.login.is_some(),
+        })
+    }
+
+    /// Asks the proxy once more for the same, for the status alone.
+    async fn ask_again(&self, uri: &http::Uri) -> io::Result<Option<StatusCode>> {
+        if self.is_https {
+            return Ok(None);
+        }
+        let mut stream = TcpStream::connect((bare(&self.host), self.port.unwrap_or(80))).await?;
+        let target = format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(443));
+        let login = self.login.as_ref().map_or_else(String::new, |login| format!("Proxy-Authorization: {login}\r\n"));
+        let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{login}\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut head = Vec::new();
+        stream.take(64).read_to_end(&mut head).await?;
+        let head = String::from_utf8_lossy(&head);
+        Ok(head.split(' ').nth(1).and_then(|status| status.get(..3)?.parse().ok()))
+    }
+}
+
+/// The proxy did not connect.
+#[derive(Debug, Clone)]
+pub(super) struct ProxyRefused {
+    status: Option<StatusCode>,
+    host: String,
+    variable: &'static str,
+    has_login: bool,
+}
+
+impl ProxyRefused {
+    /// Whether it was for the login: then another try may lock the account.
+    pub(super) fn is_of_login(&self) -> bool {
+        self.status == Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+    }
+}
+
+/// Ends the sentence "… can't be reached: …".
+impl fmt::Display for ProxyRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, host, variable, has_login } = self;
+        if self.is_of_login() {
+            return if *has_login {
+                write!(f, "the proxy {host} does not accept the user and password in {variable} (407)")
+            } else {
+                write!(f, "the proxy {host} asks for a user and password, and {variable} has none (407)")
+            };
+        }
+        match status {
+            Some(status) => {
+                let reason = status.canonical_reason().map_or_else(String::new, |reason| format!(" {reason}"));
+                write!(f, "the proxy {host} refused the connection ({}{reason})", status.as_u16())
+            }
+            None => write!(f, "the proxy {host} refused the connection"),
+        }
+    }
+}
+
+impl std::error::Error for ProxyRefused {}
+
+/// The address of a proxy and what its user and password make of `Proxy-Authorization`. The refusal never repeats any of it, since
+/// it may hold a password.
+fn parse_proxy(value: &str) -> Result<(http::Uri, Option<String>), &'static str> {
+    let (scheme, rest) = value.split_once("://").unwrap_or(("http", value.trim_start_matches("//")));
+    match &*scheme.to_ascii_lowercase() {
+        "http" | "https" => {}
+        scheme if scheme.starts_with("socks") => {
+            return Err("names a SOCKS proxy, and this program speaks to HTTP proxies only");
+        }
+        _ => return Err("begins with something other than http:// or https://"),
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if path.contains('@') {
+        return Err("has a “/”, “?” or “#” before its “@”; in a user or password write %2F, %3F or %23");
+    }
+    // A password may hold an “@” of its own, and what no address may: all but letters and digits is spelled out.
+    let (user, host_and_port) = match authority.rsplit_once('@') {
+        Some((user, host_and_port)) => (Some(user), host_and_port),
+        None => (None, authority),
+    };
+    if host_and_port.is_empty() || host_and_port.starts_with(':') {
+        return Err("names no host");
+    }
+    let login = user.map(|user| {
+        let (user, password) = user.split_once(':').unwrap_or((user, ""));
+        (percent_decoded(user), percent_decoded(password))
+    });
+    let spelled = login.as_ref().map_or_else(String::new, |(user, password)| {
+        let spell = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
+        format!("{}:{}@", spell(user), spell(password))
+    });
+    let uri: http::Uri =
+        format!("{scheme}://{spelled}{host_and_port}/").parse().map_err(|_| "is not the address of a proxy")?;
+    if uri.host().is_none_or(str::is_empty) {
+        return Err("names no host");
+    }
+    let after_host = host_and_port.rsplit(']').next().unwrap_or_default();
+    if after_host.contains(':') && uri.port_u16().is_none_or(|port| port == 0) {
+        return Err("has no port number from 1 to 65535 after its colon");
+    }
+    let login = login
+        .map(|(user, password)| format!("Basic {}", aws_smithy_types::base64::encode([user, password].join(&b':'))));
+    Ok((uri, login))
+}
+
+/// `%40` means `@`; a percent sign that begins nothing of the kind is one.
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        let byte = hex.filter(|_| first == b'%').and_then(|hex| u8::from_str_radix(str::from_utf8(hex).ok()?, 16).ok());
+        bytes.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    bytes
+}
+
+/// The hosts in `NO_PROXY`, each with its port if it has one, in the forms that curl and Python take. `*.example.com`, which many
+/// write and neither knows, means `.example.com`.
+fn bypass_rules(text: &str) -> Vec<(String, Option<u16>)> {
+    let words = text.split([',', ' ', '\t']).map(str::trim).filter(|word| !word.is_empty());
+    let rule = |word: &str| {
+        let word = word.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(word).to_ascii_lowercase();
+        match word.rsplit_once(':') {
+            // Of more than one colon the last is a part of an address, unless brackets say otherwise.
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
+                Ok(port) => (bare(host).to_owned(), Some(port)),
+                Err(_) => (bare(&word).to_owned(), None),
+            },
+            _ => (bare(&word).to_owned(), None),
+        }
+    };
+    words.map(rule).collect()
+}
+
+/// A host without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn proxy(pairs: &[(&str, &str)]) -> Result<Option<Proxy>> {
+        Proxy::from_variables(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+    }
+
+    fn host(pairs: &[(&str, &str)]) -> Option<String> {
+        proxy(pairs).unwrap().map(|proxy| proxy.host)
+    }
+
+    #[test]
+    fn proxy_variables_have_the_order_of_the_aws_cli() {
+        assert_eq!(host(&[]), None);
+        assert_eq!(host(&[("HTTPS_PROXY", "http://upper:3128"), ("https_proxy", "lower:3128")]).unwrap(), "lower");
+        assert_eq!(
+            host(&[("ALL_PROXY", "http://all:1"), ("HTTPS_PROXY", "https://u:p%40w@upper:2")]).unwrap(),
+            "upper"
+        );
+        assert_eq!(host(&[("ALL_PROXY", "http://[2001:db8::1]:1")]).unwrap(), "[2001:db8::1]");
+        assert_eq!(host(&[("HTTPS_PROXY", ""), ("ALL_PROXY", "http://all:1")]), None, "empty switches it off");
+        assert_eq!(host(&[("HTTP_PROXY", "http://plain:1")]), None, "nothing goes over http");
+        assert_eq!(host(&[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", "x, *")]), None);
+    }
+
+    #[test]
+    fn a_malformed_proxy_is_an_error_that_does_not_repeat_it() {
+        for (value, why) in [
+            ("http://user:hunter2@", "names no host"),
+            ("http://user:hunter2/x@proxy:1", "write %2F"),
+            ("http://user:hunter2@proxy:port", "port number"),
+            ("http://user:hunter2@proxy:0", "port number"),
+            ("socks5://user:hunter2@proxy:1080", "SOCKS"),
+            ("ftp://user:hunter2@proxy", "other than http"),
+            ("http://user:hunter2@pro xy", "is not the address"),
+        ] {
+            let Err(Error::ProxyBad { why: said }) = proxy(&[("HTTPS_PROXY", value)]) else {
+                panic!("{value} was taken")
+            };
+            assert!(said.starts_with("HTTPS_PROXY ") && said.contains(why), "{value}: {said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_login_ends_at_the_last_at_sign_and_may_hold_anything() {
+        for (value, login) in [
+            ("http://user:p@ss@proxy:1", "user:p@ss"),
+            ("user:p%40ss@proxy:1", "user:p@ss"),
+            ("//user:pa:ss@proxy:1/", "user:pa:ss"),
+            ("http://DOM\\us er:pä^%zz%@proxy:1", "DOM\\us er:pä^%zz%"),
+            ("http://user@proxy:1", "user:"),
+        ] {
+            let proxy = proxy(&[("HTTPS_PROXY", value)]).unwrap().unwrap();
+            assert_eq!((proxy.host.as_str(), proxy.port), ("proxy", Some(1)), "{value}");
+            let expected = format!("Basic {}", aws_smithy_types::base64::encode(login));
+            assert_eq!(proxy.login, Some(expected), "{value}");
+        }
+        assert_eq!(proxy(&[("HTTPS_PROXY", "http://proxy:1")]).unwrap().unwrap().login, None);
+    }
+
+    #[test]
+    fn no_proxy_is_taken_in_every_form() {
+        let text = "*.example.com, 10.0.0.0/8 .a localhost:4443,[::1],[2001:db8::1]:443,2001:db8::2,*,x:y";
+        let rules = bypass_rules(text);
+        let expected = [
+            (".example.com", None),
+            ("10.0.0.0/8", None),
+            (".a", None),
+            ("localhost", Some(4443)),
+            ("::1", None),
+            ("2001:db8::1", Some(443)),
+            ("2001:db8::2", None),
+            ("*", None),
+            ("x:y", None),
+        ];
+        assert_eq!(rules, expected.map(|(host, port)| (host.to_owned(), port)));
+
+        let rules = "host.example:4443,.below.example:443,[::1]:8443";
+        let proxy = proxy(&[("HTTPS_PROXY", "proxy:1"), ("NO_PROXY", rules)]).unwrap().unwrap();
+        let is_bypassed = |uri: &str| proxy.is_bypassed(&uri.parse().unwrap());
+        for uri in [
+            "https://HOST.example:4443/x",
+            "https://a.host.example:4443",
+            "https://below.example",
+            "https://x.below.example/",
+            "https://[::1]:8443",
+        ] {
+            assert!(is_bypassed(uri), "{uri}");
+        }
+        for uri in ["https://host.example", "https://ahost.example:4443", "https://below.example:4443"] {
+            assert!(!is_bypassed(uri), "{uri}");
+        }
+    }
+}

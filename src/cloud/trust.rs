@@ -1,0 +1,187 @@
+//! Which CA certificates are trusted: those of a file that somebody named, else the system's.
+
+use std::path::{Path, PathBuf};
+
+use aws_smithy_http_client::tls::TrustStore;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+
+use super::CloudSettings;
+use super::certificates::{self, uncheckable};
+use super::credentials::Profiles;
+use crate::error::{Error, Result, io_in_words};
+use crate::model::{Origin, Sourced};
+use crate::safety::path_trust::{self, Fault, Position, Whose};
+use crate::settings::in_home;
+
+/// CA bundles of whole distributions are a quarter of a megabyte.
+const LONGEST_CA_FILE: u64 = 16 * 1024 * 1024;
+
+/// The CA certificates that are trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TrustInUse {
+    /// The file; `None` for the system's.
+    pub file: Option<Sourced<PathBuf>>,
+    /// How many.
+    pub count: usize,
+    /// Which of them are of no use here, and why: "the CA “…” has …".
+    pub uncheckable: Vec<String>,
+}
+
+/// The file that replaces the system's certificates, in the order of the AWS CLI: what was said to us or in `AWS_CA_BUNDLE`,
+/// the profile's `ca_bundle`, `REQUESTS_CA_BUNDLE`.
+pub(super) fn named_file(settings: &CloudSettings, profiles: Option<&Profiles>) -> Option<Sourced<PathBuf>> {
+    let sourced = |path: PathBuf, origin| {
+        let path = in_home(path);
+        Sourced { value: std::path::absolute(&path).unwrap_or(path), origin }
+    };
+    let of_profile = || {
+        let profiles = profiles?;
+        let path = profiles.ca_bundle()?;
+        Some(sourced(path.into(), Origin::Profile(profiles.name().to_owned())))
+    };
+    let of_requests = || {
+        const NAME: &str = "REQUESTS_CA_BUNDLE";
+        let path = std::env::var_os(NAME).filter(|path| !path.is_empty())?;
+        Some(sourced(path.into(), Origin::Variable(NAME.to_owned())))
+    };
+    settings.ca_bundle.clone().or_else(of_profile).or_else(of_requests)
+}
+
+/// The certificates of `file`, or else the system's.
+///
+/// # Errors
+/// [`Error::CaFileBad`].
+pub(super) fn trusted(file: Option<&Sourced<PathBuf>>) -> Result<(TrustStore, TrustInUse)> {
+    match file {
+        Some(file) => of_file(file),
+        None => of_system(),
+    }
+}
+
+/// The certificates of a file given by the user. They replace the system's, as `--ca-bundle` of the AWS CLI does.
+fn of_file(file: &Sourced<PathBuf>) -> Result<(TrustStore, TrustInUse)> {
+    let Sourced { value: path, origin } = file;
+    let bad = |why: String| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_string(), why };
+    let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE)
+        .map_err(|refused| bad(refused.clause(path)))?
+        .ok_or_else(|| bad(io_in_words(&std::io::Error::from_raw_os_error(2))))?;
+    let mut checked = Checked::default();
+    for (line, certificate) in certificates::read(&pem).map_err(bad)? {
+        if !checked.add(certificate) {
+            return Err(bad(format!(
+                "the certificate that begins in its line {line} is not a usable X.509 certificate"
+            )));
+        }
+    }
+    if checked.count == 0 {
+        return Err(bad(if pem.is_empty() { "it is empty" } else { "it holds no PEM certificate" }.to_owned()));
+    }
+    Ok(checked.finish(Some(file.clone())))
+}
+
+/// The system's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+///
+/// Read here and handed over checked: the SDK's client reads them by itself only to go on with none, which looks
+/// like a network of impostors, and panics in a debug build.
+fn of_system() -> Result<(TrustStore, TrustInUse)> {
+    let named = |name: &'static str| Some((std::env::var_os(name).filter(|value| !value.is_empty())?, name));
+    let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
+    let found = match (&file, &folders) {
+        (None, None) => rustls_native_certs::load_native_certs().certs,
+        (file, folders) => {
+            let mut found = Vec::new();
+            if let Some((file, origin)) = file {
+                found.extend(certificates_of(Path::new(file), origin)?);
+            }
+            if let Some((folders, origin)) = folders {
+                for folder in std::env::split_paths(folders) {
+                    found.extend(certificates_below(&folder, origin)?);
+                }
+            }
+            found
+        }
+    };
+    // A system's store may hold oddities that never mattered.
+    let mut checked = Checked::default();
+    found.into_iter().for_each(|certificate| {
+        checked.add(certificate);
+    });
+    let named = file.or(folders);
+    if checked.count > 0 {
+        let file = named.map(|(path, name)| Sourced { value: path.into(), origin: Origin::Variable(name.to_owned()) });
+        return Ok(checked.finish(file));
+    }
+    let (path, origin) = named.map_or_else(
+        || ("of this system".to_owned(), "the system's certificate store"),
+        |(path, origin)| (path.to_string_lossy().into_owned(), origin),
+    );
+    Err(Error::CaFileBad { path, origin: origin.to_owned(), why: "it holds no usable certificate".to_owned() })
+}
+
+/// The certificates of a file that a variable names. None if it is not there.
+fn certificates_of(path: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let bad = |why| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why };
+    let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE).map_err(|refused| bad(refused.clause(path)))?;
+    let found = certificates::read(&pem.unwrap_or_default()).map_err(bad)?;
+    Ok(found.into_iter().map(|(_, certificate)| certificate).collect())
+}
+
+/// Those of the files in a folder that a variable names, as OpenSSL takes them: what is no certificate lies beside them.
+fn certificates_below(folder: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
+    if let Err(refused) = path_trust::folder(folder, Whose::Own, Position::Whole) {
+        let why = refused.clause(folder);
+        // One that is not there holds none; so it is without the variable.
+        return if refused.is_missing() {
+            Ok(Vec::new())
+        } else {
+            Err(Error::CaFileBad { path: folder.display().to_string(), origin: origin.to_owned(), why })
+        };
+    }
+    let mut found = Vec::new();
+    for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
+        match path_trust::read_file(&path, Whose::Own, LONGEST_CA_FILE) {
+            Ok(pem) => {
+                let certificates = certificates::read(&pem.unwrap_or_default()).unwrap_or_default();
+                found.extend(certificates.into_iter().map(|(_, certificate)| certificate));
+            }
+            // A folder, or a link that leads nowhere, beside the certificates.
+            Err(refused) if refused.is_of(Fault::Kind) || refused.is_of(Fault::Link) => {}
+            Err(refused) => {
+                let path = path.display().to_string();
+                return Err(Error::CaFileBad { path, origin: origin.to_owned(), why: refused.to_string() });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What rustls takes of the certificates that were added.
+#[derive(Default)]
+struct Checked {
+    pem: String,
+    count: usize,
+    uncheckable: Vec<String>,
+}
+
+impl Checked {
+    /// Takes a certificate, unless rustls would not.
+    fn add(&mut self, certificate: CertificateDer<'static>) -> bool {
+        let mut roots = RootCertStore::empty();
+        let text = aws_smithy_types::base64::encode(&certificate);
+        let is_taken = roots.add(certificate).is_ok();
+        if is_taken {
+            self.count += 1;
+            self.uncheckable.extend(roots.roots.iter().filter_map(uncheckable));
+            self.pem.push_str("-----BEGIN CERTIFICATE-----\n");
+            self.pem.push_str(&text);
+            self.pem.push_str("\n-----END CERTIFICATE-----\n");
+        }
+        is_taken
+    }
+
+    fn finish(self, file: Option<Sourced<PathBuf>>) -> (TrustStore, TrustInUse) {
+        let Self { pem, count, uncheckable } = self;
+        (TrustStore::empty().with_pem_certificate(pem.into_bytes()), TrustInUse { file, count, uncheckable })
+    }
+}
