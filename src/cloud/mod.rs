@@ -7,6 +7,7 @@
 mod api;
 mod aws_files;
 mod chain;
+mod code;
 mod credentials;
 mod download;
 mod examine;

@@ -34,6 +34,8 @@ struct Now {
     spoke: Instant,
     /// What is being tried again, by its name, and why it has to be.
     failing: Vec<(&'static str, Error)>,
+    /// A question is open: what is said now would stand in the middle of its answer.
+    is_asking: bool,
 }
 
 impl fmt::Debug for Wait {
@@ -104,6 +106,16 @@ impl Wait {
     /// From here on the wait is for `what` ("the Snowball API"); gives what it was for before.
     pub(super) fn begin(&self, what: String) -> String {
         std::mem::replace(&mut self.lock().what, what)
+    }
+
+    /// Asks the person for a line, and says nothing meanwhile. `None` where nobody is there or answers.
+    pub(super) async fn ask(&self, question: String) -> Option<String> {
+        let (notify, patience) = (Arc::clone(&self.notify), self.limit * 3 / 4);
+        self.lock().is_asking = true;
+        let line = tokio::task::spawn_blocking(move || notify.ask(&question, patience)).await;
+        let mut now = self.lock();
+        (now.is_asking, now.spoke) = (false, Instant::now());
+        line.ok().flatten()
     }
 
     /// A download is under way; said at most twice a second, and not before it is slow.
@@ -178,6 +190,9 @@ impl Wait {
             return false;
         }
         now.spoke = Instant::now();
+        if now.is_asking {
+            return false;
+        }
         let event = Event::Waiting { what: now.what.clone(), so_far: now.started.elapsed() };
         drop(now);
         self.notify.notify(event);
@@ -192,7 +207,7 @@ impl Wait {
 impl Now {
     fn new(what: String) -> Self {
         let now = Instant::now();
-        Self { what, started: now, spoke: now, failing: Vec::new() }
+        Self { what, started: now, spoke: now, failing: Vec::new(), is_asking: false }
     }
 }
 
