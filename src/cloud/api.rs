@@ -72,7 +72,7 @@ impl Api {
         let found = NotedCredentials::default();
         let region = profiles.region(settings.region.as_ref())?.value;
         let credentials = credentials.unwrap_or_else(|| {
-            Chain { profiles: &profiles, settings, region: &region, http: http.credentials }.provider()
+            Chain { profiles: &profiles, settings, region: &region, http: http.credentials, wait: &wait }.provider()
         });
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_name(profiles.name_for_sdk())

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use aws_config::BehaviorVersion;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use tokio::sync::Mutex;
 
 use super::CloudSettings;
 use super::aws_files::{CredentialKind, OUR_SOURCE, sdk_name};
+use super::code::{CodeProvider, RoleWithCode};
 use super::credentials::Profiles;
 use super::http::Https;
 use super::process::ProcessProvider;
+use super::wait::Wait;
 use crate::model::Region;
 use crate::safety::sanitize::phrase;
 
@@ -22,6 +26,7 @@ pub(super) struct Chain<'a> {
     pub(super) settings: &'a CloudSettings,
     pub(super) region: &'a Region,
     pub(super) http: Https,
+    pub(super) wait: &'a Wait,
 }
 
 impl Chain<'_> {
@@ -57,19 +62,14 @@ impl Chain<'_> {
     fn of_profile(&self, name: &str, before: &mut Vec<String>) -> SharedCredentialsProvider {
         let files = self.profiles.files();
         if before.iter().any(|borrower| borrower == name) {
-            return SharedCredentialsProvider::new(Unobtainable(format!(
-                "profile “{}” borrows from itself",
-                phrase(name)
-            )));
+            return unobtainable(format!("profile “{}” borrows from itself", phrase(name)));
         }
         let is_source = !before.is_empty();
         before.push(name.to_owned());
         if files.is_ours(name, is_source) {
             return match files.kind(name, is_source) {
                 Some(CredentialKind::Process) => self.process(name),
-                _ => SharedCredentialsProvider::new(Unobtainable(
-                    "the profile asks for a one-time code (mfa_serial)".to_owned(),
-                )),
+                _ => self.with_code(name, before),
             };
         }
         let mut sdk = aws_config::profile::ProfileFileCredentialsProvider::builder()
@@ -83,10 +83,63 @@ impl Chain<'_> {
         SharedCredentialsProvider::new(sdk.build())
     }
 
+    /// A role that asks for a one-time code, assumed with what the profile names as its source.
+    fn with_code(&self, name: &str, before: &mut Vec<String>) -> SharedCredentialsProvider {
+        let files = self.profiles.files();
+        let said = |key: &str| files.get(name, key).map(str::to_owned);
+        let (Some(role), Some(serial)) = (said("role_arn"), said("mfa_serial")) else {
+            return unobtainable(format!("profile “{}” names no role", phrase(name)));
+        };
+        let source = match (files.source_of(name), said("credential_source").as_deref()) {
+            (Some(source), None) if source == name => match self.keys(name) {
+                Some(keys) => SharedCredentialsProvider::new(keys),
+                None => return unobtainable(format!("profile “{}” borrows from itself", phrase(name))),
+            },
+            (Some(source), None) => self.of_profile(source, before),
+            (None, Some("Environment")) => {
+                SharedCredentialsProvider::new(aws_config::environment::EnvironmentVariableCredentialsProvider::new())
+            }
+            (None, Some("EcsContainer")) => SharedCredentialsProvider::new(
+                aws_config::ecs::EcsCredentialsProvider::builder().configure(&self.config()).build(),
+            ),
+            _ => {
+                let name = phrase(name);
+                return unobtainable(format!(
+                    "profile “{name}” names no source_profile and no credential_source to ask"
+                ));
+            }
+        };
+        let role = RoleWithCode {
+            profile: phrase(name),
+            role,
+            serial,
+            external_id: said("external_id"),
+            session: said("role_session_name"),
+            seconds: said("duration_seconds").and_then(|text| text.parse().ok()),
+        };
+        SharedCredentialsProvider::new(CodeProvider {
+            role,
+            source,
+            profiles: Arc::clone(self.profiles),
+            region: self.region.clone(),
+            http: self.http.clone(),
+            wait: self.wait.clone(),
+            obtained: Mutex::default(),
+        })
+    }
+
+    /// The keys that stand in a profile itself.
+    fn keys(&self, name: &str) -> Option<Credentials> {
+        let files = self.profiles.files();
+        let said = |key: &str| files.get(name, key);
+        let token = said("aws_security_token").or_else(|| said("aws_session_token")).map(str::to_owned);
+        Some(Credentials::new(said("aws_access_key_id")?, said("aws_secret_access_key")?, token, None, "profile"))
+    }
+
     fn process(&self, name: &str) -> SharedCredentialsProvider {
         let shown = phrase(name);
         let Some((words, place)) = self.profiles.files().process(name) else {
-            return SharedCredentialsProvider::new(Unobtainable(format!("profile “{shown}” names no program")));
+            return unobtainable(format!("profile “{shown}” names no program"));
         };
         let program = phrase(words.first().map_or("", String::as_str));
         SharedCredentialsProvider::new(ProcessProvider {
@@ -97,6 +150,10 @@ impl Chain<'_> {
             helper: self.settings.helper.clone(),
         })
     }
+}
+
+fn unobtainable(why: String) -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Unobtainable(why))
 }
 
 /// What no credentials can come from, and why.

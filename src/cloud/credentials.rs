@@ -43,6 +43,8 @@ impl Profiles {
         let config = trusted_file("AWS_CONFIG_FILE", "config")?;
         let credentials = trusted_file("AWS_SHARED_CREDENTIALS_FILE", "credentials")?;
         let files = AwsFiles::read(config.as_ref(), credentials.as_ref());
+        // One that is named as nothing is none, as with the AWS CLI.
+        let explicit = explicit.filter(|name| !name.is_empty());
         // The order of the AWS CLI; one that is set to nothing is none, and hides the other.
         let of_environment = || std::env::var("AWS_DEFAULT_PROFILE").or_else(|_| std::env::var("AWS_PROFILE")).ok();
         let name = explicit.map(str::to_owned).or_else(of_environment).filter(|name| !name.is_empty());
@@ -179,13 +181,37 @@ impl Profiles {
         command.map(|(command, name)| format!("{command} --profile {}", quoted(name)))
     }
 
-    /// Something about the profile that its failure alone would not tell.
-    pub(super) fn peculiarity(&self) -> Option<&'static str> {
-        let asks = |name: &&str| self.files.get(name, "mfa_serial").is_some();
-        self.files.lineage(&self.name).iter().any(asks).then_some(
-            "the profile asks for a one-time code (mfa_serial), which only the AWS CLI can ask for; \
-             “aws configure export-credentials --format env” prints variables that work here",
-        )
+    /// Where nobody can be asked for a one-time code: what has the AWS CLI ask for it and puts what it gives into variables, and
+    /// this command again, which takes those and all else from the profile.
+    pub(super) fn way_round_code(&self) -> (String, String) {
+        let name = quoted(&self.name);
+        let export = format!("aws configure export-credentials --profile {name} --format");
+        let mut again = vec!["snow-onboard".to_owned()];
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--profile" => drop(arguments.next()),
+                given if given.starts_with("--profile=") => {}
+                given => again.push(quoted(given)),
+            }
+        }
+        // One that is named goes before the variables, and one of this variable does not.
+        let named = if self.explicit {
+            again.push("--profile=".to_owned());
+            if cfg!(windows) {
+                format!("$env:AWS_DEFAULT_PROFILE = \"{}\"; ", name.trim_matches('"'))
+            } else {
+                format!("AWS_DEFAULT_PROFILE={name} ")
+            }
+        } else {
+            String::new()
+        };
+        let ask = if cfg!(windows) {
+            format!("{export} powershell | Invoke-Expression")
+        } else {
+            format!("eval \"$({export} env)\"")
+        };
+        (ask, named + &again.join(" "))
     }
 
     /// Where credentials are looked for, in words.
@@ -458,10 +484,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_profile_that_only_the_cli_can_use_is_explained() {
+    fn a_profile_that_asks_or_is_missing_is_explained() {
         let config = "[profile a]\nlogin_session = arn:aws:iam::123456789012:user/u\n[profile b]\nmfa_serial = x\n";
         assert_eq!(profiles(config, "a", true).sign_in().unwrap(), "aws login --profile a");
-        assert!(profiles(config, "b", true).peculiarity().unwrap().contains("mfa_serial"));
+        let (ask, again) = profiles(config, "b", true).way_round_code();
+        assert!(ask.contains("export-credentials --profile b") && again.ends_with(" --profile="), "{ask} {again}");
         assert!(profiles(config, "c", false).missing_profile().is_some());
     }
 }

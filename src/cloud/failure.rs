@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::certificates::signature_in_words;
+use super::code::CodeNeeded;
 use super::credentials::Profiles;
 use super::http::{LONGEST_ANSWER, NotHttps};
 use super::proxy::ProxyRefused;
@@ -257,6 +258,10 @@ impl CallContext {
     }
 
     fn no_credentials(&self, error: &CredentialsError, wait: &Wait) -> Error {
+        if let Some(CodeNeeded { profile }) = find(error) {
+            let (ask, again) = self.profiles.way_round_code();
+            return Error::CodeNeeded { profile: profile.clone(), ask, again };
+        }
         // A role is assumed with credentials that may fail themselves; what lies deepest is the cause.
         if let Some(connector) = find::<ConnectorError>(error) {
             return match find::<CredentialsError>(connector) {
@@ -265,10 +270,8 @@ impl CallContext {
             };
         }
         if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
-            return self.profiles.missing_profile().unwrap_or_else(|| match self.profiles.peculiarity() {
-                Some(why) => Error::CredentialsFailed { why: why.to_owned() },
-                None => Error::CredentialsMissing { tried: self.profiles.tried() },
-            });
+            let missing = || Error::CredentialsMissing { tried: self.profiles.tried() };
+            return self.profiles.missing_profile().unwrap_or_else(missing);
         }
         let why = in_words(error);
         let code = chain(error).find_map(|link| link.downcast_ref::<ErrorMetadata>()).and_then(ErrorMetadata::code);
@@ -288,9 +291,7 @@ impl CallContext {
         if expired {
             return self.expired(why);
         }
-        Error::CredentialsFailed {
-            why: self.profiles.peculiarity().map_or(why.clone(), |peculiarity| format!("{why}; {peculiarity}")),
-        }
+        Error::CredentialsFailed { why }
     }
 
     fn sign_in_unanswered(&self, error: &ConnectorError, wait: &Wait) -> Error {

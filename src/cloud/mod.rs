@@ -8,6 +8,7 @@ mod api;
 mod aws_files;
 mod certificates;
 mod chain;
+mod code;
 mod credentials;
 mod download;
 mod examine;

@@ -33,6 +33,8 @@ struct Now {
     received: Instant,
     /// What is being tried again, by its name, and why it has to be.
     failing: Vec<(&'static str, Error)>,
+    /// A question is open: what is said now would stand in the middle of its answer.
+    is_asking: bool,
 }
 
 impl fmt::Debug for Wait {
@@ -105,6 +107,16 @@ impl Wait {
         std::mem::replace(&mut self.lock().what, what)
     }
 
+    /// Asks the person for a line, and says nothing meanwhile. `None` where nobody is there or answers.
+    pub(super) async fn ask(&self, question: String) -> Option<String> {
+        let (notify, patience) = (Arc::clone(&self.notify), self.limit * 3 / 4);
+        self.lock().is_asking = true;
+        let line = tokio::task::spawn_blocking(move || notify.ask(&question, patience)).await;
+        let mut now = self.lock();
+        (now.is_asking, now.spoke) = (false, Instant::now());
+        line.ok().flatten()
+    }
+
     /// A download is under way; said at most twice a second, and not before it is slow.
     pub(super) fn received(&self, bytes: u64, of: Option<u64>) {
         let mut now = self.lock();
@@ -170,6 +182,9 @@ impl Wait {
     fn speak(&self) {
         let event = {
             let mut now = self.lock();
+            if now.is_asking {
+                return now.notice.was_spoken_of();
+            }
             let what = now.what.clone();
             now.notice.due(&what)
         };
@@ -186,7 +201,7 @@ impl Wait {
 impl Now {
     fn new(what: String) -> Self {
         let now = Instant::now();
-        Self { what, notice: WaitNotice::new(), received: now, failing: Vec::new() }
+        Self { what, notice: WaitNotice::new(), received: now, failing: Vec::new(), is_asking: false }
     }
 }
 

@@ -228,6 +228,7 @@ fn is_of_credentials(error: &Error) -> bool {
         error,
         Error::CredentialsMissing { .. }
             | Error::CredentialsExpired { .. }
+            | Error::CodeNeeded { .. }
             | Error::CredentialsFailed { .. }
             | Error::CredentialsRefused { .. }
     )

@@ -19,6 +19,7 @@ mod machine;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -135,6 +136,10 @@ impl Notify for Heard {
             Event::Warning(text) => self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text),
             other => self.reporter.notify(other),
         }
+    }
+
+    fn ask(&self, question: &str, patience: Duration) -> Option<String> {
+        self.reporter.ask(question, patience)
     }
 }
 

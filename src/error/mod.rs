@@ -142,6 +142,10 @@ errors! {
     CredentialsExpired { why: String, login: String } = Credentials "credentials_expired"
         "The AWS sign-in is missing or has expired: {why}."
         => "Sign in again, then repeat the command:\n  {login}";
+    /// `ask` has the AWS CLI ask, `again` is the command with what it gave.
+    CodeNeeded { profile: String, ask: String, again: String } = Credentials "code_needed"
+        "Profile “{profile}” asks for a one-time code (mfa_serial), and nobody can be asked for it here."
+        => "Have the AWS CLI ask for it, then repeat the command with the credentials that it gives:\n  {ask}\n  {again}";
     CredentialsFailed { why: String } = Credentials "credentials_failed"
         "AWS credentials could not be obtained: {why}."
         => "Check the profile in ~/.aws/config, or try another one:\n  snow-onboard doctor --profile NAME";

@@ -59,16 +59,30 @@ pub enum Event {
     Fact(String),
 }
 
-/// Where an adapter's events go: it knows of no job. Called from any thread; never blocks for long.
+/// Where an adapter's events go: it knows of no job. Called from any thread; never blocks for long, but
+/// for a question.
 pub trait Notify: Send + Sync {
     /// Tells the person.
     fn notify(&self, event: Event);
+
+    /// Asks the person for a line, and waits for it, though no longer than `patience`. `None` where nobody can be asked or
+    /// nothing is answered.
+    fn ask(&self, question: &str, patience: Duration) -> Option<String> {
+        let _ = (question, patience);
+        None
+    }
 }
 
 /// Who is told of every job's events. Called from any thread; never blocks for long.
 pub(crate) trait Observer: Send + Sync {
     /// Shows the event. `job` is the one that it is about, where that is known.
     fn event(&self, job: Option<&JobId>, event: &Event);
+
+    /// See [`Notify::ask`].
+    fn ask_for_line(&self, question: &str, patience: Duration) -> Option<String> {
+        let _ = (question, patience);
+        None
+    }
 }
 
 /// Who answers a question.

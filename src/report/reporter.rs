@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Check, Event, Notify, Observer, SAID, Step};
 use crate::model::JobId;
@@ -117,13 +117,15 @@ impl Notify for Reporter {
             *last = Some(event);
         }
     }
+
+    fn ask(&self, question: &str, patience: Duration) -> Option<String> {
+        self.0.observer.ask_for_line(&sanitize(question), patience)
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[derive(Default)]

@@ -337,6 +337,13 @@ impl Observer for Ui {
             Voice::Plain | Voice::Quiet => self.show_to_people(job, event),
         }
     }
+
+    fn ask_for_line(&self, question: &str, patience: Duration) -> Option<String> {
+        match self.may_ask.then(|| self.put(question, patience))? {
+            Answer::Line(line) => Some(line),
+            Answer::End | Answer::Silence => None,
+        }
+    }
 }
 
 impl Ask for Ui {

@@ -11,6 +11,8 @@ use snow_rehearsal::Rehearsal;
 
 mod api;
 mod child;
+#[cfg(unix)]
+mod code;
 mod credentials;
 mod download;
 mod identity;

@@ -1,6 +1,10 @@
 //! Programs that give out credentials, at a terminal.
 
-use snow_rehearsal::Rehearsal;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use snow_rehearsal::{MFA_CODE, MFA_DEVICE, Rehearsal};
 
 use crate::pty::Terminal;
 use crate::stage::agent;
@@ -13,7 +17,7 @@ fn a_credential_process_that_asks_takes_nothing_of_what_is_typed() {
     let script = format!("echo >\"{}\"; read a; read b </dev/tty; read c", begun.display());
     std::fs::write(&config, format!("[profile p]\ncredential_process = sh -c '{script}'\n")).unwrap();
     let agent = agent(&rehearsal, ["jobs", "--profile", "p", "--network-timeout", "3s", "--no-input"]);
-    let mut shell = std::process::Command::new("sh");
+    let mut shell = Command::new("sh");
     shell.env_clear().envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
     shell.env("AWS_CONFIG_FILE", &config).args(["-c", "\"$@\"; echo \"ended $?\"; read line; echo \"<$line>\"", "sh"]);
     shell.arg(agent.get_program()).args(agent.get_args());
@@ -22,4 +26,105 @@ fn a_credential_process_that_asks_takes_nothing_of_what_is_typed() {
     terminal.type_line("the next line").wait_for("ended 4").wait_for("<the next line>");
     assert!(terminal.screen().contains("did not end within 2 seconds"), "{}", terminal.screen());
     assert_eq!(terminal.end(), 0);
+}
+
+/// The agent with a profile whose role is for those who have a code, and one beyond it.
+fn with_code(rehearsal: &Rehearsal, home: &Path, words: &[&str]) -> Command {
+    let config = format!(
+        "[profile base]\naws_access_key_id = {}\naws_secret_access_key = {}\n\
+         [profile p]\nregion = {}\nrole_arn = arn:aws:iam::123456789012:role/with-code\nsource_profile = base\n\
+         mfa_serial = {MFA_DEVICE}\nduration_seconds = 1800\n\
+         [profile site]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = p\n",
+        rehearsal.access_key(),
+        rehearsal.secret_key(),
+        rehearsal.region(),
+    );
+    std::fs::write(home.join("config"), config).unwrap();
+    let mut command = agent(rehearsal, words);
+    command.env("AWS_CONFIG_FILE", home.join("config"));
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+#[test]
+fn a_one_time_code_is_asked_for_once_and_used_once() {
+    for (profile, verb) in [("p", "jobs"), ("site", "jobs"), ("p", "doctor")] {
+        let rehearsal = Rehearsal::builder().start().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let mut words = vec![verb, "--profile", profile, "--region", rehearsal.region()];
+        if verb == "doctor" {
+            words.extend(["--keychain", "none"]);
+        }
+        let mut terminal = Terminal::start(with_code(&rehearsal, home.path(), &words), 100, 50);
+        terminal.answer(&format!("One-time code of {MFA_DEVICE}, for profile “p”:"), "12345");
+        terminal.answer("has six digits", MFA_CODE);
+        let shown = if verb == "jobs" { rehearsal.job().id().to_owned() } else { "which assumes a role".to_owned() };
+        terminal.wait_for(&shown);
+        terminal.end();
+        let requests = rehearsal.requests();
+        let of = |name: &'static str| requests.iter().filter(move |request| request.operation == name);
+        assert_eq!(of("AssumeRole").count(), if profile == "p" { 1 } else { 2 }, "{requests:?}");
+        assert!(requests.iter().all(|request| request.identity.is_some()), "{requests:?}");
+        let mut listed = of("ListJobs");
+        assert!(
+            listed.all(|request| request.identity.as_deref() != Some(rehearsal.access_key())),
+            "with the role's keys"
+        );
+    }
+}
+
+#[test]
+fn a_code_that_sts_refuses_is_not_asked_for_again() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(with_code(&rehearsal, home.path(), &["jobs", "--profile", "p"]), 100, 50);
+    terminal.answer("One-time code of", "000000");
+    terminal.wait_for("MultiFactorAuthentication failed");
+    assert_eq!(terminal.end(), 4, "{}", terminal.screen());
+}
+
+#[test]
+fn what_the_hint_says_works_as_it_is_pasted() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    // What the AWS CLI would print after it has asked.
+    let (bin, role) = (home.path().join("bin"), home.path().join("role"));
+    std::fs::create_dir(&bin).unwrap();
+    let (id, secret) = (rehearsal.access_key(), rehearsal.secret_key());
+    let script = format!(
+        "#!/bin/sh\necho \"$*\" >'{}'\necho export AWS_ACCESS_KEY_ID={id}\necho export AWS_SECRET_ACCESS_KEY={secret}\n",
+        role.display()
+    );
+    std::fs::write(bin.join("aws"), script).unwrap();
+    std::fs::set_permissions(bin.join("aws"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_snow-onboard"), bin.join("snow-onboard")).unwrap();
+    for named in [true, false] {
+        let mut command = with_code(&rehearsal, home.path(), &["jobs", "--no-input"]);
+        // The profile's region counts.
+        command.env_remove("AWS_REGION");
+        if named {
+            command.args(["--profile", "p"])
+        } else {
+            command.env("AWS_PROFILE", "p")
+        };
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        let lines: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("  ")).map(str::trim).collect();
+        assert!(lines.len() == 2, "{said}");
+        let mut shell = Command::new("sh");
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let path = std::env::join_paths(
+            [bin.clone()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        );
+        let output = shell.env("PATH", path.unwrap()).args(["-ec", &lines.join("\n")]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && told.contains(rehearsal.job().id()), "{lines:?} {output:?}");
+        assert_eq!(
+            std::fs::read_to_string(&role).unwrap().trim(),
+            "configure export-credentials --profile p --format env"
+        );
+    }
 }

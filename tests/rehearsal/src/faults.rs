@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-/// The operations of the Snowball API that the stand-in knows, and the one of STS.
+/// The operations of the Snowball API that the stand-in knows, and the two of STS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// One job in full.
@@ -27,11 +27,13 @@ pub enum Operation {
     GetSnowballUsage,
     /// Whose keys these are: asked of STS, on the API's port.
     GetCallerIdentity,
+    /// Temporary keys for a role: asked of STS, on the API's port.
+    AssumeRole,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::DescribeJob,
         Self::ListJobs,
         Self::ListClusterJobs,
@@ -43,6 +45,7 @@ impl Operation {
         Self::UpdateJobShipmentState,
         Self::GetSnowballUsage,
         Self::GetCallerIdentity,
+        Self::AssumeRole,
     ];
 
     /// The name on the wire.
@@ -60,7 +63,14 @@ impl Operation {
             Self::UpdateJobShipmentState => "UpdateJobShipmentState",
             Self::GetSnowballUsage => "GetSnowballUsage",
             Self::GetCallerIdentity => "GetCallerIdentity",
+            Self::AssumeRole => "AssumeRole",
         }
+    }
+
+    /// Whether STS is asked, and not the Snowball API.
+    #[must_use]
+    pub const fn is_of_sts(self) -> bool {
+        matches!(self, Self::GetCallerIdentity | Self::AssumeRole)
     }
 
     /// The operation of this name, if there is one.
@@ -75,6 +85,12 @@ impl fmt::Display for Operation {
         f.write_str(self.name())
     }
 }
+
+/// The device that has the caller's one-time codes.
+pub const MFA_DEVICE: &str = "arn:aws:iam::123456789012:mfa/operator";
+
+/// The code that it shows.
+pub const MFA_CODE: &str = "123456";
 
 /// What an API call meets instead of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

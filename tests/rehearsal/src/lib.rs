@@ -37,7 +37,7 @@ pub use crate::{
     client::{ClientOptions, Command, Invocation, Trick, VersionText, client_binary, install_client},
     device::{Device, DeviceOptions, Mode, State, Unlocking},
     error::Error,
-    faults::{BucketFault, Fault, Operation, Times},
+    faults::{BucketFault, Fault, MFA_CODE, MFA_DEVICE, Operation, Times},
     jobs::Job,
     log::{Protocol, Request, Server},
     proxy::{Impostor, Proxy, ProxyFault},

@@ -22,6 +22,10 @@ pub(crate) type ApiKey = (Option<Operation>, Option<String>);
 pub(crate) struct World {
     /// What the caller of the API signs with.
     pub(crate) keys: Keys,
+    /// What whoever has assumed a role signs with.
+    pub(crate) role_keys: Keys,
+    /// One-time codes that were taken: each is good for one call.
+    pub(crate) taken_codes: Mutex<Vec<String>>,
     /// What the service signs addresses with; never the caller's.
     pub(crate) bucket_keys: Keys,
     pub(crate) region: String,

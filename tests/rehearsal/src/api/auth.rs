@@ -37,7 +37,8 @@ impl Signed<'_> {
         let stamp = self.header("x-amz-date").ok_or_else(|| incomplete("X-Amz-Date"))?;
         let at = sigv4::parse_stamp(&stamp).ok_or_else(|| incomplete("X-Amz-Date"))?;
 
-        let keys = &world.keys;
+        let is_of_role = auth.access_key == world.role_keys.access_key;
+        let keys = if is_of_role { &world.role_keys } else { &world.keys };
         if auth.access_key != keys.access_key || self.header("x-amz-security-token") != keys.session_token {
             let message = "The security token included in the request is invalid";
             return Err(Refusal::new(400, "UnrecognizedClientException", message));

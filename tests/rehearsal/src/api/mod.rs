@@ -1,4 +1,4 @@
-//! The Snowball API's stand-in, and that of the one call of STS that tells whose keys are in use.
+//! The Snowball API's stand-in, and that of the two calls of STS that tell whose keys are in use and lend others.
 
 mod auth;
 mod ops;
@@ -109,9 +109,11 @@ enum Reply {
 async fn serve(world: &World, call: Option<&Call>, signed: &Signed<'_>, entry: &mut Request) -> Result<Reply, Refusal> {
     let no_such = || Refusal::new(400, "UnknownOperationException", "No such operation, or not in this protocol");
     let call = call.ok_or_else(no_such)?;
-    entry.identity = Some(signed.verify(world)?);
+    let caller = signed.verify(world)?;
+    entry.identity = Some(caller.clone());
+    let caller = caller.as_str();
     let operation = Operation::parse(&call.operation).ok_or_else(no_such)?;
-    if (operation == Operation::GetCallerIdentity) != (call.protocol == Protocol::Query) {
+    if operation.is_of_sts() != (call.protocol == Protocol::Query) {
         return Err(no_such());
     }
     let input = wire::decode(call.protocol, signed.body)
@@ -137,18 +139,17 @@ async fn serve(world: &World, call: Option<&Call>, signed: &Signed<'_>, entry: &
         Some(Fault::Stale) => ops::manifest_for(world, &input, 0).map(Reply::Answer),
         Some(Fault::Hang) => Ok(Reply::Nothing),
         Some(Fault::CutOff) => Ok(Reply::Cut),
-        Some(Fault::MalformedBody) => ops::answer(world, operation, &input).map(Reply::Malformed),
+        Some(Fault::MalformedBody) => ops::answer(world, operation, &input, caller).map(Reply::Malformed),
         Some(Fault::MissingMember) => {
-            ops::answer(world, operation, &input).map(|value| Reply::Answer(replace(value, operation, None)))
+            ops::answer(world, operation, &input, caller).map(|value| Reply::Answer(replace(value, operation, None)))
         }
-        Some(Fault::Text(text)) => {
-            ops::answer(world, operation, &input).map(|value| Reply::Answer(replace(value, operation, Some(text))))
-        }
+        Some(Fault::Text(text)) => ops::answer(world, operation, &input, caller)
+            .map(|value| Reply::Answer(replace(value, operation, Some(text)))),
         Some(Fault::Delay(pause)) => {
             tokio::time::sleep(pause).await;
-            ops::answer(world, operation, &input).map(Reply::Answer)
+            ops::answer(world, operation, &input, caller).map(Reply::Answer)
         }
-        None => ops::answer(world, operation, &input).map(Reply::Answer),
+        None => ops::answer(world, operation, &input, caller).map(Reply::Answer),
     }
 }
 

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::wire::{Refusal, Value};
 use crate::{
     bucket,
-    faults::Operation,
+    faults::{MFA_CODE, MFA_DEVICE, Operation},
     jobs::{Account, Cluster, Entry},
     world::{World, lock},
 };
@@ -22,7 +22,7 @@ const MAX_RESULTS: u64 = 100;
 ///
 /// # Errors
 /// The operation's modelled exceptions, and `ValidationError` for what the model's patterns exclude.
-pub(super) fn answer(world: &World, operation: Operation, input: &Input) -> Result<Value, Refusal> {
+pub(super) fn answer(world: &World, operation: Operation, input: &Input, caller: &str) -> Result<Value, Refusal> {
     match operation {
         Operation::DescribeJob => describe_job(world, input),
         Operation::ListJobs => list_jobs(world, input, None),
@@ -33,7 +33,8 @@ pub(super) fn answer(world: &World, operation: Operation, input: &Input) -> Resu
         Operation::GetJobUnlockCode => get_job_unlock_code(world, input),
         Operation::GetSoftwareUpdates => get_software_updates(world, input),
         Operation::UpdateJobShipmentState => update_shipment(world, input),
-        Operation::GetCallerIdentity => Ok(identity()),
+        Operation::GetCallerIdentity => Ok(identity(caller == world.role_keys.access_key)),
+        Operation::AssumeRole => assume_role(world, input),
         Operation::GetSnowballUsage => {
             Ok(Value::Map(vec![("SnowballLimit", Value::Int(1)), ("SnowballsInUse", Value::Int(0))]))
         }
@@ -51,10 +52,56 @@ pub(super) fn key_member(operation: Operation) -> Option<&'static str> {
     }
 }
 
+/// Who has no role.
+const CALLER: &str = "arn:aws:iam::123456789012:user/operator";
+
+/// Keys of a role. One whose name ends in `with-code` is for those alone who have the one-time code of the caller's device, which
+/// is good for one call (STS API reference, AssumeRole).
+fn assume_role(world: &World, input: &Input) -> Result<Value, Refusal> {
+    let denied = |message: String| Refusal::new(403, "AccessDenied", &message);
+    let needed = |member: &str| {
+        let refusal = || Refusal::new(400, "ValidationError", &format!("{member} is missing"));
+        text(input, member).filter(|text| !text.is_empty()).ok_or_else(refusal)
+    };
+    let role = needed("RoleArn")?;
+    needed("RoleSessionName")?;
+    let code = match (text(input, "SerialNumber"), text(input, "TokenCode")) {
+        (Some(MFA_DEVICE), Some(code)) => Some(code),
+        (None, None) => None,
+        _ => return Err(Refusal::new(400, "ValidationError", "SerialNumber and TokenCode go together")),
+    };
+    if let Some(code) = code {
+        let mut taken = lock(&world.taken_codes);
+        if code != MFA_CODE || taken.iter().any(|old| old == code) {
+            return Err(denied("MultiFactorAuthentication failed with invalid MFA one time pass code.".to_owned()));
+        }
+        taken.push(code.to_owned());
+    } else if role.ends_with("with-code") {
+        return Err(denied(format!("User: {CALLER} is not authorized to perform: sts:AssumeRole on resource: {role}")));
+    }
+    let seconds = text(input, "DurationSeconds").and_then(|text| text.parse().ok()).unwrap_or(3600);
+    let ends =
+        (world.api_now() + time::Duration::seconds(seconds)).replace_nanosecond(0).unwrap_or_else(|_| world.api_now());
+    let ends = ends.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
+    let keys = &world.role_keys;
+    let credentials = vec![
+        ("AccessKeyId", keys.access_key.as_str().into()),
+        ("SecretAccessKey", keys.secret.as_str().into()),
+        ("SessionToken", keys.session_token.as_deref().unwrap_or_default().into()),
+        ("Expiration", ends.as_str().into()),
+    ];
+    let user = vec![
+        ("AssumedRoleId", "AROACKCEVSQ6C2EXAMPLE:s".into()),
+        ("Arn", "arn:aws:sts::123456789012:assumed-role/r/s".into()),
+    ];
+    Ok(Value::Map(vec![("Credentials", Value::Map(credentials)), ("AssumedRoleUser", Value::Map(user))]))
+}
+
 /// The caller, as STS names it.
-fn identity() -> Value {
+fn identity(has_role: bool) -> Value {
+    let arn = if has_role { "arn:aws:sts::123456789012:assumed-role/r/s" } else { CALLER };
     Value::Map(vec![
-        ("Arn", "arn:aws:iam::123456789012:user/operator".into()),
+        ("Arn", arn.into()),
         ("UserId", "AIDACKCEVSQ6C2EXAMPLE".into()),
         ("Account", "123456789012".into()),
     ])

@@ -31,18 +31,21 @@ pub(super) fn decode(body: &[u8]) -> Option<Map<String, Json>> {
     Some(query_pairs(form).into_iter().map(|(name, value)| (name, Json::from(value))).collect())
 }
 
-/// `value`, which has texts as members, as the answer to `operation`.
+/// `value`, which has texts and structures as members, as the answer to `operation`.
 pub(super) fn answer(operation: &str, value: &Json) -> String {
-    let members: String = value
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, text)| format!("<{name}>{}</{name}>", escape(text.as_str().unwrap_or_default())))
-        .collect();
+    let members = members(value);
     format!(
         "<{operation}Response xmlns=\"{NAMESPACE}\"><{operation}Result>{members}</{operation}Result>\
          <ResponseMetadata><RequestId>{REQUEST}</RequestId></ResponseMetadata></{operation}Response>"
     )
+}
+
+fn members(value: &Json) -> String {
+    let member = |(name, value): (&String, &Json)| {
+        let inner = value.as_str().map_or_else(|| members(value), escape);
+        format!("<{name}>{inner}</{name}>")
+    };
+    value.as_object().into_iter().flatten().map(member).collect()
 }
 
 /// Status and XML of an error. The services with JSON call some of them by other names, and give them 400.

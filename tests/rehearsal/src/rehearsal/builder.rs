@@ -152,6 +152,9 @@ impl Builder {
         let first = account.jobs[0].id.clone();
         let world = Arc::new(World {
             keys: keys(&source, self.session_token.then_some(100)),
+            // Of another source, so that what is drawn from the first stays the same.
+            role_keys: keys(&Source::new(self.seed.map(|seed| seed.wrapping_add(1))), Some(100)),
+            taken_codes: Mutex::default(),
             // Longer than a real one need be: the address has to exceed what the model says of strings.
             bucket_keys: keys(&source, Some(900)),
             region: "us-east-1".to_owned(),

@@ -1,0 +1,170 @@
+//! A role that asks for a one-time code (`mfa_serial`): the SDK asks nobody and is turned away, so it is assumed here.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_config::BehaviorVersion;
+use aws_credential_types::Credentials;
+use aws_credential_types::credential_feature::AwsCredentialFeature;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_sts::Client;
+use aws_sdk_sts::error::SdkError;
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+
+use super::credentials::Profiles;
+use super::failure::in_words;
+use super::http::Https;
+use super::wait::Wait;
+use crate::model::Region;
+
+/// How often a code that is none is asked for again.
+const TRIES: usize = 3;
+
+/// How long before their end credentials are no longer used.
+const EARLY: Duration = Duration::from_secs(60);
+
+/// A role of which a profile says that it asks for a code.
+#[derive(Debug, Clone)]
+pub(super) struct RoleWithCode {
+    /// The profile's name, as it may be shown.
+    pub(super) profile: String,
+    pub(super) role: String,
+    /// The device that shows the codes.
+    pub(super) serial: String,
+    pub(super) external_id: Option<String>,
+    pub(super) session: Option<String>,
+    pub(super) seconds: Option<i32>,
+}
+
+/// Nobody is there to ask for a code.
+#[derive(Debug, Clone)]
+pub(super) struct CodeNeeded {
+    /// The profile that asks for it.
+    pub(super) profile: String,
+}
+
+impl fmt::Display for CodeNeeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "profile “{}” asks for a one-time code", self.profile)
+    }
+}
+
+impl std::error::Error for CodeNeeded {}
+
+/// Assumes such a role, once for all who ask.
+#[derive(Debug)]
+pub(super) struct CodeProvider {
+    pub(super) role: RoleWithCode,
+    /// Whose credentials it is assumed with.
+    pub(super) source: SharedCredentialsProvider,
+    pub(super) profiles: std::sync::Arc<Profiles>,
+    pub(super) region: Region,
+    pub(super) http: Https,
+    pub(super) wait: Wait,
+    /// A code is good for one call, so what came of it is kept: also a refusal, or each of several calls would ask again.
+    pub(super) obtained: Mutex<Option<Result<Credentials, Refused>>>,
+}
+
+/// Why there are no credentials, for whoever asks a second time.
+#[derive(Debug, Clone)]
+pub(super) enum Refused {
+    Unasked(CodeNeeded),
+    Said(String),
+}
+
+impl From<Refused> for CredentialsError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unasked(needed) => Self::provider_error(needed),
+            Refused::Said(why) => Self::provider_error(why),
+        }
+    }
+}
+
+impl ProvideCredentials for CodeProvider {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.obtain())
+    }
+}
+
+impl CodeProvider {
+    async fn obtain(&self) -> provider::Result {
+        let mut obtained = self.obtained.lock().await;
+        match &*obtained {
+            Some(Ok(credentials)) if credentials.expiry().is_none_or(|end| end > SystemTime::now() + EARLY) => {
+                return Ok(credentials.clone());
+            }
+            Some(Err(refused)) => return Err(refused.clone().into()),
+            _ => {}
+        }
+        // The sign-in that lies before it fails first, and not after somebody has typed a code.
+        let source = self.source.provide_credentials().await?;
+        let Some(code) = self.ask().await else {
+            let needed = Refused::Unasked(CodeNeeded { profile: self.role.profile.clone() });
+            *obtained = Some(Err(needed.clone()));
+            return Err(needed.into());
+        };
+        let answer = self.assume(SharedCredentialsProvider::new(source), &code).await;
+        *obtained = match &answer {
+            Ok(credentials) => Some(Ok(credentials.clone())),
+            Err(error @ SdkError::ServiceError(_)) => Some(Err(Refused::Said(in_words(error)))),
+            Err(_) => None,
+        };
+        answer.map_err(CredentialsError::provider_error)
+    }
+
+    /// A code of six digits; `None` if nobody is there who has one.
+    async fn ask(&self) -> Option<String> {
+        let RoleWithCode { profile, serial, .. } = &self.role;
+        let mut question = format!("One-time code of {serial}, for profile “{profile}”:");
+        for _ in 0..TRIES {
+            let line = self.wait.ask(question.clone()).await?;
+            let digits: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+            if digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Some(digits);
+            }
+            question = format!("A one-time code has six digits. The code of {serial}:");
+        }
+        None
+    }
+
+    async fn assume(
+        &self,
+        source: SharedCredentialsProvider,
+        code: &str,
+    ) -> Result<Credentials, SdkError<aws_sdk_sts::operation::assume_role::AssumeRoleError>> {
+        let RoleWithCode { role, serial, external_id, session, seconds, .. } = &self.role;
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .profile_name(self.profiles.name_for_sdk())
+            .profile_files(self.profiles.for_sdk())
+            .region(aws_config::Region::new(self.region.to_string()))
+            .http_client(self.http.clone())
+            .credentials_provider(source)
+            .load()
+            .await;
+        let now = || format!("snow-onboard-{}", OffsetDateTime::now_utc().unix_timestamp());
+        let answer = Client::new(&config)
+            .assume_role()
+            .role_arn(role)
+            .role_session_name(session.clone().unwrap_or_else(now))
+            .set_external_id(external_id.clone())
+            .set_duration_seconds(*seconds)
+            .serial_number(serial)
+            .token_code(code)
+            .send()
+            .await?;
+        let given = answer.credentials.ok_or_else(|| SdkError::construction_failure("STS gave no credentials"))?;
+        let expires = SystemTime::try_from(given.expiration).ok();
+        let (id, secret, token) = (given.access_key_id, given.secret_access_key, given.session_token);
+        let mut credentials = Credentials::new(id, secret, Some(token), expires, "role with a one-time code");
+        credentials
+            .get_property_mut_or_default::<Vec<AwsCredentialFeature>>()
+            .push(AwsCredentialFeature::CredentialsStsAssumeRole);
+        Ok(credentials)
+    }
+}
