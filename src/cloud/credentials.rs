@@ -52,9 +52,7 @@ impl Profiles {
         let name = explicit.map(str::to_owned).or_else(of_environment).filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| "default".to_owned());
         let profiles = Self { files, name, explicit: explicit.is_some() };
-        profiles.files.check(&profiles.name).map_err(|Unusable { path, line, why }| Error::CredentialsFailed {
-            why: format!("line {line} of {} {}", path.display(), phrase(&why)),
-        })?;
+        profiles.files.check(&profiles.name).map_err(Unusable::into_error)?;
         profiles.check_what_they_lead_to()?;
         // A profile that AWS_PROFILE names may be missing where the environment holds credentials as well.
         if explicit.is_some() && !profiles.files.has(&profiles.name) {
@@ -155,9 +153,17 @@ impl Profiles {
         parse_region(&region, origin)
     }
 
-    /// The file with CA certificates that the profile names.
-    pub(super) fn ca_bundle(&self) -> Option<&str> {
-        self.files.get(&self.name, "ca_bundle").filter(|path| !path.is_empty())
+    /// What the profile says of something.
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.files.get(&self.name, key).filter(|text| !text.is_empty())
+    }
+
+    /// The address that the profile has for a service ("snowball").
+    ///
+    /// # Errors
+    /// What can't be used of its services section.
+    pub(super) fn endpoint_url(&self, service: &str) -> Result<Option<&str>, Unusable> {
+        self.files.endpoint_url(&self.name, service)
     }
 
     /// What signs the user in again, if the profile in use, or the one it borrows from, signs in.
@@ -358,6 +364,7 @@ fn odd_variable() -> Option<(&'static str, String)> {
 fn parse_region(region: &str, origin: Origin) -> Result<Sourced<Region>> {
     match region.parse() {
         Ok(value) => Ok(Sourced { value, origin }),
+        Err(_) if region.trim() == Region::OF_DEVICE => Err(Error::RegionOfDevice { origin: origin.to_string() }),
         Err(Malformed { why }) => Err(Error::SettingInvalid {
             name: "region".to_owned(),
             given: sanitize_typed(region),

@@ -9,6 +9,7 @@ mod aws_files;
 mod certificates;
 mod credentials;
 mod download;
+mod endpoints;
 mod examine;
 mod failure;
 mod http;

@@ -37,7 +37,7 @@ pub(super) fn named_file(settings: &CloudSettings, profiles: Option<&Profiles>) 
     };
     let of_profile = || {
         let profiles = profiles?;
-        let path = profiles.ca_bundle()?;
+        let path = profiles.text("ca_bundle")?;
         Some(sourced(path.into(), Origin::Profile(profiles.name().to_owned())))
     };
     let of_requests = || {
