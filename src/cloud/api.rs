@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_config::BehaviorVersion;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::BehaviorVersion;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_snowball::Client;
 use aws_sdk_snowball::types::{JobListEntry, JobMetadata};
@@ -252,7 +252,11 @@ impl Api {
                 Err(Broken::Passing(error)) => {
                     if self.is_ours && matches!(error, Error::ManifestSlow { .. } | Error::ApiTimeout { .. }) {
                         // The pool knows nothing of a connection that has gone silent, and would give it out again.
-                        download.go_over(Http::new(&self.settings, self.settings.ca_bundle.as_ref()).map_err(Refusal::Failed)?.download);
+                        download.go_over(
+                            Http::new(&self.settings, self.settings.ca_bundle.as_ref())
+                                .map_err(Refusal::Failed)?
+                                .download,
+                        );
                     }
                     if download.received() > before {
                         (backoff, fruitless) = (Backoff::new(), 0);

@@ -47,10 +47,8 @@ impl Profiles {
         let config = trusted_file("AWS_CONFIG_FILE", "config")?;
         let credentials = trusted_file("AWS_SHARED_CREDENTIALS_FILE", "credentials")?;
         let files = AwsFiles::read(config.as_ref(), credentials.as_ref());
-        // The order of the AWS CLI; one that is set to nothing is none, and hides the other.
-        let of_environment = || std::env::var("AWS_DEFAULT_PROFILE").or_else(|_| std::env::var("AWS_PROFILE")).ok();
-        let name = explicit.map(str::to_owned).or_else(of_environment).filter(|name| !name.is_empty());
-        let name = name.unwrap_or_else(|| "default".to_owned());
+        let name = explicit.map(str::to_owned).filter(|name| !name.is_empty());
+        let name = name.unwrap_or_else(|| profile_of_environment().value);
         let profiles = Self { files, name, explicit: explicit.is_some() };
         profiles.files.check(&profiles.name).map_err(Unusable::into_error)?;
         profiles.check_what_they_lead_to()?;
@@ -239,6 +237,16 @@ impl Profiles {
         };
         SharedCredentialsProvider::new(chain)
     }
+}
+
+/// The profile if none is named to us, in the order of the AWS CLI. A variable that is set to nothing is not set, and does not
+/// hide the other.
+pub(super) fn profile_of_environment() -> Sourced<String> {
+    let variable = |name: &&str| std::env::var(name).ok().filter(|profile| !profile.is_empty());
+    ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"]
+        .into_iter()
+        .find_map(|name| Some(Sourced { value: variable(&name)?, origin: Origin::Variable(name.to_owned()) }))
+        .unwrap_or_else(|| Sourced { value: "default".to_owned(), origin: Origin::Default })
 }
 
 /// `provider` with its wait told, what it finds taken out of everything that is said, and its origin noted in `found`.

@@ -208,17 +208,20 @@ impl CallContext {
         const CHECKED: &str = "Ask whoever runs the company proxy that inspects this network's traffic for a CA certificate with an RSA key of 2048 bits or more, or an ECDSA key (P-256, P-384) and SHA-256 or SHA-384.";
         let file = self.trust.as_ref().and_then(|trust| trust.file.as_ref());
         let in_file = || file.map(|file| format!("{} ({})", phrase(&file.value.display().to_string()), file.origin));
-        let way_on = || match in_file() {
+        let way_on = || {
+            match in_file() {
             Some(file) => format!(
                 "Only the certificates in {file} are trusted. If a company proxy inspects this network's traffic, add its CA certificate to that file."
             ),
             None => "If a company proxy inspects this network's traffic, give its CA certificate:\n  --ca-bundle /path/to/ca.pem".to_owned(),
+        }
         };
         let uncheckable = || self.trust.as_ref()?.uncheckable.first();
         let (why, way_on) = match reason {
             Reason::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
                 let signature = signature_in_words(signature_algorithm_id, None);
-                (format!("it is signed with {signature}, which this program can't check"), CHECKED.to_owned())
+                let ca = uncheckable().map_or_else(String::new, |ca| format!(" ({ca})"));
+                (format!("it is signed with {signature}, which this program can't check{ca}"), CHECKED.to_owned())
             }
             Reason::UnsupportedSignatureAlgorithmForPublicKeyContext {
                 signature_algorithm_id,

@@ -314,5 +314,4 @@ mod tests {
         assert_eq!(without_secrets("u:p@x y"), "(not an address)");
         assert_eq!(without_secrets("snowball.example"), "?://snowball.example");
     }
-
 }

@@ -205,9 +205,8 @@ fn parse_proxy(value: &str) -> Result<(http::Uri, Option<String>), &'static str>
     if after_host.contains(':') && uri.port_u16().is_none_or(|port| port == 0) {
         return Err("has no port number from 1 to 65535 after its colon");
     }
-    let login = login.map(|(user, password)| {
-        format!("Basic {}", aws_smithy_types::base64::encode([user, password].join(&b':')))
-    });
+    let login = login
+        .map(|(user, password)| format!("Basic {}", aws_smithy_types::base64::encode([user, password].join(&b':'))));
     Ok((uri, login))
 }
 
@@ -343,5 +342,4 @@ mod tests {
             assert!(!is_bypassed(uri), "{uri}");
         }
     }
-
 }

@@ -6,9 +6,9 @@ use aws_smithy_http_client::tls::TrustStore;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
+use super::CloudSettings;
 use super::certificates::{self, uncheckable};
 use super::credentials::Profiles;
-use super::CloudSettings;
 use crate::error::{Error, Result, io_in_words};
 use crate::model::{Origin, Sourced};
 use crate::safety::path_trust::{self, Fault, Position, Whose};
@@ -69,7 +69,9 @@ fn of_file(file: &Sourced<PathBuf>) -> Result<(TrustStore, TrustInUse)> {
     let mut checked = Checked::default();
     for (line, certificate) in certificates::read(&pem).map_err(bad)? {
         if !checked.add(certificate) {
-            return Err(bad(format!("the certificate that begins in its line {line} is not a usable X.509 certificate")));
+            return Err(bad(format!(
+                "the certificate that begins in its line {line} is not a usable X.509 certificate"
+            )));
         }
     }
     if checked.count == 0 {
@@ -120,8 +122,7 @@ fn of_system() -> Result<(TrustStore, TrustInUse)> {
 /// The certificates of a file that a variable names. None if it is not there.
 fn certificates_of(path: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
     let bad = |why| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why };
-    let pem =
-        path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE).map_err(|refused| bad(refused.clause(path)))?;
+    let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE).map_err(|refused| bad(refused.clause(path)))?;
     let found = certificates::read(&pem.unwrap_or_default()).map_err(bad)?;
     Ok(found.into_iter().map(|(_, certificate)| certificate).collect())
 }
@@ -182,5 +183,46 @@ impl Checked {
     fn finish(self, file: Option<Sourced<PathBuf>>) -> (TrustStore, TrustInUse) {
         let Self { pem, count, uncheckable } = self;
         (TrustStore::empty().with_pem_certificate(pem.into_bytes()), TrustInUse { file, count, uncheckable })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_ca_file_is_an_error_and_never_a_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let begin = "-----BEGIN CERTIFICATE-----\n";
+        let end = "\n-----END CERTIFICATE-----\n";
+        let named = |path: &Path| Sourced { value: path.to_owned(), origin: Origin::Flag("--ca-bundle".to_owned()) };
+        for (content, why) in [
+            (String::new(), "is empty"),
+            ("hello\n".to_owned(), "no PEM certificate"),
+            (format!("{begin}!!!{end}"), "line 1 is not valid PEM"),
+            (format!("{begin}AAAA"), "that does not end"),
+            (format!("{begin}AAAA{end}"), "line 1 is not a usable X.509"),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned(), "no PEM certificate"),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let Err(Error::CaFileBad { why: said, origin, .. }) = of_file(&named(&path)) else {
+                panic!("taken: {why}")
+            };
+            assert!(said.contains(why), "{said}");
+            assert_eq!(origin, "--ca-bundle");
+        }
+        assert!(
+            matches!(of_file(&named(folder.path())), Err(Error::CaFileBad { why, .. }) if why.contains("not a file"))
+        );
+        assert!(matches!(of_file(&named(&folder.path().join("none.pem"))), Err(Error::CaFileBad { .. })));
+    }
+
+    #[test]
+    fn what_is_no_certificate_to_rustls_is_not_taken() {
+        let mut checked = Checked::default();
+        assert!(!checked.add(CertificateDer::from(vec![1, 2, 3])));
+        assert_eq!((checked.count, checked.pem.len()), (0, 0));
     }
 }

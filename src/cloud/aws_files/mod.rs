@@ -184,7 +184,9 @@ impl AwsFiles {
         let mut of_service = None;
         if let (Some(name), Some(said)) = (settings.text("services"), settings.entries.get("services")) {
             let Some(services) = self.services.get(name) else {
-                return Err(said.unusable(format!("names the services section “{name}”, which is not in the config file")));
+                return Err(
+                    said.unusable(format!("names the services section “{name}”, which is not in the config file"))
+                );
             };
             if let Some(unusable) = &services.unusable {
                 return Err(unusable.clone());
