@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_config::BehaviorVersion;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_snowball::Client;
 use aws_sdk_snowball::types::{JobListEntry, JobMetadata};
-use aws_types::service_config::ServiceConfigKey;
 use time::OffsetDateTime;
 
 use super::chain::Chain;
@@ -21,7 +20,7 @@ use super::failure::{CallContext, Refusal, Service};
 use super::http::{Clocks, Http, Https, read_timeout, without_secrets};
 use super::identity::Sts;
 use super::wait::{Wait, tries};
-use super::{CloudSettings, DescribedJob, FetchedPair, Sink, logged};
+use super::{CloudSettings, DescribedJob, FetchedPair, Sink, endpoints, logged};
 use crate::error::{Error, Result};
 use crate::model::{JobFacts, JobId, JobState, ManifestUrl, Readiness, UnlockCode};
 use crate::report::{Event, Notify};
@@ -97,25 +96,28 @@ impl Api {
             )
             .load()
             .await;
-        let setting = |service: Service| {
-            let endpoint = configured_endpoint(&config, service.name());
+        let setting = |service: Service| -> Result<_> {
+            let endpoint = endpoints::configured(&profiles, service)?.map(|endpoint| endpoint.value);
             let place = match &endpoint {
                 Some(url) => format!("at {}", without_secrets(url).trim_start_matches("https://")),
                 None => format!("in {region}"),
             };
             let (region, proxy, profiles) = (region.to_string(), http.proxy.clone(), Arc::clone(&profiles));
             let trust = http.trust.clone();
-            let setting = CallContext { service, region, place, proxy, trust, profiles };
-            (setting, endpoint.filter(|url| !is_https(url)).map(|url| without_secrets(&url)))
+            let refused = endpoint.as_deref().filter(|url| !is_https(url)).map(without_secrets);
+            Ok((CallContext { service, region, place, proxy, trust, profiles }, endpoint, refused))
         };
-        let (ours, refused) = setting(Service::Snowball);
+        let (ours, endpoint, refused) = setting(Service::Snowball)?;
         if let Some(url) = refused {
             return Err(ours.not_https(url));
         }
-        let sts = Sts::new(&config, setting(Service::Sts));
+        let (of_sts, sts_endpoint, sts_refused) = setting(Service::Sts)?;
+        let sts = Sts::new(&config, sts_endpoint, of_sts, sts_refused);
+        let mut with_endpoint = aws_sdk_snowball::config::Builder::from(&config);
+        with_endpoint.set_endpoint_url(endpoint);
         tracing::info!(api = ours.place, proxy = http.proxy, profile = phrase(profiles.name()), "AWS is asked");
         Ok(Self {
-            client: Client::new(&config),
+            client: Client::from_conf(with_endpoint.build()),
             http: http.download,
             setting: ours,
             wait,
@@ -321,20 +323,6 @@ impl Api {
             Refusal::State => Error::AnswerMalformed { what: "Snowball DescribeJob".to_owned() },
         }
     }
-}
-
-/// The address that the SDK will call, if one is configured: `AWS_ENDPOINT_URL_SNOWBALL` (or that of another service), the profile's services
-/// section, `AWS_ENDPOINT_URL`, the profile's `endpoint_url`. The same lookup as in the SDK's own client.
-fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
-    let key =
-        ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
-    let of_service = config.service_config().and_then(|service| service.load_config(key));
-    // The SDK drops a general address that it can't parse, and would call AWS instead of what the operator meant.
-    let unparsed = || match std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
-        Err(_) => std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),
-        Ok(_) => None,
-    };
-    of_service.or_else(|| config.endpoint_url().map(str::to_owned)).or_else(unparsed)
 }
 
 fn is_https(url: &str) -> bool {

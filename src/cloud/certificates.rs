@@ -151,7 +151,7 @@ fn common_name(subject: &[u8]) -> Option<String> {
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, first], rest) = der.split_first_chunk()?;
     let (length, rest) = match first {
-        0..0x80 => (usize::from(first), rest),
+        0..=0x7f => (usize::from(first), rest),
         0x81..=0x83 => {
             let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
             (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
@@ -160,4 +160,68 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     };
     let (inner, after) = rest.split_at_checked(length)?;
     Some((tag, inner, after))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use rustls::RootCertStore;
+
+    const BODY: &str = "MAMCAQE=";
+
+    fn section(label: &str) -> String {
+        format!("-----BEGIN {label}-----\n{BODY}\n-----END {label}-----")
+    }
+
+    fn lines(text: &str) -> Vec<usize> {
+        read(text.as_bytes()).unwrap().iter().map(|(line, _)| *line).collect()
+    }
+
+    #[test]
+    fn all_that_stands_there_is_read() {
+        let one = section("CERTIFICATE");
+        assert_eq!(lines(&format!("{one}\n{one}\n")), [1, 4]);
+        assert_eq!(lines(&format!("\u{feff}{one}{one}{one}")), [1, 3, 5], "no line break between them");
+        assert_eq!(lines(&format!("{one}\r\n\u{feff}{one}").replace('\n', "\r\n")), [1, 4], "each with its mark");
+        assert_eq!(lines(&format!("# mine\n{}\ntext\n{}", section("X509 CERTIFICATE"), one)), [2, 6]);
+        assert_eq!(lines(&format!("{}\n{one}", section("PRIVATE KEY"))), [4]);
+        let indented: String = one.lines().map(|line| format!("    {line}  \n")).collect();
+        assert_eq!(lines(&indented), [1]);
+        let trusted = "-----BEGIN TRUSTED CERTIFICATE-----\nMAMCAQEwAwIBAQ==\n-----END TRUSTED CERTIFICATE-----\n";
+        assert_eq!(read(trusted.as_bytes()).unwrap()[0].1.as_ref(), [0x30, 3, 2, 1, 1], "what follows is left out");
+    }
+
+    #[test]
+    fn what_can_t_be_read_is_refused_by_line() {
+        let one = section("CERTIFICATE");
+        for (text, line) in [
+            (format!("{one}\n-----BEGIN CERTIFICATE-----\n{BODY}\n"), "line 4 "),
+            (format!("-----BEGIN CERTIFICATE-----\n{BODY}\n{one}\n"), "line 1 "),
+            (format!("-----BEGIN CERTIFICATE-----\n{BODY}\n-----END X-----\n"), "line 3 "),
+            (format!("{one}\n-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"), "line 4 "),
+            (format!("{one}\n----BEGIN CERTIFICATE----\n"), "line 4 "),
+            (format!("{one}\n{}", section("PKCS7")), "line 4 "),
+            (format!("{one}\n{}", section("certificate")), "line 4 "),
+            ("-----BEGIN CERTIFICATE-----\nMAMCAQEA\n-----END CERTIFICATE-----\n".to_owned(), "line 1 "),
+        ] {
+            let why = read(text.as_bytes()).unwrap_err();
+            assert!(why.contains(line), "{text}: {why}");
+        }
+        assert_eq!(read(b"").unwrap(), []);
+    }
+
+    #[test]
+    fn what_the_library_can_t_check_is_told() {
+        let why = |pem: &str| {
+            let mut roots = RootCertStore::empty();
+            roots.add(read(pem.as_bytes()).unwrap().remove(0).1).unwrap();
+            uncheckable(&roots.roots[0])
+        };
+        let text = why(include_str!("../../tests/cloud/authorities/p521.pem")).unwrap();
+        assert_eq!(text, "the CA “p521 CA” has a key of the curve P-521");
+        let text = why(include_str!("../../tests/cloud/authorities/rsa1024.pem")).unwrap();
+        assert_eq!(text, "the CA “rsa1024 CA” has an RSA key of 1024 bits");
+        assert_eq!(why(include_str!("../../tests/cloud/authorities/p256-sha512.pem")), None, "its key is fine");
+    }
 }

@@ -45,14 +45,9 @@ impl Profiles {
         let files = AwsFiles::read(config.as_ref(), credentials.as_ref());
         // One that is named as nothing is none, as with the AWS CLI.
         let explicit = explicit.filter(|name| !name.is_empty());
-        // The order of the AWS CLI; one that is set to nothing is none, and hides the other.
-        let of_environment = || std::env::var("AWS_DEFAULT_PROFILE").or_else(|_| std::env::var("AWS_PROFILE")).ok();
-        let name = explicit.map(str::to_owned).or_else(of_environment).filter(|name| !name.is_empty());
-        let name = name.unwrap_or_else(|| "default".to_owned());
+        let name = explicit.map_or_else(|| profile_of_environment().value, str::to_owned);
         let profiles = Self { files, name, explicit: explicit.is_some() };
-        profiles.files.check(&profiles.name).map_err(|Unusable { path, line, why }| Error::CredentialsFailed {
-            why: format!("line {line} of {} {}", path.display(), phrase(&why)),
-        })?;
+        profiles.files.check(&profiles.name).map_err(Unusable::into_error)?;
         profiles.check_what_they_lead_to()?;
         // A profile that AWS_PROFILE names may be missing where the environment holds credentials as well.
         if explicit.is_some() && !profiles.files.has(&profiles.name) {
@@ -165,9 +160,17 @@ impl Profiles {
         parse_region(&region, origin)
     }
 
-    /// The file with CA certificates that the profile names.
-    pub(super) fn ca_bundle(&self) -> Option<&str> {
-        self.files.get(&self.name, "ca_bundle").filter(|path| !path.is_empty())
+    /// What the profile says of something.
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.files.get(&self.name, key).filter(|text| !text.is_empty())
+    }
+
+    /// The address that the profile has for a service ("snowball").
+    ///
+    /// # Errors
+    /// What can't be used of its services section.
+    pub(super) fn endpoint_url(&self, service: &str) -> Result<Option<&str>, Unusable> {
+        self.files.endpoint_url(&self.name, service)
     }
 
     /// What signs the user in again, if the profile in use, or the one it borrows from, signs in.
@@ -239,6 +242,16 @@ impl Profiles {
         };
         Error::CredentialsFailed { why }
     }
+}
+
+/// The profile if none is named to us, in the order of the AWS CLI. A variable that is set to nothing is not set, and does not
+/// hide the other.
+pub(super) fn profile_of_environment() -> Sourced<String> {
+    let variable = |name: &&str| std::env::var(name).ok().filter(|profile| !profile.is_empty());
+    ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"]
+        .into_iter()
+        .find_map(|name| Some(Sourced { value: variable(&name)?, origin: Origin::Variable(name.to_owned()) }))
+        .unwrap_or_else(|| Sourced { value: "default".to_owned(), origin: Origin::Default })
 }
 
 /// `provider` with its wait told, what it finds taken out of everything that is said, and its origin noted in `found`.
@@ -360,6 +373,7 @@ fn odd_variable() -> Option<(&'static str, String)> {
 fn parse_region(region: &str, origin: Origin) -> Result<Sourced<Region>> {
     match region.parse() {
         Ok(value) => Ok(Sourced { value, origin }),
+        Err(_) if region.trim() == Region::OF_DEVICE => Err(Error::RegionOfDevice { origin: origin.to_string() }),
         Err(Malformed { why }) => Err(Error::SettingInvalid {
             name: "region".to_owned(),
             given: sanitize_typed(region),

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::api::Api;
-use super::credentials::Profiles;
-use super::failure::Refusal;
+use super::credentials::{Profiles, profile_of_environment};
+use super::failure::{Refusal, Service};
+use super::http::without_secrets;
 use super::proxy::Proxy;
 use super::trust::{TrustInUse, named_file, trusted};
-use super::{CloudSettings, Identity, logged};
+use super::{CloudSettings, Identity, endpoints, logged};
 use crate::error::Result;
 use crate::model::{Region, Sourced};
 use crate::safety::sanitize::phrase;
@@ -21,8 +22,12 @@ const PATIENCE_WITH_STS: Duration = Duration::from_secs(30);
 /// The way to AWS as the settings, the variables and the profile files make it. Nothing is connected to.
 #[derive(Debug)]
 pub(crate) struct Way {
+    /// The profile, unless one was named to us.
+    pub profile: Sourced<String>,
     /// The region.
     pub region: Result<Sourced<Region>>,
+    /// The address of the Snowball API, if another one than AWS's own is configured. Without a user, a path and a query.
+    pub endpoint: Result<Option<Sourced<String>>>,
     /// The proxy, if there is one.
     pub proxy: Result<Option<ProxyInUse>>,
     /// The CA certificates.
@@ -46,8 +51,17 @@ impl Way {
     pub(crate) fn of(settings: &CloudSettings) -> Self {
         let profiles = Profiles::load(settings.profile.as_deref());
         let trust = trusted(named_file(settings, profiles.as_ref().ok()).as_ref()).map(|(_, trust)| trust);
-        Self { region: profiles.and_then(|profiles| profiles.region(settings.region.as_ref())), proxy: proxy(), trust }
+        let (region, endpoint) = match profiles {
+            Ok(profiles) => (profiles.region(settings.region.as_ref()), endpoint(&profiles)),
+            Err(error) => (Err(error), Ok(None)),
+        };
+        Self { profile: profile_of_environment(), region, endpoint, proxy: proxy(), trust }
     }
+}
+
+fn endpoint(profiles: &Profiles) -> Result<Option<Sourced<String>>> {
+    let found = endpoints::configured(profiles, Service::Snowball)?;
+    Ok(found.map(|Sourced { value, origin }| Sourced { value: without_secrets(&value), origin }))
 }
 
 fn proxy() -> Result<Option<ProxyInUse>> {

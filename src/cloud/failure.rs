@@ -221,7 +221,8 @@ impl CallContext {
         let (why, way_on) = match reason {
             Reason::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
                 let signature = signature_in_words(signature_algorithm_id, None);
-                (format!("it is signed with {signature}, which this program can't check"), CHECKED.to_owned())
+                let ca = uncheckable().map_or_else(String::new, |ca| format!(" ({ca})"));
+                (format!("it is signed with {signature}, which this program can't check{ca}"), CHECKED.to_owned())
             }
             Reason::UnsupportedSignatureAlgorithmForPublicKeyContext {
                 signature_algorithm_id,

@@ -209,6 +209,18 @@ impl fmt::Display for NotHttps {
 
 impl std::error::Error for NotHttps {}
 
+/// Why a request to a host of AWS in the device's own region was refused unsent: there is none.
+#[derive(Debug)]
+pub(super) struct OfDevice;
+
+impl fmt::Display for OfDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the region “snow” is the device itself, and not one of AWS")
+    }
+}
+
+impl std::error::Error for OfDevice {}
+
 impl fmt::Debug for Https {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Https(…)")
@@ -218,6 +230,9 @@ impl fmt::Debug for Https {
 impl HttpConnector for Https {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let uri = request.uri().parse::<http::Uri>().unwrap_or_default();
+        if uri.host().is_some_and(|host| host.to_ascii_lowercase().ends_with(".snow.amazonaws.com")) {
+            return HttpConnectorFuture::ready(Err(ConnectorError::user(OfDevice.into())));
+        }
         if uri.scheme() == Some(&http::uri::Scheme::HTTPS) || (self.local_http && stays_on_this_link(&uri)) {
             let (answer, clocks, is_bounded) = (self.inner.call(request), Arc::clone(&self.clocks), self.is_bounded);
             HttpConnectorFuture::new(async move {

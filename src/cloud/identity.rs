@@ -30,8 +30,16 @@ pub(super) struct Sts {
 
 impl Sts {
     /// Over the same HTTP client and with the same credentials as the Snowball API; connects to nothing.
-    pub(super) fn new(config: &SdkConfig, (setting, refused): (CallContext, Option<String>)) -> Self {
-        Self { client: Client::new(config), setting, refused }
+    pub(super) fn new(
+        config: &SdkConfig,
+        endpoint: Option<String>,
+        setting: CallContext,
+        refused: Option<String>,
+    ) -> Self {
+        let mut config = aws_sdk_sts::config::Builder::from(config);
+        // What is refused is never called; another client would not start with it.
+        config.set_endpoint_url(endpoint.filter(|_| refused.is_none()));
+        Self { client: Client::from_conf(config.build()), setting, refused }
     }
 }
 

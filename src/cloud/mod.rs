@@ -11,6 +11,7 @@ mod chain;
 mod code;
 mod credentials;
 mod download;
+mod endpoints;
 mod examine;
 mod failure;
 mod http;

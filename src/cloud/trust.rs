@@ -37,7 +37,7 @@ pub(super) fn named_file(settings: &CloudSettings, profiles: Option<&Profiles>) 
     };
     let of_profile = || {
         let profiles = profiles?;
-        let path = profiles.ca_bundle()?;
+        let path = profiles.text("ca_bundle")?;
         Some(sourced(path.into(), Origin::Profile(profiles.name().to_owned())))
     };
     let of_requests = || {
@@ -183,5 +183,46 @@ impl Checked {
     fn finish(self, file: Option<Sourced<PathBuf>>) -> (TrustStore, TrustInUse) {
         let Self { pem, count, uncheckable } = self;
         (TrustStore::empty().with_pem_certificate(pem.into_bytes()), TrustInUse { file, count, uncheckable })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_ca_file_is_an_error_and_never_a_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let begin = "-----BEGIN CERTIFICATE-----\n";
+        let end = "\n-----END CERTIFICATE-----\n";
+        let named = |path: &Path| Sourced { value: path.to_owned(), origin: Origin::Flag("--ca-bundle".to_owned()) };
+        for (content, why) in [
+            (String::new(), "is empty"),
+            ("hello\n".to_owned(), "no PEM certificate"),
+            (format!("{begin}!!!{end}"), "line 1 is not valid PEM"),
+            (format!("{begin}AAAA"), "that does not end"),
+            (format!("{begin}AAAA{end}"), "line 1 is not a usable X.509"),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned(), "no PEM certificate"),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let Err(Error::CaFileBad { why: said, origin, .. }) = of_file(&named(&path)) else {
+                panic!("taken: {why}")
+            };
+            assert!(said.contains(why), "{said}");
+            assert_eq!(origin, "--ca-bundle");
+        }
+        assert!(
+            matches!(of_file(&named(folder.path())), Err(Error::CaFileBad { why, .. }) if why.contains("not a file"))
+        );
+        assert!(matches!(of_file(&named(&folder.path().join("none.pem"))), Err(Error::CaFileBad { .. })));
+    }
+
+    #[test]
+    fn what_is_no_certificate_to_rustls_is_not_taken() {
+        let mut checked = Checked::default();
+        assert!(!checked.add(CertificateDer::from(vec![1, 2, 3])));
+        assert_eq!((checked.count, checked.pem.len()), (0, 0));
     }
 }

@@ -113,7 +113,8 @@ impl Wait {
         self.lock().is_asking = true;
         let line = tokio::task::spawn_blocking(move || notify.ask(&question, patience)).await;
         let mut now = self.lock();
-        (now.is_asking, now.spoke) = (false, Instant::now());
+        now.is_asking = false;
+        now.notice.was_spoken_of();
         line.ok().flatten()
     }
 

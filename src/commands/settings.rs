@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::ShowSettings;
+use crate::cloud::Way;
+use crate::error::Result;
 use crate::safety::sanitize::sanitize;
 use crate::settings::{Listed, Settings, Surroundings, sample};
 use crate::ui::Ui;
@@ -12,6 +14,19 @@ use crate::ui::Ui;
 #[derive(Serialize)]
 struct SettingsResult {
     settings: Vec<Listed>,
+    aws: Vec<AwsInUse>,
+}
+
+/// What is in use on the way to AWS, whoever said it: we, AWS's own variables, or the profile. Never a secret.
+#[derive(Debug, Serialize)]
+struct AwsInUse {
+    key: &'static str,
+    /// `None` if nothing is set.
+    value: Option<String>,
+    /// Where that was said; `None` if nowhere.
+    origin: Option<String>,
+    /// Why it can't be used; then neither of the others is told.
+    trouble: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -62,8 +77,54 @@ pub(super) fn places_or_sample(args: &ShowSettings, around: &Surroundings, ui: &
 }
 
 pub(super) fn show_all(settings: &Settings, ui: &Ui) {
+    let aws = in_use(settings);
     let settings = settings.listed();
-    ui.result(None, &table(&settings), SettingsResult { settings });
+    let text = format!("{}\nIn use for AWS:\n{}", table(&settings), table_of_aws(&aws));
+    ui.result(None, &text, SettingsResult { settings, aws });
+}
+
+fn in_use(settings: &Settings) -> Vec<AwsInUse> {
+    fn row<T>(key: &'static str, found: Result<Option<T>>, shown: impl Fn(T) -> (String, Option<String>)) -> AwsInUse {
+        let (found, trouble) = match found {
+            Ok(found) => (found.map(shown), None),
+            Err(error) => (None, Some(sanitize(&error.report().sentence))),
+        };
+        let (value, origin) = found.map_or((None, None), |(value, origin)| (Some(sanitize(&value)), origin));
+        AwsInUse { key, value, origin, trouble }
+    }
+    let way = Way::of(&settings.cloud());
+    let named = settings.listed().into_iter().find(|listed| listed.key == "profile" && listed.value.is_some());
+    let profile = match named {
+        Some(listed) => (listed.value.unwrap_or_default(), listed.origin),
+        None => (way.profile.value, Some(way.profile.origin.to_string())),
+    };
+    let (proxy, except) = match way.proxy {
+        Ok(Some(proxy)) => {
+            let except = proxy.except.map(|except| (except, Some("NO_PROXY".to_owned())));
+            (Ok(Some((proxy.address, Some(proxy.variable.to_owned())))), except)
+        }
+        Ok(None) => (Ok(None), None),
+        Err(error) => (Err(error), None),
+    };
+    vec![
+        row("profile", Ok(Some(profile)), |found| found),
+        row("region", way.region.map(Some), |region| (region.value.to_string(), Some(region.origin.to_string()))),
+        row("endpoint_url", way.endpoint, |url| (url.value, Some(url.origin.to_string()))),
+        row("ca_certificates", way.trust.map(Some), |trust| match trust.file {
+            Some(file) => (file.value.display().to_string(), Some(file.origin.to_string())),
+            None => ("of this system".to_owned(), None),
+        }),
+        row("proxy", proxy, |found| found),
+        row("no_proxy", Ok(except), |found| found),
+    ]
+}
+
+fn table_of_aws(aws: &[AwsInUse]) -> String {
+    let line = |row: &AwsInUse| match &row.trouble {
+        Some(trouble) => format!("{}\n    {trouble}\n", row.key),
+        None => table(&[Listed { key: row.key, value: row.value.clone(), origin: row.origin.clone(), locked: false }]),
+    };
+    aws.iter().map(line).collect()
 }
 
 /// A line a setting: its key, its value from column 23 on, its origin from column 40 on. What is too long for that stands

@@ -123,6 +123,9 @@ errors! {
     SettingInvalid { name: String, given: String, origin: String, why: String } = Settings "setting_invalid"
         "The value “{given}” of {name} ({origin}) {why}."
         => "Correct the value in {origin}, then repeat the command.";
+    RegionOfDevice { origin: String } = Settings "region_of_device"
+        "The region “snow” ({origin}) is the device itself. Jobs are in the AWS region in which they were ordered."
+        => "Add the region in which the job was ordered:\n  --region eu-central-1";
     SettingUnknown { key: String, origin: String, way_on: String } = Settings "setting_unknown"
         "There is no setting called “{key}” ({origin})."
         => "{way_on}See all of them with:\n  snow-onboard settings --sample";

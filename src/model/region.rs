@@ -10,6 +10,9 @@ use crate::model::{Malformed, looks_like_code};
 pub struct Region(String);
 
 impl Region {
+    /// How a device calls the region that it is itself: its own services are in it, and no host of AWS.
+    pub(crate) const OF_DEVICE: &str = "snow";
+
     /// The region as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -21,6 +24,11 @@ impl FromStr for Region {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
+        // A file from Windows, or a variable, leaves blanks and line breaks around it.
+        let text = text.trim();
+        if text == Self::OF_DEVICE {
+            return Err(Malformed { why: "is the region of the device itself, not the one of its job".to_owned() });
+        }
         // It becomes a label of a host name; anything else in it would be a way to another host.
         let is_label = (1..=63).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
@@ -49,6 +57,7 @@ mod tests {
     fn a_region_is_a_label_of_a_host_name_and_no_code() {
         for text in ["eu-central-1", "us-gov-west-1", "local"] {
             assert_eq!(text.parse().map(|region: Region| region.to_string()), Ok(text.to_owned()));
+            assert_eq!(format!(" {text}\r\n").parse(), text.parse::<Region>());
         }
         let long = "a".repeat(64);
         for text in [
@@ -63,6 +72,8 @@ mod tests {
             &long,
             "abcde-01234-abcde-01234-abcde",
             "abcde01234abcde01234abcde",
+            "snow",
+            " ",
         ] {
             assert!(text.parse::<Region>().is_err(), "{text}");
         }

@@ -9,7 +9,7 @@ use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings, default_state_folder, i
 use super::table::{SETTINGS, Setting, setting};
 use super::value::{Kind, Value};
 use crate::error::{Error, Result};
-use crate::model::{Origin, Sourced};
+use crate::model::{Origin, Region, Sourced};
 use crate::safety::path_trust::{self, Whose};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
 
@@ -82,6 +82,9 @@ impl Given {
         let (given, origin, why) = (sanitize_typed(&self.written), self.origin.to_string(), why.to_owned());
         if self.setting.key == setting::endpoint.key {
             return Error::EndpointInvalid { given, origin, why };
+        }
+        if self.setting.key == setting::region.key && self.written.trim() == Region::OF_DEVICE {
+            return Error::RegionOfDevice { origin };
         }
         Error::SettingInvalid { name: self.setting.key.to_owned(), given, origin, why }
     }

@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use snow_rehearsal::Rehearsal;
 
 use crate::child::Call;
@@ -64,7 +66,13 @@ fn an_api_that_is_not_there_is_said_to_be_unreachable() {
 fn certificates_are_taken_from_where_they_should_be() {
     let (world, stranger) = (one(), one());
     let outcome = fetch(&world).set("ca", stranger.ca_bundle().to_str()).run().expect("tls_untrusted");
-    assert!(outcome.sentence.contains("authority that this machine does not know"), "{}", outcome.sentence);
+    let file = stranger.ca_bundle().display().to_string();
+    assert!(
+        outcome.sentence.ends_with(&format!("authority that is not in {file} (--ca-bundle).")),
+        "{}",
+        outcome.sentence
+    );
+    assert!(outcome.hint.contains(&file) && !outcome.hint.contains("--ca-bundle /path"), "{}", outcome.hint);
     let of_system = || fetch(&world).set("ca", serde_json::Value::Null);
     of_system().env("SSL_CERT_FILE", world.ca_bundle().to_str().unwrap()).run().expect("ok");
     of_system().env("SSL_CERT_FILE", stranger.ca_bundle().to_str().unwrap()).run().expect("tls_untrusted");
@@ -90,6 +98,56 @@ fn a_bad_ca_file_is_an_error_wherever_it_is_named() {
         let path = call.file("ca.pem", content).to_str().unwrap().to_owned();
         let outcome = call.env("SSL_CERT_FILE", path.as_str()).run().expect("ca_file_bad");
         assert!(outcome.sentence.contains(&format!("{path} (SSL_CERT_FILE)")), "{}", outcome.sentence);
+    }
+}
+
+/// A server with the certificates and the key of a PEM text: it shakes hands and no more.
+fn server(pem: &'static [u8]) -> String {
+    let chain = CertificateDer::pem_slice_iter(pem).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(pem).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            while connection.complete_io(&mut stream).is_ok() {}
+        }
+    });
+    address
+}
+
+#[test]
+fn an_authority_whose_signatures_can_t_be_checked_is_named_and_not_asked_for() {
+    let world = one();
+    for (ca, served, words) in [
+        (
+            include_str!("authorities/p521.pem"),
+            &include_bytes!("authorities/p521-server.pem")[..],
+            "signed with ECDSA with SHA-512, which this program can't check (the CA “p521 CA” has a key of the curve P-521).",
+        ),
+        (
+            include_str!("authorities/p256-sha512.pem"),
+            include_bytes!("authorities/p256-sha512-server.pem"),
+            "signed with ECDSA with SHA-512, which this program can't check.",
+        ),
+        (
+            include_str!("authorities/rsa1024.pem"),
+            include_bytes!("authorities/rsa1024-server.pem"),
+            "the CA “rsa1024 CA” has an RSA key of 1024 bits",
+        ),
+    ] {
+        let call = fetch(&world).env("AWS_ENDPOINT_URL_SNOWBALL", format!("https://{}", server(served)));
+        let path = call.file("ca.pem", ca).to_str().unwrap().to_owned();
+        let outcome = call.set("ca", path.as_str()).run().expect("tls_untrusted");
+        assert!(outcome.sentence.contains(words), "{}", outcome.sentence);
+        assert!(
+            outcome.hint.contains("RSA key of 2048 bits") && !outcome.hint.contains("--ca-bundle"),
+            "{}",
+            outcome.hint
+        );
     }
 }
 
@@ -176,6 +234,14 @@ fn api_and_bucket_are_reached_through_the_proxy_of_the_variables() {
         fetch(&world).env("HTTPS_PROXY", format!("http://{}", proxy.address)).env(name, rule).run().expect("ok");
         assert!(proxy.targets().is_empty(), "{name}={rule}");
     }
+    // A rule for one port is for that port alone.
+    let api = world.endpoint_url().replace("https://", "");
+    let proxy = Proxy::start("200 Fine");
+    fetch(&world).env("HTTPS_PROXY", format!("http://{}", proxy.address)).env("NO_PROXY", api).run().expect("ok");
+    assert_eq!(proxy.targets(), [world.bucket_url().replace("https://", "")]);
+    let proxy = Proxy::start("200 Fine");
+    fetch(&world).env("HTTPS_PROXY", format!("http://user:p@ss@{}", proxy.address)).run().expect("ok");
+    assert!(proxy.asked.lock().unwrap().iter().all(|(_, login)| login.as_deref() == Some("Basic dXNlcjpwQHNz")));
     let proxy = Proxy::start("200 Fine");
     fetch(&world).env("HTTP_PROXY", format!("http://{}", proxy.address)).run().expect("ok");
     assert!(proxy.targets().is_empty(), "HTTP_PROXY is not for https");
@@ -184,12 +250,20 @@ fn api_and_bucket_are_reached_through_the_proxy_of_the_variables() {
 #[test]
 fn a_proxy_that_refuses_or_is_malformed_is_named() {
     let world = one();
-    for answer in ["407 Proxy Authentication Required", "403 Forbidden"] {
+    for (login, answer, words) in [
+        ("user:hunter2@", "407 Whatever", "does not accept the user and password in HTTPS_PROXY (407)."),
+        ("", "407 Whatever", "asks for a user and password, and HTTPS_PROXY has none (407)."),
+        ("user:hunter2@", "403 Whatever", "refused the connection (403 Forbidden)."),
+        ("user:hunter2@", "502 Whatever", "refused the connection (502 Bad Gateway)."),
+    ] {
         let proxy = Proxy::start(answer);
-        let outcome = fetch(&world).env("HTTPS_PROXY", format!("http://user:hunter2@{}", proxy.address)).run();
+        let outcome = fetch(&world).env("HTTPS_PROXY", format!("http://{login}{}", proxy.address)).run();
         let outcome = outcome.expect("api_unreachable");
-        assert!(outcome.sentence.contains("(a proxy is set: 127.0.0.1)"), "{}", outcome.sentence);
+        assert!(outcome.sentence.ends_with(&format!("the proxy 127.0.0.1 {words}")), "{}", outcome.sentence);
         outcome.never_says("hunter2");
+        if answer.starts_with("407") {
+            assert_eq!(proxy.asked.lock().unwrap().len(), 1, "another try may lock the account");
+        }
     }
     for bad in ["http://user:hunter2@", "socks5://user:hunter2@127.0.0.1:1", "http://user:hunter2@host:none"] {
         let outcome = fetch(&world).env("HTTPS_PROXY", bad).run().expect("proxy_bad");

@@ -234,6 +234,45 @@ fn a_proxy_that_is_not_there_or_is_none() {
 }
 
 #[test]
+fn a_login_that_the_proxy_refuses_is_tried_once() {
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = proxy.local_addr().unwrap();
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut stream in proxy.incoming().flatten() {
+            use std::io::{Read as _, Write as _};
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let mut head = [0; 1024];
+            let _ = stream.read(&mut head);
+            let _ = stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+        }
+    });
+    let row = env(&[("HTTPS_PROXY", Some(&format!("http://anna:secret@{address}")))]);
+    let words = &["the proxy 127.0.0.1 does not accept the user and password in HTTPS_PROXY (407)"];
+    let report = visit(&row, &[], 5, &unanswered(words, &["HTTPS_PROXY"], "api_unreachable"));
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert!(!report.ended.stdout.contains("secret"));
+}
+
+#[test]
+fn the_region_of_the_device() {
+    let more = vec![
+        Line(
+            "region",
+            "fails",
+            &["“snow” (AWS_REGION) is the device"],
+            &["--region eu-central-1"],
+            Some("region_of_device"),
+        ),
+        Line("aws", "skipped", &[], &[], None),
+        Line("credentials", "skipped", &[], &[], None),
+        Line("clock", "skipped", &[], &[], None),
+    ];
+    visit(&env(&[("AWS_REGION", Some("snow"))]), &[], 3, &calls("skipped", &[], more));
+}
+
+#[test]
 fn a_ca_file_that_is_none_and_one_of_another_authority() {
     let more = vec![
         Line("ca_certificates", "fails", &["no PEM certificate"], &["--ca-bundle"], Some("ca_file_bad")),
@@ -243,7 +282,7 @@ fn a_ca_file_that_is_none_and_one_of_another_authority() {
     ];
     visit(&known("network", "the CA file is no PEM"), &[], 3, &calls("skipped", &[], more));
     let row = known("network", "the CA file is that of another");
-    visit(&row, &[], 5, &unanswered(&["is not trusted"], &["--ca-bundle /path/to/ca.pem"], "tls_untrusted"));
+    visit(&row, &[], 5, &unanswered(&["is not trusted"], &["add its CA certificate to that file"], "tls_untrusted"));
 }
 
 #[test]

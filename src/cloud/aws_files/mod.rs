@@ -14,6 +14,8 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::error::Error;
+use crate::safety::sanitize::phrase;
 use ini::{EntryValue, IniEntry, Section};
 
 /// A file and its content, in which AWS secrets may be.
@@ -35,6 +37,14 @@ pub(super) struct Unusable {
     pub(super) path: PathBuf,
     pub(super) line: usize,
     pub(super) why: String,
+}
+
+impl Unusable {
+    /// For whoever asked for credentials.
+    pub(super) fn into_error(self) -> Error {
+        let Self { path, line, why } = self;
+        Error::CredentialsFailed { why: format!("line {line} of {} {}", path.display(), phrase(&why)) }
+    }
 }
 
 /// All that both files say.
@@ -168,6 +178,30 @@ impl AwsFiles {
     /// A text that a profile says.
     pub(super) fn get(&self, profile: &str, key: &str) -> Option<&str> {
         self.profiles.get(profile)?.text(key)
+    }
+
+    /// The address that a profile has for a service: in its services section, else for all services.
+    ///
+    /// # Errors
+    /// The services section is not there, or can't be used.
+    pub(super) fn endpoint_url(&self, profile: &str, service: &str) -> Result<Option<&str>, Unusable> {
+        let Some(settings) = self.profiles.get(profile) else { return Ok(None) };
+        let mut of_service = None;
+        if let (Some(name), Some(said)) = (settings.text("services"), settings.entries.get("services")) {
+            let Some(services) = self.services.get(name) else {
+                return Err(
+                    said.unusable(format!("names the services section “{name}”, which is not in the config file"))
+                );
+            };
+            if let Some(unusable) = &services.unusable {
+                return Err(unusable.clone());
+            }
+            if let Some(Said { value: EntryValue::Nested(nested), .. }) = services.entries.get(service) {
+                of_service = nested.iter().rfind(|(key, _)| key == "endpoint_url").map(|(_, url)| url.as_str());
+            }
+        }
+        let found = of_service.filter(|url| !url.is_empty()).or_else(|| settings.text("endpoint_url"));
+        Ok(found.filter(|url| !url.is_empty()))
     }
 
     /// The profile and those that it borrows from, in turn. They can form a circle.

@@ -58,6 +58,7 @@ pub(crate) async fn handle(world: Arc<World>, request: HttpRequest<Incoming>) ->
         protocol: None,
         http: version(head.version),
         identity: None,
+        claim: None,
         status: 0,
         error: None,
         authorization: head.headers.contains_key(header::AUTHORIZATION),

@@ -39,7 +39,7 @@ pub use crate::{
     error::Error,
     faults::{BucketFault, Fault, MFA_CODE, MFA_DEVICE, Operation, Times},
     jobs::Job,
-    log::{Protocol, Request, Server},
+    log::{Claim, Protocol, Request, Server},
     proxy::{Impostor, Proxy, ProxyFault},
     rehearsal::{Builder, JobHandle, Rehearsal},
 };

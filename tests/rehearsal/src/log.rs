@@ -34,6 +34,17 @@ impl Protocol {
     }
 }
 
+/// What a signed request says of its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The access key id.
+    pub key: String,
+    /// The region that it was signed for.
+    pub region: String,
+    /// The session token.
+    pub token: Option<String>,
+}
+
 /// One request, whatever came of it.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -51,6 +62,8 @@ pub struct Request {
     pub http: &'static str,
     /// The access key whose signature was verified; `None` if it did not hold.
     pub identity: Option<String>,
+    /// Whose request it says to be, whether that holds or not.
+    pub claim: Option<Claim>,
     /// The status answered; 0 for a fault that gives none.
     pub status: u16,
     /// The error's name, if the answer was one.

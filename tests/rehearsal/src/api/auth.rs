@@ -98,6 +98,12 @@ impl Signed<'_> {
     }
 }
 
+/// The access key id and the region that an `Authorization` header claims.
+pub(super) fn claim(header: &str) -> Option<(String, String)> {
+    let Authorization { access_key, scope, .. } = Authorization::parse(header).ok()?;
+    Some((access_key, scope.region))
+}
+
 fn invalid(message: &str) -> Refusal {
     Refusal::new(400, "InvalidSignatureException", message)
 }

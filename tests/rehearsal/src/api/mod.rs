@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::{
     Request as HttpRequest, Response,
     body::Incoming,
-    header::{self, HeaderValue},
+    header::{self, HeaderName, HeaderValue},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
@@ -22,7 +22,7 @@ use self::{
 use crate::{
     body::Body,
     faults::{Fault, Operation},
-    log::{Protocol, Request, Server},
+    log::{Claim, Protocol, Request, Server},
     server::{host, version},
     world::{World, lock},
 };
@@ -43,6 +43,11 @@ pub(crate) async fn handle(world: Arc<World>, request: HttpRequest<Incoming>) ->
         protocol: call.as_ref().map(|call| call.protocol),
         http: version(head.version),
         identity: None,
+        claim: text(header::AUTHORIZATION).and_then(auth::claim).map(|(key, region)| Claim {
+            key,
+            region,
+            token: text(HeaderName::from_static("x-amz-security-token")).map(str::to_owned),
+        }),
         status: 0,
         error: None,
         authorization: head.headers.contains_key(header::AUTHORIZATION),

@@ -1,0 +1,33 @@
+//! The address of a service, if one is configured: in the order of the AWS CLI. The SDK takes an empty variable for an address, and
+//! drops a general one that it can't parse.
+
+use super::aws_files::Unusable;
+use super::credentials::Profiles;
+use super::failure::Service;
+use crate::error::Result;
+use crate::model::{Origin, Sourced};
+
+/// The address that is to be called instead of the service's own: `AWS_ENDPOINT_URL_SNOWBALL` (or that of another service),
+/// `AWS_ENDPOINT_URL`, the profile's services section, the profile's `endpoint_url`.
+///
+/// # Errors
+/// [`Error::CredentialsFailed`](crate::error::Error::CredentialsFailed) if the profile's services section can't be used.
+pub(super) fn configured(profiles: &Profiles, service: Service) -> Result<Option<Sourced<String>>> {
+    let variable = |name: String| {
+        let value = std::env::var(&name).ok()?.trim().to_owned();
+        (!value.is_empty()).then(|| Sourced { value, origin: Origin::Variable(name) })
+    };
+    let ignored = std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    let ignored = ignored.ok().or_else(|| Some(profiles.text("ignore_configured_endpoint_urls")?.to_owned()));
+    if ignored.is_some_and(|ignored| ignored.eq_ignore_ascii_case("true")) {
+        return Ok(None);
+    }
+    if let Some(found) = variable(format!("AWS_ENDPOINT_URL_{}", service.name().to_uppercase()))
+        .or_else(|| variable("AWS_ENDPOINT_URL".to_owned()))
+    {
+        return Ok(Some(found));
+    }
+    let of_profile = profiles.endpoint_url(&service.name().to_lowercase()).map_err(Unusable::into_error)?;
+    let origin = || Origin::Profile(profiles.name().to_owned());
+    Ok(of_profile.map(|value| Sourced { value: value.to_owned(), origin: origin() }))
+}
