@@ -69,6 +69,34 @@
 //!   permission level. Give those two permissions to few, and watch their use in CloudTrail.
 //! - **Whoever holds the machine unlocked**, with its user signed in.
 //!
+//! # The cases that a reviewer asks about
+//!
+//! - **Another machine on the local network that answers at the device's address**, or a DNS name that leads to one. The program
+//!   makes no connection of its own that carries a secret: it only tries whether the port answers. What the vendor's client
+//!   sends to an address, and whether it checks the device's certificate first, is the vendor's and documented nowhere. So
+//!   the address from the device's display is safer than a name; a name is looked up once and the client is given the address;
+//!   a name that leads out of the local network is refused
+//!   (`src/device/session/port.rs::the_client_gets_the_address_that_a_name_led_to`). A device that says another id than the
+//!   job's is not asked to open (`tests/device_behaviour/states.rs::the_device_of_another_job_is_left_alone_even_when_open`).
+//! - **A hostile environment.** Variables count as what the user typed: whoever can set them runs as the user already. Still
+//!   the client gets an allow-list of them, none of AWS
+//!   (`tests/device_behaviour/handing_over.rs::the_client_sees_an_allow_list_and_stands_nowhere`), a PATH without folders that
+//!   others can change, and a session bus is used only if this user runs it
+//!   (`tests/keychain/buses.rs::the_bus_of_another_user_is_refused`).
+//! - **Being kept from work.** Another user can't hold the locks or fill the state folder, but can fill a shared disk or a
+//!   shared memory. Every wait has a deadline, a client that floods or hangs is ended
+//!   (`tests/device_behaviour/endings.rs::a_flood_blocks_nothing_and_hides_nothing_before_it`), and a run that broke off can be
+//!   repeated (`tests/whole/sudden_death.rs::after_a_sigkill_the_same_command_opens_the_device`).
+//! - **The audit log** is a file of the user's. Whoever can act as the user can change it: it is a record for honest use, and no
+//!   proof against its owner. AWS's CloudTrail has each `GetJobUnlockCode` and `GetJobManifest`, out of the user's reach.
+//! - **Recycle bins and old versions.** KeePassXC keeps both, so the code is overwritten before it is deleted (chapter on the life
+//!   of a code). Backups of a keychain are out of reach. Manifests are removed from the disk, and not moved to a bin.
+//! - **The way of an update.** The program does not update itself and asks no server for a version. Who installs it decides what
+//!   is installed.
+//! - **An insider with both halves.** Whoever may run the program for a job has both halves and can open the device: that is what it
+//!   is for. It keeps them from everybody else, and leaves a trace: the audit log here, CloudTrail at AWS. To give the code to
+//!   one person and the manifest to another, use two IAM identities; this program then can't do the whole run.
+//!
 //! # What is not proven
 //!
 //! The tests of memory, crash dumps and command lines run on Linux. On macOS debuggers are refused and core files
