@@ -291,13 +291,19 @@ impl CredentialsInUse {
             (From::CredentialsStsAssumeRole, format!("{profile}, which assumes a role")),
             (From::CredentialsProfileStsWebIdToken, "a web identity token".to_owned()),
             (From::CredentialsSso, format!("{profile}, signed in with IAM Identity Center")),
-            (From::CredentialsLogin, format!("{profile}, signed in with “aws login”")),
+            (From::CredentialsProfileLogin, format!("{profile}, signed in with “aws login”")),
             (From::CredentialsProcess, format!("{profile}, by its credential_process")),
             (From::CredentialsHttp, "the container's credential service".to_owned()),
             (From::CredentialsEnvVars, "the environment (AWS_ACCESS_KEY_ID)".to_owned()),
             (From::CredentialsProfile, format!("{profile}, by the keys in it")),
         ];
-        let source = sources.into_iter().find(|(feature, _)| features.contains(feature)).map(|(_, words)| words);
+        // Of a role that the SDK assumes for a profile, it does not say so.
+        let assumes = features.contains(&From::CredentialsProfile)
+            && profiles.files.kind(profiles.name(), false) == Some(CredentialKind::Role);
+        let source = sources
+            .into_iter()
+            .find(|(feature, _)| features.contains(feature) || (assumes && *feature == From::CredentialsStsAssumeRole))
+            .map(|(_, words)| words);
         Self {
             source: source.unwrap_or_else(|| "a source that does not say what it is".to_owned()),
             temporary: credentials.session_token().is_some() || credentials.expiry().is_some(),

@@ -285,6 +285,13 @@ impl CallContext {
             if said.contains("has expired") || said.contains("Unauthorized") {
                 return self.expired(why);
             }
+            // What is wrong with the file would quote what stands in it.
+            if said.contains("cached Login token") && !said.contains("insufficient permissions") {
+                return self.expired(match said.contains("failed to refresh") {
+                    true => "AWS does not renew the stored one".to_owned(),
+                    false => "the stored one can't be used".to_owned(),
+                });
+            }
             if said.contains("cached SSO token") || said.contains("failed to read") {
                 return self.expired("this machine has no stored sign-in".to_owned());
             }

@@ -51,4 +51,6 @@
 //! | Proxy variables ignored | Honoured, malformed ones named | `tests/cloud/network.rs::api_and_bucket_are_reached_through_the_proxy_of_the_variables` |
 //! | A private CA that can't be added | `--ca-bundle`, `AWS_CA_BUNDLE` | `tests/cloud/network.rs::certificates_are_taken_from_where_they_should_be` |
 //! | "Expired" without the command that renews | The command, with its profile | `tests/cloud/credentials.rs::an_sso_sign_in_that_is_missing_or_over_names_the_command_that_renews_it` |
+//! | A `credential_process` that asks at the terminal, or never ends, is left running | No shell, no input, a deadline, and an end with the agent's | `tests/cloud/process.rs::the_agent_s_end_is_its_end_whatever_that_was` |
+//! | A role that wants a one-time code fails with "access denied" | The code is asked for, or what gets it is told | `tests/terminal/credentials.rs::a_one_time_code_is_asked_for_once_and_used_once` |
 //! | The wrong profile wins | One named on the command line stands alone | `tests/cloud/credentials.rs::a_profile_named_by_flag_wins_over_the_environment_and_one_of_aws_profile_does_not` |

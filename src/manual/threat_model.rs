@@ -41,8 +41,8 @@
 //! - **What is removed** is only what this program made, by its name
 //!   (`tests/paths/places.rs::what_is_in_a_folder_that_is_no_state_folder_stays`).
 //!
-//! Not looked at: access lists that a network file system keeps to itself (NFSv4, SMB); programs that your own AWS profile
-//! names (`credential_process`), and the token files that it leads to. The access lists of macOS are looked at by code that
+//! Not looked at: access lists that a network file system keeps to itself (NFSv4, SMB); what a program that your own AWS
+//! profile names (`credential_process`) reads and runs in turn. The access lists of macOS are looked at by code that
 //! nobody has run on a Mac.
 //!
 //! # Who is not

@@ -16,6 +16,7 @@ mod code;
 mod credentials;
 mod download;
 mod identity;
+mod login;
 mod network;
 #[cfg(unix)]
 mod process;

@@ -34,6 +34,7 @@ mod tls;
 mod world;
 
 pub use crate::{
+    api::REFRESH_TOKEN,
     client::{ClientOptions, Command, Invocation, Trick, VersionText, client_binary, install_client},
     device::{Device, DeviceOptions, Mode, State, Unlocking},
     error::Error,

@@ -1,8 +1,10 @@
-//! The Snowball API's stand-in, and that of the two calls of STS that tell whose keys are in use and lend others.
+//! The Snowball API's stand-in, and that of the two calls of STS that tell whose keys are in use and lend others, and
+//! that of the sign-in service.
 
 mod auth;
 mod ops;
 mod query;
+mod sign_in;
 pub(crate) mod wire;
 
 use std::{future::pending, io, sync::Arc};
@@ -15,12 +17,13 @@ use hyper::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
+pub use self::sign_in::REFRESH_TOKEN;
 use self::{
     auth::Signed,
     wire::{Call, Refusal, Value},
 };
 use crate::{
-    body::Body,
+    body::{Body, full},
     faults::{Fault, Operation},
     log::{Claim, Protocol, Request, Server},
     server::{host, version},
@@ -58,6 +61,9 @@ pub(crate) async fn handle(world: Arc<World>, request: HttpRequest<Incoming>) ->
         Err(_) => Err(Refusal::new(413, "RequestEntityTooLargeException", "The request is too long")),
         Ok(body) => {
             let body = body.to_bytes();
+            if head.uri.path() == sign_in::PATH {
+                return Ok(signed_in(&world, &head.headers, &body, entry));
+            }
             let host = host(&head);
             if let Some(call) = call.as_mut().filter(|call| call.protocol == Protocol::Query) {
                 // In this protocol the operation's name stands in the body.
@@ -101,6 +107,22 @@ pub(crate) async fn handle(world: Arc<World>, request: HttpRequest<Incoming>) ->
     entry.at = OffsetDateTime::now_utc();
     world.record(entry);
     Ok(response)
+}
+
+/// The sign-in service's answer, which has a protocol of its own.
+fn signed_in(world: &World, headers: &hyper::HeaderMap, body: &[u8], mut entry: Request) -> Response<Body> {
+    let (status, error, text) = sign_in::answer(world, headers, body);
+    let mut response = Response::new(full(text));
+    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.extend(
+        error.map(|error| (header::HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(error))),
+    );
+    entry.operation = format!("POST {}", sign_in::PATH);
+    (entry.status, entry.error) = (status, error.map(str::to_owned));
+    world.record(entry);
+    response
 }
 
 enum Reply {
