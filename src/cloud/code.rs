@@ -1,6 +1,5 @@
 //! A role that asks for a one-time code (`mfa_serial`): the SDK asks nobody and is turned away, so it is assumed here.
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use aws_config::BehaviorVersion;
@@ -14,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use super::credentials::Profiles;
-use super::failure::in_words;
+use super::failure::{CodeNeeded, in_words};
 use super::http::Https;
 use super::wait::Wait;
 use crate::model::Region;
@@ -38,21 +37,6 @@ pub(super) struct RoleWithCode {
     pub(super) seconds: Option<i32>,
 }
 
-/// Nobody is there to ask for a code.
-#[derive(Debug, Clone)]
-pub(super) struct CodeNeeded {
-    /// The profile that asks for it.
-    pub(super) profile: String,
-}
-
-impl fmt::Display for CodeNeeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "profile “{}” asks for a one-time code", self.profile)
-    }
-}
-
-impl std::error::Error for CodeNeeded {}
-
 /// Assumes such a role, once for all who ask.
 #[derive(Debug)]
 pub(super) struct CodeProvider {
@@ -64,21 +48,21 @@ pub(super) struct CodeProvider {
     pub(super) http: Https,
     pub(super) wait: Wait,
     /// A code is good for one call, so what came of it is kept: also a refusal, or each of several calls would ask again.
-    pub(super) obtained: Mutex<Option<Result<Credentials, Refused>>>,
+    pub(super) obtained: Mutex<Option<Result<Credentials, CodeRefusal>>>,
 }
 
 /// Why there are no credentials, for whoever asks a second time.
 #[derive(Debug, Clone)]
-pub(super) enum Refused {
+pub(super) enum CodeRefusal {
     Unasked(CodeNeeded),
     Said(String),
 }
 
-impl From<Refused> for CredentialsError {
-    fn from(refused: Refused) -> Self {
+impl From<CodeRefusal> for CredentialsError {
+    fn from(refused: CodeRefusal) -> Self {
         match refused {
-            Refused::Unasked(needed) => Self::provider_error(needed),
-            Refused::Said(why) => Self::provider_error(why),
+            CodeRefusal::Unasked(needed) => Self::provider_error(needed),
+            CodeRefusal::Said(why) => Self::provider_error(why),
         }
     }
 }
@@ -105,14 +89,14 @@ impl CodeProvider {
         // The sign-in that lies before it fails first, and not after somebody has typed a code.
         let source = self.source.provide_credentials().await?;
         let Some(code) = self.ask().await else {
-            let needed = Refused::Unasked(CodeNeeded { profile: self.role.profile.clone() });
+            let needed = CodeRefusal::Unasked(CodeNeeded { profile: self.role.profile.clone() });
             *obtained = Some(Err(needed.clone()));
             return Err(needed.into());
         };
         let answer = self.assume(SharedCredentialsProvider::new(source), &code).await;
         *obtained = match &answer {
             Ok(credentials) => Some(Ok(credentials.clone())),
-            Err(error @ SdkError::ServiceError(_)) => Some(Err(Refused::Said(in_words(error)))),
+            Err(error @ SdkError::ServiceError(_)) => Some(Err(CodeRefusal::Said(in_words(error)))),
             Err(_) => None,
         };
         answer.map_err(CredentialsError::provider_error)

@@ -4,6 +4,7 @@
 //! decoded. What is taken from it is the kind, the service's code, and the service's message, cleaned.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -17,7 +18,6 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::certificates::signature_in_words;
-use super::code::CodeNeeded;
 use super::credentials::Profiles;
 use super::http::{LONGEST_ANSWER, NotHttps};
 use super::proxy::ProxyRefused;
@@ -30,6 +30,21 @@ use crate::safety::sanitize::{phrase, phrase_or};
 
 /// A difference of clocks that is worth a sentence. AWS refuses signatures from 5 minutes on at the earliest.
 const SKEW: time::Duration = time::Duration::minutes(4);
+
+/// Nobody is there to ask for a code.
+#[derive(Debug, Clone)]
+pub(super) struct CodeNeeded {
+    /// The profile that asks for it.
+    pub(super) profile: String,
+}
+
+impl fmt::Display for CodeNeeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "profile “{}” asks for a one-time code", self.profile)
+    }
+}
+
+impl std::error::Error for CodeNeeded {}
 
 /// Which of AWS's services is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,7 +23,7 @@ const LINGER: Duration = Duration::from_millis(300);
 
 /// What the agent wants run.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Order {
+pub(super) struct ProcessOrder {
     /// Program and arguments.
     pub(super) words: Vec<String>,
     /// How long it may take, in milliseconds.
@@ -32,14 +32,14 @@ pub(super) struct Order {
 
 /// What came of it.
 #[derive(Serialize, Deserialize)]
-pub(super) enum Report {
+pub(super) enum HelperReport {
     NotStarted { why: String },
-    Ran(Ran),
+    Ended(ProgramEnd),
 }
 
 /// How the program ended, and what it said.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Ran {
+pub(super) struct ProgramEnd {
     /// `None` if a signal or the deadline ended it.
     pub(super) code: Option<i32>,
     pub(super) signal: Option<i32>,
@@ -49,7 +49,7 @@ pub(super) struct Ran {
 }
 
 enum HelperEvent {
-    Order(Order),
+    Order(ProcessOrder),
     /// The agent is gone, or somebody wants us to end.
     Stop,
     Exited,
@@ -68,15 +68,15 @@ pub fn credentials_main() -> i32 {
         Ok(terminal) => terminal,
         Err(error) => {
             let why = format!("no terminal of its own can be had ({})", io_in_words(&error));
-            return say(&Report::NotStarted { why });
+            return say(&HelperReport::NotStarted { why });
         }
     };
     read_order(sender.clone());
     let Ok(HelperEvent::Order(order)) = events.recv() else { return 0 };
     let status = match run(&order, &terminal, &sender, &events) {
-        Ok(Some(ran)) => say(&Report::Ran(ran)),
+        Ok(Some(ran)) => say(&HelperReport::Ended(ran)),
         Ok(None) => 0,
-        Err(error) => say(&Report::NotStarted { why: io_in_words(&error) }),
+        Err(error) => say(&HelperReport::NotStarted { why: io_in_words(&error) }),
     };
     process::collect_children(Duration::from_millis(300));
     status
@@ -84,11 +84,11 @@ pub fn credentials_main() -> i32 {
 
 /// Runs the program to its end. `None` if there is nobody left to tell.
 fn run(
-    order: &Order,
+    order: &ProcessOrder,
     terminal: &process::SessionTerminal,
     sender: &Sender<HelperEvent>,
     events: &Receiver<HelperEvent>,
-) -> std::io::Result<Option<Ran>> {
+) -> std::io::Result<Option<ProgramEnd>> {
     let Some((program, arguments)) = order.words.split_first() else {
         return Err(std::io::ErrorKind::InvalidInput.into());
     };
@@ -141,7 +141,7 @@ fn run(
     proc.end();
     let exit = proc.reap()?;
     let [stdout, stderr] = said.map(Option::unwrap_or_default);
-    Ok(Some(Ran { code: exit.code, signal: exit.signal, timed_out, stdout, stderr }))
+    Ok(Some(ProgramEnd { code: exit.code, signal: exit.signal, timed_out, stdout, stderr }))
 }
 
 /// Reads a stream to its end, and gives as much of it as is kept.
@@ -153,7 +153,7 @@ fn beginning(mut stream: impl Read) -> Vec<u8> {
 }
 
 /// Tells the agent. Gives the exit status.
-fn say(report: &Report) -> i32 {
+fn say(report: &HelperReport) -> i32 {
     let Ok(line) = serde_json::to_vec(report) else { return 1 };
     let mut stdout = std::io::stdout().lock();
     i32::from(stdout.write_all(&line).and_then(|()| stdout.flush()).is_err())

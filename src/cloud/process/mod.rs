@@ -15,7 +15,7 @@ use aws_credential_types::provider::{self, ProvideCredentials, future};
 use time::OffsetDateTime;
 
 pub use helper::{CREDENTIALS_ARGUMENT, credentials_main};
-use helper::{Order, Ran, Report};
+use helper::{HelperReport, ProcessOrder, ProgramEnd};
 
 use crate::error::io_in_words;
 use crate::os::process;
@@ -63,8 +63,8 @@ impl ProcessProvider {
         let (_open, running) = self.start().map_err(failed)?;
         let report = tokio::task::spawn_blocking(move || running.report()).await;
         match report.ok().flatten() {
-            Some(Report::Ran(ran)) => self.judged(ran).map_err(failed),
-            Some(Report::NotStarted { why }) => Err(failed(format!("can't be started: {why}"))),
+            Some(HelperReport::Ended(ran)) => self.judged(ran).map_err(failed),
+            Some(HelperReport::NotStarted { why }) => Err(failed(format!("can't be started: {why}"))),
             None => Err(failed("was ended from outside".to_owned())),
         }
     }
@@ -81,15 +81,15 @@ impl ProcessProvider {
         let mut running = RunningHelper(command.spawn().map_err(lost)?);
         let Some(mut orders) = running.0.stdin.take() else { return Err("has no input".to_owned()) };
         let limit = u64::try_from(self.limit.as_millis()).unwrap_or(u64::MAX);
-        let order = Order { words: self.words.clone(), limit };
+        let order = ProcessOrder { words: self.words.clone(), limit };
         let mut line = zeroize::Zeroizing::new(serde_json::to_vec(&order).map_err(|error| lost(error.into()))?);
         line.push(b'\n');
         orders.write_all(&line).map_err(lost)?;
         Ok((orders, running))
     }
 
-    fn judged(&self, ran: Ran) -> Result<aws_credential_types::Credentials, String> {
-        let Ran { code, signal, timed_out, stdout, stderr } = ran;
+    fn judged(&self, ran: ProgramEnd) -> Result<aws_credential_types::Credentials, String> {
+        let ProgramEnd { code, signal, timed_out, stdout, stderr } = ran;
         let stdout = zeroize::Zeroizing::new(stdout);
         if timed_out {
             return Err(format!(
@@ -119,7 +119,7 @@ struct RunningHelper(Child);
 
 impl RunningHelper {
     /// Waits for its report. `None` if it ended without one.
-    fn report(mut self) -> Option<Report> {
+    fn report(mut self) -> Option<HelperReport> {
         let mut report = zeroize::Zeroizing::new(Vec::new());
         let stdout = self.0.stdout.take()?;
         stdout.take(LONGEST_REPORT).read_to_end(&mut report).ok()?;
