@@ -276,7 +276,7 @@ impl CallContext {
     fn no_credentials(&self, error: &CredentialsError, wait: &Wait) -> Error {
         if let Some(CodeNeeded { profile }) = find(error) {
             let (ask, again) = self.profiles.way_round_code();
-            return Error::CodeNeeded { profile: profile.clone(), ask, again };
+            return Error::MfaCodeNeeded { profile: profile.clone(), ask, again };
         }
         // A role is assumed with credentials that may fail themselves; what lies deepest is the cause.
         if let Some(connector) = find::<ConnectorError>(error) {

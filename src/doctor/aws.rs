@@ -228,7 +228,7 @@ fn is_of_credentials(error: &Error) -> bool {
         error,
         Error::CredentialsMissing { .. }
             | Error::CredentialsExpired { .. }
-            | Error::CodeNeeded { .. }
+            | Error::MfaCodeNeeded { .. }
             | Error::CredentialsFailed { .. }
             | Error::CredentialsRefused { .. }
     )

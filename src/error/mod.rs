@@ -146,7 +146,7 @@ errors! {
         "The AWS sign-in is missing or has expired: {why}."
         => "Sign in again, then repeat the command:\n  {login}";
     /// `ask` has the AWS CLI ask, `again` is the command with what it gave.
-    CodeNeeded { profile: String, ask: String, again: String } = Credentials "code_needed"
+    MfaCodeNeeded { profile: String, ask: String, again: String } = Credentials "mfa_code_needed"
         "Profile “{profile}” asks for a one-time code (mfa_serial), and nobody can be asked for it here."
         => "Have the AWS CLI ask for it, then repeat the command with the credentials that it gives:\n  {ask}\n  {again}";
     CredentialsFailed { why: String } = Credentials "credentials_failed"

@@ -22,7 +22,7 @@ fn where_nobody_can_be_asked_the_way_round_is_told() {
     let call =
         |profile: &str| Call::new(&world, "job", world.job().id()).profiles(&config).set("profile", profile).run();
     for (profile, asks) in [("p", "p"), ("site", "p"), ("self", "self")] {
-        let outcome = call(profile).expect("code_needed");
+        let outcome = call(profile).expect("mfa_code_needed");
         assert!(
             outcome.sentence.contains(&format!("Profile “{asks}” asks for a one-time code")),
             "{}",

@@ -56,6 +56,8 @@ pub(crate) fn rows() -> Vec<Row> {
             .fails(4, "credentials_expired"),
         Row::new(Fetch, "a credential process that fails", Fault::Do(|scene| sign_in(scene, PROCESS), keys_again))
             .fails(4, "credentials_failed"),
+        Row::new(Fetch, "a role that asks for a one-time code", Fault::Do(|scene| sign_in(scene, MFA), keys_again))
+            .fails(4, "mfa_code_needed"),
     ]);
     rows
 }
@@ -63,6 +65,9 @@ pub(crate) fn rows() -> Vec<Row> {
 const SSO: &str = "[profile field]\nsso_session = field\nsso_account_id = 123456789012\nsso_role_name = operator\n\
                    [sso-session field]\nsso_region = us-east-1\nsso_start_url = https://127.0.0.1:9/start\n";
 const PROCESS: &str = "[profile field]\ncredential_process = /bin/false\n";
+const MFA: &str = "[profile field]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n\
+                   mfa_serial = arn:aws:iam::123456789012:mfa/operator\n\
+                   [profile base]\naws_access_key_id = AKIAX\naws_secret_access_key = x\n";
 /// SHA-1 of the session's name, `field`, as the AWS CLI calls the file.
 const SSO_FILE: &str = "2da0b68df8841752bb747a76780679bcd87c6215";
 
