@@ -15,7 +15,7 @@ use crate::model::{Origin, Sourced};
 pub(super) fn configured(profiles: &Profiles, service: Service) -> Result<Option<Sourced<String>>> {
     let variable = |name: String| {
         let value = std::env::var(&name).ok()?.trim().to_owned();
-        (!value.is_empty()).then(|| Sourced { value, origin: Origin::Variable(name) })
+        (!value.is_empty()).then_some(Sourced { value, origin: Origin::Variable(name) })
     };
     let ignored = std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
     let ignored = ignored.ok().or_else(|| Some(profiles.text("ignore_configured_endpoint_urls")?.to_owned()));

@@ -53,7 +53,11 @@ impl Way {
         let trust = trusted(named_file(settings, profiles.as_ref().ok()).as_ref()).map(|(_, trust)| trust);
         let (region, endpoint) = match profiles {
             Ok(profiles) => (profiles.region(settings.region.as_ref()), endpoint(&profiles)),
-            Err(error) => (Err(error), Ok(None)),
+            // The same answer to both questions, and an error can't be copied.
+            Err(error) => {
+                let again = Profiles::load(settings.profile.as_deref());
+                (Err(error), again.and_then(|profiles| endpoint(&profiles)))
+            }
         };
         Self { profile: profile_of_environment(), region, endpoint, proxy: proxy(), trust }
     }

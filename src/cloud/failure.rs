@@ -17,12 +17,11 @@ use http_body_util::LengthLimitError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use super::certificates::signature_in_words;
 use super::credentials::Profiles;
 use super::http::{LONGEST_ANSWER, NotHttps};
 use super::proxy::ProxyRefused;
 use super::text::uncapitalised;
-use super::trust::TrustInUse;
+use super::trust::{TrustInUse, refused_certificate};
 use super::wait::Wait;
 use crate::error::{Error, io_in_words};
 use crate::report::utc_in_words;
@@ -201,7 +200,8 @@ impl CallContext {
             return wait.timed_out(what);
         }
         if let Some(rustls::Error::InvalidCertificate(reason)) = find(error) {
-            return self.untrusted(what, reason);
+            let (why, way_on) = refused_certificate(self.trust.as_ref(), reason);
+            return Error::TlsUntrusted { what: what.to_owned(), why, way_on };
         }
         if let Some(refused) = find::<ProxyRefused>(error) {
             return Error::ApiUnreachable { what: super::text::capitalised(what), why: refused.to_string() };
@@ -216,53 +216,6 @@ impl CallContext {
             why = format!("{why} (a proxy is set: {})", phrase(proxy));
         }
         Error::ApiUnreachable { what, why }
-    }
-
-    /// A certificate was refused. What is missing is asked for, never what is there.
-    fn untrusted(&self, what: &str, reason: &rustls::CertificateError) -> Error {
-        use rustls::CertificateError as Reason;
-        const CHECKED: &str = "Ask whoever runs the company proxy that inspects this network's traffic for a CA certificate with an RSA key of 2048 bits or more, or an ECDSA key (P-256, P-384) and SHA-256 or SHA-384.";
-        let file = self.trust.as_ref().and_then(|trust| trust.file.as_ref());
-        let in_file = || file.map(|file| format!("{} ({})", phrase(&file.value.display().to_string()), file.origin));
-        let way_on = || {
-            match in_file() {
-            Some(file) => format!(
-                "Only the certificates in {file} are trusted. If a company proxy inspects this network's traffic, add its CA certificate to that file."
-            ),
-            None => "If a company proxy inspects this network's traffic, give its CA certificate:\n  --ca-bundle /path/to/ca.pem".to_owned(),
-        }
-        };
-        let uncheckable = || self.trust.as_ref()?.uncheckable.first();
-        let (why, way_on) = match reason {
-            Reason::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
-                let signature = signature_in_words(signature_algorithm_id, None);
-                let ca = uncheckable().map_or_else(String::new, |ca| format!(" ({ca})"));
-                (format!("it is signed with {signature}, which this program can't check{ca}"), CHECKED.to_owned())
-            }
-            Reason::UnsupportedSignatureAlgorithmForPublicKeyContext {
-                signature_algorithm_id,
-                public_key_algorithm_id,
-                ..
-            } => {
-                let signature = signature_in_words(signature_algorithm_id, Some(public_key_algorithm_id));
-                (format!("it is signed with {signature}, which this program can't check"), CHECKED.to_owned())
-            }
-            // A bad signature is also what a key that is too short leads to.
-            Reason::BadSignature if let Some(ca) = uncheckable() => {
-                let place = in_file().map_or_else(String::new, |file| format!(" in {file}"));
-                (format!("{ca}{place}, with which this program can't check signatures"), CHECKED.to_owned())
-            }
-            // What an authority of the same name with another key leads to.
-            Reason::UnknownIssuer | Reason::BadSignature => {
-                let why = match in_file() {
-                    Some(file) => format!("it was issued by an authority that is not in {file}"),
-                    None => "it was issued by an authority that this machine does not know".to_owned(),
-                };
-                (why, way_on())
-            }
-            other => (certificate_in_words(other), way_on()),
-        };
-        Error::TlsUntrusted { what: what.to_owned(), why, way_on }
     }
 
     /// The address configured for the service is not one that may be called.
@@ -413,27 +366,6 @@ pub(super) fn in_words(error: &(dyn StdError + 'static)) -> String {
         Some(phrase(&words)).filter(|words| !words.is_empty())
     });
     said.last().unwrap_or_else(|| "no reason given".to_owned())
-}
-
-fn certificate_in_words(reason: &rustls::CertificateError) -> String {
-    use rustls::CertificateError as Reason;
-    match reason {
-        Reason::Expired | Reason::ExpiredContext { .. } => {
-            format!(
-                "it has expired, or this machine's clock is wrong (it is {} here)",
-                utc_in_words(OffsetDateTime::now_utc())
-            )
-        }
-        Reason::NotValidYet | Reason::NotValidYetContext { .. } => {
-            format!(
-                "it is not valid yet, or this machine's clock is wrong (it is {} here)",
-                utc_in_words(OffsetDateTime::now_utc())
-            )
-        }
-        Reason::NotValidForName | Reason::NotValidForNameContext { .. } => "it was issued for another name".to_owned(),
-        Reason::Revoked => "it was revoked".to_owned(),
-        _ => "it is not one that TLS allows here".to_owned(),
-    }
 }
 
 fn clock_skew(date: Option<&str>) -> Error {

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use aws_smithy_http_client::tls::TrustStore;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use time::OffsetDateTime;
 
 use super::CloudSettings;
-use super::certificates::{self, uncheckable};
+use super::certificates::{self, signature_in_words, uncheckable};
 use super::credentials::Profiles;
 use crate::error::{Error, Result, io_in_words};
 use crate::model::{Origin, Sourced};
+use crate::report::utc_in_words;
 use crate::safety::path_trust::{self, Fault, Position, Whose};
+use crate::safety::sanitize::phrase;
 use crate::settings::in_home;
 
 /// CA bundles of whole distributions are a quarter of a megabyte.
@@ -183,6 +186,73 @@ impl Checked {
     fn finish(self, file: Option<Sourced<PathBuf>>) -> (TrustStore, TrustInUse) {
         let Self { pem, count, uncheckable } = self;
         (TrustStore::empty().with_pem_certificate(pem.into_bytes()), TrustInUse { file, count, uncheckable })
+    }
+}
+
+/// Why a certificate was refused, as the end of a sentence, and the way on: what is missing is asked for, never what is there.
+pub(super) fn refused_certificate(trust: Option<&TrustInUse>, reason: &rustls::CertificateError) -> (String, String) {
+    use rustls::CertificateError as Reason;
+    const CHECKED: &str = "Ask whoever runs the company proxy that inspects this network's traffic for a CA certificate with an RSA key of 2048 bits or more, or an ECDSA key (P-256, P-384) and SHA-256 or SHA-384.";
+    let file = trust.and_then(|trust| trust.file.as_ref());
+    let in_file = || file.map(|file| format!("{} ({})", phrase(&file.value.display().to_string()), file.origin));
+    let way_on = || {
+        match in_file() {
+            Some(file) => format!(
+                "Only the certificates in {file} are trusted. If a company proxy inspects this network's traffic, add its CA certificate to that file."
+            ),
+            None => "If a company proxy inspects this network's traffic, give its CA certificate:\n  --ca-bundle /path/to/ca.pem".to_owned(),
+        }
+    };
+    let uncheckable = || trust?.uncheckable.first();
+    match reason {
+        Reason::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
+            let signature = signature_in_words(signature_algorithm_id, None);
+            let ca = uncheckable().map_or_else(String::new, |ca| format!(" ({ca})"));
+            (format!("it is signed with {signature}, which this program can't check{ca}"), CHECKED.to_owned())
+        }
+        Reason::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id,
+            public_key_algorithm_id,
+            ..
+        } => {
+            let signature = signature_in_words(signature_algorithm_id, Some(public_key_algorithm_id));
+            (format!("it is signed with {signature}, which this program can't check"), CHECKED.to_owned())
+        }
+        // A bad signature is also what a key that is too short leads to.
+        Reason::BadSignature if let Some(ca) = uncheckable() => {
+            let place = in_file().map_or_else(String::new, |file| format!(" in {file}"));
+            (format!("{ca}{place}, with which this program can't check signatures"), CHECKED.to_owned())
+        }
+        // What an authority of the same name with another key leads to.
+        Reason::UnknownIssuer | Reason::BadSignature => {
+            let why = match in_file() {
+                Some(file) => format!("it was issued by an authority that is not in {file}"),
+                None => "it was issued by an authority that this machine does not know".to_owned(),
+            };
+            (why, way_on())
+        }
+        other => (certificate_in_words(other), way_on()),
+    }
+}
+
+fn certificate_in_words(reason: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Reason;
+    match reason {
+        Reason::Expired | Reason::ExpiredContext { .. } => {
+            format!(
+                "it has expired, or this machine's clock is wrong (it is {} here)",
+                utc_in_words(OffsetDateTime::now_utc())
+            )
+        }
+        Reason::NotValidYet | Reason::NotValidYetContext { .. } => {
+            format!(
+                "it is not valid yet, or this machine's clock is wrong (it is {} here)",
+                utc_in_words(OffsetDateTime::now_utc())
+            )
+        }
+        Reason::NotValidForName | Reason::NotValidForNameContext { .. } => "it was issued for another name".to_owned(),
+        Reason::Revoked => "it was revoked".to_owned(),
+        _ => "it is not one that TLS allows here".to_owned(),
     }
 }
 

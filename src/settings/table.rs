@@ -57,7 +57,7 @@ settings! {
 
     /// CA bundle for every connection to AWS.
     ca_bundle: Option<Sourced<PathBuf>>
-        = "PEM file of the CAs to trust instead of the system's, for a proxy that inspects traffic (else AWS_CA_BUNDLE)"
+        = "PEM file of the CAs to trust instead of the system's, for a proxy that inspects traffic (else AWS_CA_BUNDLE, the profile's, REQUESTS_CA_BUNDLE)"
         => value_name: "FILE", example: "/etc/ssl/certs/company.pem",
            example_on_windows: Some(r"C:\certificates\company.pem"), reopens: false;
 

@@ -188,9 +188,7 @@ fn forms() -> Vec<Row> {
             .profile("a")
             .than(Than::Refuses(NO_KEY)),
         row("indented properties")
-            .config(&format!(
-                "[profile a]\n  region = us-east-1\n  aws_access_key_id = AKIDA\n  aws_secret_access_key = S\n"
-            ))
+            .config("[profile a]\n  region = us-east-1\n  aws_access_key_id = AKIDA\n  aws_secret_access_key = S\n")
             .profile("a"),
         row("properties indented more and more")
             .config("[profile a]\nregion = us-east-1\n aws_access_key_id = AKIDA\n  aws_secret_access_key = S\n")

@@ -63,6 +63,20 @@ fn an_api_that_is_not_there_is_said_to_be_unreachable() {
 }
 
 #[test]
+fn the_device_s_own_region_is_never_asked_for_at_aws() {
+    let world = one();
+    for host in ["snowball.snow.amazonaws.com", "snowball.SNOW.amazonaws.com:443"] {
+        let call = fetch(&world).env("AWS_ENDPOINT_URL_SNOWBALL", format!("https://{host}"));
+        let outcome = call.run().expect("api_unreachable");
+        assert!(
+            outcome.sentence.ends_with("the region “snow” is the device itself, and not one of AWS."),
+            "{}",
+            outcome.sentence
+        );
+    }
+}
+
+#[test]
 fn certificates_are_taken_from_where_they_should_be() {
     let (world, stranger) = (one(), one());
     let outcome = fetch(&world).set("ca", stranger.ca_bundle().to_str()).run().expect("tls_untrusted");
