@@ -207,6 +207,9 @@ impl CallContext {
     fn untrusted(&self, what: &str, reason: &rustls::CertificateError) -> Error {
         use rustls::CertificateError as Reason;
         const CHECKED: &str = "Ask whoever runs the company proxy that inspects this network's traffic for a CA certificate with an RSA key of 2048 bits or more, or an ECDSA key (P-256, P-384) and SHA-256 or SHA-384.";
+        if is_a_matter_of_dates(reason) {
+            return Error::TlsOutOfDate { what: what.to_owned(), why: certificate_in_words(reason) };
+        }
         let file = self.trust.as_ref().and_then(|trust| trust.file.as_ref());
         let in_file = || file.map(|file| format!("{} ({})", phrase(&file.value.display().to_string()), file.origin));
         let way_on = || {
@@ -391,6 +394,11 @@ pub(super) fn in_words(error: &(dyn StdError + 'static)) -> String {
         Some(phrase(&words)).filter(|words| !words.is_empty())
     });
     said.last().unwrap_or_else(|| "no reason given".to_owned())
+}
+
+fn is_a_matter_of_dates(reason: &rustls::CertificateError) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(reason, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
 }
 
 fn certificate_in_words(reason: &rustls::CertificateError) -> String {
