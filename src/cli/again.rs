@@ -5,16 +5,17 @@ use crate::settings::table::Setting;
 use crate::settings::{Settings, Value, setting};
 
 /// `snow-onboard run` for this job and device, with flags for what flags and variables of ours said of the settings that
-/// `matter`. What is not settled yet stands there as an example.
+/// `matter`. What is not settled yet is left out: an example in its place would be pasted with the rest.
 pub(crate) fn run_again(
     job: Option<&JobId>,
     endpoint: Option<&Endpoint>,
     settings: &Settings,
     matter: impl Fn(&Setting) -> bool,
 ) -> String {
-    let job = job.map_or("JID123e4567-e89b-12d3-a456-426655440000", JobId::as_str);
-    let endpoint = endpoint.map_or_else(|| "192.0.2.10".to_owned(), ToString::to_string);
-    let mut command = format!("snow-onboard run {job} --endpoint {}", quoted(&endpoint));
+    let job = job.map(|job| format!(" {job}")).unwrap_or_default();
+    let endpoint =
+        endpoint.map(|endpoint| format!(" --endpoint {}", quoted(&endpoint.to_string()))).unwrap_or_default();
+    let mut command = format!("snow-onboard run{job}{endpoint}");
     for (said, value) in settings.said() {
         if said.key != setting::endpoint.key && matter(said) {
             command.push_str(&flag(said, value));
@@ -90,11 +91,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_settled_is_an_example_and_what_does_not_matter_is_left_out() {
+    fn what_is_not_settled_and_what_does_not_matter_is_left_out() {
         let mut flags = Flags::new();
         flags.insert(said(&setting::region, "eu-west-1"));
         let settings = Settings::resolve(&flags, &Surroundings::default()).unwrap();
         let command = run_again(None, None, &settings, |setting| setting.reopens);
-        assert_eq!(command, "snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10");
+        assert_eq!(command, "snow-onboard run");
     }
 }

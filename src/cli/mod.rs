@@ -3,6 +3,7 @@
 
 mod again;
 mod flags;
+mod mistyped;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -237,7 +238,11 @@ impl Cli {
     /// # Errors
     /// The parser's: help, a version, or a complaint.
     pub fn typed() -> Result<Self, clap::Error> {
-        let mut cli = Self::try_parse()?;
+        let typed = || std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+        if let Some(flag) = mistyped::flag(typed()) {
+            return Err(flag);
+        }
+        let mut cli = Self::try_parse().map_err(mistyped::verb)?;
         let no_input = cli.common.no_input;
         cli.command.get_or_insert_with(|| Command::Run(RunArgs { is_bare: true, no_input, ..RunArgs::default() }));
         Ok(cli)

@@ -131,7 +131,10 @@ impl Api {
 
     /// See [`Cloud::describe`](super::Cloud::describe).
     pub(super) async fn described(&self, job: &JobId) -> Result<DescribedJob> {
-        let work = async { self.describe(job.as_str()).await.map_err(|refusal| self.plain(job, refusal)) };
+        let work = async {
+            let described = self.describe(job.as_str()).await.map_err(|refusal| self.plain(job, refusal))?;
+            of_single_device(&described.facts).map(|()| described)
+        };
         let result = self.wait.attend(self.setting.api(), work).await;
         self.with_who_asked(result).await
     }
@@ -156,7 +159,9 @@ impl Api {
         let work = async {
             let (pair, described) = tokio::join!(pair, describe);
             match (pair, described) {
-                (Ok((bytes, code)), Ok(DescribedJob { facts, .. })) => Ok(FetchedPair { facts, code, bytes }),
+                (Ok((bytes, code)), Ok(DescribedJob { facts, .. })) => {
+                    of_single_device(&facts).map(|()| FetchedPair { facts, code, bytes })
+                }
                 (Err(Refusal::State | Refusal::Unknown), Ok(described)) => Err(not_given(job, described)),
                 (Err(Refusal::Failed(error) | Refusal::Passing(error)), _) => Err(error),
                 (_, Err(refusal)) => Err(self.plain(job, refusal)),
@@ -323,6 +328,12 @@ impl Api {
             Refusal::State => Error::AnswerMalformed { what: "Snowball DescribeJob".to_owned() },
         }
     }
+}
+
+/// A node of a cluster has a code and a manifest, which are the cluster's.
+fn of_single_device(facts: &JobFacts) -> Result<()> {
+    let Some(cluster) = &facts.cluster else { return Ok(()) };
+    Err(Error::JobInCluster { job: facts.id.clone(), cluster: phrase(cluster) })
 }
 
 fn is_https(url: &str) -> bool {

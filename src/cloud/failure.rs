@@ -200,8 +200,7 @@ impl CallContext {
             return wait.timed_out(what);
         }
         if let Some(rustls::Error::InvalidCertificate(reason)) = find(error) {
-            let (why, way_on) = refused_certificate(self.trust.as_ref(), reason);
-            return Error::TlsUntrusted { what: what.to_owned(), why, way_on };
+            return refused_certificate(what, self.trust.as_ref(), reason);
         }
         if let Some(refused) = find::<ProxyRefused>(error) {
             return Error::ApiUnreachable { what: super::text::capitalised(what), why: refused.to_string() };

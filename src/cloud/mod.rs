@@ -33,7 +33,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use time::OffsetDateTime;
 
-use crate::error::{Error, Result, io_in_words};
+use crate::error::{Error, Result};
 use crate::model::{JobFacts, JobId, Region, Sourced, UnlockCode};
 use crate::report::Notify;
 
@@ -135,9 +135,10 @@ impl Cloud {
         credentials: Option<SharedCredentialsProvider>,
         notify: Arc<dyn Notify>,
     ) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-            Error::Internal { what: format!("no runtime for the network: {}", io_in_words(&error)) }
-        })?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::of_system("no runtime for the network", &error))?;
         let wait = wait::Wait::new(Arc::clone(&notify), settings.network_timeout);
         let api = runtime.block_on(async { Api::open(settings, profiles, http()?, credentials, wait).await })?;
         Ok(Self { parts: Some((api, runtime)), notify })

@@ -189,8 +189,23 @@ impl Checked {
     }
 }
 
-/// Why a certificate was refused, as the end of a sentence, and the way on: what is missing is asked for, never what is there.
-pub(super) fn refused_certificate(trust: Option<&TrustInUse>, reason: &rustls::CertificateError) -> (String, String) {
+/// The certificate of `what` was refused. What is missing is asked for, never what is there.
+pub(super) fn refused_certificate(what: &str, trust: Option<&TrustInUse>, reason: &rustls::CertificateError) -> Error {
+    let what = what.to_owned();
+    if is_a_matter_of_dates(reason) {
+        return Error::TlsOutOfDate { what, why: certificate_in_words(reason) };
+    }
+    let (why, way_on) = why_refused(trust, reason);
+    Error::TlsUntrusted { what, why, way_on }
+}
+
+fn is_a_matter_of_dates(reason: &rustls::CertificateError) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(reason, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+}
+
+/// The reason, as the end of a sentence, and the hint.
+fn why_refused(trust: Option<&TrustInUse>, reason: &rustls::CertificateError) -> (String, String) {
     use rustls::CertificateError as Reason;
     const CHECKED: &str = "Ask whoever runs the company proxy that inspects this network's traffic for a CA certificate with an RSA key of 2048 bits or more, or an ECDSA key (P-256, P-384) and SHA-256 or SHA-384.";
     let file = trust.and_then(|trust| trust.file.as_ref());

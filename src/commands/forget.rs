@@ -28,11 +28,6 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
     if let Some(profile) = &args.client_profile {
         return take_out(profile, &job, settings, ui, reporter);
     }
-    if settings.keychain == KeychainKind::None && !settings.is_locked(&setting::keychain) {
-        return Err(Error::Usage {
-            why: "“forget” with --keychain none has no keychain to remove a code from.".to_owned(),
-        });
-    }
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let folder = state.job(&job)?;
     folder.check_all_is_ours()?;
@@ -40,11 +35,15 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
     let look_in = places_to_look_in(&kept_in, settings);
     // The code first: should the keychain fail, the record still says where the code is.
     let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
-    let mut not_in = Vec::new();
+    let (mut not_in, mut in_clear) = (Vec::new(), Vec::new());
+    let own = OwnProfiles::of_this_user();
+    let manifest_copies = copies_of_manifest(&folder, &own);
     for kind in &look_in {
         // Removing something from a keyring that keeps in clear is nothing to refuse.
         let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(*kind) };
         let keychain = Keychain::open(settings, reporter.shared())?;
+        // The last moment at which the code can be compared with anything.
+        in_clear.extend(codes_in_clear(&keychain, &job, &own, reporter));
         let forgotten = keychain.forget(&job)?;
         let was_here = forgotten.removed > 0 || !forgotten.warnings.is_empty();
         if !was_here && kept_in.contains(kind) && !forgotten.elsewhere.is_empty() {
@@ -79,12 +78,18 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
     let keeps_elsewhere = kept_in.iter().any(|kind| !look_in.contains(kind));
     let files_removed = !keeps_elsewhere && folder.remove()?;
     if !was_there && !files_removed {
+        if look_in.is_empty() {
+            let text = format!("Nothing of {job} is stored on this machine: with keychain = none nothing is.");
+            ui.result(Some(&job), &text, ForgetResult { code_removed_from: &[], files_removed });
+            return Ok(());
+        }
         return Err(Error::NotKept { job: job.to_string() });
     }
     Audit::of(&state).note(&job, AuditStep::Forgotten, None)?;
     let code = match (removed_in_words.is_empty(), was_there) {
         (false, _) => format!("removed from {}", removed_in_words.join(" and ")),
         (true, true) => "overwritten".to_owned(),
+        (true, false) if not_in.is_empty() => "was in no keychain".to_owned(),
         (true, false) => format!("was not found in {}", not_in.join(" and ")),
     };
     let files = match (files_removed, keeps_elsewhere) {
@@ -99,7 +104,46 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
         ),
         ForgetResult { code_removed_from: &removed_from, files_removed },
     );
+    // After the result, which they qualify.
+    for warning in in_clear.into_iter().chain(manifest_copies) {
+        reporter.notify(Event::Warning(warning));
+    }
     Ok(())
+}
+
+/// Where else the code stands in clear, each as a warning with the command. The keychain, which may ask for each access, is
+/// asked only if there is a file to compare with.
+fn codes_in_clear(keychain: &Keychain, job: &JobId, own: &OwnProfiles, reporter: &Reporter) -> Vec<String> {
+    if !own.are_there() {
+        return Vec::new();
+    }
+    match keychain.recall(job) {
+        Ok(items) => {
+            let found = items.iter().flat_map(|item| own.with_code(&item.code));
+            found.map(|found| found.warning(job)).collect()
+        }
+        Err(error) => {
+            reporter.notify(Event::Warning(format!(
+                "Whether the client's own settings contain the code unencrypted could not be checked: {error}"
+            )));
+            Vec::new()
+        }
+    }
+}
+
+/// The copies of the manifest that OpsHub made.
+fn copies_of_manifest(folder: &JobFolder, own: &OwnProfiles) -> Vec<String> {
+    let pair = folder.record().ok().flatten().and_then(|record| record.pair);
+    let copies = pair.map(|pair| own.copies_of(&pair.manifest_sha256, pair.manifest_bytes)).unwrap_or_default();
+    let remove = if cfg!(windows) { "del" } else { "rm" };
+    let warning = |copy: PathBuf| {
+        let copy = copy.display();
+        format!(
+            "{copy} is a copy of the manifest of {}, which was not removed. Remove it with: {remove} \"{copy}\"",
+            folder.job()
+        )
+    };
+    copies.into_iter().map(warning).collect()
 }
 
 #[derive(Serialize)]
@@ -133,6 +177,8 @@ fn places_to_look_in(kept_in: &[KeychainKind], settings: &Settings) -> Vec<Keych
         kind => kind,
     };
     match kept_in {
+        // Named for what is kept from now on; nothing is removed from a keychain of which the record knows nothing.
+        named if settings.keychain == KeychainKind::None && !settings.is_locked(&setting::keychain) => named.to_vec(),
         _ if settings.keychain_was_chosen() && !settings.is_locked(&setting::keychain) => vec![own],
         [] => vec![own],
         named => named.to_vec(),

@@ -8,13 +8,15 @@ use std::str::FromStr;
 
 use time::OffsetDateTime;
 
-use super::jobs::JobRow;
+use super::jobs::{JobRow, no_job_ready};
 use crate::cli::run_again;
 use crate::cloud::Cloud;
 use crate::device::{self, Client};
 use crate::error::{Error, ExitCode, Result};
 use crate::keychain::Keychain;
-use crate::model::{Endpoint, HandOverPolicy, JobId, KeychainKind, Malformed, Region, looks_like_code};
+use crate::model::{
+    Endpoint, HandOverPolicy, JobId, KeychainKind, Malformed, Region, looks_like_code, tidy, trimmed, typed_path,
+};
 use crate::report::{Reporter, Step};
 use crate::safety::sanitize::sanitize;
 use crate::settings::table::Setting;
@@ -84,16 +86,27 @@ impl Guide<'_> {
     /// One of those that have been delivered; without AWS, one of those that are kept here.
     fn choose_job(&mut self) -> Result<JobId> {
         let kept = self.kept();
+        let mut region_was_typed = false;
         let listed = loop {
             self.reporter.begin(Step::Job);
             let cloud = Cloud::open(&self.settings.cloud(), self.reporter.shared());
             match cloud.and_then(|cloud| cloud.jobs()) {
                 Err(Error::RegionMissing) if kept.is_empty() => self.choose_region()?,
+                // A region that does not exist has no address. Whether it is that or the network, who typed it can tell.
+                Err(error @ Error::ApiUnreachable { .. }) if region_was_typed => {
+                    self.ui.tell(&format!("\n{error}\nIs the region written correctly, and is there internet?"));
+                    self.choose_region()?;
+                }
                 listed => break listed,
             }
+            region_was_typed = true;
         };
+        let mut on_their_way = Vec::new();
         let rows: Vec<JobRow> = match listed {
-            Ok(jobs) => jobs.into_iter().map(|job| JobRow::new(job, &kept)).filter(JobRow::is_ready).collect(),
+            Ok(jobs) => {
+                on_their_way.clone_from(&jobs);
+                jobs.into_iter().map(|job| JobRow::new(job, &kept)).filter(JobRow::is_ready).collect()
+            }
             Err(error) if !kept.is_empty() && is_no_reason_to_stop(&error) => {
                 self.ui.tell(&format!("{error}\nThe stored code and manifest can unlock their device without AWS."));
                 Vec::new()
@@ -112,7 +125,9 @@ impl Guide<'_> {
             rows.iter().filter_map(|row| Some((row.id().parse().ok()?, row.in_words(now)))).collect()
         };
         match &choices[..] {
-            [] => Err(Error::NoJobReady),
+            [] => Err(no_job_ready(&on_their_way, |job| {
+                run_again(job, self.settings.endpoint.as_ref(), &self.settings, |setting| setting.key != "wait")
+            })),
             [(job, words)] => {
                 self.reporter.step(Step::Job, &format!("{job}: {words}"));
                 Ok(job.clone())
@@ -131,7 +146,7 @@ impl Guide<'_> {
         loop {
             let line = self.ask(&format!("Number, 1 to {}:", choices.len()))?;
             let by_number = line.parse::<usize>().ok().and_then(|number| choices.get(number.wrapping_sub(1)));
-            match by_number.or_else(|| choices.iter().find(|(job, _)| job.as_str() == line)) {
+            match by_number.or_else(|| choices.iter().find(|(job, _)| job.as_str() == tidy(&line))) {
                 Some((job, _)) => return Ok(job.clone()),
                 None => self.ui.tell(&format!("There is no “{}” in this list.", sanitize(&line))),
             }
@@ -159,7 +174,7 @@ impl Guide<'_> {
             self.ui
                 .tell(&format!("\n{error}\nIt is in the vendor's package: https://aws.amazon.com/snowball/resources"));
             let line = self.ask("Where is snowballEdge? Its path:")?;
-            if let Some(path) = path_of(&line) {
+            if let Some(path) = path_of(trimmed(&line)) {
                 self.take(&setting::client, path)?;
             }
         }
@@ -181,7 +196,7 @@ impl Guide<'_> {
                 ("", Some(endpoint)) => endpoint.clone(),
                 // A key that was meant for another question, and not to be asked of a name server.
                 (line, _) if line.chars().count() < 2 => continue,
-                _ => match line.parse::<Endpoint>() {
+                _ => match Endpoint::typed(&line) {
                     Ok(endpoint) => endpoint,
                     Err(malformed) => {
                         self.ui.tell(&format!("“{}” {}.", sanitize(&line), malformed.why));
@@ -247,7 +262,7 @@ impl Guide<'_> {
     fn ask_for<T: FromStr<Err = Malformed>>(&self, question: &str) -> Result<T> {
         loop {
             let line = self.ask(question)?;
-            match line.parse() {
+            match tidy(&line).parse() {
                 Ok(answer) => return Ok(answer),
                 Err(malformed) => self.ui.tell(&format!("“{}” {malformed}.", sanitize(&line))),
             }
@@ -274,7 +289,9 @@ impl Guide<'_> {
     }
 
     fn cancelled(&self, why: &str) -> Error {
-        let way_on = format!("To do it without questions:\n  {}", self.command());
+        let is_settled = self.job.is_some() && self.settings.endpoint.is_some();
+        let what = if is_settled { "To do it without questions" } else { "To be asked for the rest again" };
+        let way_on = format!("{what}:\n  {}", self.command());
         Error::Cancelled { why: why.to_owned(), way_on }
     }
 }
@@ -297,8 +314,7 @@ fn path_of(line: &str) -> Option<PathBuf> {
     if text.is_empty() {
         return None;
     }
-    let home = text.strip_prefix("~/").zip(std::env::home_dir());
-    let path = home.map_or_else(|| PathBuf::from(&text), |(rest, home)| home.join(rest));
+    let path = typed_path(&text);
     Some(std::path::absolute(&path).unwrap_or(path))
 }
 

@@ -6,9 +6,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::cloud::Cloud;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flow::open_state_folder;
-use crate::model::{JobFacts, Readiness};
+use crate::model::{JobFacts, JobId, Readiness};
 use crate::report::{Reporter, age_in_words};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -133,6 +133,23 @@ fn table(rows: &[JobRow], now: OffsetDateTime) -> String {
         text.push('\n');
     }
     text
+}
+
+/// None has been delivered, with those that are on their way. `command` makes the one that runs a job.
+pub(super) fn no_job_ready(jobs: &[JobFacts], command: impl Fn(Option<&JobId>) -> String) -> Error {
+    const MOST: usize = 3;
+    let on_their_way = jobs.iter().filter(|job| job.state.readiness() == Readiness::OnItsWay && !job.is_main);
+    let on_their_way: Vec<(JobId, &JobFacts)> =
+        on_their_way.filter_map(|job| Some((job.id.parse().ok()?, job))).collect();
+    let sentence = |(id, facts): &(JobId, &JobFacts)| {
+        let number = facts.tracking_number.as_deref().map(|number| format!(", tracking number {}", sanitize(number)));
+        format!(" {id} {}{}.", facts.state.in_words(), number.unwrap_or_default())
+    };
+    let others = on_their_way.iter().take(MOST).map(sentence).collect();
+    let line = |(id, _): &(JobId, &JobFacts)| format!("\n  {} --wait", command(Some(id)));
+    let commands: String = on_their_way.iter().take(MOST).map(line).collect();
+    let way_on = if commands.is_empty() { commands } else { format!("To wait until it is delivered:{commands}\n") };
+    Error::NoJobReady { others, way_on }
 }
 
 #[cfg(test)]

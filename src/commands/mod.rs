@@ -13,8 +13,8 @@ mod settings;
 use std::sync::Arc;
 
 use crate::cli::{self, Cli, Command};
-use crate::error::{Error, ExitCode, Result, io_in_words};
-use crate::model::JobId;
+use crate::error::{Error, ExitCode, Result};
+use crate::model::{JobId, tidy};
 use crate::os;
 use crate::report::{Observer, Reporter, SAID};
 use crate::safety::log::{self, Verbosity};
@@ -52,8 +52,7 @@ fn carry_out(cli: &Cli) -> ExitCode {
         ui::finish_soon();
     });
     if let Err(error) = told {
-        return ui
-            .failure(None, &Error::Internal { what: format!("signals can't be handled: {}", io_in_words(&error)) });
+        return ui.failure(None, &Error::of_system("signals can't be handled", &error));
     }
     let around = Surroundings::of_this_process();
     if tells_of_itself(cli, &around, &ui) {
@@ -116,7 +115,7 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Res
 }
 
 fn parse_job(given: &str) -> Result<JobId> {
-    given.parse().map_err(|malformed: crate::model::Malformed| Error::JobIdInvalid {
+    tidy(given).parse().map_err(|malformed: crate::model::Malformed| Error::JobIdInvalid {
         given: sanitize_typed(given),
         origin: "argument JOB".to_owned(),
         why: malformed.why,

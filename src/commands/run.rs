@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::guide;
+use super::jobs::no_job_ready;
 use crate::cli::{RunArgs, run_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
@@ -30,7 +31,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
     let endpoint = settings.endpoint.as_ref().ok_or(Error::EndpointMissing)?;
     let job = match named {
         Some(job) => job,
-        None => the_delivered_job(settings, reporter)?,
+        None => the_delivered_job(endpoint, settings, reporter)?,
     };
     open(job, endpoint, settings, ui, reporter)
 }
@@ -56,7 +57,7 @@ fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter:
 }
 
 /// The one job that has been delivered.
-fn the_delivered_job(settings: &Settings, reporter: &Reporter) -> Result<JobId> {
+fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Reporter) -> Result<JobId> {
     let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
     reporter.begin(Step::Job);
     let jobs = cloud.jobs()?;
@@ -66,14 +67,14 @@ fn the_delivered_job(settings: &Settings, reporter: &Reporter) -> Result<JobId> 
         .filter_map(|job| job.id.parse().ok())
         .collect();
     match &delivered[..] {
-        [] => Err(Error::NoJobReady),
+        [] => Err(no_job_ready(&jobs, |job| run_again(job, Some(endpoint), settings, |setting| setting.key != "wait"))),
         [job] => {
             reporter.step(Step::Job, &format!("{job} is the one that has been delivered"));
             Ok(job.clone())
         }
         several => {
             let jobs = several.iter().map(JobId::as_str).collect::<Vec<_>>().join(", ");
-            Err(Error::JobAmbiguous { jobs })
+            Err(Error::JobAmbiguous { jobs, way_on: format!("snow-onboard run JID… --endpoint {endpoint}") })
         }
     }
 }
@@ -108,7 +109,7 @@ fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) 
                 run_again(Some(&unlocked.job), Some(endpoint), settings, |setting| setting.reopens)
             ));
         }
-        None => text.push_str("Nothing is stored on this machine. If the device loses power, run the same command again; it needs internet."),
+        None => text.push_str("Nothing is stored on this machine. If the device loses power, run the same command again. It fetches both anew, for which it needs internet and an AWS sign-in."),
     }
     if let Some(seconds) = hand_over.argv_seconds {
         text.push_str(&format!(

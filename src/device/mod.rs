@@ -24,11 +24,11 @@ use macos::end_those_at_home_in;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-use unix::homes;
+use unix::{homes, may_run};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-use windows::{end_those_at_home_in, homes};
+use windows::{end_those_at_home_in, homes, may_run};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -145,8 +145,8 @@ impl Preparing {
     /// Waits for the client's answer.
     ///
     /// # Errors
-    /// [`Error::ClientUnusable`], [`Error::ClientUnknown`] unless such a client is allowed, [`Error::ClientHung`],
-    /// [`Error::GuardLost`].
+    /// [`Error::ClientUnusable`], [`Error::ClientUnknown`] unless such a client is allowed, [`Error::ClientTooOld`],
+    /// [`Error::ClientHung`], [`Error::GuardLost`].
     pub(crate) fn finish(mut self) -> Result<Device> {
         match self.device.take() {
             Some(ClientAnswer::Known(device)) => Ok(*device),
@@ -176,6 +176,8 @@ pub struct Device {
     warnings: Vec<String>,
     /// With which its JVM starts.
     jvm: JvmOptions,
+    /// It listed the commands that are needed.
+    lists_commands: bool,
     handle: GuardHandle,
     notify: Arc<dyn Notify>,
 }
@@ -219,7 +221,8 @@ impl Device {
         }
         let home = handle.home().to_owned();
         let warnings = handle.left_out().map(str::to_owned).into_iter().collect();
-        let mut device = Self { client, version: None, warnings, jvm: JvmOptions::All, handle, notify };
+        let mut device =
+            Self { client, version: None, warnings, jvm: JvmOptions::All, lists_commands: false, handle, notify };
         if device.client.is_alone() {
             device.warn(format!(
                 "The client {} is not inside an unpacked Snowball Edge client package. Only the write permissions of this one file were checked.",
@@ -229,10 +232,12 @@ impl Device {
         if let Some(known) = device.find_in(known)? {
             device.jvm = if known.jvm_is_bare { JvmOptions::HomeAlone } else { JvmOptions::All };
             device.version = Some(known.version);
+            device.lists_commands = true;
             return Ok(Preparing { home, device: Some(ClientAnswer::Known(Box::new(device))) });
         }
         let thread = std::thread::spawn(move || {
             device.version = device.read_version()?;
+            device.read_help()?;
             Ok(device)
         });
         Ok(Preparing { home, device: Some(ClientAnswer::Awaited(thread)) })
@@ -275,13 +280,14 @@ impl Device {
     }
 
     /// What the client has answered, for later runs. `None` for one that starts a JVM of the system, which may be another by
-    /// then, and for one that was allowed though unknown.
+    /// then, for one that was allowed though unknown, and for one that did not list its commands.
     ///
     /// # Errors
     /// [`Error::ClientUnsafe`] if a file of it can't be read.
     pub fn known(&self) -> Result<Option<KnownClient>> {
         let version = self.version.as_ref().filter(|version| self.client.data.knows(version));
-        let Some(version) = version.filter(|_| self.client.has_own_java()) else { return Ok(None) };
+        let may_keep = self.client.has_own_java() && self.lists_commands;
+        let Some(version) = version.filter(|_| may_keep) else { return Ok(None) };
         Ok(Some(KnownClient {
             client_sha256: self.client.sha256(&*self.notify)?,
             asked: self.asked(),
@@ -292,7 +298,8 @@ impl Device {
 
     fn asked(&self) -> String {
         let data = &self.client.data;
-        environment::said_of(&data.version.args, &data.java_options)
+        let asked: Vec<String> = data.version.args.iter().chain(&data.help.args).cloned().collect();
+        environment::said_of(&asked, &data.java_options)
     }
 
     /// The client's version as it says it, such as `1.2.0`; `None` for one that was allowed though unknown.
@@ -312,9 +319,9 @@ impl Device {
         self.warnings.push(warning);
     }
 
-    fn start_version(&mut self) -> Result<Ran> {
+    fn version_run(&self) -> Run {
         let data = &self.client.data;
-        let run = Run {
+        Run {
             program: self.client.program().to_owned(),
             args: data.version.args.clone(),
             java_options: data.java_options.clone(),
@@ -322,7 +329,11 @@ impl Device {
             limit_ms: Some(millis(data.version.limit())),
             describes: false,
             live: None,
-        };
+        }
+    }
+
+    fn start_version(&mut self) -> Result<Ran> {
+        let run = self.version_run();
         let handle = &mut self.handle;
         while_waiting(&*self.notify, "the client to say its version", || handle.run(run))
     }
@@ -349,6 +360,9 @@ impl Device {
             return Err(Error::ClientHung { what: data.args.join(" "), seconds: data.limit().as_secs() });
         }
         let path = self.client.program().to_owned();
+        if version.is_none() && !ran.succeeded() {
+            return Err(self.does_not_run(&ran));
+        }
         if self.client.allows_unknown() {
             self.warn(format!(
                 "The client {path} did not report a version that this program knows as {}; it is used anyway.",
@@ -356,7 +370,42 @@ impl Device {
             ));
             return Ok(version);
         }
-        Err(Error::ClientUnknown { path, said: output::said(&ran) })
+        let (what, way_on) = client.unknown_in_words(version.as_deref());
+        Err(Error::ClientUnknown { path, what, said: output::said(&ran), way_on })
+    }
+
+    /// For one that ended without saying what it is, so that nothing is known of it but that.
+    fn does_not_run(&self, ran: &Ran) -> Error {
+        let asked = self.client.data.version.args.join(" ");
+        let ended = match (ran.code, ran.signal) {
+            (Some(126), _) => "exit status 126, a program that it starts may not be run".to_owned(),
+            (Some(127), _) => "exit status 127, a program that it starts is not there".to_owned(),
+            (Some(code), _) => format!("exit status {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "no exit status".to_owned(),
+        };
+        let why = format!("`{asked}` ended with {ended} (it said: {})", output::said(ran));
+        // Its words choose no more than a sentence of the hint.
+        let looks_elsewhere = !self.client.has_own_java() || why.contains("JAVA_HOME");
+        client::find::unusable(self.client.program(), why, !looks_elsewhere)
+    }
+
+    /// Before anything is fetched: one that lists commands and lacks those that are needed is of no use. One that lists none may
+    /// do its work all the same, only is it not given the code on its command line.
+    fn read_help(&mut self) -> Result<()> {
+        let help = self.client.data.help.clone();
+        let run = Run { args: help.args.clone(), limit_ms: Some(millis(help.limit())), ..self.version_run() };
+        let handle = &mut self.handle;
+        let ran = while_waiting(&*self.notify, "the client to list its commands", || handle.run(run))?;
+        if !ran.succeeded() {
+            return Ok(());
+        }
+        let listed = self.client.data.commands_in(&ran.stdout, &ran.stderr);
+        self.lists_commands = listed.missing.is_none();
+        match listed.missing.filter(|_| listed.is_list) {
+            Some(command) => Err(Error::ClientTooOld { path: self.client.program().to_owned(), command }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! Linux and macOS: the user's homes.
+//! Linux and macOS: the user's homes, and what this user may run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a client may take this user's home to be: `$HOME`, and what the password database says, which is where a JVM
 /// looks.
@@ -11,4 +11,10 @@ pub(super) fn homes() -> Vec<PathBuf> {
     homes.retain(|home| home.is_absolute());
     homes.dedup();
     homes
+}
+
+/// Whether this user may run the file. What can't be found out is left to the system.
+pub(super) fn may_run(file: &Path) -> bool {
+    use rustix::io::Errno;
+    !matches!(rustix::fs::access(file, rustix::fs::Access::EXEC_OK), Err(Errno::ACCESS))
 }

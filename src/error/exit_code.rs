@@ -62,11 +62,11 @@ exit_codes! {
     Pair = 10 "code and manifest don't match, or are stored together"
         => "`snow-onboard fetch --refresh JID…`";
     Client = 11 "the vendor's client: missing, changeable by others, unknown"
-        => "`--client`; `chmod -R go-w FOLDER`";
+        => "`snow-onboard doctor`; `--client`";
     HandOver = 12 "the client can't be given the code privately"
-        => "`--allow-argv`, if your rules permit";
+        => "the message says what applies";
     Device = 13 "the device: unreachable, another one, it refused; or a client that does not use the profile it wrote itself"
-        => "display, cable, address; for such a client `--allow-argv`, if your rules permit";
+        => "display, cable, address";
     DeviceTimeout = 14 "the device did not unlock in time"
         => "`--unlock-timeout 1h`";
     Busy = 15 "another run is at work on the job"

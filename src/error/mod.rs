@@ -185,6 +185,10 @@ errors! {
     TlsUntrusted { what: String, why: String, way_on: String } = Network "tls_untrusted"
         "The certificate of {what} is not trusted: {why}."
         => "{way_on}";
+    /// Trusted or not: no other CA helps against a date.
+    TlsOutOfDate { what: String, why: String } = Network "tls_out_of_date"
+        "The certificate of {what} is not valid today: {why}."
+        => "Check the date and the clock of this machine. If they are right, tell the administrator of this network or of its proxy, whose certificate that is.";
     ApiTimeout { what: String, seconds: u64 } = Network "api_timeout"
         "{what} did not answer within {seconds} seconds."
         => "Repeat the same command, with more time if the network is slow:\n  --network-timeout 600";
@@ -215,12 +219,17 @@ errors! {
     JobIsMain { job: String, parts: String } = Job "job_is_main"
         "{job} is the main job of a divided export and has no device of its own."
         => "Use the part that this device belongs to: {parts}";
-    NoJobReady = Job "no_job_ready"
-        "No job of this account and region has been delivered."
-        => "See the state of each job:\n  snow-onboard jobs\nTo wait until one is delivered:\n  snow-onboard run JID… --endpoint 192.0.2.10 --wait";
-    JobAmbiguous { jobs: String } = Usage "job_ambiguous"
+    /// `others` is what is on its way instead, as sentences of their own; `way_on` begins the hint.
+    NoJobReady { others: String, way_on: String } = Job "no_job_ready"
+        "No job of this account and region has been delivered.{others}"
+        => "{way_on}See the state of each job:\n  snow-onboard jobs";
+    /// `way_on` is the command to paste, without the job.
+    JobAmbiguous { jobs: String, way_on: String } = Usage "job_ambiguous"
         "More than one job has been delivered: {jobs}."
-        => "Name the job of the device in front of you:\n  snow-onboard run JID… --endpoint 192.0.2.10";
+        => "Name the job of the device in front of you:\n  {way_on}";
+    JobInCluster { job: String, cluster: String } = Job "job_in_cluster"
+        "{job} is a node of the cluster {cluster}. This program unlocks single devices only, and unlocking one node alone does not start a cluster. Nothing was stored."
+        => "Unlock the cluster with the vendor's client, as “Setting up a cluster” in the AWS Snowball Edge developer guide says. For help with this, ask AWS Support with the cluster's id.";
     NotKept { job: String } = Job "not_kept"
         "This machine stores no code and no manifest for {job}."
         => "See what is stored here and what AWS has:\n  snow-onboard jobs";
@@ -315,9 +324,14 @@ errors! {
     StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."
         => "Correct the folder, or use another one that only you can write to:\n  --state-dir PATH";
-    StateFolderOfAnother { path: String, owner: String } = Disk "state_folder_of_another"
+    /// `way_on` begins the hint where the system has a command for it.
+    StateFolderOfAnother { path: String, owner: String, way_on: String } = Disk "state_folder_of_another"
         "The folder {path} belongs to {owner}, not to you. It was not touched."
-        => "If this program was once run with sudo, give the folder back to yourself:\n  sudo chown -R \"$(id -un)\" '{path}'\nElse name another folder:\n  --state-dir PATH";
+        => "{way_on}Name another folder:\n  --state-dir PATH";
+    /// For whatever needed one more file, connection or process.
+    TooManyFiles { what: String } = Disk "too_many_files"
+        "This session may not open as many files as this program needs: {what}."
+        => "Close programs that you do not need, or raise the limit in this shell, then repeat the same command:\n  ulimit -n 1024";
     RunAsAnother { path: String, owner: String } = Disk "run_as_another"
         "This program runs as root, but {path} belongs to {owner}. Nothing was made there."
         => "Run the same command as {owner}, without sudo.";
@@ -349,6 +363,10 @@ errors! {
     PairMismatch { job: String, why: String } = Pair "pair_mismatch"
         "The stored code and manifest of {job} do not match: {why}. Nothing was sent to the device."
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
+    /// The client's `configure` compares code and manifest with each other, and has no part for the device in it.
+    PairRefused { job: String, said: String } = Pair "pair_refused"
+        "The client refuses to save the stored code of {job} with its manifest, twice in a row: {said}"
+        => "One of the two is damaged. Fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, ask AWS Support for help with this, with the job id.";
     NotApart { what: String, path: String } = Pair "not_apart"
         "{what}: {path}. The run stopped before anything was handed over."
         => "If this program did not create that file, move it to another folder. If it did, remove it and fetch a new pair:\n  snow-onboard fetch --refresh JID…";
@@ -356,18 +374,24 @@ errors! {
     ClientMissing { looked: String } = Client "client_missing"
         "The Snowball Edge client (snowballEdge) was not found ({looked})."
         => "Unpack it from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
-    ClientUnsafe { path: String, why: String } = Client "client_unsafe"
+    /// `way_on` is the hint, which depends on what is wrong and on the system.
+    ClientUnsafe { path: String, why: String, way_on: String } = Client "client_unsafe"
         "The client is not safe to use: {path} {why}."
-        => "Unpack the client where only you or an administrator can write. If the folder belongs to you, remove write permission for others:\n  chmod -R go-w '{path}'";
-    ClientUnusable { path: String, why: String } = Client "client_unusable"
-        "The client {path} can't be started: {why}."
-        => "Check that the package is the one for this operating system. Make the client executable:\n  chmod +x '{path}'";
-    ClientUnknown { path: String, said: String } = Client "client_unknown"
-        "This program does not know the version of the client {path}. The client printed: {said}"
-        => "Check that it is the Snowball Edge client of 1.0 or later. To use it anyway:\n  --allow-unknown-client";
+        => "{way_on}";
+    /// It was not started, or ended without doing anything. `way_on` is the hint: what mends that.
+    ClientUnusable { path: String, why: String, way_on: String } = Client "client_unusable"
+        "The client {path} does not run: {why}."
+        => "{way_on}";
+    /// It ran. `way_on` is the hint, which depends on what is unknown of it.
+    ClientUnknown { path: String, what: String, said: String, way_on: String } = Client "client_unknown"
+        "This program does not know the client {path}: {what}. The client printed: {said}"
+        => "{way_on}";
+    ClientTooOld { path: String, command: String } = Client "client_too_old"
+        "The client {path} is too old: it does not list {command} in its help. Nothing was fetched for it."
+        => "Unpack the current one from https://aws.amazon.com/snowball/resources into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientNotPinned { path: String, expected: String, found: String } = Client "client_not_pinned"
         "The client {path} is not the pinned one: its SHA-256 is {found}, but client_sha256 is {expected}."
-        => "Install the pinned version, or ask who set client_sha256 to change it.";
+        => "Install the pinned version, or ask the administrator who set client_sha256 to change it.";
     ClientNotWhole { path: String } = Client "client_not_whole"
         "The client {path} is not inside an unpacked Snowball Edge client package, so client_sha256 would cover only the launcher and not the program that it starts."
         => "Unpack the vendor's package into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
@@ -379,14 +403,14 @@ errors! {
         => "If the change was intended, repeat the same command, which checks the new client.";
     ClientHung { what: String, seconds: u64 } = Client "client_hung"
         "`snowballEdge {what}` did not finish within {seconds} seconds. This program stopped it."
-        => "Repeat the same command. If it fails again, check that the client works:\n  snowballEdge help";
+        => "Repeat the same command. If it fails again, unpack the client anew from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
 
     HandOverRefused { why: String } = HandOver "hand_over_refused"
         "The client can't be given the code privately: {why}."
         => "To hand it over on the client's command line, where other programs on this machine can read it while the client runs:\n  --allow-argv";
     ProfileLeaked { job: String, path: String, profile: String } = HandOver "profile_leaked"
         "During its configuration the client changed {path}, which it must not use. That file may now contain the unlock code unencrypted. The device was not asked to unlock."
-        => "Remove that profile, then use another version of the client. This one does not use the folder that it is given.\n  snow-onboard forget {job} --client-profile {profile}";
+        => "Remove that profile:\n  snow-onboard forget {job} --client-profile {profile}\nThen use another version of the client, since this one does not use the folder that it is given. Unpack the current one from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     OwnProfileMissing { profile: String, files: String } = Usage "own_profile_missing"
         "The client's own settings have no profile “{profile}” ({files})."
         => "Look for the profile's name in that file.";
@@ -409,9 +433,13 @@ errors! {
         "The guard process ended unexpectedly: {why}. The client was stopped and its private folder was removed."
         => "Repeat the same command.";
 
-    DeviceUnreachable { endpoint: String, why: String } = Device "device_unreachable"
+    /// `endpoint` has the port that was tried.
+    DeviceUnreachable { endpoint: String, port: u16, why: String } = Device "device_unreachable"
         "The device at {endpoint} can't be reached: {why}."
-        => "A device takes 10 to 20 minutes to start. Check the address on its display, the cable, and that no VPN or firewall blocks port 9091. Then repeat the same command.";
+        => "A device takes 10 to 20 minutes to start. Check the address on its display, the cable, and that no VPN or firewall blocks port {port}. Then repeat the same command.";
+    DeviceNameUnknown { name: String, why: String } = Usage "device_name_unknown"
+        "The device's name {name} can't be looked up: {why}."
+        => "Check how it is written, or give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";
     /// `way_on` is the hint: it repeats what the device says only where that is a job id.
     DeviceIsAnother { expected: String, found: String, endpoint: String, way_on: String } = Device "device_is_another"
         "The device at {endpoint} is not the device of {expected}: it reports {found}."
@@ -421,13 +449,13 @@ errors! {
         => "Compare the device's label and display with the job. Then repeat the same command, which asks the device again. If that fails too, show this message to AWS Support with the job id.";
     DeviceRefused { job: String, what: String, said: String } = Device "device_refused"
         "`snowballEdge {what}` failed: {said}"
-        => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check the address, and that the device has started. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
+        => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check the address, and that the device has started. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     DeviceRelocked { seconds: u64 } = Device "device_relocked"
         "The device started to unlock but is locked again after {seconds} seconds."
         => "The stored code and manifest are unchanged. Repeat the same command once; if it happens again, show this to AWS Support with the job id.";
     DeviceStaysLocked { job: String, seconds: u64 } = Device "device_stays_locked"
         "The client sent the unlock request, but the device still reports LOCKED after {seconds} seconds."
-        => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}";
+        => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     DeviceTimeout { state: String, seconds: u64 } = DeviceTimeout "device_timeout"
         "The device is not unlocked after {seconds} seconds. Its last state is {state}."
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 3600";
@@ -445,6 +473,15 @@ impl Error {
     #[must_use]
     pub(crate) fn refused(what: &str, path: &Path, refused: Refused) -> Self {
         Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: refused.into_why(path) }
+    }
+
+    /// Something that the system did not let this program do at all. `what` begins the clause ("no runtime for the network").
+    #[must_use]
+    pub(crate) fn of_system(what: &str, why: &io::Error) -> Self {
+        // EMFILE and ENFILE, alike on all of them.
+        let is_full = cfg!(unix) && matches!(why.raw_os_error(), Some(23 | 24));
+        let what = format!("{what}: {}", io_in_words(why));
+        if is_full { Self::TooManyFiles { what } } else { Self::Internal { what } }
     }
 
     /// An operation on a file that failed: `what` begins the sentence ("Writing"), the path follows it.

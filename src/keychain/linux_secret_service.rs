@@ -500,9 +500,7 @@ impl DefaultCollection {
         if !self.plain.allowed {
             return Err(KeychainFailure::Unseen { why });
         }
-        self.plain.tell(format!(
-            "This program could not determine whether the keyring is encrypted, and you allowed this: {why}."
-        ));
+        self.plain.tell(format!("This program could not determine whether the keyring is encrypted: {why}."));
         Ok(())
     }
 }

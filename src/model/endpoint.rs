@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::Malformed;
 use super::looks_like_code;
+use super::typed::{odd_character, tidy};
 
 /// The address of a device on the local network, as its display shows it: an IP address or a local host name, with
 /// an optional port.
@@ -31,6 +32,20 @@ impl Endpoint {
     /// Port of the device's management service, where the client goes when the address names none.
     pub(crate) const MANAGEMENT_PORT: u16 = 9091;
 
+    /// As people type it: with what they copied around it, and without a port that is another service's.
+    ///
+    /// # Errors
+    /// Why it is no address of a device.
+    pub(crate) fn typed(text: &str) -> Result<Self, Malformed> {
+        let endpoint: Self = tidy(text).parse()?;
+        match endpoint.port {
+            Some(port @ (8080 | 8443)) => Err(Malformed {
+                why: format!("names port {port}, which is the one of the device's S3 service; leave the port out"),
+            }),
+            _ => Ok(endpoint),
+        }
+    }
+
     /// Host part.
     #[must_use]
     pub fn host(&self) -> &EndpointHost {
@@ -41,6 +56,12 @@ impl Endpoint {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(Self::MANAGEMENT_PORT)
+    }
+
+    /// With the port, also where none was given: for messages of what was tried.
+    #[must_use]
+    pub(crate) fn with_port(&self) -> String {
+        Self { host: self.host.clone(), port: Some(self.port()) }.to_string()
     }
 
     /// The same with this address as its host: what a name led to.
@@ -89,12 +110,12 @@ impl FromStr for Endpoint {
         if text.is_empty() {
             return refuse("is empty");
         }
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return refuse("contains white space");
-        }
         // A code pasted in the wrong place would be a host name, asked of a name server and shown to the client.
         if looks_like_code(text.strip_prefix("https://").unwrap_or(text)) {
             return refuse("contains what looks like an unlock code; never type an unlock code");
+        }
+        if let Some(why) = odd_character(text) {
+            return refuse(&why);
         }
         let rest = match text.split_once("://") {
             Some(("https", rest)) => rest.strip_suffix('/').unwrap_or(rest),
@@ -166,6 +187,11 @@ fn parse_host(host: &str) -> Result<EndpointHost, Malformed> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
+    if let Some(last) = host.rsplit('.').next().filter(|last| last.starts_with(|c: char| c.is_ascii_digit())) {
+        let why =
+            format!("is not an IPv4 address, and no host name ends in a part that begins with a digit (“{last}”)");
+        return refuse(&why);
+    }
     if host.len() > 253 || !host.split('.').all(label_is_fine) {
         return refuse("is neither an IP address nor a host name");
     }
@@ -215,6 +241,9 @@ mod tests {
             ("192.0.2.300", "not an IPv4"),
             ("192.0.2", "not an IPv4"),
             ("192.0.2.010", "not an IPv4"),
+            ("192.0.2.1O", "“1O”"),
+            ("snow.2nd", "begins with a digit"),
+            ("snow\u{430}.lan", "U+0430"),
             ("0.0.0.0", "no host"),
             ("::", "no host"),
             ("224.0.0.1", "many hosts"),
@@ -234,6 +263,19 @@ mod tests {
             let refusal = text.parse::<Endpoint>().unwrap_err();
             assert!(refusal.why.contains(why), "{text}: {refusal}");
         }
+    }
+
+    #[test]
+    fn a_typed_address_loses_what_was_copied_with_it_and_has_no_port_of_another_service() {
+        for text in ["192.0.2.10 ", "\u{a0}192.0.2.10\r\n", "https://192.0.2.10/ "] {
+            assert_eq!(Endpoint::typed(text).unwrap().to_string(), "192.0.2.10", "{text:?}");
+        }
+        assert_eq!(Endpoint::typed("snow\u{2011}1.lan").unwrap().to_string(), "snow-1.lan");
+        for port in ["8443", "8080"] {
+            let refusal = Endpoint::typed(&format!("192.0.2.10:{port}")).unwrap_err();
+            assert!(refusal.why.contains("S3") && refusal.why.contains(port), "{refusal}");
+        }
+        assert_eq!(Endpoint::typed("192.0.2.10:9092").unwrap().port(), 9092);
     }
 
     proptest! {

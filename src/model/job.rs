@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::typed::odd_character;
+
 /// A job id: `JID` or `MID` and a lower-case UUID, 39 characters (Snowball API, JobId).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -68,6 +70,9 @@ impl FromStr for ClusterId {
 
 fn check_id(text: &str, prefixes: &[&str], what: &str) -> Result<(), Malformed> {
     let refuse = |why: String| Err(Malformed { why });
+    if let Some(why) = odd_character(text) {
+        return refuse(why);
+    }
     let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) else {
         return refuse(format!("does not begin with {}, as {what} does", prefixes.join(" or ")));
     };
@@ -75,16 +80,19 @@ fn check_id(text: &str, prefixes: &[&str], what: &str) -> Result<(), Malformed> 
     if length != JobId::LENGTH {
         return refuse(format!("has {length} characters where {what} has {}", JobId::LENGTH));
     }
-    let is_uuid = rest.bytes().enumerate().all(|(at, byte)| match at {
-        8 | 13 | 18 | 23 => byte == b'-',
-        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    let is_hyphen = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    let wrong = rest.char_indices().find(|(at, c)| match c {
+        '-' => !is_hyphen(*at),
+        '0'..='9' | 'a'..='f' => is_hyphen(*at),
+        _ => true,
     });
-    if is_uuid {
-        Ok(())
-    } else if rest.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        refuse(format!("has capital letters after its first three characters, which {what} never has"))
-    } else {
-        refuse(format!("is not {}123e4567-e89b-12d3-a456-426655440000 in shape", prefixes[0]))
+    match wrong {
+        None => Ok(()),
+        Some((at, c)) => {
+            let belongs = if is_hyphen(at) { "a hyphen" } else { "a digit or a small letter from a to f" };
+            let place = at + text.len() - rest.len() + 1;
+            refuse(format!("has “{c}” as character {place}, where {what} has {belongs}"))
+        }
     }
 }
 
@@ -278,12 +286,14 @@ mod tests {
         assert_eq!(JOB.parse::<JobId>().unwrap().as_str(), JOB);
         assert!("MID123e4567-e89b-12d3-a456-426655440000".parse::<JobId>().is_ok());
         for (text, why) in [
+            ("JID123e456-7e89b-12d3-a456-426655440000", "“-” as character 11"),
+            ("JID123e4567-e89b-12d3-a456-4266\u{200b}55440000", "invisible"),
             ("", "does not begin with JID or MID"),
             ("CID123e4567-e89b-12d3-a456-426655440000", "does not begin with JID or MID"),
             ("JID123e4567-e89b-12d3-a456-42665544000", "has 38 characters"),
-            ("JID123E4567-e89b-12d3-a456-426655440000", "capital letters"),
-            ("JID123e4567-e89b-12d3-a456-42665544000g", "is not JID123e4567"),
-            ("JID123e4567-e89b-12d3-a456-42665544000ä", "is not JID123e4567"),
+            ("JID123E4567-e89b-12d3-a456-426655440000", "“E” as character 7"),
+            ("JID123e4567-e89b-12d3-a456-42665544000g", "“g” as character 39"),
+            ("JID123e4567-e89b-12d3-a456-42665544000ä", "U+00E4"),
         ] {
             let refusal = text.parse::<JobId>().unwrap_err();
             assert!(refusal.why.contains(why), "{text}: {refusal}");

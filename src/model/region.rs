@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::model::typed::odd_character;
 use crate::model::{Malformed, looks_like_code};
 
 /// An AWS region, such as `eu-central-1`.
@@ -38,7 +39,8 @@ impl FromStr for Region {
         if is_label && !looks_like_code(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Malformed { why: "is no AWS region, such as eu-central-1".to_owned() })
+            let why = odd_character(text).unwrap_or_else(|| "is no AWS region, such as eu-central-1".to_owned());
+            Err(Malformed { why })
         }
     }
 }

@@ -94,6 +94,19 @@ pub(crate) fn forget_typed_ahead() {
     let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
 }
 
+/// Whether this process was stopped (Ctrl-Z) and goes on again (`fg`) since this was asked before.
+pub(crate) fn was_resumed() -> bool {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, LazyLock};
+    static RESUMED: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| {
+        let flag = Arc::new(AtomicBool::new(false));
+        // Without the handler a question is not drawn again, which is no reason not to ask it.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGCONT, Arc::clone(&flag));
+        flag
+    });
+    RESUMED.swap(false, Ordering::Relaxed)
+}
+
 /// Calls `tell` with the number of the first SIGINT, SIGTERM or SIGHUP, and then ends the process by that signal, so that
 /// a shell sees what ended it. What must not outlive the process is ended by its guard, which sees the pipe close.
 ///

@@ -9,6 +9,11 @@ use super::windows::{flush_console_input, set_console_handler};
 /// What Ctrl-C and its like are told by, once it is set.
 static TELL: OnceLock<Box<dyn Fn(i32) + Send + Sync>> = OnceLock::new();
 
+/// A console has no stopping.
+pub(crate) fn was_resumed() -> bool {
+    false
+}
+
 /// Calls `tell` with 2 (the number of SIGINT elsewhere) at the first Ctrl-C, Ctrl-Break or closing of the console, and then
 /// ends the process with 130. What must not outlive it is ended by its guard, which sees the pipe close.
 ///

@@ -9,7 +9,7 @@ use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings, default_state_folder, i
 use super::table::{SETTINGS, Setting, setting};
 use super::value::{Kind, Value};
 use crate::error::{Error, Result};
-use crate::model::{Origin, Region, Sourced};
+use crate::model::{Origin, Region, Sourced, typed_path};
 use crate::safety::path_trust::{self, Whose};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
 
@@ -70,7 +70,7 @@ impl Given {
         let is_of_a_file = matches!(origin, Origin::File { .. });
         let value = match (setting.parse)(&written) {
             // It would depend on where the command was typed.
-            Ok(Value::Path(_)) if is_of_a_file && Path::new(&written).is_relative() => {
+            Ok(Value::Path(_)) if is_of_a_file && typed_path(&written).is_relative() => {
                 Err("is not an absolute path".to_owned())
             }
             parsed => parsed,

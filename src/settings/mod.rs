@@ -78,7 +78,7 @@ impl Settings {
 
     /// How long a device may take to give its first answer.
     pub(crate) fn patience_for_start(&self) -> Duration {
-        if self.wait_device { self.wait_timeout.max(self.unlock_timeout) } else { self.unlock_timeout }
+        if self.wait_device { self.wait_timeout } else { self.unlock_timeout }
     }
 
     /// Every setting with its origin, in the order of the table.
@@ -134,8 +134,31 @@ mod tests {
     fn the_defaults_are_whole() {
         let settings = Settings::resolve(&Flags::new(), &Surroundings::default()).unwrap();
         assert_eq!(settings.keychain_timeout, Duration::from_secs(120));
-        assert_eq!(settings.unlock_timeout, Duration::from_secs(900));
+        // A device takes 10 to 20 minutes to start.
+        assert!(settings.patience_for_start() > Duration::from_secs(20 * 60));
         assert_eq!(settings.manifest_limit, 64 * 1024 * 1024);
+    }
+
+    #[test]
+    fn a_wait_for_the_device_is_as_long_as_was_said() {
+        let mut flags = Flags::new();
+        say(&mut flags, "wait_timeout", "2m");
+        let patience = |flags: &Flags| Settings::resolve(flags, &Surroundings::default()).unwrap().patience_for_start();
+        assert_eq!(patience(&flags), patience(&Flags::new()), "without the wait it is not meant");
+        say(&mut flags, "wait_device", "true");
+        assert_eq!(patience(&flags), Duration::from_secs(120));
+    }
+
+    #[test]
+    fn a_path_and_an_address_are_taken_as_they_were_typed() {
+        let dir = tempfile::tempdir().unwrap();
+        let user_file =
+            file(&dir, "config.toml", "client = \" ~/snow/bin/snowballEdge \"\nendpoint = \"192.0.2.10\u{a0}\"");
+        let around = Surroundings { user_file, ..Surroundings::default() };
+        let settings = Settings::resolve(&Flags::new(), &around).unwrap();
+        let client = settings.client.unwrap().value;
+        assert!(client.is_absolute() && client.ends_with("snow/bin/snowballEdge"), "{}", client.display());
+        assert_eq!(settings.endpoint.unwrap().to_string(), "192.0.2.10");
     }
 
     #[test]

@@ -103,7 +103,7 @@ settings! {
 
     /// Deadline from the hand-over to UNLOCKED.
     unlock_timeout: Duration = "Time limit for the device to start, and the same limit again for it to unlock"
-        => verbs: RUN, value_name: "TIME", default: Some("15m");
+        => verbs: RUN, value_name: "TIME", default: Some("25m");
 
     /// Whether a job that is still on its way is waited for.
     wait: bool = "Wait until AWS reports the job as delivered, then continue"

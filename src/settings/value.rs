@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::io_in_words;
-use crate::model::{ClientDigest, Endpoint, HandOverPolicy, KeychainKind, Malformed, PrivateHome, Region};
+use crate::model::{
+    ClientDigest, Endpoint, HandOverPolicy, KeychainKind, Malformed, PrivateHome, Region, tidy, trimmed, typed_path,
+};
 
 /// A type that a setting can have.
 pub(super) trait Kind: Into<Value> {
@@ -54,7 +56,7 @@ macro_rules! values {
     };
 }
 values! {
-    Address(Endpoint): from_str, ToString::to_string;
+    Address(Endpoint): address, ToString::to_string;
     Region(Region): from_str, ToString::to_string;
     /// What it may be is for somebody else to say.
     Name(String): |text: &str| Ok(text.to_owned()), String::clone;
@@ -77,7 +79,7 @@ macro_rules! words {
             pub(super) const WORDS: &[&str] = &[$($word),+];
 
             pub(super) fn parse(text: &str) -> Result<$type, String> {
-                match text {
+                match super::trimmed(text) {
                     $($word => Ok($type::$variant),)+
                     _ => Err(format!("is not one of {}", WORDS.join(", "))),
                 }
@@ -93,15 +95,19 @@ words!(hand_over of HandOverPolicy: "private" = Private, "argv" = Argv, "auto" =
 words!(private_home of PrivateHome: "memory" = Memory, "ask" = Ask, "disk" = Disk);
 
 fn from_str<T: FromStr<Err = Malformed>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|malformed: Malformed| malformed.why)
+    tidy(text).parse().map_err(|malformed: Malformed| malformed.why)
+}
+
+fn address(text: &str) -> Result<Endpoint, String> {
+    Endpoint::typed(text).map_err(|malformed| malformed.why)
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {
-    std::path::absolute(text).map_err(|error| format!("is not a path: {}", io_in_words(&error)))
+    std::path::absolute(typed_path(text)).map_err(|error| format!("is not a path: {}", io_in_words(&error)))
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {
-    match text {
+    match trimmed(text) {
         "true" | "yes" | "1" => Ok(true),
         "false" | "no" | "0" => Ok(false),
         _ => Err("is neither true nor false".to_owned()),
@@ -109,11 +115,12 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
-    text.parse().ok().filter(|bytes| *bytes > 0).ok_or_else(|| "is not a number of bytes".to_owned())
+    trimmed(text).parse().ok().filter(|bytes| *bytes > 0).ok_or_else(|| "is not a number of bytes".to_owned())
 }
 
 /// `90`, `90s`, `15m`, `8h`: at least a second, at most a week.
 fn time(text: &str) -> Result<Duration, String> {
+    let text = trimmed(text);
     let (number, unit) = match text.char_indices().last() {
         Some((at, 's')) => (&text[..at], 1),
         Some((at, 'm')) => (&text[..at], 60),

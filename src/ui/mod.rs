@@ -202,8 +202,9 @@ impl Ui {
         self.status.clear();
         tracing::info!(target: SAID, "asked: {question}");
         prompt::forget_typed_ahead();
-        to_stderr(&format!("\n{} ", look::sentences(question, look::Stream::Stderr)));
-        prompt::answer(patience)
+        let draw = || to_stderr(&format!("\n{} ", look::sentences(question, look::Stream::Stderr)));
+        draw();
+        prompt::answer(patience, draw)
     }
 
     /// Help, a version, or a complaint about the command line, as the command-line parser wrote it.

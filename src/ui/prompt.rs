@@ -3,7 +3,7 @@
 use std::io::{self, BufRead};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::os;
 
@@ -60,19 +60,30 @@ pub(super) fn forget_typed_ahead() {
     }
 }
 
-/// Waits for a line.
-pub(super) fn answer(patience: Duration) -> Answer {
+/// How often it is looked whether the shell had the terminal meanwhile.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
+/// Waits for a line. Draws the question again where the shell has written below it (Ctrl-Z, then `fg`).
+pub(super) fn answer(patience: Duration, draw: impl Fn()) -> Answer {
     let mut reader = READER.lock().unwrap_or_else(PoisonError::into_inner);
     if !reader.is_reading && reader.questions.send(()).is_err() {
         return Answer::End;
     }
     reader.is_reading = false;
-    match reader.lines.recv_timeout(patience) {
-        Ok(Some(line)) => Answer::Line(line),
-        Ok(None) | Err(RecvTimeoutError::Disconnected) => Answer::End,
-        Err(RecvTimeoutError::Timeout) => {
-            reader.is_reading = true;
-            Answer::Silence
+    let until = Instant::now() + patience;
+    // What came before this question is nothing to it.
+    os::was_resumed();
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match reader.lines.recv_timeout(left.min(BETWEEN_LOOKS)) {
+            Ok(Some(line)) => return Answer::Line(line),
+            Ok(None) | Err(RecvTimeoutError::Disconnected) => return Answer::End,
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                reader.is_reading = true;
+                return Answer::Silence;
+            }
+            Err(RecvTimeoutError::Timeout) if os::was_resumed() => draw(),
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }

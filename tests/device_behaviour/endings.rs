@@ -127,7 +127,7 @@ fn when_the_agent_is_killed_client_and_home_are_gone_within_a_second() {
         .spawn()
         .unwrap();
     wait_for("the client to be asked", Duration::from_secs(60), || stage.calls("unlock-device") == 1);
-    wait_for("its child", Duration::from_secs(60), || stage.pids().len() == 4);
+    wait_for("its child", Duration::from_secs(60), || stage.pids().len() == 5);
     assert_eq!(stage.homes().len(), 1);
     assert!(stage.pids().iter().any(|pid| is_alive(*pid)));
     agent.kill().unwrap();
@@ -155,8 +155,8 @@ fn when_agent_and_guard_are_killed_at_once_the_system_ends_the_client() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    wait_for("the client's child", Duration::from_secs(60), || stage.pids().len() == 4);
-    let (guard, client) = (stage.number("guard").unwrap(), stage.pids()[2..].to_vec());
+    wait_for("the client's child", Duration::from_secs(60), || stage.pids().len() == 5);
+    let (guard, client) = (stage.number("guard").unwrap(), stage.pids()[3..].to_vec());
     assert!(client.iter().all(|pid| is_alive(*pid)), "launcher and child run");
     // Stopped, so that neither sees the other end.
     send(guard, Signal::STOP);

@@ -140,14 +140,81 @@ fn by_configure_on_a_terminal_where_a_pipe_holds_the_prompts_back() {
 }
 
 #[test]
-fn a_configure_that_refuses_the_code_is_not_asked_again() {
+fn a_configure_that_refuses_the_code_twice_ends_the_run_within_a_minute() {
+    let start = std::time::Instant::now();
     let stage = Stage::new(&format!("{OWN_FORM}\nconfigure() {{ CODE=another; converse; }}"));
     let error = stage.hand_over_by(HandOverPolicy::Argv, &|| true).err().unwrap();
-    assert_eq!(error.code(), "device_refused");
+    assert_eq!(error.code(), "pair_refused");
     assert!(error.to_string().contains("[unlock code] does not fit"), "{error}");
-    assert_eq!(stage.calls("configure"), 1);
+    assert!(error.report().hint.contains(&format!("fetch --refresh {JOB}")), "{}", error.report().hint);
+    assert_eq!(stage.calls("configure"), 2);
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     stage.assert_the_code_was_private();
     stage.assert_nothing_left();
+}
+
+/// One that never worked says nothing of the pair.
+#[test]
+fn one_refusal_of_configure_does_not_end_the_run() {
+    let stage = Stage::new(&format!(
+        r#"{OWN_FORM}
+known() {{ [ -e "$W/up" ] && grep -q "$CODE" "$(config)"; }}
+configure() {{ : >"$W/up"; CODE=another; converse; }}"#
+    ));
+    let handed = stage.hand_over().unwrap();
+    assert_eq!((handed.method(), stage.calls("configure")), (HandOverMethod::Profile, 1));
+    handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
+    stage.assert_the_code_was_private();
+    stage.assert_nothing_left();
+}
+
+/// As a client of a Snowcone does.
+#[test]
+fn configure_may_name_another_file_in_the_home_and_none_elsewhere() {
+    let other = OWN_FORM.replace("Snowball Edge Manifest Path:", "Snowcone Manifest Path:");
+    let other = other.replacen(
+        "known()",
+        "config() { printf %s \"$home/.aws/snowball/config/snowball-.config\"; }\nknown()",
+        1,
+    );
+    let stage = Stage::new(&format!("{other}\nconfigure() {{ converse; }}"));
+    let handed = stage.hand_over().unwrap();
+    assert_eq!(handed.method(), HandOverMethod::Configure);
+    handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
+    stage.assert_the_code_was_private();
+    // A link of that name that leads out of it.
+    let out = format!("{other}\nconfigure() {{ ln -s \"$W/out\" \"$(config)\"; converse; }}")
+        .replace(r#"[ -f "$(config)" ] && exit 7"#, "");
+    let stage = Stage::new(&out);
+    let error = stage.hand_over().err().unwrap();
+    assert!(error.to_string().contains("somewhere else"), "{error}");
+}
+
+/// A stale manifest, or another device: code and manifest belong together, the port answers, and nothing comes of it.
+#[test]
+fn what_the_client_says_of_a_device_that_answers_is_shown_within_a_minute_and_the_wait_goes_on() {
+    let stage = Stage::new(&format!(
+        r#"{OWN_FORM}
+describe() {{ [ -e "$W/up" ] || {{ echo "INVENTED: not with $CODE" >&2; return 5; }}; printf '{{"DeviceId":"%s","UnlockStatus":{{"State":"%s"}}}}\n' "$JOB" "$(state)"; }}
+configure() {{ converse; }}"#
+    ));
+    let (work, notices, start) = (stage.work(), std::sync::Arc::clone(&stage.notices), std::time::Instant::now());
+    let shown = move || notices.all().into_iter().filter(|notice| notice.contains("It says:")).collect::<Vec<_>>();
+    let watched = shown.clone();
+    let watching = std::thread::spawn(move || {
+        crate::stage::wait_for("the client's words", Duration::from_secs(60), || !watched().is_empty());
+        let took = start.elapsed();
+        std::fs::write(work.join("up"), "").unwrap();
+        took
+    });
+    let mut stage = stage;
+    stage.patience = Duration::from_secs(180);
+    let handed = stage.hand_over().unwrap();
+    assert!(watching.join().unwrap() < Duration::from_secs(60));
+    let [words] = &shown()[..] else { panic!("shown once: {:?}", shown()) };
+    assert!(words.contains("INVENTED: not with [unlock code]") && words.contains("fetch --refresh"), "{words}");
+    handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
+    stage.assert_the_code_was_private();
 }
 
 /// Takes its home from the password database, as a JVM does that nobody told otherwise.
@@ -392,6 +459,26 @@ fn an_unknown_client_is_used_only_by_leave() {
     assert!(stage.notices.all().iter().any(|notice| notice.contains("did not report a version")));
 }
 
+/// Nothing is known of it, so nothing can be allowed for it.
+#[test]
+fn a_client_that_does_not_run_is_no_unknown_one_whatever_is_allowed() {
+    for (version, told) in [
+        ("exit 127", "exit status 127"),
+        ("exit 126", "exit status 126"),
+        ("echo 'INVENTED: JAVA_HOME is not set' >&2; exit 1", "INVENTED: JAVA_HOME is not set"),
+        ("kill -9 $$", "signal 9"),
+    ] {
+        let stage = Stage::new(&format!("version() {{ {version}; }}"));
+        for allow_unknown in [false, true] {
+            let error = stage.prepare_with(ClientSettings { allow_unknown, ..stage.settings() }).err().unwrap();
+            assert_eq!(error.code(), "client_unusable", "{version}");
+            assert!(error.to_string().contains(told), "{error}");
+            let hint = error.report().hint;
+            assert!(hint.contains("JAVA_HOME is not passed on") && !hint.contains("--allow"), "{hint}");
+        }
+    }
+}
+
 #[test]
 fn a_client_that_cannot_be_started_is_told_from_an_unknown_one() {
     let stage = Stage::new("");
@@ -403,7 +490,10 @@ fn a_client_that_cannot_be_started_is_told_from_an_unknown_one() {
 /// Promise 4: the command line is no way round another failure.
 #[test]
 fn a_client_that_does_not_list_the_commands_is_not_given_the_code_on_its_command_line() {
-    for help in ["echo INVENTED: describe-device", "exit 3", "echo 'unlock-device describe-device'; return 3"] {
+    // One that lists commands and lacks one is refused before there is a code for it.
+    let stage = Stage::new(&format!("{IGNORES_OUR_HOME}\nhelp() {{ echo INVENTED: describe-device; }}"));
+    assert_eq!((code_of(stage.prepare()), stage.calls("help")), ("client_too_old", 1));
+    for help in ["echo INVENTED", "exit 3", "echo 'unlock-device describe-device'; return 3"] {
         let stage = Stage::new(&format!("{IGNORES_OUR_HOME}\nhelp() {{ {help}; }}"));
         let ask = || panic!("nothing is to be asked");
         for policy in [HandOverPolicy::Auto, HandOverPolicy::Argv] {
@@ -411,10 +501,13 @@ fn a_client_that_does_not_list_the_commands_is_not_given_the_code_on_its_command
             assert_eq!(error.code(), "client_commands_missing");
             assert!(error.to_string().contains("its help"), "{error}");
         }
-        assert_eq!((stage.calls("help"), stage.calls("unlock-device")), (2, 0));
+        // Once before, once anew.
+        assert_eq!((stage.calls("help"), stage.calls("unlock-device")), (4, 0));
         stage.assert_the_code_was_private();
     }
-    // Where it is not allowed, nothing is asked.
+    // Nor is the command line offered to it.
+    let stage = Stage::new(&format!("{IGNORES_OUR_HOME}\nhelp() {{ exit 3; }}"));
+    assert_eq!(code_of(stage.hand_over()), "client_commands_missing");
     let stage = Stage::new(IGNORES_OUR_HOME);
-    assert_eq!((code_of(stage.hand_over()), stage.calls("help")), ("hand_over_refused", 0));
+    assert_eq!((code_of(stage.hand_over()), stage.calls("help")), ("hand_over_refused", 2));
 }

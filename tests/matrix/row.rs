@@ -60,6 +60,8 @@ pub(crate) struct Cast {
     pub(crate) job: Option<Job>,
     /// An export in parts: the first job has no device of its own.
     pub(crate) in_parts: bool,
+    /// The jobs are the nodes of a cluster.
+    pub(crate) in_cluster: bool,
     /// There is another job, with a device of its own.
     pub(crate) with_another: bool,
     /// States in which the pair is handed out.

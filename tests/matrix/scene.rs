@@ -73,6 +73,7 @@ impl<'a> Scene<'a> {
         let cast = row.cast.clone();
         let mut builder = Rehearsal::builder();
         builder = match cast.job {
+            Some(job) if cast.in_cluster => builder.cluster(job, 3),
             Some(job) if cast.in_parts => builder.export(job, 2),
             Some(job) => builder.job(job),
             None => builder,

@@ -36,6 +36,7 @@ mod row;
 mod scene;
 
 mod case;
+mod chains;
 mod codes;
 mod names;
 mod play;
@@ -86,6 +87,7 @@ tests! {
     network,
     pairs,
     settings,
+    typed,
 }
 
 const AS_ROOT: &str = "as_root";

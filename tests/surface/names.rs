@@ -83,6 +83,7 @@ const LOOKS: &[(&str, &str)] = &[
     ("[GOT]", r"too slow: (?<redacted>\d+) of \d+ bytes"),
     ("[DIGEST]", r"begins with (?<redacted>[0-9a-f]{12}),"),
     ("[DIGEST]", r"not with (?<redacted>[0-9a-f]{12})\)"),
+    ("[CLUSTER]", r"\bCID[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"),
     ("[PORT]", r"answers on port (?<redacted>\d+)"),
     ("[FREE]", r"; (?<redacted>\d+) MB free"),
     ("[NUMBERS]", r"(?<redacted>(\d+ warnings?, )?(\d+ skipped, )?\d+ ok)\. (No check failed|Exit code)"),

@@ -8,12 +8,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use snow_rehearsal::{ClientOptions, Command as ClientCommand, Job, Trick};
+use snow_rehearsal::{ClientOptions, Command as ClientCommand, Fault as ApiFault, Job, Operation, Times, Trick};
 
 use crate::keyring_bus::{Keyring, KeyringBus};
 use crate::process;
 use crate::row::Verb::{Fetch, Jobs, Run};
-use crate::row::{Cast, Fault, Row, Verb};
+use crate::row::{Cast, Fault, Given, Row, Verb};
 use crate::scene::{Scene, mounts_of_its_own, run_tool};
 
 /// All of them; a group may have the name of one of the matrix.
@@ -22,6 +22,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
     let first_client = |scene: &Scene<'_>| scene.change(|state| state.client = None);
     vec![
         ("jobs", jobs()),
+        ("pairs", vec![another_code()]),
         (
             "keychains",
             vec![
@@ -42,7 +43,9 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
                 row(Run, "it lies outside a package", loose, first_client),
                 row(Run, "it writes past the folder it is given", leaks, first_client),
                 row(Run, "its own settings have the code", own_settings_have_the_code, |_| ()),
+                row(Run, "OpsHub was used", ops_hub_was_used, |_| ()).given(Given::Pair),
                 row(Run, "it lists no commands", lists_no_commands, first_client),
+                row(Run, "it can't be asked for its commands", has_no_help, first_client),
                 row(Run, "it is replaced while the device is waited for", replaced, first_client),
                 row(Run, "the guard is killed while it runs", |it| end(it, guard, Signal::KILL), first_client),
             ],
@@ -81,6 +84,13 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
             ],
         ),
     ]
+}
+
+/// Two halves of two pairs, which no digest can tell.
+fn another_code() -> Row {
+    let code = "00000-11111-22222-33333-44444".to_owned();
+    let fault = Fault::Api(Operation::GetJobUnlockCode, ApiFault::Text(code), Times::Always);
+    Row::new(Run, "AWS gave out a code that is another manifest's", fault)
 }
 
 fn api_clock(scene: &Scene<'_>, minutes: i64) {
@@ -163,6 +173,26 @@ fn own_settings_have_the_code(scene: &Scene<'_>) {
     let profile = serde_json::json!({ "name": "field", "jobId": job, "unlockCode": code });
     let config = serde_json::json!({ "version": 1, "profiles": { "field": profile } });
     fs::write(folder.join("snowball-edge.config"), config.to_string()).unwrap();
+}
+
+/// It keeps code and manifest in one tree.
+fn ops_hub_was_used(scene: &Scene<'_>) {
+    own_settings_have_the_code(scene);
+    let folder = scene.rehearsal.home().join(".aws/ops-hub/manifest");
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(scene.manifest(), folder.join(format!("{}_manifest-1670622989203.bin", scene.id()))).unwrap();
+}
+
+/// Takes no code privately.
+fn has_no_help(scene: &Scene<'_>) {
+    scene.script(
+        "#!/bin/sh
+case $1 in
+  version) echo 'Snowball Edge client version: 1.2.0  Build 661' ;;
+  *) echo '[invented] no' >&2; exit 3 ;;
+esac
+",
+    );
 }
 
 /// Has a home of its own, and none of the commands that are wanted.

@@ -70,6 +70,21 @@ fn one_of_several_is_chosen_an_address_is_tried_again_and_the_device_is_open() {
 }
 
 #[test]
+fn after_a_stop_the_question_is_drawn_again_and_answered() {
+    let rehearsal = Rehearsal::builder().job(Job::new()).start().unwrap();
+    let mut terminal = guided(&rehearsal, 100, 50);
+    terminal.wait_for("on the device's display");
+    let times = |text: &str| text.matches("on the device's display").count();
+    let before = times(&terminal.screen());
+    for signal in [rustix::process::Signal::STOP, rustix::process::Signal::CONT] {
+        terminal.signal(signal);
+    }
+    terminal.wait_until("the question again", |screen| times(&screen.contents()) > before);
+    terminal.type_line(&host(&rehearsal)).wait_for("Continue? [Y/n]").type_line("n");
+    assert_eq!(terminal.end(), 2, "{}", terminal.screen());
+}
+
+#[test]
 fn at_40_columns_words_stay_whole_and_commands_too() {
     let rehearsal = Rehearsal::builder().job(Job::new()).job(Job::new()).start().unwrap();
     let mut terminal = guided(&rehearsal, 40, 60);
@@ -77,14 +92,21 @@ fn at_40_columns_words_stay_whole_and_commands_too() {
     let list = screen(&terminal, &rehearsal);
     let number = if list.contains("1  JOB-0") { "1" } else { "2" };
     let (first, second) = if number == "1" { ("JOB-0", "JOB-1") } else { ("JOB-1", "JOB-0") };
-    let entry = "     EDGE, IMPORT, Rehearsal, created 9\n     days ago, tracking number\n     1Z999AA10123456784\n";
+    let entry = |job: &str| {
+        let number = if job == "JOB-0" { 84 } else { 85 };
+        format!(
+            "     EDGE, IMPORT, Rehearsal, created 9\n     days ago, tracking number\n     1Z999AA101234567{number}\n"
+        )
+    };
     let rest = "_".repeat(34);
     // The id has 39 characters: with its number it goes over the edge, where the terminal breaks it.
     let head = |number: &str, job: &str| format!("  {number}  {job}{rest}\n");
     let expected = format!(
-        "\nWhich job's device is it? The tracking\nnumber is on its shipping label.\n\n{}{entry}{}{entry}\nNumber, 1 to 2:",
+        "\nWhich job's device is it? The tracking\nnumber is on its shipping label.\n\n{}{}{}{}\nNumber, 1 to 2:",
         head("1", first),
-        head("2", second)
+        entry(first),
+        head("2", second),
+        entry(second)
     );
     assert_eq!(list.trim_end(), expected);
     terminal.type_line(number).wait_for("such as 192.0.2.10:").type_line(&host(&rehearsal)).wait_for("Continue? [Y/n]");

@@ -145,6 +145,14 @@ impl Terminal {
         self.press(line).press(ENTER)
     }
 
+    /// Sends the program a signal, as a shell does.
+    #[allow(dead_code, reason = "not every binary that has a terminal is a shell")]
+    pub(crate) fn signal(&mut self, signal: rustix::process::Signal) -> &mut Self {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.unwrap(), signal).unwrap();
+        self
+    }
+
     /// Changes the size, which the program is told of by SIGWINCH. What stands on the screen is cut or left as it is, and
     /// not wrapped anew.
     pub(crate) fn resize(&mut self, cols: u16, rows: u16) -> &mut Self {

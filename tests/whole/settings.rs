@@ -30,7 +30,7 @@ fn every_value_is_shown_with_its_origin() {
     let line = |key: &str| shown.stdout.lines().find(|line| line.split(' ').next() == Some(key)).unwrap_or_default();
     assert_eq!(line("keychain"), "keychain              none             --keychain");
     assert_eq!(line("wait_timeout"), "wait_timeout          3h               SNOW_ONBOARD_WAIT_TIMEOUT");
-    assert_eq!(line("unlock_timeout"), "unlock_timeout        15m              built in");
+    assert_eq!(line("unlock_timeout"), "unlock_timeout        25m              built in");
     assert_eq!(line("profile"), "profile               not set");
     assert!(shown.stdout.contains(&format!("{}:2", file.display())), "{}", shown.stdout);
 

@@ -65,6 +65,7 @@ pub(in crate::device) struct CommandData {
 pub(in crate::device) struct ProfileData {
     pub(in crate::device) file: Vec<String>,
     pub(in crate::device) folders: Vec<Vec<String>>,
+    pub(in crate::device) manifest_copies: Vec<String>,
     pub(in crate::device) version: u32,
 }
 
@@ -82,7 +83,7 @@ pub(in crate::device) struct ConfigureData {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::device) struct Prompt {
-    /// Its wording, in whatever case.
+    /// A word of it, in whatever case, that the others don't have.
     pub(in crate::device) label: String,
     pub(in crate::device) answer: PromptAnswer,
 }
@@ -131,15 +132,37 @@ impl HelpData {
     }
 }
 
+/// What a client's `help` says.
+pub(in crate::device) struct CommandList {
+    /// It is a list of commands: it has at least one that every client has.
+    pub(in crate::device) is_list: bool,
+    /// The first command that is needed and not in it.
+    pub(in crate::device) missing: Option<String>,
+}
+
+impl ClientData {
+    /// Reads the output of `help`.
+    pub(in crate::device) fn commands_in(&self, stdout: &str, stderr: &str) -> CommandList {
+        let help = format!("{stdout}\n{stderr}");
+        let forms =
+            [&self.commands.describe.argv, &self.commands.unlock.argv, &self.configure.args, &self.version.args];
+        let is_list = forms.iter().filter_map(|form| form.first()).any(|name| is_listed(name, &help));
+        CommandList { is_list, missing: self.commands.missing_in(&help).map(str::to_owned) }
+    }
+}
+
+fn is_listed(name: &str, help: &str) -> bool {
+    help.split(|c: char| !c.is_alphanumeric() && c != '-').any(|word| word == name)
+}
+
 impl Commands {
     /// The first one that a client does not list in its `help`.
-    pub(in crate::device) fn missing_in(&self, help: &str) -> Option<&str> {
-        let is_listed = |name: &str| help.split(|c: char| !c.is_alphanumeric() && c != '-').any(|word| word == name);
+    fn missing_in(&self, help: &str) -> Option<&str> {
         [&self.describe, &self.unlock]
             .into_iter()
             .filter_map(|command| command.argv.first())
             .map(String::as_str)
-            .find(|name| !is_listed(name))
+            .find(|name| !is_listed(name, help))
     }
 }
 

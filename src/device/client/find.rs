@@ -1,6 +1,7 @@
 //! The vendor's client: where it is, and whether it is safe to give it the code.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -8,6 +9,7 @@ use std::thread::JoinHandle;
 use crate::device::client::data::ClientData;
 use crate::device::client::integrity::Tree;
 use crate::device::guard::environment;
+use crate::device::may_run;
 use crate::error::{Error, Result};
 use crate::model::{ClientDigest, Sourced};
 use crate::report::{Notify, while_waiting};
@@ -32,7 +34,7 @@ pub struct Client {
     named: PathBuf,
     is_alone: bool,
     has_own_java: bool,
-    digest: OnceLock<Result<ClientDigest, (String, String)>>,
+    digest: OnceLock<Result<ClientDigest, (String, String, String)>>,
     digesting: Mutex<Option<JoinHandle<Result<ClientDigest>>>>,
     allow_unknown: bool,
     pub(in crate::device) data: ClientData,
@@ -64,13 +66,15 @@ impl Client {
         };
         let Some(tree) = Tree::check(&found)? else { return Err(Error::ClientMissing { looked }) };
         let launcher = tree.launcher().to_owned();
-        let unusable = |why: &str| Error::ClientUnusable { path: launcher.display().to_string(), why: why.to_owned() };
+        let unusable = |why: &str| unusable(&launcher.display().to_string(), why.to_owned(), true);
         if !launcher.is_file() {
             return Err(unusable("it is not a file"));
         }
         let Some(text) = launcher.to_str().map(str::to_owned) else {
             return Err(unusable("its path is not valid Unicode"));
         };
+        let java = tree.own_java();
+        check_may_run(&text, [Some(&launcher), java.as_ref()].into_iter().flatten())?;
         let is_alone = tree.is_alone();
         if is_alone && settings.client_sha256.is_some() {
             return Err(Error::ClientNotWhole { path: text });
@@ -79,7 +83,7 @@ impl Client {
             launcher: text,
             named: found,
             is_alone,
-            has_own_java: tree.has_own_java(),
+            has_own_java: java.is_some(),
             digest: OnceLock::new(),
             digesting: Mutex::new(None),
             allow_unknown: settings.allow_unknown,
@@ -118,11 +122,11 @@ impl Client {
             let result = while_waiting(notify, "the client's files to be read", || thread.map(JoinHandle::join));
             match result {
                 Some(Ok(Ok(digest))) => Ok(digest),
-                Some(Ok(Err(Error::ClientUnsafe { path, why }))) => Err((path, why)),
-                _ => Err((self.launcher.clone(), "can't be digested".to_owned())),
+                Some(Ok(Err(Error::ClientUnsafe { path, why, way_on }))) => Err((path, why, way_on)),
+                _ => Err((self.launcher.clone(), "can't be digested".to_owned(), unpack_anew(true))),
             }
         });
-        digest.clone().map_err(|(path, why)| Error::ClientUnsafe { path, why })
+        digest.clone().map_err(|(path, why, way_on)| Error::ClientUnsafe { path, why, way_on })
     }
 
     /// Looks at all its files once more: whether nobody else can write to them, and whether they are what they were when it
@@ -169,6 +173,40 @@ impl Client {
     pub(in crate::device) fn allows_unknown(&self) -> bool {
         self.allow_unknown
     }
+}
+
+/// A launcher or JVM that lost its execute permission, as an archive unpacked by the wrong program does, says so itself only in
+/// a shell's words.
+fn check_may_run<'a>(launcher: &str, files: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+    let locked: Vec<&PathBuf> = files.filter(|file| !may_run(file)).collect();
+    let Some(first) = locked.first() else { return Ok(()) };
+    let why = format!("{} has no execute permission", first.display());
+    // One that has the permission is on a disk that takes it away, or is somebody else's.
+    let has_none =
+        |file: &&PathBuf| File::open(file).and_then(|file| path_trust::is_executable(&file)).is_ok_and(|is| !is);
+    let way_on = if locked.iter().all(has_none) {
+        let quoted: Vec<String> = locked.iter().map(|file| format!("'{}'", file.display())).collect();
+        format!("Make it executable, then repeat the same command:\n  chmod +x {}", quoted.join(" "))
+    } else {
+        format!("Its disk may be one from which no program is run (noexec). {}", unpack_anew(true))
+    };
+    Err(Error::ClientUnusable { path: launcher.to_owned(), why, way_on })
+}
+
+/// A client that does not run, with what mends that. `has_own_java` is false for one that looks for a JVM of the system.
+pub(in crate::device) fn unusable(path: &str, why: String, has_own_java: bool) -> Error {
+    Error::ClientUnusable { path: path.to_owned(), why, way_on: unpack_anew(has_own_java) }
+}
+
+fn unpack_anew(has_own_java: bool) -> String {
+    let about_java = if has_own_java {
+        ""
+    } else {
+        "JAVA_HOME is not passed on to the client, so it needs a Java of its own (jre). "
+    };
+    format!(
+        "{about_java}Unpack the whole package for this operating system, which has its own Java, from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge"
+    )
 }
 
 /// The first on the search path, relative entries skipped. Folders that others can change come last: the client is then
@@ -247,6 +285,30 @@ mod tests {
         assert_eq!(code(find(&settings)), "found");
         fs::set_permissions(&launcher, fs::Permissions::from_mode(0o757)).unwrap();
         assert_eq!(code(find(&settings)), "client_unsafe");
+    }
+
+    #[test]
+    fn what_lost_its_execute_permission_is_told_with_the_command() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path().canonicalize().unwrap();
+        let (launcher, java) = (base.join("client/bin/snowballEdge"), base.join("client/jre/bin/java"));
+        for file in [&launcher, &java] {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            executable(file);
+        }
+        let settings = ClientSettings { client: Some(named_by_flag(launcher.clone())), ..Default::default() };
+        assert_eq!(code(find(&settings)), "found");
+        for locked in [&[&java][..], &[&launcher, &java]] {
+            let closed = |mode| {
+                locked.iter().for_each(|file| fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap())
+            };
+            closed(0o644);
+            let report = find(&settings).err().unwrap().report();
+            assert_eq!(report.code, "client_unusable");
+            let command = report.hint.lines().find_map(|line| line.strip_prefix("  ")).unwrap().to_owned();
+            assert!(std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success(), "{command}");
+            assert_eq!(code(find(&settings)), "found", "{command}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::device::homes;
 use crate::error::{Error, Result, io_in_words};
 use crate::model::ClientDigest;
 use crate::os;
-use crate::safety::path_trust::{self, Position, Refused, Whose};
+use crate::safety::path_trust::{self, Cause, Fault, Position, Refused, Whose};
 
 /// Most files and folders looked at. The vendor's tree with its JRE has some hundreds.
 const MOST_ENTRIES: usize = 20_000;
@@ -38,16 +38,10 @@ impl Tree {
     /// Finds the files that belong to the launcher `named`, as it was named or found, and refuses them if others can write to
     /// any of them, or can exchange a folder or link on the way to one. `None` if there is no such launcher.
     pub(in crate::device) fn check(named: &Path) -> Result<Option<Self>> {
-        let way = path_trust::resolve(named, Whose::Own).map_err(|refused| not_safe(&refused))?;
+        let way = path_trust::resolve(named, Whose::Own).map_err(|refused| not_safe(&refused).into_error(None))?;
         let Some(launcher) = way.target else { return Ok(None) };
-        let mut walk = Walk::default();
         let root = root_of(&launcher, &shared_folders());
-        if root == launcher {
-            Walk::beside(&launcher)?;
-        }
-        walk.way(&root)?;
-        walk.below(&root, 0)?;
-        walk.follow()?;
+        let walk = Walk::over(&launcher, &root).map_err(|found| found.into_error(Some(&root)))?;
         Ok(Some(Self { launcher, root, entries: walk.entries, links: walk.links }))
     }
 
@@ -61,10 +55,10 @@ impl Tree {
         self.root == self.launcher
     }
 
-    /// Whether a JVM of its own is in it.
-    pub(in crate::device) fn has_own_java(&self) -> bool {
+    /// The JVM of its own, if it has one.
+    pub(in crate::device) fn own_java(&self) -> Option<PathBuf> {
         let java = self.root.join("jre").join("bin");
-        ["java", "java.exe"].iter().any(|name| self.entries.contains(&java.join(name)))
+        ["java", "java.exe"].iter().map(|name| java.join(name)).find(|java| self.entries.contains(java))
     }
 
     /// SHA-256 over the tree, as 64 hex digits: the same wherever it is unpacked, another if any name, content or
@@ -73,7 +67,8 @@ impl Tree {
         let mut hasher = Sha256::new();
         hasher.update(b"snow-onboard/client/2\0");
         let mut done = BTreeSet::from([&*self.root]);
-        self.digest_below(&self.root, &mut hasher, &mut { MOST_BYTES }, &mut done)?;
+        let digested = self.digest_below(&self.root, &mut hasher, &mut { MOST_BYTES }, &mut done);
+        digested.map_err(|found| found.into_error(Some(&self.root)))?;
         Ok(ClientDigest::from_hasher(hasher))
     }
 
@@ -83,7 +78,7 @@ impl Tree {
         hasher: &mut Sha256,
         left: &mut u64,
         done: &mut BTreeSet<&'a Path>,
-    ) -> Result<()> {
+    ) -> Result<(), Unsafe> {
         let below = self.entries.range(base.to_owned()..).take_while(|path| path.starts_with(base));
         for path in below {
             let name = path.strip_prefix(base).unwrap_or(path);
@@ -189,9 +184,21 @@ struct Walk {
 }
 
 impl Walk {
+    /// All that runs when the launcher does.
+    fn over(launcher: &Path, root: &Path) -> Result<Self, Unsafe> {
+        let mut walk = Self::default();
+        if root == launcher {
+            Self::beside(launcher)?;
+        }
+        walk.way(root)?;
+        walk.below(root, 0)?;
+        walk.follow()?;
+        Ok(walk)
+    }
+
     /// Looks at every folder and link on the way to `path`: who can exchange one of them decides what `path` is. Gives
     /// what it leads to.
-    fn way(&mut self, path: &Path) -> Result<Option<PathBuf>> {
+    fn way(&mut self, path: &Path) -> Result<Option<PathBuf>, Unsafe> {
         let way = path_trust::resolve(path, Whose::Own).map_err(|refused| not_safe(&refused))?;
         if way.target.is_none() {
             // A link that leads nowhere runs nothing, unless others can put something there.
@@ -201,7 +208,7 @@ impl Walk {
     }
 
     /// Looks at `path` and everything below. Links are noted and not followed.
-    fn below(&mut self, path: &Path, depth: usize) -> Result<()> {
+    fn below(&mut self, path: &Path, depth: usize) -> Result<(), Unsafe> {
         if depth > DEEPEST {
             return Err(unsafe_because(path, &format!("lies more than {DEEPEST} folders deep, as in no client")));
         }
@@ -226,7 +233,7 @@ impl Walk {
     }
 
     /// Looks at what the links lead to: with all below and above, since it runs or is read as if it were in the tree.
-    fn follow(&mut self) -> Result<()> {
+    fn follow(&mut self) -> Result<(), Unsafe> {
         while let Some(link) = self.ahead.pop() {
             let target = self.way(&link)?;
             if let Some(target) = &target {
@@ -239,7 +246,7 @@ impl Walk {
 
     /// Looks at the folder of a launcher that lies in no package, and at what lies in it and near below, which a launcher may
     /// load. It is not part of what is digested.
-    fn beside(launcher: &Path) -> Result<()> {
+    fn beside(launcher: &Path) -> Result<(), Unsafe> {
         let folder = launcher.parent().unwrap_or(launcher);
         path_trust::folder_at(folder, Whose::Own, Position::Whole).map_err(|refused| not_safe(&refused))?;
         let (mut ahead, mut count) = (vec![(folder.to_owned(), 1)], 0);
@@ -263,16 +270,50 @@ impl Walk {
     }
 }
 
-fn not_safe(refused: &Refused) -> Error {
-    unsafe_because(&refused.path, &refused.why())
+/// What is wrong with a file, before it is known what mends that.
+struct Unsafe {
+    path: PathBuf,
+    why: String,
+    fault: Option<Fault>,
 }
 
-fn cannot_look(path: &Path, error: &std::io::Error) -> Error {
+impl Unsafe {
+    /// `root` is the package: what is wrong in it is wrong with all that was unpacked together.
+    fn into_error(self, root: Option<&Path>) -> Error {
+        const ELSEWHERE: &str = "Unpack the client where only you or an administrator can write.";
+        let package = root.filter(|root| self.path.starts_with(root));
+        let mend = package.unwrap_or(&self.path).display();
+        let way_on = match self.fault {
+            _ if cfg!(windows) => format!(
+                "{ELSEWHERE} On Windows such a folder is one in your user profile, from which nobody else has been given access."
+            ),
+            // Somebody else's folder above it is not to be taken away from them.
+            Some(Fault::Owner) if package.is_some() => format!(
+                "If you or an administrator unpacked it, give it to yourself:\n  sudo chown -R \"$(id -un)\" '{mend}'\nElse unpack it anew, as yourself."
+            ),
+            Some(Fault::Writable) => format!(
+                "{ELSEWHERE} If the folder belongs to you, remove write permission for others:\n  chmod -R go-w '{mend}'"
+            ),
+            _ => ELSEWHERE.to_owned(),
+        };
+        Error::ClientUnsafe { path: self.path.display().to_string(), why: self.why, way_on }
+    }
+}
+
+fn not_safe(refused: &Refused) -> Unsafe {
+    let fault = match &refused.cause {
+        Cause::Flaw(flaw) => Some(flaw.fault),
+        Cause::Io(_) => None,
+    };
+    Unsafe { path: refused.path.clone(), why: refused.why(), fault }
+}
+
+fn cannot_look(path: &Path, error: &std::io::Error) -> Unsafe {
     unsafe_because(path, &format!("can't be looked at: {}", io_in_words(error)))
 }
 
-fn unsafe_because(path: &Path, why: &str) -> Error {
-    Error::ClientUnsafe { path: path.display().to_string(), why: why.to_owned() }
+fn unsafe_because(path: &Path, why: &str) -> Unsafe {
+    Unsafe { path: path.to_owned(), why: why.to_owned(), fault: None }
 }
 
 #[cfg(test)]

@@ -111,6 +111,26 @@ impl ClientData {
         })
     }
 
+    /// What is unknown of a client that ran, as a clause, and what to do about it. `version` is what it said.
+    pub(in crate::device) fn unknown_in_words(&self, version: Option<&str>) -> (String, String) {
+        const ANYWAY: &str = "To use it anyway:\n  --allow-unknown-client";
+        let (from, below) = (&self.version.from, &self.version.below);
+        let known = format!("than the known ones (from {from}, before {below})");
+        match version {
+            None => {
+                ("it did not say its version".to_owned(), format!("Check that it is the Snowball Edge client. {ANYWAY}"))
+            }
+            Some(version) if numbers(version) >= numbers(below) => (
+                format!("its version {version} is newer {known}"),
+                format!("Look for a newer snow-onboard. {ANYWAY}"),
+            ),
+            Some(version) => (
+                format!("its version {version} is older {known}"),
+                "Unpack the current one from https://aws.amazon.com/snowball/resources into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge".to_owned(),
+            ),
+        }
+    }
+
     /// Whether a version is one that this program knows.
     #[must_use]
     pub fn knows(&self, version: &str) -> bool {

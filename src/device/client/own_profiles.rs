@@ -14,17 +14,22 @@ use crate::device::client::data::{ClientData, ProfileData};
 use crate::device::client::profile;
 use crate::device::homes;
 use crate::error::{Error, Result, Why};
-use crate::model::{JobId, UnlockCode};
+use crate::model::{JobId, ManifestDigest, UnlockCode};
 use crate::os;
 use crate::safety::path_trust::{self, Whose};
 
 /// A profile file is a few kilobytes; what is larger is not looked at.
 const LARGEST: u64 = 4 << 20;
 
+/// Most files looked at for copies of a manifest. OpsHub makes one for each device that is unlocked with it.
+const MOST_COPIES: usize = 1000;
+
 /// Where the client may take this user's home to be, and with it the operator's profile file.
 #[derive(Debug)]
 pub(crate) struct OwnProfiles {
     files: Vec<PathBuf>,
+    /// Where OpsHub copies manifests to.
+    copies: Vec<PathBuf>,
 }
 
 /// A place in which a code stands in clear.
@@ -85,17 +90,36 @@ impl OwnProfiles {
     }
 
     fn below(homes: &[PathBuf], data: &ProfileData) -> Self {
-        Self { files: homes.iter().map(|home| profile::path_in(home, data)).collect() }
+        let copies = homes.iter().map(|home| home.join(data.manifest_copies.iter().collect::<PathBuf>())).collect();
+        Self { files: homes.iter().map(|home| profile::path_in(home, data)).collect(), copies }
     }
 
     /// These files, as [`OwnProfiles::to_tell`] gave them.
     pub(in crate::device) fn in_files(files: Vec<String>) -> Self {
-        Self { files: files.into_iter().map(PathBuf::from).collect() }
+        Self { files: files.into_iter().map(PathBuf::from).collect(), copies: Vec::new() }
     }
 
     /// The files, for the guard. One that is not Unicode can't be told to it.
     pub(in crate::device) fn to_tell(&self) -> Vec<String> {
         self.files.iter().filter_map(|file| file.to_str().map(str::to_owned)).collect()
+    }
+
+    /// Whether there is a file to look into.
+    #[must_use]
+    pub(crate) fn are_there(&self) -> bool {
+        self.files.iter().any(|file| file.exists()) || !self.half_written().is_empty()
+    }
+
+    /// The copies of the manifest with this digest and length that OpsHub made. What can't be read is passed over.
+    #[must_use]
+    pub(crate) fn copies_of(&self, digest: &ManifestDigest, length: u64) -> Vec<PathBuf> {
+        let entries = self.copies.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+        let is_copy = |path: &PathBuf| {
+            let file = path_trust::open_untrusted(path).ok().flatten();
+            let file = file.filter(|file| file.metadata().is_ok_and(|meta| meta.len() == length));
+            file.is_some_and(|file| ManifestDigest::of(file).is_ok_and(|found| found == *digest))
+        };
+        entries.take(MOST_COPIES).map(|entry| entry.path()).filter(is_copy).collect()
     }
 
     /// Where this code stands in clear. What can't be read is passed over: nothing was to be found there by us.
@@ -253,6 +277,19 @@ mod tests {
         // As people write it by hand: with a stray comma.
         fs::write(&file, document().replace("false,", "false,,")).unwrap();
         assert_eq!(found(CODE), [OwnProfile { file, profile: None, job: None }]);
+    }
+
+    #[test]
+    fn a_copy_of_the_manifest_is_found_by_its_content() {
+        let (home, own, _) = home_with(&document());
+        let folder = home.path().join(".aws/ops-hub/manifest");
+        fs::create_dir_all(&folder).unwrap();
+        let digest = ManifestDigest::of(&b"manifest"[..]).unwrap();
+        assert_eq!(own.copies_of(&digest, 8), Vec::<PathBuf>::new());
+        fs::write(folder.join("another"), "Manifest").unwrap();
+        let copy = folder.join(format!("{JOB}_manifest-1670622989203.bin"));
+        fs::write(&copy, "manifest").unwrap();
+        assert_eq!(own.copies_of(&digest, 8), [copy]);
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn attempt(
         if woken != Woken::Output {
             let ran = running.finish(woken);
             let done = script.is_through() && ran.succeeded();
-            return Ok((if done { Outcome::Done } else { script.failure() }, ran));
+            return Ok((if done { Outcome::Done { path: script.path } } else { script.failure() }, ran));
         }
     }
 }
@@ -111,8 +111,8 @@ struct Script<'a> {
     home: &'a Path,
     prompts: &'a [Prompt],
     path_label: String,
-    /// The client has named a file inside our home.
-    is_ours: bool,
+    /// The file inside our home that the client has named; empty before.
+    path: String,
     given: Vec<PromptAnswer>,
     /// Up to where the output has been understood.
     cursor: usize,
@@ -123,14 +123,14 @@ struct Script<'a> {
 impl<'a> Script<'a> {
     fn new(home: &'a Path, prompts: &'a [Prompt], path_label: &str) -> Self {
         let path_label = path_label.to_ascii_lowercase();
-        Self { home, prompts, path_label, is_ours: false, given: Vec::new(), cursor: 0, next: 0 }
+        Self { home, prompts, path_label, path: String::new(), given: Vec::new(), cursor: 0, next: 0 }
     }
 
     /// Looks at all the output so far.
     fn read(&mut self, output: &str) -> ScriptStep {
         // Lower case for ASCII alone, so that positions stay.
         let lower = output.to_ascii_lowercase();
-        if !self.is_ours {
+        if self.path.is_empty() {
             // The line counts only when it is whole: half a path may lie in our home by accident.
             let Some(start) = lower.find(&self.path_label).map(|at| at + self.path_label.len()) else {
                 return ScriptStep::Wait;
@@ -140,26 +140,37 @@ impl<'a> Script<'a> {
             if !is_inside(path, self.home) {
                 return ScriptStep::Elsewhere(path.to_owned());
             }
-            self.is_ours = true;
+            path.clone_into(&mut self.path);
             self.cursor = end;
         }
         if self.is_through() {
             return ScriptStep::Wait;
         }
         let Some(rest) = lower.get(self.cursor..) else { return ScriptStep::Wait };
-        let next = self
-            .prompts
-            .iter()
-            .filter_map(|prompt| Some((rest.find(&prompt.label.to_ascii_lowercase())?, prompt)))
-            .min_by_key(|(at, _)| *at);
-        match next {
-            None => ScriptStep::Wait,
-            Some((_, prompt)) if self.given.contains(&prompt.answer) => ScriptStep::AskedAgain,
-            Some((at, prompt)) => {
-                self.next = self.cursor + at + prompt.label.len();
-                ScriptStep::Answer(prompt.answer)
+        let mut at = 0;
+        for question in rest.split_inclusive(':') {
+            at += question.len();
+            let Some(answer) = question.strip_suffix(':').and_then(|question| self.asked_for(question)) else {
+                continue;
+            };
+            if !self.given.contains(&answer) {
+                self.next = self.cursor + at;
+                return ScriptStep::Answer(answer);
+            }
+            // Something else may be said of what was given; a question stands last, and waits.
+            if rest[at..].trim_matches(' ').is_empty() {
+                return ScriptStep::AskedAgain;
             }
         }
+        ScriptStep::Wait
+    }
+
+    /// What a prompt asks for, whatever the product is called in it; nothing if it names more than one thing.
+    fn asked_for(&self, question: &str) -> Option<PromptAnswer> {
+        let line = question.rsplit('\n').next().unwrap_or(question);
+        let mut named = self.prompts.iter().filter(|prompt| line.contains(&prompt.label.to_ascii_lowercase()));
+        let first = named.next()?;
+        named.next().is_none().then_some(first.answer)
     }
 
     /// The prompt that [`Script::read`] found last has been seen to.
@@ -250,6 +261,20 @@ mod tests {
         }
         let beside = format!("{HOME}-other");
         assert!(matches!(converse(&[&format!("stored at {beside}\n")]).1, ScriptStep::Elsewhere(_)));
+    }
+
+    #[test]
+    fn a_prompt_is_answered_by_what_it_asks_for() {
+        use PromptAnswer::{Code, Endpoint, Manifest};
+        let named = format!("stored at {}\n", inside(".aws/snowball/config/snowball-.config"));
+        let snowcone = ["Snowcone Manifest Path: ", "Snowcone Unlock Code: ", "Endpoint of the device: "];
+        assert_eq!(converse(&[&[named.as_str()], &snowcone[..]].concat()).0, [Manifest, Code, Endpoint]);
+        let shuffled = ["Note: what follows is saved.\nUnlock code (29 characters):\n", "Path to the manifest: "];
+        assert_eq!(converse(&[&[named.as_str()], &shuffled[..]].concat()).0, [Code, Manifest]);
+        let both = converse(&[&named, "Unlock code for the manifest: "]);
+        assert_eq!(both, (vec![], ScriptStep::Wait), "what names two things asks for neither");
+        let told = converse(&[&named, "Manifest Path: ", "Using manifest: /m.bin\nUnlock Code: "]);
+        assert_eq!(told, (vec![Manifest, Code], ScriptStep::Wait));
     }
 
     #[test]

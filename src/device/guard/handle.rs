@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use crate::device::client::find::unusable;
 use crate::device::client::own_profiles::{OwnProfile, OwnProfiles};
 use crate::device::guard::process::GUARD_ARGUMENT;
 use crate::device::guard::protocol::{HomeFault, Order, OutputPiece, Place, Ran, Report, Run, VERSION};
@@ -183,7 +184,7 @@ impl GuardHandle {
                 }
                 Ok(ran)
             }
-            Report::NotStarted { why } => Err(Error::ClientUnusable { path: program, why }),
+            Report::NotStarted { why } => Err(unusable(&program, format!("it can't be started: {why}"), true)),
             _ => Err(self.lost("it spoke out of turn")),
         }
     }

@@ -217,8 +217,8 @@ fn redact(text: &mut String, code: Option<&Redaction>) {
 /// How the prompts of `configure` went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::device) enum Outcome {
-    /// All were answered, and the client ended with success.
-    Done,
+    /// All were answered, and the client ended with success. It had named this file, inside our home.
+    Done { path: String },
     /// The code was given, and the client failed or hung after it.
     FailedWithCode,
     /// The client named a file outside our home; it was told nothing.

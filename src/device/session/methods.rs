@@ -2,6 +2,7 @@
 //!
 //! What is decided here is decided by exit status and `describe-device`, never by what the client says in words.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::port::{FIRST_PAUSE, LONGEST_PAUSE};
@@ -10,7 +11,7 @@ use crate::device::client::data::Values;
 use crate::device::client::output::{self, Described};
 use crate::device::client::profile::{self, Witness};
 use crate::device::guard::home;
-use crate::device::guard::protocol::{Configure, Order, Outcome, Report};
+use crate::device::guard::protocol::{Configure, Order, Outcome, Ran, Report};
 use crate::device::millis;
 use crate::error::{Error, Result};
 use crate::model::{HandOverMethod, HandOverPolicy};
@@ -18,6 +19,23 @@ use crate::report::{Backoff, Event, while_waiting};
 
 /// Time for the last method when the device's time was used up by the one before.
 const LAST_METHOD: Duration = Duration::from_secs(60);
+
+/// Between two refusals of `configure`: long enough for a service that was just starting, and all together with a JVM's starts
+/// well within a minute.
+const BETWEEN_REFUSALS: [Duration; 3] = [Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(7)];
+
+/// How long the port may answer and the client fail before its words are shown. A look and a pause more are within a minute.
+const SHOW_WORDS_AFTER: Duration = Duration::from_secs(30);
+
+/// What came of `configure`.
+enum Configured {
+    /// The client wrote the profile.
+    Written,
+    /// It was given the code, and failed then.
+    Refused(Ran),
+    /// It does not take the code so; ends the sentence "it …".
+    Down(String),
+}
 
 /// What a method led to.
 enum MethodResult {
@@ -39,14 +57,13 @@ impl Session {
             self.method = method;
             let step = match method {
                 HandOverMethod::Profile => self.first_look()?,
-                HandOverMethod::Configure => match self.configure()? {
-                    None => self.first_look()?,
-                    Some(why) => MethodResult::Down(why),
-                },
+                HandOverMethod::Configure => self.by_configure()?,
                 HandOverMethod::Argv => {
-                    if policy == HandOverPolicy::Private {
+                    // A device that gave no answer is no reason for a weaker method, where that is not allowed.
+                    if policy == HandOverPolicy::Private && self.not_answered.is_some() {
                         continue;
                     }
+                    // Also where it is not allowed: what fails is then told with the way to allow it.
                     self.check_commands()?;
                     let granted = match policy {
                         HandOverPolicy::Private => false,
@@ -82,14 +99,10 @@ impl Session {
         let run = self.command(help.args.clone(), help.limit());
         let guard = &mut self.guard;
         let ran = while_waiting(&*self.notify, "the client to list its commands", || guard.run(run))?;
-        let why = match self.client.data.commands.missing_in(&format!(
-            "{}
-{}",
-            ran.stdout, ran.stderr
-        )) {
-            None if ran.succeeded() => return Ok(()),
-            None => format!("it fails when asked for its help (it said: {})", output::said(&ran)),
+        let why = match self.client.data.commands_in(&ran.stdout, &ran.stderr).missing {
+            _ if !ran.succeeded() => format!("it fails when asked for its help (it said: {})", output::said(&ran)),
             Some(name) => format!("it does not list {name} in its help"),
+            None => return Ok(()),
         };
         Err(Error::ClientCommandsMissing { path: self.client.program().to_owned(), why })
     }
@@ -110,6 +123,7 @@ impl Session {
     fn first_look(&mut self) -> Result<MethodResult> {
         let mut pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut failures = 0;
+        let mut words = WordsShown::default();
         loop {
             self.port.wait(&mut self.guard)?;
             let ran = match self.attempt(self.port.until)? {
@@ -145,6 +159,9 @@ impl Session {
                 if failures > 1 {
                     self.port.say_starting();
                 }
+                if self.method == HandOverMethod::Configure {
+                    self.show_words(&mut words, &ran);
+                }
             }
             let pause = pause.next();
             // A device that is starting is not helped by three looks in three seconds, each of which shows the code.
@@ -153,14 +170,60 @@ impl Session {
         }
     }
 
-    /// Has the client write the profile itself. `None` when it did, into our home and nowhere else; else why not, as
-    /// the end of the sentence "it …".
-    fn configure(&mut self) -> Result<Option<String>> {
+    /// Shows what the client says of a device whose port answers, once and when that changes, no more often than each minute. It
+    /// saved the pair, so the two belong together; whether the device is starting or another one only the device can tell.
+    fn show_words(&self, words: &mut WordsShown, ran: &Ran) {
+        let said = output::said(ran);
+        let is_due = words.since.elapsed() >= words.at.map_or(SHOW_WORDS_AFTER, |at| at + LAST_METHOD);
+        if !is_due || words.said.as_ref() == Some(&said) {
+            return;
+        }
+        self.notify.notify(Event::Warning(format!(
+            "Port {} of {} answers, but the client cannot read the device's state. It says: {said} A device that is starting answers so, too, and this run goes on waiting. If it has been on for 20 minutes, check that it is the device of {}. Then stop this run (Ctrl-C) and fetch a new pair: snow-onboard fetch --refresh {}",
+            self.port.endpoint().port(), self.port.endpoint(), self.job, self.job
+        )));
+        words.at = Some(words.since.elapsed());
+        words.said = Some(said);
+    }
+
+    /// Has the client write the profile, and looks at the device with that.
+    ///
+    /// It compares code and manifest first, so its refusal tells a damaged half from a device that is still starting. One refusal
+    /// may have any cause, and a `configure` that never worked refuses everything: meanwhile the device is asked with the
+    /// profile that is there without it.
+    fn by_configure(&mut self) -> Result<MethodResult> {
+        let first = match self.configure()? {
+            Configured::Written => return self.first_look(),
+            Configured::Down(why) => return Ok(MethodResult::Down(why)),
+            Configured::Refused(ran) => ran,
+        };
+        tracing::info!(said = output::said(&first), "the client refuses to save the pair");
+        self.method = HandOverMethod::Profile;
+        for pause in BETWEEN_REFUSALS {
+            self.guard.pause(pause)?;
+            if let Attempt::Described(described) = self.attempt(self.port.until)? {
+                return Ok(MethodResult::Found(described));
+            }
+        }
+        self.method = HandOverMethod::Configure;
+        match self.configure()? {
+            Configured::Written => self.first_look(),
+            Configured::Down(why) => Ok(MethodResult::Down(why)),
+            Configured::Refused(ran) => Err(Error::PairRefused { job: self.job.to_string(), said: output::said(&ran) }),
+        }
+    }
+
+    /// Has the client write the profile itself, into our home and nowhere else.
+    fn configure(&mut self) -> Result<Configured> {
         self.port.wait(&mut self.guard)?;
         let data = self.client.data.configure.clone();
         let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
-        // Ours goes, so that a file under its name afterwards is the client's work.
-        home::remove_file(&profile).map_err(|error| Error::disk("Removing", &profile, error))?;
+        // Ours is set aside, so that a file under its name afterwards is the client's work.
+        let aside = profile.with_extension("aside");
+        let moving = |error| Error::disk("Moving", &profile, error);
+        if profile.exists() {
+            std::fs::rename(&profile, &aside).map_err(moving)?;
+        }
         let witness = Witness::look(&self.client.data.profile);
         let endpoint = self.port.address().as_url();
         let values = Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint };
@@ -186,19 +249,55 @@ impl Session {
         }
         let (outcome, ran) = match report? {
             Report::Configured { outcome, ran } => (outcome, ran),
-            Report::NotStarted { why } => return Ok(Some(format!("can't be asked to configure itself: {why}"))),
+            Report::NotStarted { why } => {
+                return Ok(Configured::Down(format!("can't be asked to configure itself: {why}")));
+            }
             _ => return Err(Error::GuardLost { why: "it spoke out of turn".to_owned() }),
         };
-        match outcome {
-            Outcome::Done if profile.is_file() => Ok(None),
-            Outcome::Done => Ok(Some("took its settings but wrote them somewhere else".to_owned())),
-            // The code and the manifest were looked at and refused; another method changes nothing.
-            Outcome::FailedWithCode => Err(self.refused("configure", &ran)),
-            Outcome::Elsewhere { path } => Ok(Some(format!(
+        let remove = |file: &Path| match home::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::disk("Removing", file, error)),
+            _ => Ok(()),
+        };
+        if !matches!(outcome, Outcome::FailedWithCode) {
+            remove(&aside)?;
+        }
+        Ok(match outcome {
+            // Which file that is is for the client to say, as long as it is one in our home.
+            Outcome::Done { path } if is_file_in(self.guard.home(), &path) => Configured::Written,
+            Outcome::Done { .. } => Configured::Down("took its settings but wrote them somewhere else".to_owned()),
+            Outcome::FailedWithCode => {
+                remove(&profile)?;
+                if aside.exists() {
+                    std::fs::rename(&aside, &profile).map_err(moving)?;
+                }
+                Configured::Refused(ran)
+            }
+            Outcome::Elsewhere { path } => Configured::Down(format!(
                 "would write its settings to {} instead of a folder of ours",
                 crate::safety::sanitize::sanitize(&path)
-            ))),
-            Outcome::NoCodeAsked => Ok(Some("does not ask for the code".to_owned())),
-        }
+            )),
+            Outcome::NoCodeAsked => Configured::Down("does not ask for the code".to_owned()),
+        })
     }
+}
+
+/// What was shown of the client's words.
+struct WordsShown {
+    since: Instant,
+    said: Option<String>,
+    /// When, after `since`.
+    at: Option<Duration>,
+}
+
+impl Default for WordsShown {
+    fn default() -> Self {
+        Self { since: Instant::now(), said: None, at: None }
+    }
+}
+
+/// Whether a path that was found to name something in the home is a file there, and no link out of it.
+fn is_file_in(home: &Path, path: &str) -> bool {
+    let path = Path::new(path);
+    path.is_file()
+        && path.canonicalize().ok().zip(home.canonicalize().ok()).is_some_and(|(file, home)| file.starts_with(home))
 }

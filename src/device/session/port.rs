@@ -46,7 +46,8 @@ impl Port {
         let mut pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while let Some(why) = self.refusal()? {
             if Instant::now() >= self.until {
-                return Err(Error::DeviceUnreachable { endpoint: self.endpoint.to_string(), why });
+                let (endpoint, port) = (self.endpoint.with_port(), self.endpoint.port());
+                return Err(Error::DeviceUnreachable { endpoint, port, why });
             }
             self.say_starting();
             guard.pause(pause.next().min(self.left()))?;

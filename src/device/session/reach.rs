@@ -7,13 +7,16 @@ use crate::error::{Error, Result, io_in_words};
 use crate::model::{Endpoint, EndpointHost};
 use crate::report::{Notify, while_waiting};
 
-/// How long a connection or a look-up may take.
+/// How long a connection may take.
 const LIMIT: Duration = Duration::from_secs(2);
+/// How long a look-up may take: what does not answer is taken for a name that is wrong.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Tries the device's port, without a word to it. Gives the endpoint with the address that answered.
 ///
 /// # Errors
 /// [`Error::DeviceUnreachable`], good for a warning: a device takes 10 to 20 minutes to start.
+/// [`Error::DeviceNameUnknown`] for a name that can't be looked up: that is no device that starts.
 /// [`Error::EndpointPublic`] if the address is a name that leads out of the local network, even in part: nothing must
 /// be sent there.
 pub fn reach(endpoint: &Endpoint, notify: &dyn Notify) -> Result<Endpoint> {
@@ -33,18 +36,22 @@ pub(crate) fn is_public(endpoint: &Endpoint) -> Option<IpAddr> {
 }
 
 fn try_port(endpoint: &Endpoint) -> Result<Endpoint> {
-    let unreachable = |why: String| Error::DeviceUnreachable { endpoint: endpoint.to_string(), why };
+    let unreachable = |why| Error::DeviceUnreachable { endpoint: endpoint.with_port(), port: endpoint.port(), why };
     let addresses = match endpoint.host() {
         EndpointHost::Address(address) => vec![*address],
         EndpointHost::Name(name) => {
-            let addresses = look_up(name).map_err(unreachable)?;
+            let unknown = |why| Error::DeviceNameUnknown { name: name.clone(), why };
+            let addresses = look_up(name).map_err(unknown)?;
             if let Some(address) = addresses.iter().find(|address| !is_local(**address)) {
                 return Err(Error::EndpointPublic { name: name.clone(), address: address.to_string() });
             }
             addresses
         }
     };
-    let mut why = "its name leads to no address".to_owned();
+    if let (EndpointHost::Name(name), true) = (endpoint.host(), addresses.is_empty()) {
+        return Err(Error::DeviceNameUnknown { name: name.clone(), why: "it leads to no address".to_owned() });
+    }
+    let mut why = String::new();
     for address in addresses.iter().take(4) {
         match TcpStream::connect_timeout(&SocketAddr::new(*address, endpoint.port()), LIMIT) {
             Ok(_) => return Ok(endpoint.at(*address)),
@@ -62,10 +69,10 @@ fn look_up(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
         let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|found| found.ip()).collect());
         let _ = sender.send(found);
     });
-    match answer.recv_timeout(LIMIT) {
+    match answer.recv_timeout(LOOK_UP_LIMIT) {
         Ok(Ok(addresses)) => Ok(addresses),
-        Ok(Err(error)) => Err(format!("its name can't be looked up: {}", io_in_words(&error))),
-        Err(_) => Err("its name was not looked up in time".to_owned()),
+        Ok(Err(error)) => Err(io_in_words(&error)),
+        Err(_) => Err(format!("no answer within {} seconds", LOOK_UP_LIMIT.as_secs())),
     }
 }
 

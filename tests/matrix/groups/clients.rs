@@ -36,8 +36,21 @@ fn found() -> Vec<Row> {
         row("others may write its JVM", |it| open_to_all(it, "jre/bin")).fails(11, "client_unsafe"),
         row("its interpreter is missing", |it| it.script("#!/nonexistent/interpreter\n")).fails(11, "client_unusable"),
         row("it may not be run", not_executable).fails(11, "client_unusable"),
-        row("it dies of a signal at once", |it| odd(it, Version, Trick::Killed)).fails(11, "client_unknown"),
-        row("it fails at once", |it| odd(it, Version, Trick::Fail)).fails(11, "client_unknown"),
+        row("it dies of a signal at once", |it| odd(it, Version, Trick::Killed)).fails(11, "client_unusable"),
+        row("it fails at once", |it| odd(it, Version, Trick::Fail)).fails(11, "client_unusable"),
+        row("its JVM may not be run", jvm_not_executable).fails(11, "client_unusable"),
+        row("it finds no JVM", |it| {
+            it.script("#!/bin/sh\n[ -n \"$JAVA_HOME\" ] || { echo '[invented] JAVA_HOME is not set' >&2; exit 1; }\n")
+        })
+        .fails(11, "client_unusable"),
+        row("it starts a program that is not there", |it| it.script("#!/bin/sh\nexec /nonexistent/java \"$@\"\n"))
+            .fails(11, "client_unusable"),
+        row("it fails at once, and unknown clients are allowed", |it| odd(it, Version, Trick::Fail))
+            .args(&["--allow-unknown-client"])
+            .fails(11, "client_unusable"),
+        row("it is of the next major version", |it| of_version(it, "2.0.1")).fails(11, "client_unknown"),
+        row("it is older than all that are known", |it| of_version(it, "0.9")).fails(11, "client_unknown"),
+        row("it lists other commands", |it| it.script(OLD)).fails(11, "client_too_old"),
         row("its version is unknown", of_tomorrow).fails(11, "client_unknown"),
         row("its version is unknown, and allowed", of_tomorrow).args(&["--allow-unknown-client"]).well(),
         Row::new(
@@ -157,6 +170,20 @@ fn of_tomorrow(scene: &Scene<'_>) {
     scene.install("odd", &ClientOptions { version, ..ClientOptions::default() });
 }
 
+/// Of a time when devices were unlocked otherwise.
+const OLD: &str = "#!/bin/sh
+case $1 in
+  version) echo 'Snowball client version: 1.0.1  Build 1' ;;
+  help) echo '[invented] start, status, configure, version' ;;
+  *) exit 3 ;;
+esac
+";
+
+fn of_version(scene: &Scene<'_>, number: &str) {
+    let version = VersionText::Other(format!("Snowball Edge client version: {number}  Build 700"));
+    scene.install("odd", &ClientOptions { version, ..ClientOptions::default() });
+}
+
 fn open_to_all(scene: &Scene<'_>, part: &str) {
     scene.install("odd", &ClientOptions::default());
     let state = scene.state.lock().unwrap();
@@ -168,6 +195,17 @@ fn not_executable(scene: &Scene<'_>) {
     scene.install("odd", &ClientOptions::default());
     let state = scene.state.lock().unwrap();
     fs::set_permissions(state.client.as_ref().unwrap(), fs::Permissions::from_mode(0o644)).unwrap();
+}
+
+/// A copy, since what is installed is linked to the program that all the others run.
+fn jvm_not_executable(scene: &Scene<'_>) {
+    scene.install("odd", &ClientOptions::default());
+    let state = scene.state.lock().unwrap();
+    let java = state.client.as_ref().unwrap().parent().unwrap().parent().unwrap().join("jre/bin/java");
+    let copy = java.with_extension("copy");
+    fs::copy(&java, &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::rename(&copy, &java).unwrap();
 }
 
 fn first_again(scene: &Scene<'_>) {

@@ -42,6 +42,11 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(Refresh, "the job is on its way back", Fault::JobState("InTransitToAWS"))
             .given(Given::Stale)
             .fails(6, "job_too_late"),
+        Row::new(Run, "the job is a node of a cluster", Fault::None)
+            .cast(Cast { job: Some(Job::new()), in_cluster: true, ..Cast::default() })
+            .fails(6, "job_in_cluster")
+            .kept(Kept::Nothing)
+            .again(Again::Stays),
         Row::new(Fetch, "the job is the main one of an export in parts", Fault::None)
             .cast(in_parts)
             .fails(6, "job_is_main")

@@ -233,7 +233,14 @@ impl Account {
         std::iter::once(main).chain(ids).collect()
     }
 
-    fn push(&mut self, id: String, job: Job, cluster: Option<String>, pair: Arc<Pair>) {
+    fn push(&mut self, id: String, mut job: Job, cluster: Option<String>, pair: Arc<Pair>) {
+        // Two parcels have two numbers.
+        if let Some(number) = job.tracking.clone()
+            && self.jobs.iter().any(|entry| entry.job.tracking.as_ref() == Some(&number))
+        {
+            let begin = number.get(..number.len().saturating_sub(2)).unwrap_or_default();
+            job.tracking = Some(format!("{begin}{:02}", (84 + self.jobs.len()) % 100));
+        }
         self.jobs.push(Entry { id, job, cluster, parts: Vec::new(), pair, described: 0 });
     }
 }

@@ -327,3 +327,13 @@ fn the_jvm_in_front_behaves_like_one() {
     let homes: Vec<_> = set.rehearsal.client_invocations().unwrap().into_iter().map(|one| one.user_home).collect();
     assert!(homes.iter().all(|home| home.starts_with(set.rehearsal.root())));
 }
+
+#[test]
+fn a_rehearsal_that_was_copied_away_says_what_it_needs_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join(format!("copied{}", std::env::consts::EXE_SUFFIX));
+    std::fs::copy(env!("CARGO_BIN_EXE_snow-rehearsal"), &copy).unwrap();
+    let output = std::process::Command::new(&copy).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && said.contains("snow-onboard") && said.contains("into one folder"), "{said}");
+}

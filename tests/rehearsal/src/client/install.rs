@@ -90,6 +90,7 @@ fn find_or_build() -> io::Result<PathBuf> {
     let folder = build_folder()?;
     let program = folder.join(format!("{BINARY}{}", env::consts::EXE_SUFFIX));
     if !program.is_file() {
+        is_filled_by_cargo(&folder, &program)?;
         cargo_build(&folder, &["-p", "snow-rehearsal", "--bins"])?;
     }
     if program.is_file() {
@@ -104,6 +105,17 @@ pub(crate) fn build_folder() -> io::Result<PathBuf> {
     let folder = exe.parent().unwrap_or(Path::new("."));
     let below = folder.ends_with("deps") || folder.ends_with("examples");
     Ok(if below { folder.parent().unwrap_or(folder) } else { folder }.to_owned())
+}
+
+/// Says what is missing beside a program that was copied away from where it was built.
+pub(crate) fn is_filled_by_cargo(folder: &Path, missing: &Path) -> io::Result<()> {
+    if folder.parent().is_some_and(|target| target.join("CACHEDIR.TAG").is_file()) {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "{} is not there. Copy the three programs snow-onboard, snow-rehearsal and snow-rehearsal-client into one folder.",
+        missing.display()
+    )))
 }
 
 /// Runs `cargo build` for the profile that fills `folder`. Its output goes to stderr.

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::install::{build_folder, cargo_build};
+pub(crate) use self::install::{build_folder, cargo_build, is_filled_by_cargo};
 pub use self::{
     args::Command,
     install::{client_binary, install_client, invocations},

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     DeviceOptions, Error, Rehearsal, State, Unlocking,
-    client::{build_folder, cargo_build},
+    client::{build_folder, cargo_build, is_filled_by_cargo},
 };
 
 /// The name that the agent's keychain entries go by.
@@ -83,10 +83,14 @@ pub(super) fn drill(keychain: Option<Keychain>, agent: Option<PathBuf>) -> Resul
 /// Builds the agent, and the client beside it, as this program was built.
 fn build() -> Result<PathBuf, Error> {
     let folder = build_folder()?;
+    let agent = folder.join(format!("snow-onboard{}", env::consts::EXE_SUFFIX));
+    if let Err(missing) = is_filled_by_cargo(&folder, &agent) {
+        return if agent.is_file() { Ok(agent) } else { Err(missing.into()) };
+    }
     cargo_build(&folder, &["-p", "snow-onboard"])?;
     // The client is a program of this package, which `cargo run` alone does not build.
     cargo_build(&folder, &["-p", "snow-rehearsal", "--bins"])?;
-    Ok(folder.join(format!("snow-onboard{}", env::consts::EXE_SUFFIX)))
+    Ok(agent)
 }
 
 /// The agent, to be started the way an operator would: with what the shell has, minus what would lead it elsewhere.

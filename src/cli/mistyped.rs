@@ -1,0 +1,91 @@
+//! Command lines that look right, or are right elsewhere: what was meant, as a tip.
+
+use clap::CommandFactory as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::Cli;
+use crate::model::is_like_a_hyphen;
+
+/// What other programs call it, and what does it here.
+const VERBS: &[(&[&str], &str)] = &[
+    (&["help"], "snow-onboard --help"),
+    (&["unlock", "open", "start", "onboard", "unlock-device"], "snow-onboard run JOB --endpoint ADDRESS"),
+    (&["download", "get"], "snow-onboard fetch JOB"),
+    (&["list", "ls", "status"], "snow-onboard jobs"),
+    (&["check", "test", "verify"], "snow-onboard doctor"),
+    (&["remove", "delete", "rm", "clean"], "snow-onboard forget JOB"),
+    (&["config", "configure"], "snow-onboard settings"),
+];
+
+/// A flag of ours with another character, or another number of hyphens, in front: a word processor makes one dash of two
+/// hyphens, and one hyphen would make a value of the name.
+pub(super) fn flag(words: impl Iterator<Item = String>) -> Option<clap::Error> {
+    let command = Cli::command();
+    let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments).chain(command.get_arguments());
+    let known: Vec<&str> = arguments.filter_map(clap::Arg::get_long).chain(["help", "version"]).collect();
+    words.take_while(|word| word != "--").find_map(|word| {
+        let name = word.trim_start_matches(|c| c == '-' || is_like_a_hyphen(c));
+        let dashes = &word[..word.len() - name.len()];
+        let name = name.split('=').next().filter(|name| known.contains(name))?;
+        let begins = match dashes.chars().find(|c| is_like_a_hyphen(*c)) {
+            Some(odd) => format!("with U+{:04X}, which only looks like a hyphen", u32::from(odd)),
+            None if dashes == "-" => "with one hyphen".to_owned(),
+            None => return None,
+        };
+        let complaint = format!("“{dashes}{name}” begins {begins}; type it with two hyphens: --{name}");
+        Some(Cli::command().error(ErrorKind::UnknownArgument, complaint))
+    })
+}
+
+/// The parser's complaint of a verb that is called otherwise here, with what it is called.
+pub(super) fn verb(complaint: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(typed)) = complaint.get(ContextKind::InvalidSubcommand) else { return complaint };
+    let meant = VERBS.iter().find(|(names, _)| names.contains(&typed.as_str()));
+    match meant {
+        Some((_, command)) => {
+            Cli::command().error(ErrorKind::InvalidSubcommand, format!("there is no command “{typed}”; use: {command}"))
+        }
+        None => complaint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[test]
+    fn a_flag_with_another_dash_is_told_as_it_is_typed() {
+        let told = |words: &str| flag(words.split(' ').map(str::to_owned)).map(|error| error.to_string());
+        for (words, tip) in [
+            ("run \u{2013}endpoint 192.0.2.10", "--endpoint"),
+            ("\u{2014}json jobs", "--json"),
+            ("run -\u{2011}wait", "--wait"),
+            ("run -endpoint 192.0.2.10", "--endpoint"),
+            ("run \u{2013}endpoint=192.0.2.10", "--endpoint"),
+        ] {
+            assert!(told(words).is_some_and(|text| text.contains(&format!("two hyphens: {tip}"))), "{words}");
+        }
+        for words in ["run --endpoint x", "run -e x", "-qv jobs", "run --profile \u{2013}x", "run -- \u{2013}json"] {
+            assert_eq!(told(words), None, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_verb_of_other_programs_is_told_as_it_is_called_here() {
+        let told = |verb_typed: &str| {
+            let complaint = Cli::try_parse_from(["snow-onboard", verb_typed]).err();
+            complaint.map(|complaint| verb(complaint).to_string()).unwrap_or_default()
+        };
+        assert!(told("unlock").contains("use: snow-onboard run JOB"));
+        assert!(told("help").contains("use: snow-onboard --help"));
+        assert!(told("runn").contains("'run'"), "{}", told("runn"));
+        // What is offered is a command.
+        for (names, command) in VERBS {
+            let typed = command.replace("JOB", "JID1").replace("ADDRESS", "192.0.2.10");
+            let parsed = Cli::try_parse_from(typed.split(' '));
+            let is_help = parsed.as_ref().err().is_some_and(|error| error.kind() == ErrorKind::DisplayHelp);
+            assert!(parsed.is_ok() || is_help, "{names:?}");
+        }
+    }
+}
