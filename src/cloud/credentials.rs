@@ -13,15 +13,14 @@ use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use time::OffsetDateTime;
 
-use super::aws_files::{AwsFiles, CredentialKind, Source, Unusable, odd_character, sdk_name};
+use super::aws_files::{AwsFiles, CredentialKind, Source, Unusable, odd_key_character, sdk_name};
 use super::logged::millis;
 use super::wait::Wait;
 use crate::error::{Error, Result};
-use crate::model::{Malformed, Origin, Region, Sourced};
+use crate::model::{Malformed, Origin, Region, Sourced, below_home};
 use crate::safety::path_trust::{self, Position, Whose};
 use crate::safety::sanitize::phrase;
 use crate::safety::sanitize::sanitize_typed;
-use crate::settings::in_home;
 
 /// What the profile files say, and which profile counts.
 #[derive(Debug)]
@@ -338,7 +337,7 @@ fn trusted_file(variable: &str, name: &str) -> Result<Option<Source>> {
     let failed = |why: String| Error::CredentialsFailed { why };
     let named = std::env::var_os(variable).filter(|path| !path.is_empty());
     let usual = || std::env::home_dir().map(|home| home.join(".aws").join(name));
-    let Some(path) = named.map(|path| in_home(path.into())).or_else(usual) else { return Ok(None) };
+    let Some(path) = named.map(|path| below_home(path.into())).or_else(usual) else { return Ok(None) };
     // How the AWS CLI is told to read none.
     if path.as_os_str() == if cfg!(windows) { "NUL" } else { "/dev/null" } {
         return Ok(None);
@@ -373,7 +372,7 @@ fn quoted(name: &str) -> String {
 fn odd_variable() -> Option<(&'static str, String)> {
     ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
         .into_iter()
-        .find_map(|name| Some((name, odd_character(&std::env::var(name).ok()?)?)))
+        .find_map(|name| Some((name, odd_key_character(&std::env::var(name).ok()?)?)))
 }
 
 fn parse_region(region: &str, origin: Origin) -> Result<Sourced<Region>> {
@@ -436,7 +435,7 @@ impl SaidAloud {
         ];
         let trimmed = parts.map(|(what, part)| (what, part.map(str::trim)));
         for (what, part) in trimmed {
-            if let Some(odd) = part.and_then(odd_character) {
+            if let Some(odd) = part.and_then(odd_key_character) {
                 let source = CredentialsInUse::new(&found, &self.profiles).source;
                 let why = format!("the {what} of {source} has {odd} in it");
                 return Err(provider::error::CredentialsError::invalid_configuration(why));

@@ -17,6 +17,7 @@ use http_body_util::LengthLimitError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
+use super::causes::{chain, find};
 use super::credentials::Profiles;
 use super::http::{LONGEST_ANSWER, NotHttps};
 use super::proxy::ProxyRefused;
@@ -385,18 +386,6 @@ fn is_skewed(date: Option<&str>) -> bool {
 /// The `Date` header: RFC 2822 but for its zone, which is the letters GMT.
 pub(super) fn parse_date(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()
-}
-
-/// An error and its causes. An `io::Error` skips its own payload in `source()`, and the payload is what tells.
-pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| match error.downcast_ref::<std::io::Error>() {
-        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
-        None => error.source(),
-    })
-}
-
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    chain(error).find_map(|link| link.downcast_ref())
 }
 
 /// The innermost I/O error, which has the operating system's words.

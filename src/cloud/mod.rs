@@ -6,6 +6,7 @@
 
 mod api;
 mod aws_files;
+mod causes;
 mod certificates;
 mod chain;
 mod code;

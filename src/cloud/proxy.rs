@@ -10,7 +10,7 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::failure::chain;
+use super::causes::chain;
 use crate::error::{Error, Result};
 use crate::safety::sanitize::phrase;
 

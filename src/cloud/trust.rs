@@ -11,11 +11,10 @@ use super::CloudSettings;
 use super::certificates::{self, signature_in_words, uncheckable};
 use super::credentials::Profiles;
 use crate::error::{Error, Result, io_in_words};
-use crate::model::{Origin, Sourced};
+use crate::model::{Origin, Sourced, below_home};
 use crate::report::utc_in_words;
 use crate::safety::path_trust::{self, Fault, Position, Whose};
 use crate::safety::sanitize::phrase;
-use crate::settings::in_home;
 
 /// CA bundles of whole distributions are a quarter of a megabyte.
 const LONGEST_CA_FILE: u64 = 16 * 1024 * 1024;
@@ -35,7 +34,7 @@ pub(crate) struct TrustInUse {
 /// the profile's `ca_bundle`, `REQUESTS_CA_BUNDLE`.
 pub(super) fn named_file(settings: &CloudSettings, profiles: Option<&Profiles>) -> Option<Sourced<PathBuf>> {
     let sourced = |path: PathBuf, origin| {
-        let path = in_home(path);
+        let path = below_home(path);
         Sourced { value: std::path::absolute(&path).unwrap_or(path), origin }
     };
     let of_profile = || {
@@ -69,7 +68,7 @@ fn of_file(file: &Sourced<PathBuf>) -> Result<(TrustStore, TrustInUse)> {
     let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE)
         .map_err(|refused| bad(refused.clause(path)))?
         .ok_or_else(|| bad(io_in_words(&std::io::Error::from_raw_os_error(2))))?;
-    let mut checked = Checked::default();
+    let mut checked = CertificateBundle::default();
     for (line, certificate) in certificates::read(&pem).map_err(bad)? {
         if !checked.add(certificate) {
             return Err(bad(format!(
@@ -106,7 +105,7 @@ fn of_system() -> Result<(TrustStore, TrustInUse)> {
         }
     };
     // A system's store may hold oddities that never mattered.
-    let mut checked = Checked::default();
+    let mut checked = CertificateBundle::default();
     found.into_iter().for_each(|certificate| {
         checked.add(certificate);
     });
@@ -161,13 +160,13 @@ fn certificates_below(folder: &Path, origin: &str) -> Result<Vec<CertificateDer<
 
 /// What rustls takes of the certificates that were added.
 #[derive(Default)]
-struct Checked {
+struct CertificateBundle {
     pem: String,
     count: usize,
     uncheckable: Vec<String>,
 }
 
-impl Checked {
+impl CertificateBundle {
     /// Takes a certificate, unless rustls would not.
     fn add(&mut self, certificate: CertificateDer<'static>) -> bool {
         let mut roots = RootCertStore::empty();
@@ -306,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_to_rustls_is_not_taken() {
-        let mut checked = Checked::default();
+        let mut checked = CertificateBundle::default();
         assert!(!checked.add(CertificateDer::from(vec![1, 2, 3])));
         assert_eq!((checked.count, checked.pem.len()), (0, 0));
     }

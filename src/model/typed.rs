@@ -26,15 +26,15 @@ pub(crate) fn is_like_a_hyphen(c: char) -> bool {
 /// A path as it is typed: a shell replaces `~` at the beginning of a word only, so not in `--client=~/x` and in no file.
 #[must_use]
 pub(crate) fn typed_path(text: &str) -> PathBuf {
-    let text = trimmed(text);
-    let below = match text.strip_prefix('~') {
-        Some("") => Some(""),
-        Some(rest) => rest.strip_prefix(std::path::is_separator),
-        None => None,
-    };
-    match below.zip(std::env::home_dir()) {
-        Some((rest, home)) => home.join(rest),
-        None => PathBuf::from(text),
+    below_home(PathBuf::from(trimmed(text)))
+}
+
+/// A path that begins with `~`, as the AWS CLI takes it too: that is the user's home, also where no shell reads it.
+#[must_use]
+pub(crate) fn below_home(path: PathBuf) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path,
     }
 }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings, default_state_folder, in_home};
+use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings, default_state_folder};
 use super::table::{SETTINGS, Setting, setting};
 use super::value::{Kind, Value};
 use crate::error::{Error, Result};
-use crate::model::{Origin, Region, Sourced, typed_path};
+use crate::model::{Origin, Region, Sourced, below_home, typed_path};
 use crate::safety::path_trust::{self, Whose};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
 
@@ -187,7 +187,7 @@ impl Layers {
         for (name, key, value) in aws.into_iter().chain(ours) {
             let origin = Origin::Variable(name.clone());
             let setting = known(&key.to_ascii_lowercase(), &origin)?;
-            let written = if name == AWS_CA_BUNDLE { in_home(value.into()).into_os_string() } else { value.clone() };
+            let written = if name == AWS_CA_BUNDLE { below_home(value.into()).into_os_string() } else { value.clone() };
             let given = Given::read(setting, written.to_string_lossy().into_owned(), origin);
             if value.to_str().is_none() {
                 return Err(given.invalid("is not UTF-8"));

@@ -21,7 +21,6 @@ pub use layers::Flags;
 pub(crate) use layers::Given;
 use layers::Layers;
 pub use places::Surroundings;
-pub(crate) use places::in_home;
 pub use sample::defaults;
 pub(crate) use sample::sample;
 pub use table::Settings;

@@ -40,14 +40,6 @@ impl Surroundings {
     }
 }
 
-/// A path of the AWS CLI's: `~` is the home folder there, also where no shell reads it.
-pub(crate) fn in_home(path: PathBuf) -> PathBuf {
-    match (path.strip_prefix("~"), std::env::home_dir()) {
-        (Ok(rest), Some(home)) => home.join(rest),
-        _ => path,
-    }
-}
-
 /// Where the state folder is when no setting says otherwise: local, never roaming or synced.
 ///
 /// Linux `$XDG_STATE_HOME/snow-onboard` or `~/.local/state/snow-onboard`; macOS

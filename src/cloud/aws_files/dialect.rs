@@ -27,7 +27,7 @@ pub(super) fn is_cut_by_sdk(value: &str) -> bool {
 
 /// The first character in it that no access key, secret or token has, in words: the SDK panics where one can't stand in a header,
 /// and AWS says "can't be verified" of the others. Never more than the one character.
-pub(in crate::cloud) fn odd_character(text: &str) -> Option<String> {
+pub(in crate::cloud) fn odd_key_character(text: &str) -> Option<String> {
     let odd = text.chars().find(|c| !c.is_ascii_graphic())?;
     Some(match odd {
         '\r' => "a carriage return".to_owned(),

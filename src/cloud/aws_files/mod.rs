@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::safety::sanitize::phrase;
 use dialect::{is_cut_by_sdk, is_identifier};
-pub(super) use dialect::{odd_character, sdk_name};
+pub(super) use dialect::{odd_key_character, sdk_name};
 use ini::{EntryValue, IniEntry, Section};
 
 /// A file and its content, in which AWS secrets may be.
@@ -285,7 +285,7 @@ impl AwsFiles {
             for key in &KEYS[..3] {
                 if let Some(said) = settings.entries.get(*key)
                     && let EntryValue::Text(text) = &said.value
-                    && let Some(odd) = odd_character(text)
+                    && let Some(odd) = odd_key_character(text)
                 {
                     return Err(said.unusable(format!("has {odd} in {key}")));
                 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::cloud::aws_files::odd_character;
+use crate::cloud::aws_files::odd_key_character;
 
 #[derive(Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(rename_all = "PascalCase")]
@@ -38,7 +38,7 @@ pub(super) fn parse(printed: &[u8], now: OffsetDateTime) -> Result<Credentials, 
     }
     let part = |name: &str, text: &str| {
         let text = text.trim().to_owned();
-        match odd_character(&text) {
+        match odd_key_character(&text) {
             Some(odd) => Err(format!("printed a value of {name} that has {odd} in it")),
             None if text.is_empty() => Err(format!("printed an empty {name}")),
             None => Ok(text),
