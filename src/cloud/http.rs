@@ -96,7 +96,6 @@ impl Http {
             through: connector(Some(proxy.config.clone())),
             direct: connector(None),
             proxy: Arc::new(proxy),
-            login: Arc::default(),
         });
         Ok(Self { proxy: Some(host), trust: Some(trust), is_ours: true, ..Self::over(through) })
     }
@@ -128,13 +127,13 @@ struct ThroughProxy {
     through: SharedHttpConnector,
     direct: SharedHttpConnector,
     proxy: Arc<Proxy>,
-    login: Arc<tokio::sync::Mutex<ProxyLogin>>,
 }
 
+/// What this process knows of it: the variables do not change while it lives, whoever opens another client.
+static PROXY_LOGIN: tokio::sync::Mutex<ProxyLogin> = tokio::sync::Mutex::const_new(ProxyLogin::Untried);
+
 /// What is known of the login at the proxy.
-#[derive(Default)]
 enum ProxyLogin {
-    #[default]
     Untried,
     Tried,
     Refused(ProxyRefused),
@@ -152,9 +151,9 @@ impl HttpConnector for ThroughProxy {
         if self.proxy.is_bypassed(&uri) {
             return self.direct.call(request);
         }
-        let Self { through, proxy, login, .. } = self.clone();
+        let Self { through, proxy, .. } = self.clone();
         HttpConnectorFuture::new(async move {
-            let mut known = login.lock().await;
+            let mut known = PROXY_LOGIN.lock().await;
             // The first request goes alone, so that no other one brings the same login at the same time.
             let answer = match &*known {
                 ProxyLogin::Refused(refused) => return Err(ConnectorError::user(refused.clone().into())),
@@ -166,7 +165,7 @@ impl HttpConnector for ThroughProxy {
                 ProxyLogin::Tried => {
                     drop(known);
                     let answer = through.call(request).await;
-                    known = login.lock().await;
+                    known = PROXY_LOGIN.lock().await;
                     answer
                 }
             };
