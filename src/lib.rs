@@ -7,9 +7,9 @@
 //!
 //! # What it promises
 //!
-//! 1. **Apart.** Code and manifest never share a folder, a file, a log, an argument list or an environment. The code
+//! 1. **Separation.** Code and manifest never share a folder, a file, a log, an argument list or an environment. The code
 //!    is in the keychain and, until the device is open, in one private client home; nowhere else.
-//! 2. **Paired.** What is handed over was fetched for one job and has not changed since ([`safety::apart`]).
+//! 2. **Paired.** What is handed over was fetched for one job and has not changed since ([`safety::separation`]).
 //! 3. **Nothing half done.** Files appear whole or not at all ([`store`]); a killed run is finished or undone by the
 //!    next ([`flow`]); the client and its home don't outlive the agent ([`device`]).
 //! 4. **Never a silent weaker way.** No keychain, nothing fetched; a keychain that keeps in clear is refused; the
@@ -52,7 +52,7 @@
 //! # Where a value goes
 //!
 //! The code: [`cloud::Cloud::fetch_pair`] parses it into a [`model::UnlockCode`]; [`keychain::Keychain::keep`] stores and
-//! compares it; [`safety::apart::Apart::check`] looks for it where it must not be; [`device::Session::open`] consumes it.
+//! compares it; [`safety::separation::Separation::check`] looks for it where it must not be; [`device::Session::open`] consumes it.
 
 pub mod cli;
 pub mod cloud;

@@ -8,7 +8,7 @@ use snow_onboard::cli::Cli;
 use snow_onboard::commands::completions;
 use snow_onboard::error::{Error, ExitCode as Outcome};
 use snow_onboard::safety::harden;
-use snow_onboard::ui::{Ui, Voice};
+use snow_onboard::ui::{OutputMode, Ui};
 use snow_onboard::{cloud, commands, device, ui};
 use zeroizing_alloc::ZeroAlloc;
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 fn status() -> ExitCode {
     if let Err(error) = harden::harden() {
-        return (Ui::new(Voice::Plain).failure(None, &error) as u8).into();
+        return (Ui::new(OutputMode::Plain).failure(None, &error) as u8).into();
     }
     if std::env::args_os().nth(1).is_some_and(|argument| argument == device::GUARD_ARGUMENT) {
         return u8::try_from(device::guard_main()).map_or(ExitCode::FAILURE, ExitCode::from);
@@ -45,10 +45,10 @@ fn status() -> ExitCode {
     match Cli::typed() {
         Ok(cli) => {
             // A script that asked for JSON is told of a panic in JSON as well.
-            let voice = if cli.json() { Voice::Json } else { Voice::Plain };
-            (unless_it_panics(voice, || commands::execute(&cli)) as u8).into()
+            let mode = if cli.json() { OutputMode::Json } else { OutputMode::Plain };
+            (unless_it_panics(mode, || commands::execute(&cli)) as u8).into()
         }
-        Err(complaint) => commands::complain(&complaint).into(),
+        Err(complaint) => commands::report_parse_error(&complaint).into(),
     }
 }
 
@@ -57,9 +57,9 @@ static PLACE: Mutex<String> = Mutex::new(String::new());
 
 /// Turns a panic, ours or a library's, into an error with its place. Its message is not shown: that of a library may
 /// quote what it was given.
-fn unless_it_panics(voice: Voice, run: impl FnOnce() -> Outcome) -> Outcome {
+fn unless_it_panics(mode: OutputMode, run: impl FnOnce() -> Outcome) -> Outcome {
     std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ui::new(voice).failure(None, &Error::Internal { what: format!("a panic at {place}") })
+        Ui::new(mode).failure(None, &Error::Internal { what: format!("a panic at {place}") })
     })
 }

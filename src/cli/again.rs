@@ -54,7 +54,7 @@ fn quoted(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::Origin;
-    use crate::settings::{Flags, Given, Surroundings};
+    use crate::settings::{Flags, Given, ProcessEnvironment};
 
     fn said(setting: &'static Setting, text: &str) -> Given {
         Given::read(setting, text.to_owned(), Origin::Flag(setting.flag()))
@@ -77,7 +77,7 @@ mod tests {
             say(&setting::wait_timeout, "120");
             say(&setting::wait_device, "true");
             say(&setting::wait, "false");
-            let settings = Settings::resolve(&flags, &Surroundings::default()).unwrap();
+            let settings = Settings::resolve(&flags, &ProcessEnvironment::default()).unwrap();
             let command = run_again(Some(&job), Some(&endpoint), &settings, |_| true);
             // A shell's own word on it.
             let script = format!("set -- {command}; for word; do printf '%s\\n' \"$word\"; done");
@@ -94,7 +94,7 @@ mod tests {
     fn what_is_not_settled_and_what_does_not_matter_is_left_out() {
         let mut flags = Flags::new();
         flags.insert(said(&setting::region, "eu-west-1"));
-        let settings = Settings::resolve(&flags, &Surroundings::default()).unwrap();
+        let settings = Settings::resolve(&flags, &ProcessEnvironment::default()).unwrap();
         let command = run_again(None, None, &settings, |setting| setting.reopens);
         assert_eq!(command, "snow-onboard run");
     }

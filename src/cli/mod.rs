@@ -224,7 +224,7 @@ impl Command {
 
     /// Whether its output is all there is to it, so that it is in vain where that is lost.
     #[must_use]
-    pub(crate) fn only_tells(&self) -> bool {
+    pub(crate) fn only_prints(&self) -> bool {
         match self {
             Self::Jobs | Self::Doctor(_) | Self::Settings(_) | Self::ExitCodes | Self::Completions(_) => true,
             Self::Run(_) | Self::Fetch(_) | Self::Forget(_) => false,

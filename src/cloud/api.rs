@@ -14,8 +14,8 @@ use aws_sdk_snowball::types::{JobListEntry, JobMetadata};
 use time::OffsetDateTime;
 
 use super::chain::Chain;
-use super::credentials::{NotedCredentials, Profiles, said_aloud};
-use super::download::{Broken, Download};
+use super::credentials::{NotedCredentials, Profiles, with_notice};
+use super::download::{AttemptFailure, Download};
 use super::failure::{CallContext, Refusal, Service};
 use super::http::{Clocks, Http, Https, read_timeout, without_secrets};
 use super::identity::Sts;
@@ -33,13 +33,13 @@ const PAGE: i32 = 100;
 const WHO_ASKED: Duration = Duration::from_secs(5);
 
 /// Addresses of one manifest asked for, one after the other. A new one that is refused like the old is not the cure.
-const MOST_ADDRESSES: usize = 3;
+const MAX_ADDRESSES: usize = 3;
 
 /// Downloads in a row that may break off without having brought more than the one before.
-const MOST_FRUITLESS: usize = 5;
+const MAX_FRUITLESS: usize = 5;
 
 /// Pages followed. A service that names a next page for ever must not hold the agent for ever.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// The client with all that its errors need to be told.
 pub(super) struct Api {
@@ -78,7 +78,7 @@ impl Api {
             .profile_files(profiles.for_sdk())
             .region(aws_config::Region::new(region.to_string()))
             .http_client(http.strict.clone())
-            .credentials_provider(said_aloud(credentials, wait.clone(), &profiles, &found))
+            .credentials_provider(with_notice(credentials, wait.clone(), &profiles, &found))
             // The default gives up after five seconds, too soon for a credential process that asks for a fingerprint.
             .identity_cache(IdentityCache::lazy().load_timeout(settings.network_timeout * 2).build())
             // One more try at once, which is also how the SDK corrects for a wrong clock. The rest is ours (`Wait::patiently`),
@@ -135,7 +135,7 @@ impl Api {
             let described = self.describe(job.as_str()).await.map_err(|refusal| self.plain(job, refusal))?;
             of_single_device(&described.facts).map(|()| described)
         };
-        let result = self.wait.attend(self.setting.api(), work).await;
+        let result = self.wait.run_with_deadline(self.setting.api(), work).await;
         self.with_who_asked(result).await
     }
 
@@ -162,12 +162,12 @@ impl Api {
                 (Ok((bytes, code)), Ok(DescribedJob { facts, .. })) => {
                     of_single_device(&facts).map(|()| FetchedPair { facts, code, bytes })
                 }
-                (Err(Refusal::State | Refusal::Unknown), Ok(described)) => Err(not_given(job, described)),
+                (Err(Refusal::State | Refusal::Unknown), Ok(described)) => Err(not_released(job, described)),
                 (Err(Refusal::Failed(error) | Refusal::Passing(error)), _) => Err(error),
                 (_, Err(refusal)) => Err(self.plain(job, refusal)),
             }
         };
-        let result = self.wait.attend(self.setting.api(), work).await;
+        let result = self.wait.run_with_deadline(self.setting.api(), work).await;
         self.with_who_asked(result).await
     }
 
@@ -191,14 +191,14 @@ impl Api {
             }
             Ok(jobs)
         };
-        self.wait.attend(self.setting.api(), work).await
+        self.wait.run_with_deadline(self.setting.api(), work).await
     }
 
     async fn list(&self, notify: &dyn Notify) -> Result<Vec<JobFacts>> {
         let mut jobs = Vec::new();
         let mut next = None;
-        for _ in 0..MOST_PAGES {
-            let page = self.wait.patiently("ListJobs", async || {
+        for _ in 0..MAX_PAGES {
+            let page = self.wait.with_retry("ListJobs", async || {
                 let started = Instant::now();
                 let page = self.client.list_jobs().max_results(PAGE).set_next_token(next.clone()).send().await;
                 logged::answer("ListJobs", started, &page);
@@ -219,7 +219,7 @@ impl Api {
     }
 
     async fn describe(&self, job: &str) -> Result<DescribedJob, Refusal> {
-        let answer = self.wait.patiently("DescribeJob", async || {
+        let answer = self.wait.with_retry("DescribeJob", async || {
             let started = Instant::now();
             let answer = self.client.describe_job().job_id(job).send().await;
             logged::answer("DescribeJob", started, &answer);
@@ -249,15 +249,15 @@ impl Api {
                     self.wait.recovered(NAME);
                     return Ok(bytes);
                 }
-                Err(Broken::Address(_)) if addresses < MOST_ADDRESSES => {
+                Err(AttemptFailure::Address(_)) if addresses < MAX_ADDRESSES => {
                     addresses += 1;
                     url = self.manifest_url(job).await?;
                 }
-                Err(Broken::Damaged(_)) if !was_damaged => {
+                Err(AttemptFailure::Damaged(_)) if !was_damaged => {
                     was_damaged = true;
                     download.restart().map_err(Refusal::Failed)?;
                 }
-                Err(Broken::Passing(error)) => {
+                Err(AttemptFailure::Passing(error)) => {
                     if self.is_ours && matches!(error, Error::ManifestSlow { .. } | Error::ApiTimeout { .. }) {
                         // The pool knows nothing of a connection that has gone silent, and would give it out again.
                         download.go_over(
@@ -270,13 +270,15 @@ impl Api {
                         (backoff, fruitless) = (tries(), 0);
                     } else if matches!(error, Error::ManifestCut { .. }) {
                         fruitless += 1;
-                        if fruitless == MOST_FRUITLESS {
+                        if fruitless == MAX_FRUITLESS {
                             return Err(Refusal::Failed(error));
                         }
                     }
                     self.wait.pause(NAME, error, &mut backoff).await.map_err(Refusal::Failed)?;
                 }
-                Err(Broken::Address(error) | Broken::Damaged(error) | Broken::Failed(error)) => {
+                Err(
+                    AttemptFailure::Address(error) | AttemptFailure::Damaged(error) | AttemptFailure::Failed(error),
+                ) => {
                     return Err(Refusal::Failed(error));
                 }
             }
@@ -284,7 +286,7 @@ impl Api {
     }
 
     async fn manifest_url(&self, job: &JobId) -> Result<ManifestUrl, Refusal> {
-        let answer = self.wait.patiently("GetJobManifest", async || {
+        let answer = self.wait.with_retry("GetJobManifest", async || {
             let started = Instant::now();
             let answer = self.client.get_job_manifest().job_id(job.as_str()).send().await;
             logged::answer("GetJobManifest", started, &answer);
@@ -296,7 +298,7 @@ impl Api {
     }
 
     async fn unlock_code(&self, job: &JobId) -> Result<UnlockCode, Refusal> {
-        let answer = self.wait.patiently("GetJobUnlockCode", async || {
+        let answer = self.wait.with_retry("GetJobUnlockCode", async || {
             let started = Instant::now();
             let answer = self.client.get_job_unlock_code().job_id(job.as_str()).send().await;
             logged::answer("GetJobUnlockCode", started, &answer);
@@ -311,7 +313,7 @@ impl Api {
     /// error is the one to tell.
     async fn with_who_asked<T>(&self, result: Result<T>) -> Result<T> {
         let Err(Error::JobUnknown { job, region, .. }) = result else { return result };
-        let asked = self.wait.attend_within(WHO_ASKED, self.sts_in_words(), self.ask_identity()).await;
+        let asked = self.wait.run_with_limit(WHO_ASKED, self.sts_in_words(), self.ask_identity()).await;
         let asked_as = asked.map_or_else(|_| String::new(), |identity| format!(" (asked as {})", identity.arn));
         Err(Error::JobUnknown { job, region, asked_as })
     }
@@ -345,7 +347,7 @@ fn incomplete(operation: &str, missing: &str) -> Error {
 }
 
 /// Why the pair of a job that exists is not given out: the API said no, and the job's state says why.
-fn not_given(job: &JobId, described: DescribedJob) -> Error {
+fn not_released(job: &JobId, described: DescribedJob) -> Error {
     let DescribedJob { facts, parts } = described;
     let job = job.to_string();
     if facts.is_main {
@@ -419,7 +421,7 @@ mod tests {
             .shipping_details(ShippingDetails::builder().outbound_shipment(shipment).build())
             .build();
         let facts = described(JOB, metadata, !parts.is_empty()).unwrap();
-        not_given(
+        not_released(
             &JOB.parse().unwrap(),
             DescribedJob { facts, parts: parts.iter().map(|&part| part.to_owned()).collect() },
         )

@@ -254,14 +254,14 @@ pub(super) fn profile_of_environment() -> Sourced<String> {
 }
 
 /// `provider` with its wait told, what it finds taken out of everything that is said, and its origin noted in `found`.
-pub(super) fn said_aloud(
+pub(super) fn with_notice(
     provider: SharedCredentialsProvider,
     wait: Wait,
     profiles: &Arc<Profiles>,
     found: &NotedCredentials,
 ) -> SharedCredentialsProvider {
     let (profiles, found) = (Arc::clone(profiles), Arc::clone(found));
-    SharedCredentialsProvider::new(SaidAloud { provider, wait, profiles, found })
+    SharedCredentialsProvider::new(NotifyingProvider { provider, wait, profiles, found })
 }
 
 /// What is known of the credentials that were found last.
@@ -333,7 +333,7 @@ fn check_program(program: &str) -> Result<(), path_trust::Refused> {
 /// The content of one of the AWS CLI's two files, named by a variable or in its usual place. `None` if there is none.
 fn trusted_file(variable: &str, name: &str) -> Result<Option<Source>> {
     /// Hundreds of profiles are some hundred kilobytes.
-    const LARGEST: u64 = 16 << 20;
+    const MAX_SIZE: u64 = 16 << 20;
     let failed = |why: String| Error::CredentialsFailed { why };
     let named = std::env::var_os(variable).filter(|path| !path.is_empty());
     let usual = || std::env::home_dir().map(|home| home.join(".aws").join(name));
@@ -342,7 +342,7 @@ fn trusted_file(variable: &str, name: &str) -> Result<Option<Source>> {
     if path.as_os_str() == if cfg!(windows) { "NUL" } else { "/dev/null" } {
         return Ok(None);
     }
-    let content = path_trust::read_file(&path, Whose::Own, LARGEST)
+    let content = path_trust::read_file(&path, Whose::Own, MAX_SIZE)
         .map_err(|refused| failed(format!("{} can't be used: {}", path.display(), refused.clause(&path))))?;
     let text = content.map(String::from_utf8).transpose();
     let text = text.map_err(|_| failed(format!("{} is not UTF-8", path.display())))?;
@@ -390,14 +390,14 @@ fn parse_region(region: &str, origin: Origin) -> Result<Sourced<Region>> {
 
 /// Says that the wait is for the sign-in while it is: a credential process may be asking the user something.
 #[derive(Debug)]
-struct SaidAloud {
+struct NotifyingProvider {
     provider: SharedCredentialsProvider,
     wait: Wait,
     profiles: Arc<Profiles>,
     found: NotedCredentials,
 }
 
-impl ProvideCredentials for SaidAloud {
+impl ProvideCredentials for NotifyingProvider {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -424,7 +424,7 @@ impl ProvideCredentials for SaidAloud {
     }
 }
 
-impl SaidAloud {
+impl NotifyingProvider {
     /// The credentials without blanks and line breaks around their parts, which a file from Windows or a program leaves there.
     /// What has one within is no key: the SDK would panic where it can't stand in a header.
     fn usable(&self, found: Credentials) -> provider::Result {

@@ -27,13 +27,13 @@ use crate::safety::sanitize::{phrase, phrase_or};
 const SNIFFED: usize = 512;
 
 /// Bytes read of a refusal.
-const LONGEST_REFUSAL: usize = 8 * 1024;
+const MAX_REFUSAL: usize = 8 * 1024;
 
-/// How long a download may bring less than [`FLOOR`] before the connection counts as dead, at most.
+/// How long a download may bring less than [`MIN_RATE`] before the connection counts as dead, at most.
 const SLOW: Duration = Duration::from_secs(20);
 
 /// Bytes a second. A satellite telephone brings ten times as much.
-const FLOOR: u64 = 256;
+const MIN_RATE: u64 = 256;
 
 /// A manifest on its way.
 pub(super) struct Download<'a> {
@@ -54,7 +54,7 @@ pub(super) struct Download<'a> {
 }
 
 /// Why an attempt did not bring the whole manifest.
-pub(super) enum Broken {
+pub(super) enum AttemptFailure {
     /// The same address may bring it.
     Passing(Error),
     /// A new address may bring it: this one has expired, or is said not to be right.
@@ -103,18 +103,18 @@ impl<'a> Download<'a> {
     /// # Errors
     /// The `Manifest…` family, [`Error::NotAManifest`], [`Error::Disk`] if the sink fails (its path is "the manifest"),
     /// and the network's; with what can be done about it.
-    pub(super) async fn attempt(&mut self, url: &ManifestUrl) -> Result<u64, Broken> {
+    pub(super) async fn attempt(&mut self, url: &ManifestUrl) -> Result<u64, AttemptFailure> {
         let what = format!("the manifest's bucket at {}", phrase(url.host()));
         let before = self.wait.begin(what.clone());
         if self.received > 0 && self.etag.is_none() {
-            self.restart().map_err(Broken::Failed)?;
+            self.restart().map_err(AttemptFailure::Failed)?;
         }
         let started = Instant::now();
-        let request = self.request(url).map_err(Broken::Failed)?;
+        let request = self.request(url).map_err(AttemptFailure::Failed)?;
         let response = self.http.call(request).await.map_err(|error| {
             let passes = passes(&error);
             let error = self.setting.unanswered(&what, &error, self.wait);
-            if passes { Broken::Passing(error) } else { Broken::Failed(error) }
+            if passes { AttemptFailure::Passing(error) } else { AttemptFailure::Failed(error) }
         })?;
         let status = response.status().as_u16();
         tracing::info!(
@@ -130,8 +130,8 @@ impl<'a> Download<'a> {
             // Another object has taken its place, or what has come was more than there is.
             206 | 412 | 416 if self.received > 0 => {
                 let cut = self.cut();
-                self.restart().map_err(Broken::Failed)?;
-                return Err(Broken::Passing(cut));
+                self.restart().map_err(AttemptFailure::Failed)?;
+                return Err(AttemptFailure::Passing(cut));
             }
             _ => return Err(refused(status, url.host(), &what, response).await),
         }
@@ -157,9 +157,9 @@ impl<'a> Download<'a> {
     }
 
     /// The whole is about to come, whatever has come before.
-    fn begin(&mut self, response: &HttpResponse) -> Result<(), Broken> {
+    fn begin(&mut self, response: &HttpResponse) -> Result<(), AttemptFailure> {
         if self.received > 0 {
-            self.restart().map_err(Broken::Failed)?;
+            self.restart().map_err(AttemptFailure::Failed)?;
         }
         let header = |name: &str| response.headers().get(name);
         let sha256 = header("x-amz-checksum-sha256")
@@ -170,7 +170,7 @@ impl<'a> Download<'a> {
         // A weak one (`W/…`) may stand for other bytes. One that no header can carry back is of no use.
         self.etag = header("etag").filter(|etag| etag.starts_with('"') && etag.is_ascii()).map(str::to_owned);
         if self.length.is_some_and(|length| length > self.limit) {
-            return Err(Broken::Failed(Error::ManifestTooLarge { limit: self.limit }));
+            return Err(AttemptFailure::Failed(Error::ManifestTooLarge { limit: self.limit }));
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl<'a> Download<'a> {
         self.received > 0 && first == Some(self.received) && same_length && same_object
     }
 
-    async fn receive(&mut self, mut body: SdkBody) -> Result<u64, Broken> {
+    async fn receive(&mut self, mut body: SdkBody) -> Result<u64, AttemptFailure> {
         let patience = SLOW.min(self.wait.limit() / 4);
         let (mut since, mut recent) = (Instant::now(), 0);
         loop {
@@ -194,7 +194,7 @@ impl<'a> Download<'a> {
             match frame {
                 Ok(None) => return self.finish(),
                 // Whatever broke the connection: what the person needs to know is how far it came.
-                Ok(Some(Err(_))) => return Err(Broken::Passing(self.cut())),
+                Ok(Some(Err(_))) => return Err(AttemptFailure::Passing(self.cut())),
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
                         recent += data.len() as u64;
@@ -205,18 +205,18 @@ impl<'a> Download<'a> {
                 Err(_) => {}
             }
             if since.elapsed() >= patience {
-                if recent < FLOOR * patience.as_secs().max(1) {
-                    return Err(Broken::Passing(self.slow(patience)));
+                if recent < MIN_RATE * patience.as_secs().max(1) {
+                    return Err(AttemptFailure::Passing(self.slow(patience)));
                 }
                 (since, recent) = (Instant::now(), 0);
             }
         }
     }
 
-    fn take(&mut self, mut data: &[u8]) -> Result<(), Broken> {
+    fn take(&mut self, mut data: &[u8]) -> Result<(), AttemptFailure> {
         self.received += data.len() as u64;
         if self.received > self.limit {
-            return Err(Broken::Failed(Error::ManifestTooLarge { limit: self.limit }));
+            return Err(AttemptFailure::Failed(Error::ManifestTooLarge { limit: self.limit }));
         }
         if let Some((_, hasher)) = &mut self.sha256 {
             hasher.update(data);
@@ -230,20 +230,20 @@ impl<'a> Download<'a> {
             }
             self.release_start()?;
         }
-        self.sink.write_all(data).map_err(|error| Broken::Failed(sink_failed(error)))
+        self.sink.write_all(data).map_err(|error| AttemptFailure::Failed(sink_failed(error)))
     }
 
-    fn finish(&mut self) -> Result<u64, Broken> {
+    fn finish(&mut self) -> Result<u64, AttemptFailure> {
         if self.length.is_some_and(|length| length > self.received) {
-            return Err(Broken::Passing(self.cut()));
+            return Err(AttemptFailure::Passing(self.cut()));
         }
         if self.received == 0 {
-            return Err(Broken::Failed(Error::NotAManifest { why: "it is empty".to_owned() }));
+            return Err(AttemptFailure::Failed(Error::NotAManifest { why: "it is empty".to_owned() }));
         }
         if self.start.len() < SNIFFED {
             self.release_start()?;
         }
-        let damaged = |why: &str| Err(Broken::Damaged(Error::ManifestDamaged { why: why.to_owned() }));
+        let damaged = |why: &str| Err(AttemptFailure::Damaged(Error::ManifestDamaged { why: why.to_owned() }));
         if self.length.is_some_and(|length| length != self.received) {
             return damaged("it is longer than the bucket says");
         }
@@ -252,16 +252,16 @@ impl<'a> Download<'a> {
         {
             return damaged("its SHA-256 is not the one that the bucket names");
         }
-        self.sink.flush().map_err(|error| Broken::Failed(sink_failed(error)))?;
+        self.sink.flush().map_err(|error| AttemptFailure::Failed(sink_failed(error)))?;
         Ok(self.received)
     }
 
-    fn release_start(&mut self) -> Result<(), Broken> {
+    fn release_start(&mut self) -> Result<(), AttemptFailure> {
         if is_text(&self.start) {
             let why = "it is text, not encrypted data".to_owned();
-            return Err(Broken::Failed(Error::NotAManifest { why }));
+            return Err(AttemptFailure::Failed(Error::NotAManifest { why }));
         }
-        self.sink.write_all(&self.start).map_err(|error| Broken::Failed(sink_failed(error)))
+        self.sink.write_all(&self.start).map_err(|error| AttemptFailure::Failed(sink_failed(error)))
     }
 
     fn cut(&self) -> Error {
@@ -295,10 +295,10 @@ fn is_text(bytes: &[u8]) -> bool {
 }
 
 /// Why the bucket did not give the manifest.
-async fn refused(status: u16, asked: &str, what: &str, response: HttpResponse) -> Broken {
+async fn refused(status: u16, asked: &str, what: &str, response: HttpResponse) -> AttemptFailure {
     if (300..400).contains(&status) {
         let target = response.headers().get("location").and_then(|text| text.parse::<http::Uri>().ok());
-        return Broken::Failed(match target.as_ref().and_then(http::Uri::host) {
+        return AttemptFailure::Failed(match target.as_ref().and_then(http::Uri::host) {
             Some(host) if host.eq_ignore_ascii_case(asked) => Error::ManifestRefused {
                 status,
                 why: "it redirects to another address, which is not followed".to_owned(),
@@ -315,26 +315,26 @@ async fn refused(status: u16, asked: &str, what: &str, response: HttpResponse) -
         (either, other) => phrase_or(either.or(other).or(reason), "no reason given"),
     };
     match status {
-        429 => Broken::Passing(Error::ApiThrottled { what: capitalised(what) }),
-        _ if code == Some("SlowDown") => Broken::Passing(Error::ApiThrottled { what: capitalised(what) }),
-        500.. => Broken::Passing(Error::ApiFailed { what: capitalised(what), why }),
+        429 => AttemptFailure::Passing(Error::ApiThrottled { what: capitalised(what) }),
+        _ if code == Some("SlowDown") => AttemptFailure::Passing(Error::ApiThrottled { what: capitalised(what) }),
+        500.. => AttemptFailure::Passing(Error::ApiFailed { what: capitalised(what), why }),
         // What S3 says of an address that has expired, or was signed with what is no longer valid.
-        401 | 403 => Broken::Address(Error::ManifestRefused { status, why }),
+        401 | 403 => AttemptFailure::Address(Error::ManifestRefused { status, why }),
         _ if matches!(code, Some("ExpiredToken" | "InvalidToken" | "RequestTimeTooSkewed")) => {
-            Broken::Address(Error::ManifestRefused { status, why })
+            AttemptFailure::Address(Error::ManifestRefused { status, why })
         }
-        _ => Broken::Failed(Error::ManifestRefused { status, why }),
+        _ => AttemptFailure::Failed(Error::ManifestRefused { status, why }),
     }
 }
 
 async fn start_of(mut body: SdkBody) -> String {
     let mut start = Vec::new();
     while let Some(Ok(frame)) = body.frame().await
-        && start.len() < LONGEST_REFUSAL
+        && start.len() < MAX_REFUSAL
     {
         start.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
     }
-    start.truncate(LONGEST_REFUSAL);
+    start.truncate(MAX_REFUSAL);
     String::from_utf8_lossy(&start).into_owned()
 }
 

@@ -147,13 +147,13 @@ impl Api {
             Ok(Examined { api: self.setting.api(), identity, actions })
         };
         // Each part has a deadline of its own, which is to win: it knows what did not answer.
-        self.wait.attend_within(limit * 2, self.setting.api(), work).await
+        self.wait.run_with_limit(limit * 2, self.setting.api(), work).await
     }
 
     /// Makes the call with nothing to obtain. What the API knows nothing of, it would have given.
     async fn try_out(&self, action: Action) -> Result<()> {
         let (name, client) = (action.name(), &self.client);
-        let answer = self.wait.patiently(name, async || {
+        let answer = self.wait.with_retry(name, async || {
             let started = Instant::now();
             // One after the other in four arms: each operation has types of its own. What comes is dropped unseen.
             macro_rules! made {

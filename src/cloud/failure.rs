@@ -19,7 +19,7 @@ use time::format_description::well_known::Rfc2822;
 
 use super::causes::{chain, find};
 use super::credentials::Profiles;
-use super::http::{LONGEST_ANSWER, NotHttps};
+use super::http::{MAX_ANSWER, NotHttps};
 use super::proxy::ProxyRefused;
 use super::text::uncapitalised;
 use super::trust::{TrustInUse, refused_certificate};
@@ -127,7 +127,7 @@ impl CallContext {
             }
             _ if find::<LengthLimitError>(error).is_some() => Refusal::Failed(Error::AnswerTooLarge {
                 what: format!("{} {operation}", self.service.name()),
-                limit: LONGEST_ANSWER,
+                limit: MAX_ANSWER,
             }),
             SdkError::ResponseError(response) if io_error(error).is_none() => {
                 let answer =
@@ -328,7 +328,7 @@ pub(super) fn passes(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// What is waited for while something is tried again: ends the sentence "waiting for …".
-pub(super) fn trouble(error: &Error) -> String {
+pub(super) fn retry_reason(error: &Error) -> String {
     match error {
         Error::ApiThrottled { what } => format!("{}, which is throttling requests", uncapitalised(what)),
         Error::ApiFailed { what, why } => format!("{}, which failed at AWS ({why})", uncapitalised(what)),

@@ -34,11 +34,11 @@ use crate::model::Sourced;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Most bytes of an answer but the manifest's. A hundred jobs with the longest descriptions are a fifth of it.
-pub(super) const LONGEST_ANSWER: usize = 1024 * 1024;
+pub(super) const MAX_ANSWER: usize = 1024 * 1024;
 
 /// The HTTP client, in two views on one pool of connections and one TLS configuration.
 pub(super) struct Http {
-    /// For the Snowball API: https and nothing else, and answers of [`LONGEST_ANSWER`] at most.
+    /// For the Snowball API: https and nothing else, and answers of [`MAX_ANSWER`] at most.
     pub(super) strict: Https,
     /// For the manifest: https and nothing else. What it takes in is bounded where it is written.
     pub(super) download: Https,
@@ -241,7 +241,7 @@ impl HttpConnector for Https {
                 }
                 // The SDK reads an answer whole before it looks at it.
                 Ok(if is_bounded {
-                    answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER)))
+                    answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER)))
                 } else {
                     answer
                 })

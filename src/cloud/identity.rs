@@ -46,7 +46,7 @@ impl Sts {
 impl Api {
     /// See [`Cloud::identity`](super::Cloud::identity).
     pub(super) async fn identity(&self) -> Result<Identity> {
-        self.wait.attend(self.sts.setting.api(), self.ask_identity()).await
+        self.wait.run_with_deadline(self.sts.setting.api(), self.ask_identity()).await
     }
 
     /// What did not answer, if STS does not.
@@ -60,7 +60,7 @@ impl Api {
         if let Some(url) = refused {
             return Err(setting.not_https(url.clone()));
         }
-        let answer = self.wait.patiently("GetCallerIdentity", async || {
+        let answer = self.wait.with_retry("GetCallerIdentity", async || {
             let started = Instant::now();
             let answer = client.get_caller_identity().send().await;
             logged::answer("GetCallerIdentity", started, &answer);

@@ -17,7 +17,7 @@ use crate::safety::path_trust::{self, Fault, Position, Whose};
 use crate::safety::sanitize::phrase;
 
 /// CA bundles of whole distributions are a quarter of a megabyte.
-const LONGEST_CA_FILE: u64 = 16 * 1024 * 1024;
+const MAX_CA_FILE: u64 = 16 * 1024 * 1024;
 
 /// The CA certificates that are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) fn trusted(file: Option<&Sourced<PathBuf>>) -> Result<(TrustStore, Tr
 fn of_file(file: &Sourced<PathBuf>) -> Result<(TrustStore, TrustInUse)> {
     let Sourced { value: path, origin } = file;
     let bad = |why: String| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_string(), why };
-    let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE)
+    let pem = path_trust::read_file(path, Whose::Own, MAX_CA_FILE)
         .map_err(|refused| bad(refused.clause(path)))?
         .ok_or_else(|| bad(io_in_words(&std::io::Error::from_raw_os_error(2))))?;
     let mut checked = CertificateBundle::default();
@@ -124,7 +124,7 @@ fn of_system() -> Result<(TrustStore, TrustInUse)> {
 /// The certificates of a file that a variable names. None if it is not there.
 fn certificates_of(path: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
     let bad = |why| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why };
-    let pem = path_trust::read_file(path, Whose::Own, LONGEST_CA_FILE).map_err(|refused| bad(refused.clause(path)))?;
+    let pem = path_trust::read_file(path, Whose::Own, MAX_CA_FILE).map_err(|refused| bad(refused.clause(path)))?;
     let found = certificates::read(&pem.unwrap_or_default()).map_err(bad)?;
     Ok(found.into_iter().map(|(_, certificate)| certificate).collect())
 }
@@ -142,7 +142,7 @@ fn certificates_below(folder: &Path, origin: &str) -> Result<Vec<CertificateDer<
     }
     let mut found = Vec::new();
     for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
-        match path_trust::read_file(&path, Whose::Own, LONGEST_CA_FILE) {
+        match path_trust::read_file(&path, Whose::Own, MAX_CA_FILE) {
             Ok(pem) => {
                 let certificates = certificates::read(&pem.unwrap_or_default()).unwrap_or_default();
                 found.extend(certificates.into_iter().map(|(_, certificate)| certificate));
@@ -194,8 +194,8 @@ pub(super) fn refused_certificate(what: &str, trust: Option<&TrustInUse>, reason
     if is_a_matter_of_dates(reason) {
         return Error::TlsOutOfDate { what, why: certificate_in_words(reason) };
     }
-    let (why, way_on) = why_refused(trust, reason);
-    Error::TlsUntrusted { what, why, way_on }
+    let (why, hint) = why_refused(trust, reason);
+    Error::TlsUntrusted { what, why, hint }
 }
 
 fn is_a_matter_of_dates(reason: &rustls::CertificateError) -> bool {
@@ -209,7 +209,7 @@ fn why_refused(trust: Option<&TrustInUse>, reason: &rustls::CertificateError) ->
     const CHECKED: &str = "Ask whoever runs the company proxy that inspects this network's traffic for a CA certificate with an RSA key of 2048 bits or more, or an ECDSA key (P-256, P-384) and SHA-256 or SHA-384.";
     let file = trust.and_then(|trust| trust.file.as_ref());
     let in_file = || file.map(|file| format!("{} ({})", phrase(&file.value.display().to_string()), file.origin));
-    let way_on = || {
+    let hint = || {
         match in_file() {
             Some(file) => format!(
                 "Only the certificates in {file} are trusted. If a company proxy inspects this network's traffic, add its CA certificate to that file."
@@ -243,9 +243,9 @@ fn why_refused(trust: Option<&TrustInUse>, reason: &rustls::CertificateError) ->
                 Some(file) => format!("it was issued by an authority that is not in {file}"),
                 None => "it was issued by an authority that this machine does not know".to_owned(),
             };
-            (why, way_on())
+            (why, hint())
         }
-        other => (certificate_in_words(other), way_on()),
+        other => (certificate_in_words(other), hint()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::failure::{Refusal, trouble};
+use super::failure::{Refusal, retry_reason};
 use super::text::capitalised;
 use crate::error::{Error, Result};
 use crate::report::{Backoff, Event, Notify, SILENCE, WaitNotice, with_jitter};
@@ -58,7 +58,7 @@ impl Wait {
     ///
     /// # Errors
     /// What the call says at last; never [`Refusal::Passing`].
-    pub(super) async fn patiently<T>(
+    pub(super) async fn with_retry<T>(
         &self,
         name: &'static str,
         mut call: impl AsyncFnMut() -> Result<T, Refusal>,
@@ -87,7 +87,7 @@ impl Wait {
                 return Err(error);
             }
             now.notice.was_spoken_of();
-            let event = Event::Waiting { what: trouble(&error), so_far: now.notice.so_far() };
+            let event = Event::Waiting { what: retry_reason(&error), so_far: now.notice.so_far() };
             now.failing.retain(|(failing, _)| *failing != name);
             now.failing.push((name, error));
             drop(now);
@@ -141,15 +141,15 @@ impl Wait {
     /// # Errors
     /// At the deadline what was being tried again, else [`Error::ApiTimeout`], naming what was waited for; what `work`
     /// gives.
-    pub(super) async fn attend<T>(&self, what: String, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.attend_within(self.limit, what, work).await
+    pub(super) async fn run_with_deadline<T>(&self, what: String, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.run_with_limit(self.limit, what, work).await
     }
 
     /// The same with a deadline of its own.
     ///
     /// # Errors
     /// The same.
-    pub(super) async fn attend_within<T>(
+    pub(super) async fn run_with_limit<T>(
         &self,
         limit: Duration,
         what: String,
@@ -220,7 +220,7 @@ mod tests {
     fn a_wait_speaks_after_two_seconds_and_ends_at_its_deadline() {
         let kept = Arc::new(HeardEvents::default());
         let wait = Wait::new(kept.clone(), Duration::from_millis(2600));
-        let ended = block_on(wait.attend("the first".to_owned(), async {
+        let ended = block_on(wait.run_with_deadline("the first".to_owned(), async {
             wait.begin("the second".to_owned());
             std::future::pending::<Result<()>>().await
         }));
@@ -238,7 +238,7 @@ mod tests {
             let mut tries = 0;
             let wait = wait.clone();
             async move {
-                let answer = wait.patiently("ListJobs", async || {
+                let answer = wait.with_retry("ListJobs", async || {
                     tries += 1;
                     if tries > succeeds_after { Ok(tries) } else { Err(throttled()) }
                 });
@@ -248,13 +248,13 @@ mod tests {
                 })
             }
         };
-        assert_eq!(block_on(wait.attend("it".to_owned(), call(1))).unwrap(), 2);
+        assert_eq!(block_on(wait.run_with_deadline("it".to_owned(), call(1))).unwrap(), 2);
         let said = |event: &Event| matches!(event, Event::Waiting { what, .. } if what.contains("throttling"));
         assert!(matches!(&kept.0.lock().unwrap()[..], [event] if said(event)));
-        let failed = block_on(wait.attend("it".to_owned(), call(u32::MAX)));
+        let failed = block_on(wait.run_with_deadline("it".to_owned(), call(u32::MAX)));
         assert!(matches!(failed, Err(Error::ApiThrottled { .. })), "and not a mere timeout");
         // As when the last try is the one that hangs.
-        let hung = block_on(wait.attend("it".to_owned(), async {
+        let hung = block_on(wait.run_with_deadline("it".to_owned(), async {
             wait.pause("ListJobs", Error::ApiThrottled { what: "it".to_owned() }, &mut tries()).await?;
             std::future::pending::<Result<()>>().await
         }));
@@ -265,7 +265,7 @@ mod tests {
     fn a_fast_call_is_silent() {
         let kept = Arc::new(HeardEvents::default());
         let wait = Wait::new(kept.clone(), Duration::from_secs(60));
-        let five = block_on(wait.attend("it".to_owned(), async {
+        let five = block_on(wait.run_with_deadline("it".to_owned(), async {
             wait.received(1, None);
             Ok(5)
         }));

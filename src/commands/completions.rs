@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::cli::{Cli, Completions};
 use crate::model::Origin;
 use crate::safety::sanitize::sanitize;
-use crate::settings::{Flags, Given, Settings, Surroundings, setting};
+use crate::settings::{Flags, Given, ProcessEnvironment, Settings, setting};
 use crate::store::StateFolder;
 use crate::ui::Ui;
 
@@ -29,7 +29,7 @@ use crate::ui::Ui;
 pub const VARIABLE: &str = "_SNOW_ONBOARD_COMPLETE";
 
 /// How long an answer may take: a home on a network drive that is away must not stop whoever types.
-const SOON: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
 struct CompletionsResult<'a> {
@@ -67,7 +67,7 @@ pub fn answer() -> Option<String> {
     if words.is_empty() {
         return None;
     }
-    Some(within(SOON, move || shell.to_str().map(|shell| lines(shell, words)).unwrap_or_default()))
+    Some(within(ANSWER_TIMEOUT, move || shell.to_str().map(|shell| lines(shell, words)).unwrap_or_default()))
 }
 
 /// What `work` says, or nothing if that does not come in time.
@@ -133,7 +133,7 @@ fn state_dir(words: &[OsString]) -> Option<PathBuf> {
     if let Some(value) = values.next_back() {
         flags.insert(Given::read(&setting::state_dir, value.to_owned(), Origin::Flag(flag)));
     }
-    Settings::resolve(&flags, &Surroundings::of_this_process()).ok().map(|settings| settings.state_dir)
+    Settings::resolve(&flags, &ProcessEnvironment::of_this_process()).ok().map(|settings| settings.state_dir)
 }
 
 fn kept_jobs(state_dir: Option<&PathBuf>) -> Vec<CompletionCandidate> {

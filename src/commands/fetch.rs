@@ -35,7 +35,7 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Repor
         });
     }
     let checked = Requested { job: job.clone(), settings, reporter: reporter.clone(), ask: ui }.check()?;
-    let kept = if args.refresh { checked.keep_anew()? } else { checked.keep()? };
+    let kept = if args.refresh { checked.refetch()? } else { checked.keep()? };
     let (manifest, keychain, pair) = (kept.manifest(), kept.keychain().to_owned(), kept.pair().clone());
     let was_kept_already = kept.was_kept_already();
     // Writing the result may take as long as its reader likes, and the code is of no more use here.

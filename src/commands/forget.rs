@@ -26,7 +26,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
     let job = super::parse_job(&args.job)?;
     reporter.is_about(&job);
     if let Some(profile) = &args.client_profile {
-        return take_out(profile, &job, settings, ui, reporter);
+        return remove_profile(profile, &job, settings, ui, reporter);
     }
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let folder = state.job(&job)?;
@@ -153,7 +153,7 @@ struct ProfileRemovedResult<'a> {
 }
 
 /// Takes a profile out of the client's own settings, and leaves what is kept here alone.
-fn take_out(profile: &str, job: &JobId, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
+fn remove_profile(profile: &str, job: &JobId, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     let state = open_state_folder(&settings.state_dir, reporter)?;
     // One at a time, as far as it is ours to say.
     let _locked = state.job(job)?;

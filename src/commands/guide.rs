@@ -291,8 +291,8 @@ impl Guide<'_> {
     fn cancelled(&self, why: &str) -> Error {
         let is_settled = self.job.is_some() && self.settings.endpoint.is_some();
         let what = if is_settled { "To do it without questions" } else { "To be asked for the rest again" };
-        let way_on = format!("{what}:\n  {}", self.command());
-        Error::Cancelled { why: why.to_owned(), way_on }
+        let hint = format!("{what}:\n  {}", self.command());
+        Error::Cancelled { why: why.to_owned(), hint }
     }
 }
 

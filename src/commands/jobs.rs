@@ -148,8 +148,8 @@ pub(super) fn no_job_ready(jobs: &[JobFacts], command: impl Fn(Option<&JobId>) -
     let others = on_their_way.iter().take(MOST).map(sentence).collect();
     let line = |(id, _): &(JobId, &JobFacts)| format!("\n  {} --wait", command(Some(id)));
     let commands: String = on_their_way.iter().take(MOST).map(line).collect();
-    let way_on = if commands.is_empty() { commands } else { format!("To wait until it is delivered:{commands}\n") };
-    Error::NoJobReady { others, way_on }
+    let hint = if commands.is_empty() { commands } else { format!("To wait until it is delivered:{commands}\n") };
+    Error::NoJobReady { others, hint }
 }
 
 #[cfg(test)]

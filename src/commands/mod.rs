@@ -16,26 +16,26 @@ use crate::cli::{self, Cli, Command};
 use crate::error::{Error, ExitCode, Result};
 use crate::model::{JobId, tidy};
 use crate::os;
-use crate::report::{Observer, Reporter, SAID};
+use crate::report::{OPERATOR, Observer, Reporter};
 use crate::safety::log::{self, Verbosity};
 use crate::safety::sanitize::sanitize_typed;
-use crate::settings::{Settings, Surroundings};
-use crate::ui::{self, Ui, Voice};
+use crate::settings::{ProcessEnvironment, Settings};
+use crate::ui::{self, OutputMode, Ui};
 
 /// Does what the command line says and tells how it went.
 #[must_use]
 pub fn execute(cli: &Cli) -> ExitCode {
-    let exit = carry_out(cli);
-    if cli.verb().is_some_and(Command::only_tells) { Ui::unless_lost(exit) } else { exit }
+    let exit = run_command(cli);
+    if cli.verb().is_some_and(Command::only_prints) { Ui::unless_lost(exit) } else { exit }
 }
 
-fn carry_out(cli: &Cli) -> ExitCode {
-    let voice = match (cli.json(), cli.quiet()) {
-        (true, _) => Voice::Json,
-        (_, true) => Voice::Quiet,
-        _ => Voice::Plain,
+fn run_command(cli: &Cli) -> ExitCode {
+    let mode = match (cli.json(), cli.quiet()) {
+        (true, _) => OutputMode::Json,
+        (_, true) => OutputMode::Quiet,
+        _ => OutputMode::Plain,
     };
-    let mut ui = Ui::of(voice, cli.verb().map_or("", Command::name));
+    let mut ui = Ui::of(mode, cli.verb().map_or("", Command::name));
     // What doctor finds goes to stdout line by line, between which nothing may be drawn.
     if cli.verbosity() == Verbosity::Quiet && !matches!(cli.verb(), Some(Command::Doctor(_))) {
         ui = ui.with_status();
@@ -49,18 +49,18 @@ fn carry_out(cli: &Cli) -> ExitCode {
     let told = os::on_interrupt(move |signal| {
         let error = Error::Interrupted { signal, kept: voice_of_the_end.kept() };
         voice_of_the_end.failure(of_the_end.job(), &error);
-        ui::finish_soon();
+        ui::start_exit_timer();
     });
     if let Err(error) = told {
         return ui.failure(None, &Error::of_system("signals can't be handled", &error));
     }
-    let around = Surroundings::of_this_process();
-    if tells_of_itself(cli, &around, &ui) {
+    let around = ProcessEnvironment::of_this_process();
+    if needs_no_settings(cli, &around, &ui) {
         return ExitCode::Done;
     }
     let settings = Settings::resolve(&cli.flags(), &around);
     let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
-    if let Err(error) = log::start(cli.verbosity(), log_file, || ui::Stderr, SAID) {
+    if let Err(error) = log::start(cli.verbosity(), log_file, || ui::Stderr, OPERATOR) {
         return ui.failure(None, &error);
     }
     match settings.and_then(|settings| dispatch(cli, &settings, &ui, &reporter)) {
@@ -70,7 +70,7 @@ fn carry_out(cli: &Cli) -> ExitCode {
 }
 
 /// Verbs that are about this program alone, and answer whatever its settings and folders are like.
-fn tells_of_itself(cli: &Cli, around: &Surroundings, ui: &Ui) -> bool {
+fn needs_no_settings(cli: &Cli, around: &ProcessEnvironment, ui: &Ui) -> bool {
     match cli.verb() {
         Some(Command::Settings(args)) if settings::needs_no_values(args) => {
             settings::places_or_sample(args, around, ui);
@@ -84,10 +84,10 @@ fn tells_of_itself(cli: &Cli, around: &Surroundings, ui: &Ui) -> bool {
 
 /// Says what the parser of the command line has to say: help, a version, or a complaint. Returns the exit code.
 #[must_use]
-pub fn complain(said: &clap::Error) -> u8 {
+pub fn report_parse_error(said: &clap::Error) -> u8 {
     // Without its words there is no telling what was meant; but whoever typed --json reads JSON.
     if said.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-        return Ui::new(Voice::Json).failure(None, &cli::not_a_command(said)) as u8;
+        return Ui::new(OutputMode::Json).failure(None, &cli::not_a_command(said)) as u8;
     }
     Ui::parser_says(&said.render().to_string(), said.use_stderr());
     if !said.use_stderr() {

@@ -21,10 +21,10 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
     if let Some(job) = &named {
         reporter.is_about(job);
     }
-    if args.is_bare && !ui.may_guide() {
+    if args.is_bare && !ui.can_prompt() {
         return Err(Error::NobodyToAsk { why: why_nobody_is_asked(args.no_input, ui) });
     }
-    if ui.may_guide() && (args.is_bare || settings.endpoint.is_none()) {
+    if ui.can_prompt() && (args.is_bare || settings.endpoint.is_none()) {
         let plan = guide::plan(named, settings, ui, reporter)?;
         return open(plan.job, &plan.endpoint, &plan.settings, ui, reporter);
     }
@@ -74,7 +74,7 @@ fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Report
         }
         several => {
             let jobs = several.iter().map(JobId::as_str).collect::<Vec<_>>().join(", ");
-            Err(Error::JobAmbiguous { jobs, way_on: format!("snow-onboard run JID… --endpoint {endpoint}") })
+            Err(Error::JobAmbiguous { jobs, hint: format!("snow-onboard run JID… --endpoint {endpoint}") })
         }
     }
 }

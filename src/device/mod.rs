@@ -40,8 +40,8 @@ pub use client::output::Described;
 pub use client::output::State;
 pub(crate) use client::own_profiles::OwnProfiles;
 pub use guard::handle::ClientStreams;
-pub use guard::home::{Places, sweep};
-pub(crate) use guard::home::{is_home_name, sweep_home};
+pub use guard::home::{Places, remove_stale_homes};
+pub(crate) use guard::home::{is_home_name, remove_stale_home};
 pub use guard::process::{GUARD_ARGUMENT, guard_main};
 pub use session::Session;
 pub use session::open::{ArgvExposure, HandOver};
@@ -81,16 +81,16 @@ pub struct Preparation<'a> {
 
 /// A private home that was made to see whether it can be, and is gone again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TriedHome {
+pub(crate) struct HomeProbe {
     /// The folder that it was made in.
     pub folder: PathBuf,
     /// Whether that lies in memory.
     pub in_memory: bool,
     /// Why it is not in a place that would have been better, each a clause.
-    pub passed_over: Vec<String>,
+    pub rejected: Vec<String>,
 }
 
-impl TriedHome {
+impl HomeProbe {
     /// Has a guard make a home, as a run does that may use a disk or not, and remove it.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl TriedHome {
         Ok(Self {
             folder: handle.home().parent().unwrap_or(handle.home()).to_owned(),
             in_memory: handle.is_in_memory(),
-            passed_over: handle.passed_over().to_vec(),
+            rejected: handle.rejected().to_vec(),
         })
     }
 }
@@ -126,7 +126,7 @@ pub struct Preparing {
 
 enum ClientAnswer {
     Known(Box<Device>),
-    Awaited(JoinHandle<Result<Device>>),
+    PendingPrompt(JoinHandle<Result<Device>>),
 }
 
 impl Preparing {
@@ -150,7 +150,7 @@ impl Preparing {
     pub(crate) fn finish(mut self) -> Result<Device> {
         match self.device.take() {
             Some(ClientAnswer::Known(device)) => Ok(*device),
-            Some(ClientAnswer::Awaited(thread)) => thread.join().unwrap_or_else(|_| {
+            Some(ClientAnswer::PendingPrompt(thread)) => thread.join().unwrap_or_else(|_| {
                 Err(Error::Internal { what: "asking the client its version ended in a panic".to_owned() })
             }),
             None => Err(Error::Internal { what: "the client's answer was taken twice".to_owned() }),
@@ -160,7 +160,7 @@ impl Preparing {
 
 impl Drop for Preparing {
     fn drop(&mut self) {
-        if let Some(ClientAnswer::Awaited(thread)) = self.device.take() {
+        if let Some(ClientAnswer::PendingPrompt(thread)) = self.device.take() {
             // With what it gives, the guard ends; left alone, the thread would be cut off in the middle of that.
             drop(thread.join());
         }
@@ -216,7 +216,7 @@ impl Device {
         if memory_was_wanted && !handle.is_in_memory() {
             notify.notify(Event::Warning(format!(
                 "The private folder for the client is on a disk and not in memory: {}. It is removed when the device is unlocked. Deleted blocks are protected only by disk encryption.",
-                handle.passed_over().join("; ")
+                handle.rejected().join("; ")
             )));
         }
         let home = handle.home().to_owned();
@@ -240,7 +240,7 @@ impl Device {
             device.read_help()?;
             Ok(device)
         });
-        Ok(Preparing { home, device: Some(ClientAnswer::Awaited(thread)) })
+        Ok(Preparing { home, device: Some(ClientAnswer::PendingPrompt(thread)) })
     }
 
     /// The private home. Gone once the device is open, or this is dropped.
@@ -370,8 +370,8 @@ impl Device {
             ));
             return Ok(version);
         }
-        let (what, way_on) = client.unknown_in_words(version.as_deref());
-        Err(Error::ClientUnknown { path, what, said: output::said(&ran), way_on })
+        let (what, hint) = client.unknown_in_words(version.as_deref());
+        Err(Error::ClientUnknown { path, what, said: output::client_output(&ran), hint })
     }
 
     /// For one that ended without saying what it is, so that nothing is known of it but that.
@@ -384,7 +384,7 @@ impl Device {
             (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "no exit status".to_owned(),
         };
-        let why = format!("`{asked}` ended with {ended} (it said: {})", output::said(ran));
+        let why = format!("`{asked}` ended with {ended} (it said: {})", output::client_output(ran));
         // Its words choose no more than a sentence of the hint.
         let looks_elsewhere = !self.client.has_own_java() || why.contains("JAVA_HOME");
         client::find::unusable(self.client.program(), why, !looks_elsewhere)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Check, Heard, Subject};
+use super::{Check, Subject, WarningCollector};
 use crate::cloud::{Action, Cloud, CredentialsInUse, Examined, Way};
 use crate::error::{Error, ExitCode, Result};
 use crate::report::Notify;
@@ -16,7 +16,7 @@ const CLOCKS_DIFFER: Duration = Duration::minutes(1);
 const CLOCK_IS_OFF: Duration = Duration::minutes(5);
 
 /// Credentials that end sooner may not last until a device has started and been opened.
-const SOON: Duration = Duration::hours(1);
+const EXPIRES_SOON: Duration = Duration::hours(1);
 
 /// Region, proxy and CA certificates: nothing is connected to.
 pub(super) fn way(way: &Way) -> Vec<Check> {
@@ -55,11 +55,11 @@ pub(super) fn way(way: &Way) -> Vec<Check> {
 }
 
 /// What AWS answers.
-pub(super) fn answers(settings: &Settings, way: &Way, heard: &Arc<Heard>) -> Vec<Check> {
+pub(super) fn answers(settings: &Settings, way: &Way, heard: &Arc<WarningCollector>) -> Vec<Check> {
     let cloud = Cloud::open(&settings.cloud(), Arc::clone(heard) as Arc<dyn Notify>);
     let examined = cloud.and_then(|cloud| Ok((cloud.examine()?, cloud.credentials_in_use(), cloud.clocks())));
     match examined {
-        Ok((examined, in_use, clocks)) => judged(&examined, in_use.as_ref(), clocks, OffsetDateTime::now_utc()),
+        Ok((examined, in_use, clocks)) => checks_of(&examined, in_use.as_ref(), clocks, OffsetDateTime::now_utc()),
         Err(error) => not_asked(&error, way),
     }
 }
@@ -88,7 +88,7 @@ fn subject(action: Action) -> Subject {
     }
 }
 
-fn judged(
+fn checks_of(
     found: &Examined,
     in_use: Option<&CredentialsInUse>,
     clocks: Option<(OffsetDateTime, OffsetDateTime)>,
@@ -149,7 +149,7 @@ fn until(found: &CredentialsInUse, now: OffsetDateTime) -> (String, bool) {
             let left = at - now;
             let minutes = left.whole_minutes().max(0);
             let in_words = if minutes < 120 { format!("{minutes} min") } else { format!("{} h", minutes / 60) };
-            (format!(", valid until {} ({in_words})", utc_in_words(at)), left < SOON)
+            (format!(", valid until {} ({in_words})", utc_in_words(at)), left < EXPIRES_SOON)
         }
         None if found.temporary => (", temporary: where they come from does not say until when".to_owned(), false),
         None => (String::new(), false),
@@ -171,16 +171,16 @@ fn clock<'a>(clocks: Option<(OffsetDateTime, OffsetDateTime)>, mut refusals: imp
             None => Check::skipped(SUBJECT, "AWS's time is not known, since it does not answer"),
         };
     };
-    let apart = (there - here).abs();
+    let separation = (there - here).abs();
     let both = format!("it is {} here and {} at AWS", utc_in_words(here), utc_in_words(there));
-    if apart >= CLOCK_IS_OFF {
+    if separation >= CLOCK_IS_OFF {
         Check::failed(SUBJECT, &Error::ClockOff { here: utc_in_words(here), there: utc_in_words(there) })
             .hint(SET_CLOCK)
-    } else if apart >= CLOCKS_DIFFER {
+    } else if separation >= CLOCKS_DIFFER {
         Check::warning(SUBJECT, format!("{both}; from five minutes on AWS refuses requests"), SET_CLOCK)
     } else {
         // Whole seconds, and the way of the answer: a second or two is no difference.
-        Check::ok(SUBJECT, format!("agrees with AWS's to within {} s", apart.whole_seconds().max(2)))
+        Check::ok(SUBJECT, format!("agrees with AWS's to within {} s", separation.whole_seconds().max(2)))
     }
 }
 
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn credentials_that_end_soon_are_worth_a_word() {
         let found = found(somebody(), [Ok(()), Ok(()), Ok(()), Ok(())]);
-        let check = |left| judged(&found, Some(&in_use(left)), Some((NOW, NOW)), NOW).swap_remove(1);
+        let check = |left| checks_of(&found, Some(&in_use(left)), Some((NOW, NOW)), NOW).swap_remove(1);
         let soon = check(Some(Duration::minutes(40)));
         assert_eq!(soon.verdict, Verdict::Warning);
         assert!(soon.text.ends_with("valid until 1970-01-01 00:40:00 UTC (40 min)"), "{}", soon.text);
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_clock_is_fine_worth_a_word_or_off() {
-        let clock = |apart| clock(Some((NOW, NOW + apart)), std::iter::empty());
+        let clock = |separation| clock(Some((NOW, NOW + separation)), std::iter::empty());
         assert_eq!(clock(Duration::seconds(-59)).verdict, Verdict::Ok);
         let differs = clock(Duration::seconds(-90));
         assert_eq!(differs.verdict, Verdict::Warning);
@@ -302,12 +302,12 @@ mod tests {
     fn a_way_that_leads_nowhere_is_told_once() {
         let away = || Error::ApiUnreachable { what: "The Snowball API".to_owned(), why: "refused".to_owned() };
         let none = [Err(away()), Err(away()), Err(away()), Err(away())];
-        let checks = judged(&found(Err(away()), none), Some(&in_use(None)), None, NOW);
+        let checks = checks_of(&found(Err(away()), none), Some(&in_use(None)), None, NOW);
         use Verdict::{Fails, Ok as Fine, Skipped, Warning};
         assert_eq!(verdicts(&checks), [Fails, Skipped, Skipped, Skipped, Skipped, Skipped, Skipped]);
         // STS alone is out of reach, and one call fails for now.
         let some = [Ok(()), Ok(()), Ok(()), Err(Error::ApiThrottled { what: "x".to_owned() })];
-        let checks = judged(&found(Err(away()), some), Some(&in_use(None)), Some((NOW, NOW)), NOW);
+        let checks = checks_of(&found(Err(away()), some), Some(&in_use(None)), Some((NOW, NOW)), NOW);
         assert_eq!(verdicts(&checks), [Fine, Warning, Fine, Fine, Fine, Fine, Warning]);
         assert!(checks[1].text.contains("profile “field”"), "{}", checks[1].text);
     }

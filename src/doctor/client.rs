@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Check, Heard, Subject};
-use crate::device::{Client, Device, Places, Preparation, TriedHome};
+use super::{Check, Subject, WarningCollector};
+use crate::device::{Client, Device, HomeProbe, Places, Preparation};
 use crate::error::Result;
 use crate::model::PrivateHome;
 use crate::report::Notify;
 use crate::settings::Settings;
 
 /// Looks at both as a run would: the client is started once, to say its version, and in such a folder.
-pub(super) fn client_and_folder(settings: &Settings, heard: &Arc<Heard>) -> Vec<Check> {
+pub(super) fn client_and_folder(settings: &Settings, heard: &Arc<WarningCollector>) -> Vec<Check> {
     let notify = || Arc::clone(heard) as Arc<dyn Notify>;
     let found = Client::find(&settings.client(), &**heard);
     let on_disk = settings.private_home == PrivateHome::Disk;
-    let home = TriedHome::make(&[&settings.state_dir], &Places::of_system(), on_disk, notify());
+    let home = HomeProbe::make(&[&settings.state_dir], &Places::of_system(), on_disk, notify());
     let client = match found {
         Err(error) => Check::failed(Subject::Client, &error),
         Ok(client) if home.is_err() => Check::warning(
@@ -30,7 +30,7 @@ pub(super) fn client_and_folder(settings: &Settings, heard: &Arc<Heard>) -> Vec<
     vec![client, folder(&home)]
 }
 
-fn started(client: Client, settings: &Settings, heard: &Arc<Heard>) -> Check {
+fn started(client: Client, settings: &Settings, heard: &Arc<WarningCollector>) -> Check {
     const SUBJECT: Subject = Subject::Client;
     let prepared = Device::prepare(Preparation {
         client,
@@ -69,14 +69,14 @@ fn started(client: Client, settings: &Settings, heard: &Arc<Heard>) -> Check {
     )
 }
 
-fn folder(home: &Result<TriedHome>) -> Check {
+fn folder(home: &Result<HomeProbe>) -> Check {
     const SUBJECT: Subject = Subject::PrivateFolder;
     match home {
         Err(error) => Check::failed(SUBJECT, error),
         Ok(home) if home.in_memory => {
             Check::ok(SUBJECT, format!("can be made in {}, in memory", home.folder.display()))
         }
-        Ok(home) if home.passed_over.is_empty() => Check::ok(
+        Ok(home) if home.rejected.is_empty() => Check::ok(
             SUBJECT,
             format!(
                 "can be made in {}, on the disk: this system has none in memory, so disk encryption is what protects it",
@@ -88,7 +88,7 @@ fn folder(home: &Result<TriedHome>) -> Check {
             format!(
                 "can be made in {}, on a disk and not in memory: {}",
                 home.folder.display(),
-                home.passed_over.join("; ")
+                home.rejected.join("; ")
             ),
             "A run uses this folder. Only disk encryption protects the code there. To get a folder in memory, log in directly or with ssh, not with su or sudo.",
         ),

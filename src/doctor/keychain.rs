@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Check, Heard, Subject};
+use super::{Check, Subject, WarningCollector};
 use crate::error::{Error, Result};
 use crate::keychain::Keychain;
 use crate::model::JobId;
@@ -66,7 +66,7 @@ fn place() -> Option<PathBuf> {
 }
 
 /// Opens the keychain as a run would, which may ask somebody to unlock it, and stores a test item in it for a moment.
-pub(super) fn keeps(settings: &Settings, heard: &Arc<Heard>) -> Check {
+pub(super) fn keeps(settings: &Settings, heard: &Arc<WarningCollector>) -> Check {
     const SUBJECT: Subject = Subject::Keychain;
     if settings.keychain == KeychainKind::None {
         return Check::skipped(SUBJECT, "not used: keychain = none, so each run fetches the code and manifest again");
@@ -90,7 +90,7 @@ pub(super) fn keeps(settings: &Settings, heard: &Arc<Heard>) -> Check {
     }
 }
 
-fn try_out(settings: &Settings, heard: &Arc<Heard>) -> Result<(String, bool)> {
+fn try_out(settings: &Settings, heard: &Arc<WarningCollector>) -> Result<(String, bool)> {
     let keychain = Keychain::open(settings.keychain_settings(settings.keychain), Arc::clone(heard) as Arc<dyn Notify>)?;
     let probe = Probe::by(place().as_deref(), PATIENCE)?;
     let was_tried = keychain.try_out(&probe.job)?;

@@ -4,17 +4,17 @@ use super::{Check, Subject};
 use crate::error::Result;
 use crate::safety::harden::Hardened;
 use crate::settings::Settings;
-use crate::store::{Audit, StateLook};
+use crate::store::{Audit, StateFolderStatus};
 
 /// State folder, disk encryption, memory.
 pub(super) fn machine(settings: &Settings) -> Vec<Check> {
     // In the order in which a run comes upon them.
-    let look =
-        StateLook::at(&settings.state_dir).and_then(|look| Audit::below(&settings.state_dir).check().map(|()| look));
+    let look = StateFolderStatus::at(&settings.state_dir)
+        .and_then(|look| Audit::below(&settings.state_dir).check().map(|()| look));
     vec![state_folder(&look, settings.manifest_limit), disk(), memory(Hardened::of_this_process())]
 }
 
-fn state_folder(look: &Result<StateLook>, most: u64) -> Check {
+fn state_folder(look: &Result<StateFolderStatus>, most: u64) -> Check {
     const SUBJECT: Subject = Subject::StateFolder;
     const ELSEWHERE: &str = "Name a folder on a disk of this machine:\n  --state-dir PATH";
     let look = match look {
@@ -24,7 +24,7 @@ fn state_folder(look: &Result<StateLook>, most: u64) -> Check {
     let is = if look.exists { "is there, and only you can open it" } else { "does not exist yet and can be created" };
     let free = look.free.map_or_else(String::new, |free| format!("; {} MB free", free >> 20));
     let text = format!("{} {is}{free}", look.path.display());
-    if let Some(flaw) = &look.remoteness {
+    if let Some(flaw) = &look.network_location {
         return Check::warning(SUBJECT, format!("{text}. It {flaw}"), ELSEWHERE);
     }
     if look.is_in_memory {
@@ -90,12 +90,12 @@ mod tests {
 
     #[test]
     fn little_room_and_a_folder_that_is_elsewhere_are_warnings() {
-        let look = |free, remoteness: Option<&str>| {
-            Ok(StateLook {
+        let look = |free, network_location: Option<&str>| {
+            Ok(StateFolderStatus {
                 path: "/state".into(),
                 exists: true,
                 ground: "/state".into(),
-                remoteness: remoteness.map(str::to_owned),
+                network_location: network_location.map(str::to_owned),
                 is_in_memory: false,
                 free: Some(free),
             })
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(state_folder(&look(100 << 20, None), 64 << 20).verdict, Verdict::Warning);
         let remote = state_folder(&look(1 << 30, Some("lies on a network drive (NFS)")), 64 << 20);
         assert!(remote.verdict == Verdict::Warning && remote.text.ends_with("It lies on a network drive (NFS)"));
-        let in_memory = look(1 << 30, None).map(|look| StateLook { is_in_memory: true, ..look });
+        let in_memory = look(1 << 30, None).map(|look| StateFolderStatus { is_in_memory: true, ..look });
         assert_eq!(state_folder(&in_memory, 64 << 20).verdict, Verdict::Warning);
     }
 

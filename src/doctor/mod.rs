@@ -92,9 +92,9 @@ pub(crate) fn examine(settings: &Settings, reporter: &Reporter) -> Tally {
     };
     let way = Way::of(&settings.cloud());
     std::thread::scope(|scope| {
-        let at_aws = scope.spawn(|| aws::answers(settings, &way, &Heard::by(reporter)));
-        let keychain = scope.spawn(|| vec![keychain::keeps(settings, &Heard::by(reporter))]);
-        let client = scope.spawn(|| client::client_and_folder(settings, &Heard::by(reporter)));
+        let at_aws = scope.spawn(|| aws::answers(settings, &way, &WarningCollector::by(reporter)));
+        let keychain = scope.spawn(|| vec![keychain::keeps(settings, &WarningCollector::by(reporter))]);
+        let client = scope.spawn(|| client::client_and_folder(settings, &WarningCollector::by(reporter)));
         let device = scope.spawn(|| vec![device::answers(settings, reporter)]);
         tell(aws::way(&way));
         tell(joined(at_aws, Subject::Aws));
@@ -115,12 +115,12 @@ fn joined(thread: ScopedJoinHandle<'_, Vec<Check>>, subject: Subject) -> Vec<Che
 }
 
 /// Passes on what is waited for, and keeps the warnings for the check that they belong to.
-struct Heard {
+struct WarningCollector {
     reporter: Reporter,
     warnings: Mutex<Vec<String>>,
 }
 
-impl Heard {
+impl WarningCollector {
     fn by(reporter: &Reporter) -> Arc<Self> {
         Arc::new(Self { reporter: reporter.clone(), warnings: Mutex::default() })
     }
@@ -130,7 +130,7 @@ impl Heard {
     }
 }
 
-impl Notify for Heard {
+impl Notify for WarningCollector {
     fn notify(&self, event: Event) {
         match event {
             Event::Warning(text) => self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text),

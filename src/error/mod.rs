@@ -103,10 +103,10 @@ errors! {
     NobodyToAsk { why: String } = Usage "nobody_to_ask"
         "{why}, so give JOB and --endpoint on the command line."
         => "For example:\n  snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10";
-    /// `way_on` is the hint: the same without questions, as far as it is known by then.
-    Cancelled { why: String, way_on: String } = Usage "cancelled"
+    /// `hint` is the hint: the same without questions, as far as it is known by then.
+    Cancelled { why: String, hint: String } = Usage "cancelled"
         "{why} Nothing was done."
-        => "{way_on}";
+        => "{hint}";
     JobIdInvalid { given: String, origin: String, why: String } = Usage "job_id_invalid"
         "The job id “{given}” ({origin}) {why}."
         => "A job id looks like JID123e4567-e89b-12d3-a456-426655440000. List yours with:\n  snow-onboard jobs";
@@ -126,9 +126,9 @@ errors! {
     RegionOfDevice { origin: String } = Settings "region_of_device"
         "The region “snow” ({origin}) is the device itself. Jobs are in the AWS region in which they were ordered."
         => "Add the region in which the job was ordered:\n  --region eu-central-1";
-    SettingUnknown { key: String, origin: String, way_on: String } = Settings "setting_unknown"
+    SettingUnknown { key: String, origin: String, hint: String } = Settings "setting_unknown"
         "There is no setting called “{key}” ({origin})."
-        => "{way_on}See all of them with:\n  snow-onboard settings --sample";
+        => "{hint}See all of them with:\n  snow-onboard settings --sample";
     SettingLocked { name: String, given: String, origin: String, locked: String, lock: String } = Settings "setting_locked"
         "{name} is locked to “{locked}” on this machine ({lock}), and {origin} says “{given}”."
         => "Remove the value from {origin}. To use another value, ask the administrator of this machine to change {lock}.";
@@ -181,10 +181,10 @@ errors! {
     ApiUnreachable { what: String, why: String } = Network "api_unreachable"
         "{what} can't be reached: {why}."
         => "Check the network, and HTTPS_PROXY if there is a proxy. Then repeat the same command.";
-    /// `way_on` is the hint: what is in use is not asked for.
-    TlsUntrusted { what: String, why: String, way_on: String } = Network "tls_untrusted"
+    /// `hint` is the hint: what is in use is not asked for.
+    TlsUntrusted { what: String, why: String, hint: String } = Network "tls_untrusted"
         "The certificate of {what} is not trusted: {why}."
-        => "{way_on}";
+        => "{hint}";
     /// Trusted or not: no other CA helps against a date.
     TlsOutOfDate { what: String, why: String } = Network "tls_out_of_date"
         "The certificate of {what} is not valid today: {why}."
@@ -219,14 +219,14 @@ errors! {
     JobIsMain { job: String, parts: String } = Job "job_is_main"
         "{job} is the main job of a divided export and has no device of its own."
         => "Use the part that this device belongs to: {parts}";
-    /// `others` is what is on its way instead, as sentences of their own; `way_on` begins the hint.
-    NoJobReady { others: String, way_on: String } = Job "no_job_ready"
+    /// `others` is what is on its way instead, as sentences of their own; `hint` begins the hint.
+    NoJobReady { others: String, hint: String } = Job "no_job_ready"
         "No job of this account and region has been delivered.{others}"
-        => "{way_on}See the state of each job:\n  snow-onboard jobs";
-    /// `way_on` is the command to paste, without the job.
-    JobAmbiguous { jobs: String, way_on: String } = Usage "job_ambiguous"
+        => "{hint}See the state of each job:\n  snow-onboard jobs";
+    /// `hint` is the command to paste, without the job.
+    JobAmbiguous { jobs: String, hint: String } = Usage "job_ambiguous"
         "More than one job has been delivered: {jobs}."
-        => "Name the job of the device in front of you:\n  {way_on}";
+        => "Name the job of the device in front of you:\n  {hint}";
     JobInCluster { job: String, cluster: String } = Job "job_in_cluster"
         "{job} is a node of the cluster {cluster}. This program unlocks single devices only, and unlocking one node alone does not start a cluster. Nothing was stored."
         => "Unlock the cluster with the vendor's client, as “Setting up a cluster” in the AWS Snowball Edge developer guide says. For help with this, ask AWS Support with the cluster's id.";
@@ -278,27 +278,27 @@ errors! {
     KeychainNotYours { why: String } = Keychain "keychain_not_yours"
         "The keychain on this D-Bus session bus is not used: {why}."
         => "Run it in your own session, without sudo or su, and with the DBUS_SESSION_BUS_ADDRESS that your desktop set (or none). Or keep the code in the kernel (until the next reboot at the latest) or nowhere:\n  --keychain kernel\n  --keychain none";
-    /// `way_on` is the hint, in the words of the keychain's own app.
-    KeychainNoCollection { which: String, why: String, way_on: String } = Keychain "keychain_no_collection"
+    /// `hint` is the hint, in the words of the keychain's own app.
+    KeychainNoCollection { which: String, why: String, hint: String } = Keychain "keychain_no_collection"
         "{which} has no default keyring to keep the code in: {why}."
-        => "{way_on}";
-    /// `which` is the keychain, or the item in it that this program was not let at; `way_on` is the hint, in the words of the
+        => "{hint}";
+    /// `which` is the keychain, or the item in it that this program was not let at; `hint` is the hint, in the words of the
     /// keychain's own app.
-    KeychainLocked { which: String, way_on: String } = Keychain "keychain_locked"
+    KeychainLocked { which: String, hint: String } = Keychain "keychain_locked"
         "{which} is locked, and its prompt was dismissed or could not be shown."
-        => "{way_on}, then repeat the same command.";
-    /// `in_vain` is what did not happen: that it answered, was unlocked, or allowed access.
-    KeychainTimeout { in_vain: String, what: String, seconds: u64 } = Keychain "keychain_timeout"
-        "{in_vain} within {seconds} seconds ({what})."
+        => "{hint}, then repeat the same command.";
+    /// `what_failed` is what did not happen: that it answered, was unlocked, or allowed access.
+    KeychainTimeout { what_failed: String, what: String, seconds: u64 } = Keychain "keychain_timeout"
+        "{what_failed} within {seconds} seconds ({what})."
         => "Answer the keychain's prompt, which may be behind other windows, then repeat the same command. To allow more time:\n  --keychain-timeout 600";
-    /// `way_on` is the first half of the hint, in the words of the keychain's own app.
-    KeychainInClear { which: String, place: String, way_on: String } = Keychain "keychain_in_clear"
+    /// `hint` is the first half of the hint, in the words of the keychain's own app.
+    KeychainInClear { which: String, place: String, hint: String } = Keychain "keychain_in_clear"
         "{which} has no password, so it stores codes unencrypted in {place}."
-        => "{way_on}, or accept it with:\n  --allow-plain-keyring";
+        => "{hint}, or accept it with:\n  --allow-plain-keyring";
     KeychainUnseen { which: String, why: String } = Keychain "keychain_unseen"
         "This program could not determine whether {which} is encrypted: {why}."
         => "Run it in the session in which the keychain runs, with the same HOME and XDG_DATA_HOME. If you know that it is encrypted, or accept that it may not be:\n  --allow-plain-keyring";
-    KeychainKeepsNothing { which: String, why: String } = Keychain "keychain_keeps_nothing"
+    KeychainNotStored { which: String, why: String } = Keychain "keychain_keeps_nothing"
         "{which} accepted an item but did not store it correctly: {why}."
         => "Do not store the code on this machine:\n  --keychain none";
     KeychainAmbiguous { job: String, count: usize } = Keychain "keychain_ambiguous"
@@ -324,10 +324,10 @@ errors! {
     StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."
         => "Correct the folder, or use another one that only you can write to:\n  --state-dir PATH";
-    /// `way_on` begins the hint where the system has a command for it.
-    StateFolderOfAnother { path: String, owner: String, way_on: String } = Disk "state_folder_of_another"
+    /// `hint` begins the hint where the system has a command for it.
+    StateFolderOfAnother { path: String, owner: String, hint: String } = Disk "state_folder_of_another"
         "The folder {path} belongs to {owner}, not to you. It was not touched."
-        => "{way_on}Name another folder:\n  --state-dir PATH";
+        => "{hint}Name another folder:\n  --state-dir PATH";
     /// For whatever needed one more file, connection or process.
     TooManyFiles { what: String } = Disk "too_many_files"
         "This session may not open as many files as this program needs: {what}."
@@ -367,25 +367,25 @@ errors! {
     PairRefused { job: String, said: String } = Pair "pair_refused"
         "The client refuses to save the stored code of {job} with its manifest, twice in a row: {said}"
         => "One of the two is damaged. Fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, ask AWS Support for help with this, with the job id.";
-    NotApart { what: String, path: String } = Pair "not_apart"
+    NotSeparate { what: String, path: String } = Pair "not_apart"
         "{what}: {path}. The run stopped before anything was handed over."
         => "If this program did not create that file, move it to another folder. If it did, remove it and fetch a new pair:\n  snow-onboard fetch --refresh JID…";
 
     ClientMissing { looked: String } = Client "client_missing"
         "The Snowball Edge client (snowballEdge) was not found ({looked})."
         => "Unpack it from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
-    /// `way_on` is the hint, which depends on what is wrong and on the system.
-    ClientUnsafe { path: String, why: String, way_on: String } = Client "client_unsafe"
+    /// `hint` is the hint, which depends on what is wrong and on the system.
+    ClientUnsafe { path: String, why: String, hint: String } = Client "client_unsafe"
         "The client is not safe to use: {path} {why}."
-        => "{way_on}";
-    /// It was not started, or ended without doing anything. `way_on` is the hint: what mends that.
-    ClientUnusable { path: String, why: String, way_on: String } = Client "client_unusable"
+        => "{hint}";
+    /// It was not started, or ended without doing anything. `hint` is the hint: what mends that.
+    ClientUnusable { path: String, why: String, hint: String } = Client "client_unusable"
         "The client {path} does not run: {why}."
-        => "{way_on}";
-    /// It ran. `way_on` is the hint, which depends on what is unknown of it.
-    ClientUnknown { path: String, what: String, said: String, way_on: String } = Client "client_unknown"
+        => "{hint}";
+    /// It ran. `hint` is the hint, which depends on what is unknown of it.
+    ClientUnknown { path: String, what: String, said: String, hint: String } = Client "client_unknown"
         "This program does not know the client {path}: {what}. The client printed: {said}"
-        => "{way_on}";
+        => "{hint}";
     ClientTooOld { path: String, command: String } = Client "client_too_old"
         "The client {path} is too old: it does not list {command} in its help. Nothing was fetched for it."
         => "Unpack the current one from https://aws.amazon.com/snowball/resources into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
@@ -440,10 +440,10 @@ errors! {
     DeviceNameUnknown { name: String, why: String } = Usage "device_name_unknown"
         "The device's name {name} can't be looked up: {why}."
         => "Check how it is written, or give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";
-    /// `way_on` is the hint: it repeats what the device says only where that is a job id.
-    DeviceIsAnother { expected: String, found: String, endpoint: String, way_on: String } = Device "device_is_another"
+    /// `hint` is the hint: it repeats what the device says only where that is a job id.
+    DeviceIsAnother { expected: String, found: String, endpoint: String, hint: String } = Device "device_is_another"
         "The device at {endpoint} is not the device of {expected}: it reports {found}."
-        => "{way_on}";
+        => "{hint}";
     DeviceUnidentified { expected: String, endpoint: String } = Device "device_unidentified"
         "The device at {endpoint} is unlocked but reports no job id, so this program could not check that it belongs to {expected}."
         => "Compare the device's label and display with the job. Then repeat the same command, which asks the device again. If that fails too, show this message to AWS Support with the job id.";

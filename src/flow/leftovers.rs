@@ -15,9 +15,9 @@ use crate::store::{HomeNote, StateFolder};
 /// Those of [`StateFolder::open`]. A home that won't go is a warning.
 pub(crate) fn open_state_folder(root: &Path, notify: &dyn Notify) -> Result<StateFolder> {
     let state = StateFolder::open(root)?;
-    let mut stuck = device::sweep(&Places::of_system());
+    let mut stuck = device::remove_stale_homes(&Places::of_system());
     for (note, home) in state.noted_homes(device::is_home_name) {
-        match device::sweep_home(&home) {
+        match device::remove_stale_home(&home) {
             Ok(true) => HomeNote::remove(note),
             Ok(false) => {}
             Err(error) => stuck.push((home, error)),

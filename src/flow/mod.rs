@@ -5,7 +5,7 @@ mod leftovers;
 pub mod onboard;
 mod parts;
 mod recovery;
-mod trip;
+mod run_context;
 
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;

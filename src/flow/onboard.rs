@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::delivery::fetch_when_delivered;
 use super::leftovers::open_state_folder;
 use super::recovery::{kept_pair, settle};
-use super::trip::Trip;
+use super::run_context::RunContext;
 use crate::cloud::{Cloud, DescribedJob, Sink};
 use crate::device::{self, ArgvExposure, Client, Device, Places, Preparation, Preparing, Session};
 use crate::error::{Error, Result};
@@ -23,8 +23,8 @@ use crate::model::{
     Record, UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter, Step, age_in_words, duration_in_words};
-use crate::safety::apart::Apart;
 use crate::safety::sanitize::sanitize;
+use crate::safety::separation::Separation;
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, Draft, HomeNote, JobFolder, Manifest, StateFolder};
 
@@ -46,7 +46,7 @@ pub struct Checked<'a> {
     /// These two before the note of their home, which is to outlive it: fields are dropped in this order.
     preparing: Option<Preparing>,
     device: Option<Device>,
-    trip: Trip<'a>,
+    context: RunContext<'a>,
     keychain: Keychain,
 }
 
@@ -62,12 +62,12 @@ struct Fetched<'a> {
 pub struct Kept<'a> {
     /// Before the note of its home.
     device: Option<Device>,
-    trip: Trip<'a>,
+    context: RunContext<'a>,
     record: Record,
     pair: PairRecord,
     code: UnlockCode,
     keychain: String,
-    apart: Apart,
+    separation: Separation,
     was_kept_already: bool,
 }
 
@@ -75,7 +75,7 @@ pub struct Kept<'a> {
 pub struct HandedOver<'a> {
     /// Before the note of its home.
     session: Session,
-    trip: Trip<'a>,
+    context: RunContext<'a>,
     /// As it was before this hand-over.
     record: Record,
     hand_over: HandOverRecord,
@@ -110,7 +110,7 @@ impl<'a> Requested<'a> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state).check()?;
         let keychain = self.open_keychain(&folder)?;
-        Ok(Checked { preparing: None, trip: self.trip(state, folder, None), keychain, device: None })
+        Ok(Checked { preparing: None, context: self.context(state, folder, None), keychain, device: None })
     }
 
     /// Preflight with a device, for `run`: the client is found and looked at while the keychain is opened.
@@ -132,13 +132,13 @@ impl<'a> Requested<'a> {
         });
         let (keychain, preparing) = (keychain?, preparing?);
         let note = state.note_home(preparing.home())?;
-        let (preparing, trip) = (Some(preparing), self.trip(state, folder, Some(note)));
-        Ok(Checked { preparing, trip, keychain, device: None })
+        let (preparing, context) = (Some(preparing), self.context(state, folder, Some(note)));
+        Ok(Checked { preparing, context, keychain, device: None })
     }
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
         let state = open_state_folder(&self.settings.state_dir, &self.reporter)?;
-        if let Some(flaw) = state.remoteness() {
+        if let Some(flaw) = state.network_location() {
             let path = state.path().display();
             self.reporter
                 .notify(Event::Warning(format!("The state folder {path} {flaw}. Use another one with --state-dir.")));
@@ -224,8 +224,8 @@ impl<'a> Requested<'a> {
         Ok(preparing)
     }
 
-    fn trip(self, state: StateFolder, folder: JobFolder, note: Option<HomeNote>) -> Trip<'a> {
-        Trip {
+    fn context(self, state: StateFolder, folder: JobFolder, note: Option<HomeNote>) -> RunContext<'a> {
+        RunContext {
             settings: self.settings,
             reporter: self.reporter,
             ask: self.ask,
@@ -244,17 +244,20 @@ impl<'a> Checked<'a> {
     /// [`Error::PairMismatch`] if what is kept is not a pair; else those of fetching and keeping.
     pub fn keep(mut self) -> Result<Kept<'a>> {
         // Where a pair is kept, AWS is not asked meanwhile, and nobody is to be asked for a code that no client takes.
-        let has_pair = self.trip.folder.record().is_ok_and(|record| record.is_some_and(|record| record.pair.is_some()));
+        let has_pair =
+            self.context.folder.record().is_ok_and(|record| record.is_some_and(|record| record.pair.is_some()));
         if has_pair || self.preparing.as_ref().is_some_and(Preparing::is_known) {
             self.finish_device()?;
         }
-        let items = self.keychain.recall(self.trip.folder.job())?;
-        match kept_pair(&self.trip.folder, self.keychain.kind(), items, &self.trip.reporter)? {
+        let items = self.keychain.recall(self.context.folder.job())?;
+        match kept_pair(&self.context.folder, self.keychain.kind(), items, &self.context.reporter)? {
             Some(kept) => {
                 self.finish_device()?;
-                let (record, pair, code) = kept.converted(&self.trip.folder, &self.keychain)?;
+                let (record, pair, code) = kept.converted(&self.context.folder, &self.keychain)?;
                 let when = age_in_words(OffsetDateTime::now_utc() - pair.fetched_at);
-                self.trip.reporter.step(Step::Kept, &format!("code and manifest, fetched {when}; no request to AWS"));
+                self.context
+                    .reporter
+                    .step(Step::Kept, &format!("code and manifest, fetched {when}; no request to AWS"));
                 self.into_kept(record, pair, code, true)
             }
             None => self.fetch()?.keep(),
@@ -265,7 +268,7 @@ impl<'a> Checked<'a> {
     ///
     /// # Errors
     /// Those of fetching and keeping.
-    pub(crate) fn keep_anew(self) -> Result<Kept<'a>> {
+    pub(crate) fn refetch(self) -> Result<Kept<'a>> {
         self.fetch()?.keep()
     }
 
@@ -274,8 +277,10 @@ impl<'a> Checked<'a> {
         let Some(preparing) = self.preparing.take() else { return Ok(()) };
         let device = preparing.finish()?;
         let version = version_in_words(&device);
-        self.trip.reporter.step(Step::Client, &format!("{}, version {version}", device.client().launcher().display()));
-        self.trip.keep_known_client(&device);
+        self.context
+            .reporter
+            .step(Step::Client, &format!("{}, version {version}", device.client().launcher().display()));
+        self.context.keep_known_client(&device);
         self.device = Some(device);
         Ok(())
     }
@@ -285,7 +290,7 @@ impl<'a> Checked<'a> {
         if self.preparing.is_none() {
             return Ok(None);
         }
-        let Trip { settings, reporter, folder, .. } = &self.trip;
+        let RunContext { settings, reporter, folder, .. } = &self.context;
         let described = Cloud::open(&settings.cloud(), reporter.shared())
             .and_then(|cloud| cloud.describe(folder.job()).map(|described| (cloud, described)));
         // What is wrong here is told before what is wrong at AWS.
@@ -295,7 +300,7 @@ impl<'a> Checked<'a> {
 
     fn fetch(mut self) -> Result<Fetched<'a>> {
         let (first, mut described) = self.describe_meanwhile()?.unzip();
-        let (settings, reporter, folder) = (self.trip.settings, &self.trip.reporter, &self.trip.folder);
+        let (settings, reporter, folder) = (self.context.settings, &self.context.reporter, &self.context.folder);
         let mut draft = folder.draft()?;
         // Whoever signs in with a code or a fingerprint is not to do so twice.
         let first = Cell::new(first);
@@ -330,27 +335,27 @@ impl<'a> Checked<'a> {
         };
         let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), reporter, fetch);
         let finished = fetched.and_then(|fetched| Ok((fetched, draft.finish()?)));
-        let (fetched, manifest) = finished.inspect_err(|_| self.trip.withdraw(&self.keychain))?;
+        let (fetched, manifest) = finished.inspect_err(|_| self.context.withdraw(&self.keychain))?;
         reporter.step(Step::Job, &in_words(&fetched.facts));
         Ok(Fetched { checked: self, facts: fetched.facts, code: fetched.code, manifest })
     }
 
     fn into_kept(self, record: Record, pair: PairRecord, code: UnlockCode, was_kept_already: bool) -> Result<Kept<'a>> {
-        let Self { trip, keychain, device, .. } = self;
+        let Self { context, keychain, device, .. } = self;
         let is_kept = keychain.kind() != KeychainKind::None;
         let name = keychain.name().to_owned();
         // Its connection's buffers have held the code.
         drop(keychain);
-        let folder = &trip.folder;
+        let folder = &context.folder;
         let expected = folder.names();
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
         let home: Vec<_> = device.iter().map(Device::home).collect();
-        let apart = Apart::check(folder.path(), &expected, &code, &home)?;
-        trip.warn_of_codes_in_clear(&code);
+        let separation = Separation::check(folder.path(), &expected, &code, &home)?;
+        context.warn_of_codes_in_clear(&code);
         if is_kept {
-            trip.reporter.pair_is_kept();
+            context.reporter.pair_is_kept();
         }
-        Ok(Kept { trip, record, pair, code, keychain: name, device, apart, was_kept_already })
+        Ok(Kept { context, record, pair, code, keychain: name, device, separation, was_kept_already })
     }
 }
 
@@ -359,7 +364,7 @@ impl<'a> Fetched<'a> {
     fn keep(self) -> Result<Kept<'a>> {
         let Self { checked, facts, code, manifest } = self;
         let (record, pair) =
-            checked.store(&facts, &code, &manifest).inspect_err(|_| checked.trip.withdraw(&checked.keychain))?;
+            checked.store(&facts, &code, &manifest).inspect_err(|_| checked.context.withdraw(&checked.keychain))?;
         checked.into_kept(record, pair, code, false)
     }
 }
@@ -367,7 +372,7 @@ impl<'a> Fetched<'a> {
 impl Checked<'_> {
     fn store(&self, facts: &JobFacts, code: &UnlockCode, manifest: &Manifest) -> Result<(Record, PairRecord)> {
         let checked = self;
-        let folder = &checked.trip.folder;
+        let folder = &checked.context.folder;
         // A record that can't be read is of no use to anyone any more; a newer one is.
         let old = match folder.record() {
             Err(Error::RecordUnreadable { .. }) => None,
@@ -390,7 +395,7 @@ impl Checked<'_> {
             let _ = folder.discard_incoming();
         })?;
 
-        let reporter = &checked.trip.reporter;
+        let reporter = &checked.context.reporter;
         if checked.keychain.kind() != KeychainKind::None {
             reporter.begin(Step::Code);
         }
@@ -400,7 +405,7 @@ impl Checked<'_> {
         record.pair = Some(pair.clone());
         folder.write_record(&record)?;
 
-        checked.trip.audit.note(folder.job(), AuditStep::Kept, Some(&pair.manifest_sha256))?;
+        checked.context.audit.note(folder.job(), AuditStep::Kept, Some(&pair.manifest_sha256))?;
         if checked.keychain.kind() != KeychainKind::None {
             reporter.step(Step::Code, &format!("in {}, read back and compared", checked.keychain.name()));
         }
@@ -435,7 +440,7 @@ impl<'a> Kept<'a> {
     /// Where the manifest is.
     #[must_use]
     pub fn manifest(&self) -> PathBuf {
-        self.trip.folder.manifest_path()
+        self.context.folder.manifest_path()
     }
 
     /// The pair's entry in the record.
@@ -449,12 +454,12 @@ impl<'a> Kept<'a> {
     /// # Errors
     /// Those of the client, the hand-over and the device.
     pub fn hand_over(self, endpoint: &Endpoint) -> Result<HandedOver<'a>> {
-        let Self { trip, record, pair, code, keychain, device, apart, .. } = self;
+        let Self { context, record, pair, code, keychain, device, separation, .. } = self;
         let Some(device) = device else {
             return Err(Error::Internal { what: "a hand-over without a preflight of the client".to_owned() });
         };
-        trip.reporter.step(Step::Pair, "code and manifest match; stored separately");
-        trip.reporter.begin(Step::HandOver);
+        context.reporter.step(Step::Pair, "code and manifest match; stored separately");
+        context.reporter.begin(Step::HandOver);
         let client = device.client();
         let mut hand_over = HandOverRecord {
             at: OffsetDateTime::now_utc(),
@@ -463,13 +468,13 @@ impl<'a> Kept<'a> {
             argv_seconds: None,
             client: client.launcher().to_owned(),
             client_version: version_in_words(&device),
-            client_sha256: client.sha256(&trip.reporter)?,
+            client_sha256: client.sha256(&context.reporter)?,
             client_jvm_is_bare: device.jvm_is_bare(),
             device_id: None,
             unlocked_at: None,
         };
         let ask = || {
-            trip.ask.ask(
+            context.ask.ask(
                 "The client takes the unlock code only on its command line, where other programs of this machine \
                  can read it while it runs.\nPass the unlock code on the command line?",
             )
@@ -480,52 +485,52 @@ impl<'a> Kept<'a> {
         let opened = Session::open(
             device,
             device::HandOver {
-                apart,
-                job: trip.folder.job(),
-                manifest: &trip.folder.manifest_path(),
+                separation,
+                job: context.folder.job(),
+                manifest: &context.folder.manifest_path(),
                 manifest_sha256: digest,
                 code,
                 endpoint,
-                policy: trip.settings.handoff,
+                policy: context.settings.handoff,
                 ask: &ask,
                 before_code: &|| {
-                    trip.audit.note(trip.folder.job(), AuditStep::HandOverBegun, Some(digest))?;
+                    context.audit.note(context.folder.job(), AuditStep::HandOverBegun, Some(digest))?;
                     begun.set(true);
                     Ok(())
                 },
                 // Before it happens: an exposure is on record whatever becomes of the run.
-                on_argv: &|| trip.audit.note(trip.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
+                on_argv: &|| context.audit.note(context.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
                 exposure: exposure.clone(),
-                patience: trip.settings.patience_for_start(),
-                keep_log: &|log| trip.keep_client_log(log),
+                patience: context.settings.start_timeout(),
+                keep_log: &|log| context.keep_client_log(log),
             },
         );
         let asked = opened.and_then(|mut session| {
-            session.unlock(&|log| trip.keep_client_log(log))?;
+            session.unlock(&|log| context.keep_client_log(log))?;
             Ok(session)
         });
         let session = match asked {
             Ok(session) => session,
             Err(error) => {
                 if begun.get() {
-                    trip.note_failure(AuditStep::HandOverFailed, digest);
+                    context.note_failure(AuditStep::HandOverFailed, digest);
                 }
                 if matches!(
                     error,
                     Error::ClientUnusable { .. } | Error::ClientHung { .. } | Error::HandOverRefused { .. }
                 ) {
-                    trip.forget_known_client(&hand_over.client_sha256);
+                    context.forget_known_client(&hand_over.client_sha256);
                 }
                 hand_over.method = HandOverMethod::Argv;
-                trip.record_exposure(&record, hand_over, &exposure);
+                context.record_exposure(&record, hand_over, &exposure);
                 return Err(error);
             }
         };
         hand_over.method = session.method();
-        trip.folder.write_record(&record.with(&hand_over))?;
-        trip.audit.note(trip.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
-        trip.reporter.step(Step::HandOver, session.method().in_words());
-        Ok(HandedOver { trip, record, hand_over, pair, keychain, session, exposure })
+        context.folder.write_record(&record.with(&hand_over))?;
+        context.audit.note(context.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
+        context.reporter.step(Step::HandOver, session.method().in_words());
+        Ok(HandedOver { context, record, hand_over, pair, keychain, session, exposure })
     }
 }
 
@@ -535,20 +540,20 @@ impl HandedOver<'_> {
     /// # Errors
     /// Those of the device. The pair is kept.
     pub(crate) fn wait(self) -> Result<Unlocked> {
-        let Self { trip, record, mut hand_over, pair, keychain, session, exposure } = self;
-        trip.reporter.begin(Step::Device);
+        let Self { context, record, mut hand_over, pair, keychain, session, exposure } = self;
+        context.reporter.begin(Step::Device);
         let start = std::time::Instant::now();
-        let unlocked = match session.wait_until_unlocked(trip.settings.unlock_timeout, &|log| trip.keep_client_log(log))
-        {
-            Ok(unlocked) => unlocked,
-            Err(error) => {
-                trip.note_failure(AuditStep::NotUnlocked, &pair.manifest_sha256);
-                trip.record_exposure(&record, hand_over, &exposure);
-                return Err(error);
-            }
-        };
+        let unlocked =
+            match session.wait_until_unlocked(context.settings.unlock_timeout, &|log| context.keep_client_log(log)) {
+                Ok(unlocked) => unlocked,
+                Err(error) => {
+                    context.note_failure(AuditStep::NotUnlocked, &pair.manifest_sha256);
+                    context.record_exposure(&record, hand_over, &exposure);
+                    return Err(error);
+                }
+            };
         let took = duration_in_words(start.elapsed());
-        trip.reporter.step(
+        context.reporter.step(
             Step::Device,
             &if unlocked.was_open_already { "UNLOCKED already".to_owned() } else { format!("UNLOCKED after {took}") },
         );
@@ -556,16 +561,16 @@ impl HandedOver<'_> {
         // Which is the job's, or the wait had failed.
         hand_over.device_id = unlocked.device_id.and_then(|id| id.parse().ok());
         hand_over.unlocked_at = Some(OffsetDateTime::now_utc());
-        trip.folder.write_record(&record.with(&hand_over))?;
+        context.folder.write_record(&record.with(&hand_over))?;
         // Of a failure that is over.
-        trip.folder.discard_client_log()?;
-        trip.audit.note(trip.folder.job(), AuditStep::Unlocked, Some(&pair.manifest_sha256))?;
+        context.folder.discard_client_log()?;
+        context.audit.note(context.folder.job(), AuditStep::Unlocked, Some(&pair.manifest_sha256))?;
         let kept = pair.keychain != KeychainKind::None;
         Ok(Unlocked {
-            job: trip.folder.job().clone(),
+            job: context.folder.job().clone(),
             keychain: pair.keychain,
             keychain_name: keychain,
-            manifest: kept.then(|| trip.folder.manifest_path()),
+            manifest: kept.then(|| context.folder.manifest_path()),
             hand_over,
             was_open_already: unlocked.was_open_already,
         })

@@ -86,7 +86,7 @@ pub(super) fn kept_pair(
     match (items.is_empty(), folder.manifest()?) {
         (false, Some(manifest)) => {
             let count = items.len();
-            let item = the_right_one(folder.job(), &pair, items, &manifest.digest)?;
+            let item = matching_item(folder.job(), &pair, items, &manifest.digest)?;
             if count > 1 {
                 notify.notify(Event::Fact(format!(
                     "The keychain holds {count} codes for {}. The one that belongs to the manifest is used.",
@@ -108,7 +108,7 @@ pub(super) fn kept_pair(
 }
 
 /// Of the codes in the keychain, the one that `pair` was made of together with the manifest.
-fn the_right_one(
+fn matching_item(
     job: &JobId,
     pair: &PairRecord,
     items: Vec<KeychainItem>,

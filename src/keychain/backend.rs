@@ -109,35 +109,35 @@ pub(super) struct Opened {
 
 /// What a call waits for, in the words that the thread tells while it waits. A backend says so before it waits for a person.
 #[derive(Clone)]
-pub(super) struct WaitsFor(Arc<Mutex<Awaited>>);
+pub(super) struct CurrentPrompt(Arc<Mutex<PendingPrompt>>);
 
 /// What is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Awaited {
+pub(super) struct PendingPrompt {
     /// Ends the sentence "waiting for …".
     pub(super) waiting: String,
     /// What did not happen, if it did not: begins the sentence "… within 120 seconds".
-    pub(super) in_vain: String,
+    pub(super) what_failed: String,
 }
 
-impl WaitsFor {
+impl CurrentPrompt {
     /// The keychain itself, to answer. `name` is what a person calls it.
     pub(super) fn an_answer_of(name: &str) -> Self {
-        Self(Arc::new(Mutex::new(Awaited::answer(name))))
+        Self(Arc::new(Mutex::new(PendingPrompt::answer(name))))
     }
 
-    pub(super) fn set(&self, awaited: Awaited) {
+    pub(super) fn set(&self, awaited: PendingPrompt) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = awaited;
     }
 
-    pub(super) fn get(&self) -> Awaited {
+    pub(super) fn get(&self) -> PendingPrompt {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl Awaited {
+impl PendingPrompt {
     pub(super) fn answer(name: &str) -> Self {
-        Self { waiting: format!("{name} to answer"), in_vain: format!("{} did not answer", at_the_start(name)) }
+        Self { waiting: format!("{name} to answer"), what_failed: format!("{} did not answer", at_the_start(name)) }
     }
 }
 
@@ -155,7 +155,7 @@ pub(super) fn system_store() -> Result<Arc<CredentialStore>, KeychainFailure> {
     let store = shared()?;
     match store.persistence() {
         CredentialPersistence::UntilDelete => Ok(store),
-        _ => Err(KeychainFailure::KeepsNothing("it says that it keeps items for a while only".to_owned())),
+        _ => Err(KeychainFailure::NotStored("it says that it keeps items for a while only".to_owned())),
     }
 }
 
@@ -167,17 +167,17 @@ pub(super) enum KeychainFailure {
         /// The item, if it is one that the keychain reports as locked, and not the keychain.
         item: Option<String>,
         /// What to do, without a full stop.
-        way_on: String,
+        hint: String,
     },
     /// The item holds no code.
     Foreign,
     /// It took an item and did not keep it as promised; says why.
-    KeepsNothing(String),
+    NotStored(String),
     /// It keeps in clear.
     InClear {
         /// The file.
         place: String,
-        way_on: String,
+        hint: String,
     },
     /// Whether it keeps in clear could not be seen.
     Unseen {
@@ -192,21 +192,21 @@ pub(super) enum KeychainFailure {
 
 impl KeychainFailure {
     /// It is locked as a whole.
-    pub(super) fn locked(way_on: &str) -> Self {
-        Self::Locked { item: None, way_on: way_on.to_owned() }
+    pub(super) fn locked(hint: &str) -> Self {
+        Self::Locked { item: None, hint: hint.to_owned() }
     }
 
     /// The error to show, given the keychain's name, what was being done and for whom.
     pub(super) fn into_error(self, name: &str, what: &str, user: &str) -> Error {
         let (what, job, which) = (what.to_owned(), user.to_owned(), at_the_start(name));
         match self {
-            Self::Locked { item: None, way_on } => Error::KeychainLocked { which, way_on },
-            Self::Locked { item: Some(item), way_on } => {
-                Error::KeychainLocked { which: format!("The item {item} in {name}"), way_on }
+            Self::Locked { item: None, hint } => Error::KeychainLocked { which, hint },
+            Self::Locked { item: Some(item), hint } => {
+                Error::KeychainLocked { which: format!("The item {item} in {name}"), hint }
             }
             Self::Foreign => Error::KeychainForeignItem { job },
-            Self::KeepsNothing(why) => Error::KeychainKeepsNothing { which, why },
-            Self::InClear { place, way_on } => Error::KeychainInClear { which, place, way_on },
+            Self::NotStored(why) => Error::KeychainNotStored { which, why },
+            Self::InClear { place, hint } => Error::KeychainInClear { which, place, hint },
             Self::Unseen { why } => Error::KeychainUnseen { which, why },
             Self::KernelClosed(why) => Error::KernelKeyringClosed { why },
             Self::Failed(why) => Error::KeychainFailed { which, what, why },

@@ -90,7 +90,7 @@ impl Backend for SessionKeyring {
         if perms.bits() & 0x00ff_ffff == 0 {
             Ok(())
         } else {
-            Err(KeychainFailure::KeepsNothing("the key can be seen from outside this session".to_owned()))
+            Err(KeychainFailure::NotStored("the key can be seen from outside this session".to_owned()))
         }
     }
 }
@@ -123,7 +123,7 @@ impl SessionKeyring {
     /// Removes what a failed put may have left, and says so if it can't.
     fn swept(&self, user: &str, failure: KeychainFailure) -> KeychainFailure {
         let rings = [Some(self.session), self.persistent];
-        if rings.into_iter().flatten().all(|ring| sweep(ring, &description(user))) {
+        if rings.into_iter().flatten().all(|ring| remove_stale_homes(ring, &description(user))) {
             return failure;
         }
         KeychainFailure::KernelClosed(
@@ -134,7 +134,7 @@ impl SessionKeyring {
 
 /// Takes every key of that description out of `ring` and ends it. By its link, not by a search: the keyring that
 /// makes a put fail is one that can't be searched. Says whether none is left.
-fn sweep(ring: KeyRing, description: &str) -> bool {
+fn remove_stale_homes(ring: KeyRing, description: &str) -> bool {
     let ours = || {
         let links = ring.get_links(MAX_LINKS).ok()?;
         let keys = links.iter().filter_map(LinkNode::as_key);
@@ -203,10 +203,10 @@ mod tests {
         };
         let leftover = ring.add_key("snow-onboard:leftover", b"a code").unwrap();
         let other = ring.add_key("snow-onboard:other", b"another's").unwrap();
-        assert!(sweep(ring, "snow-onboard:leftover"));
+        assert!(remove_stale_homes(ring, "snow-onboard:leftover"));
         assert!(leftover.read_to_vec().is_err(), "it can't be read by its number either");
         assert_eq!(other.read_to_vec().unwrap(), b"another's");
-        assert!(sweep(ring, "snow-onboard:leftover"), "nothing left is no failure");
+        assert!(remove_stale_homes(ring, "snow-onboard:leftover"), "nothing left is no failure");
     }
     /// Larger than the kernel takes (32,767 bytes) stands for every update that it refuses, such as one past a quota.
     #[test]
@@ -221,6 +221,6 @@ mod tests {
         assert_eq!(key.read_to_vec().unwrap(), b"the only code");
         keyring.write(user, "", b"another code, and longer", Some(&ItemId::only())).unwrap();
         assert_eq!(key.read_to_vec().unwrap(), b"another code, and longer");
-        sweep(session, &description(user));
+        remove_stale_homes(session, &description(user));
     }
 }

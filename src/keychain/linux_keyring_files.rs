@@ -68,7 +68,7 @@ impl KeyringFiles {
         }
     }
 
-    pub(super) fn judge(&self, keyring: &str) -> KeyringStorage {
+    pub(super) fn storage_of(&self, keyring: &str) -> KeyringStorage {
         for folder in self.all() {
             if let Some(plain) = files_in(folder, keyring).find(|path| begins_with(path, b"[keyring]")) {
                 return KeyringStorage::Plain(plain);
@@ -211,23 +211,23 @@ mod tests {
         let make = |name: &str, content| folder(dir.path(), name, content);
         let (nowhere, plain, sealed) =
             (make("nowhere", None), make("plain", Some(PLAIN)), make("sealed", Some(ENCRYPTED)));
-        let judge = |daemon: Option<&PathBuf>, system: &PathBuf, ours: &PathBuf| {
+        let storage_of = |daemon: Option<&PathBuf>, system: &PathBuf, ours: &PathBuf| {
             let files = KeyringFiles {
                 daemon: daemon.map(|it| vec![it.clone()]),
                 system: vec![system.clone()],
                 ours: vec![ours.clone()],
             };
-            files.judge("login")
+            files.storage_of("login")
         };
         let is_plain = KeyringStorage::Plain(plain.join("login.keyring"));
-        assert_eq!(judge(Some(&plain), &sealed, &sealed), is_plain);
-        assert_eq!(judge(Some(&sealed), &plain, &sealed), is_plain);
-        assert_eq!(judge(None, &sealed, &plain), is_plain);
-        assert_eq!(judge(Some(&sealed), &nowhere, &nowhere), KeyringStorage::Encrypted);
-        assert_eq!(judge(None, &sealed, &nowhere), KeyringStorage::Encrypted);
-        assert_eq!(judge(None, &nowhere, &sealed), KeyringStorage::Encrypted, "ours alone, if it changes");
+        assert_eq!(storage_of(Some(&plain), &sealed, &sealed), is_plain);
+        assert_eq!(storage_of(Some(&sealed), &plain, &sealed), is_plain);
+        assert_eq!(storage_of(None, &sealed, &plain), is_plain);
+        assert_eq!(storage_of(Some(&sealed), &nowhere, &nowhere), KeyringStorage::Encrypted);
+        assert_eq!(storage_of(None, &sealed, &nowhere), KeyringStorage::Encrypted);
+        assert_eq!(storage_of(None, &nowhere, &sealed), KeyringStorage::Encrypted, "ours alone, if it changes");
         let others = KeyringStorage::Unseen(vec![nowhere.clone(), sealed.clone()]);
-        assert_eq!(judge(Some(&nowhere), &sealed, &sealed), others, "the daemon's is known, and there is no file");
+        assert_eq!(storage_of(Some(&nowhere), &sealed, &sealed), others, "the daemon's is known, and there is no file");
     }
 
     #[test]
@@ -237,12 +237,12 @@ mod tests {
         let files = KeyringFiles { system: system.clone(), ..KeyringFiles::default() };
         for content in ["[key", "\n[keyring]\n", "GnomeKeyring\n", ""] {
             std::fs::write(dir.path().join("odd.keyring"), content).unwrap();
-            assert_eq!(files.judge("odd"), KeyringStorage::Unseen(system.clone()), "{content}");
+            assert_eq!(files.storage_of("odd"), KeyringStorage::Unseen(system.clone()), "{content}");
         }
         std::fs::create_dir(dir.path().join("v1")).unwrap();
         std::fs::write(dir.path().join("v1/new.keyring"), ENCRYPTED).unwrap();
-        assert_eq!(files.judge("new"), KeyringStorage::Encrypted);
-        assert_eq!(files.judge("../../new"), KeyringStorage::Unseen(system));
+        assert_eq!(files.storage_of("new"), KeyringStorage::Encrypted);
+        assert_eq!(files.storage_of("../../new"), KeyringStorage::Unseen(system));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use zbus::blocking::Connection;
 
-use super::backend::{Awaited, KeychainFailure};
+use super::backend::{KeychainFailure, PendingPrompt};
 use super::linux_session_bus::{Owner, owner_of};
 
 /// A program that is a Secret Service.
@@ -64,26 +64,29 @@ impl Provider {
     }
 
     /// What is waited for when a person is to unlock it.
-    pub(super) fn unlocking(&self) -> Awaited {
+    pub(super) fn unlocking(&self) -> PendingPrompt {
         let name = self.name();
-        Awaited { waiting: format!("you to unlock {name}"), in_vain: format!("{} was not unlocked", sentence(name)) }
+        PendingPrompt {
+            waiting: format!("you to unlock {name}"),
+            what_failed: format!("{} was not unlocked", sentence(name)),
+        }
     }
 
     /// What is waited for when a person is to let this program at an item.
-    pub(super) fn allowing(&self) -> Awaited {
+    pub(super) fn allowing(&self) -> PendingPrompt {
         let name = self.name();
-        Awaited {
+        PendingPrompt {
             waiting: format!("you to allow access in {name}"),
-            in_vain: format!("Access was not allowed in {name}"),
+            what_failed: format!("Access was not allowed in {name}"),
         }
     }
 
     /// What is waited for when a person is to agree to a removal.
-    pub(super) fn removing(&self) -> Awaited {
+    pub(super) fn removing(&self) -> PendingPrompt {
         let name = self.name();
-        Awaited {
+        PendingPrompt {
             waiting: format!("you to agree to the removal in {name}"),
-            in_vain: format!("The removal was not agreed to in {name}"),
+            what_failed: format!("The removal was not agreed to in {name}"),
         }
     }
 
@@ -101,7 +104,7 @@ impl Provider {
     pub(super) fn denied(&self, item: &str) -> KeychainFailure {
         KeychainFailure::Locked {
             item: Some(item.to_owned()),
-            way_on: match self {
+            hint: match self {
                 Self::KeePassXc => "In KeePassXC's window “Access Request” choose “Allow Selected”".to_owned(),
                 _ => format!("Allow the access in {}", self.name()),
             },

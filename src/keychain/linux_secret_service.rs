@@ -16,7 +16,7 @@ use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue};
 use zbus::{MatchRule, Message};
 use zeroize::Zeroizing;
 
-use super::backend::{Asking, Awaited, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, WaitsFor};
+use super::backend::{Asking, Backend, CurrentPrompt, ItemId, KeychainFailure, Opened, PendingPrompt, Removal, Stored};
 use super::item::PLACEHOLDER;
 use super::linux_keyring_files::{KeyringFiles, KeyringStorage, Stamps, has_changed};
 use super::linux_provider::Provider;
@@ -46,7 +46,7 @@ pub(super) fn open(how: &Opening) -> Result<Opened> {
     let bus = connect()?;
     let owner = owner_of_secrets(&bus)?;
     let provider = Provider::of(&bus, &owner);
-    how.waits_for.set(Awaited::answer(provider.name()));
+    how.current_prompt.set(PendingPrompt::answer(provider.name()));
     let unusable = |error: ServiceError| Error::KeychainUnavailable {
         which: super::backend::at_the_start(provider.name()),
         why: service_in_words(&error),
@@ -55,7 +55,7 @@ pub(super) fn open(how: &Opening) -> Result<Opened> {
     let none = |why: &str| Error::KeychainNoCollection {
         which: super::backend::at_the_start(provider.name()),
         why: why.to_owned(),
-        way_on: provider.make_a_default(),
+        hint: provider.make_a_default(),
     };
     let collection = match service.get_default_collection() {
         Ok(collection) => collection,
@@ -81,11 +81,11 @@ pub(super) fn open(how: &Opening) -> Result<Opened> {
         plain: Plain { allowed: how.allow_plain, notify: Arc::clone(&how.notify), files, stamps, told: false },
         owner,
         provider,
-        waits_for: how.waits_for.clone(),
+        current_prompt: how.current_prompt.clone(),
         asked_to_unlock: false,
         asked_for: Vec::new(),
     };
-    let opened = this.judge().and_then(|()| this.unlock_collection());
+    let opened = this.check_encryption().and_then(|()| this.unlock_collection());
     opened.map_err(|failure| failure.into_error(&name, "opening it", SERVICE))?;
     Ok(Opened { backend: Box::new(this), name })
 }
@@ -116,7 +116,7 @@ struct DefaultCollection {
     plain: Plain,
     owner: Owner,
     provider: Provider,
-    waits_for: WaitsFor,
+    current_prompt: CurrentPrompt,
     asked_to_unlock: bool,
     /// The items that a person was asked for already.
     asked_for: Vec<String>,
@@ -178,7 +178,7 @@ impl Backend for DefaultCollection {
     ) -> Result<ItemId, KeychainFailure> {
         self.same_owner()?;
         self.unlock_collection()?;
-        self.judge()?;
+        self.check_encryption()?;
         if let Some(id) = over {
             self.unlock_item(user, id)?;
             self.set(id, value)?;
@@ -236,11 +236,11 @@ impl Backend for DefaultCollection {
     fn check(&mut self, _: &str, id: &ItemId) -> Result<(), KeychainFailure> {
         let collection = id.0.rsplit_once('/').map_or("", |(collection, _)| collection);
         if name_of(collection) == SESSION {
-            return Err(KeychainFailure::KeepsNothing(
+            return Err(KeychainFailure::NotStored(
                 "the item lies in the “session” keyring, gone at log-out".to_owned(),
             ));
         }
-        self.judge()?;
+        self.check_encryption()?;
         self.certain()
     }
 
@@ -368,7 +368,7 @@ impl DefaultCollection {
         }
     }
 
-    fn unlock(&mut self, path: &ObjectPath<'_>, awaited: Awaited) -> Result<(), KeychainFailure> {
+    fn unlock(&mut self, path: &ObjectPath<'_>, awaited: PendingPrompt) -> Result<(), KeychainFailure> {
         let service = object(SERVICE_PATH)?;
         let answer = self.call(&service, SERVICE_INTERFACE, "Unlock", &(vec![path],))?;
         let (_, prompt): (Vec<OwnedObjectPath>, OwnedObjectPath) =
@@ -381,16 +381,16 @@ impl DefaultCollection {
 
     /// Has a prompt shown, and waits for what the person does. Says whether it was agreed to. That the service ends meanwhile is
     /// seen: no answer would come any more.
-    fn prompt(&self, path: &ObjectPath<'_>, awaited: Awaited) -> Result<bool, KeychainFailure> {
+    fn prompt(&self, path: &ObjectPath<'_>, awaited: PendingPrompt) -> Result<bool, KeychainFailure> {
         let dbus = DBusProxy::new(&self.bus).map_err(|error| KeychainFailure::Failed(in_words(&error)))?;
         let (completed, ends) = rules(path)?;
         let messages = MessageIterator::from(&self.bus);
         for rule in [&completed, &ends] {
             dbus.add_match_rule(rule.clone()).map_err(|error| KeychainFailure::Failed(fdo_in_words(&error)))?;
         }
-        self.waits_for.set(awaited);
+        self.current_prompt.set(awaited);
         let agreed = self.prompted(path, messages);
-        self.waits_for.set(Awaited::answer(self.provider.name()));
+        self.current_prompt.set(PendingPrompt::answer(self.provider.name()));
         for rule in [completed, ends] {
             // They end with the connection at the latest.
             let _ = dbus.remove_match_rule(rule);
@@ -459,19 +459,19 @@ impl DefaultCollection {
         answer.map_err(|error| zbus_failure(&error))
     }
 
-    fn judge(&mut self) -> Result<(), KeychainFailure> {
+    fn check_encryption(&mut self) -> Result<(), KeychainFailure> {
         if let Some(known) = self.provider.known_encrypted() {
             if !std::mem::replace(&mut self.plain.told, true) {
                 self.plain.notify.notify(Event::Fact(known.to_owned()));
             }
             return Ok(());
         }
-        match self.plain.files.judge(&name_of(&self.collection)) {
+        match self.plain.files.storage_of(&name_of(&self.collection)) {
             KeyringStorage::Encrypted => Ok(()),
             KeyringStorage::Plain(file) => {
                 let place = phrase(&file.display().to_string());
                 if !self.plain.allowed {
-                    return Err(KeychainFailure::InClear { place, way_on: self.provider.set_a_password() });
+                    return Err(KeychainFailure::InClear { place, hint: self.provider.set_a_password() });
                 }
                 self.plain.tell(format!(
                     "The keyring has no password, so it stores the unlock code unencrypted in {place}. You allowed this."

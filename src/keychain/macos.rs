@@ -11,7 +11,7 @@ use crate::error::Result;
 
 const NAME: &str = "macOS Keychain";
 /// What to do about a locked one.
-const WAY_ON: &str = "Unlock the login keychain (in a session over SSH: security unlock-keychain)";
+const HINT: &str = "Unlock the login keychain (in a session over SSH: security unlock-keychain)";
 
 /// Opens the login keychain. macOS itself asks for its password when an item is touched while it is locked, so there
 /// is nothing to unlock here; it is sealed with that password and never in clear.
@@ -28,7 +28,7 @@ pub(super) fn explain(error: &(dyn StdError + Send + Sync + 'static)) -> Option<
     const NO_DEFAULT_KEYCHAIN: i32 = -25307;
     const INTERACTION_NOT_ALLOWED: i32 = -25308;
     match error.downcast_ref::<security_framework::base::Error>()?.code() {
-        USER_CANCELED | AUTH_FAILED | INTERACTION_NOT_ALLOWED => Some(KeychainFailure::locked(WAY_ON)),
+        USER_CANCELED | AUTH_FAILED | INTERACTION_NOT_ALLOWED => Some(KeychainFailure::locked(HINT)),
         NO_SUCH_KEYCHAIN | NO_DEFAULT_KEYCHAIN => {
             Some(KeychainFailure::Failed("this user has no login keychain".to_owned()))
         }

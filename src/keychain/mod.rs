@@ -53,7 +53,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::model::{JobId, KeychainKind, ManifestDigest, UnlockCode};
 use crate::report::Notify;
-use backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, WaitsFor};
+use backend::{Asking, Backend, CurrentPrompt, ItemId, KeychainFailure, Opened, Removal, Stored};
 pub use item::KeychainItem;
 use item::{Content, PLACEHOLDER};
 use thread::KeychainThread;
@@ -78,7 +78,7 @@ pub struct KeychainSettings {
 struct Opening {
     allow_plain: bool,
     notify: Arc<dyn Notify>,
-    waits_for: WaitsFor,
+    current_prompt: CurrentPrompt,
 }
 
 /// A keychain, open and ready.
@@ -121,10 +121,10 @@ impl Keychain {
     /// Any of the `Keychain…` errors of [`Error`].
     pub fn open(settings: KeychainSettings, notify: Arc<dyn Notify>) -> Result<Self> {
         let KeychainSettings { kind, deadline, allow_plain } = settings;
-        let waits_for = WaitsFor::an_answer_of("the keychain");
-        let how = Opening { allow_plain, notify: Arc::clone(&notify), waits_for: waits_for.clone() };
+        let current_prompt = CurrentPrompt::an_answer_of("the keychain");
+        let how = Opening { allow_plain, notify: Arc::clone(&notify), current_prompt: current_prompt.clone() };
         let start = |open: fn(&Opening) -> Result<Opened>| {
-            KeychainThread::start(deadline, notify, waits_for, move || open(&how))
+            KeychainThread::start(deadline, notify, current_prompt, move || open(&how))
                 .map(|(name, thread)| (name, Some(thread)))
         };
         let (name, thread) = match kind {
@@ -155,7 +155,7 @@ impl Keychain {
     ///
     /// # Errors
     /// [`Error::KeychainForeignItem`] if the keychain has one item a job, and it holds something that is no code;
-    /// [`Error::KeychainKeepsNothing`], [`Error::KeychainInClear`] (a keyring's file may come to be by the first write), or
+    /// [`Error::KeychainNotStored`], [`Error::KeychainInClear`] (a keyring's file may come to be by the first write), or
     /// whatever else went wrong.
     pub fn prepare(&self, job: &JobId) -> Result<Prepared> {
         let Some(thread) = &self.thread else { return Ok(Prepared::Nothing) };
@@ -203,7 +203,7 @@ impl Keychain {
     ///
     /// # Errors
     /// [`Error::KeychainForeignItem`] if the keychain has one item a job, and it holds something that is no code (it is left as
-    /// it is), [`Error::KeychainKeepsNothing`], or whatever else went wrong.
+    /// it is), [`Error::KeychainNotStored`], or whatever else went wrong.
     pub fn keep(
         &self,
         job: &JobId,
@@ -390,11 +390,11 @@ fn write_and_verify(
 
 fn verify(backend: &mut dyn Backend, user: &str, id: &ItemId, value: &[u8]) -> Result<(), KeychainFailure> {
     let Some(Stored { value: back, .. }) = backend.read(user, id)? else {
-        return Err(KeychainFailure::KeepsNothing("it was gone when read back".to_owned()));
+        return Err(KeychainFailure::NotStored("it was gone when read back".to_owned()));
     };
     let difference = back.iter().zip(value).fold(back.len() ^ value.len(), |sum, (a, b)| sum | usize::from(a ^ b));
     if std::hint::black_box(difference) != 0 {
-        return Err(KeychainFailure::KeepsNothing("it was another one when read back".to_owned()));
+        return Err(KeychainFailure::NotStored("it was another one when read back".to_owned()));
     }
     backend.check(user, id)
 }

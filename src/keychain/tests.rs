@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::report::{Event, HeardEvents, SILENCE};
-use backend::Awaited;
+use backend::PendingPrompt;
 
 pub(super) fn settings(kind: KeychainKind) -> KeychainSettings {
     KeychainSettings { kind, deadline: Duration::from_secs(60), allow_plain: false }
@@ -130,7 +130,7 @@ impl Backend for Fake {
     fn check(&mut self, _: &str, _: &ItemId) -> Result<(), KeychainFailure> {
         match self.spoil {
             Spoil::CheckFails => {
-                Err(KeychainFailure::InClear { place: "a file".to_owned(), way_on: "Set one".to_owned() })
+                Err(KeychainFailure::InClear { place: "a file".to_owned(), hint: "Set one".to_owned() })
             }
             _ => Ok(()),
         }
@@ -161,8 +161,8 @@ fn fake_that(
         let backend = Box::new(Fake { items: inside, spoil, several, _life: life });
         Ok(Opened { backend, name: "the fake".to_owned() })
     };
-    let waits_for = WaitsFor::an_answer_of("the fake");
-    let (name, thread) = KeychainThread::start(deadline, notify, waits_for, open).unwrap();
+    let current_prompt = CurrentPrompt::an_answer_of("the fake");
+    let (name, thread) = KeychainThread::start(deadline, notify, current_prompt, open).unwrap();
     (Keychain { kind: KeychainKind::System, name, thread: Some(thread) }, items, watch)
 }
 
@@ -415,17 +415,20 @@ fn dropping_the_keychain_closes_the_store() {
 #[test]
 fn a_wait_says_what_it_waits_for_and_a_deadline_what_did_not_happen() {
     let kept = Arc::new(HeardEvents::default());
-    let waits_for = WaitsFor::an_answer_of("the fake");
-    let inside = waits_for.clone();
+    let current_prompt = CurrentPrompt::an_answer_of("the fake");
+    let inside = current_prompt.clone();
     let open = move || {
         std::thread::sleep(SILENCE + Duration::from_millis(300));
-        inside.set(Awaited { waiting: "you to unlock it".to_owned(), in_vain: "It was not unlocked".to_owned() });
+        inside.set(PendingPrompt {
+            waiting: "you to unlock it".to_owned(),
+            what_failed: "It was not unlocked".to_owned(),
+        });
         loop {
             std::thread::park();
         }
     };
     let deadline = SILENCE + Duration::from_secs(1);
-    let error = KeychainThread::start(deadline, Arc::clone(&kept) as _, waits_for, open).err().unwrap();
+    let error = KeychainThread::start(deadline, Arc::clone(&kept) as _, current_prompt, open).err().unwrap();
     assert_eq!(error.to_string(), "It was not unlocked within 3 seconds (opening the keychain).");
     let told: Vec<String> = kept.0.lock().unwrap().iter().map(|event| format!("{event:?}")).collect();
     assert!(
@@ -437,11 +440,11 @@ fn a_wait_says_what_it_waits_for_and_a_deadline_what_did_not_happen() {
 #[test]
 fn a_failure_to_open_is_told_as_it_is() {
     let open = || {
-        let [which, why, way_on] = ["It", "none", "Make one."].map(str::to_owned);
-        Err(Error::KeychainNoCollection { which, why, way_on })
+        let [which, why, hint] = ["It", "none", "Make one."].map(str::to_owned);
+        Err(Error::KeychainNoCollection { which, why, hint })
     };
-    let waits_for = WaitsFor::an_answer_of("the fake");
-    let opened = KeychainThread::start(Duration::from_secs(60), Arc::new(HeardEvents::default()), waits_for, open);
+    let current_prompt = CurrentPrompt::an_answer_of("the fake");
+    let opened = KeychainThread::start(Duration::from_secs(60), Arc::new(HeardEvents::default()), current_prompt, open);
     assert_eq!(opened.err().unwrap().code(), "keychain_no_collection");
 }
 

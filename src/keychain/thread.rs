@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::backend::{Awaited, Backend, KeychainFailure, Opened, WaitsFor};
+use super::backend::{Backend, CurrentPrompt, KeychainFailure, Opened, PendingPrompt};
 use crate::error::{Error, Result};
 use crate::report::{Notify, WaitNotice};
 
@@ -27,7 +27,7 @@ pub(super) struct KeychainThread {
     ended: Mutex<mpsc::Receiver<()>>,
     deadline: Duration,
     notify: Arc<dyn Notify>,
-    waits_for: WaitsFor,
+    current_prompt: CurrentPrompt,
     hung: AtomicBool,
 }
 
@@ -36,7 +36,7 @@ impl KeychainThread {
     pub(super) fn start(
         deadline: Duration,
         notify: Arc<dyn Notify>,
-        waits_for: WaitsFor,
+        current_prompt: CurrentPrompt,
         open: impl FnOnce() -> Result<Opened> + Send + 'static,
     ) -> Result<(String, Self)> {
         let what = "opening the keychain";
@@ -66,7 +66,7 @@ impl KeychainThread {
             .spawn(body)
             .map_err(|error| failed(what, crate::error::io_in_words(&error)))?;
         let hung = AtomicBool::new(false);
-        let this = Self { calls: Some(calls), ended: Mutex::new(ended), deadline, notify, waits_for, hung };
+        let this = Self { calls: Some(calls), ended: Mutex::new(ended), deadline, notify, current_prompt, hung };
         let name = this.wait(what, &opened)??;
         Ok((name, this))
     }
@@ -121,13 +121,13 @@ impl KeychainThread {
                 self.hung.store(true, Ordering::Relaxed);
                 return Err(self.timeout(what));
             }
-            notice.tell(&*self.notify, &self.waits_for.get().waiting);
+            notice.tell(&*self.notify, &self.current_prompt.get().waiting);
         }
     }
 
     fn timeout(&self, what: &str) -> Error {
-        let Awaited { in_vain, .. } = self.waits_for.get();
-        Error::KeychainTimeout { in_vain, what: what.to_owned(), seconds: self.deadline.as_secs() }
+        let PendingPrompt { what_failed, .. } = self.current_prompt.get();
+        Error::KeychainTimeout { what_failed, what: what.to_owned(), seconds: self.deadline.as_secs() }
     }
 }
 

@@ -66,7 +66,7 @@ impl Backend for CredentialManager {
         let attributes = self.entry(user)?.get_attributes()?;
         match attributes.get("persistence").map(String::as_str) {
             Some("Local") => Ok(()),
-            _ => Err(KeychainFailure::KeepsNothing("it would let the item roam to other machines".to_owned())),
+            _ => Err(KeychainFailure::NotStored("it would let the item roam to other machines".to_owned())),
         }
     }
 }

@@ -62,8 +62,8 @@
 //!
 //! # 4. Never beside the manifest
 //!
-//! Before a hand-over [`Apart::check`](crate::safety::apart::Apart::check) looks through the job's folder: exactly the expected files, none of
-//! which contains the code (`src/safety/apart.rs::apart_is_granted_to_the_expected_files_only`). Without that proof there is no hand-over;
+//! Before a hand-over [`Separation::check`](crate::safety::separation::Separation::check) looks through the job's folder: exactly the expected files, none of
+//! which contains the code (`src/safety/separation.rs::separation_is_granted_to_the_expected_files_only`). Without that proof there is no hand-over;
 //! [`Session::open`](crate::device::Session::open) demands it.
 //!
 //! # 5. In one private folder: until the device is open

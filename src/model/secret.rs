@@ -20,7 +20,7 @@ pub struct UnlockCode {
     page: Box<Page>,
 }
 
-/// Apart from all else on the heap: systems lock whole pages, and the end of one lock would end that of a neighbour. Four
+/// Separation from all else on the heap: systems lock whole pages, and the end of one lock would end that of a neighbour. Four
 /// of x86-64's pages are one of Apple silicon's.
 #[repr(C, align(16384))]
 struct Page([u8; UnlockCode::LENGTH]);

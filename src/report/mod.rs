@@ -19,7 +19,7 @@ pub(crate) use times::{age_in_words, duration_in_words, utc_in_words};
 pub(crate) use wait::{Backoff, SILENCE, WaitNotice, while_waiting, with_jitter};
 
 /// Target in the log of what is told anyway: for the file, and not a second time for stderr.
-pub(crate) const SAID: &str = "snow_onboard::said";
+pub(crate) const OPERATOR: &str = "snow_onboard::said";
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

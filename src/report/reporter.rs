@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Check, Event, Notify, Observer, SAID, Step};
+use super::{Check, Event, Notify, OPERATOR, Observer, Step};
 use crate::model::JobId;
 use crate::safety::sanitize::{sanitize, sanitize_lines};
 
@@ -85,18 +85,18 @@ impl Reporter {
     fn log(&self, event: &Event) {
         let job = self.job().map(tracing::field::display);
         match event {
-            Event::Started(step) => tracing::debug!(target: SAID, job, "{step} begins"),
-            Event::Finished { step, text, .. } => tracing::info!(target: SAID, job, "{step}: {text}"),
+            Event::Started(step) => tracing::debug!(target: OPERATOR, job, "{step} begins"),
+            Event::Finished { step, text, .. } => tracing::info!(target: OPERATOR, job, "{step}: {text}"),
             Event::Checked(Check { subject, verdict, text, .. }) => {
-                tracing::info!(target: SAID, job, "{subject}: {verdict}: {text}");
+                tracing::info!(target: OPERATOR, job, "{subject}: {verdict}: {text}");
             }
             Event::PairKept => {}
             Event::Waiting { what, so_far } => {
-                tracing::info!(target: SAID, job, seconds = so_far.as_secs(), "waiting for {what}");
+                tracing::info!(target: OPERATOR, job, seconds = so_far.as_secs(), "waiting for {what}");
             }
-            Event::Received { bytes, of } => tracing::info!(target: SAID, job, bytes, of, "received"),
-            Event::Warning(text) => tracing::warn!(target: SAID, job, "{text}"),
-            Event::Fact(text) => tracing::info!(target: SAID, job, "{text}"),
+            Event::Received { bytes, of } => tracing::info!(target: OPERATOR, job, bytes, of, "received"),
+            Event::Warning(text) => tracing::warn!(target: OPERATOR, job, "{text}"),
+            Event::Fact(text) => tracing::info!(target: OPERATOR, job, "{text}"),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Event, Notify};
 pub(crate) const SILENCE: Duration = Duration::from_secs(2);
 
 /// The longest time between two lines of a wait.
-const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+const MAX_SILENCE: Duration = Duration::from_secs(30);
 
 /// Growing pauses, each twice the one before.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl WaitNotice {
     /// A wait that begins now, and may be over before there is anything to say.
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        let mut intervals = Backoff::new(SILENCE, LONGEST_SILENCE);
+        let mut intervals = Backoff::new(SILENCE, MAX_SILENCE);
         Self { started: now, due: now + intervals.next(), intervals, said: None }
     }
 
@@ -60,7 +60,7 @@ impl WaitNotice {
     pub(crate) fn long() -> Self {
         let mut this = Self::new();
         this.due = this.started;
-        this.intervals = Backoff::new(SILENCE, LONGEST_SILENCE);
+        this.intervals = Backoff::new(SILENCE, MAX_SILENCE);
         this
     }
 
@@ -86,7 +86,7 @@ impl WaitNotice {
             return None;
         }
         if is_news {
-            self.intervals = Backoff::new(SILENCE, LONGEST_SILENCE);
+            self.intervals = Backoff::new(SILENCE, MAX_SILENCE);
         }
         self.due = Instant::now() + self.intervals.next();
         self.said = Some(what.to_owned());

@@ -1,8 +1,8 @@
 //! The security rules, each of which stands once: whoever needs one asks it here.
 
-pub mod apart;
 pub mod harden;
 pub mod log;
 pub mod path_trust;
 pub mod redact;
 pub mod sanitize;
+pub mod separation;

@@ -8,7 +8,7 @@ const LIMIT: usize = 500;
 
 /// Longest beginning of a secret that may not be known for one yet: a session token has some hundred characters, seldom a
 /// few thousand.
-const LONGEST_BEGINNING: usize = 16 * 1024;
+const MAX_BEGINNING: usize = 16 * 1024;
 
 /// Makes foreign text safe to show and to keep: one line, no terminal sequences, control or direction-changing
 /// characters, no presigned URL, no secret of this run ([`redacted`]), at most some 500 characters.
@@ -31,8 +31,7 @@ pub fn sanitize(text: &str) -> String {
     }
     if cut.is_some() {
         // Much of nothing may have stood before it, so that it would be shown, and it may be half of a code.
-        sanitized
-            .truncate(sanitized.floor_char_boundary(last_word.max(sanitized.len().saturating_sub(LONGEST_BEGINNING))));
+        sanitized.truncate(sanitized.floor_char_boundary(last_word.max(sanitized.len().saturating_sub(MAX_BEGINNING))));
         sanitized.push('…');
     }
     // Only now: what was taken out of the middle of a code may have hidden it.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::places::{AWS_CA_BUNDLE, PREFIX, Surroundings, default_state_folder};
+use super::places::{AWS_CA_BUNDLE, PREFIX, ProcessEnvironment, default_state_folder};
 use super::table::{SETTINGS, Setting, setting};
 use super::value::{Kind, Value};
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::safety::sanitize::{sanitize, sanitize_typed};
 /// The table of the system's file whose values nobody else can change.
 const LOCKED: &str = "locked";
 /// The largest file that is read. All settings with all their comments are some ten thousand bytes.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 
 /// What was typed: the flags that were given, by the key of their setting.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +110,7 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    pub(super) fn read(flags: &Flags, around: &Surroundings) -> Result<Self> {
+    pub(super) fn read(flags: &Flags, around: &ProcessEnvironment) -> Result<Self> {
         let mut layers = Self::default();
         // Lowest first: a later layer replaces.
         let default =
@@ -180,7 +180,7 @@ impl Layers {
         }
     }
 
-    fn add_variables(&mut self, around: &Surroundings) -> Result<()> {
+    fn add_variables(&mut self, around: &ProcessEnvironment) -> Result<()> {
         // AWS_CA_BUNDLE is what the AWS CLI reads; our own variable is the more particular one.
         let ours = around.variables.iter().filter_map(|(name, value)| Some((name, name.strip_prefix(PREFIX)?, value)));
         let aws = around.variables.get_key_value(AWS_CA_BUNDLE).map(|(name, value)| (name, "CA_BUNDLE", value));
@@ -269,7 +269,7 @@ impl SettingsFile {
     /// A file's, unless there is none. It is obeyed only if nobody but `whose` can have written it.
     fn of_file(path: &Path, whose: Whose) -> Result<Option<Self>> {
         let unusable = |why: String| unreadable(&path.display().to_string(), why);
-        let text = path_trust::read_file(path, whose, LARGEST).map_err(|refused| match refused.owner() {
+        let text = path_trust::read_file(path, whose, MAX_SIZE).map_err(|refused| match refused.owner() {
             Some(owner) if whose == Whose::Own && path_trust::runs_as_administrator() => {
                 Error::RunAsAnother { path: refused.path.display().to_string(), owner: owner.to_owned() }
             }
@@ -339,7 +339,7 @@ fn known(key: &str, origin: &Origin) -> Result<&'static Setting> {
         Error::SettingUnknown {
             key: sanitize(key),
             origin: origin.to_string(),
-            way_on: meant.map_or_else(String::new, |meant| format!("Did you mean “{meant}”? ")),
+            hint: meant.map_or_else(String::new, |meant| format!("Did you mean “{meant}”? ")),
         }
     })
 }

@@ -20,7 +20,7 @@ use crate::safety::sanitize::sanitize;
 pub use layers::Flags;
 pub(crate) use layers::Given;
 use layers::Layers;
-pub use places::Surroundings;
+pub use places::ProcessEnvironment;
 pub use sample::defaults;
 pub(crate) use sample::sample;
 pub use table::Settings;
@@ -40,7 +40,7 @@ impl Settings {
     /// [`Error::SettingLocked`]: crate::error::Error::SettingLocked
     /// [`Error::SettingsFileUnreadable`]: crate::error::Error::SettingsFileUnreadable
     /// [`Error::EndpointInvalid`]: crate::error::Error::EndpointInvalid
-    pub fn resolve(flags: &Flags, around: &Surroundings) -> Result<Self> {
+    pub fn resolve(flags: &Flags, around: &ProcessEnvironment) -> Result<Self> {
         Self::of(Layers::read(flags, around)?)
     }
 
@@ -76,7 +76,7 @@ impl Settings {
     }
 
     /// How long a device may take to give its first answer.
-    pub(crate) fn patience_for_start(&self) -> Duration {
+    pub(crate) fn start_timeout(&self) -> Duration {
         if self.wait_device { self.wait_timeout } else { self.unlock_timeout }
     }
 
@@ -131,10 +131,10 @@ mod tests {
 
     #[test]
     fn the_defaults_are_whole() {
-        let settings = Settings::resolve(&Flags::new(), &Surroundings::default()).unwrap();
+        let settings = Settings::resolve(&Flags::new(), &ProcessEnvironment::default()).unwrap();
         assert_eq!(settings.keychain_timeout, Duration::from_secs(120));
         // A device takes 10 to 20 minutes to start.
-        assert!(settings.patience_for_start() > Duration::from_secs(20 * 60));
+        assert!(settings.start_timeout() > Duration::from_secs(20 * 60));
         assert_eq!(settings.manifest_limit, 64 * 1024 * 1024);
     }
 
@@ -142,7 +142,8 @@ mod tests {
     fn a_wait_for_the_device_is_as_long_as_was_said() {
         let mut flags = Flags::new();
         say(&mut flags, "wait_timeout", "2m");
-        let patience = |flags: &Flags| Settings::resolve(flags, &Surroundings::default()).unwrap().patience_for_start();
+        let patience =
+            |flags: &Flags| Settings::resolve(flags, &ProcessEnvironment::default()).unwrap().start_timeout();
         assert_eq!(patience(&flags), patience(&Flags::new()), "without the wait it is not meant");
         say(&mut flags, "wait_device", "true");
         assert_eq!(patience(&flags), Duration::from_secs(120));
@@ -153,7 +154,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let user_file =
             file(&dir, "config.toml", "client = \" ~/snow/bin/snowballEdge \"\nendpoint = \"192.0.2.10\u{a0}\"");
-        let around = Surroundings { user_file, ..Surroundings::default() };
+        let around = ProcessEnvironment { user_file, ..ProcessEnvironment::default() };
         let settings = Settings::resolve(&Flags::new(), &around).unwrap();
         let client = settings.client.unwrap().value;
         assert!(client.is_absolute() && client.ends_with("snow/bin/snowballEdge"), "{}", client.display());
@@ -163,12 +164,13 @@ mod tests {
     #[test]
     fn each_layer_goes_before_the_one_below() {
         let dir = tempfile::tempdir().unwrap();
-        let mut around = Surroundings {
+        let mut around = ProcessEnvironment {
             system_file: file(&dir, "system", "unlock_timeout = \"1m\"\nnetwork_timeout = 7"),
-            ..Surroundings::default()
+            ..ProcessEnvironment::default()
         };
-        let unlock =
-            |flags: &Flags, around: &Surroundings| Settings::resolve(flags, around).unwrap().unlock_timeout.as_secs();
+        let unlock = |flags: &Flags, around: &ProcessEnvironment| {
+            Settings::resolve(flags, around).unwrap().unlock_timeout.as_secs()
+        };
         let mut flags = Flags::new();
         assert_eq!(unlock(&flags, &around), 60);
         around.user_file = file(&dir, "user", "unlock_timeout = \"2m\"");
@@ -184,7 +186,7 @@ mod tests {
     fn what_is_no_file_or_too_large_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
         let why = |path: Option<PathBuf>| {
-            let around = Surroundings { user_file: path, ..Surroundings::default() };
+            let around = ProcessEnvironment { user_file: path, ..ProcessEnvironment::default() };
             let Err(Error::SettingsFileUnreadable { why, .. }) = Settings::resolve(&Flags::new(), &around) else {
                 panic!("it was read");
             };
@@ -193,7 +195,8 @@ mod tests {
         assert_eq!(why(Some(dir.path().to_owned())), "it is not a file");
         let comments = |bytes: usize| "#".repeat(bytes - 1) + "\n";
         assert_eq!(why(file(&dir, "large", &comments((1 << 20) + 1))), "it is larger than 1024 KiB");
-        let largest = Surroundings { user_file: file(&dir, "just", &comments(1 << 20)), ..Surroundings::default() };
+        let largest =
+            ProcessEnvironment { user_file: file(&dir, "just", &comments(1 << 20)), ..ProcessEnvironment::default() };
         Settings::resolve(&Flags::new(), &largest).unwrap();
         let latin = dir.path().join("latin");
         fs::write(&latin, b"# gr\xfc\xdfe\n").unwrap();
@@ -204,7 +207,7 @@ mod tests {
     fn a_bad_value_is_named_with_its_origin() {
         let dir = tempfile::tempdir().unwrap();
         let user_file = file(&dir, "config.toml", "# comment\n\nkeychain = \"cloud\"\n");
-        let around = Surroundings { user_file, ..Surroundings::default() };
+        let around = ProcessEnvironment { user_file, ..ProcessEnvironment::default() };
         let refusal = Settings::resolve(&Flags::new(), &around).unwrap_err();
         assert!(
             matches!(&refusal, Error::SettingInvalid { origin, given, .. }
@@ -230,11 +233,12 @@ mod tests {
             ("keychain = []", "config.toml:1"),
             ("client = \"bin/snowballEdge\"", "absolute"),
         ] {
-            let around = Surroundings { user_file: file(&dir, "config.toml", text), ..Surroundings::default() };
+            let around =
+                ProcessEnvironment { user_file: file(&dir, "config.toml", text), ..ProcessEnvironment::default() };
             let refusal = Settings::resolve(&Flags::new(), &around).unwrap_err().to_string();
             assert!(refusal.contains(expected), "{text}: {refusal}");
         }
-        let mut around = Surroundings::default();
+        let mut around = ProcessEnvironment::default();
         around.variables.insert("SNOW_ONBOARD_KEYCHIAN".to_owned(), "none".into());
         let refusal = Settings::resolve(&Flags::new(), &around).unwrap_err();
         assert!(
@@ -245,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_cli_s_ca_variable_counts_below_ours() {
-        let mut around = Surroundings::default();
+        let mut around = ProcessEnvironment::default();
         around.variables.insert(AWS_CA_BUNDLE.to_owned(), "/a.pem".into());
         let bundle = Settings::resolve(&Flags::new(), &around).unwrap().ca_bundle.unwrap();
         assert!(bundle.value.ends_with("a.pem"));
@@ -257,27 +261,29 @@ mod tests {
     #[test]
     fn an_unknown_key_is_told_with_the_one_that_was_meant() {
         let dir = tempfile::tempdir().unwrap();
-        let hint = |around: &Surroundings| Settings::resolve(&Flags::new(), around).unwrap_err().report().hint;
+        let hint = |around: &ProcessEnvironment| Settings::resolve(&Flags::new(), around).unwrap_err().report().hint;
         for (text, meant) in [("keychian = 1", "keychain"), ("client-sha256 = 1", "client_sha256")] {
-            let around = Surroundings { user_file: file(&dir, "config.toml", text), ..Surroundings::default() };
+            let around =
+                ProcessEnvironment { user_file: file(&dir, "config.toml", text), ..ProcessEnvironment::default() };
             assert!(hint(&around).starts_with(&format!("Did you mean “{meant}”?")), "{}", hint(&around));
         }
         let system_file = file(&dir, "system", "[locked]\nhand_off = \"private\"");
-        let around = Surroundings { system_file, ..Surroundings::default() };
+        let around = ProcessEnvironment { system_file, ..ProcessEnvironment::default() };
         assert!(hint(&around).starts_with("Did you mean “handoff”?"), "{}", hint(&around));
-        let mut around = Surroundings::default();
+        let mut around = ProcessEnvironment::default();
         around.variables.insert("SNOW_ONBOARD_STATEDIR".to_owned(), "/x".into());
         assert!(hint(&around).starts_with("Did you mean “SNOW_ONBOARD_STATE_DIR”?"), "{}", hint(&around));
-        let around = Surroundings { user_file: file(&dir, "config.toml", "zzzzz = 1"), ..Surroundings::default() };
+        let around =
+            ProcessEnvironment { user_file: file(&dir, "config.toml", "zzzzz = 1"), ..ProcessEnvironment::default() };
         assert!(hint(&around).starts_with("See all"), "nothing is like it: {}", hint(&around));
     }
 
-    fn locked(dir: &tempfile::TempDir, text: &str) -> Surroundings {
-        Surroundings { system_file: file(dir, "system.toml", text), ..Surroundings::default() }
+    fn locked(dir: &tempfile::TempDir, text: &str) -> ProcessEnvironment {
+        ProcessEnvironment { system_file: file(dir, "system.toml", text), ..ProcessEnvironment::default() }
     }
 
     #[track_caller]
-    fn locked_out(flags: &Flags, around: &Surroundings, expected: &str) {
+    fn locked_out(flags: &Flags, around: &ProcessEnvironment, expected: &str) {
         let refusal = Settings::resolve(flags, around).unwrap_err();
         assert!(matches!(refusal, Error::SettingLocked { .. }), "{refusal}");
         assert!(refusal.to_string().contains(expected), "{expected}: {refusal}");
@@ -338,7 +344,7 @@ mod tests {
     fn locks_that_bind_nobody_or_mean_nothing_are_errors() {
         let dir = tempfile::tempdir().unwrap();
         let user_file = file(&dir, "user.toml", "wait = true\n[locked]\n");
-        let around = Surroundings { user_file, ..Surroundings::default() };
+        let around = ProcessEnvironment { user_file, ..ProcessEnvironment::default() };
         let refusal = Settings::resolve(&Flags::new(), &around).unwrap_err().to_string();
         assert!(refusal.contains("user.toml:2") && refusal.contains("would bind nobody"), "{refusal}");
         for (text, expected) in [

@@ -12,7 +12,7 @@ pub(super) const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
 /// Files and variables around the flags. A parameter, so that tests bring their own.
 #[derive(Debug, Default)]
-pub struct Surroundings {
+pub struct ProcessEnvironment {
     /// Environment variables of interest, by name.
     pub variables: BTreeMap<String, OsString>,
     /// The user's file, if it has a place.
@@ -23,7 +23,7 @@ pub struct Surroundings {
     pub system_file_is_checked: bool,
 }
 
-impl Surroundings {
+impl ProcessEnvironment {
     /// Those of this process.
     #[must_use]
     pub(crate) fn of_this_process() -> Self {

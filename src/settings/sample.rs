@@ -74,7 +74,7 @@ fn line(setting: &Setting, text: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::{Flags, Settings, Surroundings};
+    use super::super::{Flags, ProcessEnvironment, Settings};
     use super::*;
     use crate::error::Result;
 
@@ -82,7 +82,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, sample).unwrap();
-        Settings::resolve(&Flags::new(), &Surroundings { system_file: Some(file), ..Surroundings::default() })
+        Settings::resolve(
+            &Flags::new(),
+            &ProcessEnvironment { system_file: Some(file), ..ProcessEnvironment::default() },
+        )
     }
 
     #[test]

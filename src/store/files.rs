@@ -27,14 +27,14 @@ pub(super) fn bad(path: &Path, refused: &Refused) -> Error {
         }
         // Given back is only what this program can have made: anything may be named as the state folder, /tmp too.
         Some(owner) if refused.path == path && path.file_name().is_some_and(|name| name == "snow-onboard") => {
-            let way_on = if cfg!(windows) {
+            let hint = if cfg!(windows) {
                 String::new()
             } else {
                 format!(
                     "If this program was once run with sudo, give the folder back to yourself:\n  sudo chown -R \"$(id -un)\" '{at_fault}'\nElse: "
                 )
             };
-            Error::StateFolderOfAnother { path: at_fault, owner: owner.to_owned(), way_on }
+            Error::StateFolderOfAnother { path: at_fault, owner: owner.to_owned(), hint }
         }
         _ => Error::StateFolderBad { path: path.display().to_string(), why: refused.clause(path).into() },
     }

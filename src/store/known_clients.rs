@@ -13,7 +13,7 @@ use crate::safety::path_trust::{self, OpenMode};
 const CLIENTS: &str = "clients.json";
 const VERSION: u32 = 1;
 /// The latest clients that are kept. A site has one, and for a while the one before.
-const MOST: usize = 8;
+const MAX_CLIENTS: usize = 8;
 /// More than this is not one of ours.
 const LIMIT: u64 = 64 * 1024;
 
@@ -48,7 +48,7 @@ impl StateFolder {
         };
         clients.retain(|known| (known.client_sha256, &known.asked) != (client.client_sha256, &client.asked));
         clients.push(client);
-        clients.drain(..clients.len().saturating_sub(MOST));
+        clients.drain(..clients.len().saturating_sub(MAX_CLIENTS));
         self.write_clients(job, clients)
     }
 
@@ -116,8 +116,8 @@ mod tests {
         state.forget_known_client(&job(), &client("").client_sha256).unwrap();
         assert!(state.known_clients().is_empty());
         let asked = |number: usize| KnownClient { asked: format!("version {number}"), ..client("1.2.0") };
-        (0..MOST).for_each(|number| state.keep_known_client(&job(), asked(number)).unwrap());
-        assert_eq!(state.known_clients(), (0..MOST).map(asked).collect::<Vec<_>>());
+        (0..MAX_CLIENTS).for_each(|number| state.keep_known_client(&job(), asked(number)).unwrap());
+        assert_eq!(state.known_clients(), (0..MAX_CLIENTS).map(asked).collect::<Vec<_>>());
         assert_eq!(path_trust::privacy_flaw(&state.path().join(CLIENTS)).unwrap(), None);
         assert_eq!(state.path().join(INCOMING).read_dir().unwrap().count(), 0);
     }

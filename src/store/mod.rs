@@ -24,11 +24,11 @@ mod job_folder;
 mod known_clients;
 mod lock;
 mod state_folder;
-mod state_look;
+mod state_status;
 
 pub(crate) use audit::{Audit, AuditStep};
 pub use job_folder::Draft;
 pub use job_folder::{JobFolder, Manifest};
 pub(crate) use state_folder::HomeNote;
 pub use state_folder::StateFolder;
-pub(crate) use state_look::StateLook;
+pub(crate) use state_status::StateFolderStatus;

@@ -31,7 +31,7 @@ const ONCE: &str = "once";
 const HOMES: &str = "homes";
 
 /// A note is a path; what is longer is not one of ours.
-const LONGEST_NOTE: u64 = 4096;
+const MAX_NOTE: u64 = 4096;
 
 /// The folders in it. Each is private, or the state folder is not used.
 pub(super) const MADE_AT_ONCE: [&str; 3] = [JOBS, INCOMING, LOCKS];
@@ -62,7 +62,7 @@ impl StateFolder {
                 tracing::debug!(folder = %part.display(), why = io_in_words(&error), "backups are not told to leave it out");
             }
         }
-        folder.sweep();
+        folder.remove_stale_homes();
         Ok(folder)
     }
 
@@ -77,7 +77,7 @@ impl StateFolder {
     /// On a network drive a rename is not as whole and a lock not as sure; a synchronised folder takes the manifest to other
     /// machines.
     #[must_use]
-    pub(crate) fn remoteness(&self) -> Option<String> {
+    pub(crate) fn network_location(&self) -> Option<String> {
         remoteness_of(&self.root)
     }
 
@@ -161,7 +161,7 @@ impl StateFolder {
 
     /// Removes what killed runs left behind and no later run would: single runs' folders, drafts, temporary records.
     /// Jobs that are being worked on are left alone.
-    fn sweep(&self) {
+    fn remove_stale_homes(&self) {
         for part in [ONCE, INCOMING] {
             let entries = self.root.join(part).read_dir().into_iter().flatten().flatten();
             for path in entries.map(|entry| entry.path()) {
@@ -188,7 +188,7 @@ impl StateFolder {
         let notes = entries.filter(|entry| is_home(&entry.file_name())).filter_map(|entry| {
             let path = entry.path();
             let file = path_trust::open_own(&path, OpenMode::Read).ok().flatten()?;
-            let home = path_trust::read_bounded(file, LONGEST_NOTE).ok()?;
+            let home = path_trust::read_bounded(file, MAX_NOTE).ok()?;
             let home = PathBuf::from(String::from_utf8(home).ok()?);
             if home.file_name() != path.file_name() {
                 // It was to be whole on the disk before anything was put into that home.
@@ -357,9 +357,9 @@ mod tests {
     #[test]
     fn a_synchronised_folder_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(StateFolder::open(&dir.path().join("snow-onboard")).unwrap().remoteness(), None);
+        assert_eq!(StateFolder::open(&dir.path().join("snow-onboard")).unwrap().network_location(), None);
         let state = StateFolder::open(&dir.path().join("OneDrive - Example Ltd").join("snow-onboard")).unwrap();
-        assert!(state.remoteness().unwrap().contains("OneDrive"));
+        assert!(state.network_location().unwrap().contains("OneDrive"));
         assert_eq!(synchronised(Path::new("/home/anna/not-dropbox")), None);
     }
 

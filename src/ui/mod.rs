@@ -14,10 +14,10 @@
 //! | `out` | the two streams |
 
 mod json;
-mod look;
 mod out;
 mod prompt;
 mod status;
+mod style;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,17 +29,17 @@ use serde::Serialize;
 
 use crate::error::{Error, ExitCode};
 use crate::model::JobId;
-use crate::report::{Ask, Event, Observer, SAID, Step, Verdict, duration_in_words};
+use crate::report::{Ask, Event, OPERATOR, Observer, Step, Verdict, duration_in_words};
 use crate::safety::sanitize::sanitize_lines;
 pub use out::finish;
-pub(crate) use out::{Stderr, finish_soon};
+pub(crate) use out::{Stderr, start_exit_timer};
 use out::{to_stderr, to_stdout};
 pub use prompt::Answer;
 use status::Status;
 
 /// How to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Voice {
+pub enum OutputMode {
     /// Lines for people.
     Plain,
     /// Lines for people, but only errors and results.
@@ -51,7 +51,7 @@ pub enum Voice {
 /// The voice of the program.
 #[derive(Debug)]
 pub struct Ui {
-    voice: Voice,
+    mode: OutputMode,
     command: &'static str,
     may_ask: bool,
     status: Status,
@@ -73,28 +73,28 @@ struct Reported {
 impl Ui {
     /// A voice that asks nothing and draws nothing: for what goes wrong before a command begins.
     #[must_use]
-    pub fn new(voice: Voice) -> Self {
-        Self { voice, command: "", may_ask: false, status: Status::default(), reported: Mutex::default() }
+    pub fn new(mode: OutputMode) -> Self {
+        Self { mode, command: "", may_ask: false, status: Status::default(), reported: Mutex::default() }
     }
 
     /// A voice for this command: results carry its name.
     #[must_use]
-    pub fn of(voice: Voice, command: &'static str) -> Self {
-        Self { command, ..Self::new(voice) }
+    pub fn of(mode: OutputMode, command: &'static str) -> Self {
+        Self { command, ..Self::new(mode) }
     }
 
     /// The same, which draws a line over again while something is under way, where the terminal can and people are
     /// spoken to. Nothing else may write to stderr then, as a log does.
     #[must_use]
     pub(crate) fn with_status(self) -> Self {
-        let status = if self.voice == Voice::Plain { Status::where_possible() } else { Status::default() };
+        let status = if self.mode == OutputMode::Plain { Status::where_possible() } else { Status::default() };
         Self { status, ..self }
     }
 
     /// The same, which asks questions where somebody is there to answer.
     #[must_use]
     pub(crate) fn with_questions(self) -> Self {
-        Self { may_ask: self.voice != Voice::Json && look::somebody_is_there(), ..self }
+        Self { may_ask: self.mode != OutputMode::Json && style::terminals_are_there(), ..self }
     }
 
     /// What is kept, for the sentence about an interruption.
@@ -110,23 +110,23 @@ impl Ui {
     /// The result, for people: `text` may have several lines. With `--json`, `machine` instead, and the job that it is about.
     pub fn result(&self, job: Option<&JobId>, text: &str, machine: impl Serialize) {
         self.status.clear();
-        match self.voice {
-            Voice::Plain | Voice::Quiet => {
-                out::let_stderr_catch_up();
+        match self.mode {
+            OutputMode::Plain | OutputMode::Quiet => {
+                out::flush_stderr();
                 // Paths and what AWS says may hold what no terminal should be sent.
                 let text = sanitize_lines(text.trim_end());
-                to_stdout(&look::sentences(&text, look::Stream::Stdout));
+                to_stdout(&style::sentences(&text, style::Stream::Stdout));
             }
-            Voice::Json => self.line("result", job, json::ResultLine { command: self.command, content: machine }),
+            OutputMode::Json => self.line("result", job, json::ResultLine { command: self.command, content: machine }),
         }
     }
 
     /// A result that is for another program or a file: `text` goes out as it is.
     pub(crate) fn verbatim(&self, text: &str, machine: impl Serialize) {
         self.status.clear();
-        match self.voice {
-            Voice::Plain | Voice::Quiet => to_stdout(text),
-            Voice::Json => self.line("result", None, json::ResultLine { command: self.command, content: machine }),
+        match self.mode {
+            OutputMode::Plain | OutputMode::Quiet => to_stdout(text),
+            OutputMode::Json => self.line("result", None, json::ResultLine { command: self.command, content: machine }),
         }
     }
 
@@ -142,9 +142,9 @@ impl Ui {
         // Paths in it may hold what no terminal should be sent, and no log.
         let sentence = sanitize_lines(&report.sentence);
         let (sentence, hint) = (sentence.trim_end_matches('\n'), sanitize_lines(&report.hint));
-        tracing::error!(target: SAID, code = report.code, exit = report.exit as u8, "{sentence}");
-        match self.voice {
-            Voice::Json => self.line(
+        tracing::error!(target: OPERATOR, code = report.code, exit = report.exit as u8, "{sentence}");
+        match self.mode {
+            OutputMode::Json => self.line(
                 "error",
                 job,
                 json::Failure {
@@ -154,9 +154,9 @@ impl Ui {
                     hint: hint.trim_end_matches('\n'),
                 },
             ),
-            Voice::Plain | Voice::Quiet => {
-                let text = format!("{} {sentence}\n\n{hint}", look::of_errors().apply_to("Error:"));
-                to_stderr(&format!("\n{}", look::sentences(&text, look::Stream::Stderr)));
+            OutputMode::Plain | OutputMode::Quiet => {
+                let text = format!("{} {sentence}\n\n{hint}", style::of_errors().apply_to("Error:"));
+                to_stderr(&format!("\n{}", style::sentences(&text, style::Stream::Stderr)));
             }
         }
         report.exit
@@ -167,24 +167,24 @@ impl Ui {
     #[must_use]
     pub(crate) fn unless_lost(exit: ExitCode) -> ExitCode {
         let Some(why) = out::lost_of_stdout() else { return exit };
-        let failed = Self::new(Voice::Plain).failure(None, &Error::OutputLost { why });
+        let failed = Self::new(OutputMode::Plain).failure(None, &Error::OutputLost { why });
         if exit == ExitCode::Done { failed } else { exit }
     }
 
     /// Whether somebody is there who can be asked for what is missing, and may be. Where the result goes to a program nobody
     /// expects questions.
     #[must_use]
-    pub(crate) fn may_guide(&self) -> bool {
-        self.may_ask && look::is_seen()
+    pub(crate) fn can_prompt(&self) -> bool {
+        self.may_ask && style::is_seen()
     }
 
     /// Whether programs are spoken to.
     #[must_use]
     pub(crate) fn is_for_programs(&self) -> bool {
-        self.voice == Voice::Json
+        self.mode == OutputMode::Json
     }
 
-    /// Asks for a line of text. To be called only where [`Ui::may_guide`].
+    /// Asks for a line of text. To be called only where [`Ui::can_prompt`].
     pub(crate) fn ask_for_line(&self, question: &str) -> Answer {
         self.put(question, prompt::PATIENCE)
     }
@@ -193,16 +193,16 @@ impl Ui {
     pub fn tell(&self, text: &str) {
         let text = sanitize_lines(text);
         let text = text.trim_end_matches('\n');
-        tracing::info!(target: SAID, "{text}");
+        tracing::info!(target: OPERATOR, "{text}");
         self.status.clear();
-        to_stderr(&format!("{}\n", look::sentences(text, look::Stream::Stderr)));
+        to_stderr(&format!("{}\n", style::sentences(text, style::Stream::Stderr)));
     }
 
     fn put(&self, question: &str, patience: Duration) -> Answer {
         self.status.clear();
-        tracing::info!(target: SAID, "asked: {question}");
+        tracing::info!(target: OPERATOR, "asked: {question}");
         prompt::forget_typed_ahead();
-        let draw = || to_stderr(&format!("\n{} ", look::sentences(question, look::Stream::Stderr)));
+        let draw = || to_stderr(&format!("\n{} ", style::sentences(question, style::Stream::Stderr)));
         draw();
         prompt::answer(patience, draw)
     }
@@ -229,7 +229,7 @@ impl Ui {
         match event {
             Event::Started(step) => self.status.begin(&step.to_string()),
             Event::Finished { step, text, .. } => {
-                self.status.above(&look::named(&step.to_string(), &whose(text), &look::of_names()));
+                self.status.above(&style::named(&step.to_string(), &whose(text), &style::of_names()));
                 let still = self.reported().open.last().map(|(_, step)| *step);
                 match still {
                     Some(step) => self.status.begin(&step.to_string()),
@@ -238,7 +238,7 @@ impl Ui {
             }
             Event::Checked(check) => {
                 self.status.clear();
-                to_stdout(&look::checked(check));
+                to_stdout(&style::checked(check));
             }
             Event::PairKept => {}
             Event::Waiting { what, so_far } => {
@@ -249,7 +249,7 @@ impl Ui {
                 }
                 let so_far =
                     if so_far.as_secs() == 0 { String::new() } else { format!(", {}", duration_in_words(*so_far)) };
-                to_stderr(&look::named("…", &whose(&format!("{text}{so_far}")), &look::of_waits()));
+                to_stderr(&style::named("…", &whose(&format!("{text}{so_far}")), &style::of_waits()));
             }
             Event::Received { bytes, of } => {
                 let of = of.map_or_else(String::new, |of| format!(" of {}", DecimalBytes(of)));
@@ -257,11 +257,11 @@ impl Ui {
                 if self.status.is_drawn() {
                     self.status.show(&whose(&text));
                 } else if self.is_time_for_a_line(job) {
-                    to_stderr(&look::named("…", &whose(&text), &look::of_waits()));
+                    to_stderr(&style::named("…", &whose(&text), &style::of_waits()));
                 }
             }
-            Event::Warning(text) => self.status.above(&look::named("Warning", &whose(text), &look::of_warnings())),
-            Event::Fact(text) => self.status.above(&look::named("", &whose(text), &look::of_names())),
+            Event::Warning(text) => self.status.above(&style::named("Warning", &whose(text), &style::of_warnings())),
+            Event::Fact(text) => self.status.above(&style::named("", &whose(text), &style::of_names())),
         }
     }
 
@@ -332,10 +332,10 @@ impl Observer for Ui {
             Event::Checked(check) => !matches!(check.verdict, Verdict::Ok | Verdict::Skipped),
             _ => false,
         };
-        match self.voice {
-            Voice::Json => self.show_to_programs(job, event),
-            Voice::Quiet if !needs_doing => {}
-            Voice::Plain | Voice::Quiet => self.show_to_people(job, event),
+        match self.mode {
+            OutputMode::Json => self.show_to_programs(job, event),
+            OutputMode::Quiet if !needs_doing => {}
+            OutputMode::Plain | OutputMode::Quiet => self.show_to_people(job, event),
         }
     }
 
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn lines_name_their_job_once_a_second_one_reports() {
-        let ui = Ui::new(Voice::Quiet);
+        let ui = Ui::new(OutputMode::Quiet);
         let job = |digit: &str| format!("JID{}-0000-4000-8000-000000000000", digit.repeat(8)).parse::<JobId>().unwrap();
         let (one, other) = (job("1"), job("2"));
         let report = |job: &JobId| ui.event(Some(job), &Event::Started(Step::Device));

@@ -20,7 +20,7 @@ static STDERR: LazyLock<Writer> = LazyLock::new(|| Writer::start("stderr", Redac
 const BACKLOG: usize = 32;
 
 /// How long somebody may take to read what is said, where nothing can wait for long.
-const SOON: Duration = Duration::from_millis(200);
+const EXIT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A way to a writer.
 struct Writer {
@@ -67,7 +67,7 @@ impl Writer {
     fn catch_up(&self) {
         let (told, mark) = sync_channel(1);
         if self.pieces.send(Piece::Mark(told)).is_ok() {
-            let _ = mark.recv_timeout(SOON);
+            let _ = mark.recv_timeout(EXIT_TIMEOUT);
         }
     }
 
@@ -133,7 +133,7 @@ pub(super) fn to_stderr(text: &str) {
 }
 
 /// Lets stderr be written before anything is said on stdout, which may be the same terminal.
-pub(super) fn let_stderr_catch_up() {
+pub(super) fn flush_stderr() {
     STDERR.catch_up();
 }
 
@@ -158,9 +158,9 @@ pub fn finish() {
 }
 
 /// The same, for a process that is to end at once: what nobody reads in time is lost.
-pub(crate) fn finish_soon() {
+pub(crate) fn start_exit_timer() {
     for stream in [&STDERR, &STDOUT] {
-        stream.finish(Some(SOON));
+        stream.finish(Some(EXIT_TIMEOUT));
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use super::look::{self, Stream};
 use super::out;
+use super::style::{self, Stream};
 
 const BETWEEN_FRAMES: Duration = Duration::from_millis(120);
 
@@ -24,7 +24,7 @@ pub(super) struct Status {
 impl Status {
     /// With a line, where the terminal can draw one.
     pub(super) fn where_possible() -> Self {
-        Self { is_drawn: look::can_redraw(), line: Mutex::default() }
+        Self { is_drawn: style::can_redraw(), line: Mutex::default() }
     }
 
     /// Whether there is such a line: what it shows need not be said in lines of its own.
@@ -45,7 +45,7 @@ impl Status {
     pub(super) fn show(&self, text: &str) {
         // Spinner, name, and a time such as "2m 10s" beside it.
         const BESIDE: usize = 22;
-        let room = look::width(Stream::Stderr).unwrap_or(USUAL_WIDTH).saturating_sub(BESIDE);
+        let room = style::width(Stream::Stderr).unwrap_or(USUAL_WIDTH).saturating_sub(BESIDE);
         let shown = match text.char_indices().nth(room) {
             Some((end, _)) => format!("{}…", &text[..end]),
             None => text.to_owned(),
@@ -66,7 +66,7 @@ impl Status {
     pub(super) fn clear(&self) {
         if let Some(line) = self.line.lock().unwrap_or_else(PoisonError::into_inner).take() {
             line.finish_and_clear();
-            out::let_stderr_catch_up();
+            out::flush_stderr();
         }
     }
 
@@ -107,7 +107,7 @@ impl Screen {
 impl TermLike for Screen {
     fn width(&self) -> u16 {
         // A line that fills the last column wraps on some terminals.
-        let width = look::width(Stream::Stderr).unwrap_or(USUAL_WIDTH).saturating_sub(1);
+        let width = style::width(Stream::Stderr).unwrap_or(USUAL_WIDTH).saturating_sub(1);
         u16::try_from(width).unwrap_or(u16::MAX)
     }
 

@@ -149,9 +149,9 @@ impl Outcome {
 }
 
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+struct WarningCollector(Mutex<Vec<String>>);
 
-impl Notify for Heard {
+impl Notify for WarningCollector {
     fn notify(&self, event: Event) {
         self.0.lock().unwrap().push(match event {
             Event::Waiting { what, .. } => format!("waiting for {what}"),
@@ -220,7 +220,7 @@ fn makes_the_call_it_was_started_for() {
         manifest_limit: order["limit"].as_u64().unwrap(),
         helper: Some(env!("CARGO_BIN_EXE_snow-onboard").into()),
     };
-    let heard = Arc::new(Heard::default());
+    let heard = Arc::new(WarningCollector::default());
     let mut took = Duration::ZERO;
     let mut sockets = 0;
     let result = Cloud::open(&settings, heard.clone()).and_then(|cloud| {

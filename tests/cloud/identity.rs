@@ -26,8 +26,8 @@ fn sts_says_who_it_is() {
     assert_eq!(outcome.answer["arn"], "arn:aws:iam::123456789012:user/operator");
     assert_eq!(outcome.answer["source"], "the environment (AWS_ACCESS_KEY_ID)");
     assert_eq!(outcome.answer["temporary"], false);
-    let apart = outcome.answer["clocks_apart"].as_i64().unwrap();
-    assert!(apart.abs() < 60, "{apart}");
+    let separation = outcome.answer["clocks_apart"].as_i64().unwrap();
+    assert!(separation.abs() < 60, "{separation}");
     let requests = world.requests();
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].protocol, Some(Protocol::Query));
@@ -127,6 +127,6 @@ fn the_clock_of_the_service_is_told() {
     let world = one();
     world.set_api_clock(time::Duration::minutes(9));
     let outcome = identity(&world).run().expect("ok");
-    let apart = outcome.answer["clocks_apart"].as_i64().unwrap();
-    assert!((8 * 60..=10 * 60).contains(&apart), "{apart}");
+    let separation = outcome.answer["clocks_apart"].as_i64().unwrap();
+    assert!((8 * 60..=10 * 60).contains(&separation), "{separation}");
 }

@@ -170,7 +170,7 @@ fn when_agent_and_guard_are_killed_at_once_the_system_ends_the_client() {
     assert!(!stage.work().join("survived").exists());
     // What nobody was left to remove goes with the next command.
     assert_eq!(stage.homes().len(), 1);
-    assert!(snow_onboard::device::sweep(&stage.places()).is_empty());
+    assert!(snow_onboard::device::remove_stale_homes(&stage.places()).is_empty());
     stage.assert_nothing_left();
 }
 
@@ -202,7 +202,7 @@ fn agent_to_be_killed() {
     let opened = Session::open(
         device,
         HandOver {
-            apart: crate::stage::apart(),
+            separation: crate::stage::separation(),
             job: &crate::stage::JOB.parse().unwrap(),
             manifest: &path("SNOW_ONBOARD_TEST_MANIFEST"),
             manifest_sha256: &snow_onboard::model::ManifestDigest::of(crate::stage::MANIFEST).unwrap(),
@@ -371,7 +371,7 @@ fn a_guard_that_cannot_be_started_is_told() {
 fn two_homes_live_beside_each_other_and_the_sweep_leaves_both() {
     let stage = Stage::new("");
     let (one, two) = (stage.prepare().unwrap(), stage.prepare().unwrap());
-    assert!(snow_onboard::device::sweep(&stage.places()).is_empty());
+    assert!(snow_onboard::device::remove_stale_homes(&stage.places()).is_empty());
     assert!(one.home().is_dir() && two.home().is_dir() && one.home() != two.home());
     drop(one);
     assert_eq!(stage.homes(), [two.home()]);

@@ -11,12 +11,12 @@ use snow_onboard::device::{ArgvExposure, Client, ClientSettings, Device, HandOve
 use snow_onboard::error::Result;
 use snow_onboard::model::{Endpoint, HandOverPolicy, JobId, ManifestDigest, Origin, Sourced, UnlockCode};
 use snow_onboard::report::{Event, Notify};
-use snow_onboard::safety::apart::Apart;
+use snow_onboard::safety::separation::Separation;
 
 /// The proof that a hand-over demands, given for a folder with nothing in it: what makes it is tested in `safety::apart`.
-pub fn apart() -> Apart {
+pub fn separation() -> Separation {
     let folder = tempfile::tempdir().unwrap();
-    Apart::check(folder.path(), &[], &UnlockCode::take(CODE).unwrap(), &[]).unwrap()
+    Separation::check(folder.path(), &[], &UnlockCode::take(CODE).unwrap(), &[]).unwrap()
 }
 
 pub const CODE: &str = "c0de1-c0de2-C0DE3-c0de4-c0de5";
@@ -174,7 +174,7 @@ impl Stage {
         let mut session = Session::open(
             device,
             HandOver {
-                apart: apart(),
+                separation: separation(),
                 job: &JOB.parse::<JobId>().unwrap(),
                 manifest: &self.manifest(),
                 manifest_sha256: &ManifestDigest::of(MANIFEST).unwrap(),

@@ -80,7 +80,7 @@ fn chapter(file: &str) -> String {
 
 #[test]
 fn links_into_the_code_become_words() {
-    assert!(chapter("life_of_a_code").contains("`Apart::check` looks through"));
+    assert!(chapter("life_of_a_code").contains("`Separation::check` looks through"));
     let said = without_tests("It holds\n(`src/a.rs::b`, `tests/c.rs::d`), and (`x`) stays.\n| a | `tests/c.rs::d` |");
     assert_eq!(said, "It holds, and (`x`) stays.\n| a | |");
 }

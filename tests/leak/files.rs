@@ -210,13 +210,13 @@ fn what_lay_in_memory_is_overwritten_before_it_is_removed() {
     assert!(home.starts_with("/dev/shm"), "the runtime folder of a rehearsal is no memory: {}", home.display());
     // A second name keeps the bytes in sight after the first is gone.
     let witnesses = tempfile::tempdir_in("/dev/shm").unwrap();
-    let witness = witnesses.path().join("profile");
-    std::fs::hard_link(home.join(".aws/snowball/config/snowball-edge.config"), &witness).unwrap();
+    let snapshot = witnesses.path().join("profile");
+    std::fs::hard_link(home.join(".aws/snowball/config/snowball-edge.config"), &snapshot).unwrap();
     let control = scan::files_with(witnesses.path(), &stage.code()).len();
     process::signal(agent.id(), Signal::KILL);
     agent.child().wait().unwrap();
     wait_until("the private home to go", || !home.exists());
     let left = scan::files_with(witnesses.path(), &stage.code()).len();
     table::none("code", "the memory in which the private home lay", left, control);
-    assert!(std::fs::read(&witness).unwrap().iter().all(|byte| *byte == 0));
+    assert!(std::fs::read(&snapshot).unwrap().iter().all(|byte| *byte == 0));
 }

@@ -21,21 +21,21 @@ const TALKATIVE: [&[(&str, &str)]; 3] = [
 /// Runs the agent in every voice and surroundings; `succeeds` says how it is to end, `says` what it is to say, plainly.
 #[track_caller]
 fn quiet_about(stage: &Stage, what: &str, secrets: &[(&str, Needles)], succeeds: bool, says: &str) {
-    let run = |voice: &[&str], variables: &[(&str, &str)]| -> Vec<u8> {
+    let run = |mode: &[&str], variables: &[(&str, &str)]| -> Vec<u8> {
         // Open again for the next one.
         stage.rehearsal.device().power_loss();
         let Output { status, mut stdout, stderr } =
-            stage.run().args(voice).envs(variables.iter().copied()).output().unwrap();
+            stage.run().args(mode).envs(variables.iter().copied()).output().unwrap();
         stdout.extend(stderr);
         let text = String::from_utf8_lossy(&stdout);
         assert_eq!(status.success(), succeeds, "{what}: {text}");
-        assert!(!voice.is_empty() || text.contains(says), "{what}: “{says}” is not in {text}");
+        assert!(!mode.is_empty() || text.contains(says), "{what}: “{says}” is not in {text}");
         stdout
     };
     let mut text = Vec::new();
     // Each voice once, and each of the surroundings once.
-    for (voice, variables) in VOICES.iter().zip(TALKATIVE.into_iter().cycle()) {
-        text.extend(run(voice, variables));
+    for (mode, variables) in VOICES.iter().zip(TALKATIVE.into_iter().cycle()) {
+        text.extend(run(mode, variables));
     }
     text.extend(run(VOICES[0], TALKATIVE[2]));
     let signature = stage.rehearsal.issued_addresses().last().map(|_| ("signature", Needles::of(&stage.signature())));

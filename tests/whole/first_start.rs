@@ -249,10 +249,10 @@ fn a_code_in_clear_in_the_client_s_own_settings_is_told_with_the_command_that_ta
     assert!(!ended.stderr.contains(&code));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), document.to_string(), "a run never writes it");
 
-    let take_out = |name: &str| Agent::new(&rehearsal, ["forget", &id, "--client-profile", name]).end();
-    take_out("other").failed(2, "is for the job JID0");
-    take_out("nobody").failed(2, "no profile “nobody”");
-    let ended = take_out("by hand").done();
+    let remove_profile = |name: &str| Agent::new(&rehearsal, ["forget", &id, "--client-profile", name]).end();
+    remove_profile("other").failed(2, "is for the job JID0");
+    remove_profile("nobody").failed(2, "no profile “nobody”");
+    let ended = remove_profile("by hand").done();
     assert!(ended.stdout.contains("is no longer in") && !ended.stdout.contains(&code), "{}", ended.stdout);
     let left: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!(left, serde_json::json!({"version": 1, "profiles": {"other": other}}));

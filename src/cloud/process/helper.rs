@@ -19,7 +19,7 @@ pub const CREDENTIALS_ARGUMENT: &str = "__credentials";
 /// Bytes kept of what the program says on each stream. Credentials are some kilobytes; the rest is read and dropped.
 const KEPT: u64 = 64 << 10;
 /// How long the streams may stay open after the program's end: what it started may hold them for ever.
-const LINGER: Duration = Duration::from_millis(300);
+const GRACE_PERIOD: Duration = Duration::from_millis(300);
 
 /// What the agent wants run.
 #[derive(Serialize, Deserialize)]
@@ -131,11 +131,11 @@ fn run(
             Err(RecvTimeoutError::Timeout) => {
                 timed_out = !has_exited && !proc.has_ended();
                 proc.end();
-                (is_ended, deadline) = (true, Instant::now() + LINGER);
+                (is_ended, deadline) = (true, Instant::now() + GRACE_PERIOD);
             }
         }
         if has_exited && !had_exited {
-            deadline = deadline.min(Instant::now() + LINGER);
+            deadline = deadline.min(Instant::now() + GRACE_PERIOD);
         }
     }
     proc.end();

@@ -122,11 +122,11 @@ impl Client {
             let result = while_waiting(notify, "the client's files to be read", || thread.map(JoinHandle::join));
             match result {
                 Some(Ok(Ok(digest))) => Ok(digest),
-                Some(Ok(Err(Error::ClientUnsafe { path, why, way_on }))) => Err((path, why, way_on)),
+                Some(Ok(Err(Error::ClientUnsafe { path, why, hint }))) => Err((path, why, hint)),
                 _ => Err((self.launcher.clone(), "can't be digested".to_owned(), unpack_anew(true))),
             }
         });
-        digest.clone().map_err(|(path, why, way_on)| Error::ClientUnsafe { path, why, way_on })
+        digest.clone().map_err(|(path, why, hint)| Error::ClientUnsafe { path, why, hint })
     }
 
     /// Looks at all its files once more: whether nobody else can write to them, and whether they are what they were when it
@@ -184,18 +184,18 @@ fn check_may_run<'a>(launcher: &str, files: impl Iterator<Item = &'a PathBuf>) -
     // One that has the permission is on a disk that takes it away, or is somebody else's.
     let has_none =
         |file: &&PathBuf| File::open(file).and_then(|file| path_trust::is_executable(&file)).is_ok_and(|is| !is);
-    let way_on = if locked.iter().all(has_none) {
+    let hint = if locked.iter().all(has_none) {
         let quoted: Vec<String> = locked.iter().map(|file| format!("'{}'", file.display())).collect();
         format!("Make it executable, then repeat the same command:\n  chmod +x {}", quoted.join(" "))
     } else {
         format!("Its disk may be one from which no program is run (noexec). {}", unpack_anew(true))
     };
-    Err(Error::ClientUnusable { path: launcher.to_owned(), why, way_on })
+    Err(Error::ClientUnusable { path: launcher.to_owned(), why, hint })
 }
 
 /// A client that does not run, with what mends that. `has_own_java` is false for one that looks for a JVM of the system.
 pub(in crate::device) fn unusable(path: &str, why: String, has_own_java: bool) -> Error {
-    Error::ClientUnusable { path: path.to_owned(), why, way_on: unpack_anew(has_own_java) }
+    Error::ClientUnusable { path: path.to_owned(), why, hint: unpack_anew(has_own_java) }
 }
 
 fn unpack_anew(has_own_java: bool) -> String {

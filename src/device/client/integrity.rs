@@ -14,13 +14,13 @@ use crate::os;
 use crate::safety::path_trust::{self, Cause, Fault, Position, Refused, Whose};
 
 /// Most files and folders looked at. The vendor's tree with its JRE has some hundreds.
-const MOST_ENTRIES: usize = 20_000;
+const MAX_ENTRIES: usize = 20_000;
 /// Folders one in the other.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 /// The same beside a launcher that lies in no package: what it may load lies near.
-const DEEPEST_BESIDE: usize = 3;
+const MAX_DEPTH_BESIDE: usize = 3;
 /// Most bytes digested. The vendor's tree has some 200 MB.
-const MOST_BYTES: u64 = 4 << 30;
+const MAX_BYTES: u64 = 4 << 30;
 
 /// The files that run when the client does, checked.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Tree {
         let mut hasher = Sha256::new();
         hasher.update(b"snow-onboard/client/2\0");
         let mut done = BTreeSet::from([&*self.root]);
-        let digested = self.digest_below(&self.root, &mut hasher, &mut { MOST_BYTES }, &mut done);
+        let digested = self.digest_below(&self.root, &mut hasher, &mut { MAX_BYTES }, &mut done);
         digested.map_err(|found| found.into_error(Some(&self.root)))?;
         Ok(ClientDigest::from_hasher(hasher))
     }
@@ -209,14 +209,14 @@ impl Walk {
 
     /// Looks at `path` and everything below. Links are noted and not followed.
     fn below(&mut self, path: &Path, depth: usize) -> Result<(), Unsafe> {
-        if depth > DEEPEST {
-            return Err(unsafe_because(path, &format!("lies more than {DEEPEST} folders deep, as in no client")));
+        if depth > MAX_DEPTH {
+            return Err(unsafe_because(path, &format!("lies more than {MAX_DEPTH} folders deep, as in no client")));
         }
         if !self.entries.insert(path.to_owned()) {
             return Ok(());
         }
-        if self.entries.len() > MOST_ENTRIES {
-            let why = format!("is one of more than {MOST_ENTRIES} files, which no client has");
+        if self.entries.len() > MAX_ENTRIES {
+            let why = format!("is one of more than {MAX_ENTRIES} files, which no client has");
             return Err(unsafe_because(path, &why));
         }
         let words = |error: std::io::Error| cannot_look(path, &error);
@@ -256,12 +256,12 @@ impl Walk {
             for entry in entries {
                 let path = entry.map_err(|error| cannot_look(&folder, &error))?.path();
                 count += 1;
-                if count > MOST_ENTRIES {
-                    let why = format!("lies beside more than {MOST_ENTRIES} files, which can't all be looked at");
+                if count > MAX_ENTRIES {
+                    let why = format!("lies beside more than {MAX_ENTRIES} files, which can't all be looked at");
                     return Err(unsafe_because(launcher, &why));
                 }
                 let target = path_trust::beside_program(&path).map_err(|refused| not_safe(&refused))?;
-                if depth < DEEPEST_BESIDE && target == path && target.is_dir() {
+                if depth < MAX_DEPTH_BESIDE && target == path && target.is_dir() {
                     ahead.push((path, depth + 1));
                 }
             }
@@ -283,7 +283,7 @@ impl Unsafe {
         const ELSEWHERE: &str = "Unpack the client where only you or an administrator can write.";
         let package = root.filter(|root| self.path.starts_with(root));
         let mend = package.unwrap_or(&self.path).display();
-        let way_on = match self.fault {
+        let hint = match self.fault {
             _ if cfg!(windows) => format!(
                 "{ELSEWHERE} On Windows such a folder is one in your user profile, from which nobody else has been given access."
             ),
@@ -296,7 +296,7 @@ impl Unsafe {
             ),
             _ => ELSEWHERE.to_owned(),
         };
-        Error::ClientUnsafe { path: self.path.display().to_string(), why: self.why, way_on }
+        Error::ClientUnsafe { path: self.path.display().to_string(), why: self.why, hint }
     }
 }
 

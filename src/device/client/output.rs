@@ -7,7 +7,7 @@ use crate::device::guard::protocol::Ran;
 use crate::safety::sanitize::sanitize;
 
 /// What the client said, cleaned: stderr if there is any, else stdout; the JVM's notice of its options left out.
-pub(in crate::device) fn said(ran: &Ran) -> String {
+pub(in crate::device) fn client_output(ran: &Ran) -> String {
     let without_notice = |text: &str| {
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("Picked up ")).collect();
         sanitize(&lines.join("\n"))

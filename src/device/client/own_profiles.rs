@@ -19,7 +19,7 @@ use crate::os;
 use crate::safety::path_trust::{self, Whose};
 
 /// A profile file is a few kilobytes; what is larger is not looked at.
-const LARGEST: u64 = 4 << 20;
+const MAX_SIZE: u64 = 4 << 20;
 
 /// Most files looked at for copies of a manifest. OpsHub makes one for each device that is unlocked with it.
 const MOST_COPIES: usize = 1000;
@@ -213,7 +213,7 @@ fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         }
         result => result?.ok_or_else(|| io::Error::other("it is not a file"))?,
     };
-    path_trust::read_bounded(file, LARGEST).map(|text| Some(Zeroizing::new(text)))
+    path_trust::read_bounded(file, MAX_SIZE).map(|text| Some(Zeroizing::new(text)))
 }
 
 /// Puts `after` in the place of the file that reads `before`, whole or not at all, for this user alone: what is left in it

@@ -112,16 +112,16 @@ pub(in crate::device) fn read_code(path: &Path) -> Result<UnlockCode, String> {
 }
 
 /// A profile file is a few kilobytes; what is larger is told by its size and time alone.
-const LARGEST: u64 = 4 << 20;
+const MAX_SIZE: u64 = 4 << 20;
 
 /// The vendor's real profile files of this user, as they are now: to see afterwards that the client left them alone.
 #[derive(PartialEq, Eq)]
-pub(in crate::device) struct Witness(Vec<(PathBuf, Option<Look>)>);
+pub(in crate::device) struct ProfileSnapshot(Vec<(PathBuf, Option<Look>)>);
 
 /// Size, time of change, SHA-256.
 type Look = (u64, Option<std::time::SystemTime>, [u8; 32]);
 
-impl Witness {
+impl ProfileSnapshot {
     /// Looks at the file in each place where the client may take the user's home to be.
     pub(in crate::device) fn look(data: &ProfileData) -> Self {
         Self::look_in(&homes(), data)
@@ -132,7 +132,7 @@ impl Witness {
             // Whoever's it is: it is compared with itself, and nothing else is made of it.
             let file = path_trust::open_untrusted(path).ok().flatten()?;
             let meta = file.metadata().ok()?;
-            let content = Zeroizing::new(path_trust::read_bounded(file, LARGEST).unwrap_or_default());
+            let content = Zeroizing::new(path_trust::read_bounded(file, MAX_SIZE).unwrap_or_default());
             Some((meta.len(), meta.modified().ok(), Sha256::digest(&content[..]).into()))
         };
         Self(homes.iter().map(|home| path_in(home, data)).map(|path| (path.clone(), look(&path))).collect())
@@ -204,12 +204,12 @@ mod tests {
         let homes = [home.path().to_owned()];
         let data = ClientData::built_in().profile;
         let path = path_in(home.path(), &data);
-        let absent = Witness::look_in(&homes, &data);
+        let absent = ProfileSnapshot::look_in(&homes, &data);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         assert_eq!(absent.changed_in(&homes, &data), None);
         std::fs::write(&path, "one").unwrap();
         assert_eq!(absent.changed_in(&homes, &data), Some(path.clone()));
-        let present = Witness::look_in(&homes, &data);
+        let present = ProfileSnapshot::look_in(&homes, &data);
         assert_eq!(present.changed_in(&homes, &data), None);
         std::fs::write(&path, "two").unwrap();
         assert_eq!(present.changed_in(&homes, &data), Some(path));

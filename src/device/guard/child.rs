@@ -17,7 +17,7 @@ use crate::os::process::{self, Proc};
 /// Bytes kept of each stream. The rest is read, so that the client does not block, and counted.
 const KEPT: usize = 64 * 1024;
 /// How long the streams may stay open after the client's end: a grandchild may hold them for ever.
-const LINGER: Duration = Duration::from_millis(150);
+const GRACE_PERIOD: Duration = Duration::from_millis(150);
 
 /// What a running command tells the guard's main loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(in crate::device) struct Running<'a> {
 /// What the command's streams are tied to.
 pub(in crate::device) enum Streams {
     /// No input; output and errors apart.
-    Apart,
+    Separation,
     /// Output and errors are passed on as they come, without the code.
     Live { input: bool, redacted: [RedactedStream; 2] },
     /// Input from us; output and errors together, in their order.
@@ -88,7 +88,7 @@ impl<'a> Running<'a> {
         let (mut sources, mut input): (Vec<Box<dyn Read + Send>>, Option<Input>) = (Vec::new(), None);
         let (mut input_piped, mut live) = (false, None);
         match streams {
-            Streams::Apart => {
+            Streams::Separation => {
                 command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             }
             Streams::Live { input, redacted } => {
@@ -224,10 +224,10 @@ impl<'a> Running<'a> {
 
     /// Waits until the streams have ended, but only for a moment after all that was said is passed on.
     fn drain(&mut self) {
-        let mut until = Instant::now() + LINGER;
+        let mut until = Instant::now() + GRACE_PERIOD;
         while self.open_streams > 0 && !self.inbox.stopped {
             if self.unsaid.load(Ordering::SeqCst) > 0 {
-                until = Instant::now() + LINGER;
+                until = Instant::now() + GRACE_PERIOD;
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {

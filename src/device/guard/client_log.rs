@@ -14,9 +14,9 @@ use crate::safety::sanitize::sanitize_lines;
 /// Bytes kept of each file: its end, where the failure is.
 const OF_EACH: u64 = 64 * 1024;
 /// Files looked at. A home holds a few.
-const MOST_FILES: usize = 32;
+const MAX_FILES: usize = 32;
 /// Folders one in the other.
-const DEEPEST: u32 = 8;
+const MAX_DEPTH: u32 = 8;
 
 /// The text of all files in the client's log folders, which are named by their parts below `home`. `None` if there is
 /// nothing. What else the client left there is not its log, and goes with the home.
@@ -57,8 +57,8 @@ fn collect(folder: &Path, depth: u32, files: &mut Vec<PathBuf>) {
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() && depth < DEEPEST => collect(&entry.path(), depth + 1, files),
-            Ok(kind) if kind.is_file() && files.len() < MOST_FILES => files.push(entry.path()),
+            Ok(kind) if kind.is_dir() && depth < MAX_DEPTH => collect(&entry.path(), depth + 1, files),
+            Ok(kind) if kind.is_file() && files.len() < MAX_FILES => files.push(entry.path()),
             _ => {}
         }
     }

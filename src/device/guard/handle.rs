@@ -61,7 +61,7 @@ pub(in crate::device) struct GuardHandle {
     runs: u32,
     home: PathBuf,
     in_memory: bool,
-    passed_over: Vec<String>,
+    rejected: Vec<String>,
     left_out: Option<String>,
     notify: Arc<dyn Notify>,
     /// Process group of a client that may still run.
@@ -120,7 +120,7 @@ impl GuardHandle {
             runs: 0,
             home: PathBuf::new(),
             in_memory: false,
-            passed_over: Vec::new(),
+            rejected: Vec::new(),
             left_out,
             notify,
             group: None,
@@ -128,9 +128,9 @@ impl GuardHandle {
         };
         link.order(&Order::Begin { places, on_disk, version: VERSION.to_owned() })?;
         match link.report(PROMPT)? {
-            Report::Home { path, in_memory, passed_over } => {
+            Report::Home { path, in_memory, rejected } => {
                 tracing::debug!(home = path, in_memory, "the private home is made");
-                (link.home, link.in_memory, link.passed_over) = (PathBuf::from(path), in_memory, passed_over);
+                (link.home, link.in_memory, link.rejected) = (PathBuf::from(path), in_memory, rejected);
                 Ok(link)
             }
             Report::NoHome(HomeFault::Impossible { why }) => Err(Error::PrivateHomeImpossible { why }),
@@ -155,8 +155,8 @@ impl GuardHandle {
     }
 
     /// Why the home is not in a place that was better.
-    pub(in crate::device) fn passed_over(&self) -> &[String] {
-        &self.passed_over
+    pub(in crate::device) fn rejected(&self) -> &[String] {
+        &self.rejected
     }
 
     /// Runs a command of the client. `Err(ClientUnusable)` if it can't even be started.
@@ -180,7 +180,11 @@ impl GuardHandle {
                 let Ran { code, signal, timed_out, millis, dropped, .. } = ran;
                 tracing::info!(command, exit = code, signal, timed_out, millis, dropped, "the client has ended");
                 if !ran.succeeded() {
-                    tracing::debug!(command, said = crate::device::client::output::said(&ran), "the client has failed");
+                    tracing::debug!(
+                        command,
+                        said = crate::device::client::output::client_output(&ran),
+                        "the client has failed"
+                    );
                 }
                 Ok(ran)
             }

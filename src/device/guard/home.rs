@@ -24,9 +24,9 @@ const LOCK: &str = ".lock";
 /// Random letters and digits at the end of the name.
 const RANDOM: usize = 12;
 /// Least free space: the client's profile and logs, and the JVM's error file.
-const LEAST_SPACE: u64 = 8 << 20;
+const MIN_SPACE: u64 = 8 << 20;
 /// Most bytes that are overwritten before removal. A home holds a few kilobytes.
-const MOST_WIPED: u64 = 64 << 20;
+const MAX_WIPED: u64 = 64 << 20;
 /// A home that may be in the making is a leftover only when it is older.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -87,7 +87,7 @@ pub(in crate::device) struct Home {
     path: PathBuf,
     in_memory: bool,
     /// Why the places before would not do.
-    passed_over: Vec<String>,
+    rejected: Vec<String>,
     /// Locked for the life of the home.
     lock: Option<File>,
 }
@@ -119,7 +119,7 @@ impl Home {
             }
             match Self::make_in(&folder) {
                 Ok(mut home) => {
-                    home.passed_over = reasons;
+                    home.rejected = reasons;
                     return Ok(home);
                 }
                 Err(error) => {
@@ -161,11 +161,11 @@ impl Home {
             // Nothing of ours has that name, and in a sticky folder nothing of others gives way to it.
             fs::rename(made, &path)?;
         }
-        Ok(Self { path, in_memory, passed_over: Vec::new(), lock: Some(lock) })
+        Ok(Self { path, in_memory, rejected: Vec::new(), lock: Some(lock) })
     }
 
-    pub(in crate::device) fn passed_over(&self) -> &[String] {
-        &self.passed_over
+    pub(in crate::device) fn rejected(&self) -> &[String] {
+        &self.rejected
     }
 
     pub(in crate::device) fn path(&self) -> &Path {
@@ -204,11 +204,11 @@ impl Drop for Home {
 /// Tries again for a moment: a client that has just been ended may have left a file in the folder meanwhile.
 pub(in crate::device) fn remove(home: &Path) -> io::Result<()> {
     if os::lies_in_memory(home).unwrap_or(false) {
-        wipe(home, &mut { MOST_WIPED }, 0);
+        wipe(home, &mut { MAX_WIPED }, 0);
     }
     let mut tries = 0;
     loop {
-        match take_down(home) {
+        match remove_tree(home) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !home.exists() => return Ok(()),
             Err(error) if tries == 20 => return Err(error),
@@ -219,7 +219,7 @@ pub(in crate::device) fn remove(home: &Path) -> io::Result<()> {
 }
 
 /// The lock file last: as long as there is anything else, a later command knows by it whose folder this is.
-fn take_down(home: &Path) -> io::Result<()> {
+fn remove_tree(home: &Path) -> io::Result<()> {
     remove_all_but_lock(home)?;
     match fs::remove_file(home.join(LOCK)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -271,7 +271,7 @@ fn wipe_file(path: &Path, left: &mut u64) -> io::Result<()> {
 pub(in crate::device) fn remove_file(path: &Path) -> io::Result<()> {
     if os::lies_in_memory(path).unwrap_or(false) {
         // Best effort: the removal is what counts.
-        let _ = wipe_file(path, &mut { MOST_WIPED });
+        let _ = wipe_file(path, &mut { MAX_WIPED });
     }
     fs::remove_file(path)
 }
@@ -279,7 +279,7 @@ pub(in crate::device) fn remove_file(path: &Path) -> io::Result<()> {
 /// Overwrites and removes all that is in a home but its lock.
 pub(in crate::device) fn empty(home: &Path) -> io::Result<()> {
     if os::lies_in_memory(home)? {
-        wipe(home, &mut { MOST_WIPED }, 0);
+        wipe(home, &mut { MAX_WIPED }, 0);
     }
     remove_all_but_lock(home)
 }
@@ -312,7 +312,7 @@ fn check(place: &Place) -> Result<PathBuf, String> {
     if place.memory_only && !os::lies_in_memory(&folder).map_err(words)? {
         return Err("does not lie in memory".to_owned());
     }
-    if os::free_space(&folder).map_err(words)? < LEAST_SPACE {
+    if os::free_space(&folder).map_err(words)? < MIN_SPACE {
         return Err("has less than 8 MB of free space".to_owned());
     }
     Ok(folder)
@@ -323,7 +323,7 @@ fn check(place: &Place) -> Result<PathBuf, String> {
 ///
 /// Homes in use, homes of other users, what only has a similar name, and all that lies where others can exchange it stay. Gives those that should have gone and would
 /// not, with the reason.
-pub fn sweep(places: &Places) -> Vec<(PathBuf, io::Error)> {
+pub fn remove_stale_homes(places: &Places) -> Vec<(PathBuf, io::Error)> {
     let mut stuck = Vec::new();
     for place in places.all() {
         let Ok(entries) = trusted(&place).map_err(drop).and_then(|folder| fs::read_dir(folder).map_err(drop)) else {
@@ -344,7 +344,7 @@ pub fn sweep(places: &Places) -> Vec<(PathBuf, io::Error)> {
 ///
 /// # Errors
 /// Why it would not go.
-pub(crate) fn sweep_home(path: &Path) -> io::Result<bool> {
+pub(crate) fn remove_stale_home(path: &Path) -> io::Result<bool> {
     if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(true);
     }
@@ -447,10 +447,10 @@ mod tests {
         fs::write(&file, "not a folder").unwrap();
 
         if cfg!(windows) {
-            assert!(sweep(&places(base.path())).is_empty());
+            assert!(remove_stale_homes(&places(base.path())).is_empty());
             return assert!(path.exists(), "too young to tell from one in the making");
         }
-        assert!(sweep(&places(base.path())).is_empty());
+        assert!(remove_stale_homes(&places(base.path())).is_empty());
         assert!(!path.exists(), "the leftover is gone");
         assert!(living.path().exists(), "the one in use stays");
         assert!(in_the_making.exists(), "the one in the making stays");
@@ -466,7 +466,7 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
-                        let _ = sweep(&places(base.path()));
+                        let _ = remove_stale_homes(&places(base.path()));
                     }
                 });
             }
@@ -486,7 +486,7 @@ mod tests {
         empty(home.path()).unwrap();
         let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, [LOCK]);
-        assert!(sweep(&places(base.path())).is_empty() && home.path().exists());
+        assert!(remove_stale_homes(&places(base.path())).is_empty() && home.path().exists());
     }
 
     #[test]
@@ -554,10 +554,10 @@ mod tests {
             let file = base.path().join("profile");
             fs::write(&file, "secret").unwrap();
             // A second name keeps the bytes in sight after the first one is removed.
-            let witness = base.path().join("witness");
-            fs::hard_link(&file, &witness).unwrap();
+            let snapshot = base.path().join("witness");
+            fs::hard_link(&file, &snapshot).unwrap();
             remove_file(&file).unwrap();
-            assert_eq!(fs::read(&witness).unwrap(), [0; 6]);
+            assert_eq!(fs::read(&snapshot).unwrap(), [0; 6]);
             if !rustix::process::geteuid().is_root() {
                 return snow_rehearsal::skipped("only root can give away a file that a home holds a name of");
             }

@@ -142,8 +142,8 @@ pub fn guard_main() -> i32 {
 /// Works off the orders until the end. Whatever panics in here, the home is removed by its `Drop`.
 fn serve(home: &Home, inbox: &mut Inbox) {
     let Some(path) = home.path().to_str() else { return };
-    let (path, passed_over) = (path.to_owned(), home.passed_over().to_vec());
-    if !say(&Report::Home { path, in_memory: home.is_in_memory(), passed_over }) {
+    let (path, rejected) = (path.to_owned(), home.rejected().to_vec());
+    if !say(&Report::Home { path, in_memory: home.is_in_memory(), rejected }) {
         return;
     }
     // One copy, in locked memory, as long as the home lives.
@@ -197,7 +197,7 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
     let redacted = || RedactedStream::new(code.map(Redaction::of));
     let streams = match run.live {
         Some(Live { input }) => Streams::Live { input, redacted: [redacted(), redacted()] },
-        None => Streams::Apart,
+        None => Streams::Separation,
     };
     let (sender, pieces) = std::sync::mpsc::channel();
     inbox.input = Some(sender);

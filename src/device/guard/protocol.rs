@@ -125,7 +125,7 @@ pub(in crate::device) enum Report {
         path: String,
         in_memory: bool,
         /// Why the places before this one would not do.
-        passed_over: Vec<String>,
+        rejected: Vec<String>,
     },
     NoHome(HomeFault),
     /// The client runs, as the leader of this process group (Windows: with this process id).

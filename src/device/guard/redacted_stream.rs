@@ -19,7 +19,7 @@ pub(in crate::device) struct RedactedStream {
 
 impl RedactedStream {
     /// Most that is held back: more than a code takes up in any spelling.
-    const MOST_HELD: usize = 8 * 1024;
+    const MAX_HELD: usize = 8 * 1024;
 
     /// Nothing is taken out where no code is known.
     pub(in crate::device) fn new(redaction: Option<Redaction>) -> Self {
@@ -41,7 +41,7 @@ impl RedactedStream {
         if let Some(last) = found.iter().find(|at| at.start < open && open <= at.end) {
             open = last.start;
         }
-        if self.tail.len() - open > Self::MOST_HELD {
+        if self.tail.len() - open > Self::MAX_HELD {
             open = self.tail.len();
         }
         let out = self.pass_on(&found, open);
@@ -176,7 +176,7 @@ mod tests {
     fn no_more_is_held_back_than_a_code_can_take_up() {
         let mut stream = stream();
         stream.push(b"7c0e1");
-        let zeros = [0; RedactedStream::MOST_HELD];
+        let zeros = [0; RedactedStream::MAX_HELD];
         assert_eq!(stream.push(&zeros).len(), 5 + zeros.len());
         assert!(!stream.holds());
     }

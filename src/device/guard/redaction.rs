@@ -112,8 +112,8 @@ impl Redaction {
 
 /// Where an escape begins at the very end of `text` that is not whole yet.
 fn begun_escape(text: &[u8]) -> Option<usize> {
-    const LONGEST: usize = "&#x2d;".len();
-    let from = text.len().saturating_sub(LONGEST - 1);
+    const MAX_SEPARATOR: usize = "&#x2d;".len();
+    let from = text.len().saturating_sub(MAX_SEPARATOR - 1);
     let at = from + text[from..].iter().rposition(|byte| matches!(byte, b'%' | b'\\' | b'&'))?;
     escaped(&text[at..]).is_none().then_some(at)
 }

@@ -5,11 +5,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::port::{FIRST_PAUSE, LONGEST_PAUSE};
+use super::port::{FIRST_PAUSE, MAX_PAUSE};
 use super::{Attempt, Session};
 use crate::device::client::data::Values;
 use crate::device::client::output::{self, Described};
-use crate::device::client::profile::{self, Witness};
+use crate::device::client::profile::{self, ProfileSnapshot};
 use crate::device::guard::home;
 use crate::device::guard::protocol::{Configure, Order, Outcome, Ran, Report};
 use crate::device::millis;
@@ -100,7 +100,9 @@ impl Session {
         let guard = &mut self.guard;
         let ran = while_waiting(&*self.notify, "the client to list its commands", || guard.run(run))?;
         let why = match self.client.data.commands_in(&ran.stdout, &ran.stderr).missing {
-            _ if !ran.succeeded() => format!("it fails when asked for its help (it said: {})", output::said(&ran)),
+            _ if !ran.succeeded() => {
+                format!("it fails when asked for its help (it said: {})", output::client_output(&ran))
+            }
             Some(name) => format!("it does not list {name} in its help"),
             None => return Ok(()),
         };
@@ -121,7 +123,7 @@ impl Session {
 
     /// The first `describe-device` on a method, as often as a device that is still starting wants.
     fn first_look(&mut self) -> Result<MethodResult> {
-        let mut pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut pause = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
         let mut failures = 0;
         let mut words = WordsShown::default();
         loop {
@@ -136,7 +138,8 @@ impl Session {
                 if ran.timed_out {
                     return Err(self.out_of_time(&ran));
                 }
-                let down = |what: &str| Ok(MethodResult::Down(format!("{what} (it said: {})", output::said(&ran))));
+                let down =
+                    |what: &str| Ok(MethodResult::Down(format!("{what} (it said: {})", output::client_output(&ran))));
                 match self.method {
                     // Its services may have come up just after the client gave up, so once more before a weaker method.
                     HandOverMethod::Profile if failures == 2 => {
@@ -165,7 +168,7 @@ impl Session {
             }
             let pause = pause.next();
             // A device that is starting is not helped by three looks in three seconds, each of which shows the code.
-            let pause = if self.method == HandOverMethod::Argv { LONGEST_PAUSE } else { pause };
+            let pause = if self.method == HandOverMethod::Argv { MAX_PAUSE } else { pause };
             self.guard.pause(pause.min(self.port.left()))?;
         }
     }
@@ -173,7 +176,7 @@ impl Session {
     /// Shows what the client says of a device whose port answers, once and when that changes, no more often than each minute. It
     /// saved the pair, so the two belong together; whether the device is starting or another one only the device can tell.
     fn show_words(&self, words: &mut WordsShown, ran: &Ran) {
-        let said = output::said(ran);
+        let said = output::client_output(ran);
         let is_due = words.since.elapsed() >= words.at.map_or(SHOW_WORDS_AFTER, |at| at + LAST_METHOD);
         if !is_due || words.said.as_ref() == Some(&said) {
             return;
@@ -197,7 +200,7 @@ impl Session {
             Configured::Down(why) => return Ok(MethodResult::Down(why)),
             Configured::Refused(ran) => ran,
         };
-        tracing::info!(said = output::said(&first), "the client refuses to save the pair");
+        tracing::info!(said = output::client_output(&first), "the client refuses to save the pair");
         self.method = HandOverMethod::Profile;
         for pause in BETWEEN_REFUSALS {
             self.guard.pause(pause)?;
@@ -209,7 +212,9 @@ impl Session {
         match self.configure()? {
             Configured::Written => self.first_look(),
             Configured::Down(why) => Ok(MethodResult::Down(why)),
-            Configured::Refused(ran) => Err(Error::PairRefused { job: self.job.to_string(), said: output::said(&ran) }),
+            Configured::Refused(ran) => {
+                Err(Error::PairRefused { job: self.job.to_string(), said: output::client_output(&ran) })
+            }
         }
     }
 
@@ -224,7 +229,7 @@ impl Session {
         if profile.exists() {
             std::fs::rename(&profile, &aside).map_err(moving)?;
         }
-        let witness = Witness::look(&self.client.data.profile);
+        let snapshot = ProfileSnapshot::look(&self.client.data.profile);
         let endpoint = self.port.address().as_url();
         let values = Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint };
         let order = Order::Configure(Configure {
@@ -240,7 +245,7 @@ impl Session {
         let guard = &mut self.guard;
         let report = while_waiting(&*self.notify, "the client to save its settings", || guard.converse(&order, limit));
         // Before anything else: whatever it says of itself, this is what it did.
-        if let Some(path) = witness.changed(&self.client.data.profile) {
+        if let Some(path) = snapshot.changed(&self.client.data.profile) {
             return Err(Error::ProfileLeaked {
                 job: self.job.to_string(),
                 path: path.display().to_string(),

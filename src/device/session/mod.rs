@@ -30,7 +30,7 @@ use open::ArgvExposure;
 use port::Port;
 
 /// Least time for a look, however near the deadline: a JVM takes seconds to start.
-const LEAST_LOOK: Duration = Duration::from_secs(5);
+const MIN_DESCRIBE_TIME: Duration = Duration::from_secs(5);
 
 /// What became of one `describe-device`.
 enum Attempt {
@@ -103,9 +103,9 @@ impl Session {
         if matches!(self.device.state, State::Unlocked | State::Unlocking) {
             return Ok(());
         }
-        let asked = self.ask_to_open();
-        self.tell_of_codes_in_clear();
-        asked.inspect_err(|_| self.give_log(keep_log))
+        let asked = self.send_unlock();
+        self.warn_of_codes_in_clear();
+        asked.inspect_err(|_| self.save_log(keep_log))
     }
 
     /// Ends the client and removes the home. After an `Ok` it is gone.
@@ -116,7 +116,7 @@ impl Session {
         self.guard.close()
     }
 
-    fn ask_to_open(&mut self) -> Result<()> {
+    fn send_unlock(&mut self) -> Result<()> {
         let command = self.client.data.commands.unlock.clone();
         let run = self.command(self.args(&command), command.limit());
         let ran = self.run_waiting(run, "the client to send the unlock request")?;
@@ -149,7 +149,7 @@ impl Session {
     }
 
     /// Takes the first description of the device.
-    fn begin_with(&mut self, first: Described) -> Result<()> {
+    fn set_initial_state(&mut self, first: Described) -> Result<()> {
         self.check_identity(&first)?;
         if first.device_id.is_none() {
             if first.state == State::Unlocked {
@@ -167,7 +167,7 @@ impl Session {
     }
 
     /// Gives away what the client left in its home, before that goes.
-    fn give_log(&mut self, keep_log: &dyn Fn(&str)) {
+    fn save_log(&mut self, keep_log: &dyn Fn(&str)) {
         let now = self.read_log();
         let logs: Vec<String> = self.log.take().into_iter().chain(now).collect();
         if !logs.is_empty() {
@@ -184,7 +184,7 @@ impl Session {
     }
 
     /// After the last method: a client that ignores our home may save what it is told in the operator's own.
-    fn tell_of_codes_in_clear(&mut self) {
+    fn warn_of_codes_in_clear(&mut self) {
         if self.exposure.seconds().is_none() {
             return;
         }
@@ -210,7 +210,7 @@ impl Session {
         let command = self.client.data.commands.describe.clone();
         let args = self.args(&command);
         // A deadline is no reason not to see it open at the very end.
-        let left = until.saturating_duration_since(Instant::now()).max(LEAST_LOOK);
+        let left = until.saturating_duration_since(Instant::now()).max(MIN_DESCRIBE_TIME);
         let run = Run { describes: true, ..self.command(args, command.limit().min(left)) };
         let mut ran = self.run_waiting(run, "the client to describe the device")?;
         self.took = Duration::from_millis(ran.millis);
@@ -226,14 +226,14 @@ impl Session {
             Some(found) if found != self.job.as_str() => {
                 let endpoint = self.port.endpoint().to_string();
                 // Nothing that a device says gets into a line to paste, unless it is a job id and nothing else.
-                let way_on = match found.parse::<JobId>() {
+                let hint = match found.parse::<JobId>() {
                     Ok(found) => format!(
                         "Check the address on the display, and the job. If this is the right device, run it with its own job:\n  snow-onboard run {found} --endpoint {endpoint}"
                     ),
                     Err(_) => "Check the address on the display, and the job.".to_owned(),
                 };
                 let (expected, found) = (self.job.to_string(), crate::safety::sanitize::sanitize(found));
-                Err(Error::DeviceIsAnother { expected, found, endpoint, way_on })
+                Err(Error::DeviceIsAnother { expected, found, endpoint, hint })
             }
             _ => Ok(()),
         }
@@ -268,6 +268,6 @@ impl Session {
     }
 
     fn refused(&self, what: &str, ran: &Ran) -> Error {
-        Error::DeviceRefused { job: self.job.to_string(), what: what.to_owned(), said: output::said(ran) }
+        Error::DeviceRefused { job: self.job.to_string(), what: what.to_owned(), said: output::client_output(ran) }
     }
 }

@@ -14,8 +14,8 @@ use crate::device::{Device, millis};
 use crate::error::{Error, Result};
 use crate::model::{Endpoint, HandOverMethod, HandOverPolicy, JobId, ManifestDigest, UnlockCode};
 use crate::report::while_waiting;
-use crate::safety::apart::Apart;
 use crate::safety::path_trust::{self, OpenMode};
+use crate::safety::separation::Separation;
 
 /// Time beyond the device's that a hand-over may take: the client's own limits, a question, a slow machine. When it is over
 /// the guard ends by itself.
@@ -24,7 +24,7 @@ const BEYOND: Duration = Duration::from_secs(15 * 60);
 /// What [`Session::open`] needs.
 pub struct HandOver<'a> {
     /// The proof that code and manifest are stored separately. Nothing is handed over without it.
-    pub apart: Apart,
+    pub separation: Separation,
     /// Whose device it is: `DeviceId` must be its id.
     pub job: &'a JobId,
     /// The manifest, by an absolute path.
@@ -130,12 +130,12 @@ impl Session {
             is_asked: false,
         };
         let first = session.choose(order.policy, order.ask, order.on_argv);
-        let begun = first.and_then(|first| session.begin_with(first));
-        session.tell_of_codes_in_clear();
+        let begun = first.and_then(|first| session.set_initial_state(first));
+        session.warn_of_codes_in_clear();
         match begun {
             Ok(()) => Ok(session),
             Err(error) => {
-                session.give_log(order.keep_log);
+                session.save_log(order.keep_log);
                 Err(error)
             }
         }

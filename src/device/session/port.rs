@@ -11,7 +11,7 @@ use crate::report::{Backoff, Event, Notify};
 
 /// Between two looks at a device that does not answer yet.
 pub(in crate::device) const FIRST_PAUSE: Duration = Duration::from_secs(1);
-pub(in crate::device) const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+pub(in crate::device) const MAX_PAUSE: Duration = Duration::from_secs(15);
 
 /// The port of one device, and how long the device may take until its first answer.
 pub(in crate::device) struct Port {
@@ -43,7 +43,7 @@ impl Port {
     /// Waits until the port answers. Nothing is told to the client before: a name that can't be looked up, or leads out of
     /// the local network, must not be looked up by it in our stead.
     pub(in crate::device) fn wait(&mut self, guard: &mut GuardHandle) -> Result<()> {
-        let mut pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut pause = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
         while let Some(why) = self.refusal()? {
             if Instant::now() >= self.until {
                 let (endpoint, port) = (self.endpoint.with_port(), self.endpoint.port());

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Session;
-use super::port::LONGEST_PAUSE;
+use super::port::MAX_PAUSE;
 use crate::device::client::data::StatesData;
 use crate::device::client::output::State;
 use crate::error::{Error, Result};
@@ -38,11 +38,11 @@ impl Session {
     /// into it is given to `keep_log` before, made fit to be kept.
     pub fn wait_until_unlocked(mut self, deadline: Duration, keep_log: &dyn Fn(&str)) -> Result<DeviceUnlocked> {
         let watched = self.guard.end_within(deadline + BEYOND).and_then(|()| self.watch(deadline));
-        self.tell_of_codes_in_clear();
+        self.warn_of_codes_in_clear();
         match watched {
             Ok(()) => self.opened(),
             Err(error) => {
-                self.give_log(keep_log);
+                self.save_log(keep_log);
                 Err(error)
             }
         }
@@ -54,7 +54,7 @@ impl Session {
         let mut watch = Watch::new(&self.client.data.states);
         // A shorter pause than a quarter of a look brings nothing, and a longer one would be waited for after a device that
         // opens at once.
-        let mut pause = Backoff::new((self.took / 4).max(SHORTEST_PAUSE), LONGEST_PAUSE);
+        let mut pause = Backoff::new((self.took / 4).max(SHORTEST_PAUSE), MAX_PAUSE);
         let mut notice = WaitNotice::long();
         // What it said before it was asked to open tells nothing of that.
         let mut at_once = self.is_asked;

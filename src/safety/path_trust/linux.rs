@@ -10,12 +10,12 @@ use super::unix::{AccessList, Grant, Grantee};
 
 const NAME: &std::ffi::CStr = c"system.posix_acl_access";
 /// Longer ones are not read: each entry takes 8 bytes.
-const LONGEST: usize = 64 * 1024;
+const MAX_LIST: usize = 64 * 1024;
 
 /// The list of what `file` is open at. On Linux the mode's group bits are the most that it grants anyone, so it matters only
 /// where those let the group in, which is for the caller to know.
 pub(super) fn access_list(file: BorrowedFd<'_>) -> io::Result<AccessList> {
-    let mut bytes = vec![0_u8; LONGEST];
+    let mut bytes = vec![0_u8; MAX_LIST];
     let answer = match fgetxattr(file, NAME, &mut bytes[..]) {
         // Opened to look at alone (O_PATH), which gives no attributes.
         Err(Errno::BADF) => {

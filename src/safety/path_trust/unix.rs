@@ -16,7 +16,7 @@ use super::accounts::{is_nobody_elses, is_this_user, name_of, name_of_group};
 use super::{Fault, Flaw, OpenMode, Position, Refused, ResolvedPath, Whose, acl};
 
 /// As many links as Linux follows.
-const MOST_LINKS: usize = 40;
+const MAX_CHAINED_LINKS: usize = 40;
 const PRIVATE_FOLDER: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
 
@@ -266,7 +266,7 @@ impl PathWalk {
                 let left = self.ahead.len();
                 self.beyond_link = self.beyond_link.filter(|beyond| left >= *beyond).or(Some(left));
                 self.links += 1;
-                if self.links > MOST_LINKS {
+                if self.links > MAX_CHAINED_LINKS {
                     return Err(refused(Errno::LOOP));
                 }
                 self.put_ahead(Path::new(&OsString::from_vec(target.into_bytes())))?;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 const SHORTEST: usize = 16;
 
 /// How many are kept, of which the oldest go first: what was renewed hundreds of times since has expired.
-const MOST: usize = 1024;
+const MAX_KNOWN: usize = 1024;
 
 static KNOWN: RwLock<VecDeque<Zeroizing<Vec<u8>>>> = RwLock::new(VecDeque::new());
 
@@ -21,7 +21,7 @@ pub fn register(secret: &str) {
     let secret = secret.as_bytes();
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     if secret.len() >= SHORTEST && !known.iter().any(|known| known.as_slice() == secret) {
-        if known.len() == MOST {
+        if known.len() == MAX_KNOWN {
             known.pop_front();
         }
         known.push_back(Zeroizing::new(secret.to_vec()));

@@ -6,7 +6,7 @@ use super::{is_of_word, redacted, replace, secrets};
 
 /// Longest word that is held back until its end is there. A presigned URL has at most 16 KiB
 /// ([`ManifestUrl::MAX_LENGTH`](crate::model::ManifestUrl::MAX_LENGTH)).
-const LONGEST_WORD: usize = 64 * 1024;
+const MAX_WORD: usize = 64 * 1024;
 
 /// Of a longer word, how much is held back: more than any secret needs to be recognised. A session token has some hundred
 /// characters, seldom a few thousand.
@@ -69,7 +69,7 @@ impl<W: Write> Redacting<W> {
         }
         let Some(end) = text.iter().rposition(|byte| !is_of_word(*byte)) else {
             self.held.extend_from_slice(text);
-            return if self.held.len() > LONGEST_WORD { self.shorten() } else { Ok(()) };
+            return if self.held.len() > MAX_WORD { self.shorten() } else { Ok(()) };
         };
         let (whole, begun) = text.split_at(end + 1);
         self.held.extend_from_slice(whole);
@@ -84,7 +84,7 @@ impl<W: Write> Redacting<W> {
 impl<W: Write> Write for Redacting<W> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         // In pieces, so that a single write can't make a word longer than it may be held.
-        for piece in text.chunks(LONGEST_WORD) {
+        for piece in text.chunks(MAX_WORD) {
             self.take(piece)?;
         }
         Ok(text.len())
@@ -144,10 +144,10 @@ mod tests {
 
     #[test]
     fn words_of_any_length_are_no_way_around() {
-        let filler = "x".repeat(3 * LONGEST_WORD);
+        let filler = "x".repeat(3 * MAX_WORD);
         let text = format!("{filler}{CODE}{filler}");
         let plain = format!("{filler}[unlock code]{filler}");
-        for size in [1000, LONGEST_WORD - 7, LONGEST_WORD * 2, text.len()] {
+        for size in [1000, MAX_WORD - 7, MAX_WORD * 2, text.len()] {
             assert!(written(text.as_bytes().chunks(size)) == plain.as_bytes(), "{size}");
         }
         // Where an overlong word is cut must not be in the middle of the longest secret.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use snow_onboard::error::Error;
 use snow_onboard::model::{JobId, Record};
-use snow_onboard::settings::{Flags, Settings, Surroundings};
+use snow_onboard::settings::{Flags, ProcessEnvironment, Settings};
 use snow_onboard::store::{JobFolder, StateFolder};
 use tempfile::TempDir;
 
@@ -23,13 +23,13 @@ fn folder() -> TempDir {
 /// Every settings file gives settings that can be used, or an error that names the file.
 pub(super) fn settings_file(input: &[u8]) {
     thread_local! {
-        static STAGE: (TempDir, Surroundings) = {
+        static STAGE: (TempDir, ProcessEnvironment) = {
             let folder = folder();
             // So that nothing hangs on the home of whoever runs this.
             let below = folder.path().join("below.toml");
             fs::write(&below, format!("state_dir = {:?}\n", folder.path().join("state"))).unwrap();
             let user_file = Some(folder.path().join("config.toml"));
-            (folder, Surroundings { user_file, system_file: Some(below), ..Surroundings::default() })
+            (folder, ProcessEnvironment { user_file, system_file: Some(below), ..ProcessEnvironment::default() })
         };
     }
     STAGE.with(|(_folder, around)| {

@@ -15,7 +15,7 @@ const CODE: &str = "7c0e1-bab84-f7675-0a2b6-f8b33";
 const KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
 /// Longest word that the writer promises to see as a whole.
-const LONGEST_WORD: usize = 64 * 1024;
+const MAX_WORD: usize = 64 * 1024;
 
 fn know_the_key() {
     static KNOWN: Once = Once::new();
@@ -31,7 +31,7 @@ pub(super) fn redactor(input: &[u8]) {
     if is_plain(input) {
         assert!(out == input, "changed: {}", out.escape_ascii());
     }
-    if input.len() <= LONGEST_WORD {
+    if input.len() <= MAX_WORD {
         let written = written(input);
         assert!(written == out, "cut: {}\nwhole: {}", written.escape_ascii(), out.escape_ascii());
     }

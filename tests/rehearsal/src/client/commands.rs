@@ -13,7 +13,7 @@ use super::{
     args::Options,
     configure::configure,
     device, json,
-    output::{Output, complain},
+    output::{Output, report_parse_error},
     profile,
 };
 use crate::{
@@ -116,7 +116,7 @@ impl Access {
     /// The pair is checked before the device hears of anything.
     fn ask(&self, stand_in: &StandIn, command: Command, unlock: bool) -> Result<crate::device::Answer, Failure> {
         if stand_in.does(command, Trick::SayCode) {
-            complain(&format!("{INVENTED} using {}", self.code));
+            report_parse_error(&format!("{INVENTED} using {}", self.code));
         }
         let contents = open_pair(&self.manifest, &self.code)?;
         if stand_in.does(command, Trick::DeleteManifest) {

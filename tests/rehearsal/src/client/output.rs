@@ -53,6 +53,6 @@ impl Drop for Output {
 }
 
 /// To stderr, as a line.
-pub(super) fn complain(text: &str) {
+pub(super) fn report_parse_error(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -14,7 +14,7 @@ use super::{
     args::{self},
     commands::{self, Failure},
     jvm,
-    output::{Output, complain},
+    output::{Output, report_parse_error},
 };
 
 /// How the process that outlives its parent is started.
@@ -24,7 +24,9 @@ const GRANDCHILD: &str = "--stand-in-grandchild";
 #[must_use]
 pub fn main() -> ExitCode {
     let Some((place, stand_in)) = find() else {
-        complain(&format!("{INVENTED} this is the stand-in's JVM; it works only where install_client put it"));
+        report_parse_error(&format!(
+            "{INVENTED} this is the stand-in's JVM; it works only where install_client put it"
+        ));
         return ExitCode::FAILURE;
     };
     let mut line: Vec<String> = env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -40,19 +42,19 @@ pub fn main() -> ExitCode {
     let variable = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let (tool, user) = (variable("JAVA_TOOL_OPTIONS"), variable("_JAVA_OPTIONS"));
     let start = jvm::start(tool.as_deref(), user.as_deref(), &line, stand_in.options.jvm());
-    start.notices.iter().for_each(|notice| complain(notice));
+    start.notices.iter().for_each(|notice| report_parse_error(notice));
     let (home, options) = match &start.outcome {
         Ok(jvm) => (jvm.home.clone(), jvm.options.clone()),
         Err(_) => (None, Vec::new()),
     };
     let home = home.filter(|_| !stand_in.options.ignores_our_home).unwrap_or_else(|| stand_in.own_home.clone());
     if Invocation::now(home.clone(), options).record(&stand_in).is_err() {
-        complain(&format!("{INVENTED} the log of invocations can't be written"));
+        report_parse_error(&format!("{INVENTED} the log of invocations can't be written"));
         return ExitCode::FAILURE;
     }
     match start.outcome {
         Err(lines) => {
-            lines.iter().for_each(|line| complain(line));
+            lines.iter().for_each(|line| report_parse_error(line));
             ExitCode::FAILURE
         }
         Ok(jvm) => {
@@ -75,7 +77,7 @@ fn program(stand_in: &StandIn, place: &Path, home: &Path, args: &[String]) -> Ex
             let told = failure.code.filter(|_| stand_in.options.tells_code);
             let text = format!("{} {}", failure.text, told.unwrap_or_default());
             commands::log(home, &text);
-            complain(&text);
+            report_parse_error(&text);
             ExitCode::FAILURE
         }
     }
@@ -124,7 +126,7 @@ fn leave_grandchild() {
     let started =
         env::current_exe().and_then(|exe| Process::new(exe).arg(GRANDCHILD).stdin(Stdio::null()).spawn()).map(|_| ());
     if started.is_err() {
-        complain(&format!("{INVENTED} the grandchild did not start"));
+        report_parse_error(&format!("{INVENTED} the grandchild did not start"));
     }
 }
 

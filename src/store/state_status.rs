@@ -11,7 +11,7 @@ use crate::safety::path_trust;
 
 /// What a state folder is like, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StateLook {
+pub(crate) struct StateFolderStatus {
     /// Where it is, or will be.
     pub path: PathBuf,
     /// Whether it is there.
@@ -19,14 +19,14 @@ pub(crate) struct StateLook {
     /// What of it, or above it, is there: what to look at for the disk.
     pub ground: PathBuf,
     /// Why it is not as good a place as a folder of this machine's disk, as the end of a sentence.
-    pub remoteness: Option<String>,
+    pub network_location: Option<String>,
     /// Whether it lies in memory, where nothing outlives a reboot.
     pub is_in_memory: bool,
     /// Bytes free, where the system says.
     pub free: Option<u64>,
 }
 
-impl StateLook {
+impl StateFolderStatus {
     /// Looks whether a run could use the folder: private if it is there, and writable, or else one that can be made. What is
     /// written to find that out is gone again.
     ///
@@ -51,7 +51,7 @@ impl StateLook {
         Ok(Self {
             path: root.to_owned(),
             exists,
-            remoteness: remoteness_of(&ground),
+            network_location: remoteness_of(&ground),
             is_in_memory: crate::os::lies_in_memory(&ground).unwrap_or(false),
             free: os::free_space(&ground).ok(),
             ground,
@@ -107,11 +107,11 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_stays_so_and_is_looked_for_above() {
         let dir = tempfile::tempdir().unwrap();
-        let look = StateLook::at(&dir.path().join("a").join("snow-onboard")).unwrap();
-        assert!(!look.exists && look.ground == dir.path() && look.remoteness.is_none() && look.free.unwrap() > 0);
+        let look = StateFolderStatus::at(&dir.path().join("a").join("snow-onboard")).unwrap();
+        assert!(!look.exists && look.ground == dir.path() && look.network_location.is_none() && look.free.unwrap() > 0);
         assert!(names(dir.path()).is_empty());
         std::fs::write(dir.path().join("file"), "").unwrap();
-        let refusal = StateLook::at(&dir.path().join("file").join("snow-onboard")).unwrap_err();
+        let refusal = StateFolderStatus::at(&dir.path().join("file").join("snow-onboard")).unwrap_err();
         assert_eq!(refusal.code(), "state_folder_bad");
     }
 
@@ -121,8 +121,8 @@ mod tests {
         let root = dir.path().join("OneDrive").join("snow-onboard");
         StateFolder::open(&root).unwrap();
         let before = names(&root);
-        let look = StateLook::at(&root).unwrap();
-        assert!(look.exists && look.remoteness.unwrap().contains("OneDrive"));
+        let look = StateFolderStatus::at(&root).unwrap();
+        assert!(look.exists && look.network_location.unwrap().contains("OneDrive"));
         assert_eq!(names(&root), before);
     }
 
@@ -134,7 +134,7 @@ mod tests {
         StateFolder::open(&root).unwrap();
         let refused = |part: &Path, word: &str| {
             let before = names(&root);
-            let looked = StateLook::at(&root).unwrap_err().report();
+            let looked = StateFolderStatus::at(&root).unwrap_err().report();
             assert_eq!(names(&root), before);
             let opened = StateFolder::open(&root).unwrap_err().report();
             assert_eq!(looked, opened);
@@ -160,6 +160,6 @@ mod tests {
                 std::fs::remove_file(&part).unwrap();
             }
         }
-        StateLook::at(&root).unwrap();
+        StateFolderStatus::at(&root).unwrap();
     }
 }

@@ -7,21 +7,22 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::model::UnlockCode;
 
-/// Proof that code and manifest are stored separately. Only [`Apart::check`] can make one, and the hand-over demands it.
+/// Proof that code and manifest are stored separately. Only [`Separation::check`] can make one, and the hand-over demands it.
 #[derive(Debug)]
-pub struct Apart {
+pub struct Separation {
     _only_check_makes_it: (),
 }
 
-impl Apart {
+impl Separation {
     /// Looks at the job's folder: it holds exactly the `expected` files, none of them contains the code, and none of
     /// the places `elsewhere` (where the code is, or will be) lies inside it.
     ///
     /// # Errors
-    /// [`Error::NotApart`] for the first thing that is not so; [`Error::Disk`] if the folder can't be read.
+    /// [`Error::NotSeparate`] for the first thing that is not so; [`Error::Disk`] if the folder can't be read.
     pub fn check(folder: &Path, expected: &[&str], code: &UnlockCode, elsewhere: &[&Path]) -> Result<Self> {
-        let not_apart =
-            |what: &str, path: &Path| Err(Error::NotApart { what: what.to_owned(), path: path.display().to_string() });
+        let not_apart = |what: &str, path: &Path| {
+            Err(Error::NotSeparate { what: what.to_owned(), path: path.display().to_string() })
+        };
         let reading = |error: io::Error| Error::disk("Reading", folder, error);
         let real_folder = folder.canonicalize().map_err(reading)?;
         for place in elsewhere {
@@ -89,29 +90,31 @@ mod tests {
     }
 
     #[test]
-    fn apart_is_granted_to_the_expected_files_only() {
+    fn separation_is_granted_to_the_expected_files_only() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("job");
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("manifest.bin"), b"\x01\x02").unwrap();
         let expected = ["manifest.bin", "record.json"];
-        let check = |elsewhere: &[&Path]| Apart::check(&folder, &expected, &code(), elsewhere);
+        let check = |elsewhere: &[&Path]| Separation::check(&folder, &expected, &code(), elsewhere);
         assert!(check(&[dir.path()]).is_ok(), "the place above is outside");
-        assert!(matches!(check(&[&folder.join("home")]), Err(Error::NotApart { .. })), "a place inside");
+        assert!(matches!(check(&[&folder.join("home")]), Err(Error::NotSeparate { .. })), "a place inside");
 
         fs::write(folder.join("notes.txt"), b"").unwrap();
-        assert!(matches!(check(&[]), Err(Error::NotApart { path, .. }) if path.ends_with("notes.txt")));
+        assert!(matches!(check(&[]), Err(Error::NotSeparate { path, .. }) if path.ends_with("notes.txt")));
         fs::remove_file(folder.join("notes.txt")).unwrap();
 
         fs::create_dir(folder.join("record.json")).unwrap();
-        assert!(matches!(check(&[]), Err(Error::NotApart { .. })), "a folder under an expected name");
+        assert!(matches!(check(&[]), Err(Error::NotSeparate { .. })), "a folder under an expected name");
         fs::remove_dir(folder.join("record.json")).unwrap();
 
         // Exactly across the seam of two reads.
         let mut content = vec![b'x'; 64 * 1024 - 10];
         content.extend_from_slice(CODE.as_bytes());
         fs::write(folder.join("manifest.bin"), content).unwrap();
-        assert!(matches!(check(&[]), Err(Error::NotApart { what, .. }) if what.contains("contains the unlock code")));
+        assert!(
+            matches!(check(&[]), Err(Error::NotSeparate { what, .. }) if what.contains("contains the unlock code"))
+        );
     }
 
     #[test]
@@ -121,9 +124,9 @@ mod tests {
         let folder = dir.path().join("job");
         fs::create_dir_all(folder.join("inside")).unwrap();
         std::os::unix::fs::symlink(folder.join("inside"), dir.path().join("link")).unwrap();
-        let refusal = Apart::check(&folder, &[], &code(), &[&dir.path().join("link")]);
-        assert!(matches!(refusal, Err(Error::NotApart { what, .. }) if what.contains("lies in")));
+        let refusal = Separation::check(&folder, &[], &code(), &[&dir.path().join("link")]);
+        assert!(matches!(refusal, Err(Error::NotSeparate { what, .. }) if what.contains("lies in")));
         let not_there_yet = dir.path().join("link").join("home");
-        assert!(matches!(Apart::check(&folder, &[], &code(), &[&not_there_yet]), Err(Error::NotApart { .. })));
+        assert!(matches!(Separation::check(&folder, &[], &code(), &[&not_there_yet]), Err(Error::NotSeparate { .. })));
     }
 }

@@ -26,7 +26,7 @@ const ENTRY: usize = 4;
 const NARROW: usize = 60;
 
 /// Whether somebody can be asked, and sees what is asked.
-pub(super) fn somebody_is_there() -> bool {
+pub(super) fn terminals_are_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 

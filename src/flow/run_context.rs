@@ -8,7 +8,7 @@ use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, HomeNote, JobFolder, StateFolder};
 
 /// What every state carries on.
-pub(super) struct Trip<'a> {
+pub(super) struct RunContext<'a> {
     pub(super) settings: &'a Settings,
     pub(super) reporter: Reporter,
     pub(super) ask: &'a dyn Ask,
@@ -19,7 +19,7 @@ pub(super) struct Trip<'a> {
     pub(super) _note: Option<HomeNote>,
 }
 
-impl Trip<'_> {
+impl RunContext<'_> {
     /// Tells and puts down for how long the code stood on a command line, if it did, in a run that fails.
     pub(super) fn record_exposure(&self, record: &Record, mut hand_over: HandOverRecord, exposure: &ArgvExposure) {
         let Some(seconds) = exposure.seconds() else { return };
