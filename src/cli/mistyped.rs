@@ -37,6 +37,17 @@ pub(super) fn flag(words: impl Iterator<Item = String>) -> Option<clap::Error> {
     })
 }
 
+/// The parser's complaint of a flag for an unlock code, as the vendor's client has one. Its own tip is a flag that takes a value.
+pub(super) fn code(complaint: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(typed)) = complaint.get(ContextKind::InvalidArg) else { return complaint };
+    if complaint.kind() != ErrorKind::UnknownArgument || !typed.to_ascii_lowercase().contains("code") {
+        return complaint;
+    }
+    let text = "there is no flag for an unlock code. This program gets the code from AWS; never type one. If you did, remove this \
+                line from the history of your shell";
+    Cli::command().error(ErrorKind::UnknownArgument, text)
+}
+
 /// The parser's complaint of a verb that is called otherwise here, with what it is called.
 pub(super) fn verb(complaint: clap::Error) -> clap::Error {
     let Some(ContextValue::String(typed)) = complaint.get(ContextKind::InvalidSubcommand) else { return complaint };

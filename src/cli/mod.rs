@@ -242,7 +242,7 @@ impl Cli {
         if let Some(flag) = mistyped::flag(typed()) {
             return Err(flag);
         }
-        let mut cli = Self::try_parse().map_err(mistyped::verb)?;
+        let mut cli = Self::try_parse().map_err(mistyped::verb).map_err(mistyped::code)?;
         let no_input = cli.common.no_input;
         cli.command.get_or_insert_with(|| Command::Run(RunArgs { is_bare: true, no_input, ..RunArgs::default() }));
         Ok(cli)

@@ -281,8 +281,13 @@ impl CallContext {
     }
 
     fn expired(&self, why: String) -> Error {
-        let login = self.profiles.sign_in().unwrap_or_else(|| "aws sso login".to_owned());
-        Error::CredentialsExpired { why, login }
+        let hint = match self.profiles.sign_in() {
+            Some(login) => format!("Sign in again, then repeat the command:\n  {login}"),
+            None => "Get new credentials the way you got these, then repeat the command. Where they come from:\n  \
+                     aws configure list"
+                .to_owned(),
+        };
+        Error::CredentialsExpired { why, hint }
     }
 }
 
@@ -375,7 +380,7 @@ fn clock_skew(date: Option<&str>) -> Error {
         there: date
             .filter(|_| is_skewed(date))
             .and_then(parse_date)
-            .map_or_else(|| "another time".to_owned(), utc_in_words),
+            .map_or_else(String::new, |there| format!(", and {} at AWS", utc_in_words(there))),
     }
 }
 

@@ -245,6 +245,11 @@ fn why_refused(trust: Option<&TrustInUse>, reason: &rustls::CertificateError) ->
             };
             (why, hint())
         }
+        // No CA helps against another server.
+        Reason::NotValidForName | Reason::NotValidForNameContext { .. } => {
+            let hint = "Check AWS_ENDPOINT_URL_SNOWBALL and HTTPS_PROXY, if they are set. Another server answers in place of AWS. If you did not expect that, tell the administrator of this network.";
+            (certificate_in_words(reason), hint.to_owned())
+        }
         other => (certificate_in_words(other), hint()),
     }
 }

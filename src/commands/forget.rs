@@ -79,7 +79,10 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
     let files_removed = !keeps_elsewhere && folder.remove()?;
     if !was_there && !files_removed {
         if look_in.is_empty() {
-            let text = format!("Nothing of {job} is stored on this machine: with keychain = none nothing is.");
+            let text = format!(
+                "No manifest and no record of {job} are on this machine. No keychain was searched, because keychain is none. \
+                 To search the system's:\n  snow-onboard forget {job} --keychain system"
+            );
             ui.result(Some(&job), &text, ForgetResult { code_removed_from: &[], files_removed });
             return Ok(());
         }

@@ -26,7 +26,7 @@ struct AwsInUse {
     /// Where that was said; `None` if nowhere.
     origin: Option<String>,
     /// Why it can't be used; then neither of the others is told.
-    retry_reason: Option<String>,
+    problem: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -85,12 +85,12 @@ pub(super) fn show_all(settings: &Settings, ui: &Ui) {
 
 fn in_use(settings: &Settings) -> Vec<AwsInUse> {
     fn row<T>(key: &'static str, found: Result<Option<T>>, shown: impl Fn(T) -> (String, Option<String>)) -> AwsInUse {
-        let (found, retry_reason) = match found {
+        let (found, problem) = match found {
             Ok(found) => (found.map(shown), None),
             Err(error) => (None, Some(sanitize(&error.report().sentence))),
         };
         let (value, origin) = found.map_or((None, None), |(value, origin)| (Some(sanitize(&value)), origin));
-        AwsInUse { key, value, origin, retry_reason }
+        AwsInUse { key, value, origin, problem }
     }
     let way = Way::of(&settings.cloud());
     let named = settings.listed().into_iter().find(|listed| listed.key == "profile" && listed.value.is_some());
@@ -120,8 +120,8 @@ fn in_use(settings: &Settings) -> Vec<AwsInUse> {
 }
 
 fn table_of_aws(aws: &[AwsInUse]) -> String {
-    let line = |row: &AwsInUse| match &row.retry_reason {
-        Some(retry_reason) => format!("{}\n    {retry_reason}\n", row.key),
+    let line = |row: &AwsInUse| match &row.problem {
+        Some(problem) => format!("{}\n    {problem}\n", row.key),
         None => table(&[Listed { key: row.key, value: row.value.clone(), origin: row.origin.clone(), locked: false }]),
     };
     aws.iter().map(line).collect()

@@ -126,7 +126,7 @@ pub struct Preparing {
 
 enum ClientAnswer {
     Known(Box<Device>),
-    PendingPrompt(JoinHandle<Result<Device>>),
+    Asked(JoinHandle<Result<Device>>),
 }
 
 impl Preparing {
@@ -150,7 +150,7 @@ impl Preparing {
     pub(crate) fn finish(mut self) -> Result<Device> {
         match self.device.take() {
             Some(ClientAnswer::Known(device)) => Ok(*device),
-            Some(ClientAnswer::PendingPrompt(thread)) => thread.join().unwrap_or_else(|_| {
+            Some(ClientAnswer::Asked(thread)) => thread.join().unwrap_or_else(|_| {
                 Err(Error::Internal { what: "asking the client its version ended in a panic".to_owned() })
             }),
             None => Err(Error::Internal { what: "the client's answer was taken twice".to_owned() }),
@@ -160,7 +160,7 @@ impl Preparing {
 
 impl Drop for Preparing {
     fn drop(&mut self) {
-        if let Some(ClientAnswer::PendingPrompt(thread)) = self.device.take() {
+        if let Some(ClientAnswer::Asked(thread)) = self.device.take() {
             // With what it gives, the guard ends; left alone, the thread would be cut off in the middle of that.
             drop(thread.join());
         }
@@ -240,7 +240,7 @@ impl Device {
             device.read_help()?;
             Ok(device)
         });
-        Ok(Preparing { home, device: Some(ClientAnswer::PendingPrompt(thread)) })
+        Ok(Preparing { home, device: Some(ClientAnswer::Asked(thread)) })
     }
 
     /// The private home. Gone once the device is open, or this is dropped.

@@ -168,19 +168,19 @@ fn clock<'a>(clocks: Option<(OffsetDateTime, OffsetDateTime)>, mut refusals: imp
     let Some((here, there)) = clocks else {
         return match refusals.find(|error| matches!(error, Error::ClockSkew { .. })) {
             Some(error) => Check::failed(SUBJECT, error).hint(SET_CLOCK),
-            None => Check::skipped(SUBJECT, "AWS's time is not known, since it does not answer"),
+            None => Check::skipped(SUBJECT, "AWS's time is not known: no answer of AWS was read"),
         };
     };
-    let separation = (there - here).abs();
+    let difference = (there - here).abs();
     let both = format!("it is {} here and {} at AWS", utc_in_words(here), utc_in_words(there));
-    if separation >= CLOCK_IS_OFF {
+    if difference >= CLOCK_IS_OFF {
         Check::failed(SUBJECT, &Error::ClockOff { here: utc_in_words(here), there: utc_in_words(there) })
             .hint(SET_CLOCK)
-    } else if separation >= CLOCKS_DIFFER {
+    } else if difference >= CLOCKS_DIFFER {
         Check::warning(SUBJECT, format!("{both}; from five minutes on AWS refuses requests"), SET_CLOCK)
     } else {
         // Whole seconds, and the way of the answer: a second or two is no difference.
-        Check::ok(SUBJECT, format!("agrees with AWS's to within {} s", separation.whole_seconds().max(2)))
+        Check::ok(SUBJECT, format!("agrees with AWS's to within {} s", difference.whole_seconds().max(2)))
     }
 }
 

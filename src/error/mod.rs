@@ -142,9 +142,10 @@ errors! {
     CredentialsMissing { tried: String } = Credentials "credentials_missing"
         "No AWS credentials were found (looked in {tried})."
         => "Sign in, or name the profile to use:\n  aws configure sso\n  snow-onboard doctor --profile NAME";
-    CredentialsExpired { why: String, login: String } = Credentials "credentials_expired"
+    /// `hint` is the hint: the command that signs in, where there is one.
+    CredentialsExpired { why: String, hint: String } = Credentials "credentials_expired"
         "The AWS sign-in is missing or has expired: {why}."
-        => "Sign in again, then repeat the command:\n  {login}";
+        => "{hint}";
     /// `ask` has the AWS CLI ask, `again` is the command with what it gave.
     MfaCodeNeeded { profile: String, ask: String, again: String } = Credentials "mfa_code_needed"
         "Profile “{profile}” asks for a one-time code (mfa_serial), and nobody can be asked for it here."
@@ -154,14 +155,14 @@ errors! {
         => "Check the profile in ~/.aws/config, or try another one:\n  snow-onboard doctor --profile NAME";
     CredentialsRefused { why: String } = Credentials "credentials_refused"
         "AWS does not accept these credentials: {why}."
-        => "Check which identity is in use, and sign in again if it is the wrong one:\n  aws sts get-caller-identity";
+        => "Check where the credentials come from, and replace them:\n  aws configure list";
     /// `statement` is the hint's: what would allow it, to paste into a policy.
     AccessDenied { action: String, why: String, statement: String } = Credentials "access_denied"
         "These credentials are not allowed to call {action}: {why}."
         => "Ask your AWS administrator to add this statement to the identity's IAM policy:\n  {statement}";
     ClockSkew { here: String, there: String } = Credentials "clock_skew"
-        "AWS refused the request because this machine's clock is wrong: this machine has {here}, AWS has {there}."
-        => "Set the clock of this machine, then repeat the command.";
+        "AWS refused the request as too old or too new: it is {here} on this machine{there}."
+        => "Check the clock of this machine, and set it if it is wrong. Then repeat the command.";
     ClockOff { here: String, there: String } = Credentials "clock_off"
         "This machine's clock is wrong: it is {here} here and {there} at AWS, which refuses a difference of five minutes or more."
         => "Set the clock of this machine, then repeat the command.";
@@ -180,7 +181,7 @@ errors! {
         => "Correct HTTPS_PROXY and NO_PROXY, or unset them.";
     ApiUnreachable { what: String, why: String } = Network "api_unreachable"
         "{what} can't be reached: {why}."
-        => "Check the network, and HTTPS_PROXY if there is a proxy. Then repeat the same command.";
+        => "Check the network, HTTPS_PROXY if there is a proxy, and AWS_ENDPOINT_URL_SNOWBALL if it is set. Then repeat the same command.";
     /// `hint` is the hint: what is in use is not asked for.
     TlsUntrusted { what: String, why: String, hint: String } = Network "tls_untrusted"
         "The certificate of {what} is not trusted: {why}."
@@ -191,7 +192,7 @@ errors! {
         => "Check the date and the clock of this machine. If they are right, tell the administrator of this network or of its proxy, whose certificate that is.";
     ApiTimeout { what: String, seconds: u64 } = Network "api_timeout"
         "{what} did not answer within {seconds} seconds."
-        => "Repeat the same command, with more time if the network is slow:\n  --network-timeout 600";
+        => "Repeat the same command, with more time if the network is slow:\n  --network-timeout 10m";
     ApiThrottled { what: String } = Network "api_throttled"
         "{what} is throttling requests."
         => "Wait a minute, then repeat the same command.";
@@ -251,7 +252,7 @@ errors! {
         => "Repeat the command. If it fails again, show this to AWS Support with the job id.";
     ManifestRefused { status: u16, why: String } = Answer "manifest_refused"
         "The manifest could not be downloaded: the bucket answered {status} ({why})."
-        => "A presigned URL is valid for one hour. Repeat the same command to get a new one. If it fails again, check whether a proxy caches or changes the URL.";
+        => "A presigned URL is valid for one hour. Repeat the same command to get a new one. If it fails again, check whether a proxy caches or changes the URL. Without a proxy, show this to AWS Support with the job id.";
     ManifestRedirected { host: String } = Answer "manifest_redirected"
         "The presigned URL of the manifest redirects to another host ({host}). The redirect was not followed."
         => "The network may require a sign-in (hotel or guest network). Open a browser and sign in, then repeat the same command.";
@@ -260,7 +261,7 @@ errors! {
         => "Repeat the same command.";
     ManifestSlow { got: u64, expected: String, seconds: u64 } = Network "manifest_slow"
         "The download of the manifest is too slow: {got} of {expected} bytes, and almost none in the last {seconds} seconds."
-        => "Move to a better connection, then repeat the same command.";
+        => "Repeat the same command with more time, or from a better connection:\n  --network-timeout 10m";
     ManifestDamaged { why: String } = Answer "manifest_damaged"
         "The downloaded manifest is damaged: {why}."
         => "Repeat the same command.";
@@ -290,7 +291,7 @@ errors! {
     /// `what_failed` is what did not happen: that it answered, was unlocked, or allowed access.
     KeychainTimeout { what_failed: String, what: String, seconds: u64 } = Keychain "keychain_timeout"
         "{what_failed} within {seconds} seconds ({what})."
-        => "Answer the keychain's prompt, which may be behind other windows, then repeat the same command. To allow more time:\n  --keychain-timeout 600";
+        => "Answer the keychain's prompt, which may be behind other windows, then repeat the same command. To allow more time:\n  --keychain-timeout 10m";
     /// `hint` is the first half of the hint, in the words of the keychain's own app.
     KeychainInClear { which: String, place: String, hint: String } = Keychain "keychain_in_clear"
         "{which} has no password, so it stores codes unencrypted in {place}."
@@ -313,7 +314,7 @@ errors! {
         => "Remove that item in the keychain's own app (search for “snow-onboard”), then repeat the same command.";
     KeychainForeignItem { job: String } = Keychain "keychain_foreign_item"
         "The keychain's item for {job} does not hold an unlock code. It was left as it is."
-        => "Open the keychain's own app, search for “snow-onboard”, and rename or remove the item. Then fetch a new pair:\n  snow-onboard fetch --refresh {job}";
+        => "Fetch a new pair, which is stored beside it:\n  snow-onboard fetch --refresh {job}";
     KeychainUnsupported { which: String } = Usage "keychain_unsupported"
         "The keychain “{which}” does not exist on this system."
         => "Leave --keychain out to use the system's own.";
@@ -331,7 +332,7 @@ errors! {
     /// For whatever needed one more file, connection or process.
     TooManyFiles { what: String } = Disk "too_many_files"
         "This session may not open as many files as this program needs: {what}."
-        => "Close programs that you do not need, or raise the limit in this shell, then repeat the same command:\n  ulimit -n 1024";
+        => "Open a new terminal and repeat the same command there. If it fails again, ask the administrator to raise the limit of open files (ulimit -n) to 1024.";
     RunAsAnother { path: String, owner: String } = Disk "run_as_another"
         "This program runs as root, but {path} belongs to {owner}. Nothing was made there."
         => "Run the same command as {owner}, without sudo.";
@@ -365,8 +366,8 @@ errors! {
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     /// The client's `configure` compares code and manifest with each other, and has no part for the device in it.
     PairRefused { job: String, said: String } = Pair "pair_refused"
-        "The client refuses to save the stored code of {job} with its manifest, twice in a row: {said}"
-        => "One of the two is damaged. Fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, ask AWS Support for help with this, with the job id.";
+        "The client does not accept the stored code of {job} with its manifest, twice in a row: {said}"
+        => "The two do not belong together, or one is damaged. Fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, ask AWS Support for help with this, with the job id.";
     NotSeparate { what: String, path: String } = Pair "not_apart"
         "{what}: {path}. The run stopped before anything was handed over."
         => "If this program did not create that file, move it to another folder. If it did, remove it and fetch a new pair:\n  snow-onboard fetch --refresh JID…";
@@ -387,11 +388,11 @@ errors! {
         "This program does not know the client {path}: {what}. The client printed: {said}"
         => "{hint}";
     ClientTooOld { path: String, command: String } = Client "client_too_old"
-        "The client {path} is too old: it does not list {command} in its help. Nothing was fetched for it."
+        "The client {path} can't be used: its help lists commands, but not {command}. Nothing was fetched for it."
         => "Unpack the current one from https://aws.amazon.com/snowball/resources into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientNotPinned { path: String, expected: String, found: String } = Client "client_not_pinned"
         "The client {path} is not the pinned one: its SHA-256 is {found}, but client_sha256 is {expected}."
-        => "Install the pinned version, or ask the administrator who set client_sha256 to change it.";
+        => "Install the pinned version. If the pin is out of date, whoever set client_sha256 has to change it.";
     ClientNotWhole { path: String } = Client "client_not_whole"
         "The client {path} is not inside an unpacked Snowball Edge client package, so client_sha256 would cover only the launcher and not the program that it starts."
         => "Unpack the vendor's package into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
@@ -400,23 +401,23 @@ errors! {
         => "Check that it is the Snowball Edge client. The current one is at https://aws.amazon.com/snowball/resources; unpack it into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientChanged { path: String, how: String } = Client "client_changed"
         "The client {path} changed during this run: {how}. It was not given the code."
-        => "If the change was intended, repeat the same command, which checks the new client.";
+        => "If the change was intended, repeat the same command, which checks the new client. If you did not change it, unpack the client anew.";
     ClientHung { what: String, seconds: u64 } = Client "client_hung"
         "`snowballEdge {what}` did not finish within {seconds} seconds. This program stopped it."
         => "Repeat the same command. If it fails again, unpack the client anew from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
 
     HandOverRefused { why: String } = HandOver "hand_over_refused"
         "The client can't be given the code privately: {why}."
-        => "To hand it over on the client's command line, where other programs on this machine can read it while the client runs:\n  --allow-argv";
+        => "Try the current client. Unpack it from https://aws.amazon.com/snowball/resources into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge\nLess safe: put the code on the client's command line, where other programs on this machine can read it while the client runs:\n  --allow-argv";
     ProfileLeaked { job: String, path: String, profile: String } = HandOver "profile_leaked"
         "During its configuration the client changed {path}, which it must not use. That file may now contain the unlock code unencrypted. The device was not asked to unlock."
-        => "Remove that profile:\n  snow-onboard forget {job} --client-profile {profile}\nThen use another version of the client, since this one does not use the folder that it is given. Unpack the current one from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
+        => "Remove that profile:\n  snow-onboard forget {job} --client-profile {profile}\nIf that fails, open the file in an editor and remove the code. Then use another version of the client, since this one does not use the folder that it is given. Unpack the current one from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     OwnProfileMissing { profile: String, files: String } = Usage "own_profile_missing"
         "The client's own settings have no profile “{profile}” ({files})."
-        => "Look for the profile's name in that file.";
+        => "Check the name after --client-profile.";
     OwnProfileOfAnother { profile: String, of: String, job: String } = Usage "own_profile_of_another"
         "The profile “{profile}” of the client's own settings is for the job {of}, not for {job}. It was left as it is."
-        => "Check which of the two you mean.";
+        => "If it is the one to remove, repeat the command with that job's id.";
     OwnProfilesUnreadable { path: String, why: Why } = Disk "own_profiles_unreadable"
         "The client's own settings {path} can't be read: {why}. They were left as they are."
         => "Open the file in an editor and remove the profile by hand.";
@@ -449,16 +450,16 @@ errors! {
         => "Compare the device's label and display with the job. Then repeat the same command, which asks the device again. If that fails too, show this message to AWS Support with the job id.";
     DeviceRefused { job: String, what: String, said: String } = Device "device_refused"
         "`snowballEdge {what}` failed: {said}"
-        => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check the address, and that the device has started. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
+        => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check that this is the device of {job} (label and display), that the address is right, and that it has started. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     DeviceRelocked { seconds: u64 } = Device "device_relocked"
         "The device started to unlock but is locked again after {seconds} seconds."
         => "The stored code and manifest are unchanged. Repeat the same command once; if it happens again, show this to AWS Support with the job id.";
     DeviceStaysLocked { job: String, seconds: u64 } = Device "device_stays_locked"
-        "The client sent the unlock request, but the device still reports LOCKED after {seconds} seconds."
+        "The client reported success, but the device still reports LOCKED after {seconds} seconds."
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     DeviceTimeout { state: String, seconds: u64 } = DeviceTimeout "device_timeout"
-        "The device is not unlocked after {seconds} seconds. Its last state is {state}."
-        => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 3600";
+        "The device did not report UNLOCKED within {seconds} seconds. The state that was read last is: {state}."
+        => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 1h";
 
     Interrupted { signal: i32, kept: String } = Interrupted "interrupted"
         "Interrupted by signal {signal}. {kept}"

@@ -188,8 +188,9 @@ fn parse_host(host: &str) -> Result<EndpointHost, Malformed> {
             && !label.ends_with('-')
     };
     if let Some(last) = host.rsplit('.').next().filter(|last| last.starts_with(|c: char| c.is_ascii_digit())) {
-        let why =
-            format!("is not an IPv4 address, and no host name ends in a part that begins with a digit (“{last}”)");
+        // Not quoted where it may be a part of a code.
+        let which = if last.len() <= 3 { format!(" (“{last}”)") } else { String::new() };
+        let why = format!("is not an IPv4 address, and no host name ends in a part that begins with a digit{which}");
         return refuse(&why);
     }
     if host.len() > 253 || !host.split('.').all(label_is_fine) {

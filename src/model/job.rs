@@ -218,7 +218,7 @@ impl JobState {
             Self::Listing => "is listing its buckets",
             Self::Pending => "is pending at AWS",
             Self::PreparingAppliance => "is being loaded onto a device at AWS",
-            Self::InProgress => "is being copied at AWS",
+            Self::InProgress => "is not prepared yet (its data is being copied at AWS)",
             Self::PreparingShipment => "is being prepared for shipment",
             Self::InTransitToCustomer => "is in transit to you",
             Self::WithCustomer => "has been delivered to you",

@@ -86,7 +86,18 @@ fn a_client_of_an_unknown_version_and_one_that_is_allowed() {
 #[test]
 fn a_client_that_can_t_be_started_and_one_by_itself() {
     let row = known("clients", "its interpreter is missing");
-    visit(&row, &[], 11, &[Line("client", "fails", &["can't be started"], &["chmod +x"], Some("client_unusable"))]);
+    visit(
+        &row,
+        &[],
+        11,
+        &[Line(
+            "client",
+            "fails",
+            &["can't be started", "first line"],
+            &["Unpack the whole package"],
+            Some("client_unusable"),
+        )],
+    );
     let row = known("clients", "it lies outside a package");
     visit(
         &row,
@@ -242,7 +253,7 @@ fn a_device_that_does_not_answer() {
         scene.change(|state| state.endpoint = Some("127.0.0.1:9".to_owned()));
     }
     let words = &["127.0.0.1:9 can't be reached", "may still be starting"];
-    let line = Line("device", "warning", words, &["10 to 20 minutes", "port 9091"], None);
+    let line = Line("device", "warning", words, &["10 to 20 minutes"], None);
     visit(&done(gone), &[], 0, &[line]);
 }
 

@@ -304,5 +304,5 @@ fn the_good_path_starts_the_client_for_nothing_else() {
     Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
     let calls = rehearsal.client_invocations().unwrap();
     let commands: Vec<&str> = calls.iter().map(|call| call.argv[1].as_str()).collect();
-    assert_eq!(commands, ["version", "describe-device", "unlock-device", "describe-device"]);
+    assert_eq!(commands, ["version", "help", "describe-device", "unlock-device", "describe-device"]);
 }

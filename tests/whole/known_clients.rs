@@ -54,7 +54,7 @@ impl Site {
 #[test]
 fn a_client_is_asked_its_version_once_for_all_jobs_until_it_changes() {
     let site = Site::new(ClientOptions::default());
-    let anew = [&["version"], &GOOD_PATH[..]].concat();
+    let anew = [&["version", "help"], &GOOD_PATH[..]].concat();
     assert_eq!(site.commands(5, &["--keychain", "none"]), anew);
     assert_eq!(site.known(), "", "a run that keeps nothing keeps nothing of this either");
     assert_eq!(site.commands(0, &[]), anew);

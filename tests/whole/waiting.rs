@@ -38,6 +38,11 @@ fn a_job_on_its_way_is_waited_for_and_its_device_opened() {
     assert!(rehearsal.count(Operation::GetJobUnlockCode) <= 3);
 }
 
+/// Whether the client was only asked what it is and what it can do.
+fn tells_of_itself(argv: &[String]) -> bool {
+    ["version", "help"].contains(&argv[1].as_str())
+}
+
 #[test]
 fn a_job_that_does_not_come_in_time_or_can_t_come_any_more_ends_the_wait() {
     let rehearsal = on_its_way();
@@ -53,7 +58,7 @@ fn a_job_that_does_not_come_in_time_or_can_t_come_any_more_ends_the_wait() {
     let output = agent.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(6));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no longer releases"));
-    assert!(rehearsal.client_invocations().unwrap().iter().all(|call| call.argv.contains(&"version".to_owned())));
+    assert!(rehearsal.client_invocations().unwrap().iter().all(|call| tells_of_itself(&call.argv)));
 }
 
 #[test]
@@ -91,7 +96,7 @@ fn a_manifest_that_changes_while_the_device_is_waited_for_is_not_handed_over() {
     assert!(stderr.contains("has changed since it was fetched"), "{stderr}");
     assert_eq!(rehearsal.device().state(), State::Locked);
     let calls = rehearsal.client_invocations().unwrap();
-    assert!(calls.iter().all(|call| call.argv.contains(&"version".to_owned())), "it was told nothing");
+    assert!(calls.iter().all(|call| tells_of_itself(&call.argv)), "it was told nothing");
     let audit = std::fs::read_to_string(state(&rehearsal).join("audit.jsonl")).unwrap();
     assert!(!audit.contains("hand_over"), "no code was tried: {audit}");
 }

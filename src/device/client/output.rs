@@ -15,8 +15,8 @@ pub(in crate::device) fn client_output(ran: &Ran) -> String {
     let texts = [without_notice(&ran.stderr), without_notice(&ran.stdout)];
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| match (ran.code, ran.signal) {
         (Some(code), _) => format!("no output (exit status {code})"),
-        (None, Some(signal)) => format!("nothing (ended by signal {signal})"),
-        (None, None) => "nothing".to_owned(),
+        (None, Some(signal)) => format!("no output (ended by signal {signal})"),
+        (None, None) => "no output".to_owned(),
     })
 }
 
@@ -113,12 +113,12 @@ impl ClientData {
 
     /// What is unknown of a client that ran, as a clause, and what to do about it. `version` is what it said.
     pub(in crate::device) fn unknown_in_words(&self, version: Option<&str>) -> (String, String) {
-        const ANYWAY: &str = "To use it anyway:\n  --allow-unknown-client";
+        const ANYWAY: &str = "Only if you trust this program with the unlock code:\n  --allow-unknown-client";
         let (from, below) = (&self.version.from, &self.version.below);
         let known = format!("than the known ones (from {from}, before {below})");
         match version {
             None => {
-                ("it did not say its version".to_owned(), format!("Check that it is the Snowball Edge client. {ANYWAY}"))
+                ("it did not say its version".to_owned(), format!("Check that it is the Snowball Edge client. Unpack the current one from https://aws.amazon.com/snowball/resources into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge\n{ANYWAY}"))
             }
             Some(version) if numbers(version) >= numbers(below) => (
                 format!("its version {version} is newer {known}"),

@@ -57,7 +57,7 @@ pub(in crate::device) struct Running<'a> {
 /// What the command's streams are tied to.
 pub(in crate::device) enum Streams {
     /// No input; output and errors apart.
-    Separation,
+    Captured,
     /// Output and errors are passed on as they come, without the code.
     Live { input: bool, redacted: [RedactedStream; 2] },
     /// Input from us; output and errors together, in their order.
@@ -88,7 +88,7 @@ impl<'a> Running<'a> {
         let (mut sources, mut input): (Vec<Box<dyn Read + Send>>, Option<Input>) = (Vec::new(), None);
         let (mut input_piped, mut live) = (false, None);
         match streams {
-            Streams::Separation => {
+            Streams::Captured => {
                 command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             }
             Streams::Live { input, redacted } => {

@@ -473,7 +473,7 @@ mod tests {
     /// A guard that says it has a home at `home`, and does nothing more than `at_end` when it is told to end.
     fn link(folder: &Path, home: &Path, at_end: &str, notify: Arc<HeardEvents>) -> GuardHandle {
         let script = format!(
-            "#!/bin/sh\nread -r x\necho '{{\"Home\":{{\"path\":\"{}\",\"in_memory\":false,\"passed_over\":[]}}}}'\nread -r x\n{at_end}\n",
+            "#!/bin/sh\nread -r x\necho '{{\"Home\":{{\"path\":\"{}\",\"in_memory\":false,\"rejected\":[]}}}}'\nread -r x\n{at_end}\n",
             home.display()
         );
         let program = folder.join("guard");

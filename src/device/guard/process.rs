@@ -197,7 +197,7 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
     let redacted = || RedactedStream::new(code.map(Redaction::of));
     let streams = match run.live {
         Some(Live { input }) => Streams::Live { input, redacted: [redacted(), redacted()] },
-        None => Streams::Separation,
+        None => Streams::Captured,
     };
     let (sender, pieces) = std::sync::mpsc::channel();
     inbox.input = Some(sender);
@@ -205,6 +205,11 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
     run.args.iter_mut().for_each(zeroize::Zeroize::zeroize);
     let (mut running, input) = match started {
         Ok(started) => started,
+        // The system says the same of an interpreter as of the file itself.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && std::path::Path::new(&run.program).exists() => {
+            let why = "the program that its first line names, or the loader that it needs, is not on this machine";
+            return Report::NotStarted { why: why.to_owned() };
+        }
         Err(error) => return Report::NotStarted { why: crate::error::io_in_words(&error) },
     };
     if let Some(input) = input {

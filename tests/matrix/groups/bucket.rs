@@ -78,7 +78,7 @@ fn line() -> Vec<Row> {
         for_good("the line is closed before the manifest begins", Closes(BEGINNING)).fails(5, "api_unreachable"),
         for_good("the line goes silent before the manifest begins", Stalls(BEGINNING)).fails(5, "api_timeout"),
         for_good("100 bytes every 100 ms", Drips(100, Duration::from_millis(100))).fails(5, "api_timeout"),
-        for_good("an expired certificate", Impostor(Flaw::Expired)).fails(5, "tls_untrusted"),
+        for_good("an expired certificate", Impostor(Flaw::Expired)).fails(5, "tls_out_of_date"),
         for_good("a certificate of another host", Impostor(Flaw::OtherName)).fails(5, "tls_untrusted"),
         for_good("a certificate of an unknown authority", Impostor(Flaw::UnknownAuthority)).fails(5, "tls_untrusted"),
         // No connection brings all of it, and each goes on where the last one ended.

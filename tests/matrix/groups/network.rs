@@ -54,7 +54,7 @@ fn line() -> Vec<Row> {
         for_good("a byte every 50 ms", Drips(1, Duration::from_millis(50))).fails(5, "api_timeout"),
         for_good("a byte is changed in the handshake", Corrupts(HANDSHAKE)).fails(5, "api_unreachable"),
         for_good("a byte is changed behind the handshake", Corrupts(BEHIND)).fails(5, "api_unreachable"),
-        for_good("an expired certificate", Impostor(Flaw::Expired)).fails(5, "tls_untrusted"),
+        for_good("an expired certificate", Impostor(Flaw::Expired)).fails(5, "tls_out_of_date"),
         for_good("a certificate of another host", Impostor(Flaw::OtherName)).fails(5, "tls_untrusted"),
         for_good("a certificate of an unknown authority", Impostor(Flaw::UnknownAuthority)).fails(5, "tls_untrusted"),
         on(Refresh, "the line is reset in an answer".to_owned(), Resets(ANSWER), Always)
@@ -64,7 +64,7 @@ fn line() -> Vec<Row> {
         on(Refresh, "an expired certificate".to_owned(), Impostor(Flaw::Expired), Always)
             .given(Given::Stale)
             .fails(5, "tls_untrusted"),
-        on(Run, "an expired certificate".to_owned(), Impostor(Flaw::Expired), Always).fails(5, "tls_untrusted"),
+        on(Run, "an expired certificate".to_owned(), Impostor(Flaw::Expired), Always).fails(5, "tls_out_of_date"),
         on(Run, "the proxy forbids it".to_owned(), Refuses(403), Always).given(Given::Pair).well(),
         on(Fetch, "200 bytes every 20 ms".to_owned(), Drips(200, Duration::from_millis(20)), Always).well(),
         once("the line is closed in an answer", Closes(ANSWER)),
