@@ -31,7 +31,9 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Repor
     reporter.is_about(&job);
     if settings.keychain == KeychainKind::None {
         return Err(Error::Usage {
-            why: "“fetch” with --keychain none would fetch a code and keep it nowhere.".to_owned(),
+            why: "“fetch” with --keychain none would fetch a code and keep it nowhere. “run” with --keychain none fetches \
+                  code and manifest anew each time. To store them, leave --keychain out."
+                .to_owned(),
         });
     }
     let checked = Requested { job: job.clone(), settings, reporter: reporter.clone(), ask: ui }.check()?;

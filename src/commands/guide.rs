@@ -105,7 +105,7 @@ impl Guide<'_> {
         let rows: Vec<JobRow> = match listed {
             Ok(jobs) => {
                 on_their_way.clone_from(&jobs);
-                jobs.into_iter().map(|job| JobRow::new(job, &kept)).filter(JobRow::is_ready).collect()
+                jobs.into_iter().map(|job| JobRow::new(job, &kept)).filter(JobRow::is_for_one_device).collect()
             }
             Err(error) if !kept.is_empty() && is_no_reason_to_stop(&error) => {
                 self.ui.tell(&format!("{error}\nThe stored code and manifest can unlock their device without AWS."));

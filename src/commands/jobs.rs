@@ -79,8 +79,9 @@ impl JobRow {
         &self.job
     }
 
-    pub(super) fn is_ready(&self) -> bool {
-        self.ready
+    /// Whether `run` can open its device: a node of a cluster it can't open by itself.
+    pub(super) fn is_for_one_device(&self) -> bool {
+        self.ready && self.cluster.is_none()
     }
 
     /// What it is, how old, how it was sent; in one line, for whoever is to know it again.

@@ -13,6 +13,7 @@ use crate::flow::{Requested, Unlocked};
 use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Readiness};
 use crate::report::{Reporter, Step};
 use crate::settings::Settings;
+use crate::store::StateFolder;
 use crate::ui::Ui;
 
 pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
@@ -63,7 +64,7 @@ fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Report
     let jobs = cloud.jobs()?;
     let delivered: Vec<JobId> = jobs
         .iter()
-        .filter(|job| job.state.readiness() == Readiness::Ready && !job.is_main)
+        .filter(|job| job.state.readiness() == Readiness::Ready && !job.is_main && job.cluster.is_none())
         .filter_map(|job| job.id.parse().ok())
         .collect();
     match &delivered[..] {
@@ -92,6 +93,11 @@ struct RunResult<'a> {
     manifest: Option<&'a PathBuf>,
 }
 
+/// Whether an earlier run has left a pair.
+fn is_kept(job: &JobId, settings: &Settings) -> bool {
+    StateFolder::pairs_below(&settings.state_dir).is_ok_and(|kept| kept.contains(job.as_str()))
+}
+
 fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) {
     let hand_over = &unlocked.hand_over;
     let mut text = format!("\nThe device at {} is UNLOCKED.\n\n", hand_over.endpoint);
@@ -109,6 +115,10 @@ fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) 
                 run_again(Some(&unlocked.job), Some(endpoint), settings, |setting| setting.reopens)
             ));
         }
+        None if is_kept(&unlocked.job, settings) => text.push_str(&format!(
+            "This run stored nothing. An earlier code and manifest of {0} are still stored on this machine. To remove them:\n  snow-onboard forget {0}",
+            unlocked.job
+        )),
         None => text.push_str("Nothing is stored on this machine. If the device loses power, run the same command again. It fetches both anew, for which it needs internet and an AWS sign-in."),
     }
     if let Some(seconds) = hand_over.argv_seconds {

@@ -319,7 +319,7 @@ errors! {
         "The keychain “{which}” does not exist on this system."
         => "Leave --keychain out to use the system's own.";
     KernelKeyringClosed { why: String } = Keychain "kernel_keyring_closed"
-        "The kernel keyring can't store the code: {why}."
+        "The kernel keyring can't be used: {why}."
         => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it:\n  keyctl session";
 
     StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
@@ -366,8 +366,8 @@ errors! {
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     /// The client's `configure` compares code and manifest with each other, and has no part for the device in it.
     PairRefused { job: String, said: String } = Pair "pair_refused"
-        "The client does not accept the stored code of {job} with its manifest, twice in a row: {said}"
-        => "The two do not belong together, or one is damaged. Fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, ask AWS Support for help with this, with the job id.";
+        "The client does not accept the code of {job} with its manifest, twice in a row: {said}"
+        => "If the device was started less than 20 minutes ago, wait until then and repeat the same command. Otherwise the two may not belong together, or one may be damaged: fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, ask AWS Support for help with this, with the job id.";
     NotSeparate { what: String, path: String } = Pair "not_apart"
         "{what}: {path}. The run stopped before anything was handed over."
         => "If this program did not create that file, move it to another folder. If it did, remove it and fetch a new pair:\n  snow-onboard fetch --refresh JID…";
@@ -392,7 +392,7 @@ errors! {
         => "Unpack the current one from https://aws.amazon.com/snowball/resources into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientNotPinned { path: String, expected: String, found: String } = Client "client_not_pinned"
         "The client {path} is not the pinned one: its SHA-256 is {found}, but client_sha256 is {expected}."
-        => "Install the pinned version. If the pin is out of date, whoever set client_sha256 has to change it.";
+        => "Install the pinned version. If the pin is out of date, change it where client_sha256 is set, or ask the administrator who set it.";
     ClientNotWhole { path: String } = Client "client_not_whole"
         "The client {path} is not inside an unpacked Snowball Edge client package, so client_sha256 would cover only the launcher and not the program that it starts."
         => "Unpack the vendor's package into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::safety::sanitize::is_invisible;
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -68,6 +69,9 @@ impl UnlockCode {
 /// few, or without its hyphens. A guess, for questions to which no code is an answer.
 #[must_use]
 pub(crate) fn looks_like_code(line: &str) -> bool {
+    // A word processor or a mail may have put other characters between the groups, and some that are not seen.
+    let seen = line.chars().filter(|c| !is_invisible(*c));
+    let line: String = seen.map(|c| if c.is_alphanumeric() || c == ' ' { c } else { '-' }).collect();
     let is_exact = line.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code);
     let groups: Vec<&str> = line.split(['-', ' ']).collect();
     let is_of_characters = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_alphanumeric()));
@@ -226,6 +230,9 @@ mod tests {
             "01234-abcde-01234-ABCDE-0123",
             "01234 abcde 01234 ABCDE 01234",
             "the code: 01234-abcde-01234-ABCDE-01234",
+            "01234\u{2013}abcde\u{2013}01234\u{2011}ABCDE\u{2212}01234",
+            "01234_abcde_01234_ABCDE_01234",
+            "01234-\u{ad}abcde-01234-\u{200b}ABCDE-01234",
         ] {
             assert!(looks_like_code(code), "{code}");
         }
