@@ -74,7 +74,7 @@ fn a_wrong_secret() {
         "credentials",
         "fails",
         &["does not accept"],
-        &["aws sts get-caller-identity"],
+        &["aws configure list"],
         Some("credentials_refused"),
     );
     // AWS answered: the way there is fine, and so is the clock.

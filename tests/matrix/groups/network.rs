@@ -63,7 +63,7 @@ fn line() -> Vec<Row> {
             .fails(5, "api_unreachable"),
         on(Refresh, "an expired certificate".to_owned(), Impostor(Flaw::Expired), Always)
             .given(Given::Stale)
-            .fails(5, "tls_untrusted"),
+            .fails(5, "tls_out_of_date"),
         on(Run, "an expired certificate".to_owned(), Impostor(Flaw::Expired), Always).fails(5, "tls_out_of_date"),
         on(Run, "the proxy forbids it".to_owned(), Refuses(403), Always).given(Given::Pair).well(),
         on(Fetch, "200 bytes every 20 ms".to_owned(), Drips(200, Duration::from_millis(20)), Always).well(),
