@@ -84,6 +84,7 @@ impl Call {
     }
 
     /// The program itself, with the call's variables and profile instead of the call.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "the tests that use it are about processes of Unix"))]
     pub(crate) fn agent(&self, rehearsal: &Rehearsal, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_snow-onboard"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).envs(self.environment.clone());
