@@ -76,6 +76,10 @@ Examples:
   snow-onboard jobs --region us-east-1 --profile field --json")]
     Jobs,
     /// Check whether this machine is ready to unlock a device; changes nothing on it
+    ///
+    /// It asks AWS with each of the four permissions for a job that does not exist, which leaves lines in the account's CloudTrail;
+    /// stores a test item in the keychain for a moment, where that asks nobody; and makes the client's private folder and removes it.
+    /// Nothing is fetched. A locked keychain may ask to be opened. The exit code is that of the first line that fails, or 0.
     #[command(after_help = "\
 Examples:
   Before the device arrives:

@@ -70,13 +70,8 @@ fn a_sign_in_that_has_expired() {
 #[test]
 fn a_wrong_secret() {
     let row = known("credentials", "a wrong secret");
-    let refused = Line(
-        "credentials",
-        "fails",
-        &["does not accept"],
-        &["aws configure list"],
-        Some("credentials_refused"),
-    );
+    let refused =
+        Line("credentials", "fails", &["does not accept"], &["aws configure list"], Some("credentials_refused"));
     // AWS answered: the way there is fine, and so is the clock.
     visit(&row, &[], 4, &calls("skipped", &["valid AWS credentials"], vec![refused]));
 }

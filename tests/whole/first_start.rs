@@ -174,7 +174,9 @@ fn the_command_line_is_used_by_leave_alone_and_the_exposure_is_told() {
 fn a_device_that_does_not_open_is_on_record_too() {
     let rehearsal = Rehearsal::builder().start().unwrap();
     rehearsal.device().set_mode(snow_rehearsal::Mode::StuckUnlocking);
-    Agent::run(&rehearsal, &["--keychain", "none", "--unlock-timeout", "2s"]).end().failed(14, "did not report UNLOCKED");
+    Agent::run(&rehearsal, &["--keychain", "none", "--unlock-timeout", "2s"])
+        .end()
+        .failed(14, "did not report UNLOCKED");
     assert_eq!(audited(&rehearsal), ["kept", "hand_over_begun", "handed_over", "not_unlocked"]);
 }
 
