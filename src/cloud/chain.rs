@@ -77,7 +77,9 @@ impl Chain<'_> {
             .profile_name(sdk_name(name))
             .profile_files(self.profiles.for_sdk());
         // The first further along that is ours; the SDK assumes the roles that stand before it.
-        if let Some(ours) = files.lineage(name).into_iter().skip(1).find(|source| files.is_ours(source, true)) {
+        if files.lends_itself_a_program(name) {
+            sdk = sdk.with_custom_provider(OUR_SOURCE, self.process(name));
+        } else if let Some(ours) = files.lineage(name).into_iter().skip(1).find(|source| files.is_ours(source, true)) {
             sdk = sdk.with_custom_provider(OUR_SOURCE, self.of_profile(ours, before));
         }
         SharedCredentialsProvider::new(sdk.build())
@@ -91,6 +93,7 @@ impl Chain<'_> {
             return unobtainable(format!("profile “{}” names no role", phrase(name)));
         };
         let source = match (files.source_of(name), said("credential_source").as_deref()) {
+            (Some(source), None) if source == name && files.lends_itself_a_program(name) => self.process(name),
             (Some(source), None) if source == name => match self.keys(name) {
                 Some(keys) => SharedCredentialsProvider::new(keys),
                 None => return unobtainable(format!("profile “{}” borrows from itself", phrase(name))),

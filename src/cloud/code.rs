@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use super::credentials::Profiles;
-use super::failure::{CodeNeeded, in_words};
+use super::failure::{CodeNeeded, WhyNoCode, in_words, passes};
 use super::http::Https;
 use super::wait::Wait;
 use crate::model::Region;
@@ -54,14 +54,14 @@ pub(super) struct CodeProvider {
 /// Why there are no credentials, for whoever asks a second time.
 #[derive(Debug, Clone)]
 pub(super) enum CodeRefusal {
-    Unasked(CodeNeeded),
+    NoCode(CodeNeeded),
     Said(String),
 }
 
 impl From<CodeRefusal> for CredentialsError {
     fn from(refused: CodeRefusal) -> Self {
         match refused {
-            CodeRefusal::Unasked(needed) => Self::provider_error(needed),
+            CodeRefusal::NoCode(needed) => Self::provider_error(needed),
             CodeRefusal::Said(why) => Self::provider_error(why),
         }
     }
@@ -88,33 +88,48 @@ impl CodeProvider {
         }
         // The sign-in that lies before it fails first, and not after somebody has typed a code.
         let source = self.source.provide_credentials().await?;
-        let Some(code) = self.ask().await else {
-            let needed = CodeRefusal::Unasked(CodeNeeded { profile: self.role.profile.clone() });
-            *obtained = Some(Err(needed.clone()));
-            return Err(needed.into());
+        let no_code = |why| CodeRefusal::NoCode(CodeNeeded { profile: self.role.profile.clone(), why });
+        let code = match self.ask().await {
+            Ok(code) => code,
+            Err(why) => {
+                *obtained = Some(Err(no_code(why.clone())));
+                return Err(no_code(why).into());
+            }
         };
         let answer = self.assume(SharedCredentialsProvider::new(source), &code).await;
-        *obtained = match &answer {
-            Ok(credentials) => Some(Ok(credentials.clone())),
-            Err(error @ SdkError::ServiceError(_)) => Some(Err(CodeRefusal::Said(in_words(error)))),
-            Err(_) => None,
+        let refused = match answer {
+            Ok(credentials) => {
+                *obtained = Some(Ok(credentials.clone()));
+                return Ok(credentials);
+            }
+            Err(error) if passes(&error) || is_of_server(&error) => no_code(WhyNoCode::Unanswered(in_words(&error))),
+            Err(error @ SdkError::ServiceError(_)) => match in_words(&error) {
+                said if said.contains("MultiFactorAuthentication") => no_code(WhyNoCode::Wrong),
+                said => CodeRefusal::Said(said),
+            },
+            // It was not sent.
+            Err(error) => return Err(CredentialsError::provider_error(error)),
         };
-        answer.map_err(CredentialsError::provider_error)
+        *obtained = Some(Err(refused.clone()));
+        Err(refused.into())
     }
 
-    /// A code of six digits; `None` if nobody is there who has one.
-    async fn ask(&self) -> Option<String> {
+    /// A code of six digits.
+    async fn ask(&self) -> Result<String, WhyNoCode> {
         let RoleWithCode { profile, serial, .. } = &self.role;
         let mut question = format!("One-time code of {serial}, for profile “{profile}”:");
         for _ in 0..TRIES {
-            let line = self.wait.ask(question.clone()).await?;
+            let line = self.wait.ask(question.clone()).await.ok_or(WhyNoCode::Nobody)?;
+            if line.is_empty() {
+                return Err(WhyNoCode::Untold);
+            }
             let digits: String = line.chars().filter(|c| !c.is_whitespace()).collect();
             if digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Some(digits);
+                return Ok(digits);
             }
             question = format!("A one-time code has six digits. The code of {serial}:");
         }
-        None
+        Err(WhyNoCode::NoDigits)
     }
 
     async fn assume(
@@ -128,6 +143,8 @@ impl CodeProvider {
             .profile_files(self.profiles.for_sdk())
             .region(aws_config::Region::new(self.region.to_string()))
             .http_client(self.http.clone())
+            // A code is good for one call, and a second one would be refused for it.
+            .retry_config(aws_config::retry::RetryConfig::disabled())
             .credentials_provider(source)
             .load()
             .await;
@@ -151,4 +168,9 @@ impl CodeProvider {
             .push(AwsCredentialFeature::CredentialsStsAssumeRole);
         Ok(credentials)
     }
+}
+
+/// Whether the service failed: it may have taken the code before.
+fn is_of_server<E>(error: &SdkError<E>) -> bool {
+    matches!(error, SdkError::ServiceError(service) if service.raw().status().is_server_error())
 }

@@ -79,7 +79,7 @@ impl Profiles {
                 token(&format!("the token file of profile “{shown}”"), Path::new(path))?;
             }
             let kind = self.files.kind(name, name != self.name);
-            if kind == Some(CredentialKind::Process)
+            if (kind == Some(CredentialKind::Process) || self.files.lends_itself_a_program(name))
                 && let Some((words, _)) = self.files.process(name)
                 && let Some(program) = words.first()
             {

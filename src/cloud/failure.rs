@@ -20,6 +20,7 @@ use time::format_description::well_known::Rfc2822;
 use super::causes::{chain, find};
 use super::credentials::Profiles;
 use super::http::{MAX_ANSWER, NotHttps};
+use super::process::ProgramFailed;
 use super::proxy::ProxyRefused;
 use super::text::uncapitalised;
 use super::trust::{TrustInUse, refused_certificate};
@@ -31,11 +32,56 @@ use crate::safety::sanitize::{phrase, phrase_or};
 /// A difference of clocks that is worth a sentence. AWS refuses signatures from 5 minutes on at the earliest.
 const SKEW: time::Duration = time::Duration::minutes(4);
 
-/// Nobody is there to ask for a code.
+/// A one-time code is needed, and there is none.
 #[derive(Debug, Clone)]
 pub(super) struct CodeNeeded {
     /// The profile that asks for it.
     pub(super) profile: String,
+    pub(super) why: WhyNoCode,
+}
+
+/// Why there is none.
+#[derive(Debug, Clone)]
+pub(super) enum WhyNoCode {
+    /// Nobody can be asked for it.
+    Nobody,
+    /// Nothing was answered.
+    Untold,
+    /// What was answered were none.
+    NoDigits,
+    /// AWS does not accept it.
+    Wrong,
+    /// It was sent, and AWS did not answer, for this reason.
+    Unanswered(String),
+}
+
+impl WhyNoCode {
+    /// In words that end the sentence "profile … asks for a one-time code, and …".
+    fn in_words(&self) -> String {
+        match self {
+            Self::Nobody => "nobody can be asked for it here".to_owned(),
+            Self::Untold => "none was given".to_owned(),
+            Self::NoDigits => "what was given was none, which has six digits".to_owned(),
+            Self::Wrong => "AWS refuses the one that was given: it is wrong, or was used already".to_owned(),
+            Self::Unanswered(why) => format!("the one that was given was sent to AWS, which did not answer ({why})"),
+        }
+    }
+
+    fn hint(&self, profiles: &Profiles) -> String {
+        match self {
+            Self::Nobody => {
+                let (ask, again) = profiles.way_round_code();
+                format!(
+                    "Have the AWS CLI ask for it, then repeat the command with the credentials that it gives:\n  {ask}\n  {again}"
+                )
+            }
+            Self::Untold | Self::NoDigits => "Repeat the command, and type the code that the device shows.".to_owned(),
+            Self::Wrong | Self::Unanswered(_) => {
+                "A code is good for one use. Wait until the device shows the next one, then repeat the command."
+                    .to_owned()
+            }
+        }
+    }
 }
 
 impl fmt::Display for CodeNeeded {
@@ -227,9 +273,12 @@ impl CallContext {
     }
 
     fn no_credentials(&self, error: &CredentialsError, wait: &Wait) -> Error {
-        if let Some(CodeNeeded { profile }) = find(error) {
-            let (ask, again) = self.profiles.way_round_code();
-            return Error::MfaCodeNeeded { profile: profile.clone(), ask, again };
+        if let Some(CodeNeeded { profile, why }) = find(error) {
+            let (why, hint) = (why.in_words(), why.hint(&self.profiles));
+            return Error::MfaCodeNeeded { profile: profile.clone(), why, hint };
+        }
+        if let Some(failed) = find::<ProgramFailed>(error) {
+            return Error::CredentialsFailed { why: failed.in_words() };
         }
         // A role is assumed with credentials that may fail themselves; what lies deepest is the cause.
         if let Some(connector) = find::<ConnectorError>(error) {

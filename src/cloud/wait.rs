@@ -107,7 +107,7 @@ impl Wait {
         std::mem::replace(&mut self.lock().what, what)
     }
 
-    /// Asks the person for a line, and says nothing meanwhile. `None` where nobody is there or answers.
+    /// Asks the person for a line, and says nothing meanwhile. `None` where nobody can be asked.
     pub(super) async fn ask(&self, question: String) -> Option<String> {
         let (notify, patience) = (Arc::clone(&self.notify), self.limit * 3 / 4);
         self.lock().is_asking = true;

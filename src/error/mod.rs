@@ -146,10 +146,10 @@ errors! {
     CredentialsExpired { why: String, hint: String } = Credentials "credentials_expired"
         "The AWS sign-in is missing or has expired: {why}."
         => "{hint}";
-    /// `ask` has the AWS CLI ask, `again` is the command with what it gave.
-    MfaCodeNeeded { profile: String, ask: String, again: String } = Credentials "mfa_code_needed"
-        "Profile “{profile}” asks for a one-time code (mfa_serial), and nobody can be asked for it here."
-        => "Have the AWS CLI ask for it, then repeat the command with the credentials that it gives:\n  {ask}\n  {again}";
+    /// `hint` is the hint: how to come to a code, which depends on why there is none.
+    MfaCodeNeeded { profile: String, why: String, hint: String } = Credentials "mfa_code_needed"
+        "Profile “{profile}” asks for a one-time code (mfa_serial), and {why}."
+        => "{hint}";
     CredentialsFailed { why: String } = Credentials "credentials_failed"
         "AWS credentials could not be obtained: {why}."
         => "Check the profile in ~/.aws/config, or try another one:\n  snow-onboard doctor --profile NAME";

@@ -65,8 +65,8 @@ pub trait Notify: Send + Sync {
     /// Tells the person.
     fn notify(&self, event: Event);
 
-    /// Asks the person for a line, and waits for it, though no longer than `patience`. `None` where nobody can be asked or
-    /// nothing is answered.
+    /// Asks the person for a line, and waits for it, though no longer than `patience`. `None` where nobody can be asked,
+    /// an empty line where nothing is answered.
     fn ask(&self, question: &str, patience: Duration) -> Option<String> {
         let _ = (question, patience);
         None

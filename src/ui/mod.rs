@@ -342,7 +342,7 @@ impl Observer for Ui {
     fn ask_for_line(&self, question: &str, patience: Duration) -> Option<String> {
         match self.may_ask.then(|| self.put(question, patience))? {
             Answer::Line(line) => Some(line),
-            Answer::End | Answer::Silence => None,
+            Answer::End | Answer::Silence => Some(String::new()),
         }
     }
 }

@@ -306,6 +306,8 @@ fn sources() -> Vec<Row> {
         row("a program and an open quote").config(&process("/bin/echo \"x")).profile("a"),
         row("a program against keys in the other file").config(&process(&format!("/bin/echo \"{PROCESS}\""))).credentials("[a]\naws_access_key_id = AKIDA\naws_secret_access_key = S\n").profile("a"),
         row("a program against keys beside it").config(&format!("{}aws_access_key_id = AKIDA\naws_secret_access_key = S\n", process(&format!("/bin/echo \"{PROCESS}\"")))).profile("a"),
+        row("a role and a source with a program against keys beside it").config(&format!("[profile r]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = a\n{}aws_access_key_id = AKIDA\naws_secret_access_key = S\n", process(&format!("/bin/echo \"{PROCESS}\"")))).profile("r"),
+        row("a role with itself and a program against keys beside it").config(&format!("{}role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = a\naws_access_key_id = AKIDA\naws_secret_access_key = S\n", process(&format!("/bin/echo \"{PROCESS}\"")))).profile("a"),
         row("a key with a blank before its line end").config("[profile a]\nregion = us-east-1\naws_access_key_id = AKIDA \naws_secret_access_key = S\n").profile("a"),
         row("a session that is missing").config("[profile a]\nregion = us-east-1\nsso_session = gone\nsso_account_id = 123456789012\nsso_role_name = r\n").profile("a"),
     ]

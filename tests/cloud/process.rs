@@ -189,3 +189,19 @@ fn a_role_is_assumed_with_what_it_prints() {
     assert_eq!(who[0], ("AssumeRole".to_owned(), Some(world.access_key().to_owned())));
     assert!(who[1..].iter().all(|(_, identity)| *identity != who[0].1), "{who:?}");
 }
+
+#[test]
+fn what_a_program_that_fails_shows_of_its_keys_is_said_to_nobody() {
+    let world = one();
+    let (id, secret) = (world.access_key(), world.secret_key());
+    let script = format!(
+        "set -x\nkey='{id}'\nsecret='{secret}'\nother=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEX\n\
+         echo \"{{ \\\"S\\\": \\\"$secret\\\", \\\"T\\\": \\\"sh0rt\\\"}}\"\necho 'no luck with sh0rt' >&2\nexit 1\n"
+    );
+    let (call, _folder) = with_script(&world, &script, "");
+    let outcome = call.run().expect("credentials_failed");
+    assert!(outcome.sentence.contains("ended with status 1 and said: "), "{}", outcome.sentence);
+    for hidden in [secret, "wJalrXUtnFEMI", "sh0rt"] {
+        outcome.never_says(hidden);
+    }
+}

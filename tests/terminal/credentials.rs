@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use snow_rehearsal::{MFA_CODE, MFA_DEVICE, Rehearsal};
+use snow_rehearsal::{Fault, MFA_CODE, MFA_DEVICE, Rehearsal, Times};
 
 use crate::pty::Terminal;
 use crate::stage::agent;
@@ -81,7 +81,36 @@ fn a_code_that_sts_refuses_is_not_asked_for_again() {
     let home = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::start(with_code(&rehearsal, home.path(), &["jobs", "--profile", "p"]), 100, 50);
     terminal.answer("One-time code of", "000000");
-    terminal.wait_for("MultiFactorAuthentication failed");
+    terminal.wait_for("wrong, or was used already");
+    terminal.wait_for("Wait until the device shows the next one");
+    assert_eq!(terminal.end(), 4, "{}", terminal.screen());
+}
+
+#[test]
+fn a_code_that_nothing_comes_back_for_is_sent_once() {
+    for fault in [Fault::CutOff, Fault::Internal] {
+        let rehearsal = Rehearsal::builder().start().unwrap();
+        rehearsal.plant_everywhere(fault.clone(), Times::Always);
+        let home = tempfile::tempdir().unwrap();
+        let mut terminal = Terminal::start(with_code(&rehearsal, home.path(), &["jobs", "--profile", "p"]), 200, 50);
+        terminal.answer("One-time code of", MFA_CODE);
+        terminal.wait_for("was sent to AWS, which did not answer").wait_for("Wait until the device shows the next one");
+        assert_eq!(terminal.end(), 4, "{}", terminal.screen());
+        let requests = rehearsal.requests();
+        assert_eq!(requests.iter().filter(|request| request.operation == "AssumeRole").count(), 1, "{fault:?}");
+    }
+}
+
+#[test]
+fn where_none_is_typed_nobody_is_said_to_be_away() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(with_code(&rehearsal, home.path(), &["jobs", "--profile", "p"]), 200, 50);
+    terminal.wait_for("One-time code of").press("\x04").wait_for("and none was given");
+    assert_eq!(terminal.end(), 4, "{}", terminal.screen());
+    let mut terminal = Terminal::start(with_code(&rehearsal, home.path(), &["jobs", "--profile", "p"]), 200, 50);
+    terminal.answer("One-time code of", "no").answer("has six digits", "12").answer("has six digits", "34");
+    terminal.wait_for("what was given was none");
     assert_eq!(terminal.end(), 4, "{}", terminal.screen());
 }
 

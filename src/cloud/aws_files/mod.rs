@@ -231,10 +231,10 @@ impl AwsFiles {
         let says = |key| settings.entries.contains_key(key);
         let keys =
             |in_credentials| settings.entries.get(KEYS[0]).is_some_and(|said| said.in_credentials == in_credentials);
-        let keys_of_any = keys(true) || keys(false);
+        // With keys of its own it lends no role, and then is looked at as any other.
+        let assumes = says("role_arn") && !(is_source && (keys(true) || keys(false)));
         [
-            (is_source && keys_of_any, CredentialKind::Keys),
-            (says("role_arn") && !says(TOKEN_FILE), CredentialKind::Role),
+            (assumes && !says(TOKEN_FILE), CredentialKind::Role),
             (says("role_arn") && says(TOKEN_FILE), CredentialKind::WebIdentity),
             (says("sso_session") || says("sso_start_url"), CredentialKind::Sso),
             (keys(true), CredentialKind::Keys),
@@ -254,6 +254,12 @@ impl AwsFiles {
             Some(CredentialKind::Role) => self.get(profile, "mfa_serial").is_some(),
             _ => false,
         }
+    }
+
+    /// Whether the profile assumes its role with what a program of its own gives: it names itself as its source, and the program
+    /// goes before the keys in it.
+    pub(super) fn lends_itself_a_program(&self, profile: &str) -> bool {
+        self.source_of(profile) == Some(profile) && self.kind(profile, true) == Some(CredentialKind::Process)
     }
 
     /// Program and arguments of a profile's `credential_process`, and where it says so: "line 3 of /x". `None` if it names none.
@@ -292,7 +298,9 @@ impl AwsFiles {
             }
             match self.kind(name, depth > 0) {
                 Some(CredentialKind::Sso) => self.check_sso(settings)?,
-                Some(CredentialKind::Process) if self.process(name).is_none() => {
+                kind if (kind == Some(CredentialKind::Process) || self.lends_itself_a_program(name))
+                    && self.process(name).is_none() =>
+                {
                     let why = "names no program in credential_process, or leaves a quote open";
                     return Err(settings.entries[PROCESS].unusable(why.to_owned()));
                 }
@@ -327,7 +335,8 @@ impl AwsFiles {
         for (name, settings) in &self.profiles {
             let is_source = lineage.iter().skip(1).any(|source| source == name);
             let kind = self.kind(name, is_source);
-            let borrows_ours = self.source_of(name).is_some_and(|source| source != name && self.is_ours(source, true));
+            let borrows_ours = self.source_of(name).is_some_and(|source| source != name && self.is_ours(source, true))
+                || self.lends_itself_a_program(name);
             let _ = writeln!(text, "[profile {}]", sdk_name(name));
             if borrows_ours {
                 let _ = writeln!(text, "credential_source = {OUR_SOURCE}");
@@ -346,7 +355,8 @@ impl AwsFiles {
                         matches!(kind, Some(CredentialKind::Role | CredentialKind::WebIdentity))
                     }
                     key if KEYS.contains(&key) => {
-                        kind == Some(CredentialKind::Keys) || settings.text("source_profile") == Some(name.as_str())
+                        let is_own_source = settings.text("source_profile") == Some(name.as_str());
+                        kind == Some(CredentialKind::Keys) || (is_own_source && !borrows_ours)
                     }
                     _ => true,
                 },
@@ -502,6 +512,16 @@ mod tests {
         assert!(written(mfa, "", "a").starts_with("[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n"));
         let own = written("[profile a]\nrole_arn = r\nsource_profile = a\n", keys, "a");
         assert!(own.contains("role_arn = r\n") && own.contains("aws_access_key_id = A\n"), "{own}");
+        let beside = "credential_process = x\naws_access_key_id = A\naws_secret_access_key = S\n";
+        for source in
+            ["", "[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\nrole_arn = s\nsource_profile = b\n"]
+        {
+            let name = if source.is_empty() { "a" } else { "b" };
+            let own = if source.is_empty() { "[profile a]\nrole_arn = r\nsource_profile = a\n" } else { source };
+            let files = files(&format!("{own}{beside}"), "");
+            assert_eq!(files.kind(name, true), Some(CredentialKind::Process), "a program goes before keys beside it");
+            assert!(files.for_sdk("a").starts_with("[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n"));
+        }
         let both = written(
             "[profile a]\nsso_session = s\nsso_region = r\nsso_start_url = u\nsso_role_name = n\n[sso-session s]\nsso_region = r\nsso_start_url = u\n",
             "",

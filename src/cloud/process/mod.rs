@@ -19,7 +19,7 @@ use helper::{HelperReport, ProcessOrder, ProgramEnd};
 
 use crate::error::io_in_words;
 use crate::os::process;
-use crate::safety::redact::redacted;
+use crate::safety::redact::redacted_beside;
 use crate::safety::sanitize::phrase;
 
 /// Characters quoted of what a program says of its failure.
@@ -58,12 +58,12 @@ impl ProvideCredentials for ProcessProvider {
 
 impl ProcessProvider {
     async fn obtain(&self) -> provider::Result {
-        let failed = |why: String| CredentialsError::provider_error(format!("{} {why}", self.name));
+        let failed = |why: String| self.failed(why, String::new());
         // Closed with this future, which ends the program: nobody waits for it any more.
         let (_open, running) = self.start().map_err(failed)?;
         let report = tokio::task::spawn_blocking(move || running.report()).await;
         match report.ok().flatten() {
-            Some(HelperReport::Ended(ran)) => self.judged(ran).map_err(failed),
+            Some(HelperReport::Ended(ran)) => self.judged(ran),
             Some(HelperReport::NotStarted { why }) => Err(failed(format!("can't be started: {why}"))),
             None => Err(failed("was ended from outside".to_owned())),
         }
@@ -88,31 +88,64 @@ impl ProcessProvider {
         Ok((orders, running))
     }
 
-    fn judged(&self, ran: ProgramEnd) -> Result<aws_credential_types::Credentials, String> {
+    fn failed(&self, why: String, said: String) -> CredentialsError {
+        CredentialsError::provider_error(ProgramFailed { why: format!("{} {why}", self.name), said })
+    }
+
+    fn judged(&self, ran: ProgramEnd) -> provider::Result {
+        let failed = |why: String| self.failed(why, String::new());
         let ProgramEnd { code, signal, timed_out, stdout, stderr } = ran;
-        let stdout = zeroize::Zeroizing::new(stdout);
+        let (stdout, stderr) = (zeroize::Zeroizing::new(stdout), zeroize::Zeroizing::new(stderr));
         if timed_out {
-            return Err(format!(
+            return Err(failed(format!(
                 "did not end within {} seconds and was ended with all that it started; it can't ask at this terminal, \
                  so sign in with its own command first, or allow more time with --network-timeout",
                 self.limit.as_secs().max(1)
-            ));
+            )));
         }
         let status = match (code, signal) {
-            (Some(0), _) => return answer::parse(&stdout, OffsetDateTime::now_utc()),
+            (Some(0), _) => return answer::parse(&stdout, OffsetDateTime::now_utc()).map_err(failed),
             (Some(code), _) => format!("ended with status {code}"),
             (None, Some(signal)) => format!("was ended by signal {signal}"),
             (None, None) => "was ended".to_owned(),
         };
-        let said = phrase(&String::from_utf8_lossy(&redacted(&stderr)));
+        let said = phrase(&String::from_utf8_lossy(&redacted_beside(&stderr, &stdout)));
         let mut quoted: String = said.chars().take(QUOTED).collect();
         if quoted.len() < said.len() {
             quoted.push('…');
         }
-        let said = if quoted.is_empty() { "without a word".to_owned() } else { format!("and said: {quoted}") };
-        Err(format!("{status} {said}"))
+        let said = if quoted.is_empty() { " without a word".to_owned() } else { format!(" and said: {quoted}") };
+        Err(self.failed(status, said))
     }
 }
+
+/// Why a program gave no credentials.
+pub(super) struct ProgramFailed {
+    why: String,
+    /// How it explained itself, as what follows. The SDK logs the errors that it is given, and this is for the message alone.
+    said: String,
+}
+
+impl ProgramFailed {
+    /// All of it, for the person.
+    pub(super) fn in_words(&self) -> String {
+        format!("{}{}", self.why, self.said)
+    }
+}
+
+impl fmt::Debug for ProgramFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProgramFailed({}, …)", self.why)
+    }
+}
+
+impl fmt::Display for ProgramFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for ProgramFailed {}
 
 /// A helper at work.
 struct RunningHelper(Child);

@@ -5,6 +5,7 @@
 //! this run as they are ([`register`]). What the vendor's client says in other spellings was taken out before, by its guard,
 //! which knows the code.
 
+mod keys;
 mod known;
 mod writer;
 
@@ -37,6 +38,15 @@ struct Found {
 #[must_use]
 pub fn redacted(text: &[u8]) -> Vec<u8> {
     replace(text, &secrets(text), 0..text.len())
+}
+
+/// The same for what a program of the user's says that hands out AWS keys: also without what is shaped like a key, and without
+/// every word that stands in `beside` too, which is where it prints them.
+#[must_use]
+pub(crate) fn redacted_beside(text: &[u8], beside: &[u8]) -> Vec<u8> {
+    let mut all = secrets(text);
+    all.extend(keys::find(text, beside).into_iter().map(|at| Found { at, instead: AWS_SECRET }));
+    replace(text, &merged(all), 0..text.len())
 }
 
 /// Where text is shaped like an unlock code. Where shapes overlap they are one stretch: one of them is the code, and the
