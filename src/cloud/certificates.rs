@@ -37,8 +37,8 @@ pub(super) fn read(pem: &[u8]) -> Result<Vec<(usize, CertificateDer<'static>)>, 
                     found.push((*begun, certificate));
                 }
                 (open, rest) = (None, after.trim_start_matches('\u{feff}'));
-            } else if let Some((label, after)) = rest.split_once(BEGIN).and_then(|(_, label)| label.split_once(DASHES))
-            {
+            // Only at a line's start, or right behind the end of another: one behind a “#” was disabled.
+            } else if let Some((label, after)) = rest.strip_prefix(BEGIN).and_then(|label| label.split_once(DASHES)) {
                 open = Some((number, label.to_owned(), String::new()));
                 rest = after;
             } else {
@@ -76,7 +76,47 @@ fn certificate(line: usize, label: &str, body: &str) -> Result<Option<Certificat
     if !after.is_empty() && label != "TRUSTED CERTIFICATE" {
         return Err(unusable());
     }
+    match is_for_servers(after) {
+        Some(true) => {}
+        Some(false) => return Ok(None),
+        None => return Err(unusable()),
+    }
     Ok(Some(der[..der.len() - after.len()].to_vec().into()))
+}
+
+/// Whether OpenSSL's words on what a certificate is trusted for (X509_CERT_AUX: the purposes that it is trusted for, and below tag 0
+/// those that it is not) let it vouch for servers. `None` if they can't be read.
+fn is_for_servers(aux: &[u8]) -> Option<bool> {
+    const SERVER: &[u8] = b"\x2b\x06\x01\x05\x05\x07\x03\x01";
+    const ANY: &[u8] = b"\x55\x1d\x25\x00";
+    if aux.is_empty() {
+        return Some(true);
+    }
+    let (0x30, mut rest, after) = element(aux)? else { return None };
+    if !after.is_empty() {
+        return None;
+    }
+    let names_servers = |mut purposes: &[u8]| {
+        while !purposes.is_empty() {
+            let (_, purpose, more) = element(purposes)?;
+            if purpose == SERVER || purpose == ANY {
+                return Some(true);
+            }
+            purposes = more;
+        }
+        Some(false)
+    };
+    let mut is_trusted = true;
+    while !rest.is_empty() {
+        let (tag, content, more) = element(rest)?;
+        match tag {
+            0x30 => is_trusted = is_trusted && names_servers(content)?,
+            0xa0 => is_trusted = is_trusted && !names_servers(content)?,
+            _ => {}
+        }
+        rest = more;
+    }
+    Some(is_trusted)
 }
 
 /// Why the TLS library can't check what this CA has signed, and which CA: "the CA “…” has a key of P-521". `None` if it can.
@@ -190,6 +230,23 @@ mod tests {
         assert_eq!(lines(&indented), [1]);
         let trusted = "-----BEGIN TRUSTED CERTIFICATE-----\nMAMCAQEwAwIBAQ==\n-----END TRUSTED CERTIFICATE-----\n";
         assert_eq!(read(trusted.as_bytes()).unwrap()[0].1.as_ref(), [0x30, 3, 2, 1, 1], "what follows is left out");
+    }
+
+    #[test]
+    fn what_is_not_trusted_for_servers_or_was_disabled_is_left_out() {
+        use base64::Engine as _;
+        let oid = |last: u8| [&b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03"[..], &[last]].concat();
+        let count = |tag: u8, last: u8| {
+            let aux = [&[0x30, 12, tag, 10][..], &oid(last)].concat();
+            let body = base64::engine::general_purpose::STANDARD.encode([&[0x30, 3, 2, 1, 1][..], &aux].concat());
+            let pem = format!("-----BEGIN TRUSTED CERTIFICATE-----\n{body}\n-----END TRUSTED CERTIFICATE-----\n");
+            read(pem.as_bytes()).unwrap().len()
+        };
+        let (servers, mail) = (1, 4);
+        assert_eq!([count(0x30, servers), count(0xa0, mail)], [1, 1]);
+        assert_eq!([count(0xa0, servers), count(0x30, mail)], [0, 0]);
+        let one = section("CERTIFICATE");
+        assert_eq!(lines(&format!("#{one}\n{one}\n")), [4], "it begins behind a “#”");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::CloudSettings;
 use super::aws_files::{CredentialKind, OUR_SOURCE, sdk_name};
 use super::code::{CodeProvider, RoleWithCode};
 use super::credentials::Profiles;
+use super::endpoints::empty_variable;
 use super::http::Https;
 use super::process::ProcessProvider;
 use super::wait::Wait;
@@ -66,6 +67,13 @@ impl Chain<'_> {
         }
         let is_source = !before.is_empty();
         before.push(name.to_owned());
+        let asks_aws = files.lineage(name).iter().any(|name| {
+            !matches!(files.kind(name, true), None | Some(CredentialKind::Keys | CredentialKind::Process))
+                || !matches!(files.kind(name, false), None | Some(CredentialKind::Keys | CredentialKind::Process))
+        });
+        if let Some(empty) = empty_variable().filter(|_| asks_aws) {
+            return unobtainable(format!("{empty} is set to nothing, so AWS can't be asked for them; unset it"));
+        }
         if files.is_ours(name, is_source) {
             return match files.kind(name, is_source) {
                 Some(CredentialKind::Process) => self.process(name),

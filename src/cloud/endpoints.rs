@@ -31,3 +31,12 @@ pub(super) fn configured(profiles: &Profiles, service: Service) -> Result<Option
     let origin = || Origin::Profile(profiles.name().to_owned());
     Ok(of_profile.map(|value| Sourced { value: value.to_owned(), origin: origin() }))
 }
+
+/// A variable for an endpoint that is set to nothing, if there is one. To the AWS CLI it is unset; the SDK's own providers, which
+/// read the variables themselves, end in a panic.
+pub(super) fn empty_variable() -> Option<String> {
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut names = variables.filter(|(_, value)| value.trim().is_empty()).map(|(name, _)| name);
+    names.find(|name| name.starts_with("AWS_ENDPOINT_URL"))
+}

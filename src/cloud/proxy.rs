@@ -68,7 +68,7 @@ impl Proxy {
         if let Some((_, bypass)) = first(["no_proxy", "NO_PROXY"])? {
             let rules = bypass_rules(&bypass);
             // The HTTP client takes the star for names only, not for addresses.
-            if rules.iter().any(|(host, _)| host == "*") {
+            if rules.iter().any(|(host, port)| host == "*" && port.is_none()) {
                 return Ok(None);
             }
             let (at_any_port, at_one): (Vec<_>, Vec<_>) = rules.into_iter().partition(|(_, port)| port.is_none());
