@@ -205,3 +205,28 @@ fn what_a_program_that_fails_shows_of_its_keys_is_said_to_nobody() {
         outcome.never_says(hidden);
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn a_helper_that_is_stopped_is_ended_with_its_program() {
+    let world = one();
+    let script = "echo $$ >> 'PIDS'; echo $PPID >> 'PIDS'; kill -STOP $PPID; while :; do sleep 1; done\n";
+    let (call, folder) = with_script(&world, script, "");
+    call.set("timeout_ms", 2000).run();
+    all_gone(&folder.path().join("pids"), 2);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_program_makes_files_as_its_user_does() {
+    let world = one();
+    let script = format!("umask >> 'PIDS'\ncat <<'END'\n{}\nEND\n", answer(&world, ""));
+    let (call, folder) = with_script(&world, &script, "");
+    let agent = call.agent(&world, &["jobs"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.env_clear().envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.args(["-c", "umask 026; exec \"$@\"", "sh"]).arg(agent.get_program()).args(agent.get_args());
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("pids")).unwrap().trim(), "0026");
+}
