@@ -17,7 +17,7 @@ use super::aws_files::{AwsFiles, CredentialKind, Source, Unusable, odd_key_chara
 use super::logged::millis;
 use super::wait::Wait;
 use crate::error::{Error, Result};
-use crate::model::{Malformed, Origin, Region, Sourced, below_home};
+use crate::model::{Malformed, Origin, Region, Sourced, expanded_path};
 use crate::safety::path_trust::{self, Position, Whose};
 use crate::safety::sanitize::phrase;
 use crate::safety::sanitize::sanitize_typed;
@@ -48,6 +48,9 @@ impl Profiles {
         let profiles = Self { files, name, explicit: explicit.is_some() };
         profiles.files.check(&profiles.name).map_err(Unusable::into_error)?;
         profiles.check_what_they_lead_to()?;
+        if let Some(why) = explicit.is_none().then(half_a_key).flatten() {
+            return Err(Error::CredentialsFailed { why });
+        }
         // A profile that AWS_PROFILE names may be missing where the environment holds credentials as well.
         if explicit.is_some() && !profiles.files.has(&profiles.name) {
             return Err(profiles.no_such_profile());
@@ -140,7 +143,8 @@ impl Profiles {
     /// The region, and where it comes from: `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile.
     ///
     /// # Errors
-    /// [`Error::RegionMissing`]; [`Error::SettingInvalid`] if it is none.
+    /// [`Error::RegionMissing`]; [`Error::CredentialsFailed`] where that is since the profile is missing;
+    /// [`Error::SettingInvalid`] if it is none.
     pub(super) fn region(&self, explicit: Option<&Sourced<Region>>) -> Result<Sourced<Region>> {
         let variable = |name: &str| {
             let value = std::env::var(name).ok()?.trim().to_owned();
@@ -155,7 +159,7 @@ impl Profiles {
                 let region = self.files.get(&self.name, "region").filter(|value| !value.is_empty())?;
                 Some((region.to_owned(), Origin::Profile(self.name.clone())))
             })
-            .ok_or(Error::RegionMissing)?;
+            .ok_or_else(|| self.missing_profile().unwrap_or(Error::RegionMissing))?;
         parse_region(&region, origin)
     }
 
@@ -222,7 +226,10 @@ impl Profiles {
         if self.explicit {
             profile
         } else {
-            format!("AWS_ACCESS_KEY_ID, {profile}, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI")
+            let others = self.others().map(|others| format!("; {others}")).unwrap_or_default();
+            format!(
+                "AWS_ACCESS_KEY_ID, {profile}, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI{others}"
+            )
         }
     }
 
@@ -232,12 +239,23 @@ impl Profiles {
         is_missing.then(|| self.no_such_profile())
     }
 
+    /// Which profiles there are besides, as a clause.
+    fn others(&self) -> Option<String> {
+        const SHOWN: usize = 10;
+        let names: Vec<&str> = self.files.names().filter(|name| *name != self.name).collect();
+        let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("“{}”", phrase(name))).collect();
+        let more = names.len().saturating_sub(SHOWN);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!shown.is_empty()).then(|| format!("other profiles there: {}{rest}", shown.join(", ")))
+    }
+
     fn no_such_profile(&self) -> Error {
         let name = phrase(&self.name);
         let why = if self.files.has_without_prefix(&self.name) {
             format!("~/.aws/config has a section [{name}], which has to be called [profile {name}]")
         } else {
-            format!("there is no profile “{name}” in ~/.aws/config or ~/.aws/credentials")
+            let others = self.others().map(|others| format!("; {others}")).unwrap_or_default();
+            format!("there is no profile “{name}” in ~/.aws/config or ~/.aws/credentials{others}")
         };
         Error::CredentialsFailed { why }
     }
@@ -337,7 +355,8 @@ fn trusted_file(variable: &str, name: &str) -> Result<Option<Source>> {
     let failed = |why: String| Error::CredentialsFailed { why };
     let named = std::env::var_os(variable).filter(|path| !path.is_empty());
     let usual = || std::env::home_dir().map(|home| home.join(".aws").join(name));
-    let Some(path) = named.map(|path| below_home(path.into())).or_else(usual) else { return Ok(None) };
+    let named = named.map(expanded_path).transpose().map_err(|why| failed(format!("{variable} {why}")))?;
+    let Some(path) = named.or_else(usual) else { return Ok(None) };
     // How the AWS CLI is told to read none.
     if path.as_os_str() == if cfg!(windows) { "NUL" } else { "/dev/null" } {
         return Ok(None);
@@ -366,6 +385,13 @@ fn quoted(name: &str) -> String {
     let name = phrase(name);
     let plain = |c: char| c.is_alphanumeric() || "_-/.%@:+".contains(c);
     if name.chars().all(plain) { name } else { format!("\"{}\"", name.replace(['"', '$', '`', '\\'], "")) }
+}
+
+/// Says so where the environment names a key and not its secret.
+fn half_a_key() -> Option<String> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    (is_set("AWS_ACCESS_KEY_ID") && !is_set("AWS_SECRET_ACCESS_KEY"))
+        .then(|| "AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not".to_owned())
 }
 
 /// The first of the variables with keys that has a character which no key has, and the character in words.
@@ -508,6 +534,11 @@ pub(super) mod tests {
         assert_eq!(profiles(config, "a", true).sign_in().unwrap(), "aws login --profile a");
         let (ask, again) = profiles(config, "b", true).way_round_code();
         assert!(ask.contains("export-credentials --profile b") && again.ends_with(" --profile="), "{ask} {again}");
-        assert!(profiles(config, "c", false).missing_profile().is_some());
+        let missing = profiles(config, "c", false).region(None).unwrap_err().report().sentence;
+        assert!(missing.contains("no profile “c”") && missing.contains("other profiles there: “a”, “b”."), "{missing}");
+        let many: String = (10..25).map(|number| format!("[profile p{number}]\n")).collect();
+        let tried = profiles(&many, "default", false).tried();
+        assert!(tried.ends_with("“p19” and 5 more"), "{tried}");
+        assert!(matches!(profiles("", "default", false).region(None), Err(Error::RegionMissing)));
     }
 }

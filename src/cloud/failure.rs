@@ -551,7 +551,7 @@ mod tests {
         let (code, sentence) =
             report(answered(403, Some("SignatureDoesNotMatch"), None, Some("Sat, 24 Dec 2016 00:51:15 GMT")));
         assert_eq!(code, "clock_skew");
-        assert!(sentence.contains("AWS has 2016-12-24 00:51:15 UTC"), "{sentence}");
+        assert!(sentence.contains("2016-12-24 00:51:15 UTC at AWS"), "{sentence}");
     }
 
     #[test]
