@@ -19,8 +19,9 @@ use super::wait::Wait;
 use crate::error::{Error, Result};
 use crate::model::{Malformed, Origin, Region, Sourced, expanded_path};
 use crate::safety::path_trust::{self, Position, Whose};
-use crate::safety::sanitize::phrase;
-use crate::safety::sanitize::sanitize_typed;
+use crate::safety::quote::quoted;
+use crate::safety::sanitize::{phrase, sanitize, sanitize_typed};
+use crate::safety::search_path;
 
 /// What the profile files say, and which profile counts.
 #[derive(Debug)]
@@ -190,22 +191,22 @@ impl Profiles {
     /// Where nobody can be asked for a one-time code: what has the AWS CLI ask for it and puts what it gives into variables, and
     /// this command again, which takes those and all else from the profile.
     pub(super) fn way_round_code(&self) -> (String, String) {
-        let name = quoted(&self.name);
+        let name = quoted(&sanitize(&self.name));
         let export = format!("aws configure export-credentials --profile {name} --format");
         let mut again = vec!["snow-onboard".to_owned()];
-        let mut arguments = std::env::args().skip(1);
+        let mut arguments = std::env::args_os().skip(1);
         while let Some(argument) = arguments.next() {
-            match argument.as_str() {
+            match &*argument.to_string_lossy() {
                 "--profile" => drop(arguments.next()),
                 given if given.starts_with("--profile=") => {}
-                given => again.push(quoted(given)),
+                given => again.push(quoted(&sanitize(given))),
             }
         }
         // One that is named goes before the variables, and one of this variable does not.
         let named = if self.explicit {
             again.push("--profile=".to_owned());
             if cfg!(windows) {
-                format!("$env:AWS_DEFAULT_PROFILE = \"{}\"; ", name.trim_matches('"'))
+                format!("$env:AWS_DEFAULT_PROFILE = '{}'; ", sanitize(&self.name).replace('\'', "''"))
             } else {
                 format!("AWS_DEFAULT_PROFILE={name} ")
             }
@@ -330,22 +331,17 @@ impl CredentialsInUse {
     }
 }
 
-/// Looks at a program that is to be started: at itself where its path is given, and at the folders of PATH in which it, and
-/// whatever it starts, are found.
+/// Looks at a program that is to be started: at itself, and at the folders of PATH in which it, and whatever it starts, are
+/// found.
 fn check_program(program: &str) -> Result<(), path_trust::Refused> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    for folder in std::env::split_paths(&path).filter(|folder| folder.is_absolute()) {
+    for folder in std::env::split_paths(&search_path::of_caller()) {
         match path_trust::folder(&folder, Whose::Own, Position::Whole) {
             Err(refused) if !refused.is_missing() => return Err(refused),
             _ => {}
         }
     }
-    let program = Path::new(program);
-    if program.components().count() < 2 {
-        return Ok(());
-    }
-    // One that can't be made absolute can't be started either.
-    std::path::absolute(program).map_or(Ok(()), |program| path_trust::open_file(&program, Whose::Own).map(drop))
+    // One that is not there can't be started either, which is told then.
+    search_path::program(program).map_or(Ok(()), |program| path_trust::open_file(&program, Whose::Own).map(drop))
 }
 
 /// The content of one of the AWS CLI's two files, named by a variable or in its usual place. `None` if there is none.
@@ -378,13 +374,6 @@ fn check_kept_sign_ins(cache: &Path) -> Result<(), path_trust::Refused> {
         path_trust::open_file(&file, Whose::Own)?;
     }
     Ok(())
-}
-
-/// A name as a shell takes it for one word.
-fn quoted(name: &str) -> String {
-    let name = phrase(name);
-    let plain = |c: char| c.is_alphanumeric() || "_-/.%@:+".contains(c);
-    if name.chars().all(plain) { name } else { format!("\"{}\"", name.replace(['"', '$', '`', '\\'], "")) }
 }
 
 /// Says so where the environment names a key and not its secret.
@@ -504,6 +493,8 @@ pub(super) mod tests {
                       [profile ring]\nsource_profile = gnir\n[profile gnir]\nsource_profile = ring\n\
                       [profile keys]\naws_access_key_id = A\n";
         let login = |name| profiles(config, name, true).sign_in();
+        let odd = profiles("[profile 'm $x y']\nlogin_session = l\n", "m $x y", true).sign_in().unwrap();
+        assert_eq!(odd, "aws login --profile 'm $x y'");
         assert_eq!(login("a").unwrap(), "aws sso login --profile b");
         assert_eq!(login("old").unwrap(), "aws sso login --profile old");
         assert_eq!(login("ring"), None);

@@ -20,8 +20,10 @@ use helper::{HelperReport, ProcessOrder, ProgramEnd};
 
 use crate::error::io_in_words;
 use crate::os::process;
+use crate::safety::path_trust::{self, Whose};
 use crate::safety::redact::redacted_beside;
 use crate::safety::sanitize::phrase;
+use crate::safety::search_path;
 
 /// Characters quoted of what a program says of its failure.
 const QUOTED: usize = 300;
@@ -82,13 +84,22 @@ impl ProcessProvider {
         let mut command = Command::new(program);
         command.arg(CREDENTIALS_ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         process::prepare_helper(&mut command);
+        // What was checked is what runs: found by the same rule, started by its path, and with no other folders to find more in.
+        command.env("PATH", search_path::of_caller());
+        let mut words = self.words.clone();
+        if let Some(name) = words.first_mut() {
+            let found = search_path::program(name).ok_or("can't be started: it is in no folder of PATH")?;
+            path_trust::open_file(&found, Whose::Own).map_err(|refused| format!("can't be started: {refused}"))?;
+            *name =
+                found.into_os_string().into_string().map_err(|_| "can't be started: its path is not valid Unicode")?;
+        }
         let mut child = command.spawn().map_err(lost)?;
         let (pid, pipes) = (child.id(), (child.stdin.take(), child.stdout.take()));
         let child = Arc::new(Mutex::new(Some(child)));
         let running = RunningHelper { child: Arc::clone(&child), stdout: pipes.1 };
         let Some(mut orders) = pipes.0 else { return Err("has no input".to_owned()) };
         let limit = u64::try_from(self.limit.as_millis()).unwrap_or(u64::MAX);
-        let order = ProcessOrder { words: self.words.clone(), umask: process::umask_of_caller(), limit };
+        let order = ProcessOrder { words, umask: process::umask_of_caller(), limit };
         let mut line = zeroize::Zeroizing::new(serde_json::to_vec(&order).map_err(|error| lost(error.into()))?);
         line.push(b'\n');
         orders.write_all(&line).map_err(lost)?;
