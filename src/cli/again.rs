@@ -1,6 +1,7 @@
 //! The command to paste again: what does the same in any shell, with nothing left to ask.
 
 use crate::model::{Endpoint, JobId};
+use crate::safety::quote::quoted;
 use crate::settings::table::Setting;
 use crate::settings::{Settings, Value, setting};
 
@@ -34,17 +35,6 @@ fn flag(setting: &Setting, value: &Value) -> String {
         // Else it would be taken for a flag, or for nothing.
         _ if text.is_empty() || text.starts_with('-') => format!(" {flag}={}", quoted(&text)),
         _ => format!(" {flag} {}", quoted(&text)),
-    }
-}
-
-/// For a POSIX shell; on Windows for PowerShell, of which the simple cases are good for cmd as well.
-fn quoted(value: &str) -> String {
-    let is_plain = !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "/:._-+".contains(c));
-    match (is_plain, cfg!(windows)) {
-        (true, _) => value.to_owned(),
-        (_, true) if value.chars().all(|c| c.is_alphanumeric() || "/\\:._-+ ()".contains(c)) => format!("\"{value}\""),
-        (_, true) => format!("'{}'", value.replace('\'', "''")),
-        (_, false) => format!("'{}'", value.replace('\'', r"'\''")),
     }
 }
 

@@ -17,10 +17,11 @@ use super::aws_files::{AwsFiles, CredentialKind, Source, Unusable, odd_key_chara
 use super::logged::millis;
 use super::wait::Wait;
 use crate::error::{Error, Result};
-use crate::model::{Malformed, Origin, Region, Sourced, below_home};
+use crate::model::{Malformed, Origin, Region, Sourced, expanded_path};
 use crate::safety::path_trust::{self, Position, Whose};
-use crate::safety::sanitize::phrase;
-use crate::safety::sanitize::sanitize_typed;
+use crate::safety::quote::quoted;
+use crate::safety::sanitize::{phrase, sanitize, sanitize_typed};
+use crate::safety::search_path;
 
 /// What the profile files say, and which profile counts.
 #[derive(Debug)]
@@ -48,6 +49,9 @@ impl Profiles {
         let profiles = Self { files, name, explicit: explicit.is_some() };
         profiles.files.check(&profiles.name).map_err(Unusable::into_error)?;
         profiles.check_what_they_lead_to()?;
+        if let Some(why) = explicit.is_none().then(half_a_key).flatten() {
+            return Err(Error::CredentialsFailed { why });
+        }
         // A profile that AWS_PROFILE names may be missing where the environment holds credentials as well.
         if explicit.is_some() && !profiles.files.has(&profiles.name) {
             return Err(profiles.no_such_profile());
@@ -140,7 +144,8 @@ impl Profiles {
     /// The region, and where it comes from: `--region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile.
     ///
     /// # Errors
-    /// [`Error::RegionMissing`]; [`Error::SettingInvalid`] if it is none.
+    /// [`Error::RegionMissing`]; [`Error::CredentialsFailed`] where that is since the profile is missing;
+    /// [`Error::SettingInvalid`] if it is none.
     pub(super) fn region(&self, explicit: Option<&Sourced<Region>>) -> Result<Sourced<Region>> {
         let variable = |name: &str| {
             let value = std::env::var(name).ok()?.trim().to_owned();
@@ -155,7 +160,7 @@ impl Profiles {
                 let region = self.files.get(&self.name, "region").filter(|value| !value.is_empty())?;
                 Some((region.to_owned(), Origin::Profile(self.name.clone())))
             })
-            .ok_or(Error::RegionMissing)?;
+            .ok_or_else(|| self.missing_profile().unwrap_or(Error::RegionMissing))?;
         parse_region(&region, origin)
     }
 
@@ -186,22 +191,22 @@ impl Profiles {
     /// Where nobody can be asked for a one-time code: what has the AWS CLI ask for it and puts what it gives into variables, and
     /// this command again, which takes those and all else from the profile.
     pub(super) fn way_round_code(&self) -> (String, String) {
-        let name = quoted(&self.name);
+        let name = quoted(&sanitize(&self.name));
         let export = format!("aws configure export-credentials --profile {name} --format");
         let mut again = vec!["snow-onboard".to_owned()];
-        let mut arguments = std::env::args().skip(1);
+        let mut arguments = std::env::args_os().skip(1);
         while let Some(argument) = arguments.next() {
-            match argument.as_str() {
+            match &*argument.to_string_lossy() {
                 "--profile" => drop(arguments.next()),
                 given if given.starts_with("--profile=") => {}
-                given => again.push(quoted(given)),
+                given => again.push(quoted(&sanitize(given))),
             }
         }
         // One that is named goes before the variables, and one of this variable does not.
         let named = if self.explicit {
             again.push("--profile=".to_owned());
             if cfg!(windows) {
-                format!("$env:AWS_DEFAULT_PROFILE = \"{}\"; ", name.trim_matches('"'))
+                format!("$env:AWS_DEFAULT_PROFILE = '{}'; ", sanitize(&self.name).replace('\'', "''"))
             } else {
                 format!("AWS_DEFAULT_PROFILE={name} ")
             }
@@ -222,7 +227,10 @@ impl Profiles {
         if self.explicit {
             profile
         } else {
-            format!("AWS_ACCESS_KEY_ID, {profile}, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI")
+            let others = self.others().map(|others| format!("; {others}")).unwrap_or_default();
+            format!(
+                "AWS_ACCESS_KEY_ID, {profile}, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_FULL_URI{others}"
+            )
         }
     }
 
@@ -232,12 +240,23 @@ impl Profiles {
         is_missing.then(|| self.no_such_profile())
     }
 
+    /// Which profiles there are besides, as a clause.
+    fn others(&self) -> Option<String> {
+        const SHOWN: usize = 10;
+        let names: Vec<&str> = self.files.names().filter(|name| *name != self.name).collect();
+        let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("“{}”", phrase(name))).collect();
+        let more = names.len().saturating_sub(SHOWN);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!shown.is_empty()).then(|| format!("other profiles there: {}{rest}", shown.join(", ")))
+    }
+
     fn no_such_profile(&self) -> Error {
         let name = phrase(&self.name);
         let why = if self.files.has_without_prefix(&self.name) {
             format!("~/.aws/config has a section [{name}], which has to be called [profile {name}]")
         } else {
-            format!("there is no profile “{name}” in ~/.aws/config or ~/.aws/credentials")
+            let others = self.others().map(|others| format!("; {others}")).unwrap_or_default();
+            format!("there is no profile “{name}” in ~/.aws/config or ~/.aws/credentials{others}")
         };
         Error::CredentialsFailed { why }
     }
@@ -312,22 +331,17 @@ impl CredentialsInUse {
     }
 }
 
-/// Looks at a program that is to be started: at itself where its path is given, and at the folders of PATH in which it, and
-/// whatever it starts, are found.
+/// Looks at a program that is to be started: at itself, and at the folders of PATH in which it, and whatever it starts, are
+/// found.
 fn check_program(program: &str) -> Result<(), path_trust::Refused> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    for folder in std::env::split_paths(&path).filter(|folder| folder.is_absolute()) {
+    for folder in std::env::split_paths(&search_path::of_caller()) {
         match path_trust::folder(&folder, Whose::Own, Position::Whole) {
             Err(refused) if !refused.is_missing() => return Err(refused),
             _ => {}
         }
     }
-    let program = Path::new(program);
-    if program.components().count() < 2 {
-        return Ok(());
-    }
-    // One that can't be made absolute can't be started either.
-    std::path::absolute(program).map_or(Ok(()), |program| path_trust::open_file(&program, Whose::Own).map(drop))
+    // One that is not there can't be started either, which is told then.
+    search_path::program(program).map_or(Ok(()), |program| path_trust::open_file(&program, Whose::Own).map(drop))
 }
 
 /// The content of one of the AWS CLI's two files, named by a variable or in its usual place. `None` if there is none.
@@ -337,7 +351,8 @@ fn trusted_file(variable: &str, name: &str) -> Result<Option<Source>> {
     let failed = |why: String| Error::CredentialsFailed { why };
     let named = std::env::var_os(variable).filter(|path| !path.is_empty());
     let usual = || std::env::home_dir().map(|home| home.join(".aws").join(name));
-    let Some(path) = named.map(|path| below_home(path.into())).or_else(usual) else { return Ok(None) };
+    let named = named.map(expanded_path).transpose().map_err(|why| failed(format!("{variable} {why}")))?;
+    let Some(path) = named.or_else(usual) else { return Ok(None) };
     // How the AWS CLI is told to read none.
     if path.as_os_str() == if cfg!(windows) { "NUL" } else { "/dev/null" } {
         return Ok(None);
@@ -361,11 +376,11 @@ fn check_kept_sign_ins(cache: &Path) -> Result<(), path_trust::Refused> {
     Ok(())
 }
 
-/// A name as a shell takes it for one word.
-fn quoted(name: &str) -> String {
-    let name = phrase(name);
-    let plain = |c: char| c.is_alphanumeric() || "_-/.%@:+".contains(c);
-    if name.chars().all(plain) { name } else { format!("\"{}\"", name.replace(['"', '$', '`', '\\'], "")) }
+/// Says so where the environment names a key and not its secret.
+fn half_a_key() -> Option<String> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    (is_set("AWS_ACCESS_KEY_ID") && !is_set("AWS_SECRET_ACCESS_KEY"))
+        .then(|| "AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not".to_owned())
 }
 
 /// The first of the variables with keys that has a character which no key has, and the character in words.
@@ -478,6 +493,8 @@ pub(super) mod tests {
                       [profile ring]\nsource_profile = gnir\n[profile gnir]\nsource_profile = ring\n\
                       [profile keys]\naws_access_key_id = A\n";
         let login = |name| profiles(config, name, true).sign_in();
+        let odd = profiles("[profile 'm $x y']\nlogin_session = l\n", "m $x y", true).sign_in().unwrap();
+        assert_eq!(odd, "aws login --profile 'm $x y'");
         assert_eq!(login("a").unwrap(), "aws sso login --profile b");
         assert_eq!(login("old").unwrap(), "aws sso login --profile old");
         assert_eq!(login("ring"), None);
@@ -508,6 +525,11 @@ pub(super) mod tests {
         assert_eq!(profiles(config, "a", true).sign_in().unwrap(), "aws login --profile a");
         let (ask, again) = profiles(config, "b", true).way_round_code();
         assert!(ask.contains("export-credentials --profile b") && again.ends_with(" --profile="), "{ask} {again}");
-        assert!(profiles(config, "c", false).missing_profile().is_some());
+        let missing = profiles(config, "c", false).region(None).unwrap_err().report().sentence;
+        assert!(missing.contains("no profile “c”") && missing.contains("other profiles there: “a”, “b”."), "{missing}");
+        let many: String = (10..25).map(|number| format!("[profile p{number}]\n")).collect();
+        let tried = profiles(&many, "default", false).tried();
+        assert!(tried.ends_with("“p19” and 5 more"), "{tried}");
+        assert!(matches!(profiles("", "default", false).region(None), Err(Error::RegionMissing)));
     }
 }

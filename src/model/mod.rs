@@ -33,4 +33,4 @@ pub use secret::NotAManifestUrl;
 pub(crate) use secret::looks_like_code;
 pub use secret::{ManifestUrl, NotAnUnlockCode, UnlockCode, has_shape_of_code};
 pub use sourced::{Origin, Sourced};
-pub(crate) use typed::{below_home, is_like_a_hyphen, tidy, trimmed, typed_path};
+pub(crate) use typed::{below_home, expanded_path, is_like_a_hyphen, tidy, trimmed, typed_path};

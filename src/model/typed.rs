@@ -1,5 +1,6 @@
 //! What people type and paste: the one rule for what stands around it, and for characters that only look right.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::safety::sanitize::is_invisible;
@@ -36,6 +37,42 @@ pub(crate) fn below_home(path: PathBuf) -> PathBuf {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => path,
     }
+}
+
+/// A path in a variable of the AWS CLI, as that expands it: `$NAME` and `${NAME}` of what is set, then `~`.
+///
+/// # Errors
+/// It begins with the home of another user, as a clause that follows the variable's name.
+pub(crate) fn expanded_path(path: OsString) -> Result<PathBuf, &'static str> {
+    expanded_by(path, |name| std::env::var(name).ok())
+}
+
+fn expanded_by(path: OsString, value: impl Fn(&str) -> Option<String>) -> Result<PathBuf, &'static str> {
+    let Some(text) = path.to_str() else { return Ok(path.into()) };
+    let (mut expanded, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('$') {
+        expanded.push_str(before);
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let (name, length) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            Some((name, _)) => (name, name.len() + 2),
+            None => {
+                let length = after.find(|c| !is_of_name(c)).unwrap_or(after.len());
+                (&after[..length], length)
+            }
+        };
+        // One that is not set stays as it is written.
+        match value(name).filter(|_| !name.is_empty()) {
+            Some(value) => expanded.push_str(&value),
+            None => expanded.push_str(&rest[before.len()..=before.len() + length]),
+        }
+        rest = &after[length..];
+    }
+    expanded.push_str(rest);
+    let first = expanded.split(std::path::is_separator).next().unwrap_or_default();
+    if first.starts_with('~') && first != "~" {
+        return Err("begins with the home of another user (“~name”); write the whole path");
+    }
+    Ok(below_home(expanded.into()))
 }
 
 /// The first character that may not be seen for what it is, as the end of the sentence "`text` …": shown alone, such a text would
@@ -76,6 +113,33 @@ mod tests {
         assert_eq!(typed_path(" ~ "), home);
         assert_eq!(typed_path("~other/x"), PathBuf::from("~other/x"));
         assert_eq!(typed_path("/x/~/y"), PathBuf::from("/x/~/y"));
+    }
+
+    #[test]
+    fn variables_in_a_path_are_expanded_as_python_does() {
+        let value = |name: &str| match name {
+            "A" => Some("/a b".to_owned()),
+            "B-C" => Some("x".to_owned()),
+            "TILDE" => Some("~other".to_owned()),
+            _ => None,
+        };
+        for (text, path) in [
+            ("$A/creds", "/a b/creds"),
+            ("${A}creds", "/a bcreds"),
+            ("$AB/$A", "$AB//a b"),
+            ("${B-C}$", "x$"),
+            ("${A", "${A"),
+            ("/$$A/ü$é", "/$/a b/ü$é"),
+            ("/x/~/y", "/x/~/y"),
+        ] {
+            assert_eq!(expanded_by(text.into(), value), Ok(PathBuf::from(path)), "{text}");
+        }
+        for text in ["~root/creds", "$TILDE/creds"] {
+            assert!(expanded_by(text.into(), value).is_err(), "{text}");
+        }
+        if let Some(home) = std::env::home_dir() {
+            assert_eq!(expanded_by("~/x".into(), value), Ok(home.join("x")));
+        }
     }
 
     #[test]

@@ -54,6 +54,19 @@ pub(crate) fn settle_in(stop: impl Fn() -> bool + Send + 'static) -> io::Result<
     SessionTerminal::take()
 }
 
+/// What is taken from the permissions of new files.
+pub(crate) type Umask = rustix::fs::RawMode;
+
+/// The caller's, if this process has one of its own by now.
+pub(crate) fn umask_of_caller() -> Option<Umask> {
+    super::unix::UMASK_BEFORE.get().map(|mode| mode.as_raw_mode())
+}
+
+/// For the program that is started next, which makes files for its user and not for us.
+pub(crate) fn set_umask(umask: Umask) {
+    let _ = rustix::process::umask(Mode::from_raw_mode(umask));
+}
+
 /// The terminal that controls a helper's session, whose other end the helper alone holds: when it is gone, whatever ended it,
 /// the system hangs up, and SIGHUP reaches the program that it runs with all that is in the program's process group.
 pub(crate) struct SessionTerminal {

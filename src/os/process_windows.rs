@@ -26,6 +26,15 @@ pub(crate) fn settle_in(_: impl Fn() -> bool + Send + 'static) -> io::Result<Ses
     Ok(SessionTerminal)
 }
 
+/// There is none.
+pub(crate) type Umask = u32;
+
+pub(crate) fn umask_of_caller() -> Option<Umask> {
+    None
+}
+
+pub(crate) fn set_umask(_: Umask) {}
+
 /// Nothing: the job ends the program.
 pub(crate) struct SessionTerminal;
 

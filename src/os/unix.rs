@@ -44,9 +44,13 @@ pub(super) fn limit_core_and_umask(bytes: u64) -> io::Result<()> {
     // A hard limit can't be raised again, so one that is lower already stays.
     let limit = getrlimit(Resource::Core).maximum.map_or(bytes, |hard| hard.min(bytes));
     setrlimit(Resource::Core, Rlimit { current: Some(limit), maximum: Some(limit) })?;
-    umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let before = umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let _ = UMASK_BEFORE.set(before);
     Ok(())
 }
+
+/// What [`limit_core_and_umask`] found.
+pub(super) static UMASK_BEFORE: std::sync::OnceLock<rustix::fs::Mode> = std::sync::OnceLock::new();
 
 /// Keeps every descriptor but the first three from programs that are started from here: a shell or a service manager may
 /// have left some open, and what the caller holds is none of the client's business.

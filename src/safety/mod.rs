@@ -3,6 +3,8 @@
 pub mod harden;
 pub mod log;
 pub mod path_trust;
+pub(crate) mod quote;
 pub mod redact;
 pub mod sanitize;
+pub(crate) mod search_path;
 pub mod separation;

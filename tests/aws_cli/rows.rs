@@ -117,6 +117,7 @@ fn profiles() -> Vec<Row> {
             .var("AWS_ACCESS_KEY_ID", "AKIDENV")
             .var("AWS_SECRET_ACCESS_KEY", "S")
             .var("AWS_SESSION_TOKEN", ""),
+        row("a key in a variable without its secret").config(TWO).var("AWS_ACCESS_KEY_ID", "AKIDENV"),
         row("keys in empty variables").config(TWO).var("AWS_ACCESS_KEY_ID", "").var("AWS_SECRET_ACCESS_KEY", ""),
         row("[profile default]")
             .config("[profile default]\nregion = us-east-1\naws_access_key_id = AKIDD\naws_secret_access_key = S\n"),
@@ -324,6 +325,10 @@ fn ways() -> Vec<Row> {
             .file("other/credentials", "[default]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = S\n")
             .with_keys("[default]\nregion = us-east-1\n")
             .var("AWS_SHARED_CREDENTIALS_FILE", "~/other/credentials"),
+        row("AWS_SHARED_CREDENTIALS_FILE with a variable")
+            .file("other/credentials", "[default]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = S\n")
+            .with_keys("[default]\nregion = us-east-1\n")
+            .var("AWS_SHARED_CREDENTIALS_FILE", "${HOME}/other/credentials"),
         row("AWS_CONFIG_FILE that is not there")
             .with_keys(ALL)
             .var("AWS_CONFIG_FILE", "{home}/gone")

@@ -130,6 +130,8 @@ fn a_role_is_assumed_over_https_with_the_same_client() {
     let outcome = sts(format!("https://{gone}")).expect("api_unreachable");
     assert!(outcome.sentence.starts_with("The AWS sign-in can't be reached: "), "{}", outcome.sentence);
     sts(world.endpoint_url()).expect("ok");
+    let outcome = sts(String::new()).expect("credentials_failed");
+    assert!(outcome.sentence.contains("AWS_ENDPOINT_URL_STS is set to nothing"), "{}", outcome.sentence);
     let outcome = sts("http://192.0.2.1".to_owned()).expect("credentials_failed");
     assert!(outcome.sentence.contains("http://192.0.2.1 is not an https address"), "{}", outcome.sentence);
 }

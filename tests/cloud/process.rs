@@ -205,3 +205,45 @@ fn what_a_program_that_fails_shows_of_its_keys_is_said_to_nobody() {
         outcome.never_says(hidden);
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn a_helper_that_is_stopped_is_ended_with_its_program() {
+    let world = one();
+    let script = "echo $$ >> 'PIDS'; echo $PPID >> 'PIDS'; kill -STOP $PPID; while :; do sleep 1; done\n";
+    let (call, folder) = with_script(&world, script, "");
+    call.set("timeout_ms", 2000).run();
+    all_gone(&folder.path().join("pids"), 2);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_program_makes_files_as_its_user_does() {
+    let world = one();
+    let script = format!("umask >> 'PIDS'\ncat <<'END'\n{}\nEND\n", answer(&world, ""));
+    let (call, folder) = with_script(&world, &script, "");
+    let agent = call.agent(&world, &["jobs"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.env_clear().envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.args(["-c", "umask 026; exec \"$@\"", "sh"]).arg(agent.get_program()).args(agent.get_args());
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("pids")).unwrap().trim(), "0026");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_program_is_found_in_absolute_folders_and_gets_no_others() {
+    let world = one();
+    let script = format!("echo \"$0:$PATH\" >> 'PIDS'\ncat <<'END'\n{}\nEND\n", answer(&world, ""));
+    let (call, folder) = with_script(&world, &script, "");
+    // A folder with another program of the name, where the call is made.
+    let here = tempfile::tempdir_in(".").unwrap();
+    std::fs::write(here.path().join("sh"), "#!/bin/sh\nexit 3\n").unwrap();
+    std::fs::set_permissions(here.path().join("sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let relative = here.path().file_name().unwrap().to_string_lossy().into_owned();
+    assert!(Path::new(&relative).join("sh").exists(), "a control");
+    call.env("PATH", format!("{relative}::{}:", std::env::var("PATH").unwrap())).run().expect("ok");
+    let path = std::fs::read_to_string(folder.path().join("pids")).unwrap();
+    assert!(path.trim_end().split(':').all(|entry| entry.starts_with('/')), "{path}");
+}

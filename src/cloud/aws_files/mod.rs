@@ -173,6 +173,11 @@ impl AwsFiles {
         self.profiles.contains_key(profile)
     }
 
+    /// The names of all profiles.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.keys().map(String::as_str)
+    }
+
     /// Whether the config file has a section of this name without the word `profile` before it, which the CLI overlooks.
     pub(super) fn has_without_prefix(&self, name: &str) -> bool {
         self.without_prefix.iter().any(|header| header == name)

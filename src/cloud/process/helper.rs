@@ -26,6 +26,8 @@ const GRACE_PERIOD: Duration = Duration::from_millis(300);
 pub(super) struct ProcessOrder {
     /// Program and arguments.
     pub(super) words: Vec<String>,
+    /// With which it is to make files: that of the agent's caller.
+    pub(super) umask: Option<process::Umask>,
     /// How long it may take, in milliseconds.
     pub(super) limit: u64,
 }
@@ -96,6 +98,7 @@ fn run(
     let mut command = Command::new(program);
     // No input: what is typed at the operator's terminal is for whoever asked for it.
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    order.umask.or_else(process::umask_of_caller).inspect(|umask| process::set_umask(*umask));
     let mut proc = Proc::spawn(command)?;
     terminal.put_in_front(proc.group());
     let stdout = proc.child().stdout.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);

@@ -7,8 +7,9 @@ mod helper;
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
@@ -19,11 +20,16 @@ use helper::{HelperReport, ProcessOrder, ProgramEnd};
 
 use crate::error::io_in_words;
 use crate::os::process;
+use crate::safety::path_trust::{self, Whose};
 use crate::safety::redact::redacted_beside;
 use crate::safety::sanitize::phrase;
+use crate::safety::search_path;
 
 /// Characters quoted of what a program says of its failure.
 const QUOTED: usize = 300;
+
+/// How long a helper has to end what it runs, and itself.
+const HELPER_ENDS: Duration = Duration::from_secs(1);
 
 /// The most that a helper's report can be: bytes are spelled as numbers in it.
 const LONGEST_REPORT: u64 = 1 << 20;
@@ -59,8 +65,8 @@ impl ProvideCredentials for ProcessProvider {
 impl ProcessProvider {
     async fn obtain(&self) -> provider::Result {
         let failed = |why: String| self.failed(why, String::new());
-        // Closed with this future, which ends the program: nobody waits for it any more.
-        let (_open, running) = self.start().map_err(failed)?;
+        // Dropped with this future, which ends the program: nobody waits for it any more.
+        let (_guard, running) = self.start().map_err(failed)?;
         let report = tokio::task::spawn_blocking(move || running.report()).await;
         match report.ok().flatten() {
             Some(HelperReport::Ended(ran)) => self.judged(ran),
@@ -72,20 +78,32 @@ impl ProcessProvider {
     /// Starts the helper and gives it its order: on a pipe, since other users see arguments, the program's descendants inherit
     /// variables, and what the files say by now may be another command than the one that was checked. The pipe's end is what
     /// tells the helper that the agent is gone.
-    fn start(&self) -> Result<(ChildStdin, RunningHelper), String> {
+    fn start(&self) -> Result<(HelperGuard, RunningHelper), String> {
         let lost = |error: std::io::Error| format!("can't be started: {}", io_in_words(&error));
         let program = self.helper.clone().map_or_else(process::own_program, Ok).map_err(lost)?;
         let mut command = Command::new(program);
         command.arg(CREDENTIALS_ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         process::prepare_helper(&mut command);
-        let mut running = RunningHelper(command.spawn().map_err(lost)?);
-        let Some(mut orders) = running.0.stdin.take() else { return Err("has no input".to_owned()) };
+        // What was checked is what runs: found by the same rule, started by its path, and with no other folders to find more in.
+        command.env("PATH", search_path::of_caller());
+        let mut words = self.words.clone();
+        if let Some(name) = words.first_mut() {
+            let found = search_path::program(name).ok_or("can't be started: it is in no folder of PATH")?;
+            path_trust::open_file(&found, Whose::Own).map_err(|refused| format!("can't be started: {refused}"))?;
+            *name =
+                found.into_os_string().into_string().map_err(|_| "can't be started: its path is not valid Unicode")?;
+        }
+        let mut child = command.spawn().map_err(lost)?;
+        let (pid, pipes) = (child.id(), (child.stdin.take(), child.stdout.take()));
+        let child = Arc::new(Mutex::new(Some(child)));
+        let running = RunningHelper { child: Arc::clone(&child), stdout: pipes.1 };
+        let Some(mut orders) = pipes.0 else { return Err("has no input".to_owned()) };
         let limit = u64::try_from(self.limit.as_millis()).unwrap_or(u64::MAX);
-        let order = ProcessOrder { words: self.words.clone(), limit };
+        let order = ProcessOrder { words, umask: process::umask_of_caller(), limit };
         let mut line = zeroize::Zeroizing::new(serde_json::to_vec(&order).map_err(|error| lost(error.into()))?);
         line.push(b'\n');
         orders.write_all(&line).map_err(lost)?;
-        Ok((orders, running))
+        Ok((HelperGuard { orders: Some(orders), pid, child }, running))
     }
 
     fn failed(&self, why: String, said: String) -> CredentialsError {
@@ -147,14 +165,50 @@ impl fmt::Display for ProgramFailed {
 
 impl std::error::Error for ProgramFailed {}
 
+/// A helper that is not collected yet.
+type SharedHelper = Arc<Mutex<Option<Child>>>;
+
+/// Ends a helper at the latest when it is dropped.
+struct HelperGuard {
+    /// Closed, it tells the helper that nobody waits any more.
+    orders: Option<ChildStdin>,
+    pid: u32,
+    child: SharedHelper,
+}
+
+impl Drop for HelperGuard {
+    /// One that is stopped, or hangs, does not see the pipe end, and is ended from here.
+    fn drop(&mut self) {
+        self.orders = None;
+        let until = Instant::now() + HELPER_ENDS;
+        loop {
+            let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(helper) = child.as_mut() else { return };
+            let is_running = process::is_running(helper);
+            if !is_running || Instant::now() >= until {
+                if is_running {
+                    process::end_without_helper(self.pid, None);
+                    let _ = helper.kill();
+                }
+                return;
+            }
+            drop(child);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
 /// A helper at work.
-struct RunningHelper(Child);
+struct RunningHelper {
+    child: SharedHelper,
+    stdout: Option<ChildStdout>,
+}
 
 impl RunningHelper {
     /// Waits for its report. `None` if it ended without one.
     fn report(mut self) -> Option<HelperReport> {
         let mut report = zeroize::Zeroizing::new(Vec::new());
-        let stdout = self.0.stdout.take()?;
+        let stdout = self.stdout.take()?;
         stdout.take(LONGEST_REPORT).read_to_end(&mut report).ok()?;
         serde_json::from_slice(&report).ok()
     }
@@ -163,8 +217,10 @@ impl RunningHelper {
 impl Drop for RunningHelper {
     /// It has nothing more to tell: it is through, or was ended from outside. Then what it ran is ended here.
     fn drop(&mut self) {
-        process::end_without_helper(self.0.id(), None);
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if let Some(mut helper) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            process::end_without_helper(helper.id(), None);
+            let _ = helper.kill();
+            let _ = helper.wait();
+        }
     }
 }

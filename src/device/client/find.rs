@@ -8,12 +8,12 @@ use std::thread::JoinHandle;
 
 use crate::device::client::data::ClientData;
 use crate::device::client::integrity::Tree;
-use crate::device::guard::environment;
 use crate::device::may_run;
 use crate::error::{Error, Result};
 use crate::model::{ClientDigest, Sourced};
 use crate::report::{Notify, while_waiting};
 use crate::safety::path_trust::{self, Position, Whose};
+use crate::safety::search_path::absolute_entries;
 
 /// Settings that say which client to use.
 #[derive(Debug, Clone, Default)]
@@ -218,7 +218,7 @@ fn on_path(data: &ClientData, path: &OsStr) -> Result<PathBuf> {
                 .extension()
                 .is_some_and(|ext| ["exe", "bat", "cmd"].iter().any(|fit| ext.eq_ignore_ascii_case(fit)))
     };
-    let entries = environment::absolute_entries(path);
+    let entries = absolute_entries(path);
     let is_trusted = |entry: &PathBuf| path_trust::folder(entry, Whose::Own, Position::Whole).is_ok();
     let (trusted, others): (Vec<_>, Vec<_>) = std::env::split_paths(&entries).partition(is_trusted);
     let first_in = |folders: Vec<PathBuf>| {

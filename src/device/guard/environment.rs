@@ -1,11 +1,12 @@
 //! The environment of the guard and of the client: an allow-list, and the client's private home.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::safety::path_trust::{self, Position, Whose};
+use crate::safety::search_path::{SYSTEM_PATH, absolute_entries};
 
 /// What passes from the caller. Never AWS_*, JAVA_*, CLASSPATH, LD_*, DYLD_*: they could redirect the client or load
 /// code into it, and some carry secrets that are none of its business.
@@ -53,9 +54,6 @@ pub(in crate::device) fn trusted(
     (kept, (!left_out.is_empty()).then_some(sentence))
 }
 
-/// A search path for a caller who has none.
-const SYSTEM_PATH: &str = "/usr/bin:/bin";
-
 /// The variables that pass, by their names.
 pub(in crate::device) fn passed(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
     let mut kept: Vec<(OsString, OsString)> = all
@@ -73,14 +71,6 @@ pub(in crate::device) fn passed(all: impl Iterator<Item = (OsString, OsString)>)
         kept.push(("PATH".into(), SYSTEM_PATH.into()));
     }
     kept
-}
-
-/// A search path without its relative and empty entries, which would mean whatever folder one stands in.
-pub(in crate::device) fn absolute_entries(path: &OsStr) -> OsString {
-    let entries = std::env::split_paths(path).filter(|entry| entry.is_absolute());
-    // Joining fails only on an entry with a separator in it, which splitting can't have produced, save on Windows
-    // for a quoted entry with a semicolon; that one is dropped with the rest.
-    std::env::join_paths(entries).unwrap_or_default()
 }
 
 /// What the client's JVM is told besides its home.
@@ -158,6 +148,7 @@ fn jvm_options(home: &Path, jvm: JvmOptions) -> OsString {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
 
     #[cfg(unix)]
     fn variables(list: &[(&str, &str)]) -> impl Iterator<Item = (OsString, OsString)> {
