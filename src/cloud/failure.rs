@@ -19,6 +19,7 @@ use time::format_description::well_known::Rfc2822;
 
 use super::causes::{chain, find};
 use super::credentials::Profiles;
+use super::denied::denied;
 use super::http::{MAX_ANSWER, NotHttps};
 use super::process::ProgramFailed;
 use super::proxy::ProxyRefused;
@@ -338,24 +339,6 @@ impl CallContext {
         };
         Error::CredentialsExpired { why, hint }
     }
-}
-
-/// A refusal with the statement that would lift it. What AWS names counts more than what was called: a key's permission may be
-/// what is missing.
-fn denied(called: String, why: String) -> Error {
-    let is_action = |word: &&str| {
-        let is_name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        word.split_once(':').is_some_and(|(service, name)| is_name(service) && is_name(name))
-    };
-    let named = why.split_once("not authorized to perform: ").and_then(|(_, rest)| rest.split_whitespace().next());
-    let named = named.map(|word| word.trim_end_matches(['.', ','])).filter(is_action).map(str::to_owned);
-    let action = named.unwrap_or(called);
-    let mut statement = format!("{{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"*\"}}");
-    // Both halves are encrypted with the key of the job (Snow Family, "Encryption").
-    if matches!(&*action, "snowball:GetJobManifest" | "snowball:GetJobUnlockCode") {
-        statement.push_str("\nIf the policy already has it, ask for kms:Decrypt on the job's KMS key.");
-    }
-    Error::AccessDenied { action, why, statement }
 }
 
 /// Whether a request without an answer is worth another one: it took too long, or the connection broke off. What can't

@@ -11,6 +11,7 @@ mod certificates;
 mod chain;
 mod code;
 mod credentials;
+mod denied;
 mod download;
 mod endpoints;
 mod examine;

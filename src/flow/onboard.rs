@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::delivery::fetch_when_delivered;
 use super::leftovers::open_state_folder;
 use super::recovery::{kept_pair, settle};
-use super::run_context::RunContext;
+use super::run_context::{RunContext, job_in_words, version_in_words};
 use crate::cloud::{Cloud, DescribedJob, Sink};
 use crate::device::{self, ArgvExposure, Client, Device, Places, Preparation, Preparing, Session};
 use crate::error::{Error, Result};
@@ -23,7 +23,6 @@ use crate::model::{
     Record, UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter, Step, age_in_words, duration_in_words};
-use crate::safety::sanitize::sanitize;
 use crate::safety::separation::Separation;
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, Draft, HomeNote, JobFolder, Manifest, StateFolder};
@@ -336,7 +335,7 @@ impl<'a> Checked<'a> {
         let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), reporter, fetch);
         let finished = fetched.and_then(|fetched| Ok((fetched, draft.finish()?)));
         let (fetched, manifest) = finished.inspect_err(|_| self.context.withdraw(&self.keychain))?;
-        reporter.step(Step::Job, &in_words(&fetched.facts));
+        reporter.step(Step::Job, &job_in_words(&fetched.facts));
         Ok(Fetched { checked: self, facts: fetched.facts, code: fetched.code, manifest })
     }
 
@@ -581,23 +580,4 @@ impl Sink for Draft {
     fn restart(&mut self) -> std::io::Result<()> {
         Draft::restart(self)
     }
-}
-
-/// What the client says of itself.
-fn version_in_words(device: &Device) -> String {
-    device.client_version().map_or_else(|| "unknown".to_owned(), sanitize)
-}
-
-/// The job in one line: what the service says of it.
-fn in_words(facts: &JobFacts) -> String {
-    let mut text = format!("{} {}", sanitize(&facts.id), facts.state.in_words());
-    let details: Vec<String> = [&facts.device_type, &facts.kind, &facts.description]
-        .into_iter()
-        .flatten()
-        .map(|text| sanitize(text))
-        .collect();
-    if !details.is_empty() {
-        text.push_str(&format!(" ({})", details.join(", ")));
-    }
-    text
 }

@@ -2,8 +2,9 @@
 
 use crate::device::{ArgvExposure, Device, OwnProfiles};
 use crate::keychain::Keychain;
-use crate::model::{ClientDigest, HandOverRecord, KeychainKind, ManifestDigest, Record, UnlockCode};
+use crate::model::{ClientDigest, HandOverRecord, JobFacts, KeychainKind, ManifestDigest, Record, UnlockCode};
 use crate::report::{Ask, Event, Notify, Reporter};
+use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, HomeNote, JobFolder, StateFolder};
 
@@ -86,4 +87,23 @@ impl RunContext<'_> {
             self.reporter.notify(Event::Warning(found.warning(self.folder.job())));
         }
     }
+}
+
+/// What the client says of itself.
+pub(super) fn version_in_words(device: &Device) -> String {
+    device.client_version().map_or_else(|| "unknown".to_owned(), sanitize)
+}
+
+/// The job in one line: what the service says of it.
+pub(super) fn job_in_words(facts: &JobFacts) -> String {
+    let mut text = format!("{} {}", sanitize(&facts.id), facts.state.in_words());
+    let details: Vec<String> = [&facts.device_type, &facts.kind, &facts.description]
+        .into_iter()
+        .flatten()
+        .map(|text| sanitize(text))
+        .collect();
+    if !details.is_empty() {
+        text.push_str(&format!(" ({})", details.join(", ")));
+    }
+    text
 }
