@@ -1,5 +1,6 @@
 //! A role that asks for a one-time code (`mfa_serial`): the SDK asks nobody and is turned away, so it is assumed here.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use aws_config::BehaviorVersion;
@@ -13,7 +14,7 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use super::credentials::Profiles;
-use super::failure::{CodeNeeded, WhyNoCode, in_words, passes};
+use super::failure::{in_words, passes};
 use super::http::Https;
 use super::wait::Wait;
 use crate::model::Region;
@@ -36,6 +37,66 @@ pub(super) struct RoleWithCode {
     pub(super) session: Option<String>,
     pub(super) seconds: Option<i32>,
 }
+
+/// A one-time code is needed, and there is none.
+#[derive(Debug, Clone)]
+pub(super) struct CodeNeeded {
+    /// The profile that asks for it.
+    pub(super) profile: String,
+    pub(super) why: WhyNoCode,
+}
+
+/// Why there is none.
+#[derive(Debug, Clone)]
+pub(super) enum WhyNoCode {
+    /// Nobody can be asked for it.
+    Nobody,
+    /// Nothing was answered.
+    Untold,
+    /// What was answered were none.
+    NoDigits,
+    /// AWS does not accept it.
+    Wrong,
+    /// It was sent, and AWS did not answer, for this reason.
+    Unanswered(String),
+}
+
+impl WhyNoCode {
+    /// In words that end the sentence "profile … asks for a one-time code, and …".
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Self::Nobody => "nobody can be asked for it here".to_owned(),
+            Self::Untold => "none was given".to_owned(),
+            Self::NoDigits => "what was given was none, which has six digits".to_owned(),
+            Self::Wrong => "AWS refuses the one that was given: it is wrong, or was used already".to_owned(),
+            Self::Unanswered(why) => format!("the one that was given was sent to AWS, which did not answer ({why})"),
+        }
+    }
+
+    pub(super) fn hint(&self, profiles: &Profiles) -> String {
+        match self {
+            Self::Nobody => {
+                let (ask, again) = profiles.way_round_code();
+                format!(
+                    "Have the AWS CLI ask for it, then repeat the command with the credentials that it gives:\n  {ask}\n  {again}"
+                )
+            }
+            Self::Untold | Self::NoDigits => "Repeat the command, and type the code that the device shows.".to_owned(),
+            Self::Wrong | Self::Unanswered(_) => {
+                "A code is good for one use. Wait until the device shows the next one, then repeat the command."
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl fmt::Display for CodeNeeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "profile “{}” asks for a one-time code", self.profile)
+    }
+}
+
+impl std::error::Error for CodeNeeded {}
 
 /// Assumes such a role, once for all who ask.
 #[derive(Debug)]

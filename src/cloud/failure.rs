@@ -4,7 +4,6 @@
 //! decoded. What is taken from it is the kind, the service's code, and the service's message, cleaned.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -18,6 +17,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::causes::{chain, find};
+use super::code::CodeNeeded;
 use super::credentials::Profiles;
 use super::denied::denied;
 use super::http::{MAX_ANSWER, NotHttps};
@@ -32,66 +32,6 @@ use crate::safety::sanitize::{phrase, phrase_or};
 
 /// A difference of clocks that is worth a sentence. AWS refuses signatures from 5 minutes on at the earliest.
 const SKEW: time::Duration = time::Duration::minutes(4);
-
-/// A one-time code is needed, and there is none.
-#[derive(Debug, Clone)]
-pub(super) struct CodeNeeded {
-    /// The profile that asks for it.
-    pub(super) profile: String,
-    pub(super) why: WhyNoCode,
-}
-
-/// Why there is none.
-#[derive(Debug, Clone)]
-pub(super) enum WhyNoCode {
-    /// Nobody can be asked for it.
-    Nobody,
-    /// Nothing was answered.
-    Untold,
-    /// What was answered were none.
-    NoDigits,
-    /// AWS does not accept it.
-    Wrong,
-    /// It was sent, and AWS did not answer, for this reason.
-    Unanswered(String),
-}
-
-impl WhyNoCode {
-    /// In words that end the sentence "profile … asks for a one-time code, and …".
-    fn in_words(&self) -> String {
-        match self {
-            Self::Nobody => "nobody can be asked for it here".to_owned(),
-            Self::Untold => "none was given".to_owned(),
-            Self::NoDigits => "what was given was none, which has six digits".to_owned(),
-            Self::Wrong => "AWS refuses the one that was given: it is wrong, or was used already".to_owned(),
-            Self::Unanswered(why) => format!("the one that was given was sent to AWS, which did not answer ({why})"),
-        }
-    }
-
-    fn hint(&self, profiles: &Profiles) -> String {
-        match self {
-            Self::Nobody => {
-                let (ask, again) = profiles.way_round_code();
-                format!(
-                    "Have the AWS CLI ask for it, then repeat the command with the credentials that it gives:\n  {ask}\n  {again}"
-                )
-            }
-            Self::Untold | Self::NoDigits => "Repeat the command, and type the code that the device shows.".to_owned(),
-            Self::Wrong | Self::Unanswered(_) => {
-                "A code is good for one use. Wait until the device shows the next one, then repeat the command."
-                    .to_owned()
-            }
-        }
-    }
-}
-
-impl fmt::Display for CodeNeeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "profile “{}” asks for a one-time code", self.profile)
-    }
-}
-
-impl std::error::Error for CodeNeeded {}
 
 /// Which of AWS's services is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
