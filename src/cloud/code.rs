@@ -13,8 +13,8 @@ use aws_sdk_sts::error::SdkError;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
+use super::causes::{in_words, passes};
 use super::credentials::Profiles;
-use super::failure::{in_words, passes};
 use super::http::Https;
 use super::wait::Wait;
 use crate::model::Region;

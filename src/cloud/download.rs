@@ -14,7 +14,8 @@ use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::Sink;
-use super::failure::{CallContext, passes};
+use super::causes::passes;
+use super::failure::CallContext;
 use super::http::Https;
 use super::logged::millis;
 use super::text::capitalised;

@@ -11,12 +11,11 @@ use aws_sdk_snowball::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::metadata::ErrorMetadata;
-use aws_smithy_types::retry::ErrorKind;
 use http_body_util::LengthLimitError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use super::causes::{chain, find};
+use super::causes::{chain, find, in_words, io_error, passes};
 use super::code::CodeNeeded;
 use super::credentials::Profiles;
 use super::denied::denied;
@@ -281,29 +280,6 @@ impl CallContext {
     }
 }
 
-/// Whether a request without an answer is worth another one: it took too long, or the connection broke off. What can't
-/// be reached at all, or is not trusted, is for a person to look at.
-pub(super) fn passes(error: &(dyn StdError + 'static)) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
-    if find::<CredentialsError>(error).is_some() {
-        return false;
-    }
-    // The HTTP client's errors have no public types. Their words: "client error (SendRequest)" and the like once there was
-    // a connection, "client error (Connect)" before.
-    let broke_off = |link: &(dyn StdError + 'static)| {
-        matches!(
-            &*link.to_string(),
-            "client error (SendRequest)" | "client error (ChannelClosed)" | "client error (Canceled)"
-        )
-    };
-    let connector = find::<ConnectorError>(error);
-    chain(error).any(broke_off)
-        || connector.is_some_and(|error| error.is_timeout() || error.as_other() == Some(ErrorKind::TransientError))
-        || io_error(error).is_some_and(|error| {
-            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
-        })
-}
-
 /// What is waited for while something is tried again: ends the sentence "waiting for …".
 pub(super) fn retry_reason(error: &Error) -> String {
     match error {
@@ -329,22 +305,6 @@ struct ServiceAnswer<'a> {
     date: Option<&'a str>,
 }
 
-/// An error's own words: those of the innermost cause that says something, cleaned.
-pub(super) fn in_words(error: &(dyn StdError + 'static)) -> String {
-    let said = chain(error).filter_map(|link| {
-        let words = match link.downcast_ref::<ErrorMetadata>() {
-            // Its `Display` is a `Debug`.
-            Some(metadata) => match (metadata.message(), metadata.code()) {
-                (Some(message), Some(code)) => format!("{message} ({code})"),
-                (message, code) => message.or(code)?.to_owned(),
-            },
-            None => link.downcast_ref::<std::io::Error>().map_or_else(|| link.to_string(), io_in_words),
-        };
-        Some(phrase(&words)).filter(|words| !words.is_empty())
-    });
-    said.last().unwrap_or_else(|| "no reason given".to_owned())
-}
-
 fn clock_skew(date: Option<&str>) -> Error {
     Error::ClockSkew {
         here: utc_in_words(OffsetDateTime::now_utc()),
@@ -363,11 +323,6 @@ fn is_skewed(date: Option<&str>) -> bool {
 /// The `Date` header: RFC 2822 but for its zone, which is the letters GMT.
 pub(super) fn parse_date(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()
-}
-
-/// The innermost I/O error, which has the operating system's words.
-fn io_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a std::io::Error> {
-    chain(error).filter_map(|link| link.downcast_ref::<std::io::Error>()).last()
 }
 
 #[cfg(test)]
