@@ -332,6 +332,7 @@ mod tests {
     use crate::cloud::credentials::tests::profiles;
     use crate::cloud::http::NotHttps;
     use crate::report::HeardEvents;
+    use aws_smithy_types::retry::ErrorKind;
     use std::time::Duration;
 
     fn setting(config: &str, profile: &'static str) -> CallContext {
