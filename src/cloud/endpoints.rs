@@ -6,6 +6,7 @@ use super::credentials::Profiles;
 use super::failure::Service;
 use crate::error::Result;
 use crate::model::{Origin, Sourced};
+use crate::os;
 
 /// The address that is to be called instead of the service's own: `AWS_ENDPOINT_URL_SNOWBALL` (or that of another service),
 /// `AWS_ENDPOINT_URL`, the profile's services section, the profile's `endpoint_url`.
@@ -35,8 +36,18 @@ pub(super) fn configured(profiles: &Profiles, service: Service) -> Result<Option
 /// A variable for an endpoint that is set to nothing, if there is one. To the AWS CLI it is unset; the SDK's own providers, which
 /// read the variables themselves, end in a panic.
 pub(super) fn empty_variable() -> Option<String> {
+    empty_variables().into_iter().next()
+}
+
+/// Takes endpoints that are set to nothing out of the environment. To be called at the start of the program, before there is
+/// another thread.
+pub fn forget_empty_endpoints() {
+    empty_variables().iter().for_each(|name| os::forget_variable(name));
+}
+
+fn empty_variables() -> Vec<String> {
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut names = variables.filter(|(_, value)| value.trim().is_empty()).map(|(name, _)| name);
-    names.find(|name| name.starts_with("AWS_ENDPOINT_URL"))
+    let empty = variables.filter(|(name, value)| name.starts_with("AWS_ENDPOINT_URL") && value.trim().is_empty());
+    empty.map(|(name, _)| name).collect()
 }

@@ -41,6 +41,7 @@ use crate::report::Notify;
 
 use api::Api;
 pub use credentials::CredentialsInUse;
+pub use endpoints::forget_empty_endpoints;
 pub use examine::Action;
 pub(crate) use examine::{Examined, Way};
 pub use identity::Identity;

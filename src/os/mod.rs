@@ -10,7 +10,7 @@ pub(crate) use unix::on_interrupt;
 #[cfg(unix)]
 pub use unix::real;
 #[cfg(unix)]
-pub(crate) use unix::{core_limit, forget_typed_ahead, was_resumed};
+pub(crate) use unix::{core_limit, forget_typed_ahead, forget_variable, was_resumed};
 #[cfg(unix)]
 pub(crate) use unix::{free_space, lock_folder, sync_dir};
 
@@ -54,7 +54,8 @@ mod windows_lock;
 pub use windows::real;
 #[cfg(windows)]
 pub(crate) use windows::{
-    Access, Ace, core_limit, create_dir, create_file, current_user, harden_process, is_closed, is_on_disk, names_of,
+    Access, Ace, core_limit, create_dir, create_file, current_user, forget_variable, harden_process, is_closed,
+    is_on_disk, names_of,
 };
 #[cfg(windows)]
 pub(crate) use windows::{exclude_from_backups, free_space, lies_in_memory, network_drive, settings_for_all, sync_dir};

@@ -75,6 +75,13 @@ pub(super) fn close_others_on_exec() -> io::Result<()> {
     Ok(())
 }
 
+/// Takes a variable out of this process's environment, before there is another thread: at the start of the program.
+#[allow(unsafe_code)]
+pub(crate) fn forget_variable(name: &str) {
+    // SAFETY: no other thread runs yet that could read the environment meanwhile.
+    unsafe { std::env::remove_var(name) }
+}
+
 /// How long an interrupted process may take to say so.
 const TELLING: std::time::Duration = std::time::Duration::from_millis(500);
 

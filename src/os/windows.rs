@@ -32,6 +32,12 @@ use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
 
+/// Takes a variable out of this process's environment, before there is another thread: at the start of the program.
+pub(crate) fn forget_variable(name: &str) {
+    // SAFETY: Windows guards the environment itself.
+    unsafe { std::env::remove_var(name) }
+}
+
 /// `path` without links, and without the `\\?\` that neither cmd.exe nor a JVM takes.
 ///
 /// # Errors

@@ -94,8 +94,11 @@ impl IniReader {
             return;
         }
         let Some(section) = self.sections.last_mut() else {
-            self.before_all
-                .get_or_insert(IniFlaw { line: number, why: "stands before the first [section]".to_owned() });
+            let why = match value.starts_with('[') {
+                true => "begins a section without its closing “]”",
+                false => "stands before the first [section]",
+            };
+            self.before_all.get_or_insert(IniFlaw { line: number, why: why.to_owned() });
             return;
         };
         let entry = value.find(['=', ':']).map(|at| (value[..at].trim_end(), value[at + 1..].trim_start()));

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::{ClientDigest, Sourced};
 use crate::report::{Notify, while_waiting};
 use crate::safety::path_trust::{self, Position, Whose};
+use crate::safety::quote::quoted;
 use crate::safety::search_path::absolute_entries;
 
 /// Settings that say which client to use.
@@ -67,6 +68,12 @@ impl Client {
         let Some(tree) = Tree::check(&found)? else { return Err(Error::ClientMissing { looked }) };
         let launcher = tree.launcher().to_owned();
         let unusable = |why: &str| unusable(&launcher.display().to_string(), why.to_owned(), true);
+        let within = ["bin", ""].map(|folder| launcher.join(folder).join(&data.program));
+        if let Some(within) = within.into_iter().find(|path| launcher.is_dir() && path.is_file()) {
+            let hint = format!("Name the launcher in it:\n  --client {}", quoted(&within.display().to_string()));
+            let (path, why) = (launcher.display().to_string(), "it is a folder".to_owned());
+            return Err(Error::ClientUnusable { path, why, hint });
+        }
         if !launcher.is_file() {
             return Err(unusable("it is not a file"));
         }
@@ -280,7 +287,11 @@ mod tests {
         assert!(missing.to_string().contains("named by --client"), "{missing}");
         fs::create_dir(&launcher).unwrap();
         assert_eq!(code(find(&settings)), "client_unusable");
-        fs::remove_dir(&launcher).unwrap();
+        fs::create_dir(launcher.join("bin")).unwrap();
+        executable(&launcher.join("bin/snowballEdge"));
+        let hint = find(&settings).err().unwrap().report().hint;
+        assert!(hint.contains("bin/snowballEdge"), "the launcher in the folder is named: {hint}");
+        fs::remove_dir_all(&launcher).unwrap();
         executable(&launcher);
         assert_eq!(code(find(&settings)), "found");
         fs::set_permissions(&launcher, fs::Permissions::from_mode(0o757)).unwrap();
