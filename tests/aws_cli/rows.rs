@@ -292,7 +292,6 @@ fn sources() -> Vec<Row> {
         row("a token").config("[profile a]\nregion = us-east-1\naws_access_key_id = AKIDA\naws_secret_access_key = S\naws_session_token = T\n").profile("a"),
         row("an older token").config("[profile a]\nregion = us-east-1\naws_access_key_id = AKIDA\naws_secret_access_key = S\naws_security_token = T\naws_session_token = U\n").profile("a"),
         row("a source_profile without a role").config("[profile a]\nregion = us-east-1\nsource_profile = b\n[profile b]\naws_access_key_id = AKIDB\naws_secret_access_key = S\n").profile("a"),
-        row("an empty AWS_ENDPOINT_URL and a role").config("[profile a]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = b\n[profile b]\naws_access_key_id = AKIDB\naws_secret_access_key = S\n").profile("a").var("AWS_ENDPOINT_URL", ""),
         row("a role without a source").config("[profile a]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/r\n").profile("a"),
         row("a role and a source that is missing").config("[profile a]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = gone\n").profile("a"),
         row("a role and a source without keys").config("[profile a]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = b\n[profile b]\nregion = us-east-1\n").profile("a"),

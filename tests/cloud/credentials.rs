@@ -136,6 +136,20 @@ fn a_role_is_assumed_over_https_with_the_same_client() {
     assert!(outcome.sentence.contains("http://192.0.2.1 is not an https address"), "{}", outcome.sentence);
 }
 
+/// The program takes them out of its environment when it starts, as to the AWS CLI they are not there.
+#[test]
+#[cfg(unix)]
+fn an_endpoint_that_is_set_to_nothing_is_unset_for_a_role_too() {
+    let world = one();
+    let config = format!(
+        "[profile base]\n{}[profile p]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n",
+        keys(&world)
+    );
+    let call = Call::new(&world, "jobs", "").profiles(&config).set("profile", "p");
+    let call = call.env("AWS_ENDPOINT_URL_STS", world.endpoint_url()).env("AWS_ENDPOINT_URL", "");
+    assert!(call.agent(&world, &["jobs"]).status().unwrap().success());
+}
+
 #[test]
 fn container_credentials_named_in_the_environment_are_used() {
     let world = Rehearsal::builder().temporary_credentials().start().unwrap();
