@@ -148,6 +148,7 @@ fn jvm_options(home: &Path, jvm: JvmOptions) -> OsString {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    #[cfg(unix)]
     use std::ffi::OsStr;
 
     #[cfg(unix)]
