@@ -64,6 +64,13 @@ pub(crate) use windows_console::{forget_typed_ahead, on_interrupt, was_resumed};
 #[cfg(windows)]
 pub(crate) use windows_lock::lock_folder;
 
+/// How a process ended.
+pub(crate) struct ProcessExit {
+    pub(crate) code: Option<i32>,
+    /// The signal that ended it, where the system has them.
+    pub(crate) signal: Option<i32>,
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

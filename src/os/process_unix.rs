@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 use rustix::termios::{LocalModes, OptionalActions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use super::ProcessExit;
 #[cfg(target_os = "linux")]
 use super::process_linux as special;
 #[cfg(not(target_os = "linux"))]
@@ -123,12 +124,6 @@ pub(crate) fn collect_children(limit: Duration) {
     }
 }
 
-/// How a process ended.
-pub(crate) struct Exit {
-    pub(crate) code: Option<i32>,
-    pub(crate) signal: Option<i32>,
-}
-
 /// A program that a helper runs, leader of a process group of its own.
 pub(crate) struct Proc {
     child: Child,
@@ -185,10 +180,10 @@ impl Proc {
     }
 
     /// Collects the ended process.
-    pub(crate) fn reap(&mut self) -> io::Result<Exit> {
+    pub(crate) fn reap(&mut self) -> io::Result<ProcessExit> {
         let status = self.child.wait()?;
         self.reaped = true;
-        Ok(Exit { code: status.code(), signal: status.signal() })
+        Ok(ProcessExit { code: status.code(), signal: status.signal() })
     }
 }
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 use win32job::{ExtendedLimitInfo, Job};
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
+use super::ProcessExit;
+
 /// A console of its own that nobody sees, so that the operator's Ctrl-C does not reach a helper or what it runs.
 pub(crate) fn prepare_helper(command: &mut Command) {
     command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
@@ -62,12 +64,6 @@ pub(crate) fn is_running(child: &mut Child) -> bool {
 /// Nothing to do: an ended process goes when its last handle is closed.
 pub(crate) fn collect_children(_: Duration) {}
 
-/// How a process ended.
-pub(crate) struct Exit {
-    pub(crate) code: Option<i32>,
-    pub(crate) signal: Option<i32>,
-}
-
 /// A program in a job of its own, inside the helper's.
 pub(crate) struct Proc {
     child: Child,
@@ -118,9 +114,9 @@ impl Proc {
     pub(crate) fn leave(&mut self) {}
 
     /// Collects the ended process.
-    pub(crate) fn reap(&mut self) -> io::Result<Exit> {
+    pub(crate) fn reap(&mut self) -> io::Result<ProcessExit> {
         let status = self.child.wait()?;
-        Ok(Exit { code: status.code(), signal: None })
+        Ok(ProcessExit { code: status.code(), signal: None })
     }
 }
 
