@@ -31,6 +31,15 @@ pub struct ErrorReport {
     pub hint: String,
 }
 
+/// Says where the private folder for the client may be made.
+const PRIVATE_FOLDER_VARIABLE: &str = if cfg!(windows) {
+    "TEMP"
+} else if cfg!(target_os = "macos") {
+    "TMPDIR"
+} else {
+    "XDG_RUNTIME_DIR (or TMPDIR)"
+};
+
 macro_rules! errors {
     ($(
         $(#[$doc:meta])*
@@ -423,10 +432,10 @@ errors! {
         => "Open the file in an editor and remove the profile by hand.";
     PrivateHomeImpossible { why: String } = HandOver "private_home_impossible"
         "No private folder could be made for the client: {why}."
-        => "Set XDG_RUNTIME_DIR (or TMPDIR) to a folder that belongs to you and that only you can write to.";
+        => "Set {PRIVATE_FOLDER_VARIABLE} to a folder that belongs to you and that only you can write to.";
     PrivateHomeUnusable { path: String, why: String } = HandOver "private_home_unusable"
         "The path of the private folder, {path}, can't be passed to the client: {why}."
-        => "Set XDG_RUNTIME_DIR (or TMPDIR) to a folder without quotes and line breaks in its path.";
+        => "Set {PRIVATE_FOLDER_VARIABLE} to a folder without quotes and line breaks in its path.";
     PrivateHomeOnDisk { folder: String, why: String } = HandOver "private_home_on_disk"
         "The private folder for the client can't be in memory: {why}. In {folder} it would be on a disk, which may keep the code after the folder is removed."
         => "Make room in memory, then repeat the same command. What is there now:\n  df -h /dev/shm";

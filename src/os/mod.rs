@@ -55,7 +55,7 @@ pub use windows::real;
 #[cfg(windows)]
 pub(crate) use windows::{
     Access, Ace, core_limit, create_dir, create_file, current_user, forget_variable, harden_process, is_closed,
-    is_on_disk, names_of,
+    is_elevated, is_on_disk, names_of,
 };
 #[cfg(windows)]
 pub(crate) use windows::{exclude_from_backups, free_space, lies_in_memory, network_drive, settings_for_all, sync_dir};

@@ -17,7 +17,8 @@ use windows_sys::Win32::Security::Authorization::{
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, GetSecurityDescriptorDacl,
     GetSecurityDescriptorOwner, GetTokenInformation, INHERIT_ONLY_ACE, LookupAccountSidW, OWNER_SECURITY_INFORMATION,
-    PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
+    PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_ELEVATION, TOKEN_QUERY, TOKEN_USER, TokenElevation,
+    TokenUser,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, CREATE_NEW, CreateDirectoryW, CreateFileW, FILE_ATTRIBUTE_NORMAL, FILE_SHARE_DELETE,
@@ -411,20 +412,35 @@ impl Sid {
     }
 }
 
-/// This process's user, as a security identifier in text.
-pub(crate) fn current_user() -> io::Result<String> {
+fn own_token() -> io::Result<OwnedHandle> {
     let mut token: HANDLE = null_mut();
     // SAFETY: the process's own pseudo handle; the token is written to a place of its type.
     ok_if(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) })?;
     // SAFETY: the call above made the handle, and nobody else has it.
-    let _token = unsafe { OwnedHandle::from_raw_handle(token) };
+    Ok(unsafe { OwnedHandle::from_raw_handle(token) })
+}
+
+/// Whether this process has the rights of an administrator now, not only a user who could ask for them.
+pub(crate) fn is_elevated() -> io::Result<bool> {
+    let token = own_token()?;
+    let mut elevation = TOKEN_ELEVATION { TokenIsElevated: 0 };
+    let (size, mut used) = (u32::try_from(size_of_val(&elevation)).unwrap_or(0), 0);
+    let place = std::ptr::from_mut(&mut elevation).cast();
+    // SAFETY: the place is a TOKEN_ELEVATION of that size.
+    ok_if(unsafe { GetTokenInformation(token.as_raw_handle(), TokenElevation, place, size, &mut used) })?;
+    Ok(elevation.TokenIsElevated != 0)
+}
+
+/// This process's user, as a security identifier in text.
+pub(crate) fn current_user() -> io::Result<String> {
+    let token = own_token()?;
     // A TOKEN_USER and its SID, at most 16 + 68 bytes; of `u64` for the alignment of the pointer in it.
     let mut buffer = [0_u64; 32];
     let (size, mut used) = (u32::try_from(size_of_val(&buffer)).unwrap_or(0), 0);
     // SAFETY: the buffer has that size and alignment, and holds a TOKEN_USER once the call succeeded; its SID points
     // into the buffer.
     unsafe {
-        ok_if(GetTokenInformation(token, TokenUser, buffer.as_mut_ptr().cast(), size, &mut used))?;
+        ok_if(GetTokenInformation(token.as_raw_handle(), TokenUser, buffer.as_mut_ptr().cast(), size, &mut used))?;
         Ok(Sid::read((*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid)?.text)
     }
 }

@@ -187,7 +187,7 @@ fn agent_to_be_killed() {
         client: Some(Sourced { value: launcher, origin: Origin::Flag("--client".to_owned()) }),
         ..ClientSettings::default()
     };
-    let places = Places { runtime: None, shared_memory: None, temporary: path("SNOW_ONBOARD_TEST_PLACE") };
+    let places = Places { runtime: None, shared_memory: None, temporary: vec![path("SNOW_ONBOARD_TEST_PLACE")] };
     let endpoint = std::env::var("SNOW_ONBOARD_TEST_ENDPOINT").unwrap().parse().unwrap();
     let device = Device::prepare(Preparation {
         known: Vec::new(),

@@ -131,7 +131,7 @@ impl Stage {
     }
 
     pub fn places(&self) -> Places {
-        Places { runtime: None, shared_memory: None, temporary: self.place() }
+        Places { runtime: None, shared_memory: None, temporary: vec![self.place()] }
     }
 
     pub fn prepare(&self) -> Result<Device> {

@@ -37,8 +37,8 @@ pub struct Places {
     pub runtime: Option<PathBuf>,
     /// `/dev/shm`, taken if it lies in memory.
     pub shared_memory: Option<PathBuf>,
-    /// The per-user temporary folder.
-    pub temporary: PathBuf,
+    /// The user's own folders on a disk: the temporary one, and those to take where that will not do.
+    pub temporary: Vec<PathBuf>,
 }
 
 impl Places {
@@ -46,18 +46,20 @@ impl Places {
     #[must_use]
     pub fn of_system() -> Self {
         let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        // What the system says: on Windows GetTempPath2, which follows a TEMP that was moved; on macOS $TMPDIR, else what
+        // confstr says, the user's own folder below /var/folders and not /tmp.
+        let mut temporary = vec![std::env::temp_dir()];
         if cfg!(windows) {
-            let temporary = folder("LOCALAPPDATA").map(|local| local.join("Temp"));
-            Self { runtime: None, shared_memory: None, temporary: temporary.unwrap_or_else(std::env::temp_dir) }
-        } else if cfg!(target_os = "macos") {
-            // $TMPDIR, else what confstr says: the user's own folder below /var/folders, not /tmp.
-            Self { runtime: None, shared_memory: None, temporary: std::env::temp_dir() }
-        } else {
-            Self {
-                runtime: folder("XDG_RUNTIME_DIR"),
-                shared_memory: Some(PathBuf::from("/dev/shm")),
-                temporary: std::env::temp_dir(),
-            }
+            // A moved TEMP may lie where others write, and Temp may never have been made; no other user writes in here.
+            let local = folder("LOCALAPPDATA");
+            temporary.extend(local.iter().map(|local| local.join("Temp")).chain(local.clone()));
+            temporary.dedup();
+        }
+        let has_memory_folders = !cfg!(any(windows, target_os = "macos"));
+        Self {
+            runtime: folder("XDG_RUNTIME_DIR").filter(|_| has_memory_folders),
+            shared_memory: has_memory_folders.then(|| PathBuf::from("/dev/shm")),
+            temporary,
         }
     }
 
@@ -78,7 +80,8 @@ impl Places {
         };
         let runtime = self.runtime.as_deref().and_then(|folder| place(folder, true, true));
         let shared = self.shared_memory.as_deref().and_then(|folder| place(folder, true, false));
-        runtime.into_iter().chain(shared).chain(place(&self.temporary, false, false)).collect()
+        let temporary = self.temporary.iter().filter_map(|folder| place(folder, false, false));
+        runtime.into_iter().chain(shared).chain(temporary).collect()
     }
 }
 
@@ -402,7 +405,7 @@ mod tests {
     }
 
     fn places(folder: &Path) -> Places {
-        Places { runtime: None, shared_memory: None, temporary: folder.to_owned() }
+        Places { runtime: None, shared_memory: None, temporary: vec![folder.to_owned()] }
     }
 
     #[test]

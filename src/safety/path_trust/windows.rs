@@ -11,7 +11,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 use super::{Fault, Flaw, OpenMode, Position, Refused, ResolvedPath, Whose};
-use crate::os::{Access, Ace, create_dir, create_file, current_user, is_on_disk, names_of, real};
+use crate::os::{Access, Ace, create_dir, create_file, current_user, is_elevated, is_on_disk, names_of, real};
 
 // Well-known identifiers (Microsoft, "Security identifiers").
 const SYSTEM: &str = "S-1-5-18";
@@ -39,19 +39,22 @@ impl Access {
     }
 
     /// To add files does not count: every user may in ProgramData, and owns what he adds.
-    fn administered_folder_flaw(&self) -> Option<Flaw> {
-        self.administered_flaw(FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_ALL)
+    fn administered_folder_flaw(&self, elevated: Option<&str>) -> Option<Flaw> {
+        self.administered_flaw(elevated, FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_ALL)
     }
 
-    fn administered_file_flaw(&self) -> Option<Flaw> {
+    fn administered_file_flaw(&self, elevated: Option<&str>) -> Option<Flaw> {
         let writes = FILE_WRITE_DATA | FILE_APPEND_DATA | GENERIC_WRITE;
-        self.administered_flaw(writes | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_ALL)
+        self.administered_flaw(elevated, writes | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_ALL)
     }
 
-    fn administered_flaw(&self, writes: u32) -> Option<Flaw> {
-        let trusted = [SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER, CREATOR_OWNER, OWNER_RIGHTS];
+    /// `elevated` is this user where he runs this program as an administrator, as root is elsewhere: what is his is the
+    /// administrator's then.
+    fn administered_flaw(&self, elevated: Option<&str>, writes: u32) -> Option<Flaw> {
+        let owners: Vec<&str> = [SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER].into_iter().chain(elevated).collect();
+        let writers = [&owners[..], &[CREATOR_OWNER, OWNER_RIGHTS]].concat();
         let counts = |ace: &Ace| ace.effective && ace.mask & writes != 0;
-        self.owner_flaw(&trusted[..3]).or_else(|| self.flaw(&trusted, Fault::Writable, "written", counts))
+        self.owner_flaw(&owners).or_else(|| self.flaw(&writers, Fault::Writable, "written", counts))
     }
 
     fn owner_flaw(&self, trusted: &[&str]) -> Option<Flaw> {
@@ -105,9 +108,14 @@ pub(super) fn open_file(path: &Path, whose: Whose) -> Result<Option<File>, Refus
     let access = Access::of_file(&file).map_err(refused)?;
     let flaw = match whose {
         Whose::Own => access.write_flaw(&current_user().map_err(refused)?, false),
-        Whose::Administrator => access.administered_file_flaw(),
+        Whose::Administrator => access.administered_file_flaw(elevated_user().map_err(refused)?.as_deref()),
     };
     flaw.map_or(Ok(Some(file)), |flaw| Err(Refused::flaw(&target, flaw)))
+}
+
+/// This user, if this program runs as an administrator.
+fn elevated_user() -> io::Result<Option<String>> {
+    if is_elevated()? { current_user().map(Some) } else { Ok(None) }
 }
 
 fn not_a_file() -> Flaw {
@@ -165,7 +173,7 @@ pub(super) fn folder_at(path: &Path, whose: Whose, _position: Position) -> Resul
     let access = Access::of(path).map_err(refused)?;
     let flaw = match whose {
         Whose::Own => access.write_flaw(&current_user().map_err(refused)?, true),
-        Whose::Administrator => access.administered_folder_flaw(),
+        Whose::Administrator => access.administered_folder_flaw(elevated_user().map_err(refused)?.as_deref()),
     };
     flaw.map_or(Ok(()), |flaw| Err(Refused::flaw(path, flaw)))
 }

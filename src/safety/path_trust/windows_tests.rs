@@ -84,7 +84,8 @@ fn long_paths_are_taken() {
 
 #[test]
 fn a_system_file_is_the_administrators_own_and_one_that_lets_users_write_is_not() {
-    let (file, folder) = (Access::administered_file_flaw, Access::administered_folder_flaw);
+    let file = |access: &Access| access.administered_file_flaw(None);
+    let folder = |access: &Access| access.administered_folder_flaw(None);
     // As ProgramData comes: users may add files and folders, and own what they made.
     let usual = "O:SYD:(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICIIO;FA;;;CO)(A;OICI;FR;;;BU)(A;CI;0x116;;;BU)";
     assert_eq!(folder(&access(usual)), None);
@@ -99,6 +100,10 @@ fn a_system_file_is_the_administrators_own_and_one_that_lets_users_write_is_not(
     let own = file(&access(&format!("O:{ME}D:(A;;FA;;;BA)"))).unwrap().text;
     assert!(own.starts_with(&format!("belongs to {ME}")), "{own}");
     assert!(file(&access("O:BA")).is_some(), "no list at all");
+    // Of an administrator who runs this program as one, what is his is the administrator's, and what is another user's is not.
+    assert_eq!(access(&format!("O:{ME}D:(A;;FA;;;{ME})")).administered_file_flaw(Some(ME)), None);
+    assert!(access(&format!("O:{ME}D:(A;;FA;;;BU)")).administered_file_flaw(Some(ME)).is_some());
+    assert!(access("O:BUD:(A;;FA;;;BA)").administered_folder_flaw(Some(ME)).is_some());
 }
 
 #[test]

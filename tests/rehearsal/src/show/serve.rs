@@ -59,7 +59,8 @@ pub(super) async fn interrupt() {
 }
 
 fn explain(rehearsal: &Rehearsal) {
-    say("The stand-ins are up. In another terminal, to be led by the hand:\n");
+    let shell = if cfg!(windows) { "another PowerShell window" } else { "another terminal" };
+    say(&format!("The stand-ins are up. In {shell}, to be led by the hand:\n"));
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let (keychain, reasons) = keychain::choose();
     let mut variables = rehearsal.env();
@@ -69,7 +70,7 @@ fn explain(rehearsal: &Rehearsal) {
         variables.push(("SNOW_ONBOARD_KEYCHAIN", keychain.to_string()));
     }
     for (name, value) in variables {
-        say(&format!("export {name}={}", quote(&value)));
+        say(&set_variable(name, &value, cfg!(windows)));
     }
     say("snow-onboard\n");
     reasons.iter().for_each(|reason| say(reason));
@@ -114,10 +115,14 @@ fn describe(rehearsal: &Rehearsal) -> Value {
     })
 }
 
-/// For a POSIX shell.
-fn quote(text: &str) -> String {
+/// The line that sets a variable, for PowerShell or for a POSIX shell.
+fn set_variable(name: &str, value: &str, powershell: bool) -> String {
+    if powershell {
+        return format!("$env:{name} = '{}'", value.replace('\'', "''"));
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    let value = if value.chars().all(plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) };
+    format!("export {name}={value}")
 }
 
 #[cfg(test)]
@@ -126,8 +131,10 @@ mod tests {
 
     #[test]
     fn quotes_what_a_shell_would_take_apart() {
-        assert_eq!(quote("/a/b-c.pem"), "/a/b-c.pem");
-        assert_eq!(quote("/a b"), "'/a b'");
-        assert_eq!(quote("it's"), r"'it'\''s'");
+        let posix = |value| set_variable("A", value, false);
+        assert_eq!(posix("/a/b-c.pem"), "export A=/a/b-c.pem");
+        assert_eq!(posix("/a b"), "export A='/a b'");
+        assert_eq!(posix("it's"), r"export A='it'\''s'");
+        assert_eq!(set_variable("A", r"C:\Users\it's $me", true), r"$env:A = 'C:\Users\it''s $me'");
     }
 }
