@@ -297,6 +297,13 @@ impl Cli {
     }
 }
 
+/// Whether a word of the command line is, or contains, `-v`.
+#[must_use]
+pub(crate) fn asks_for_more(word: &str) -> bool {
+    let is_short = word.starts_with('-') && !word.starts_with("--");
+    word == "--verbose" || is_short && word.contains('v')
+}
+
 /// What the parser complains of, as an error of ours: its first paragraph in one line.
 #[must_use]
 pub(crate) fn not_a_command(complaint: &clap::Error) -> Error {

@@ -89,11 +89,24 @@ pub fn report_parse_error(said: &clap::Error) -> u8 {
     if said.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
         return Ui::new(OutputMode::Json).failure(None, &cli::not_a_command(said)) as u8;
     }
-    Ui::parser_says(&said.render().to_string(), said.use_stderr());
+    let mut text = said.render().to_string();
+    if said.kind() == clap::error::ErrorKind::DisplayVersion && std::env::args().any(|word| cli::asks_for_more(&word)) {
+        text += &build_details();
+    }
+    Ui::parser_says(&text, said.use_stderr());
     if !said.use_stderr() {
         return Ui::unless_lost(ExitCode::Done) as u8;
     }
     u8::try_from(said.exit_code()).unwrap_or(ExitCode::Usage as u8)
+}
+
+/// What `--version -v` adds: for whom the binary was built, and from which commit, which the release's build passes in.
+fn build_details() -> String {
+    let commit = match (option_env!("BUILD_COMMIT"), option_env!("BUILD_DATE")) {
+        (Some(commit), Some(date)) => format!("{commit} of {date}"),
+        _ => "not recorded; this is not a release".to_owned(),
+    };
+    format!("system  {} {}\ncommit  {commit}\n", std::env::consts::OS, std::env::consts::ARCH)
 }
 
 fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {

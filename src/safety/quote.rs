@@ -1,28 +1,56 @@
 //! A word of a command that is shown to be pasted: a shell takes it for what it is, whatever stands in it.
 
-/// For a POSIX shell; on Windows for PowerShell, of which the simple cases are good for cmd as well.
+/// For a POSIX shell; on Windows for PowerShell, and for cmd as well unless the word has a `%`, which nothing escapes there.
 #[must_use]
 pub(crate) fn quoted(value: &str) -> String {
     let is_plain = !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "/:._-+".contains(c));
-    match (is_plain, cfg!(windows)) {
-        (true, _) => value.to_owned(),
-        (_, true) if value.chars().all(|c| c.is_alphanumeric() || "/\\:._-+ ()".contains(c)) => format!("\"{value}\""),
-        (_, true) => format!("'{}'", value.replace('\'', "''")),
-        (_, false) => format!("'{}'", value.replace('\'', r"'\''")),
+    if is_plain {
+        value.to_owned()
+    } else if cfg!(windows) {
+        quoted_for_windows(value)
+    } else {
+        format!("'{}'", value.replace('\'', r"'\''"))
     }
 }
 
-#[cfg(all(test, unix))]
+fn quoted_for_windows(value: &str) -> String {
+    // Between double quotes these are more than themselves to PowerShell (which takes typographic quotes for straight ones) or
+    // to cmd; all others are themselves to both.
+    let is_special = |c: char| c.is_control() || "\"$`%!“”„".contains(c);
+    if value.contains(is_special) {
+        return format!("'{}'", value.replace('\'', "''"));
+    }
+    // A program reads `\"` as a quote that ends nothing.
+    let backslashes = value.chars().rev().take_while(|c| *c == '\\').count();
+    format!("\"{value}{}\"", "\\".repeat(backslashes))
+}
+
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn a_shell_reads_what_was_said() {
         for word in ["", "a", "m $x y", r#"a"b\c`d`"#, "it's", "~", "*", "$(id)", "!x;y&z"] {
             let script = format!("printf %s {}", quoted(word));
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
+        }
+    }
+
+    #[test]
+    fn on_windows_both_shells_read_what_was_said_where_they_can() {
+        for (word, quoted) in [
+            (r"C:\Program Files (x86)\it's & more", r#""C:\Program Files (x86)\it's & more""#),
+            (r"D:\my folder\", r#""D:\my folder\\""#),
+            (r"\\server\share", r#""\\server\share""#),
+            ("", "\"\""),
+            ("100% of $it's", "'100% of $it''s'"),
+            ("“so called”", "'“so called”'"),
+        ] {
+            assert_eq!(quoted_for_windows(word), quoted, "{word}");
         }
     }
 }

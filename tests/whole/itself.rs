@@ -40,3 +40,15 @@ fn a_full_stdout_is_a_failure_and_a_reader_that_has_gone_is_none() {
         }
     }
 }
+
+#[test]
+fn a_version_tells_the_system_and_the_commit_when_asked_for_more() {
+    let asked = |args: &[&str]| with_broken_settings(args).end().done().stdout;
+    let short = asked(&["--version"]);
+    assert_eq!(short, format!("snow-onboard {}\n", env!("CARGO_PKG_VERSION")));
+    for more in [&["--version", "-v"][..], &["-v", "--version"], &["-Vv"]] {
+        let long = asked(more);
+        assert!(long.starts_with(&short), "{long}");
+        assert!(long.contains(std::env::consts::OS) && long.contains("\ncommit  "), "{long}");
+    }
+}

@@ -38,3 +38,5 @@ mod sudden_death;
 mod two_lines;
 #[cfg(unix)]
 mod waiting;
+#[cfg(windows)]
+mod windows;
