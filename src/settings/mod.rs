@@ -371,7 +371,14 @@ mod tests {
             let path = around.system_file.as_ref().unwrap();
             fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
         }
-        let refusal = Settings::resolve(&Flags::new(), &around).unwrap_err();
+        let settings = Settings::resolve(&Flags::new(), &around);
+        #[cfg(windows)]
+        if crate::os::is_elevated().unwrap() {
+            // It is an administrator's who runs this as one; path_trust's own tests have what others may have written.
+            settings.unwrap();
+            return;
+        }
+        let refusal = settings.unwrap_err();
         assert!(matches!(refusal, Error::SettingsFileUnreadable { .. }), "{refusal}");
         assert!(refusal.to_string().contains("not only an administrator may have written it"), "{refusal}");
         around.system_file = Some(dir.path().join("absent"));

@@ -561,7 +561,7 @@ mod tests {
                 3,
                 "another sso_region",
             ),
-            ("[profile a]\ncredential_process = 'x y\n", 2, "a quote open"),
+            ("[profile a]\ncredential_process = \"x y\n", 2, "a quote open"),
             ("[profile a]\ncredential_process =\n", 2, "no program"),
             ("[profile a]\naws_access_key_id = AK ID\n", 2, "a blank"),
             ("[profile a]\naws_access_key_id = AK\u{200b}ID\n", 2, "U+200B"),
