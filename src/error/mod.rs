@@ -366,8 +366,8 @@ errors! {
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     /// The client's `configure` compares code and manifest with each other, and has no part for the device in it.
     PairRefused { job: String, said: String } = Pair "pair_refused"
-        "The client does not accept the code of {job} with its manifest, twice in a row: {said}"
-        => "If the device was started less than 20 minutes ago, wait until then and repeat the same command. Otherwise the two may not belong together, or one may be damaged: fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, ask AWS Support for help with this, with the job id.";
+        "The client does not accept the code of {job} with its manifest, twice in a row, and does not contact the device: {said}"
+        => "Waiting for the device does not help. The two may not belong together, or one may be damaged: fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, unpack the client anew from https://aws.amazon.com/snowball/resources. If that does not help, ask AWS Support for help with this, with the job id.";
     NotSeparate { what: String, path: String } = Pair "not_apart"
         "{what}: {path}. The run stopped before anything was handed over."
         => "If this program did not create that file, move it to another folder. If it did, remove it and fetch a new pair:\n  snow-onboard fetch --refresh JID…";
