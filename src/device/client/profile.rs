@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::device::client::data::ProfileData;
-use crate::device::guard::home::remove_file;
 use crate::device::homes;
 use crate::error::{Error, Result, io_in_words};
 use crate::model::{Endpoint, JobId, UnlockCode};
@@ -63,25 +62,25 @@ pub(in crate::device) fn write(
     Ok(path)
 }
 
-/// Has a profile that [`write`] wrote name another device.
-pub(in crate::device) fn replace_endpoint(path: &Path, from: &Endpoint, to: &Endpoint) -> Result<()> {
+/// What is in a file that [`write`] wrote, with another device named. `None` if it does not name `from`.
+pub(in crate::device) fn with_endpoint(
+    path: &Path,
+    from: &Endpoint,
+    to: &Endpoint,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let quoted = |endpoint: &Endpoint| serde_json::Value::from(endpoint.as_url()).to_string();
     let (from, to) = (quoted(from), quoted(to));
-    let fail = |error: std::io::Error| Error::disk("Changing", path, error);
+    let fail = |error: std::io::Error| Error::disk("Reading", path, error);
     let mut file = std::fs::File::open(path).map_err(fail)?;
     let length = usize::try_from(file.metadata().map_err(fail)?.len()).unwrap_or(usize::MAX).min(1 << 20);
     let mut text = Zeroizing::new(vec![0; length]);
     file.read_exact(&mut text).map_err(fail)?;
-    let is_from = |window: &[u8]| window == from.as_bytes();
-    // The client has changed it: it says now what that wants.
-    let Some(at) = text.windows(from.len()).rposition(is_from) else { return Ok(()) };
+    let Some(at) = text.windows(from.len()).rposition(|window| window == from.as_bytes()) else { return Ok(None) };
     let mut changed = Zeroizing::new(Vec::with_capacity(length + to.len()));
     changed.extend_from_slice(&text[..at]);
     changed.extend_from_slice(to.as_bytes());
     changed.extend_from_slice(&text[at + from.len()..]);
-    drop(file);
-    remove_file(path).map_err(fail)?;
-    path_trust::create_private_file(path).and_then(|mut file| file.write_all(&changed)).map_err(fail)
+    Ok(Some(changed))
 }
 
 fn make_folders(home: &Path, parts: &[String]) -> Result<()> {

@@ -1,10 +1,16 @@
 //! A port of this machine that stands in for the device for one look, to see whether the client gets as far as to contact it.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::device::client::profile;
+use crate::device::guard::home;
+use crate::error::{Error, Result};
 use crate::model::Endpoint;
+use crate::safety::path_trust;
 
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -52,6 +58,14 @@ impl ContactPort {
         accept();
         (looked, is_contacted.into_inner())
     }
+}
+
+/// Has our profile name another device. One that the client has changed stays as it is.
+pub(super) fn replace_endpoint(profile: &Path, from: &Endpoint, to: &Endpoint) -> Result<()> {
+    let Some(text) = profile::with_endpoint(profile, from, to)? else { return Ok(()) };
+    let fail = |error| Error::disk("Changing", profile, error);
+    home::remove_file(profile).map_err(fail)?;
+    path_trust::create_private_file(profile).and_then(|mut file| file.write_all(&text)).map_err(fail)
 }
 
 #[cfg(test)]

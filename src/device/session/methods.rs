@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::contact::ContactPort;
+use super::contact::{ContactPort, replace_endpoint};
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
 use super::{Attempt, Session};
 use crate::device::client::data::Values;
@@ -246,10 +246,13 @@ impl Session {
     fn contacts_the_device(&mut self) -> Result<bool> {
         let Some(port) = ContactPort::open() else { return Ok(true) };
         let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
+        if !profile.exists() {
+            return Ok(false);
+        }
         let endpoint = self.port.address().clone();
-        profile::replace_endpoint(&profile, &endpoint, &port.endpoint)?;
+        replace_endpoint(&profile, &endpoint, &port.endpoint)?;
         let watched = port.watch(|| self.attempt(Instant::now() + CONTACT_TIME));
-        profile::replace_endpoint(&profile, &port.endpoint, &endpoint)?;
+        replace_endpoint(&profile, &port.endpoint, &endpoint)?;
         let (attempt, is_contacted) = watched;
         let is_unclear = match attempt? {
             Attempt::Described(_) => true,
