@@ -15,6 +15,7 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ),
     ("state_folder_no_locks", "it takes a file system without locks: tests/paths has it, on the binary"),
     ("keychain_keeps_nothing", "no keychain at hand forgets what it was given; one of src/keychain/tests.rs does"),
+    ("keychain_failed", "it takes a service that fails in a way of its own; src/keychain/tests.rs has backends that do"),
     ("internal", "told of a bug, of which none is known"),
     ("sts_not_https", "doctor tells its sentence in a warning, which has no code; no run asks STS"),
 ];
