@@ -235,7 +235,8 @@ describe() {{ [ -e "$W/up" ] || {{ echo "INVENTED: not with $CODE" >&2; return 5
 configure() {{ converse; }}"#
     ));
     let (work, notices, start) = (stage.work(), std::sync::Arc::clone(&stage.notices), std::time::Instant::now());
-    let shown = move || notices.all().into_iter().filter(|notice| notice.contains("The client said:")).collect::<Vec<_>>();
+    let shown =
+        move || notices.all().into_iter().filter(|notice| notice.contains("The client said:")).collect::<Vec<_>>();
     let watched = shown.clone();
     let watching = std::thread::spawn(move || {
         crate::stage::wait_for("the client's words", Duration::from_secs(60), || !watched().is_empty());
