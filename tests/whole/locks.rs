@@ -87,7 +87,8 @@ fn a_hint_names_no_flag_whose_setting_is_locked() {
     }
     let rehearsal = Rehearsal::builder().start().unwrap();
     let fails = |etc: &Etc| {
-        let agent = Agent::new(&rehearsal, ["run", rehearsal.job().id(), "--endpoint", "127.0.0.1:9"]);
+        let agent =
+            Agent::new(&rehearsal, ["run", rehearsal.job().id(), "--endpoint", "127.0.0.1:9", "--keychain", "none"]);
         agent.with_etc(&etc.path()).end().failed(11, "was not found").stderr
     };
     let hint = fails(&Etc::with(""));
