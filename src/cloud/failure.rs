@@ -26,6 +26,7 @@ use super::text::uncapitalised;
 use super::trust::{TrustInUse, refused_certificate};
 use super::wait::Wait;
 use crate::error::{Error, io_in_words};
+use crate::model::Region;
 use crate::report::utc_in_words;
 use crate::safety::sanitize::{phrase, phrase_or};
 
@@ -200,6 +201,11 @@ impl CallContext {
         };
         if let Some(proxy) = &self.proxy {
             why = format!("{why} (a proxy is set: {})", phrase(proxy));
+        }
+        // A region that does not exist has no address.
+        let meant = self.region.parse().ok().and_then(|region: Region| region.nearest_known());
+        if let Some(meant) = meant.filter(|_| self.place == format!("in {}", self.region)) {
+            why = format!("{why} (the region may be mistyped: the nearest known one is {meant})");
         }
         Error::ApiUnreachable { what, why }
     }

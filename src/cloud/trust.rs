@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::CloudSettings;
 use super::certificates::{self, signature_in_words, uncheckable};
 use super::credentials::Profiles;
-use crate::error::{Error, Result, io_in_words};
+use crate::error::{Error, Result, Why, io_in_words};
 use crate::model::{Origin, Sourced, below_home};
 use crate::report::utc_in_words;
 use crate::safety::path_trust::{self, Fault, Position, Whose};
@@ -64,9 +64,10 @@ pub(super) fn trusted(file: Option<&Sourced<PathBuf>>) -> Result<(TrustStore, Tr
 /// The certificates of a file given by the user. They replace the system's, as `--ca-bundle` of the AWS CLI does.
 fn of_file(file: &Sourced<PathBuf>) -> Result<(TrustStore, TrustInUse)> {
     let Sourced { value: path, origin } = file;
-    let bad = |why: String| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_string(), why };
+    let bad_because = |why: Why| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_string(), why };
+    let bad = |why: String| bad_because(why.into());
     let pem = path_trust::read_file(path, Whose::Own, MAX_CA_FILE)
-        .map_err(|refused| bad(refused.clause(path)))?
+        .map_err(|refused| bad_because(refused.into_why(path)))?
         .ok_or_else(|| bad(io_in_words(&std::io::Error::from_raw_os_error(2))))?;
     let mut checked = CertificateBundle::default();
     for (line, certificate) in certificates::read(&pem).map_err(bad)? {
@@ -118,25 +119,25 @@ fn of_system() -> Result<(TrustStore, TrustInUse)> {
         || ("of this system".to_owned(), "the system's certificate store"),
         |(path, origin)| (path.to_string_lossy().into_owned(), origin),
     );
-    Err(Error::CaFileBad { path, origin: origin.to_owned(), why: "it holds no usable certificate".to_owned() })
+    Err(Error::CaFileBad { path, origin: origin.to_owned(), why: "it holds no usable certificate".to_owned().into() })
 }
 
 /// The certificates of a file that a variable names. None if it is not there.
 fn certificates_of(path: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
-    let bad = |why| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why };
-    let pem = path_trust::read_file(path, Whose::Own, MAX_CA_FILE).map_err(|refused| bad(refused.clause(path)))?;
-    let found = certificates::read(&pem.unwrap_or_default()).map_err(bad)?;
+    let bad = |why: Why| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why };
+    let pem = path_trust::read_file(path, Whose::Own, MAX_CA_FILE).map_err(|refused| bad(refused.into_why(path)))?;
+    let found = certificates::read(&pem.unwrap_or_default()).map_err(|why| bad(why.into()))?;
     Ok(found.into_iter().map(|(_, certificate)| certificate).collect())
 }
 
 /// Those of the files in a folder that a variable names, as OpenSSL takes them: what is no certificate lies beside them.
 fn certificates_below(folder: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
     if let Err(refused) = path_trust::folder(folder, Whose::Own, Position::Whole) {
-        let why = refused.clause(folder);
         // One that is not there holds none; so it is without the variable.
         return if refused.is_missing() {
             Ok(Vec::new())
         } else {
+            let why = refused.into_why(folder);
             Err(Error::CaFileBad { path: folder.display().to_string(), origin: origin.to_owned(), why })
         };
     }
@@ -150,8 +151,8 @@ fn certificates_below(folder: &Path, origin: &str) -> Result<Vec<CertificateDer<
             // A folder, or a link that leads nowhere, beside the certificates.
             Err(refused) if refused.is_of(Fault::Kind) || refused.is_of(Fault::Link) => {}
             Err(refused) => {
-                let path = path.display().to_string();
-                return Err(Error::CaFileBad { path, origin: origin.to_owned(), why: refused.to_string() });
+                let why = refused.into_why(&path);
+                return Err(Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why });
             }
         }
     }
@@ -299,11 +300,11 @@ mod tests {
             let Err(Error::CaFileBad { why: said, origin, .. }) = of_file(&named(&path)) else {
                 panic!("taken: {why}")
             };
-            assert!(said.contains(why), "{said}");
+            assert!(said.to_string().contains(why), "{said}");
             assert_eq!(origin, "--ca-bundle");
         }
         assert!(
-            matches!(of_file(&named(folder.path())), Err(Error::CaFileBad { why, .. }) if why.contains("not a file"))
+            matches!(of_file(&named(folder.path())), Err(Error::CaFileBad { why, .. }) if why.to_string().contains("not a file"))
         );
         assert!(matches!(of_file(&named(&folder.path().join("none.pem"))), Err(Error::CaFileBad { .. })));
     }

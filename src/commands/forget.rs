@@ -41,7 +41,8 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
     for kind in &look_in {
         // Removing something from a keyring that keeps in clear is nothing to refuse.
         let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(*kind) };
-        let keychain = Keychain::open(settings, reporter.shared())?;
+        let keychain =
+            Keychain::open(settings, reporter.shared()).map_err(|error| with_what_remains(error, &folder))?;
         // The last moment at which the code can be compared with anything.
         in_clear.extend(codes_in_clear(&keychain, &job, &own, reporter));
         let forgotten = keychain.forget(&job)?;
@@ -112,6 +113,26 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
         reporter.notify(Event::Warning(warning));
     }
     Ok(())
+}
+
+/// Nothing is removed while the code can't be: what is kept on disk is the only note of it.
+fn with_what_remains(error: Error, folder: &JobFolder) -> Error {
+    match error {
+        Error::KernelKeyringClosed { why, .. } => {
+            let files = match folder.record() {
+                Ok(None) => String::new(),
+                _ => format!(" The manifest and the record are still in {}.", folder.path().display()),
+            };
+            let job = folder.job();
+            Error::KernelKeyringClosed {
+                why,
+                remains: format!(
+                    " Nothing was removed.{files} If a code of {job} was stored in the kernel, it may still be there, until the next reboot at the latest."
+                ),
+            }
+        }
+        error => error,
+    }
 }
 
 /// Where else the code stands in clear, each as a warning with the command. The keychain, which may ask for each access, is

@@ -94,7 +94,9 @@ impl Guide<'_> {
                 Err(Error::RegionMissing) if kept.is_empty() => self.choose_region()?,
                 // A region that does not exist has no address. Whether it is that or the network, who typed it can tell.
                 Err(error @ Error::ApiUnreachable { .. }) if region_was_typed => {
-                    self.ui.tell(&format!("\n{error}\nIs the region written correctly, and is there internet?"));
+                    let region = self.settings.region.as_ref().and_then(|region| region.value.nearest_known());
+                    let meant = region.map(|region| format!(" Did you mean {region}?")).unwrap_or_default();
+                    self.ui.tell(&format!("\n{error}\nIs the region written correctly, and is there internet?{meant}"));
                     self.choose_region()?;
                 }
                 listed => break listed,
@@ -187,7 +189,7 @@ impl Guide<'_> {
         loop {
             let line = self.ask(question)?;
             let endpoint = match (line.as_str(), &last) {
-                ("w" | "W", Some(endpoint)) => {
+                ("w" | "W", Some(endpoint)) if self.may_wait() => {
                     let endpoint = endpoint.clone();
                     self.take(&setting::wait_device, true)?;
                     self.take(&setting::endpoint, endpoint.clone())?;
@@ -220,12 +222,21 @@ impl Guide<'_> {
                     self.ui.tell(&format!(
                         "{error}\nA device takes 10 to 20 minutes to start. Is it on, and are cable and address right?"
                     ));
-                    question = "Press Enter to try again, type w to wait for the device, or type another address:";
+                    question = if self.may_wait() {
+                        "Press Enter to try again, type w to wait for the device, or type another address:"
+                    } else {
+                        "Press Enter to try again, or type another address:"
+                    };
                     last = Some(endpoint);
                 }
                 Err(error) => self.ui.tell(&error.to_string()),
             }
         }
+    }
+
+    /// A wait that the administrator has ruled out is not offered.
+    fn may_wait(&self) -> bool {
+        self.settings.wait_device || !self.settings.is_locked(&setting::wait_device)
     }
 
     fn agree(&self, job: &JobId, endpoint: &Endpoint) -> Result<()> {

@@ -47,7 +47,7 @@ fn run_command(cli: &Cli) -> ExitCode {
     let reporter = Reporter::new(Arc::clone(&ui) as Arc<dyn Observer>, None);
     let (voice_of_the_end, of_the_end) = (Arc::clone(&ui), reporter.clone());
     let told = os::on_interrupt(move |signal| {
-        let error = Error::Interrupted { signal, kept: voice_of_the_end.kept() };
+        let error = Error::interrupted(signal, voice_of_the_end.kept());
         voice_of_the_end.failure(of_the_end.job(), &error);
         ui::start_exit_timer();
     });
@@ -59,6 +59,12 @@ fn run_command(cli: &Cli) -> ExitCode {
         return ExitCode::Done;
     }
     let settings = Settings::resolve(&cli.flags(), &around);
+    if let Ok(settings) = &settings {
+        let command = cli::run_again(None, settings.endpoint.as_ref(), settings, |_| true);
+        const RUN: &str = "snow-onboard run";
+        let rest = command.strip_prefix(RUN).unwrap_or_default().to_owned();
+        ui.hints_follow(settings.hint_rules((RUN.to_owned(), rest)));
+    }
     let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
     if let Err(error) = log::start(cli.verbosity(), log_file, || ui::Stderr, OPERATOR) {
         return ui.failure(None, &error);

@@ -25,7 +25,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
     if args.is_bare && !ui.can_prompt() {
         return Err(Error::NobodyToAsk { why: why_nobody_is_asked(args.no_input, ui) });
     }
-    if ui.can_prompt() && (args.is_bare || settings.endpoint.is_none()) {
+    if ui.can_prompt() && (args.is_bare || named.is_none() || settings.endpoint.is_none()) {
         let plan = guide::plan(named, settings, ui, reporter)?;
         return open(plan.job, &plan.endpoint, &plan.settings, ui, reporter);
     }

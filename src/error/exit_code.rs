@@ -45,9 +45,9 @@ exit_codes! {
         => "please report it";
     Usage = 2 "the command line: job id, address, flags"
         => "`snow-onboard --help`";
-    Settings = 3 "a settings file, a variable, a CA file"
+    Settings = 3 "a settings file, a variable, a CA file, a value of a setting"
         => "the file and line that the message names";
-    Credentials = 4 "AWS credentials, permissions or region, this machine's clock"
+    Credentials = 4 "AWS credentials or permissions, no region, this machine's clock"
         => "`aws sts get-caller-identity`";
     Network = 5 "the network to AWS"
         => "proxy, VPN; repeat the command";

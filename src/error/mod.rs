@@ -4,6 +4,9 @@
 //! as a command to paste where there is one. Texts from outside are sanitized before they get in here.
 
 mod exit_code;
+mod hint_rules;
+#[cfg(test)]
+mod tests;
 mod why;
 
 use std::fmt;
@@ -11,6 +14,7 @@ use std::io;
 use std::path::Path;
 
 pub use exit_code::ExitCode;
+pub(crate) use hint_rules::{HintRules, LockedSetting};
 pub use why::Why;
 use why::WithSource;
 pub(crate) use why::io_in_words;
@@ -55,9 +59,8 @@ macro_rules! errors {
         }
 
         impl Error {
-            /// What happened, what to do, and the two codes.
-            #[must_use]
-            pub fn report(&self) -> ErrorReport {
+            /// As the table has it.
+            fn tabled(&self) -> ErrorReport {
                 match self {
                     $( Self::$name $({ $($field),+ })? => ErrorReport {
                         code: self.code(),
@@ -138,13 +141,14 @@ errors! {
     SettingUnknown { key: String, origin: String, hint: String } = Settings "setting_unknown"
         "There is no setting called “{key}” ({origin})."
         => "{hint}See all of them with:\n  snow-onboard settings --sample";
-    SettingLocked { name: String, given: String, origin: String, locked: String, lock: String } = Settings "setting_locked"
-        "{name} is locked to “{locked}” on this machine ({lock}), and {origin} says “{given}”."
-        => "Remove the value from {origin}. To use another value, ask the administrator of this machine to change {lock}.";
-    SettingsFileUnreadable { path: String, why: String } = Settings "settings_file_unreadable"
+    /// `given` is the value as it was given: `--handoff auto`, `NAME=auto`, “auto” in a file; `remove` begins the hint.
+    SettingLocked { name: String, given: String, remove: String, locked: String, lock: String } = Settings "setting_locked"
+        "{name} is locked to “{locked}” on this machine ({lock}), so {given} can't be used."
+        => "{remove}. To use another value, ask the administrator of this machine to change {lock}.";
+    SettingsFileUnreadable { path: String, why: Why } = Settings "settings_file_unreadable"
         "The settings file {path} can't be used: {why}."
         => "Correct the file, or remove it. Then repeat the command.";
-    CaFileBad { path: String, origin: String, why: String } = Settings "ca_file_bad"
+    CaFileBad { path: String, origin: String, why: Why } = Settings "ca_file_bad"
         "The CA file {path} ({origin}) can't be used: {why}."
         => "Name a PEM file that holds at least one CA certificate and that no other user can change:\n  --ca-bundle /path/to/ca.pem";
 
@@ -284,6 +288,9 @@ errors! {
     KeychainUnavailable { which: String, why: String } = Keychain "keychain_unavailable"
         "{which} can't be used: {why}."
         => "Run the same command in a desktop session. Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
+    KeychainBlocked { why: String } = Keychain "keychain_blocked"
+        "This program is not allowed to use the Secret Service: {why}."
+        => "Run the same command in a terminal that is in no sandbox. A terminal inside an editor that was installed as a snap or Flatpak is in one. If that fails too, ask the administrator to allow this program to talk to org.freedesktop.secrets on the D-Bus session bus. Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
     /// What to do depends on whose bus or service it is, so the sentence has it all.
     KeychainNotYours { why: String } = Keychain "keychain_not_yours"
         "The keychain on this D-Bus session bus is not used: {why}."
@@ -327,8 +334,9 @@ errors! {
     KeychainUnsupported { which: String } = Usage "keychain_unsupported"
         "The keychain “{which}” does not exist on this system."
         => "Leave --keychain out to use the system's own.";
-    KernelKeyringClosed { why: String } = Keychain "kernel_keyring_closed"
-        "The kernel keyring can't be used: {why}."
+    /// `remains` is what a command that removes has left, as sentences of their own.
+    KernelKeyringClosed { why: String, remains: String } = Keychain "kernel_keyring_closed"
+        "The kernel keyring can't be used: {why}.{remains}"
         => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it:\n  keyctl session";
 
     StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
@@ -375,8 +383,8 @@ errors! {
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     /// The client's `configure` compares code and manifest with each other, and has no part for the device in it.
     PairRefused { job: String, said: String } = Pair "pair_refused"
-        "The client does not accept the code of {job} with its manifest, twice in a row: {said}"
-        => "If the device was started less than 20 minutes ago, wait until then and repeat the same command. Otherwise the two may not belong together, or one may be damaged: fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, ask AWS Support for help with this, with the job id.";
+        "The client does not accept the code of {job} with its manifest, twice in a row, and does not contact the device: {said}"
+        => "Waiting for the device does not help. The two may not belong together, or one may be damaged: fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, unpack the client anew from https://aws.amazon.com/snowball/resources. If that does not help, ask AWS Support for help with this, with the job id.";
     NotSeparate { what: String, path: String } = Pair "not_apart"
         "{what}: {path}. The run stopped before anything was handed over."
         => "If this program did not create that file, move it to another folder. If it did, remove it and fetch a new pair:\n  snow-onboard fetch --refresh JID…";
@@ -421,9 +429,10 @@ errors! {
     ProfileLeaked { job: String, path: String, profile: String } = HandOver "profile_leaked"
         "During its configuration the client changed {path}, which it must not use. That file may now contain the unlock code unencrypted. The device was not asked to unlock."
         => "Remove that profile:\n  snow-onboard forget {job} --client-profile {profile}\nIf that fails, open the file in an editor and remove the code. Then use another version of the client, since this one does not use the folder that it is given. Unpack the current one from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
-    OwnProfileMissing { profile: String, files: String } = Usage "own_profile_missing"
-        "The client's own settings have no profile “{profile}” ({files})."
-        => "Check the name after --client-profile.";
+    /// `missing` is the rest of the sentence: the profile, or the files.
+    OwnProfileMissing { missing: String } = Usage "own_profile_missing"
+        "Nothing was removed: {missing}."
+        => "Check the name after --client-profile, and that you run it as the user who runs the client.";
     OwnProfileOfAnother { profile: String, of: String, job: String } = Usage "own_profile_of_another"
         "The profile “{profile}” of the client's own settings is for the job {of}, not for {job}. It was left as it is."
         => "If it is the one to remove, repeat the command with that job's id.";
@@ -470,8 +479,9 @@ errors! {
         "The device did not report UNLOCKED within {seconds} seconds. The state that was read last is: {state}."
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 1h";
 
-    Interrupted { signal: i32, kept: String } = Interrupted "interrupted"
-        "Interrupted by signal {signal}. {kept}"
+    /// `by` is what ended it: a key, or the signal's name.
+    Interrupted { signal: i32, by: &'static str, kept: String } = Interrupted "interrupted"
+        "Interrupted ({by}). {kept}"
         => "Repeat the same command to continue.";
     Internal { what: String } = Internal "internal"
         "An unexpected internal error occurred: {what}."
@@ -479,6 +489,26 @@ errors! {
 }
 
 impl Error {
+    /// What happened, what to do, and the two codes.
+    #[must_use]
+    pub fn report(&self) -> ErrorReport {
+        let mut report = self.tabled();
+        let mend = match self {
+            Self::Disk { path, why, .. }
+            | Self::StateFolderBad { path, why }
+            | Self::SettingsFileUnreadable { path, why }
+            | Self::RecordUnreadable { path, why, .. }
+            | Self::OwnProfilesUnreadable { path, why }
+            | Self::CaFileBad { path, why, .. } => why.mend(path),
+            _ => None,
+        };
+        if let Some(mend) = mend {
+            report.hint.push('\n');
+            report.hint.push_str(&mend);
+        }
+        report
+    }
+
     /// An operation on a file that path trust refused: `what` begins the sentence ("Writing"), the path follows it.
     #[must_use]
     pub(crate) fn refused(what: &str, path: &Path, refused: Refused) -> Self {
@@ -492,6 +522,18 @@ impl Error {
         let is_full = cfg!(unix) && matches!(why.raw_os_error(), Some(23 | 24));
         let what = format!("{what}: {}", io_in_words(why));
         if is_full { Self::TooManyFiles { what } } else { Self::Internal { what } }
+    }
+
+    /// This process was told to end by this signal, or what stands for it on Windows.
+    #[must_use]
+    pub(crate) fn interrupted(signal: i32, kept: String) -> Self {
+        let by = match signal {
+            1 => "the terminal was closed",
+            2 => "Ctrl-C",
+            15 => "another process or the system ended it",
+            _ => "by a signal",
+        };
+        Self::Interrupted { signal, by, kept }
     }
 
     /// An operation on a file that failed: `what` begins the sentence ("Writing"), the path follows it.
@@ -509,70 +551,3 @@ impl fmt::Display for Error {
 
 /// Result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    /// A recognisable value for a field, so that each variant can be made and looked at.
-    pub(super) trait Sample {
-        fn sample(field: &str) -> Self;
-    }
-    impl Sample for String {
-        fn sample(field: &str) -> Self {
-            format!("<{field}>")
-        }
-    }
-    impl Sample for Why {
-        fn sample(field: &str) -> Self {
-            String::sample(field).into()
-        }
-    }
-    impl Sample for JobState {
-        fn sample(_: &str) -> Self {
-            Self::New
-        }
-    }
-    macro_rules! number_samples { ($($t:ty),*) => {$(impl Sample for $t { fn sample(_: &str) -> Self { 7 } })*} }
-    number_samples!(u16, u32, u64, usize, i32);
-
-    #[test]
-    fn every_variant_has_a_sentence_a_hint_and_codes_of_its_own() {
-        let samples = Error::samples();
-        assert_eq!(samples.len(), Error::CODES.len());
-        let mut codes = HashSet::new();
-        let mut sentences = HashSet::new();
-        for (error, (code, exit)) in samples.iter().zip(Error::CODES) {
-            let report = error.report();
-            assert_eq!((report.code, report.exit), (*code, *exit));
-            assert!(codes.insert(report.code), "code {code} is used twice");
-            assert!(sentences.insert(report.sentence.clone()), "the sentence of {code} is used twice");
-            assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
-            assert!(!report.hint.trim().is_empty(), "{code} has no hint");
-            assert!(report.exit != ExitCode::Done, "{code} would end as a success");
-            for text in [&report.sentence, &report.hint] {
-                assert!(!text.contains("{{") && !text.contains("  \n") && !text.contains("Error"), "{code}: {text}");
-            }
-        }
-    }
-
-    #[test]
-    fn some_fifteen_exit_codes_each_in_use() {
-        let used: HashSet<u8> = Error::CODES.iter().map(|(_, exit)| *exit as u8).collect();
-        assert_eq!(used, (1..=15).chain([130]).collect());
-    }
-
-    #[test]
-    fn what_the_system_said_is_the_source_and_reads_as_words() {
-        use std::error::Error as _;
-        let error = Error::disk("Writing", Path::new("/x"), io::ErrorKind::StorageFull.into());
-        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>()).unwrap();
-        assert_eq!(source.kind(), io::ErrorKind::StorageFull);
-        assert_eq!(error.to_string(), "Writing /x failed: no storage space.");
-        let refused = Error::refused("Reading", Path::new("/x"), Refused::nothing_at(Path::new("/x")));
-        assert_eq!(refused.to_string(), "Reading /x failed: it is not there.");
-        assert!(Error::samples().iter().all(|sample| sample.source().is_none()));
-    }
-}

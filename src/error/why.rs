@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use crate::model::JobState;
+use crate::safety::quote::quoted;
 
 /// Why something failed: ends a sentence, without a full stop.
 #[derive(Debug)]
@@ -12,6 +14,45 @@ pub enum Why {
     Clause(String),
     /// What the system said.
     Io(io::Error),
+    /// What path trust found, and what mends it: ends the hint.
+    Refused(String, String),
+}
+
+/// What is enough for the largest manifest that is taken without being told, with its record and a log.
+const ROOM: &str = "100 MB";
+
+impl Why {
+    /// What mends it, as further lines of a hint; `path` is what was wanted.
+    pub(super) fn mend(&self, path: &str) -> Option<String> {
+        let error = match self {
+            Self::Clause(_) => return None,
+            Self::Refused(_, mend) => return (!mend.is_empty()).then(|| mend.clone()),
+            Self::Io(error) => error,
+        };
+        let look = if cfg!(windows) {
+            String::new()
+        } else {
+            format!(" What is free there:\n  df -h {}", quoted(&holder(path)))
+        };
+        Some(match error.kind() {
+            io::ErrorKind::StorageFull => {
+                format!("The disk is full. Free {ROOM} on it, which is enough for a manifest.{look}")
+            }
+            io::ErrorKind::QuotaExceeded => {
+                format!("Your disk quota is used up. Remove files of yours, or ask the administrator for {ROOM} more.{look}")
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                "The file system is read-only. Ask the administrator to make it writable, or keep the data on another disk:\n  --state-dir PATH".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// The folder that is there and holds `path`, which may not be.
+fn holder(path: &str) -> String {
+    let there = Path::new(path).ancestors().skip(1).find(|folder| folder.is_dir());
+    there.unwrap_or(Path::new("/")).display().to_string()
 }
 
 impl From<String> for Why {
@@ -29,7 +70,7 @@ impl From<io::Error> for Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Clause(clause) => f.write_str(clause),
+            Self::Clause(clause) | Self::Refused(clause, _) => f.write_str(clause),
             Self::Io(error) => f.write_str(&io_in_words(error)),
         }
     }
@@ -45,14 +86,14 @@ pub(super) trait WithSource {
 impl WithSource for Why {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Clause(_) => None,
+            Self::Clause(_) | Self::Refused(..) => None,
             Self::Io(error) => Some(error),
         }
     }
 }
 
 macro_rules! without_source { ($($type:ty),*) => { $( impl WithSource for $type {} )* } }
-without_source!(String, JobState, u16, u32, u64, usize, i32);
+without_source!(String, &'static str, JobState, u16, u32, u64, usize, i32);
 
 /// An I/O error in words for a sentence: no `Os {{ code: 28 … }}`, no trailing "(os error 28)", no page for developers.
 #[must_use]

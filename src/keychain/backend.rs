@@ -186,6 +186,8 @@ pub(super) enum KeychainFailure {
     },
     /// The kernel's keyring can't be used; says why.
     KernelClosed(String),
+    /// A policy of the bus or a sandbox keeps this program away; says which.
+    Blocked(String),
     /// Anything else, in words.
     Failed(String),
 }
@@ -208,7 +210,8 @@ impl KeychainFailure {
             Self::NotStored(why) => Error::KeychainNotStored { which, why },
             Self::InClear { place, hint } => Error::KeychainInClear { which, place, hint },
             Self::Unseen { why } => Error::KeychainUnseen { which, why },
-            Self::KernelClosed(why) => Error::KernelKeyringClosed { why },
+            Self::KernelClosed(why) => Error::KernelKeyringClosed { why, remains: String::new() },
+            Self::Blocked(why) => Error::KeychainBlocked { why },
             Self::Failed(why) => Error::KeychainFailed { which, what, why },
         }
     }

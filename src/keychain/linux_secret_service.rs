@@ -20,7 +20,9 @@ use super::backend::{Asking, Backend, CurrentPrompt, ItemId, KeychainFailure, Op
 use super::item::PLACEHOLDER;
 use super::linux_keyring_files::{KeyringFiles, KeyringStorage, Stamps, has_changed};
 use super::linux_provider::Provider;
-use super::linux_session_bus::{Owner, SECRETS, connect, fdo_in_words, in_words, name_of, owner_of, owner_of_secrets};
+use super::linux_session_bus::{
+    Owner, SECRETS, blocked, connect, fdo_in_words, in_words, name_of, owner_of, owner_of_secrets,
+};
 use super::{Opening, SERVICE, linux_kwallet};
 use crate::error::{Error, Result};
 use crate::report::{Event, Notify};
@@ -543,7 +545,10 @@ fn failed(error: ServiceError) -> KeychainFailure {
 fn zbus_failure(error: &zbus::Error) -> KeychainFailure {
     match error {
         zbus::Error::MethodError(name, _, _) if name.ends_with(".IsLocked") => was_locked(),
-        _ => KeychainFailure::Failed(in_words(error)),
+        _ => match blocked(error) {
+            Some(why) => KeychainFailure::Blocked(why),
+            None => KeychainFailure::Failed(in_words(error)),
+        },
     }
 }
 

@@ -155,7 +155,10 @@ fn check_peer(stream: &UnixStream) -> Result<()> {
 
 /// Who serves the secrets on this bus, started if it has to be and can be. Refused if it is another user.
 pub(super) fn owner_of_secrets(bus: &Connection) -> Result<Owner> {
-    let failed = |error: zbus::Error| unavailable(in_words(&error));
+    let failed = |error: zbus::Error| match blocked(&error) {
+        Some(why) => Error::KeychainBlocked { why },
+        None => unavailable(in_words(&error)),
+    };
     let dbus = DBusProxy::new(bus).map_err(failed)?;
     let name = || BusName::from(WellKnownName::from_static_str_unchecked(SECRETS));
     let owner = match dbus.get_name_owner(name()) {
@@ -191,6 +194,23 @@ fn unavailable(why: String) -> Error {
 
 fn not_yours(why: String) -> Error {
     Error::KeychainNotYours { why }
+}
+
+/// Whether a policy of the bus or a sandbox keeps this program away, in words.
+pub(super) fn blocked(error: &zbus::Error) -> Option<String> {
+    use zbus::fdo::Error as Fdo;
+    let is_denied = match error {
+        zbus::Error::MethodError(name, ..) => {
+            ["org.freedesktop.DBus.Error.AccessDenied", "org.freedesktop.DBus.Error.AuthFailed"]
+                .contains(&name.as_str())
+        }
+        zbus::Error::FDO(error) => match &**error {
+            Fdo::ZBus(error) => return blocked(error),
+            error => matches!(error, Fdo::AccessDenied(_) | Fdo::AuthFailed(_)),
+        },
+        _ => false,
+    };
+    is_denied.then(|| in_words(error))
 }
 
 /// A D-Bus failure in words for a sentence, without D-Bus's own.
@@ -315,6 +335,18 @@ mod tests {
         for none in ["nonsense", "", ";", "unix:", "unix:tmpdir=/tmp", "unix:path=/a%zz", "unix:path=/a%2"] {
             assert_eq!(of(none).unwrap_err().code(), "keychain_unavailable", "{none}");
         }
+    }
+
+    #[test]
+    fn what_a_policy_denies_is_told_apart_from_what_is_not_there() {
+        let denied = || zbus::fdo::Error::AccessDenied("Rejected send message".into());
+        let nested = zbus::fdo::Error::ZBus(zbus::Error::FDO(Box::new(denied())));
+        for error in [denied(), nested] {
+            let why = blocked(&error.into()).unwrap();
+            assert!(why.contains("sandbox"), "{why}");
+        }
+        assert_eq!(blocked(&zbus::fdo::Error::ServiceUnknown(String::new()).into()), None);
+        assert_eq!(blocked(&zbus::Error::InterfaceNotFound), None);
     }
 
     #[test]

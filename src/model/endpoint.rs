@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::Malformed;
 use super::looks_like_code;
-use super::typed::{odd_character, tidy};
+use super::typed::{meant_by, odd_character, tidy};
 
 /// The address of a device on the local network, as its display shows it: an IP address or a local host name, with
 /// an optional port.
@@ -118,8 +118,10 @@ impl FromStr for Endpoint {
             return refuse(&why);
         }
         let rest = match text.split_once("://") {
-            Some(("https", rest)) => rest.strip_suffix('/').unwrap_or(rest),
-            Some(("http", _)) => return refuse("is an http address; a device is reached by https only"),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest.strip_suffix('/').unwrap_or(rest),
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => {
+                return refuse("is an http address; a device is reached by https only");
+            }
             Some(_) => return refuse("begins with something other than https://"),
             None => text,
         };
@@ -175,6 +177,10 @@ fn parse_host(host: &str) -> Result<EndpointHost, Malformed> {
     }
     if host.is_empty() {
         return refuse("names no host");
+    }
+    let meant: String = host.chars().map(|c| meant_by(c).map_or(c, |(meant, _)| meant)).collect();
+    if let Some((_, what)) = host.chars().find_map(meant_by).filter(|_| meant.parse::<std::net::Ipv4Addr>().is_ok()) {
+        return refuse(&format!("has {what}"));
     }
     // 192.0.2.300 and 192.0.2 would pass as names, and some resolvers even read the second one as an address.
     if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
@@ -242,7 +248,11 @@ mod tests {
             ("192.0.2.300", "not an IPv4"),
             ("192.0.2", "not an IPv4"),
             ("192.0.2.010", "not an IPv4"),
-            ("192.0.2.1O", "“1O”"),
+            ("192.0.2.1O", "the letter O where a 0"),
+            ("l92.0.2.10", "the letter l where a 1"),
+            ("192,0,2,10", "a comma where a dot"),
+            ("HTTP://192.0.2.10", "https only"),
+            ("192.0.2.1x", "“1x”"),
             ("snow.2nd", "begins with a digit"),
             ("snow\u{430}.lan", "U+0430"),
             ("0.0.0.0", "no host"),
@@ -268,7 +278,14 @@ mod tests {
 
     #[test]
     fn a_typed_address_loses_what_was_copied_with_it_and_has_no_port_of_another_service() {
-        for text in ["192.0.2.10 ", "\u{a0}192.0.2.10\r\n", "https://192.0.2.10/ "] {
+        for text in [
+            "192.0.2.10 ",
+            "\u{a0}192.0.2.10\r\n",
+            "https://192.0.2.10/ ",
+            "“192.0.2.10”,",
+            "192.0.2.10/",
+            "HTTPS://192.0.2.10.",
+        ] {
             assert_eq!(Endpoint::typed(text).unwrap().to_string(), "192.0.2.10", "{text:?}");
         }
         assert_eq!(Endpoint::typed("snow\u{2011}1.lan").unwrap().to_string(), "snow-1.lan");

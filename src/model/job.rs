@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::typed::odd_character;
+use super::typed::{meant_by, odd_character};
 
 /// A job id: `JID` or `MID` and a lower-case UUID, 39 characters (Snowball API, JobId).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,6 +91,9 @@ fn check_id(text: &str, prefixes: &[&str], what: &str) -> Result<(), Malformed> 
         Some((at, c)) => {
             let belongs = if is_hyphen(at) { "a hyphen" } else { "a digit or a small letter from a to f" };
             let place = at + text.len() - rest.len() + 1;
+            if let Some((_, what)) = meant_by(c).filter(|(meant, _)| !is_hyphen(at) && meant.is_ascii_digit()) {
+                return refuse(format!("has {what} (character {place})"));
+            }
             refuse(format!("has “{c}” as character {place}, where {what} has {belongs}"))
         }
     }

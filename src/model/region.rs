@@ -14,6 +14,48 @@ impl Region {
     /// How a device calls the region that it is itself: its own services are in it, and no host of AWS.
     pub(crate) const OF_DEVICE: &str = "snow";
 
+    /// Those that AWS has devices in, as the Snowball API's endpoint rules list them.
+    const KNOWN: [&str; 27] = [
+        "af-south-1",
+        "ap-east-1",
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ap-southeast-3",
+        "ca-central-1",
+        "cn-north-1",
+        "cn-northwest-1",
+        "eu-central-1",
+        "eu-north-1",
+        "eu-south-1",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "il-central-1",
+        "me-central-1",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-gov-east-1",
+        "us-gov-west-1",
+        "us-west-1",
+        "us-west-2",
+    ];
+
+    /// The region that was probably meant, if this is not one that is known. New ones are added, so it may be right.
+    pub(crate) fn nearest_known(&self) -> Option<&'static str> {
+        if Self::KNOWN.contains(&self.as_str()) {
+            return None;
+        }
+        let alike = Self::KNOWN.iter().map(|known| (strsim::jaro(&self.0, known), *known));
+        // A digit more is a new region rather than a slip.
+        let nearest = alike.filter(|(likeness, _)| *likeness > 0.85).max_by(|a, b| a.0.total_cmp(&b.0));
+        nearest.map(|(_, known)| known)
+    }
+
     /// The region as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -54,6 +96,20 @@ impl fmt::Display for Region {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_mistyped_has_a_nearest_region() {
+        let nearest = |text: &str| text.parse::<Region>().ok().and_then(|region| region.nearest_known());
+        for (text, meant) in [
+            ("eu-west1", Some("eu-west-1")),
+            ("eu-cental-1", Some("eu-central-1")),
+            ("us-eats-1", Some("us-east-1")),
+            ("eu-west-1", None),
+            ("local", None),
+        ] {
+            assert_eq!(nearest(text), meant, "{text}");
+        }
+    }
 
     #[test]
     fn a_region_is_a_label_of_a_host_name_and_no_code() {

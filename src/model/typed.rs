@@ -11,11 +11,39 @@ pub(crate) fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
 }
 
-/// The same, and each hyphen that a word processor made is the one of the keyboard. For what has no other hyphens: an id, an
-/// address, a word.
+/// The same, without quotes around it and what ends a sentence or a folder's name after it, and each hyphen that a word processor
+/// made is the one of the keyboard. For what has none of these itself: an id, an address, a word.
 #[must_use]
 pub(crate) fn tidy(text: &str) -> String {
-    trimmed(text).chars().map(|c| if is_like_a_hyphen(c) { '-' } else { c }).collect()
+    let mut bare = trimmed(text);
+    loop {
+        let inner = trimmed(bare.trim_matches(is_like_a_quote).trim_end_matches([',', ';', '.', '/']));
+        if inner.len() == bare.len() {
+            return bare.chars().map(|c| if is_like_a_hyphen(c) { '-' } else { c }).collect();
+        }
+        bare = inner;
+    }
+}
+
+/// A quotation mark of any language, or what stands around an address in a mail.
+fn is_like_a_quote(c: char) -> bool {
+    matches!(
+        c,
+        '"' | '\'' | '`' | '\u{b4}' | '<' | '>' | '\u{ab}' | '\u{bb}' | '\u{2018}'
+            ..='\u{201f}' | '\u{2039}' | '\u{203a}'
+    )
+}
+
+/// What was meant by a character that is easily typed for another, and how it is called in the sentence "has … where …".
+#[must_use]
+pub(crate) fn meant_by(c: char) -> Option<(char, &'static str)> {
+    Some(match c {
+        'O' | 'o' => ('0', "the letter O where a 0 (zero) is expected"),
+        'l' => ('1', "the letter l where a 1 (one) is expected"),
+        'I' => ('1', "the letter I where a 1 (one) is expected"),
+        ',' => ('.', "a comma where a dot is expected"),
+        _ => return None,
+    })
 }
 
 /// Whether it looks like the hyphen of the keyboard and is another character.
@@ -104,6 +132,21 @@ mod tests {
             assert_eq!(tidy(text), "a-b", "{text:?}");
         }
         assert_eq!(trimmed(" a b \u{2013}"), "a b \u{2013}", "a path keeps what is in it");
+        for text in [
+            "\"a-b\"",
+            "'a-b',",
+            " \u{201c}a-b\u{201d}. ",
+            "\u{2018} a-b \u{2019}",
+            "<a-b/>",
+            "a-b;",
+            "\u{201e}a-b.\u{201c}",
+            "a-b./",
+        ] {
+            assert_eq!(tidy(text), "a-b", "{text:?}");
+        }
+        for text in ["\"", "..", ""] {
+            assert_eq!(tidy(text), "", "{text:?}");
+        }
     }
 
     #[test]

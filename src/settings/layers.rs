@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::places::{AWS_CA_BUNDLE, PREFIX, ProcessEnvironment, default_state_folder};
 use super::table::{SETTINGS, Setting, setting};
 use super::value::{Kind, Value};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Why};
 use crate::model::{Origin, Region, Sourced, below_home, typed_path};
 use crate::safety::path_trust::{self, Whose};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
@@ -76,6 +76,18 @@ impl Given {
             parsed => parsed,
         };
         Self { setting, written, value, origin }
+    }
+
+    /// As it was given: `--handoff auto`, `SNOW_ONBOARD_HANDOFF=auto`, “auto” in a file.
+    fn as_given(&self) -> String {
+        let written = sanitize(&self.written);
+        match &self.origin {
+            // A switch, and the shorthand for a value, are given without one.
+            Origin::Flag(flag) if self.setting.is_switch() || *flag != self.setting.flag() => flag.clone(),
+            Origin::Flag(flag) => format!("{flag} {written}"),
+            Origin::Variable(name) => format!("{name}={written}"),
+            origin => format!("“{written}” in {origin}"),
+        }
     }
 
     fn invalid(&self, why: &str) -> Error {
@@ -168,8 +180,11 @@ impl Layers {
         match self.locks.get(given.setting.key) {
             Some(lock) if lock.value != given.value && !is_meant_for_others => Err(Error::SettingLocked {
                 name: given.setting.key.to_owned(),
-                given: sanitize(&given.written),
-                origin: given.origin.to_string(),
+                given: given.as_given(),
+                remove: match &given.origin {
+                    Origin::Flag(flag) => format!("Leave {flag} out"),
+                    origin => format!("Remove the value from {origin}"),
+                },
                 locked: sanitize(&lock.written),
                 lock: lock.origin.to_string(),
             }),
@@ -268,18 +283,16 @@ struct SettingsFile {
 impl SettingsFile {
     /// A file's, unless there is none. It is obeyed only if nobody but `whose` can have written it.
     fn of_file(path: &Path, whose: Whose) -> Result<Option<Self>> {
-        let unusable = |why: String| unreadable(&path.display().to_string(), why);
+        let unusable = |why: Why| unreadable(&path.display().to_string(), why);
         let text = path_trust::read_file(path, whose, MAX_SIZE).map_err(|refused| match refused.owner() {
             Some(owner) if whose == Whose::Own && path_trust::runs_as_administrator() => {
                 Error::RunAsAnother { path: refused.path.display().to_string(), owner: owner.to_owned() }
             }
-            _ if whose == Whose::Administrator && !refused.is_io() => {
-                unusable(format!("{}, so not only an administrator may have written it", refused.clause(path)))
-            }
-            _ => unusable(refused.clause(path)),
+            _ if whose == Whose::Administrator && !refused.is_io() => unusable(refused.into_why_of_administrator(path)),
+            _ => unusable(refused.into_why(path)),
         })?;
         let Some(text) = text else { return Ok(None) };
-        let text = String::from_utf8(text).map_err(|_| unusable("it is not UTF-8".to_owned()))?;
+        let text = String::from_utf8(text).map_err(|_| unusable("it is not UTF-8".to_owned().into()))?;
         Self::parse(&text, |line| Origin::File { path: path.to_path_buf(), line }).map(Some)
     }
 
@@ -344,6 +357,6 @@ fn known(key: &str, origin: &Origin) -> Result<&'static Setting> {
     })
 }
 
-fn unreadable(path: &str, why: String) -> Error {
-    Error::SettingsFileUnreadable { path: path.to_owned(), why }
+fn unreadable(path: &str, why: impl Into<Why>) -> Error {
+    Error::SettingsFileUnreadable { path: path.to_owned(), why: why.into() }
 }

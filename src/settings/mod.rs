@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::error::Result;
-use crate::model::Origin;
+use crate::error::{HintRules, LockedSetting, Result};
+use crate::model::{KeychainKind, Origin};
 use crate::safety::sanitize::sanitize;
 pub use layers::Flags;
 pub(crate) use layers::Given;
@@ -63,6 +63,21 @@ impl Settings {
     /// Whether the system's file locks the setting: then nobody may be asked for another value either.
     pub(crate) fn is_locked(&self, setting: &Setting) -> bool {
         self.layers.is_locked(setting)
+    }
+
+    /// What they make of a hint; `run` is what a command of this run begins with, and what follows the job in it.
+    pub(crate) fn hint_rules(&self, run: (String, String)) -> HintRules {
+        let locked = SETTINGS.iter().filter(|setting| self.is_locked(setting)).map(|setting| LockedSetting {
+            key: setting.key,
+            flags: std::iter::once(setting.flag())
+                .chain(setting.shorthand.as_ref().map(|short| format!("--{}", short.flag)))
+                .collect(),
+            value: self.layers.of(setting).map(|given| given.written.clone()).unwrap_or_default(),
+        });
+        HintRules {
+            locked: locked.collect(),
+            run_without_storing: (self.keychain == KeychainKind::None).then_some(run),
+        }
     }
 
     /// Whether somebody chose the keychain, rather than nobody saying anything.
@@ -114,7 +129,7 @@ mod tests {
     use super::places::AWS_CA_BUNDLE;
     use super::*;
     use crate::error::Error;
-    use crate::model::{HandOverPolicy, KeychainKind};
+    use crate::model::HandOverPolicy;
     use std::fs;
     use std::path::PathBuf;
 
@@ -190,7 +205,7 @@ mod tests {
             let Err(Error::SettingsFileUnreadable { why, .. }) = Settings::resolve(&Flags::new(), &around) else {
                 panic!("it was read");
             };
-            why
+            why.to_string()
         };
         assert_eq!(why(Some(dir.path().to_owned())), "it is not a file");
         let comments = |bytes: usize| "#".repeat(bytes - 1) + "\n";
@@ -299,21 +314,21 @@ mod tests {
         assert_eq!((settings.handoff, settings.unlock_timeout.as_secs()), (HandOverPolicy::Private, 540));
 
         flags.insert(Given::read(&setting::handoff, "argv".to_owned(), Origin::Flag("--allow-argv".to_owned())));
-        locked_out(&flags, &around, "system.toml:3), and --allow-argv says “argv”");
+        locked_out(&flags, &around, "system.toml:3), so --allow-argv can't be used");
         say(&mut flags, "handoff", "auto");
-        locked_out(&flags, &around, "--handoff says “auto”");
+        locked_out(&flags, &around, "--handoff auto can't");
         say(&mut flags, "handoff", "private");
         say(&mut flags, "wait_timeout", "120s");
         Settings::resolve(&flags, &around).unwrap();
 
         around.variables.insert("SNOW_ONBOARD_HANDOFF".to_owned(), "argv".into());
-        locked_out(&flags, &around, "SNOW_ONBOARD_HANDOFF says “argv”");
+        locked_out(&flags, &around, "SNOW_ONBOARD_HANDOFF=argv can't");
         around.variables.clear();
         around.user_file = file(&dir, "user.toml", "\nhandoff = \"argv\"");
-        locked_out(&flags, &around, "user.toml:2 says “argv”");
+        locked_out(&flags, &around, "user.toml:2 can't");
         around.user_file = None;
         around.system_file = file(&dir, "system.toml", &format!("handoff = \"argv\"\n{text}"));
-        locked_out(&Flags::new(), &around, "system.toml:1 says “argv”");
+        locked_out(&Flags::new(), &around, "system.toml:1 can't");
     }
 
     #[test]
@@ -334,7 +349,7 @@ mod tests {
         let mut flags = Flags::new();
         assert!(Settings::resolve(&flags, &around).unwrap().is_locked(&setting::keychain));
         say(&mut flags, "keychain", "kernel");
-        locked_out(&flags, &around, "--keychain says “kernel”");
+        locked_out(&flags, &around, "--keychain kernel can't");
         flags.only_removes();
         let settings = Settings::resolve(&flags, &around).unwrap();
         assert_eq!((settings.keychain, settings.is_locked(&setting::keychain)), (KeychainKind::Kernel, false));

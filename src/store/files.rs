@@ -10,16 +10,16 @@ use crate::safety::path_trust::{self, Cause, OpenMode, Refused};
 
 /// Makes a private folder, or checks that the one that is there is private. Gives its path without links.
 pub(super) fn make_or_check_private(path: &Path) -> Result<PathBuf> {
-    path_trust::private_folder(path).map_err(|refused| bad(path, &refused))
+    path_trust::private_folder(path).map_err(|refused| bad(path, refused))
 }
 
 /// Checks that what is there is a folder, and private. That nothing is there is fine.
 pub(super) fn check_private(path: &Path) -> Result<()> {
-    path_trust::look_at_private_folder(path).map(drop).map_err(|refused| bad(path, &refused))
+    path_trust::look_at_private_folder(path).map(drop).map_err(|refused| bad(path, refused))
 }
 
 /// Why the folder `path` is not used.
-pub(super) fn bad(path: &Path, refused: &Refused) -> Error {
+pub(super) fn bad(path: &Path, refused: Refused) -> Error {
     let at_fault = refused.path.display().to_string();
     match refused.owner() {
         Some(owner) if path_trust::runs_as_administrator() => {
@@ -36,7 +36,7 @@ pub(super) fn bad(path: &Path, refused: &Refused) -> Error {
             };
             Error::StateFolderOfAnother { path: at_fault, owner: owner.to_owned(), hint }
         }
-        _ => Error::StateFolderBad { path: path.display().to_string(), why: refused.clause(path).into() },
+        _ => Error::StateFolderBad { path: path.display().to_string(), why: refused.into_why(path) },
     }
 }
 

@@ -131,7 +131,7 @@ impl StateFolder {
     /// # Errors
     /// Those of [`StateFolder::open`] and of [`StateFolder::kept`].
     pub(crate) fn kept_below(root: &Path) -> Result<Vec<(JobId, Option<Record>)>> {
-        let place = path_trust::look_at_private_folder(root).map_err(|refused| bad(root, &refused))?;
+        let place = path_trust::look_at_private_folder(root).map_err(|refused| bad(root, refused))?;
         let jobs = place.real.join(JOBS);
         check_private(&jobs)?;
         if !place.exists {
@@ -148,7 +148,7 @@ impl StateFolder {
     /// # Errors
     /// [`Error::StateFolderBad`] and its like, as opening it would give.
     pub fn is_there(root: &Path) -> Result<bool> {
-        path_trust::look_at_private_folder(root).map(|place| place.exists).map_err(|refused| bad(root, &refused))
+        path_trust::look_at_private_folder(root).map(|place| place.exists).map_err(|refused| bad(root, refused))
     }
 
     /// The ids of the jobs whose code and manifest are here.

@@ -35,7 +35,7 @@ impl StateFolderStatus {
     pub(crate) fn at(root: &Path) -> Result<Self> {
         let bad = |why: String| Error::StateFolderBad { path: root.display().to_string(), why: why.into() };
         check_unicode(root)?;
-        let place = path_trust::look_at_private_folder(root).map_err(|refused| files::bad(root, &refused))?;
+        let place = path_trust::look_at_private_folder(root).map_err(|refused| files::bad(root, refused))?;
         let (exists, ground) = (place.exists, place.ground);
         check_unicode(&place.real)?;
         let parts = || MADE_AT_ONCE.into_iter().chain(MADE_WHEN_NEEDED).map(|part| root.join(part));

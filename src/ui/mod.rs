@@ -21,13 +21,13 @@ mod style;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::DecimalBytes;
 use serde::Serialize;
 
-use crate::error::{Error, ExitCode};
+use crate::error::{Error, ExitCode, HintRules};
 use crate::model::JobId;
 use crate::report::{Ask, Event, OPERATOR, Observer, Step, Verdict, duration_in_words};
 use crate::safety::sanitize::sanitize_lines;
@@ -56,6 +56,8 @@ pub struct Ui {
     may_ask: bool,
     status: Status,
     reported: Mutex<Reported>,
+    /// What the settings make of hints, once they are known.
+    hints: OnceLock<HintRules>,
 }
 
 /// What has been reported by now.
@@ -74,7 +76,14 @@ impl Ui {
     /// A voice that asks nothing and draws nothing: for what goes wrong before a command begins.
     #[must_use]
     pub fn new(mode: OutputMode) -> Self {
-        Self { mode, command: "", may_ask: false, status: Status::default(), reported: Mutex::default() }
+        Self {
+            mode,
+            command: "",
+            may_ask: false,
+            status: Status::default(),
+            reported: Mutex::default(),
+            hints: OnceLock::new(),
+        }
     }
 
     /// A voice for this command: results carry its name.
@@ -95,6 +104,15 @@ impl Ui {
     #[must_use]
     pub(crate) fn with_questions(self) -> Self {
         Self { may_ask: self.mode != OutputMode::Json && style::terminals_are_there(), ..self }
+    }
+
+    /// From now on hints are as these have them.
+    pub(crate) fn hints_follow(&self, rules: HintRules) {
+        let _ = self.hints.set(rules);
+    }
+
+    fn hint(&self, text: &str) -> String {
+        self.hints.get().map_or_else(|| text.to_owned(), |rules| rules.apply(text))
     }
 
     /// What is kept, for the sentence about an interruption.
@@ -141,7 +159,7 @@ impl Ui {
         let report = error.report();
         // Paths in it may hold what no terminal should be sent, and no log.
         let sentence = sanitize_lines(&report.sentence);
-        let (sentence, hint) = (sentence.trim_end_matches('\n'), sanitize_lines(&report.hint));
+        let (sentence, hint) = (sentence.trim_end_matches('\n'), sanitize_lines(&self.hint(&report.hint)));
         tracing::error!(target: OPERATOR, code = report.code, exit = report.exit as u8, "{sentence}");
         match self.mode {
             OutputMode::Json => self.line(
@@ -326,6 +344,15 @@ impl Reported {
 impl Observer for Ui {
     fn event(&self, job: Option<&JobId>, event: &Event) {
         self.reported().note(job, event);
+        let event = &match event {
+            Event::Warning(text) => Event::Warning(self.hint(text)),
+            Event::Checked(check) => {
+                let mut check = check.clone();
+                check.hint = check.hint.map(|hint| self.hint(&hint));
+                Event::Checked(check)
+            }
+            event => event.clone(),
+        };
         // Whoever asks for quiet is told of what needs doing.
         let needs_doing = match event {
             Event::Warning(_) => true,

@@ -168,6 +168,42 @@ configure() {{ : >"$W/up"; CODE=another; converse; }}"#
     stage.assert_nothing_left();
 }
 
+/// A device that starts has an open port long before its services, and a client whose `configure` fails, early or late, says
+/// nothing of the pair: as long as it contacts the device, that is waited for.
+#[test]
+fn a_device_that_boots_with_its_port_open_is_opened_whatever_configure_does() {
+    let configures = [
+        "converse() { echo \"Configuration will stored at $(config)\"; for a in 'Manifest Path:' 'Unlock Code:' 'Default Endpoint:'; do printf '%s ' \"$a\"; read -r x; done; rm -f \"$(config)\"; exit 6; }; converse",
+        "echo INVENTED: no configure here >&2; return 4",
+        "echo 'Configuration will stored at /nowhere'; read -r x",
+    ];
+    let boots = |configure: &str| {
+        let stage = Stage::new(&format!(
+            r#"
+describe() {{
+  known "$@" || {{ echo 'INVENTED: no such profile' >&2; return 3; }}
+  address=$(sed -n 's|.*"defaultEndpoint":"https://\([^"]*\)".*|\1|p' "$(config)")
+  case $address in *:*) ;; *) address=$address:9091 ;; esac
+  bash -c "exec 3<>/dev/tcp/${{address%:*}}/${{address##*:}}" || return 5
+  [ -n "$(find "$W/off" -mmin -0.5)" ] && {{ echo 'INVENTED: services not up' >&2; return 5; }}
+  printf '{{"DeviceId":"%s","UnlockStatus":{{"State":"%s"}}}}\n' "$JOB" "$(state)"
+}}
+configure() {{ {configure}; }}"#
+        ));
+        std::fs::write(stage.work().join("off"), "").unwrap();
+        let handed = stage.hand_over().unwrap();
+        assert_eq!(handed.method(), HandOverMethod::Profile, "{configure}");
+        handed.wait_until_unlocked(WAIT, &|_| ()).unwrap();
+        stage.assert_the_code_was_private();
+        stage.assert_nothing_left();
+    };
+    std::thread::scope(|scope| {
+        for configure in configures {
+            scope.spawn(move || boots(configure));
+        }
+    });
+}
+
 /// As a client of a Snowcone does.
 #[test]
 fn configure_may_name_another_file_in_the_home_and_none_elsewhere() {
@@ -199,7 +235,8 @@ describe() {{ [ -e "$W/up" ] || {{ echo "INVENTED: not with $CODE" >&2; return 5
 configure() {{ converse; }}"#
     ));
     let (work, notices, start) = (stage.work(), std::sync::Arc::clone(&stage.notices), std::time::Instant::now());
-    let shown = move || notices.all().into_iter().filter(|notice| notice.contains("It says:")).collect::<Vec<_>>();
+    let shown =
+        move || notices.all().into_iter().filter(|notice| notice.contains("The client said:")).collect::<Vec<_>>();
     let watched = shown.clone();
     let watching = std::thread::spawn(move || {
         crate::stage::wait_for("the client's words", Duration::from_secs(60), || !watched().is_empty());

@@ -54,15 +54,15 @@ fn no_flag_and_no_variable_goes_before_a_lock() {
         Etc::with(&format!("[locked]\nhandoff = \"private\"\nkeychain = \"none\"\nclient_sha256 = \"{digest}\"\n"));
     let run = |more: &[&str]| Agent::run(&rehearsal, more).with_etc(&etc.path());
     for (flags, said) in [
-        (&["--allow-argv"][..], "/etc/snow-onboard/config.toml:2), and --allow-argv says “argv”"),
-        (&["--handoff", "auto"], "--handoff says “auto”"),
-        (&["--keychain", "kernel"], "config.toml:3), and --keychain says “kernel”"),
-        (&["--client-sha256", &"0".repeat(64)], "config.toml:4), and --client-sha256 says"),
+        (&["--allow-argv"][..], "/etc/snow-onboard/config.toml:2), so --allow-argv can't be used"),
+        (&["--handoff", "auto"], "so --handoff auto can't be used"),
+        (&["--keychain", "kernel"], "config.toml:3), so --keychain kernel can't"),
+        (&["--client-sha256", &"0".repeat(64)], "config.toml:4), so --client-sha256 0000"),
     ] {
         run(flags).end().failed(3, said);
     }
     let variable = Agent::run(&rehearsal, &[]).env("SNOW_ONBOARD_HANDOFF", "argv").with_etc(&etc.path());
-    let refused = variable.end().failed(3, "SNOW_ONBOARD_HANDOFF says “argv”");
+    let refused = variable.end().failed(3, "SNOW_ONBOARD_HANDOFF=argv can't be used");
     assert!(refused.stderr.contains("ask the administrator of this machine"), "{}", refused.stderr);
     // The pin holds for the client that the operator names.
     run(&["--keychain", "none"]).end().failed(11, digest);
@@ -78,6 +78,23 @@ fn no_flag_and_no_variable_goes_before_a_lock() {
     assert_eq!(rehearsal.device().state(), State::Unlocked);
     let kept: Vec<PathBuf> = files(&state(&rehearsal)).into_iter().map(|(path, _)| path).collect();
     assert!(kept.iter().all(|path| !path.ends_with("record.json")), "the locked keychain keeps nothing");
+}
+
+#[test]
+fn a_hint_names_no_flag_whose_setting_is_locked() {
+    if !may_mount_or_rerun("locks::a_hint_names_no_flag_whose_setting_is_locked") {
+        return;
+    }
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let fails = |etc: &Etc| {
+        let agent =
+            Agent::new(&rehearsal, ["run", rehearsal.job().id(), "--endpoint", "127.0.0.1:9", "--keychain", "none"]);
+        agent.with_etc(&etc.path()).end().failed(11, "was not found").stderr
+    };
+    let hint = fails(&Etc::with(""));
+    assert!(hint.contains("--client /path/to"), "{hint}");
+    let hint = fails(&Etc::with("[locked]\nclient = \"/nowhere/snowballEdge\"\n"));
+    assert!(hint.contains("has locked client. Ask the administrator") && !hint.contains("--client /"), "{hint}");
 }
 
 #[test]

@@ -177,9 +177,14 @@ impl OwnProfiles {
         }
         if changes.is_empty() {
             let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
+            let files = files.join(" or ");
             return Err(Error::OwnProfileMissing {
-                profile: crate::safety::sanitize::sanitize(name),
-                files: files.join(" or "),
+                missing: if self.are_there() {
+                    let profile = crate::safety::sanitize::sanitize(name);
+                    format!("the client's own settings have no profile “{profile}” ({files})")
+                } else {
+                    format!("the client has no settings file of its own here ({files})")
+                },
             });
         }
         for half in changes.iter().map(|(file, ..)| half(file)).filter(|half| half.symlink_metadata().is_ok()) {

@@ -62,6 +62,27 @@ pub(in crate::device) fn write(
     Ok(path)
 }
 
+/// What is in a file that [`write`] wrote, with another device named. `None` if it does not name `from`.
+pub(in crate::device) fn with_endpoint(
+    path: &Path,
+    from: &Endpoint,
+    to: &Endpoint,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let quoted = |endpoint: &Endpoint| serde_json::Value::from(endpoint.as_url()).to_string();
+    let (from, to) = (quoted(from), quoted(to));
+    let fail = |error: std::io::Error| Error::disk("Reading", path, error);
+    let mut file = std::fs::File::open(path).map_err(fail)?;
+    let length = usize::try_from(file.metadata().map_err(fail)?.len()).unwrap_or(usize::MAX).min(1 << 20);
+    let mut text = Zeroizing::new(vec![0; length]);
+    file.read_exact(&mut text).map_err(fail)?;
+    let Some(at) = text.windows(from.len()).rposition(|window| window == from.as_bytes()) else { return Ok(None) };
+    let mut changed = Zeroizing::new(Vec::with_capacity(length + to.len()));
+    changed.extend_from_slice(&text[..at]);
+    changed.extend_from_slice(to.as_bytes());
+    changed.extend_from_slice(&text[at + from.len()..]);
+    Ok(Some(changed))
+}
+
 fn make_folders(home: &Path, parts: &[String]) -> Result<()> {
     let mut path = home.to_owned();
     for part in parts {

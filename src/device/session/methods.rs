@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::contact::{ContactPort, replace_endpoint};
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
 use super::{Attempt, Session};
 use crate::device::client::data::Values;
@@ -27,6 +28,9 @@ const BETWEEN_REFUSALS: [Duration; 3] = [Duration::from_secs(3), Duration::from_
 /// How long the port may answer and the client fail before its words are shown. A look and a pause more are within a minute.
 const SHOW_WORDS_AFTER: Duration = Duration::from_secs(30);
 
+/// How long the client may take to contact a port of this machine: a JVM's start on a slow one.
+const CONTACT_TIME: Duration = Duration::from_secs(20);
+
 /// What came of `configure`.
 enum Configured {
     /// The client wrote the profile.
@@ -35,6 +39,8 @@ enum Configured {
     Refused(Ran),
     /// It does not take the code so; ends the sentence "it …".
     Down(String),
+    /// It took the code and wrote it somewhere else; ends the same sentence. What is there now it may read, too.
+    Elsewhere(String),
 }
 
 /// What a method led to.
@@ -142,7 +148,7 @@ impl Session {
                     |what: &str| Ok(MethodResult::Down(format!("{what} (it said: {})", output::client_output(&ran))));
                 match self.method {
                     // Its services may have come up just after the client gave up, so once more before a weaker method.
-                    HandOverMethod::Profile if failures == 2 => {
+                    HandOverMethod::Profile if failures == 2 && !self.reads_profile => {
                         return down("does not read a profile from the private folder");
                     }
                     // The client wrote the profile, so it takes the code privately, and it is the device that is not
@@ -162,7 +168,7 @@ impl Session {
                 if failures > 1 {
                     self.port.say_starting();
                 }
-                if self.method == HandOverMethod::Configure {
+                if self.method == HandOverMethod::Configure || self.reads_profile {
                     self.show_words(&mut words, &ran);
                 }
             }
@@ -174,7 +180,7 @@ impl Session {
     }
 
     /// Shows what the client says of a device whose port answers, once and when that changes, no more often than each minute. It
-    /// saved the pair, so the two belong together; whether the device is starting or another one only the device can tell.
+    /// saved the pair or contacts the device with it, so the two belong together; whether the device is starting or another one only the device can tell.
     fn show_words(&self, words: &mut WordsShown, ran: &Ran) {
         let said = output::client_output(ran);
         let is_due = words.since.elapsed() >= words.at.map_or(SHOW_WORDS_AFTER, |at| at + LAST_METHOD);
@@ -182,8 +188,8 @@ impl Session {
             return;
         }
         self.notify.notify(Event::Warning(format!(
-            "Port {} of {} answers, but the client cannot read the device's state. It says: {said} A device that is starting answers so, too, and this run goes on waiting. If it has been on for 20 minutes, check that it is the device of {}. Then stop this run (Ctrl-C) and fetch a new pair: snow-onboard fetch --refresh {}",
-            self.port.endpoint().port(), self.port.endpoint(), self.job, self.job
+            "The device at {} is on the network but not ready yet, so this run goes on waiting. If it has been on for more than 20 minutes, stop this run (Ctrl-C), check that it is the device of {}, and fetch a new pair: snow-onboard fetch --refresh {}\nThe client said: {said}",
+            self.port.endpoint(), self.job, self.job
         )));
         words.at = Some(words.since.elapsed());
         words.said = Some(said);
@@ -192,30 +198,68 @@ impl Session {
     /// Has the client write the profile, and looks at the device with that.
     ///
     /// It compares code and manifest first, so its refusal tells a damaged half from a device that is still starting. One refusal
-    /// may have any cause, and a `configure` that never worked refuses everything: meanwhile the device is asked with the
-    /// profile that is there without it.
+    /// may have any cause, and a `configure` that never worked refuses everything: a client that goes to the device with the
+    /// profile that is there without it accepts the pair, and it is the device that is waited for.
     fn by_configure(&mut self) -> Result<MethodResult> {
-        let first = match self.configure()? {
-            Configured::Written => return self.first_look(),
-            Configured::Down(why) => return Ok(MethodResult::Down(why)),
-            Configured::Refused(ran) => ran,
-        };
-        tracing::info!(said = output::client_output(&first), "the client refuses to save the pair");
-        self.method = HandOverMethod::Profile;
-        for pause in BETWEEN_REFUSALS {
-            self.guard.pause(pause)?;
-            if let Attempt::Described(described) = self.attempt(self.port.until)? {
-                return Ok(MethodResult::Found(described));
+        let mut configured = self.configure()?;
+        if let Configured::Refused(first) = &configured {
+            tracing::info!(said = output::client_output(first), "the client refuses to save the pair");
+            self.method = HandOverMethod::Profile;
+            for pause in BETWEEN_REFUSALS {
+                self.guard.pause(pause)?;
+                if let Attempt::Described(described) = self.attempt(self.port.until)? {
+                    return Ok(MethodResult::Found(described));
+                }
             }
+            self.method = HandOverMethod::Configure;
+            configured = self.configure()?;
+        }
+        match configured {
+            Configured::Written => return self.first_look(),
+            Configured::Elsewhere(why) => return self.without_profile(why),
+            Configured::Refused(_) | Configured::Down(_) => {}
+        }
+        self.method = HandOverMethod::Profile;
+        if self.contacts_the_device()? {
+            self.reads_profile = true;
+            return self.first_look();
         }
         self.method = HandOverMethod::Configure;
-        match self.configure()? {
-            Configured::Written => self.first_look(),
-            Configured::Down(why) => Ok(MethodResult::Down(why)),
+        match configured {
             Configured::Refused(ran) => {
                 Err(Error::PairRefused { job: self.job.to_string(), said: output::client_output(&ran) })
             }
+            Configured::Down(why) | Configured::Elsewhere(why) => self.without_profile(why),
+            Configured::Written => self.first_look(),
         }
+    }
+
+    /// For a method that needs no profile.
+    fn without_profile(&self, why: String) -> Result<MethodResult> {
+        remove(&profile::path_in(self.guard.home(), &self.client.data.profile))?;
+        Ok(MethodResult::Down(why))
+    }
+
+    /// Whether the client, with our profile, goes as far as to contact the device. One that does not fails alike at a device that
+    /// has started, so there is nothing to wait for. It is seen by a port of ours that the profile names meanwhile; where that
+    /// can't be seen, it is taken to.
+    fn contacts_the_device(&mut self) -> Result<bool> {
+        let Some(port) = ContactPort::open() else { return Ok(true) };
+        let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
+        if !profile.exists() {
+            return Ok(false);
+        }
+        let endpoint = self.port.address().clone();
+        replace_endpoint(&profile, &endpoint, &port.endpoint)?;
+        let watched = port.watch(|| self.attempt(Instant::now() + CONTACT_TIME));
+        replace_endpoint(&profile, &port.endpoint, &endpoint)?;
+        let (attempt, is_contacted) = watched;
+        let is_unclear = match attempt? {
+            Attempt::Described(_) => true,
+            Attempt::Failed(ran) => ran.timed_out,
+        };
+        tracing::info!(is_contacted, is_unclear, "whether the client contacts a device with this pair");
+        Ok(is_contacted || is_unclear)
     }
 
     /// Has the client write the profile itself, into our home and nowhere else.
@@ -225,9 +269,8 @@ impl Session {
         let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
         // Ours is set aside, so that a file under its name afterwards is the client's work.
         let aside = profile.with_extension("aside");
-        let moving = |error| Error::disk("Moving", &profile, error);
         if profile.exists() {
-            std::fs::rename(&profile, &aside).map_err(moving)?;
+            std::fs::rename(&profile, &aside).map_err(|error| Error::disk("Moving", &profile, error))?;
         }
         let snapshot = ProfileSnapshot::look(&self.client.data.profile);
         let endpoint = self.port.address().as_url();
@@ -255,34 +298,42 @@ impl Session {
         let (outcome, ran) = match report? {
             Report::Configured { outcome, ran } => (outcome, ran),
             Report::NotStarted { why } => {
+                restore(&aside, &profile)?;
                 return Ok(Configured::Down(format!("can't be asked to configure itself: {why}")));
             }
             _ => return Err(Error::GuardLost { why: "it spoke out of turn".to_owned() }),
         };
-        let remove = |file: &Path| match home::remove_file(file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::disk("Removing", file, error)),
-            _ => Ok(()),
-        };
-        if !matches!(outcome, Outcome::FailedWithCode) {
+        // Which file that is is for the client to say, as long as it is one in our home.
+        if matches!(&outcome, Outcome::Done { path } if is_file_in(self.guard.home(), path)) {
             remove(&aside)?;
+            return Ok(Configured::Written);
         }
+        restore(&aside, &profile)?;
         Ok(match outcome {
-            // Which file that is is for the client to say, as long as it is one in our home.
-            Outcome::Done { path } if is_file_in(self.guard.home(), &path) => Configured::Written,
-            Outcome::Done { .. } => Configured::Down("took its settings but wrote them somewhere else".to_owned()),
-            Outcome::FailedWithCode => {
-                remove(&profile)?;
-                if aside.exists() {
-                    std::fs::rename(&aside, &profile).map_err(moving)?;
-                }
-                Configured::Refused(ran)
-            }
+            Outcome::Done { .. } => Configured::Elsewhere("took its settings but wrote them somewhere else".to_owned()),
+            Outcome::FailedWithCode => Configured::Refused(ran),
             Outcome::Elsewhere { path } => Configured::Down(format!(
                 "would write its settings to {} instead of a folder of ours",
                 crate::safety::sanitize::sanitize(&path)
             )),
             Outcome::NoCodeAsked => Configured::Down("does not ask for the code".to_owned()),
         })
+    }
+}
+
+fn remove(file: &Path) -> Result<()> {
+    match home::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::disk("Removing", file, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Puts our profile back under its name, in place of what the client left there.
+fn restore(aside: &Path, profile: &Path) -> Result<()> {
+    remove(profile)?;
+    match std::fs::rename(aside, profile) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::disk("Moving", profile, error)),
+        _ => Ok(()),
     }
 }
 

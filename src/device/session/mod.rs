@@ -5,7 +5,8 @@
 //!
 //! What is decided here is decided by exit status and `describe-device`, never by what the client says in words.
 
-pub(in crate::device) mod methods;
+pub(in crate::device) mod contact;
+mod methods;
 pub(in crate::device) mod open;
 pub(in crate::device) mod port;
 pub(in crate::device) mod reach;
@@ -62,6 +63,8 @@ pub struct Session {
     in_clear: Vec<OwnProfile>,
     /// Why the device gave no answer though the client had written the profile itself: it took the code privately.
     not_answered: Option<Error>,
+    /// The client contacts the device with our profile, whatever its `configure` does.
+    reads_profile: bool,
     /// The one that is tried, or that worked.
     method: HandOverMethod,
     /// What the device said of itself; its id as it was told last.

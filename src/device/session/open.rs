@@ -124,6 +124,7 @@ impl Session {
             log: None,
             in_clear: Vec::new(),
             not_answered: None,
+            reads_profile: false,
             method: HandOverMethod::Profile,
             device: Described { device_id: None, state: State::Other("not told".to_owned()) },
             was_open_already: false,

@@ -21,6 +21,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Why, io_in_words};
+use crate::safety::quote::quoted;
 
 #[cfg(unix)]
 mod accounts;
@@ -167,8 +168,42 @@ impl Refused {
     pub(crate) fn into_why(self, asked: &Path) -> Why {
         match self.cause {
             Cause::Io(error) if self.path == asked && error.kind() != io::ErrorKind::NotFound => error.into(),
-            _ => self.clause(asked).into(),
+            _ => Why::Refused(self.clause(asked), self.mend()),
         }
+    }
+
+    /// The command that mends the fault, as lines of a hint; empty where there is none.
+    fn mend(&self) -> String {
+        let Cause::Flaw(flaw) = &self.cause else { return String::new() };
+        let path = quoted(&self.path.display().to_string());
+        match flaw.fault {
+            _ if cfg!(windows) => String::new(),
+            Fault::Writable => format!(
+                "Check that nobody has changed what is in it. Then take the right to change it away from others:\n  chmod go-w {path}"
+            ),
+            Fault::Open => format!("Take the right to open it away from others:\n  chmod go-rwx {path}"),
+            // What is somebody else's is not to be taken from them.
+            Fault::Owner => format!(
+                "If it is yours, or the administrator made it for you, have it given to you:\n  sudo chown \"$(id -un)\" {path}"
+            ),
+            Fault::Link | Fault::Names | Fault::Kind | Fault::NoOwners => String::new(),
+        }
+    }
+
+    /// The same for what must be the administrator's alone.
+    pub(crate) fn into_why_of_administrator(self, asked: &Path) -> Why {
+        let path = quoted(&self.path.display().to_string());
+        let clause = format!("{}, so not only an administrator may have written it", self.clause(asked));
+        let mend = match &self.cause {
+            Cause::Flaw(flaw) if flaw.fault == Fault::Owner && !cfg!(windows) => {
+                format!("Ask the administrator to check what is in it, and to take it over:\n  sudo chown root {path}")
+            }
+            Cause::Flaw(flaw) if flaw.fault == Fault::Writable && !cfg!(windows) => format!(
+                "Ask the administrator to check what is in it, and to take the right to change it away from others:\n  sudo chmod go-w {path}"
+            ),
+            _ => String::new(),
+        };
+        Why::Refused(clause, mend)
     }
 
     /// Whether there is nothing.

@@ -1,0 +1,83 @@
+//! A port of this machine that stands in for the device for one look, to see whether the client gets as far as to contact it.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::device::client::profile;
+use crate::device::guard::home;
+use crate::error::{Error, Result};
+use crate::model::Endpoint;
+use crate::safety::path_trust;
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Open until it is dropped. It closes each connection at once: nothing is read, and a client's TLS has sent no secret by then.
+pub(super) struct ContactPort {
+    listener: TcpListener,
+    /// What the client is told.
+    pub(super) endpoint: Endpoint,
+}
+
+impl ContactPort {
+    /// `None` where this machine can't be contacted through a port.
+    pub(super) fn open() -> Option<Self> {
+        // The device's own port, for a client that knows no other, at a loopback address that nobody else is likely to use.
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let own = (Ipv4Addr::new(127, 83, high, low.clamp(1, 254)), Endpoint::MANAGEMENT_PORT);
+        let listener = TcpListener::bind(own).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).ok()?;
+        let address = listener.local_addr().ok()?;
+        drop(TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?);
+        listener.accept().ok()?;
+        listener.set_nonblocking(true).ok()?;
+        Some(Self { listener, endpoint: address.to_string().parse().ok()? })
+    }
+
+    /// What `look` gives, and whether anything contacted the port meanwhile.
+    pub(super) fn watch<T>(&self, look: impl FnOnce() -> T) -> (T, bool) {
+        let (is_over, is_contacted) = (AtomicBool::new(false), AtomicBool::new(false));
+        let accept = || {
+            if self.listener.accept().is_ok() {
+                is_contacted.store(true, Ordering::Relaxed);
+            }
+        };
+        let looked = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    accept();
+                    std::thread::sleep(PAUSE);
+                }
+            });
+            let looked = look();
+            is_over.store(true, Ordering::Relaxed);
+            looked
+        });
+        // One that came and went since.
+        accept();
+        (looked, is_contacted.into_inner())
+    }
+}
+
+/// Has our profile name another device. One that the client has changed stays as it is.
+pub(super) fn replace_endpoint(profile: &Path, from: &Endpoint, to: &Endpoint) -> Result<()> {
+    let Some(text) = profile::with_endpoint(profile, from, to)? else { return Ok(()) };
+    let fail = |error| Error::disk("Changing", profile, error);
+    home::remove_file(profile).map_err(fail)?;
+    path_trust::create_private_file(profile).and_then(|mut file| file.write_all(&text)).map_err(fail)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_is_seen_and_none_is_not() {
+        let port = ContactPort::open().unwrap();
+        assert_eq!(port.watch(|| 1), (1, false), "our own look at it does not count");
+        let address = port.endpoint.with_port();
+        assert_eq!(port.watch(|| TcpStream::connect(&address).is_ok()), (true, true));
+    }
+}
