@@ -94,6 +94,8 @@ Examples:
 Examples:
   When the device goes back:
     snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000
+  Before this program is removed, or the laptop goes to somebody else:
+    snow-onboard forget --all
   Only take a profile with the code in clear out of the client's own settings:
     snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000 --client-profile NAME")]
     Forget(Forget),
@@ -162,8 +164,11 @@ pub struct Fetch {
 #[derive(Debug, Args)]
 pub struct Forget {
     /// The job's id
-    #[arg(value_name = "JOB")]
-    pub job: String,
+    #[arg(value_name = "JOB", required_unless_present = "all")]
+    pub job: Option<String>,
+    /// Forget every job that is stored on this machine, and remove all files of this program but the audit log
+    #[arg(long, conflicts_with_all = ["job", "client_profile"])]
+    pub all: bool,
     /// Take just this profile out of the client's own settings, and forget nothing else
     #[arg(long, value_name = "NAME")]
     pub client_profile: Option<String>,

@@ -121,7 +121,7 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Res
         Some(Command::Run(args)) => run::run(args, settings, ui, reporter),
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui, reporter),
         Some(Command::Jobs) => jobs::jobs(settings, ui, reporter),
-        Some(Command::Forget(args)) => forget::forget(args, settings, ui, reporter),
+        Some(Command::Forget(args)) => return forget::forget(args, settings, ui, reporter),
         Some(Command::Settings(_)) => {
             settings::show_all(settings, ui);
             Ok(())

@@ -1,12 +1,14 @@
 //! What a run does, in which order: [`onboard`] is the flow, read from top to bottom; the rest serves it.
 
 mod delivery;
+mod forget;
 mod leftovers;
 pub mod onboard;
 mod parts;
 mod recovery;
 mod run_context;
 
+pub(crate) use forget::forget_job;
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;
 pub use onboard::Unlocked;

@@ -36,6 +36,11 @@ impl Reporter {
         Self(Arc::new(OfOneJob { job, observer, begun: Mutex::default(), last: Mutex::default() }))
     }
 
+    /// Reports to the same observer, for another job.
+    pub(crate) fn for_job(&self, job: &JobId) -> Self {
+        Self::new(Arc::clone(&self.0.observer), Some(job.clone()))
+    }
+
     /// From here on everything is about this job. A reporter is for one job: another one later changes nothing.
     pub(crate) fn is_about(&self, job: &JobId) {
         let _ = self.0.job.set(job.clone());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{open_ours, replace};
+use super::files::{open_ours, remove_if_there, replace};
 use super::state_folder::{INCOMING, StateFolder};
 use crate::error::{Error, Result};
 use crate::model::{ClientDigest, JobId, KnownClient};
@@ -60,6 +60,14 @@ impl StateFolder {
         let is_of_it = |known: &KnownClient| known.client_sha256 == *digest;
         let (forgotten, others): (Vec<_>, Vec<_>) = self.known_clients().into_iter().partition(is_of_it);
         if forgotten.is_empty() { Ok(()) } else { self.write_clients(job, others) }
+    }
+
+    /// Forgets all of them.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub(super) fn remove_known_clients(&self) -> Result<()> {
+        remove_if_there(&self.path().join(CLIENTS))
     }
 
     fn write_clients(&self, job: &JobId, clients: Vec<KnownClient>) -> Result<()> {

@@ -23,6 +23,17 @@ impl JobLock {
     /// [`Error::Busy`] with the number of the process that holds it; [`Error::FileAliased`];
     /// [`Error::StateFolderNoLocks`]; [`Error::Disk`].
     pub(super) fn take(job: &JobId, path: &Path) -> Result<Self> {
+        loop {
+            let lock = Self::take_once(job, path)?;
+            // `forget --all` removes lock files, each under its own lock. Who had it open by then holds the lock of a file that
+            // nobody else will open.
+            if !path_trust::has_no_name(&lock._locked).map_err(|error| Error::disk("Opening", path, error))? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    fn take_once(job: &JobId, path: &Path) -> Result<Self> {
         let opening = |error: io::Error| Error::disk("Opening", path, error);
         let mut file = match path_trust::create_private_file(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -200,6 +200,35 @@ impl StateFolder {
         notes.collect()
     }
 
+    /// Removes all that this program made here but the audit log, once no job is stored any more: what is known of clients, the
+    /// jobs' locks, empty folders. Gives what is left, which is the audit log and what this program did not make.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while another process is at work on a job; [`Error::Disk`].
+    pub(crate) fn remove_all_but_audit(self) -> Result<Vec<PathBuf>> {
+        self.remove_known_clients()?;
+        let locks = self.root.join(LOCKS);
+        for entry in locks.read_dir().into_iter().flatten().flatten() {
+            let job = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok());
+            if let Some(job) = job {
+                // Removed while it is held; whoever waits for it sees that its name is gone.
+                let _lock = self.lock(&job)?;
+                remove_if_there(&entry.path())?;
+            }
+        }
+        for part in MADE_AT_ONCE.iter().chain(&MADE_WHEN_NEEDED) {
+            // What is not empty is not ours alone, and stays.
+            let _ = fs::remove_dir(self.root.join(part));
+        }
+        let listed = self.root.read_dir().map_err(|error| Error::disk("Listing", &self.root, error))?;
+        let mut left: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).collect();
+        left.sort();
+        if left.is_empty() {
+            let _ = fs::remove_dir(&self.root);
+        }
+        Ok(left)
+    }
+
     fn lock(&self, job: &JobId) -> Result<JobLock> {
         JobLock::take(job, &self.root.join(LOCKS).join(job.as_str()))
     }

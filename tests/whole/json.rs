@@ -60,6 +60,7 @@ fn every_verb_s_lines_are_by_the_schema() {
         vec!["settings"],
         vec!["settings", "--path"],
         vec!["settings", "--sample"],
+        vec!["forget", "--all"],
         vec!["run", &id, "--endpoint", &endpoint, "--client", &client, "--keychain", "none"],
     ];
     let bad: Vec<Vec<&str>> = vec![

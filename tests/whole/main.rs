@@ -18,6 +18,8 @@ mod completions;
 mod desktop_keychains;
 mod examples;
 mod first_start;
+#[cfg(target_os = "linux")]
+mod forgetting;
 mod itself;
 mod jobs;
 mod json;

@@ -576,6 +576,11 @@ pub(super) fn is_own(path: &Path) -> io::Result<bool> {
     Ok(is_this_user(path.symlink_metadata()?.uid()))
 }
 
+/// Whether an open file was removed.
+pub(crate) fn has_no_name(file: &File) -> io::Result<bool> {
+    Ok(fstat(file)?.st_nlink == 0)
+}
+
 /// Whether the file may be run, by anyone.
 pub(crate) fn is_executable(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.mode() & 0o111 != 0)

@@ -310,6 +310,11 @@ pub(crate) fn runs_as_administrator() -> bool {
     false
 }
 
+/// Whether an open file was removed.
+pub(crate) fn has_no_name(file: &File) -> io::Result<bool> {
+    names_of(file).map(|names| names == 0)
+}
+
 /// Windows has no such right to take away: what runs is told by its name.
 pub(crate) fn is_executable(file: &File) -> io::Result<bool> {
     file.metadata().map(|_| false)

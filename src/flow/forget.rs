@@ -1,0 +1,195 @@
+//! What is stored of a job, removed: the code first, then the manifest and the record.
+
+use std::path::PathBuf;
+
+use crate::device::OwnProfiles;
+use crate::error::{Error, Result};
+use crate::keychain::{Keychain, KeychainSettings};
+use crate::model::{JobId, KeychainKind};
+use crate::report::{Event, Notify, Reporter};
+use crate::settings::{Settings, setting};
+use crate::store::{Audit, AuditStep, JobFolder, StateFolder};
+
+/// What was removed of one job.
+#[derive(Debug)]
+pub(crate) struct RemovedJob {
+    /// The keychains that the code was removed from, as a person calls them.
+    pub code_removed_from: Vec<String>,
+    /// Whether the manifest and the record were.
+    pub files_removed: bool,
+    /// What became of the code, as the end of "the unlock code was", and of the files.
+    pub code: String,
+    pub files: &'static str,
+    /// Where a half of the pair still is that is not ours to remove, with the command that does.
+    pub copies_elsewhere: Vec<String>,
+}
+
+/// Removes what is stored of a job. `None` if nothing was, and no keychain was searched.
+///
+/// # Errors
+/// [`Error::NotKept`]; [`Error::KeychainElsewhere`]; those of the keychain, after which the files are still there.
+pub(crate) fn forget_job(
+    job: &JobId,
+    state: &StateFolder,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> Result<Option<RemovedJob>> {
+    let folder = state.job(job)?;
+    folder.check_all_is_ours()?;
+    let kept_in = keychains_of(&folder, reporter)?;
+    let look_in = places_to_look_in(&kept_in, settings);
+    // The code first: should the keychain fail, the record still says where the code is.
+    let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
+    let (mut not_in, mut in_clear) = (Vec::new(), Vec::new());
+    let own = OwnProfiles::of_this_user();
+    let manifest_copies = copies_of_manifest(&folder, &own);
+    for kind in &look_in {
+        // Removing something from a keyring that keeps in clear is nothing to refuse.
+        let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(*kind) };
+        let keychain =
+            Keychain::open(settings, reporter.shared()).map_err(|error| with_what_remains(error, &folder))?;
+        // The last moment at which the code can be compared with anything.
+        in_clear.extend(codes_in_clear(&keychain, job, &own, reporter));
+        let forgotten = keychain.forget(job)?;
+        let was_here = forgotten.removed > 0 || !forgotten.warnings.is_empty();
+        if !was_here && kept_in.contains(kind) && !forgotten.elsewhere.is_empty() {
+            // What is kept on disk is the only note of the code.
+            return Err(Error::KeychainElsewhere {
+                job: job.to_string(),
+                which: keychain.name().to_owned(),
+                places: forgotten.elsewhere.join(" and "),
+            });
+        }
+        was_there |= was_here;
+        if !was_here {
+            not_in.push(keychain.name().to_owned());
+        }
+        for place in forgotten.elsewhere {
+            reporter.notify(Event::Warning(format!(
+                "{place} also contains an item for {job}, which was not removed. Remove it in the keychain's own app."
+            )));
+        }
+        if forgotten.removed > 0 {
+            removed_from.push(keychain.name().to_owned());
+            removed_in_words.push(match forgotten.removed {
+                1 => keychain.name().to_owned(),
+                count => format!("{} ({count} items)", keychain.name()),
+            });
+        }
+        for warning in forgotten.warnings {
+            reporter.notify(Event::Warning(warning));
+        }
+    }
+    // A keychain that was named and is not the pair's: the pair that is kept stays whole.
+    let keeps_elsewhere = kept_in.iter().any(|kind| !look_in.contains(kind));
+    let files_removed = !keeps_elsewhere && folder.remove()?;
+    if !was_there && !files_removed {
+        if look_in.is_empty() {
+            return Ok(None);
+        }
+        return Err(Error::NotKept { job: job.to_string() });
+    }
+    Audit::of(state).note(job, AuditStep::Forgotten, None)?;
+    let code = match (removed_in_words.is_empty(), was_there) {
+        (false, _) => format!("removed from {}", removed_in_words.join(" and ")),
+        (true, true) => "overwritten".to_owned(),
+        (true, false) if not_in.is_empty() => "was in no keychain".to_owned(),
+        (true, false) => format!("was not found in {}", not_in.join(" and ")),
+    };
+    let files = match (files_removed, keeps_elsewhere) {
+        (true, _) => "removed",
+        (false, true) => "kept, with the code in the other keychain",
+        (false, false) => "none were here",
+    };
+    in_clear.extend(manifest_copies);
+    Ok(Some(RemovedJob { code_removed_from: removed_from, files_removed, code, files, copies_elsewhere: in_clear }))
+}
+
+/// Nothing is removed while the code can't be: what is kept on disk is the only note of it.
+fn with_what_remains(error: Error, folder: &JobFolder) -> Error {
+    match error {
+        Error::KernelKeyringClosed { why, .. } => {
+            let files = match folder.record() {
+                Ok(None) => String::new(),
+                _ => format!(" The manifest and the record are still in {}.", folder.path().display()),
+            };
+            let job = folder.job();
+            Error::KernelKeyringClosed {
+                why,
+                remains: format!(
+                    " Nothing was removed.{files} If a code of {job} was stored in the kernel, it may still be there, until the next reboot at the latest."
+                ),
+            }
+        }
+        error => error,
+    }
+}
+
+/// Where else the code stands in clear, each as a warning with the command. The keychain, which may ask for each access, is
+/// asked only if there is a file to compare with.
+fn codes_in_clear(keychain: &Keychain, job: &JobId, own: &OwnProfiles, reporter: &Reporter) -> Vec<String> {
+    if !own.are_there() {
+        return Vec::new();
+    }
+    match keychain.recall(job) {
+        Ok(items) => {
+            let found = items.iter().flat_map(|item| own.with_code(&item.code));
+            found.map(|found| found.warning(job)).collect()
+        }
+        Err(error) => {
+            reporter.notify(Event::Warning(format!(
+                "Whether the client's own settings contain the code unencrypted could not be checked: {error}"
+            )));
+            Vec::new()
+        }
+    }
+}
+
+/// The copies of the manifest that OpsHub made.
+fn copies_of_manifest(folder: &JobFolder, own: &OwnProfiles) -> Vec<String> {
+    let pair = folder.record().ok().flatten().and_then(|record| record.pair);
+    let copies = pair.map(|pair| own.copies_of(&pair.manifest_sha256, pair.manifest_bytes)).unwrap_or_default();
+    let remove = if cfg!(windows) { "del" } else { "rm" };
+    let warning = |copy: PathBuf| {
+        let copy = copy.display();
+        format!(
+            "{copy} is a copy of the manifest of {}, which was not removed. Remove it with: {remove} \"{copy}\"",
+            folder.job()
+        )
+    };
+    copies.into_iter().map(warning).collect()
+}
+
+/// The keychain that was chosen, else those that the record names. A lock is no choice for this: it says where codes may be
+/// kept from now on, and one that got elsewhere before has to go all the more.
+fn places_to_look_in(kept_in: &[KeychainKind], settings: &Settings) -> Vec<KeychainKind> {
+    let own = match settings.keychain {
+        // Locked, or it would have been refused.
+        KeychainKind::None => KeychainKind::System,
+        kind => kind,
+    };
+    match kept_in {
+        // Named for what is kept from now on; nothing is removed from a keychain of which the record knows nothing.
+        named if settings.keychain == KeychainKind::None && !settings.is_locked(&setting::keychain) => named.to_vec(),
+        _ if settings.keychain_was_chosen() && !settings.is_locked(&setting::keychain) => vec![own],
+        [] => vec![own],
+        named => named.to_vec(),
+    }
+}
+
+/// The keychains that the record names, for the pair and for an unfinished change.
+fn keychains_of(folder: &JobFolder, reporter: &Reporter) -> Result<Vec<KeychainKind>> {
+    let record = match folder.record() {
+        Err(error @ Error::RecordUnreadable { .. }) => {
+            reporter.notify(Event::Warning(format!(
+                "{error} The code is looked for in one keychain only; name another with --keychain."
+            )));
+            None
+        }
+        result => result?,
+    };
+    let pairs = record.into_iter().flat_map(|record| [record.pair, record.incoming]).flatten();
+    let mut kinds: Vec<KeychainKind> = pairs.map(|pair| pair.keychain).collect();
+    kinds.dedup();
+    Ok(kinds)
+}
