@@ -5,6 +5,16 @@ use crate::safety::quote::quoted;
 use crate::settings::table::Setting;
 use crate::settings::{Settings, Value, setting};
 
+/// `snow-onboard unlock` for this job and device, as [`run_again`].
+pub(crate) fn unlock_again(
+    job: &JobId,
+    endpoint: &Endpoint,
+    settings: &Settings,
+    matter: impl Fn(&Setting) -> bool,
+) -> String {
+    again("unlock", Some(job), Some(endpoint), settings, matter)
+}
+
 /// `snow-onboard run` for this job and device, with flags for what flags and variables of ours said of the settings that
 /// `matter`. What is not settled yet is left out: an example in its place would be pasted with the rest.
 pub(crate) fn run_again(
@@ -13,10 +23,20 @@ pub(crate) fn run_again(
     settings: &Settings,
     matter: impl Fn(&Setting) -> bool,
 ) -> String {
+    again("run", job, endpoint, settings, matter)
+}
+
+fn again(
+    verb: &str,
+    job: Option<&JobId>,
+    endpoint: Option<&Endpoint>,
+    settings: &Settings,
+    matter: impl Fn(&Setting) -> bool,
+) -> String {
     let job = job.map(|job| format!(" {job}")).unwrap_or_default();
     let endpoint =
         endpoint.map(|endpoint| format!(" --endpoint {}", quoted(&endpoint.to_string()))).unwrap_or_default();
-    let mut command = format!("snow-onboard run{job}{endpoint}");
+    let mut command = format!("snow-onboard {verb}{job}{endpoint}");
     for (said, value) in settings.said() {
         if said.key != setting::endpoint.key && matter(said) {
             command.push_str(&flag(said, value));

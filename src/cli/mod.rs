@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::safety::log::Verbosity;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
-use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN};
-pub(crate) use again::run_again;
+use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN, UNLOCK};
+pub(crate) use again::{run_again, unlock_again};
 pub use flags::FlagsOf;
 
 /// Unlocks an AWS Snowball Edge device, the first time and after each power cut.
@@ -40,8 +40,10 @@ Examples:
     snow-onboard doctor
   See your jobs, and which have been delivered:
     snow-onboard jobs
-  Bring the device of a job through its first start, or open it again after a power cut:
+  Bring the device of a job through its first start:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10
+  Unlock it again after a power cut, without internet:
+    snow-onboard unlock JID123e4567-e89b-12d3-a456-426655440000
   Fetch code and manifest before the device arrives, to be offline later:
     snow-onboard fetch JID123e4567-e89b-12d3-a456-426655440000
   Remove both when the device goes back:
@@ -69,6 +71,16 @@ Examples:
   Fetch a new pair, after a software update of the device:
     snow-onboard fetch --refresh JID123e4567-e89b-12d3-a456-426655440000")]
     Fetch(Fetch),
+    /// Unlock a device again from what is stored here: after a power cut, without internet and without AWS
+    #[command(after_help = "\
+Examples:
+  At the address of the last time:
+    snow-onboard unlock JID123e4567-e89b-12d3-a456-426655440000
+  The device has another address now:
+    snow-onboard unlock JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.11
+  After a power cut, every device that was unlocked from this machine:
+    snow-onboard unlock --all")]
+    Unlock(Unlock),
     /// List the account's jobs: state, type, age, tracking number, which are ready, which are stored on this machine
     #[command(after_help = "\
 Examples:
@@ -147,6 +159,19 @@ pub struct RunArgs {
     flags: FlagsOf<RUN>,
 }
 
+/// `unlock`
+#[derive(Debug, Args)]
+pub struct Unlock {
+    /// The job's id
+    #[arg(value_name = "JOB", required_unless_present = "all")]
+    pub job: Option<String>,
+    /// Unlock the device of every job that is stored here, each at the address of its last time
+    #[arg(long, conflicts_with = "job")]
+    pub all: bool,
+    #[command(flatten)]
+    flags: FlagsOf<UNLOCK>,
+}
+
 /// `fetch`
 #[derive(Debug, Args)]
 pub struct Fetch {
@@ -222,6 +247,7 @@ impl Command {
         match self {
             Self::Run(_) => "run",
             Self::Fetch(_) => "fetch",
+            Self::Unlock(_) => "unlock",
             Self::Jobs => "jobs",
             Self::Doctor(_) => "doctor",
             Self::Forget(_) => "forget",
@@ -236,7 +262,7 @@ impl Command {
     pub(crate) fn only_prints(&self) -> bool {
         match self {
             Self::Jobs | Self::Doctor(_) | Self::Settings(_) | Self::ExitCodes | Self::Completions(_) => true,
-            Self::Run(_) | Self::Fetch(_) | Self::Forget(_) => false,
+            Self::Run(_) | Self::Fetch(_) | Self::Unlock(_) | Self::Forget(_) => false,
         }
     }
 }
@@ -294,6 +320,7 @@ impl Cli {
         match &self.command {
             Some(Command::Run(run)) => flags.extend(&run.flags.0),
             Some(Command::Fetch(fetch)) => flags.extend(&fetch.flags.0),
+            Some(Command::Unlock(unlock)) => flags.extend(&unlock.flags.0),
             Some(Command::Doctor(doctor)) => flags.extend(&doctor.0),
             Some(Command::Forget(_)) => flags.only_removes(),
             _ => {}

@@ -13,7 +13,7 @@ use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, StateFolder};
-use crate::ui::Ui;
+use crate::ui::{Failure, Ui};
 
 #[derive(Serialize)]
 struct ForgetResult<'a> {
@@ -68,8 +68,8 @@ struct ForgottenRow {
     job: JobId,
     code_removed_from: Vec<String>,
     files_removed: bool,
-    /// The string code of the error, where it failed.
-    error: Option<&'static str>,
+    /// Why not all of it was removed.
+    error: Option<Failure>,
 }
 
 /// Every job that is stored here; one that can't be removed does not keep the others. Ends as the first of those did.
@@ -98,10 +98,9 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
                 }
             }
             Err(error) => {
-                row.error = Some(error.code());
+                row.error = Some(ui.failure_of_one(&job, &error));
                 lines.push(format!("  {job}  not removed"));
-                let exit = ui.failure(Some(&job), &error);
-                failure.get_or_insert(exit);
+                failure.get_or_insert(error.exit());
             }
         }
         rows.push(row);

@@ -9,6 +9,7 @@ mod guide;
 mod jobs;
 mod run;
 mod settings;
+mod unlock;
 
 use std::sync::Arc;
 
@@ -120,6 +121,7 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Res
         Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui, reporter)),
         Some(Command::Run(args)) => run::run(args, settings, ui, reporter),
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui, reporter),
+        Some(Command::Unlock(args)) => return unlock::unlock(args, settings, ui, reporter),
         Some(Command::Jobs) => jobs::jobs(settings, ui, reporter),
         Some(Command::Forget(args)) => return forget::forget(args, settings, ui, reporter),
         Some(Command::Settings(_)) => {

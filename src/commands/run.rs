@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::guide;
 use super::jobs::no_job_ready;
-use crate::cli::{RunArgs, run_again};
+use crate::cli::{RunArgs, run_again, unlock_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::flow::{Requested, Unlocked};
@@ -98,7 +98,7 @@ fn is_kept(job: &JobId, settings: &Settings) -> bool {
     StateFolder::pairs_below(&settings.state_dir).is_ok_and(|kept| kept.contains(job.as_str()))
 }
 
-fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) {
+pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) {
     let hand_over = &unlocked.hand_over;
     let mut text = format!("\nThe device at {} is UNLOCKED.\n\n", hand_over.endpoint);
     match &unlocked.manifest {
@@ -112,7 +112,7 @@ fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) 
                 "A device that loses power is locked again. To unlock it without internet{}, run:\n  {}",
                 // The kernel forgets the code then.
                 if unlocked.keychain == KeychainKind::Kernel { ", until this machine reboots or you log out" } else { "" },
-                run_again(Some(&unlocked.job), Some(endpoint), settings, |setting| setting.reopens)
+                unlock_again(&unlocked.job, endpoint, settings, |setting| setting.reopens)
             ));
         }
         None if is_kept(&unlocked.job, settings) => text.push_str(&format!(

@@ -241,7 +241,22 @@ impl<'a> Checked<'a> {
     ///
     /// # Errors
     /// [`Error::PairMismatch`] if what is kept is not a pair; else those of fetching and keeping.
-    pub fn keep(mut self) -> Result<Kept<'a>> {
+    pub fn keep(self) -> Result<Kept<'a>> {
+        match self.kept_or_not()? {
+            Ok(kept) => Ok(kept),
+            Err(checked) => checked.fetch()?.keep(),
+        }
+    }
+
+    /// Takes the pair that is kept. AWS is not asked.
+    ///
+    /// # Errors
+    /// [`Error::NotKept`]; [`Error::PairMismatch`] if what is kept is not a pair.
+    pub(crate) fn take_kept(self) -> Result<Kept<'a>> {
+        self.kept_or_not()?.map_err(|checked| Error::NotKept { job: checked.context.folder.job().to_string() })
+    }
+
+    fn kept_or_not(mut self) -> Result<std::result::Result<Kept<'a>, Self>> {
         // Where a pair is kept, AWS is not asked meanwhile, and nobody is to be asked for a code that no client takes.
         let has_pair =
             self.context.folder.record().is_ok_and(|record| record.is_some_and(|record| record.pair.is_some()));
@@ -257,9 +272,9 @@ impl<'a> Checked<'a> {
                 self.context
                     .reporter
                     .step(Step::Kept, &format!("code and manifest, fetched {when}; no request to AWS"));
-                self.into_kept(record, pair, code, true)
+                self.into_kept(record, pair, code, true).map(Ok)
             }
-            None => self.fetch()?.keep(),
+            None => Ok(Err(self)),
         }
     }
 

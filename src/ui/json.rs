@@ -83,13 +83,13 @@ pub(super) struct ResultLine<'a, T> {
     pub(super) content: T,
 }
 
-/// The end of one that failed.
-#[derive(Serialize)]
-pub(super) struct Failure<'a> {
-    pub(super) code: &'a str,
+/// The end of one that failed, or what a result says of a job that did.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure {
+    pub(super) code: &'static str,
     pub(super) exit: u8,
-    pub(super) text: &'a str,
-    pub(super) hint: &'a str,
+    pub(super) text: String,
+    pub(super) hint: String,
 }
 
 /// One line, with its end. `None` if it can't be made: every content here is plain data, and a line too few does not end

@@ -31,6 +31,7 @@ use crate::error::{Error, ExitCode, HintRules};
 use crate::model::JobId;
 use crate::report::{Ask, Event, OPERATOR, Observer, Step, Verdict, duration_in_words};
 use crate::safety::sanitize::sanitize_lines;
+pub(crate) use json::Failure;
 pub use out::finish;
 pub(crate) use out::{Stderr, start_exit_timer};
 use out::{to_stderr, to_stdout};
@@ -156,28 +157,31 @@ impl Ui {
     /// A failure, with its hint; `job` is the one that it is about. Returns the exit code of the process.
     pub fn failure(&self, job: Option<&JobId>, error: &Error) -> ExitCode {
         self.status.clear();
+        let failure = self.log_failure(error);
+        match self.mode {
+            OutputMode::Json => self.line("error", job, failure),
+            OutputMode::Plain | OutputMode::Quiet => show_failure(&failure.text, &failure.hint),
+        }
+        error.exit()
+    }
+
+    /// The same for one of several jobs: the command goes on, and its result says it to programs.
+    pub(crate) fn failure_of_one(&self, job: &JobId, error: &Error) -> Failure {
+        self.status.clear();
+        let failure = self.log_failure(error);
+        if self.mode != OutputMode::Json {
+            show_failure(&format!("{job}: {}", failure.text), &failure.hint);
+        }
+        failure
+    }
+
+    fn log_failure(&self, error: &Error) -> Failure {
         let report = error.report();
         // Paths in it may hold what no terminal should be sent, and no log.
-        let sentence = sanitize_lines(&report.sentence);
-        let (sentence, hint) = (sentence.trim_end_matches('\n'), sanitize_lines(&self.hint(&report.hint)));
-        tracing::error!(target: OPERATOR, code = report.code, exit = report.exit as u8, "{sentence}");
-        match self.mode {
-            OutputMode::Json => self.line(
-                "error",
-                job,
-                json::Failure {
-                    code: report.code,
-                    exit: exit_of(error),
-                    text: sentence,
-                    hint: hint.trim_end_matches('\n'),
-                },
-            ),
-            OutputMode::Plain | OutputMode::Quiet => {
-                let text = format!("{} {sentence}\n\n{hint}", style::of_errors().apply_to("Error:"));
-                to_stderr(&format!("\n{}", style::sentences(&text, style::Stream::Stderr)));
-            }
-        }
-        report.exit
+        let tidy = |text: &str| sanitize_lines(text).trim_end_matches('\n').to_owned();
+        let (text, hint) = (tidy(&report.sentence), tidy(&self.hint(&report.hint)));
+        tracing::error!(target: OPERATOR, code = report.code, exit = report.exit as u8, "{text}");
+        Failure { code: report.code, exit: exit_of(error), text, hint }
     }
 
     /// The end of a command of which the output is all there is to it: a failure if some of that could not be written, of
@@ -390,6 +394,11 @@ impl Ask for Ui {
             }
         }
     }
+}
+
+fn show_failure(text: &str, hint: &str) {
+    let text = format!("{} {text}\n\n{hint}\n", style::of_errors().apply_to("Error:"));
+    to_stderr(&format!("\n{}", style::sentences(&text, style::Stream::Stderr)));
 }
 
 /// What the process ends with: that of an interruption follows the signal, as a shell says it.

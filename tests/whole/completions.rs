@@ -44,7 +44,7 @@ fn every_shell_is_offered_the_jobs_that_are_kept() {
         ("fish", format!("{ANOTHER}\tkept here")),
         ("powershell", format!("{ANOTHER}\tkept here")),
     ] {
-        for verb in ["run", "fetch", "forget"] {
+        for verb in ["run", "fetch", "unlock", "forget"] {
             assert_eq!(offered(&rehearsal, shell, &[verb, "JID"]), [line.as_str()], "{shell} {verb}");
         }
         assert!(offered(&rehearsal, shell, &["run", "JIDf"]).is_empty(), "{shell}");

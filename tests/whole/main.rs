@@ -38,6 +38,8 @@ mod settings;
 mod sudden_death;
 #[cfg(target_os = "linux")]
 mod two_lines;
+#[cfg(target_os = "linux")]
+mod unlocking;
 #[cfg(unix)]
 mod waiting;
 #[cfg(windows)]

@@ -131,7 +131,7 @@ fn the_command_to_repeat_is_one_that_cmd_reads_as_it_was_meant() {
     let state_dir = state_dir.to_str().unwrap();
     let more = ["--keychain", "system", "--state-dir", state_dir];
     let first = Agent::run(&rehearsal, &more).end().done();
-    let line = first.stdout.lines().find(|line| line.starts_with("  snow-onboard run "));
+    let line = first.stdout.lines().find(|line| line.starts_with("  snow-onboard unlock "));
     let line = line.unwrap_or_else(|| panic!("no line to paste in {}", first.stdout)).trim();
     rehearsal.device().power_loss_for(Duration::ZERO);
     let asked = rehearsal.requests().len();

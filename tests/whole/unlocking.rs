@@ -1,0 +1,81 @@
+//! `unlock`: after a power cut, from what is stored, without AWS.
+
+use snow_rehearsal::{Job, Rehearsal, State};
+
+use crate::agent::{Agent, files_with, state};
+use crate::events;
+use crate::keyring_bus::{Keyring, KeyringBus};
+use crate::secret_service::on_the_bus;
+
+/// An agent for which AWS is not there, and which is told neither address nor account.
+fn offline(rehearsal: &Rehearsal, bus: &KeyringBus, args: &[&str]) -> Agent {
+    let agent = Agent::new(rehearsal, args).arg("--client").arg(rehearsal.client_path());
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"]
+        .iter()
+        .fold(on_the_bus(agent, bus), |agent, name| agent.without_env(name))
+        .env("AWS_ENDPOINT_URL_SNOWBALL", "https://127.0.0.1:9")
+}
+
+#[test]
+fn a_power_cut_is_over_without_aws_at_the_address_of_the_last_time() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let (id, code) = (rehearsal.job().id().to_owned(), rehearsal.job().unlock_code());
+    on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().done();
+    rehearsal.device().power_loss();
+    assert_eq!(rehearsal.device().state(), State::Locked);
+    let asked = rehearsal.requests().len();
+
+    let ended = offline(&rehearsal, &bus, &["unlock", &id]).end().done();
+    assert_eq!(rehearsal.device().state(), State::Unlocked);
+    assert!(ended.stderr.contains("is that of the last time"), "{}", ended.stderr);
+    let again = offline(&rehearsal, &bus, &["unlock", &id, "--json"]).end().done();
+    assert_eq!(events::flaw_of_all(&again.stdout), None);
+    let result = again.json("result");
+    assert_eq!((&result["command"], &result["was_open_already"]), (&"unlock".into(), &true.into()), "{result}");
+    assert_eq!(rehearsal.requests().len(), asked, "AWS was not asked");
+
+    assert_eq!(bus.lookup(&id), Some(code.clone()), "the control");
+    assert!(files_with(&state(&rehearsal), &code).is_empty());
+    for call in rehearsal.client_invocations().unwrap() {
+        assert!(!call.argv.iter().any(|argument| argument.contains(&code)), "{:?}", call.argv);
+    }
+}
+
+#[test]
+fn of_all_jobs_one_without_an_address_keeps_no_other() {
+    let rehearsal = Rehearsal::builder().job(Job::new()).job(Job::new()).start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().done();
+    let other = rehearsal.jobs()[1].id().to_owned();
+    on_the_bus(Agent::new(&rehearsal, ["fetch", &other]), &bus).end().done();
+    rehearsal.device().power_loss();
+
+    let ended = offline(&rehearsal, &bus, &["unlock", "--all", "--json"]).end();
+    assert_eq!(rehearsal.device().state(), State::Unlocked);
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stdout);
+    assert_eq!(events::flaw_of_all(&ended.stdout), None);
+    let rows = ended.json("result")["jobs"].as_array().unwrap().clone();
+    let row = |id: &str| rows.iter().find(|row| row["job"] == id).unwrap().clone();
+    assert_eq!(row(rehearsal.job().id())["was_open_already"], false);
+    assert_eq!(row(&other)["error"]["code"], "endpoint_missing");
+    let text = offline(&rehearsal, &bus, &["unlock", "--all"]).end();
+    assert!(text.stdout.contains("UNLOCKED already") && text.stdout.contains("not unlocked"), "{}", text.stdout);
+}
+
+#[test]
+fn what_is_not_stored_is_not_unlocked_and_aws_is_not_asked_for_it() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    offline(&rehearsal, &bus, &["unlock", &id]).end().failed(6, "stores no code and no manifest");
+    offline(&rehearsal, &bus, &["unlock", &id, "--keychain", "none"]).end().failed(2, "no code is stored");
+    offline(&rehearsal, &bus, &["unlock"]).end().failed(2, "required");
+    assert!(offline(&rehearsal, &bus, &["unlock", "--all"]).end().done().stdout.contains("No job is stored"));
+    on_the_bus(Agent::new(&rehearsal, ["fetch", &id]), &bus).end().done();
+    let asked = rehearsal.requests().len();
+    offline(&rehearsal, &bus, &["unlock", &id]).end().failed(2, "No device address");
+    let endpoint = rehearsal.device().endpoint();
+    offline(&rehearsal, &bus, &["unlock", &id, "--endpoint", &endpoint]).end().done();
+    assert_eq!((rehearsal.device().state(), rehearsal.requests().len()), (State::Unlocked, asked));
+}
