@@ -51,8 +51,9 @@
 //!
 //! # After UNLOCKED
 //!
-//! 1. The device is open until it loses power or is restarted. Then it is locked again: repeat the same command. It works
-//!    offline as long as the code is stored.
+//! 1. The device is open until it loses power or is restarted. Then it is locked again: `snow-onboard unlock JID…`, or
+//!    `snow-onboard unlock --all`. It works offline as long as the code is stored, and at the address of the last time
+//!    (`tests/whole/unlocking.rs::a_power_cut_is_over_without_aws_at_the_address_of_the_last_time`).
 //! 2. Use the device as AWS describes: its S3 adapter, its NFS share, its instances. Beware of
 //!    `snowballEdge configure`: it stores the code and the path of the manifest in one file in clear. The next run tells you if
 //!    it finds the code there, with the command that takes it out.
@@ -60,8 +61,9 @@
 //!
 //! # Taking the program off this machine
 //!
-//! 1. `snow-onboard forget JID…` for each job that is stored. It removes the code from the keychain, which removing the program
-//!    would not. `ls ~/.local/state/snow-onboard/jobs` shows which jobs there are.
-//! 2. Remove the state folder (the chapter on the life of a code says what is in it; keep `audit.jsonl` if your rules want it) and
-//!    your settings file (`snow-onboard settings --path`).
+//! 1. `snow-onboard forget --all`. It removes every code from the keychain, which removing the program would not, and all other
+//!    files of this program but the audit log
+//!    (`tests/whole/forgetting.rs::of_all_jobs_only_the_audit_log_is_left_and_one_that_is_busy_keeps_no_other`).
+//! 2. Remove the state folder with `audit.jsonl`, unless your rules want it kept, and your settings file
+//!    (`snow-onboard settings --path`).
 //! 3. Remove the program: `cargo uninstall snow-onboard`.
