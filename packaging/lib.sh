@@ -174,9 +174,9 @@ make_rpm() { # make_rpm NAME TARGET VERSION BIN_DIR
   settle "$root"
   rm -rf "$top"
   mkdir -p "$top"
-  # The folders of its own, then the files, licences marked as such.
+  # The folders of its own, and those of shells that may not be installed; then the files, licences marked as such.
   (cd "$root" && {
-    find ./usr -type d -name "$name" -exec find {} -type d \; | sed 's/^\./%dir /'
+    find ./usr -type d \( -path "*/$name*" -o -path '*/fish*' -o -path '*/zsh*' -o -path '*/bash-completion*' \) | sed 's/^\./%dir /'
     find ./usr \( -type f -o -type l \) | sed 's/^\.//; /\/LICENSE-/s/^/%license /; t; /\/share\/doc\//s/^/%doc /'
   } | LC_ALL=C sort) > "$top/files"
   {
