@@ -7,6 +7,9 @@ work=${PACKAGING_WORK:-${CARGO_TARGET_DIR:-$PWD/target}/packaging}
 packager=${PACKAGER:-The snow-onboard authors <maintainers@snow-onboard.invalid>}
 homepage=${PACKAGING_HOMEPAGE:-https://snow-onboard.invalid}
 
+# How hard deb and tarball are compressed. A try sets less.
+deb_compression=(-Zxz) gzip_level=-9
+
 say() { printf 'packaging: %s\n' "$*" >&2; }
 skipped() { # skipped WHAT REASON
   printf 'packaging: %s skipped: %s\n' "$1" "$2" >&2
@@ -156,9 +159,10 @@ make_deb() { # make_deb NAME TARGET VERSION BIN_DIR : prints the file made
   (cd "$root" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) > "$root/DEBIAN/md5sums"
   settle "$root"
   local out=$dist/${name}_$version-1_$arch.deb
-  # One thread: with several the bytes depend on how many processors there are.
-  dpkg-deb --root-owner-group -Zxz --threads-max=1 -b "$root" "$out" >/dev/null 2>&1 ||
-    dpkg-deb --root-owner-group -Zxz -b "$root" "$out" >/dev/null
+  # One thread: with several the bytes depend on how many processors there are. Older versions know no other way.
+  local threads=()
+  ! dpkg-deb --help | grep -q -e --threads-max || threads=(--threads-max=1)
+  dpkg-deb --root-owner-group "${deb_compression[@]}" "${threads[@]}" -b "$root" "$out" >/dev/null
   rm -rf "$root"
   echo "$out"
 }
@@ -223,7 +227,7 @@ make_archive() { # make_archive NAME TARGET VERSION BIN_DIR : a tarball, for Win
     *)
       out=$dist/$name-$version-${target%%-*}-linux.tar.gz
       tar -C "$folder/.." --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" --format=gnu \
-        -cf - "$name-$version" | gzip -9n > "$out"
+        -cf - "$name-$version" | gzip "$gzip_level" -n > "$out"
       ;;
   esac
   rm -rf "$folder"
@@ -245,8 +249,10 @@ make_msi() { # make_msi NAME TARGET VERSION BIN_DIR
   # format knows no finer ones.
   clock=(faketime -f "$(date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M:%S')")
   rm -f "$out"
-  "${clock[@]}" wixl -a x64 -D "Version=$version" -D "ProductCode=$(guid product "$version" | tr -d '{}')" -D "Files=$folder" \
-    -o "$out" packaging/windows/snow-onboard.wxs
+  # It takes files by relative names alone, from where its source lies.
+  cp packaging/windows/snow-onboard.wxs "$folder/"
+  (cd "$folder" && "${clock[@]}" wixl -a x64 -D "Version=$version" -D "ProductCode=$(guid product "$version" | tr -d '{}')" \
+    -o "$out" snow-onboard.wxs)
 
   local -a sql=(
     # In PATH behind what is there (=-* : set at installation, removed at removal, of the machine).
