@@ -14,6 +14,13 @@ const TREE: &str = "snowball-client-linux-1.2.0-661";
 const LOG: &str = "snowballEdge-invocations.jsonl";
 const BINARY: &str = "snow-rehearsal-client";
 
+/// Where the sources are, for a program that was built to be run there. One that was built to be installed names no
+/// folder of the machine that built it, and never calls cargo.
+const CHECKOUT: Option<&str> = match option_env!("SNOW_REHEARSAL_PACKAGED") {
+    None => Some(env!("CARGO_MANIFEST_DIR")),
+    Some(_) => None,
+};
+
 /// The vendor's launcher is a shell script that starts the bundled JVM; it finds it from its own place, links followed.
 const LAUNCHER: &str = r#"#!/bin/sh
 @SIGNALS@app=$0
@@ -90,8 +97,8 @@ fn find_or_build() -> io::Result<PathBuf> {
     let folder = build_folder()?;
     let program = folder.join(format!("{BINARY}{}", env::consts::EXE_SUFFIX));
     if !program.is_file() {
-        is_filled_by_cargo(&folder, &program)?;
-        cargo_build(&folder, &["-p", "snow-rehearsal", "--bins"])?;
+        let checkout = is_filled_by_cargo(&folder, &program)?;
+        cargo_build(checkout, &folder, &["-p", "snow-rehearsal", "--bins"])?;
     }
     if program.is_file() {
         return Ok(program);
@@ -107,25 +114,28 @@ pub(crate) fn build_folder() -> io::Result<PathBuf> {
     Ok(if below { folder.parent().unwrap_or(folder) } else { folder }.to_owned())
 }
 
-/// Says what is missing beside a program that was copied away from where it was built.
-pub(crate) fn is_filled_by_cargo(folder: &Path, missing: &Path) -> io::Result<()> {
-    if folder.parent().is_some_and(|target| target.join("CACHEDIR.TAG").is_file()) {
-        return Ok(());
+/// The checkout that fills `folder`, or what is missing beside a program that is not where it was built.
+pub(crate) fn is_filled_by_cargo(folder: &Path, missing: &Path) -> io::Result<&'static Path> {
+    match CHECKOUT {
+        Some(checkout) if folder.parent().is_some_and(|target| target.join("CACHEDIR.TAG").is_file()) => {
+            Ok(Path::new(checkout))
+        }
+        _ => Err(io::Error::other(format!(
+            "{} is not there. Install snow-onboard and snow-onboard-rehearsal, or copy the three programs snow-onboard, \
+             snow-rehearsal and snow-rehearsal-client into one folder.",
+            missing.display()
+        ))),
     }
-    Err(io::Error::other(format!(
-        "{} is not there. Copy the three programs snow-onboard, snow-rehearsal and snow-rehearsal-client into one folder.",
-        missing.display()
-    )))
 }
 
 /// Runs `cargo build` for the profile that fills `folder`. Its output goes to stderr.
-pub(crate) fn cargo_build(folder: &Path, what: &[&str]) -> io::Result<()> {
+pub(crate) fn cargo_build(checkout: &Path, folder: &Path, what: &[&str]) -> io::Result<()> {
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         None | Some("debug") => "dev",
         Some(other) => other,
     };
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.arg("build").args(what).args(["--profile", profile]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.arg("build").args(what).args(["--profile", profile]).current_dir(checkout);
     if let Some(target) = folder.parent().filter(|target| target.join("CACHEDIR.TAG").is_file()) {
         cargo.arg("--target-dir").arg(target);
     }

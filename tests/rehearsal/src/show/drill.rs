@@ -14,6 +14,7 @@ use super::{
     sampler::{self, Sampler, Seen},
     say,
     serve::interrupt,
+    to_send_in,
 };
 use crate::{
     DeviceOptions, Error, Rehearsal, State, Unlocking,
@@ -28,7 +29,7 @@ const UNLOCKING: Duration = Duration::from_millis(700);
 
 /// Runs the whole of it; `false` if the agent failed or the code was seen where it must not be.
 pub(super) fn drill(keychain: Option<Keychain>, agent: Option<PathBuf>) -> Result<bool, Error> {
-    let agent = agent.map_or_else(build, Ok)?;
+    let agent = agent.map_or_else(find_or_build, Ok)?;
     let begun = Instant::now();
     let (keychain, reasons) = keychain.map_or_else(keychain::choose, |chosen| (chosen, Vec::new()));
     let proven = sampler::prove()?;
@@ -66,8 +67,11 @@ pub(super) fn drill(keychain: Option<Keychain>, agent: Option<PathBuf>) -> Resul
     let seen = sampler.finish();
     let status = status?;
 
-    let mut report = Report { good: status.success() };
-    if !status.success() {
+    say("\nWhat is now where:");
+    let mut report = Report::default();
+    if status.success() {
+        report.verdict("Agent", true);
+    } else {
         report.bad("Agent", &format!("failed: {status}"));
     }
     report.device(&rehearsal);
@@ -76,21 +80,37 @@ pub(super) fn drill(keychain: Option<Keychain>, agent: Option<PathBuf>) -> Resul
     report.files(&rehearsal, &code, since)?;
     report.processes(&seen, proven);
     report.forget(&agent, &rehearsal, keychain)?;
+    // Before the promise that all is removed.
+    drop(rehearsal);
     say(&format!("\nDone in {:.1} s; everything of the rehearsal is removed.", begun.elapsed().as_secs_f32()));
-    Ok(report.good)
+    to_send_in::print(&agent, keychain, &report.verdicts);
+    Ok(report.good())
 }
 
-/// Builds the agent, and the client beside it, as this program was built.
-fn build() -> Result<PathBuf, Error> {
+/// In a build folder, builds the agent and the client as this program was built. Elsewhere the agent is beside this
+/// program, or installed.
+fn find_or_build() -> Result<PathBuf, Error> {
     let folder = build_folder()?;
-    let agent = folder.join(format!("snow-onboard{}", env::consts::EXE_SUFFIX));
-    if let Err(missing) = is_filled_by_cargo(&folder, &agent) {
-        return if agent.is_file() { Ok(agent) } else { Err(missing.into()) };
-    }
-    cargo_build(&folder, &["-p", "snow-onboard"])?;
+    let name = format!("snow-onboard{}", env::consts::EXE_SUFFIX);
+    let agent = folder.join(&name);
+    let checkout = match is_filled_by_cargo(&folder, &agent) {
+        Ok(checkout) => checkout,
+        Err(_) if agent.is_file() => return Ok(agent),
+        Err(missing) => return in_path(&name).ok_or_else(|| missing.into()),
+    };
+    cargo_build(checkout, &folder, &["-p", "snow-onboard"])?;
     // The client is a program of this package, which `cargo run` alone does not build.
-    cargo_build(&folder, &["-p", "snow-rehearsal", "--bins"])?;
+    cargo_build(checkout, &folder, &["-p", "snow-rehearsal", "--bins"])?;
     Ok(agent)
+}
+
+/// The first program of this name in an absolute folder of PATH.
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 /// The agent, to be started the way an operator would: with what the shell has, minus what would lead it elsewhere.
@@ -136,24 +156,37 @@ fn state_folder(rehearsal: &Rehearsal, keychain: Keychain) -> PathBuf {
     base.join(SERVICE)
 }
 
-/// What is told at the end, and whether all of it is as it should be.
+/// What was looked at, and whether it is as it should be.
+#[derive(Default)]
 struct Report {
-    good: bool,
+    verdicts: Vec<(String, bool)>,
 }
 
 impl Report {
-    fn well(&self, what: &str, text: &str) {
+    fn good(&self) -> bool {
+        self.verdicts.iter().all(|(_, good)| *good)
+    }
+
+    fn well(&mut self, what: &str, text: &str) {
         say(&format!("  {what:<12} {text}"));
+        self.verdict(what, true);
     }
 
     fn bad(&mut self, what: &str, text: &str) {
-        self.good = false;
         say(&format!("! {what:<12} {text}"));
+        self.verdict(what, false);
+    }
+
+    /// A line without a name, or with the name again, goes on about the same thing.
+    fn verdict(&mut self, what: &str, good: bool) {
+        match self.verdicts.last_mut() {
+            Some((name, so_far)) if what.is_empty() || name == what => *so_far &= good,
+            _ => self.verdicts.push((what.to_owned(), good)),
+        }
     }
 
     fn device(&mut self, rehearsal: &Rehearsal) {
         let device = rehearsal.device();
-        say("\nWhat is now where:");
         let asked = device.unlock_requests();
         match device.state() {
             State::Unlocked => self.well("Device", &format!("UNLOCKED (requests to unlock: {asked})")),
@@ -237,7 +270,9 @@ impl Report {
         let job = rehearsal.job();
         say(&format!("\n$ snow-onboard forget {}\n", job.id()));
         let status = Agent { program: agent, rehearsal, keychain }.run(&["forget", job.id()])?;
-        if !status.success() {
+        if status.success() {
+            self.verdict("Forget", true);
+        } else {
             self.bad("Forget", &format!("failed: {status}"));
         }
         if state_folder(rehearsal, keychain).join("jobs").join(job.id()).exists() {

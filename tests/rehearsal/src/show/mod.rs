@@ -10,6 +10,7 @@ mod sampler;
 #[path = "sampler_other.rs"]
 mod sampler;
 mod serve;
+mod to_send_in;
 
 use std::{
     fmt,
@@ -31,7 +32,7 @@ struct Cli {
     /// Where the agent is to keep the unlock code; found out if not given
     #[arg(long, value_enum)]
     keychain: Option<Keychain>,
-    /// An agent to rehearse with, instead of the one built from this workspace
+    /// An agent to rehearse with, instead of the one beside this program, in PATH, or built from this workspace
     #[arg(long, value_name = "PATH")]
     agent: Option<PathBuf>,
 }
