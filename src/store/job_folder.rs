@@ -427,6 +427,10 @@ mod tests {
         assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(folder.record().unwrap().unwrap().job, *folder.job());
+        // Of a device that has been unlocked often.
+        let long = format!("{text}{}", " ".repeat(40_000));
+        fs::write(&path, long).unwrap();
+        assert!(folder.record().unwrap().is_some());
 
         for (damage, why) in [
             (text.replace("\"version\": 3", "\"version\": 4"), "format 4"),
