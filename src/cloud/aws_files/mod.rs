@@ -10,7 +10,7 @@
 mod dialect;
 mod ini;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -160,7 +160,8 @@ impl AwsFiles {
         if let Some(at) = sections.iter().position(|section| section.header == "DEFAULT") {
             let inherited = sections.remove(at).entries;
             for section in &mut sections {
-                let missing = |entry: &&IniEntry| !section.entries.iter().any(|own| own.key == entry.key);
+                let own: HashSet<&str> = section.entries.iter().map(|own| own.key.as_str()).collect();
+                let missing = |entry: &&IniEntry| !own.contains(entry.key.as_str());
                 let missing: Vec<IniEntry> = inherited.iter().filter(missing).cloned().collect();
                 section.entries.extend(missing);
             }
@@ -214,9 +215,9 @@ impl AwsFiles {
 
     /// The profile and those that it borrows from, in turn. They can form a circle.
     pub(super) fn lineage<'a>(&'a self, profile: &'a str) -> Vec<&'a str> {
-        let mut names = vec![profile];
+        let (mut names, mut seen) = (vec![profile], HashSet::from([profile]));
         while let Some(source) = self.source_of(names[names.len() - 1])
-            && !names.contains(&source)
+            && seen.insert(source)
         {
             names.push(source);
         }
@@ -333,12 +334,13 @@ impl AwsFiles {
         Ok(())
     }
 
-    /// The text for the SDK, for `profile` as the one in use.
+    /// The text for the SDK, for `profile` as the one in use: that one, and those that it borrows from.
     pub(super) fn for_sdk(&self, profile: &str) -> String {
         let mut text = String::new();
-        let lineage = self.lineage(profile);
-        for (name, settings) in &self.profiles {
-            let is_source = lineage.iter().skip(1).any(|source| source == name);
+        let places: BTreeMap<&str, usize> = self.lineage(profile).into_iter().zip(0..).collect();
+        for (&name, place) in &places {
+            let Some((name, settings)) = self.profiles.get_key_value(name) else { continue };
+            let is_source = *place > 0;
             let kind = self.kind(name, is_source);
             let borrows_ours = self.source_of(name).is_some_and(|source| source != name && self.is_ours(source, true))
                 || self.lends_itself_a_program(name);
