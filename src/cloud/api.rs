@@ -71,7 +71,8 @@ impl Api {
         let found = NotedCredentials::default();
         let region = profiles.region(settings.region.as_ref())?.value;
         let credentials = credentials.unwrap_or_else(|| {
-            Chain { profiles: &profiles, settings, region: &region, http: http.credentials, wait: &wait }.provider()
+            let (http, local_services) = (http.credentials, http.local_services);
+            Chain { profiles: &profiles, settings, region: &region, http, local_services, wait: &wait }.provider()
         });
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_name(profiles.name_for_sdk())

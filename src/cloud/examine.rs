@@ -70,13 +70,10 @@ fn endpoint(profiles: &Profiles) -> Result<Option<Sourced<String>>> {
 
 fn proxy() -> Result<Option<ProxyInUse>> {
     let proxy = Proxy::from_variables(|name| std::env::var_os(name))?;
-    Ok(proxy.map(|proxy| {
-        let port = proxy.port.map_or_else(String::new, |port| format!(":{port}"));
-        ProxyInUse {
-            address: format!("{}{port}", phrase(&proxy.host)),
-            variable: proxy.variable,
-            except: proxy.except.as_deref().map(phrase),
-        }
+    Ok(proxy.map(|proxy| ProxyInUse {
+        address: proxy.address(),
+        variable: proxy.variable,
+        except: proxy.except.as_deref().map(phrase),
     }))
 }
 

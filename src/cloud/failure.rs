@@ -137,9 +137,16 @@ impl CallContext {
         let error = match answer.code.unwrap_or_default() {
             "InvalidJobStateException" => return Refusal::State,
             "InvalidResourceException" => return Refusal::Unknown,
-            "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" | "OptInRequired" => {
+            "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" => {
                 denied(format!("{}:{operation}", self.service.prefix()), message())
             }
+            // No permission helps an account that is not signed up for the service or has not enabled the region.
+            "OptInRequired"
+            | "SubscriptionRequiredException"
+            | "SubscriptionRequired"
+            | "NotSignedUp"
+            | "AccountNotSignedUp"
+            | "RegionDisabledException" => Error::NotActivated { what: self.api(), why: message() },
             "ExpiredToken" | "ExpiredTokenException" => self.expired(message()),
             "RequestExpired" | "RequestTimeTooSkewed" | "RequestInTheFuture" => clock_skew(answer.date),
             // Also what a wrong clock leads to; the SDK corrects for the clock once, and this is what remains.
@@ -184,14 +191,15 @@ impl CallContext {
         if let Some(NotHttps { url }) = find(error) {
             return self.not_https(url.clone());
         }
+        if let Some(refused) = find::<ProxyRefused>(error) {
+            let what = super::text::capitalised(what);
+            return Error::ApiUnreachable { what, why: refused.to_string(), hint: refused.hint() };
+        }
         if find::<ConnectorError>(error).is_some_and(ConnectorError::is_timeout) {
             return wait.timed_out(what);
         }
         if let Some(rustls::Error::InvalidCertificate(reason)) = find(error) {
             return refused_certificate(what, self.trust.as_ref(), reason);
-        }
-        if let Some(refused) = find::<ProxyRefused>(error) {
-            return Error::ApiUnreachable { what: super::text::capitalised(what), why: refused.to_string() };
         }
         let what = super::text::capitalised(what);
         let mut why = match (find::<rustls::Error>(error), io_error(error)) {
@@ -207,7 +215,8 @@ impl CallContext {
         if let Some(meant) = meant.filter(|_| self.place == format!("in {}", self.region)) {
             why = format!("{why} (the region may be mistyped: the nearest known one is {meant})");
         }
-        Error::ApiUnreachable { what, why }
+        let hint = "Check the network, HTTPS_PROXY if there is a proxy, and AWS_ENDPOINT_URL_SNOWBALL if it is set. Then repeat the same command.";
+        Error::ApiUnreachable { what, why, hint: hint.to_owned() }
     }
 
     /// The address configured for the service is not one that may be called.
@@ -292,7 +301,7 @@ pub(super) fn retry_reason(error: &Error) -> String {
         Error::ApiThrottled { what } => format!("{}, which is throttling requests", uncapitalised(what)),
         Error::ApiFailed { what, why } => format!("{}, which failed at AWS ({why})", uncapitalised(what)),
         Error::ApiTimeout { what, .. } => format!("{}, which does not answer", uncapitalised(what)),
-        Error::ApiUnreachable { what, why } => format!("{}, which broke off ({why})", uncapitalised(what)),
+        Error::ApiUnreachable { what, why, .. } => format!("{}, which broke off ({why})", uncapitalised(what)),
         Error::ManifestCut { got, expected } => {
             format!("the rest of the manifest, which broke off after {got} of {expected} bytes")
         }
@@ -371,6 +380,8 @@ mod tests {
     fn answers_of_the_service_get_the_error_they_deserve() {
         for (status, code, expected) in [
             (400, "AccessDeniedException", "access_denied"),
+            (403, "OptInRequired", "not_activated"),
+            (400, "SubscriptionRequiredException", "not_activated"),
             (400, "ExpiredTokenException", "credentials_expired"),
             (403, "InvalidClientTokenId", "credentials_refused"),
             (400, "UnrecognizedClientException", "credentials_refused"),

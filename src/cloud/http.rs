@@ -20,10 +20,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::ErrorKind;
 use http_body_util::Limited;
 use time::OffsetDateTime;
 
 use super::CloudSettings;
+use super::causes::passes;
 use super::failure::parse_date;
 use super::proxy::{Proxy, ProxyRefused};
 use super::trust::{TrustInUse, trusted};
@@ -42,10 +44,12 @@ pub(super) struct Http {
     pub(super) strict: Https,
     /// For the manifest: https and nothing else. What it takes in is bounded where it is written.
     pub(super) download: Https,
-    /// For credential sources: as well the http addresses that never leave the machine or its link, where container
-    /// and instance credentials live (asked only if the user's own profile or environment names them).
+    /// For sign-ins and roles: https and nothing else, and answers of [`MAX_ANSWER`] at most.
     pub(super) credentials: Https,
-    /// Host of the proxy in use, for error sentences.
+    /// For the services that hand out credentials to a container or an instance, which AWS documents as http: as well the http
+    /// addresses that never leave the machine or its link (asked only if the user's own profile or environment names them).
+    pub(super) local_services: Https,
+    /// Address of the proxy in use, for error sentences.
     pub(super) proxy: Option<String>,
     /// The CA certificates, for error sentences.
     pub(super) trust: Option<TrustInUse>,
@@ -91,7 +95,7 @@ impl Http {
         let Some(proxy) = proxy else {
             return Ok(Self { trust: Some(trust), is_ours: true, ..Self::over(connector(None)) });
         };
-        let host = proxy.host.clone();
+        let host = proxy.address();
         let through = SharedHttpConnector::new(ThroughProxy {
             through: connector(Some(proxy.config.clone())),
             direct: connector(None),
@@ -111,8 +115,14 @@ impl Http {
                 is_bounded: false,
                 clocks: Arc::clone(&clocks),
             },
+            credentials: Https {
+                inner: shared.clone(),
+                local_http: false,
+                is_bounded: true,
+                clocks: Clocks::default(),
+            },
             // Whoever hands out credentials on this machine has this machine's clock.
-            credentials: Https { inner: shared, local_http: true, is_bounded: true, clocks: Clocks::default() },
+            local_services: Https { inner: shared, local_http: true, is_bounded: true, clocks: Clocks::default() },
             proxy: None,
             trust: None,
             is_ours: false,
@@ -174,7 +184,14 @@ impl HttpConnector for ThroughProxy {
             if refused.is_of_login() {
                 *known = ProxyLogin::Refused(refused.clone());
             }
-            Err(ConnectorError::user(refused.into()))
+            // Whether another try is worth it stays as it was.
+            Err(if error.is_timeout() {
+                ConnectorError::timeout(refused.into())
+            } else if passes(&error) {
+                ConnectorError::other(refused.into(), Some(ErrorKind::TransientError))
+            } else {
+                ConnectorError::user(refused.into())
+            })
         })
     }
 }

@@ -10,8 +10,8 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::causes::chain;
-use crate::error::{Error, Result};
+use super::causes::{chain, find, io_error};
+use crate::error::{Error, Result, io_in_words};
 use crate::safety::sanitize::phrase;
 
 /// How long a proxy that refused may take to say once more why.
@@ -71,7 +71,9 @@ impl Proxy {
             if rules.iter().any(|(host, port)| host == "*" && port.is_none()) {
                 return Ok(None);
             }
-            let (at_any_port, at_one): (Vec<_>, Vec<_>) = rules.into_iter().partition(|(_, port)| port.is_none());
+            // A network, as in 10.0.0.0/8, is nothing to the AWS CLI, which goes through the proxy then.
+            let (at_any_port, at_one): (Vec<_>, Vec<_>) =
+                rules.into_iter().filter(|(host, _)| !host.contains('/')).partition(|(_, port)| port.is_none());
             config = config.no_proxy(at_any_port.into_iter().map(|(host, _)| host).collect::<Vec<_>>().join(","));
             ports = at_one.into_iter().filter_map(|(host, port)| Some((host, port?))).collect();
             except = Some(bypass).filter(|bypass| !bypass.is_empty());
@@ -90,8 +92,19 @@ impl Proxy {
         })
     }
 
-    /// What the proxy itself said to a request for `uri` that came to `error`, if it refused it.
+    /// What the proxy did to a request for `uri` that came to `error`, if it is the proxy that did not connect.
     pub(super) async fn refusal(&self, uri: &http::Uri, error: &ConnectorError) -> Option<ProxyRefused> {
+        let target = format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(443));
+        let refused = |why| ProxyRefused {
+            why,
+            address: self.address(),
+            target: phrase(&target),
+            variable: self.variable,
+            has_login: self.login.is_some(),
+        };
+        if let Some(why) = self.unreachable(error) {
+            return Some(refused(ProxyWhy::Unreachable(why)));
+        }
         // The HTTP client's error has no public type, and does not tell the status.
         let says = |words: &str| chain(error).any(|link| link.to_string() == words);
         let status = if says("tunnel error: proxy authorization required") {
@@ -101,12 +114,31 @@ impl Proxy {
         } else {
             return None;
         };
-        Some(ProxyRefused {
-            status,
-            host: phrase(&self.host),
-            variable: self.variable,
-            has_login: self.login.is_some(),
-        })
+        Some(refused(ProxyWhy::Status(status)))
+    }
+
+    /// Host, and port if one is given, for a sentence. Never the user and the password.
+    pub(super) fn address(&self) -> String {
+        let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
+        format!("{}{port}", phrase(&self.host))
+    }
+
+    /// Why the proxy itself was not reached, or did not connect in time: ends the sentence "the proxy …". `None` if it is beyond it
+    /// that something failed.
+    fn unreachable(&self, error: &ConnectorError) -> Option<String> {
+        use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+        let begins = |words: &str| chain(error).any(|link| link.to_string().starts_with(words));
+        // What the HTTP client says of its own deadline for connecting, the tunnel included.
+        if error.is_timeout() && begins("HTTP connect") {
+            return Some("did not connect in time".to_owned());
+        }
+        if find::<rustls::Error>(error).is_some() || !begins("client error (Connect)") {
+            return None;
+        }
+        let io = io_error(error)?;
+        let is_of_way =
+            matches!(io.kind(), AddrNotAvailable | ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut);
+        (is_of_way || begins("dns error")).then(|| format!("can't be reached: {}", phrase(&io_in_words(io))))
     }
 
     /// Asks the proxy once more for the same, for the status alone.
@@ -129,36 +161,68 @@ impl Proxy {
 /// The proxy did not connect.
 #[derive(Debug, Clone)]
 pub(super) struct ProxyRefused {
-    status: Option<StatusCode>,
-    host: String,
+    why: ProxyWhy,
+    /// Its own address.
+    address: String,
+    /// What it was to connect to, with the port.
+    target: String,
     variable: &'static str,
     has_login: bool,
+}
+
+#[derive(Debug, Clone)]
+enum ProxyWhy {
+    /// It answered, with this status if that is known.
+    Status(Option<StatusCode>),
+    /// It did not.
+    Unreachable(String),
 }
 
 impl ProxyRefused {
     /// Whether it was for the login: then another try may lock the account.
     pub(super) fn is_of_login(&self) -> bool {
-        self.status == Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+        matches!(self.why, ProxyWhy::Status(Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)))
+    }
+
+    /// What to do about it.
+    pub(super) fn hint(&self) -> String {
+        let Self { why, target, variable, has_login, .. } = self;
+        match why {
+            _ if self.is_of_login() => format!(
+                "{} the user and password in {variable}, as http://USER:PASSWORD@HOST:PORT. Then repeat the same command.",
+                if *has_login { "Correct" } else { "Add" }
+            ),
+            ProxyWhy::Status(Some(StatusCode::FORBIDDEN)) => format!(
+                "The proxy does not let this machine connect to {target}. Ask whoever runs it to allow that host, then repeat the same command."
+            ),
+            ProxyWhy::Status(_) => format!(
+                "Ask whoever runs the proxy why it does not connect to {target}, or correct {variable} if it names the wrong proxy. Then repeat the same command."
+            ),
+            ProxyWhy::Unreachable(_) => format!(
+                "Check the address of the proxy in {variable}, and whether this network needs one. Then repeat the same command."
+            ),
+        }
     }
 }
 
 /// Ends the sentence "… can't be reached: …".
 impl fmt::Display for ProxyRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, host, variable, has_login } = self;
+        let Self { why, address, variable, has_login, .. } = self;
         if self.is_of_login() {
             return if *has_login {
-                write!(f, "the proxy {host} does not accept the user and password in {variable} (407)")
+                write!(f, "the proxy {address} does not accept the user and password in {variable} (407)")
             } else {
-                write!(f, "the proxy {host} asks for a user and password, and {variable} has none (407)")
+                write!(f, "the proxy {address} asks for a user and password, and {variable} has none (407)")
             };
         }
-        match status {
-            Some(status) => {
+        match why {
+            ProxyWhy::Status(Some(status)) => {
                 let reason = status.canonical_reason().map_or_else(String::new, |reason| format!(" {reason}"));
-                write!(f, "the proxy {host} refused the connection ({}{reason})", status.as_u16())
+                write!(f, "the proxy {address} refused the connection ({}{reason})", status.as_u16())
             }
-            None => write!(f, "the proxy {host} refused the connection"),
+            ProxyWhy::Status(None) => write!(f, "the proxy {address} refused the connection"),
+            ProxyWhy::Unreachable(why) => write!(f, "the proxy {address} ({variable}) {why}"),
         }
     }
 }

@@ -210,7 +210,7 @@ fn permission(action: Action, answer: &Result<()>, is_silent: bool) -> Check {
             format!("{error} Only listing needs it: “jobs”, and “run” without a job."),
             error.report().hint,
         ),
-        Err(error @ Error::AccessDenied { .. }) => Check::failed(subject, error),
+        Err(error @ (Error::AccessDenied { .. } | Error::NotActivated { .. })) => Check::failed(subject, error),
         // The other calls were answered: it may pass.
         Err(error) => {
             let report = error.report();
@@ -300,7 +300,11 @@ mod tests {
 
     #[test]
     fn a_way_that_leads_nowhere_is_told_once() {
-        let away = || Error::ApiUnreachable { what: "The Snowball API".to_owned(), why: "refused".to_owned() };
+        let away = || Error::ApiUnreachable {
+            what: "The Snowball API".to_owned(),
+            why: "refused".to_owned(),
+            hint: String::new(),
+        };
         let none = [Err(away()), Err(away()), Err(away()), Err(away())];
         let checks = checks_of(&found(Err(away()), none), Some(&in_use(None)), None, NOW);
         use Verdict::{Fails, Ok as Fine, Skipped, Warning};

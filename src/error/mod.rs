@@ -173,6 +173,9 @@ errors! {
     AccessDenied { action: String, why: String, statement: String } = Credentials "access_denied"
         "These credentials are not allowed to call {action}: {why}."
         => "Ask your AWS administrator to add this statement to the identity's IAM policy:\n  {statement}";
+    NotActivated { what: String, why: String } = Credentials "not_activated"
+        "AWS has not activated {what} for this account: {why}."
+        => "In the AWS console, complete the registration of the account, and enable the region (Account, AWS Regions). It can take up to 24 hours. Then repeat the same command.";
     ClockSkew { here: String, there: String } = Credentials "clock_skew"
         "AWS refused the request as too old or too new: it is {here} on this machine{there}."
         => "Check the clock of this machine, and set it if it is wrong. Then repeat the command.";
@@ -192,9 +195,10 @@ errors! {
     ProxyBad { why: String } = Settings "proxy_bad"
         "The proxy settings can't be used: {why}."
         => "Correct HTTPS_PROXY and NO_PROXY, or unset them.";
-    ApiUnreachable { what: String, why: String } = Network "api_unreachable"
+    /// `hint` is the hint: of the network, or of the proxy that did not connect.
+    ApiUnreachable { what: String, why: String, hint: String } = Network "api_unreachable"
         "{what} can't be reached: {why}."
-        => "Check the network, HTTPS_PROXY if there is a proxy, and AWS_ENDPOINT_URL_SNOWBALL if it is set. Then repeat the same command.";
+        => "{hint}";
     /// `hint` is the hint: what is in use is not asked for.
     TlsUntrusted { what: String, why: String, hint: String } = Network "tls_untrusted"
         "The certificate of {what} is not trusted: {why}."

@@ -243,11 +243,16 @@ fn api_and_bucket_are_reached_through_the_proxy_of_the_variables() {
         // user:p@ss
         assert!(proxy.asked.lock().unwrap().iter().all(|(_, login)| login.as_deref() == Some("Basic dXNlcjpwQHNz")));
     }
-    for (name, rule) in [("NO_PROXY", "127.0.0.0/8"), ("no_proxy", "example.com, 127.0.0.1"), ("NO_PROXY", "*")] {
+    for (name, rule) in [("no_proxy", "example.com, 127.0.0.1"), ("NO_PROXY", "*")] {
         let proxy = Proxy::start("200 Fine");
         fetch(&world).env("HTTPS_PROXY", format!("http://{}", proxy.address)).env(name, rule).run().expect("ok");
         assert!(proxy.targets().is_empty(), "{name}={rule}");
     }
+    // To the AWS CLI a network is no host.
+    let proxy = Proxy::start("200 Fine");
+    let proxied = fetch(&world).env("HTTPS_PROXY", format!("http://{}", proxy.address));
+    proxied.env("NO_PROXY", "127.0.0.0/8").run().expect("ok");
+    assert_eq!(proxy.targets(), both());
     // A rule for one port is for that port alone.
     let api = world.endpoint_url().replace("https://", "");
     let proxy = Proxy::start("200 Fine");
@@ -264,20 +269,42 @@ fn api_and_bucket_are_reached_through_the_proxy_of_the_variables() {
 #[test]
 fn a_proxy_that_refuses_or_is_malformed_is_named() {
     let world = one();
-    for (login, answer, words) in [
-        ("user:hunter2@", "407 Whatever", "does not accept the user and password in HTTPS_PROXY (407)."),
-        ("", "407 Whatever", "asks for a user and password, and HTTPS_PROXY has none (407)."),
-        ("user:hunter2@", "403 Whatever", "refused the connection (403 Forbidden)."),
-        ("user:hunter2@", "502 Whatever", "refused the connection (502 Bad Gateway)."),
+    for (login, answer, words, hint) in [
+        (
+            "user:hunter2@",
+            "407 Whatever",
+            "does not accept the user and password in HTTPS_PROXY (407).",
+            "Correct the user",
+        ),
+        ("", "407 Whatever", "asks for a user and password, and HTTPS_PROXY has none (407).", "Add the user"),
+        ("user:hunter2@", "403 Whatever", "refused the connection (403 Forbidden).", "to allow that host"),
+        (
+            "user:hunter2@",
+            "502 Whatever",
+            "refused the connection (502 Bad Gateway).",
+            "why it does not connect to 127.0.0.1:",
+        ),
     ] {
         let proxy = Proxy::start(answer);
         let outcome = fetch(&world).env("HTTPS_PROXY", format!("http://{login}{}", proxy.address)).run();
         let outcome = outcome.expect("api_unreachable");
-        assert!(outcome.sentence.ends_with(&format!("the proxy 127.0.0.1 {words}")), "{}", outcome.sentence);
+        let address = &proxy.address;
+        assert!(outcome.sentence.ends_with(&format!("the proxy {address} {words}")), "{}", outcome.sentence);
+        assert!(outcome.hint.contains(hint), "{}", outcome.hint);
         outcome.never_says("hunter2");
         if answer.starts_with("407") {
             assert_eq!(proxy.asked.lock().unwrap().len(), 1, "another try may lock the account");
         }
+    }
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    {
+        let (address, words) = (gone, "can't be reached: connection refused");
+        let call = fetch(&world).env("HTTPS_PROXY", format!("http://user:hunter2@{address}"));
+        let outcome = call.run().expect("api_unreachable");
+        let told = format!("the proxy {address} (HTTPS_PROXY) {words}");
+        assert!(outcome.sentence.contains(&told), "{}", outcome.sentence);
+        assert!(outcome.hint.contains("the address of the proxy in HTTPS_PROXY"), "{}", outcome.hint);
+        outcome.never_says("hunter2");
     }
     for bad in ["http://user:hunter2@", "socks5://user:hunter2@127.0.0.1:1", "http://user:hunter2@host:none"] {
         let outcome = fetch(&world).env("HTTPS_PROXY", bad).run().expect("proxy_bad");

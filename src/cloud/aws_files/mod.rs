@@ -334,7 +334,7 @@ impl AwsFiles {
         Ok(())
     }
 
-    /// The text for the SDK, for `profile` as the one in use: that one, and those that it borrows from.
+    /// The text for the SDK: of `profile`, and of those that it borrows from.
     pub(super) fn for_sdk(&self, profile: &str) -> String {
         let mut text = String::new();
         let places: BTreeMap<&str, usize> = self.lineage(profile).into_iter().zip(0..).collect();
