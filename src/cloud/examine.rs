@@ -110,6 +110,8 @@ pub(crate) struct Examined {
     pub api: String,
     /// Whose credentials they are.
     pub identity: Result<Identity>,
+    /// How the AWS CLI is asked the same.
+    pub ask_identity: String,
     /// Whether each is allowed: an error if not, or if that can't be told.
     pub actions: [(Action, Result<()>); 4],
 }
@@ -141,7 +143,8 @@ impl Api {
                 (Action::GetJobManifest, manifest),
                 (Action::GetJobUnlockCode, code),
             ];
-            Ok(Examined { api: self.setting.api(), identity, actions })
+            let ask_identity = self.setting.profiles.aws_command("aws sts get-caller-identity");
+            Ok(Examined { api: self.setting.api(), identity, ask_identity, actions })
         };
         // Each part has a deadline of its own, which is to win: it knows what did not answer.
         self.wait.run_with_limit(limit * 2, self.setting.api(), work).await

@@ -162,7 +162,17 @@ impl CallContext {
             | "IncompleteSignature"
             | "IncompleteSignatureException"
             | "MissingAuthenticationToken"
-            | "MissingAuthenticationTokenException" => Error::CredentialsRefused { why: because() },
+            | "MissingAuthenticationTokenException" => {
+                let cause = match answer.code {
+                    Some("UnrecognizedClientException" | "InvalidClientTokenId") => format!(
+                        "AWS also says this of valid credentials in a region that is not enabled for the account: check that {} is. ",
+                        phrase(&self.region)
+                    ),
+                    _ => String::new(),
+                };
+                let list = self.profiles.aws_command("aws configure list");
+                Error::CredentialsRefused { why: because(), cause, list }
+            }
             "Throttling"
             | "ThrottlingException"
             | "ThrottledException"
@@ -287,9 +297,10 @@ impl CallContext {
     fn expired(&self, why: String) -> Error {
         let hint = match self.profiles.sign_in() {
             Some(login) => format!("Sign in again, then repeat the command:\n  {login}"),
-            None => "Get new credentials the way you got these, then repeat the command. Where they come from:\n  \
-                     aws configure list"
-                .to_owned(),
+            None => format!(
+                "Get new credentials the way you got these, then repeat the command. Where they come from:\n  {}",
+                self.profiles.aws_command("aws configure list")
+            ),
         };
         Error::CredentialsExpired { why, hint }
     }
@@ -300,7 +311,7 @@ pub(super) fn retry_reason(error: &Error) -> String {
     match error {
         Error::ApiThrottled { what } => format!("{}, which is throttling requests", uncapitalised(what)),
         Error::ApiFailed { what, why } => format!("{}, which failed at AWS ({why})", uncapitalised(what)),
-        Error::ApiTimeout { what, .. } => format!("{}, which does not answer", uncapitalised(what)),
+        Error::ApiTimeout { what, through, .. } => format!("{}, which does not answer{through}", uncapitalised(what)),
         Error::ApiUnreachable { what, why, .. } => format!("{}, which broke off ({why})", uncapitalised(what)),
         Error::ManifestCut { got, expected } => {
             format!("the rest of the manifest, which broke off after {got} of {expected} bytes")
@@ -443,6 +454,18 @@ mod tests {
     }
 
     #[test]
+    fn refused_credentials_are_looked_for_in_the_profile_in_use_and_the_region_may_be_why() {
+        let hint = |code| {
+            let Refusal::Failed(error) = answered(403, Some(code), None, None) else { panic!("it does not pass") };
+            error.report().hint
+        };
+        for code in ["UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch"] {
+            assert!(hint(code).ends_with(":\n  aws configure list --profile p"), "{}", hint(code));
+            assert_eq!(hint(code).contains("check that eu-west-1 is."), !code.contains("Signature"), "{}", hint(code));
+        }
+    }
+
+    #[test]
     fn a_wrong_clock_is_told_with_both_times() {
         let (code, sentence) =
             report(answered(403, Some("SignatureDoesNotMatch"), None, Some("Sat, 24 Dec 2016 00:51:15 GMT")));
@@ -495,6 +518,8 @@ mod tests {
         assert_eq!(report.code, "credentials_expired");
         assert!(report.hint.contains("aws sso login --profile p"), "{}", report.hint);
         assert_eq!(told("k", CredentialsError::not_loaded_no_source()).code, "credentials_missing");
+        let report = told("k", CredentialsError::provider_error("ExpiredToken: x"));
+        assert!(report.hint.ends_with("\n  aws configure list --profile k"), "{}", report.hint);
         let report = told("k", CredentialsError::provider_error("process exited with 3"));
         assert_eq!(report.code, "credentials_failed");
         assert!(report.sentence.contains("process exited with 3"), "{}", report.sentence);

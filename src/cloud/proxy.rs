@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -26,12 +28,14 @@ pub(super) struct Proxy {
     pub(super) variable: &'static str,
     /// What is reached without it, as `NO_PROXY` says.
     pub(super) except: Option<String>,
-    /// Hosts that are reached without it at one port only, which the HTTP client knows nothing of.
-    ports: Vec<(String, u16)>,
+    /// Hosts that are reached without it, some at one port only.
+    bypass: Vec<(String, Option<u16>)>,
     /// `Proxy-Authorization`, if the variable has a user.
     login: Option<String>,
     /// Whether it is itself spoken to in TLS.
     is_https: bool,
+    /// Whether the request that began last went to it.
+    is_asked: AtomicBool,
 }
 
 impl Proxy {
@@ -63,32 +67,48 @@ impl Proxy {
         let (host, port) = (uri.host().unwrap_or_default().to_owned(), uri.port_u16());
         let is_https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let unusable = |_| Error::ProxyBad { why: format!("{name} is not the address of a proxy") };
-        let mut config = ProxyConfig::https(uri).map_err(unusable)?;
-        let (mut except, mut ports) = (None, Vec::new());
+        let config = ProxyConfig::https(uri).map_err(unusable)?;
+        let (mut except, mut rules) = (None, Vec::new());
         if let Some((_, bypass)) = first(["no_proxy", "NO_PROXY"])? {
-            let rules = bypass_rules(&bypass);
-            // The HTTP client takes the star for names only, not for addresses.
+            rules = bypass_rules(&bypass);
             if rules.iter().any(|(host, port)| host == "*" && port.is_none()) {
                 return Ok(None);
             }
             // A network, as in 10.0.0.0/8, is nothing to the AWS CLI, which goes through the proxy then.
-            let (at_any_port, at_one): (Vec<_>, Vec<_>) =
-                rules.into_iter().filter(|(host, _)| !host.contains('/')).partition(|(_, port)| port.is_none());
-            config = config.no_proxy(at_any_port.into_iter().map(|(host, _)| host).collect::<Vec<_>>().join(","));
-            ports = at_one.into_iter().filter_map(|(host, port)| Some((host, port?))).collect();
+            rules.retain(|(host, _)| !host.contains('/'));
             except = Some(bypass).filter(|bypass| !bypass.is_empty());
         }
-        Ok(Some(Self { config, host, port, variable: name, except, ports, login, is_https }))
+        let is_asked = AtomicBool::new(false);
+        Ok(Some(Self { config, host, port, variable: name, except, bypass: rules, login, is_https, is_asked }))
     }
 
-    /// Whether a rule for this host at this one port says that the proxy is not for it. The rest the HTTP client knows.
+    /// Whether a rule says that the proxy is not for this host, or not for it at this port.
     pub(super) fn is_bypassed(&self, uri: &http::Uri) -> bool {
         let host = bare(uri.host().unwrap_or_default()).to_ascii_lowercase();
         let port = uri.port_u16().unwrap_or(443);
-        self.ports.iter().any(|(rule, at)| {
+        let address = host.parse::<IpAddr>();
+        self.bypass.iter().any(|(rule, at)| {
             let rule = rule.trim_start_matches('.');
             let is_below = || host.strip_suffix(rule).is_some_and(|below| below.ends_with('.'));
-            *at == port && (host == rule || is_below())
+            let is_host = || match &address {
+                // One that can be written in several ways.
+                Ok(address) => rule.parse::<IpAddr>().is_ok_and(|rule| rule == *address),
+                Err(_) => host == rule || is_below(),
+            };
+            at.is_none_or(|at| at == port) && is_host()
+        })
+    }
+
+    /// A request begins, which goes to the proxy or past it.
+    pub(super) fn is_asked(&self, is_so: bool) {
+        self.is_asked.store(is_so, Ordering::Relaxed);
+    }
+
+    /// Where what does not answer was asked through the proxy: that, as a part of the sentence, and the hint.
+    pub(super) fn in_between(&self) -> Option<(String, String)> {
+        let variable = self.variable;
+        self.is_asked.load(Ordering::Relaxed).then(|| {
+            (format!(" through the proxy {} ({variable})", self.address()), format!("{} ", check_address(variable)))
         })
     }
 
@@ -198,11 +218,13 @@ impl ProxyRefused {
             ProxyWhy::Status(_) => format!(
                 "Ask whoever runs the proxy why it does not connect to {target}, or correct {variable} if it names the wrong proxy. Then repeat the same command."
             ),
-            ProxyWhy::Unreachable(_) => format!(
-                "Check the address of the proxy in {variable}, and whether this network needs one. Then repeat the same command."
-            ),
+            ProxyWhy::Unreachable(_) => format!("{} Then repeat the same command.", check_address(variable)),
         }
     }
+}
+
+fn check_address(variable: &str) -> String {
+    format!("Check the address of the proxy in {variable}, and whether this network needs one.")
 }
 
 /// Ends the sentence "… can't be reached: …".
@@ -393,6 +415,16 @@ mod tests {
         let rules = "host.example:4443,.below.example:443,[::1]:8443";
         let proxy = proxy(&[("HTTPS_PROXY", "proxy:1"), ("NO_PROXY", rules)]).unwrap().unwrap();
         let is_bypassed = |uri: &str| proxy.is_bypassed(&uri.parse().unwrap());
+        let at_any_port = self::proxy(&[("HTTPS_PROXY", "proxy:1"), ("NO_PROXY", "below.example,192.0.2.1,0:0::1")]);
+        let at_any_port = at_any_port.unwrap().unwrap();
+        for uri in
+            ["https://below.example:4443", "https://a.below.example", "https://192.0.2.1:1", "https://[::1]:8443"]
+        {
+            assert!(at_any_port.is_bypassed(&uri.parse().unwrap()), "{uri}");
+        }
+        for uri in ["https://abelow.example", "https://192.0.2.10", "https://[::2]"] {
+            assert!(!at_any_port.is_bypassed(&uri.parse().unwrap()), "{uri}");
+        }
         for uri in [
             "https://HOST.example:4443/x",
             "https://a.host.example:4443",

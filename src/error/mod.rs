@@ -166,9 +166,10 @@ errors! {
     CredentialsFailed { why: String } = Credentials "credentials_failed"
         "AWS credentials could not be obtained: {why}."
         => "Check the profile in ~/.aws/config, or try another one:\n  snow-onboard doctor --profile NAME";
-    CredentialsRefused { why: String } = Credentials "credentials_refused"
+    /// `cause` begins the hint, where the region may be the cause; `list` is the command that tells where they come from.
+    CredentialsRefused { why: String, cause: String, list: String } = Credentials "credentials_refused"
         "AWS does not accept these credentials: {why}."
-        => "Check where the credentials come from, and replace them:\n  aws configure list";
+        => "{cause}Check where the credentials come from, and replace them:\n  {list}";
     /// `statement` is the hint's: what would allow it, to paste into a policy.
     AccessDenied { action: String, why: String, statement: String } = Credentials "access_denied"
         "These credentials are not allowed to call {action}: {why}."
@@ -207,9 +208,10 @@ errors! {
     TlsOutOfDate { what: String, why: String } = Network "tls_out_of_date"
         "The certificate of {what} is not valid today: {why}."
         => "Check the date and the clock of this machine. If they are right, tell the administrator of this network or of its proxy, whose certificate that is.";
-    ApiTimeout { what: String, seconds: u64 } = Network "api_timeout"
-        "{what} did not answer within {seconds} seconds."
-        => "Repeat the same command, with more time if the network is slow:\n  --network-timeout 10m";
+    /// `through` is " through the proxy …", or nothing; `check` begins the hint then.
+    ApiTimeout { what: String, through: String, seconds: u64, check: String } = Network "api_timeout"
+        "{what} did not answer{through} within {seconds} seconds."
+        => "{check}Repeat the same command, with more time if the network is slow:\n  --network-timeout 10m";
     ApiThrottled { what: String } = Network "api_throttled"
         "{what} is throttling requests."
         => "Wait a minute, then repeat the same command.";

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use snow_rehearsal::Rehearsal;
@@ -112,6 +113,31 @@ fn a_bad_ca_file_is_an_error_wherever_it_is_named() {
         let path = call.file("ca.pem", content).to_str().unwrap().to_owned();
         let outcome = call.env("SSL_CERT_FILE", path.as_str()).run().expect("ca_file_bad");
         assert!(outcome.sentence.contains(&format!("{path} (SSL_CERT_FILE)")), "{}", outcome.sentence);
+    }
+}
+
+#[test]
+fn a_certificate_that_is_trusted_for_other_purposes_is_left_out_by_name() {
+    let world = one();
+    let whole = std::fs::read_to_string(world.ca_bundle()).unwrap();
+    let der = CertificateDer::from_pem_slice(whole.as_bytes()).unwrap();
+    // X509_CERT_AUX of OpenSSL: trusted for e-mail.
+    let aux = b"\x30\x0c\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x04";
+    let body = base64::engine::general_purpose::STANDARD.encode([der.as_ref(), aux].concat());
+    let marked = format!("-----BEGIN TRUSTED CERTIFICATE-----\n{body}\n-----END TRUSTED CERTIFICATE-----\n");
+    for variable in ["", "SSL_CERT_FILE"] {
+        let with = |content: &str| {
+            let call = fetch(&world).set("ca", serde_json::Value::Null);
+            let path = call.file("ca.pem", content).to_str().unwrap().to_owned();
+            let call =
+                if variable.is_empty() { call.set("ca", path.as_str()) } else { call.env(variable, path.as_str()) };
+            (call.run(), path)
+        };
+        let (outcome, path) = with(&format!("{marked}{whole}"));
+        let told = format!("The certificate that begins in line 1 of {path} is not used");
+        assert!(outcome.expect("ok").notices.iter().any(|notice| notice.contains(&told)));
+        let (outcome, _) = with(&marked);
+        outcome.expect("ca_file_bad");
     }
 }
 
@@ -312,4 +338,24 @@ fn a_proxy_that_refuses_or_is_malformed_is_named() {
         outcome.never_says("hunter2");
     }
     assert!(world.requests().is_empty());
+}
+
+/// Whichever deadline ends it.
+#[test]
+fn a_proxy_that_takes_the_connection_and_says_nothing_is_named() {
+    let world = one();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    for what in ["fetch", "jobs", "identity"] {
+        let call = Call::new(&world, what, world.job().id()).set("timeout_ms", 1500);
+        let outcome = call.env("HTTPS_PROXY", format!("http://user:hunter2@{address}")).run();
+        assert!(["api_timeout", "api_unreachable"].contains(&&*outcome.code), "{} {}", outcome.code, outcome.sentence);
+        let told = outcome.sentence.contains(&format!("the proxy {address} (HTTPS_PROXY)"));
+        assert!(told, "{}", outcome.sentence);
+        assert!(outcome.hint.contains("the address of the proxy in HTTPS_PROXY"), "{}", outcome.hint);
+        outcome.never_says("hunter2");
+        let direct = Call::new(&world, what, world.job().id()).set("timeout_ms", 1500);
+        let direct = direct.env("HTTPS_PROXY", format!("http://{address}")).env("NO_PROXY", "127.0.0.1").run();
+        assert_eq!(direct.code, "ok", "{}", direct.sentence);
+    }
 }

@@ -108,6 +108,9 @@ const ROLE: [&str; 7] = [
     "role_session_name",
     "duration_seconds",
 ];
+/// Roles that are assumed one after the other. AWS ends a session of the second at an hour.
+const MAX_ROLES: usize = 50;
+
 const TOKEN_FILE: &str = "web_identity_token_file";
 const PROCESS: &str = "credential_process";
 
@@ -288,11 +291,16 @@ impl AwsFiles {
         for (depth, name) in self.lineage(profile).into_iter().enumerate() {
             let Some(settings) = self.profiles.get(name) else { continue };
             settings.check()?;
-            if let Some(source) = self.source_of(name)
-                && !self.has(source)
-            {
+            if let Some(source) = self.source_of(name) {
                 let said = &settings.entries["source_profile"];
-                return Err(said.unusable(format!("names the source_profile “{source}”, which is in neither file")));
+                if !self.has(source) {
+                    return Err(said.unusable(format!("names the source_profile “{source}”, which is in neither file")));
+                }
+                if depth >= MAX_ROLES {
+                    return Err(said.unusable(format!(
+                        "leads on to “{source}” behind {MAX_ROLES} roles, and no more are assumed"
+                    )));
+                }
             }
             for key in &KEYS[..3] {
                 if let Some(said) = settings.entries.get(*key)

@@ -113,6 +113,20 @@ fn what_would_mean_something_else_is_refused_by_line() {
 }
 
 #[test]
+fn a_chain_of_very_many_roles_is_refused_by_line() {
+    let chain = |roles: usize| -> String {
+        let role = |at: usize| format!("[profile p{at}]\nrole_arn = r\nsource_profile = p{}\n", at + 1);
+        (0..roles).map(role).collect::<String>() + &format!("[profile p{roles}]\naws_access_key_id = A\n")
+    };
+    assert_eq!(files(&chain(50), "").check("p0"), Ok(()));
+    assert_eq!(
+        refusal(&chain(51), "p0"),
+        (153, "leads on to “p51” behind 50 roles, and no more are assumed".to_owned())
+    );
+    assert_eq!(refusal(&chain(100_000), "p0").0, 153);
+}
+
+#[test]
 fn no_key_comes_out_of_debug() {
     let files = files("[profile a]\naws_secret_access_key = S3CRET\ns3 =\n  max = S3CRET\n", "");
     assert!(!format!("{files:?}").contains("S3CRET"));
