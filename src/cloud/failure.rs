@@ -163,15 +163,15 @@ impl CallContext {
             | "IncompleteSignatureException"
             | "MissingAuthenticationToken"
             | "MissingAuthenticationTokenException" => {
-                let cause = match answer.code {
-                    Some("UnrecognizedClientException" | "InvalidClientTokenId") => format!(
-                        "AWS also says this of valid credentials in a region that is not enabled for the account: check that {} is. ",
-                        phrase(&self.region)
-                    ),
+                // AWS says so of valid ones as well, in a region that is not enabled for the account.
+                let region = match answer.code {
+                    Some("UnrecognizedClientException" | "InvalidClientTokenId") => {
+                        format!(" (or, if they are right, enable the region {} for the account)", phrase(&self.region))
+                    }
                     _ => String::new(),
                 };
                 let list = self.profiles.aws_command("aws configure list");
-                Error::CredentialsRefused { why: because(), cause, list }
+                Error::CredentialsRefused { why: because(), region, list }
             }
             "Throttling"
             | "ThrottlingException"
@@ -461,7 +461,12 @@ mod tests {
         };
         for code in ["UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch"] {
             assert!(hint(code).ends_with(":\n  aws configure list --profile p"), "{}", hint(code));
-            assert_eq!(hint(code).contains("check that eu-west-1 is."), !code.contains("Signature"), "{}", hint(code));
+            assert_eq!(
+                hint(code).contains("enable the region eu-west-1"),
+                !code.contains("Signature"),
+                "{}",
+                hint(code)
+            );
         }
     }
 

@@ -166,10 +166,10 @@ errors! {
     CredentialsFailed { why: String } = Credentials "credentials_failed"
         "AWS credentials could not be obtained: {why}."
         => "Check the profile in ~/.aws/config, or try another one:\n  snow-onboard doctor --profile NAME";
-    /// `cause` begins the hint, where the region may be the cause; `list` is the command that tells where they come from.
-    CredentialsRefused { why: String, cause: String, list: String } = Credentials "credentials_refused"
+    /// `region` is a part of the hint, where the region may be the cause; `list` is the command that tells where they come from.
+    CredentialsRefused { why: String, region: String, list: String } = Credentials "credentials_refused"
         "AWS does not accept these credentials: {why}."
-        => "{cause}Check where the credentials come from, and replace them:\n  {list}";
+        => "Check where the credentials come from, and replace them{region}:\n  {list}";
     /// `statement` is the hint's: what would allow it, to paste into a policy.
     AccessDenied { action: String, why: String, statement: String } = Credentials "access_denied"
         "These credentials are not allowed to call {action}: {why}."
