@@ -67,11 +67,13 @@ impl Api {
         credentials: Option<SharedCredentialsProvider>,
         wait: Wait,
     ) -> Result<Self> {
+        let wait = wait.through(http.proxy.clone());
         let profiles = Arc::new(profiles);
         let found = NotedCredentials::default();
         let region = profiles.region(settings.region.as_ref())?.value;
         let credentials = credentials.unwrap_or_else(|| {
-            Chain { profiles: &profiles, settings, region: &region, http: http.credentials, wait: &wait }.provider()
+            let (http, local_services) = (http.credentials, http.local_services);
+            Chain { profiles: &profiles, settings, region: &region, http, local_services, wait: &wait }.provider()
         });
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_name(profiles.name_for_sdk())
@@ -102,7 +104,8 @@ impl Api {
                 Some(url) => format!("at {}", without_secrets(url).trim_start_matches("https://")),
                 None => format!("in {region}"),
             };
-            let (region, proxy, profiles) = (region.to_string(), http.proxy.clone(), Arc::clone(&profiles));
+            let (region, proxy, profiles) =
+                (region.to_string(), http.proxy.as_ref().map(|proxy| proxy.address()), Arc::clone(&profiles));
             let trust = http.trust.clone();
             let refused = endpoint.as_deref().filter(|url| !is_https(url)).map(without_secrets);
             Ok((CallContext { service, region, place, proxy, trust, profiles }, endpoint, refused))
@@ -115,7 +118,12 @@ impl Api {
         let sts = Sts::new(&config, sts_endpoint, of_sts, sts_refused);
         let mut with_endpoint = aws_sdk_snowball::config::Builder::from(&config);
         with_endpoint.set_endpoint_url(endpoint);
-        tracing::info!(api = ours.place, proxy = http.proxy, profile = phrase(profiles.name()), "AWS is asked");
+        tracing::info!(
+            api = ours.place,
+            proxy = http.proxy.as_ref().map(|proxy| proxy.address()),
+            profile = phrase(profiles.name()),
+            "AWS is asked"
+        );
         Ok(Self {
             client: Client::from_conf(with_endpoint.build()),
             http: http.download,

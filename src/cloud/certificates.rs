@@ -9,13 +9,22 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-/// The certificates in a text, each with the line that it begins in.
+/// The certificates of a text.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PemCertificates {
+    /// Each with the line that it begins in.
+    pub(super) certificates: Vec<(usize, CertificateDer<'static>)>,
+    /// The lines that others begin in, of which the text says that they are not trusted for servers.
+    pub(super) left_out: Vec<usize>,
+}
+
+/// The certificates in a text.
 ///
 /// # Errors
 /// Which line can't be understood: ends the sentence "the CA file can't be used: …".
-pub(super) fn read(pem: &[u8]) -> Result<Vec<(usize, CertificateDer<'static>)>, String> {
+pub(super) fn read(pem: &[u8]) -> Result<PemCertificates, String> {
     let text = String::from_utf8_lossy(pem);
-    let mut found = Vec::new();
+    let mut found = PemCertificates::default();
     let mut open: Option<(usize, String, String)> = None;
     for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line)) {
         // Each of several files joined into one may begin with a byte order mark, and may lack its last line break.
@@ -33,8 +42,10 @@ pub(super) fn read(pem: &[u8]) -> Result<Vec<(usize, CertificateDer<'static>)>, 
                 let Some(after) = after.strip_prefix(&**label).and_then(|after| after.strip_prefix(DASHES)) else {
                     return Err(format!("its line {number} does not end the “{}” of line {begun}", phrase(label)));
                 };
-                if let Some(certificate) = certificate(*begun, label, body)? {
-                    found.push((*begun, certificate));
+                match section(*begun, label, body)? {
+                    PemSection::ForServers(certificate) => found.certificates.push((*begun, certificate)),
+                    PemSection::ForOthers => found.left_out.push(*begun),
+                    PemSection::Else => {}
                 }
                 (open, rest) = (None, after.trim_start_matches('\u{feff}'));
             // Only at a line's start, or right behind the end of another: one behind a “#” was disabled.
@@ -55,8 +66,16 @@ pub(super) fn read(pem: &[u8]) -> Result<Vec<(usize, CertificateDer<'static>)>, 
     }
 }
 
-/// The certificate of a section, `None` if the section is for something else.
-fn certificate(line: usize, label: &str, body: &str) -> Result<Option<CertificateDer<'static>>, String> {
+/// What stands between BEGIN and END.
+enum PemSection {
+    ForServers(CertificateDer<'static>),
+    /// A certificate that is trusted for other purposes.
+    ForOthers,
+    /// No certificate.
+    Else,
+}
+
+fn section(line: usize, label: &str, body: &str) -> Result<PemSection, String> {
     // OpenSSL's names. The third is followed by what the certificate is trusted for.
     let is_known = matches!(label, "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE");
     if !is_known {
@@ -65,7 +84,7 @@ fn certificate(line: usize, label: &str, body: &str) -> Result<Option<Certificat
         return if holds_others {
             Err(format!("its line {line} begins a “{}”, which is not read; write it as a CERTIFICATE", phrase(label)))
         } else {
-            Ok(None)
+            Ok(PemSection::Else)
         };
     }
     let body: String = body.split_whitespace().collect();
@@ -77,11 +96,10 @@ fn certificate(line: usize, label: &str, body: &str) -> Result<Option<Certificat
         return Err(unusable());
     }
     match is_for_servers(after) {
-        Some(true) => {}
-        Some(false) => return Ok(None),
-        None => return Err(unusable()),
+        Some(true) => Ok(PemSection::ForServers(der[..der.len() - after.len()].to_vec().into())),
+        Some(false) => Ok(PemSection::ForOthers),
+        None => Err(unusable()),
     }
-    Ok(Some(der[..der.len() - after.len()].to_vec().into()))
 }
 
 /// Whether OpenSSL's words on what a certificate is trusted for (X509_CERT_AUX: the purposes that it is trusted for, and below tag 0
@@ -215,7 +233,7 @@ mod tests {
     }
 
     fn lines(text: &str) -> Vec<usize> {
-        read(text.as_bytes()).unwrap().iter().map(|(line, _)| *line).collect()
+        read(text.as_bytes()).unwrap().certificates.iter().map(|(line, _)| *line).collect()
     }
 
     #[test]
@@ -229,7 +247,11 @@ mod tests {
         let indented: String = one.lines().map(|line| format!("    {line}  \n")).collect();
         assert_eq!(lines(&indented), [1]);
         let trusted = "-----BEGIN TRUSTED CERTIFICATE-----\nMAMCAQEwAwIBAQ==\n-----END TRUSTED CERTIFICATE-----\n";
-        assert_eq!(read(trusted.as_bytes()).unwrap()[0].1.as_ref(), [0x30, 3, 2, 1, 1], "what follows is left out");
+        assert_eq!(
+            read(trusted.as_bytes()).unwrap().certificates[0].1.as_ref(),
+            [0x30, 3, 2, 1, 1],
+            "what follows is left out"
+        );
     }
 
     #[test]
@@ -240,11 +262,12 @@ mod tests {
             let aux = [&[0x30, 12, tag, 10][..], &oid(last)].concat();
             let body = base64::engine::general_purpose::STANDARD.encode([&[0x30, 3, 2, 1, 1][..], &aux].concat());
             let pem = format!("-----BEGIN TRUSTED CERTIFICATE-----\n{body}\n-----END TRUSTED CERTIFICATE-----\n");
-            read(pem.as_bytes()).unwrap().len()
+            let found = read(pem.as_bytes()).unwrap();
+            (found.certificates.len(), found.left_out)
         };
         let (servers, mail) = (1, 4);
-        assert_eq!([count(0x30, servers), count(0xa0, mail)], [1, 1]);
-        assert_eq!([count(0xa0, servers), count(0x30, mail)], [0, 0]);
+        assert_eq!([count(0x30, servers), count(0xa0, mail)], [(1, vec![]), (1, vec![])]);
+        assert_eq!([count(0xa0, servers), count(0x30, mail)], [(0, vec![1]), (0, vec![1])]);
         let one = section("CERTIFICATE");
         assert_eq!(lines(&format!("#{one}\n{one}\n")), [4], "it begins behind a “#”");
     }
@@ -265,14 +288,14 @@ mod tests {
             let why = read(text.as_bytes()).unwrap_err();
             assert!(why.contains(line), "{text}: {why}");
         }
-        assert_eq!(read(b"").unwrap(), []);
+        assert_eq!(read(b"").unwrap(), PemCertificates::default());
     }
 
     #[test]
     fn what_the_library_can_t_check_is_told() {
         let why = |pem: &str| {
             let mut roots = RootCertStore::empty();
-            roots.add(read(pem.as_bytes()).unwrap().remove(0).1).unwrap();
+            roots.add(read(pem.as_bytes()).unwrap().certificates.remove(0).1).unwrap();
             uncheckable(&roots.roots[0])
         };
         let text = why(include_str!("../../tests/cloud/authorities/p521.pem")).unwrap();

@@ -27,6 +27,8 @@ pub(super) struct Chain<'a> {
     pub(super) settings: &'a CloudSettings,
     pub(super) region: &'a Region,
     pub(super) http: Https,
+    /// For containers and instances, whose credentials come over http.
+    pub(super) local_services: Https,
     pub(super) wait: &'a Wait,
 }
 
@@ -43,7 +45,7 @@ impl Chain<'_> {
             let web_identity = aws_config::web_identity_token::WebIdentityTokenCredentialsProvider::builder()
                 .configure(&config)
                 .build();
-            let container = aws_config::ecs::EcsCredentialsProvider::builder().configure(&config).build();
+            let container = self.container();
             CredentialsProviderChain::first_try("environment", environment)
                 .or_else("profile", profile)
                 .or_else("web identity", web_identity)
@@ -53,10 +55,23 @@ impl Chain<'_> {
     }
 
     fn config(&self) -> ProviderConfig {
+        self.config_over(&self.http)
+    }
+
+    fn config_over(&self, http: &Https) -> ProviderConfig {
         ProviderConfig::without_region()
             .with_region(Some(aws_config::Region::new(self.region.to_string())))
             .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-            .with_http_client(self.http.clone())
+            .with_http_client(http.clone())
+    }
+
+    fn container(&self) -> aws_config::ecs::EcsCredentialsProvider {
+        aws_config::ecs::EcsCredentialsProvider::builder().configure(&self.config_over(&self.local_services)).build()
+    }
+
+    fn instance(&self) -> aws_config::imds::credentials::ImdsCredentialsProvider {
+        let config = self.config_over(&self.local_services);
+        aws_config::imds::credentials::ImdsCredentialsProvider::builder().configure(&config).build()
     }
 
     /// The provider of one profile; `before` are those that borrow from it, the one in use first.
@@ -83,7 +98,10 @@ impl Chain<'_> {
         let mut sdk = aws_config::profile::ProfileFileCredentialsProvider::builder()
             .configure(&self.config())
             .profile_name(sdk_name(name))
-            .profile_files(self.profiles.for_sdk());
+            .profile_files(self.profiles.for_sdk())
+            // By the names of credential_source. The SDK's own would have the client that knows no http.
+            .with_custom_provider("EcsContainer", self.container())
+            .with_custom_provider("Ec2InstanceMetadata", self.instance());
         // The first further along that is ours; the SDK assumes the roles that stand before it.
         if files.lends_itself_a_program(name) {
             sdk = sdk.with_custom_provider(OUR_SOURCE, self.process(name));
@@ -110,9 +128,7 @@ impl Chain<'_> {
             (None, Some("Environment")) => {
                 SharedCredentialsProvider::new(aws_config::environment::EnvironmentVariableCredentialsProvider::new())
             }
-            (None, Some("EcsContainer")) => SharedCredentialsProvider::new(
-                aws_config::ecs::EcsCredentialsProvider::builder().configure(&self.config()).build(),
-            ),
+            (None, Some("EcsContainer")) => SharedCredentialsProvider::new(self.container()),
             _ => {
                 let name = phrase(name);
                 return unobtainable(format!(

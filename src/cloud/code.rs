@@ -78,7 +78,7 @@ impl WhyNoCode {
             Self::Nobody => {
                 let (ask, again) = profiles.way_round_code();
                 format!(
-                    "Have the AWS CLI ask for it, then repeat the command with the credentials that it gives:\n  {ask}\n  {again}"
+                    "At a terminal this program asks for it, unless --json or --no-input is given. Without a terminal have the AWS CLI ask for it, then repeat the command with the credentials that it gives:\n  {ask}\n  {again}"
                 )
             }
             Self::Untold | Self::NoDigits => "Repeat the command, and type the code that the device shows.".to_owned(),
@@ -178,9 +178,9 @@ impl CodeProvider {
     /// A code of six digits.
     async fn ask(&self) -> Result<String, WhyNoCode> {
         let RoleWithCode { profile, serial, .. } = &self.role;
-        let mut question = format!("One-time code of {serial}, for profile “{profile}”:");
+        let mut question = format!("One-time code of {serial}, for profile “{profile}” (not shown):");
         for _ in 0..TRIES {
-            let line = self.wait.ask(question.clone()).await.ok_or(WhyNoCode::Nobody)?;
+            let line = self.wait.ask_unseen(question.clone()).await.ok_or(WhyNoCode::Nobody)?;
             if line.is_empty() {
                 return Err(WhyNoCode::Untold);
             }
@@ -188,7 +188,7 @@ impl CodeProvider {
             if digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Ok(digits);
             }
-            question = format!("A one-time code has six digits. The code of {serial}:");
+            question = format!("A one-time code has six digits. The code of {serial} (not shown):");
         }
         Err(WhyNoCode::NoDigits)
     }

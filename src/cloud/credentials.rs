@@ -188,6 +188,15 @@ impl Profiles {
         command.map(|(command, name)| format!("{command} --profile {}", quoted(name)))
     }
 
+    /// A command of the AWS CLI, about the profile that was named here: without its name the CLI would take another one.
+    pub(super) fn aws_command(&self, command: &str) -> String {
+        if self.explicit {
+            format!("{command} --profile {}", quoted(&sanitize(&self.name)))
+        } else {
+            command.to_owned()
+        }
+    }
+
     /// Where nobody can be asked for a one-time code: what has the AWS CLI ask for it and puts what it gives into variables, and
     /// this command again, which takes those and all else from the profile.
     pub(super) fn way_round_code(&self) -> (String, String) {
@@ -523,6 +532,9 @@ pub(super) mod tests {
     fn a_profile_that_asks_or_is_missing_is_explained() {
         let config = "[profile a]\nlogin_session = arn:aws:iam::123456789012:user/u\n[profile b]\nmfa_serial = x\n";
         assert_eq!(profiles(config, "a", true).sign_in().unwrap(), "aws login --profile a");
+        let command = |explicit| profiles(config, "b c", explicit).aws_command("aws configure list");
+        assert_eq!(command(true), format!("aws configure list --profile {}", quoted("b c")));
+        assert_eq!(command(false), "aws configure list", "the variables count for it as well");
         let (ask, again) = profiles(config, "b", true).way_round_code();
         assert!(ask.contains("export-credentials --profile b") && again.ends_with(" --profile="), "{ask} {again}");
         let missing = profiles(config, "c", false).region(None).unwrap_err().report().sentence;

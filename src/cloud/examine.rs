@@ -70,13 +70,10 @@ fn endpoint(profiles: &Profiles) -> Result<Option<Sourced<String>>> {
 
 fn proxy() -> Result<Option<ProxyInUse>> {
     let proxy = Proxy::from_variables(|name| std::env::var_os(name))?;
-    Ok(proxy.map(|proxy| {
-        let port = proxy.port.map_or_else(String::new, |port| format!(":{port}"));
-        ProxyInUse {
-            address: format!("{}{port}", phrase(&proxy.host)),
-            variable: proxy.variable,
-            except: proxy.except.as_deref().map(phrase),
-        }
+    Ok(proxy.map(|proxy| ProxyInUse {
+        address: proxy.address(),
+        variable: proxy.variable,
+        except: proxy.except.as_deref().map(phrase),
     }))
 }
 
@@ -113,6 +110,8 @@ pub(crate) struct Examined {
     pub api: String,
     /// Whose credentials they are.
     pub identity: Result<Identity>,
+    /// How the AWS CLI is asked the same.
+    pub ask_identity: String,
     /// Whether each is allowed: an error if not, or if that can't be told.
     pub actions: [(Action, Result<()>); 4],
 }
@@ -144,7 +143,8 @@ impl Api {
                 (Action::GetJobManifest, manifest),
                 (Action::GetJobUnlockCode, code),
             ];
-            Ok(Examined { api: self.setting.api(), identity, actions })
+            let ask_identity = self.setting.profiles.aws_command("aws sts get-caller-identity");
+            Ok(Examined { api: self.setting.api(), identity, ask_identity, actions })
         };
         // Each part has a deadline of its own, which is to win: it knows what did not answer.
         self.wait.run_with_limit(limit * 2, self.setting.api(), work).await

@@ -137,9 +137,16 @@ impl CallContext {
         let error = match answer.code.unwrap_or_default() {
             "InvalidJobStateException" => return Refusal::State,
             "InvalidResourceException" => return Refusal::Unknown,
-            "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" | "OptInRequired" => {
+            "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" => {
                 denied(format!("{}:{operation}", self.service.prefix()), message())
             }
+            // No permission helps an account that is not signed up for the service or has not enabled the region.
+            "OptInRequired"
+            | "SubscriptionRequiredException"
+            | "SubscriptionRequired"
+            | "NotSignedUp"
+            | "AccountNotSignedUp"
+            | "RegionDisabledException" => Error::NotActivated { what: self.api(), why: message() },
             "ExpiredToken" | "ExpiredTokenException" => self.expired(message()),
             "RequestExpired" | "RequestTimeTooSkewed" | "RequestInTheFuture" => clock_skew(answer.date),
             // Also what a wrong clock leads to; the SDK corrects for the clock once, and this is what remains.
@@ -155,7 +162,17 @@ impl CallContext {
             | "IncompleteSignature"
             | "IncompleteSignatureException"
             | "MissingAuthenticationToken"
-            | "MissingAuthenticationTokenException" => Error::CredentialsRefused { why: because() },
+            | "MissingAuthenticationTokenException" => {
+                // AWS says so of valid ones as well, in a region that is not enabled for the account.
+                let region = match answer.code {
+                    Some("UnrecognizedClientException" | "InvalidClientTokenId") => {
+                        format!(" (or, if they are right, enable the region {} for the account)", phrase(&self.region))
+                    }
+                    _ => String::new(),
+                };
+                let list = self.profiles.aws_command("aws configure list");
+                Error::CredentialsRefused { why: because(), region, list }
+            }
             "Throttling"
             | "ThrottlingException"
             | "ThrottledException"
@@ -184,14 +201,15 @@ impl CallContext {
         if let Some(NotHttps { url }) = find(error) {
             return self.not_https(url.clone());
         }
+        if let Some(refused) = find::<ProxyRefused>(error) {
+            let what = super::text::capitalised(what);
+            return Error::ApiUnreachable { what, why: refused.to_string(), hint: refused.hint() };
+        }
         if find::<ConnectorError>(error).is_some_and(ConnectorError::is_timeout) {
             return wait.timed_out(what);
         }
         if let Some(rustls::Error::InvalidCertificate(reason)) = find(error) {
             return refused_certificate(what, self.trust.as_ref(), reason);
-        }
-        if let Some(refused) = find::<ProxyRefused>(error) {
-            return Error::ApiUnreachable { what: super::text::capitalised(what), why: refused.to_string() };
         }
         let what = super::text::capitalised(what);
         let mut why = match (find::<rustls::Error>(error), io_error(error)) {
@@ -207,7 +225,8 @@ impl CallContext {
         if let Some(meant) = meant.filter(|_| self.place == format!("in {}", self.region)) {
             why = format!("{why} (the region may be mistyped: the nearest known one is {meant})");
         }
-        Error::ApiUnreachable { what, why }
+        let hint = "Check the network, HTTPS_PROXY if there is a proxy, and AWS_ENDPOINT_URL_SNOWBALL if it is set. Then repeat the same command.";
+        Error::ApiUnreachable { what, why, hint: hint.to_owned() }
     }
 
     /// The address configured for the service is not one that may be called.
@@ -278,9 +297,10 @@ impl CallContext {
     fn expired(&self, why: String) -> Error {
         let hint = match self.profiles.sign_in() {
             Some(login) => format!("Sign in again, then repeat the command:\n  {login}"),
-            None => "Get new credentials the way you got these, then repeat the command. Where they come from:\n  \
-                     aws configure list"
-                .to_owned(),
+            None => format!(
+                "Get new credentials the way you got these, then repeat the command. Where they come from:\n  {}",
+                self.profiles.aws_command("aws configure list")
+            ),
         };
         Error::CredentialsExpired { why, hint }
     }
@@ -291,8 +311,8 @@ pub(super) fn retry_reason(error: &Error) -> String {
     match error {
         Error::ApiThrottled { what } => format!("{}, which is throttling requests", uncapitalised(what)),
         Error::ApiFailed { what, why } => format!("{}, which failed at AWS ({why})", uncapitalised(what)),
-        Error::ApiTimeout { what, .. } => format!("{}, which does not answer", uncapitalised(what)),
-        Error::ApiUnreachable { what, why } => format!("{}, which broke off ({why})", uncapitalised(what)),
+        Error::ApiTimeout { what, through, .. } => format!("{}, which does not answer{through}", uncapitalised(what)),
+        Error::ApiUnreachable { what, why, .. } => format!("{}, which broke off ({why})", uncapitalised(what)),
         Error::ManifestCut { got, expected } => {
             format!("the rest of the manifest, which broke off after {got} of {expected} bytes")
         }
@@ -371,6 +391,8 @@ mod tests {
     fn answers_of_the_service_get_the_error_they_deserve() {
         for (status, code, expected) in [
             (400, "AccessDeniedException", "access_denied"),
+            (403, "OptInRequired", "not_activated"),
+            (400, "SubscriptionRequiredException", "not_activated"),
             (400, "ExpiredTokenException", "credentials_expired"),
             (403, "InvalidClientTokenId", "credentials_refused"),
             (400, "UnrecognizedClientException", "credentials_refused"),
@@ -432,6 +454,23 @@ mod tests {
     }
 
     #[test]
+    fn refused_credentials_are_looked_for_in_the_profile_in_use_and_the_region_may_be_why() {
+        let hint = |code| {
+            let Refusal::Failed(error) = answered(403, Some(code), None, None) else { panic!("it does not pass") };
+            error.report().hint
+        };
+        for code in ["UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch"] {
+            assert!(hint(code).ends_with(":\n  aws configure list --profile p"), "{}", hint(code));
+            assert_eq!(
+                hint(code).contains("enable the region eu-west-1"),
+                !code.contains("Signature"),
+                "{}",
+                hint(code)
+            );
+        }
+    }
+
+    #[test]
     fn a_wrong_clock_is_told_with_both_times() {
         let (code, sentence) =
             report(answered(403, Some("SignatureDoesNotMatch"), None, Some("Sat, 24 Dec 2016 00:51:15 GMT")));
@@ -484,6 +523,8 @@ mod tests {
         assert_eq!(report.code, "credentials_expired");
         assert!(report.hint.contains("aws sso login --profile p"), "{}", report.hint);
         assert_eq!(told("k", CredentialsError::not_loaded_no_source()).code, "credentials_missing");
+        let report = told("k", CredentialsError::provider_error("ExpiredToken: x"));
+        assert!(report.hint.ends_with("\n  aws configure list --profile k"), "{}", report.hint);
         let report = told("k", CredentialsError::provider_error("process exited with 3"));
         assert_eq!(report.code, "credentials_failed");
         assert!(report.sentence.contains("process exited with 3"), "{}", report.sentence);

@@ -4,7 +4,7 @@
 //! and panics on a CA file that it can't read; all three are settled before it sees them.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,10 +20,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::ErrorKind;
 use http_body_util::Limited;
 use time::OffsetDateTime;
 
 use super::CloudSettings;
+use super::causes::passes;
 use super::failure::parse_date;
 use super::proxy::{Proxy, ProxyRefused};
 use super::trust::{TrustInUse, trusted};
@@ -42,11 +44,13 @@ pub(super) struct Http {
     pub(super) strict: Https,
     /// For the manifest: https and nothing else. What it takes in is bounded where it is written.
     pub(super) download: Https,
-    /// For credential sources: as well the http addresses that never leave the machine or its link, where container
-    /// and instance credentials live (asked only if the user's own profile or environment names them).
+    /// For sign-ins and roles: https and nothing else, and answers of [`MAX_ANSWER`] at most.
     pub(super) credentials: Https,
-    /// Host of the proxy in use, for error sentences.
-    pub(super) proxy: Option<String>,
+    /// For the services that hand out credentials to a container or an instance: as well the addresses that AWS documents as http
+    /// (asked only if the user's own profile or environment names them).
+    pub(super) local_services: Https,
+    /// The proxy in use, for error sentences.
+    pub(super) proxy: Option<Arc<Proxy>>,
     /// The CA certificates, for error sentences.
     pub(super) trust: Option<TrustInUse>,
     /// Made from the settings, and so can be made anew.
@@ -91,13 +95,13 @@ impl Http {
         let Some(proxy) = proxy else {
             return Ok(Self { trust: Some(trust), is_ours: true, ..Self::over(connector(None)) });
         };
-        let host = proxy.host.clone();
+        let proxy = Arc::new(proxy);
         let through = SharedHttpConnector::new(ThroughProxy {
             through: connector(Some(proxy.config.clone())),
             direct: connector(None),
-            proxy: Arc::new(proxy),
+            proxy: Arc::clone(&proxy),
         });
-        Ok(Self { proxy: Some(host), trust: Some(trust), is_ours: true, ..Self::over(through) })
+        Ok(Self { proxy: Some(proxy), trust: Some(trust), is_ours: true, ..Self::over(through) })
     }
 
     /// The client over a connector that is there already.
@@ -111,8 +115,14 @@ impl Http {
                 is_bounded: false,
                 clocks: Arc::clone(&clocks),
             },
+            credentials: Https {
+                inner: shared.clone(),
+                local_http: false,
+                is_bounded: true,
+                clocks: Clocks::default(),
+            },
             // Whoever hands out credentials on this machine has this machine's clock.
-            credentials: Https { inner: shared, local_http: true, is_bounded: true, clocks: Clocks::default() },
+            local_services: Https { inner: shared, local_http: true, is_bounded: true, clocks: Clocks::default() },
             proxy: None,
             trust: None,
             is_ours: false,
@@ -148,7 +158,9 @@ impl fmt::Debug for ThroughProxy {
 impl HttpConnector for ThroughProxy {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let uri = request.uri().parse::<http::Uri>().unwrap_or_default();
-        if self.proxy.is_bypassed(&uri) {
+        let is_bypassed = self.proxy.is_bypassed(&uri);
+        self.proxy.is_asked(!is_bypassed);
+        if is_bypassed {
             return self.direct.call(request);
         }
         let Self { through, proxy, .. } = self.clone();
@@ -174,7 +186,14 @@ impl HttpConnector for ThroughProxy {
             if refused.is_of_login() {
                 *known = ProxyLogin::Refused(refused.clone());
             }
-            Err(ConnectorError::user(refused.into()))
+            // Whether another try is worth it stays as it was.
+            Err(if error.is_timeout() {
+                ConnectorError::timeout(refused.into())
+            } else if passes(&error) {
+                ConnectorError::other(refused.into(), Some(ErrorKind::TransientError))
+            } else {
+                ConnectorError::user(refused.into())
+            })
         })
     }
 }
@@ -232,7 +251,7 @@ impl HttpConnector for Https {
         if uri.host().is_some_and(|host| host.to_ascii_lowercase().ends_with(".snow.amazonaws.com")) {
             return HttpConnectorFuture::ready(Err(ConnectorError::user(OfDevice.into())));
         }
-        if uri.scheme() == Some(&http::uri::Scheme::HTTPS) || (self.local_http && stays_on_this_link(&uri)) {
+        if uri.scheme() == Some(&http::uri::Scheme::HTTPS) || (self.local_http && is_local_service(&uri)) {
             let (answer, clocks, is_bounded) = (self.inner.call(request), Arc::clone(&self.clocks), self.is_bounded);
             HttpConnectorFuture::new(async move {
                 let answer = answer.await?;
@@ -261,12 +280,18 @@ impl HttpClient for Https {
     }
 }
 
-fn stays_on_this_link(uri: &http::Uri) -> bool {
+/// Where AWS documents that credentials are handed out over http: this machine, the agents of ECS and EKS, the instance metadata.
+fn is_local_service(uri: &http::Uri) -> bool {
+    const OF_CONTAINERS: [IpAddr; 3] = [
+        IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+        IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    ];
+    const OF_INSTANCES: [IpAddr; 2] =
+        [IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254))];
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_link_local(),
-        // fd00:ec2::/32 is where EC2 puts its metadata and pod identity services.
-        Ok(IpAddr::V6(v6)) => v6.is_loopback() || v6.segments()[..2] == [0xfd00, 0x0ec2],
+        Ok(address) => address.is_loopback() || OF_CONTAINERS.contains(&address) || OF_INSTANCES.contains(&address),
         Err(_) => host.eq_ignore_ascii_case("localhost"),
     }
 }
@@ -296,14 +321,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_never_leaves_the_link() {
-        let stays = |uri: &str| stays_on_this_link(&uri.parse().unwrap());
-        for uri in ["http://127.0.0.1:80/x", "http://localhost/x", "http://169.254.170.2/v2", "http://[fd00:ec2::254]/"]
-        {
-            assert!(stays(uri), "{uri}");
+    fn plain_http_goes_to_the_documented_local_services_alone() {
+        let is_local = |uri: &str| is_local_service(&uri.parse().unwrap());
+        for uri in [
+            "http://127.0.0.1:80/x",
+            "http://[::1]:80/x",
+            "http://localhost/x",
+            "http://169.254.170.2/v2",
+            "http://169.254.170.23/v1",
+            "http://[fd00:ec2::23]/v1",
+            "http://169.254.169.254/latest",
+            "http://[fd00:0ec2::254]/latest",
+        ] {
+            assert!(is_local(uri), "{uri}");
         }
-        for uri in ["http://192.0.2.1/", "http://localhost.example.com/", "http://[2001:db8::1]/", "http://10.0.0.1/"] {
-            assert!(!stays(uri), "{uri}");
+        for uri in [
+            "http://192.0.2.1/",
+            "http://localhost.example.com/",
+            "http://[2001:db8::1]/",
+            "http://10.0.0.1/",
+            "http://169.254.1.1/",
+            "http://[fd00:ec2::1]/",
+            "http://[fe80::1]/",
+        ] {
+            assert!(!is_local(uri), "{uri}");
         }
     }
 

@@ -37,7 +37,7 @@ use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 use crate::model::{JobFacts, JobId, Region, Sourced, UnlockCode};
-use crate::report::Notify;
+use crate::report::{Event, Notify};
 
 use api::Api;
 pub use credentials::CredentialsInUse;
@@ -46,6 +46,7 @@ pub use examine::Action;
 pub(crate) use examine::{Examined, Way};
 pub use identity::Identity;
 pub use process::{CREDENTIALS_ARGUMENT, credentials_main};
+pub(crate) use trust::TrustInUse;
 
 /// What the operator decides about AWS and the way to it.
 #[derive(Debug, Clone)]
@@ -143,7 +144,13 @@ impl Cloud {
             .build()
             .map_err(|error| Error::of_system("no runtime for the network", &error))?;
         let wait = wait::Wait::new(Arc::clone(&notify), settings.network_timeout);
-        let api = runtime.block_on(async { Api::open(settings, profiles, http()?, credentials, wait).await })?;
+        let api = runtime.block_on(async {
+            let http = http()?;
+            for left_out in http.trust.iter().flat_map(|trust| &trust.left_out) {
+                notify.notify(Event::Warning(left_out.clone()));
+            }
+            Api::open(settings, profiles, http, credentials, wait).await
+        })?;
         Ok(Self { parts: Some((api, runtime)), notify })
     }
 

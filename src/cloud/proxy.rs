@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -10,8 +12,8 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::causes::chain;
-use crate::error::{Error, Result};
+use super::causes::{chain, find, io_error};
+use crate::error::{Error, Result, io_in_words};
 use crate::safety::sanitize::phrase;
 
 /// How long a proxy that refused may take to say once more why.
@@ -26,12 +28,14 @@ pub(super) struct Proxy {
     pub(super) variable: &'static str,
     /// What is reached without it, as `NO_PROXY` says.
     pub(super) except: Option<String>,
-    /// Hosts that are reached without it at one port only, which the HTTP client knows nothing of.
-    ports: Vec<(String, u16)>,
+    /// Hosts that are reached without it, some at one port only.
+    bypass: Vec<(String, Option<u16>)>,
     /// `Proxy-Authorization`, if the variable has a user.
     login: Option<String>,
     /// Whether it is itself spoken to in TLS.
     is_https: bool,
+    /// Whether the request that began last went to it.
+    is_asked: AtomicBool,
 }
 
 impl Proxy {
@@ -63,35 +67,64 @@ impl Proxy {
         let (host, port) = (uri.host().unwrap_or_default().to_owned(), uri.port_u16());
         let is_https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let unusable = |_| Error::ProxyBad { why: format!("{name} is not the address of a proxy") };
-        let mut config = ProxyConfig::https(uri).map_err(unusable)?;
-        let (mut except, mut ports) = (None, Vec::new());
+        let config = ProxyConfig::https(uri).map_err(unusable)?;
+        let (mut except, mut rules) = (None, Vec::new());
         if let Some((_, bypass)) = first(["no_proxy", "NO_PROXY"])? {
-            let rules = bypass_rules(&bypass);
-            // The HTTP client takes the star for names only, not for addresses.
+            rules = bypass_rules(&bypass);
             if rules.iter().any(|(host, port)| host == "*" && port.is_none()) {
                 return Ok(None);
             }
-            let (at_any_port, at_one): (Vec<_>, Vec<_>) = rules.into_iter().partition(|(_, port)| port.is_none());
-            config = config.no_proxy(at_any_port.into_iter().map(|(host, _)| host).collect::<Vec<_>>().join(","));
-            ports = at_one.into_iter().filter_map(|(host, port)| Some((host, port?))).collect();
+            // A network, as in 10.0.0.0/8, is nothing to the AWS CLI, which goes through the proxy then.
+            rules.retain(|(host, _)| !host.contains('/'));
             except = Some(bypass).filter(|bypass| !bypass.is_empty());
         }
-        Ok(Some(Self { config, host, port, variable: name, except, ports, login, is_https }))
+        let is_asked = AtomicBool::new(false);
+        Ok(Some(Self { config, host, port, variable: name, except, bypass: rules, login, is_https, is_asked }))
     }
 
-    /// Whether a rule for this host at this one port says that the proxy is not for it. The rest the HTTP client knows.
+    /// Whether a rule says that the proxy is not for this host, or not for it at this port.
     pub(super) fn is_bypassed(&self, uri: &http::Uri) -> bool {
         let host = bare(uri.host().unwrap_or_default()).to_ascii_lowercase();
         let port = uri.port_u16().unwrap_or(443);
-        self.ports.iter().any(|(rule, at)| {
+        let address = host.parse::<IpAddr>();
+        self.bypass.iter().any(|(rule, at)| {
             let rule = rule.trim_start_matches('.');
             let is_below = || host.strip_suffix(rule).is_some_and(|below| below.ends_with('.'));
-            *at == port && (host == rule || is_below())
+            let is_host = || match &address {
+                // One that can be written in several ways.
+                Ok(address) => rule.parse::<IpAddr>().is_ok_and(|rule| rule == *address),
+                Err(_) => host == rule || is_below(),
+            };
+            at.is_none_or(|at| at == port) && is_host()
         })
     }
 
-    /// What the proxy itself said to a request for `uri` that came to `error`, if it refused it.
+    /// A request begins, which goes to the proxy or past it.
+    pub(super) fn is_asked(&self, is_so: bool) {
+        self.is_asked.store(is_so, Ordering::Relaxed);
+    }
+
+    /// Where what does not answer was asked through the proxy: that, as a part of the sentence, and the hint.
+    pub(super) fn in_between(&self) -> Option<(String, String)> {
+        let variable = self.variable;
+        self.is_asked.load(Ordering::Relaxed).then(|| {
+            (format!(" through the proxy {} ({variable})", self.address()), format!("{} ", check_address(variable)))
+        })
+    }
+
+    /// What the proxy did to a request for `uri` that came to `error`, if it is the proxy that did not connect.
     pub(super) async fn refusal(&self, uri: &http::Uri, error: &ConnectorError) -> Option<ProxyRefused> {
+        let target = format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(443));
+        let refused = |why| ProxyRefused {
+            why,
+            address: self.address(),
+            target: phrase(&target),
+            variable: self.variable,
+            has_login: self.login.is_some(),
+        };
+        if let Some(why) = self.unreachable(error) {
+            return Some(refused(ProxyWhy::Unreachable(why)));
+        }
         // The HTTP client's error has no public type, and does not tell the status.
         let says = |words: &str| chain(error).any(|link| link.to_string() == words);
         let status = if says("tunnel error: proxy authorization required") {
@@ -101,12 +134,31 @@ impl Proxy {
         } else {
             return None;
         };
-        Some(ProxyRefused {
-            status,
-            host: phrase(&self.host),
-            variable: self.variable,
-            has_login: self.login.is_some(),
-        })
+        Some(refused(ProxyWhy::Status(status)))
+    }
+
+    /// Host, and port if one is given, for a sentence. Never the user and the password.
+    pub(super) fn address(&self) -> String {
+        let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
+        format!("{}{port}", phrase(&self.host))
+    }
+
+    /// Why the proxy itself was not reached, or did not connect in time: ends the sentence "the proxy …". `None` if it is beyond it
+    /// that something failed.
+    fn unreachable(&self, error: &ConnectorError) -> Option<String> {
+        use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+        let begins = |words: &str| chain(error).any(|link| link.to_string().starts_with(words));
+        // What the HTTP client says of its own deadline for connecting, the tunnel included.
+        if error.is_timeout() && begins("HTTP connect") {
+            return Some("did not connect in time".to_owned());
+        }
+        if find::<rustls::Error>(error).is_some() || !begins("client error (Connect)") {
+            return None;
+        }
+        let io = io_error(error)?;
+        let is_of_way =
+            matches!(io.kind(), AddrNotAvailable | ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut);
+        (is_of_way || begins("dns error")).then(|| format!("can't be reached: {}", phrase(&io_in_words(io))))
     }
 
     /// Asks the proxy once more for the same, for the status alone.
@@ -129,36 +181,70 @@ impl Proxy {
 /// The proxy did not connect.
 #[derive(Debug, Clone)]
 pub(super) struct ProxyRefused {
-    status: Option<StatusCode>,
-    host: String,
+    why: ProxyWhy,
+    /// Its own address.
+    address: String,
+    /// What it was to connect to, with the port.
+    target: String,
     variable: &'static str,
     has_login: bool,
+}
+
+#[derive(Debug, Clone)]
+enum ProxyWhy {
+    /// It answered, with this status if that is known.
+    Status(Option<StatusCode>),
+    /// It did not.
+    Unreachable(String),
 }
 
 impl ProxyRefused {
     /// Whether it was for the login: then another try may lock the account.
     pub(super) fn is_of_login(&self) -> bool {
-        self.status == Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+        matches!(self.why, ProxyWhy::Status(Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)))
     }
+
+    /// What to do about it.
+    pub(super) fn hint(&self) -> String {
+        let Self { why, target, variable, has_login, .. } = self;
+        match why {
+            _ if self.is_of_login() => format!(
+                "{} the user and password in {variable}, as http://USER:PASSWORD@HOST:PORT. Then repeat the same command.",
+                if *has_login { "Correct" } else { "Add" }
+            ),
+            ProxyWhy::Status(Some(StatusCode::FORBIDDEN)) => format!(
+                "The proxy does not let this machine connect to {target}. Ask whoever runs it to allow that host, then repeat the same command."
+            ),
+            ProxyWhy::Status(_) => format!(
+                "Ask whoever runs the proxy why it does not connect to {target}, or correct {variable} if it names the wrong proxy. Then repeat the same command."
+            ),
+            ProxyWhy::Unreachable(_) => format!("{} Then repeat the same command.", check_address(variable)),
+        }
+    }
+}
+
+fn check_address(variable: &str) -> String {
+    format!("Check the address of the proxy in {variable}, and whether this network needs one.")
 }
 
 /// Ends the sentence "… can't be reached: …".
 impl fmt::Display for ProxyRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, host, variable, has_login } = self;
+        let Self { why, address, variable, has_login, .. } = self;
         if self.is_of_login() {
             return if *has_login {
-                write!(f, "the proxy {host} does not accept the user and password in {variable} (407)")
+                write!(f, "the proxy {address} does not accept the user and password in {variable} (407)")
             } else {
-                write!(f, "the proxy {host} asks for a user and password, and {variable} has none (407)")
+                write!(f, "the proxy {address} asks for a user and password, and {variable} has none (407)")
             };
         }
-        match status {
-            Some(status) => {
+        match why {
+            ProxyWhy::Status(Some(status)) => {
                 let reason = status.canonical_reason().map_or_else(String::new, |reason| format!(" {reason}"));
-                write!(f, "the proxy {host} refused the connection ({}{reason})", status.as_u16())
+                write!(f, "the proxy {address} refused the connection ({}{reason})", status.as_u16())
             }
-            None => write!(f, "the proxy {host} refused the connection"),
+            ProxyWhy::Status(None) => write!(f, "the proxy {address} refused the connection"),
+            ProxyWhy::Unreachable(why) => write!(f, "the proxy {address} ({variable}) {why}"),
         }
     }
 }
@@ -329,6 +415,16 @@ mod tests {
         let rules = "host.example:4443,.below.example:443,[::1]:8443";
         let proxy = proxy(&[("HTTPS_PROXY", "proxy:1"), ("NO_PROXY", rules)]).unwrap().unwrap();
         let is_bypassed = |uri: &str| proxy.is_bypassed(&uri.parse().unwrap());
+        let at_any_port = self::proxy(&[("HTTPS_PROXY", "proxy:1"), ("NO_PROXY", "below.example,192.0.2.1,0:0::1")]);
+        let at_any_port = at_any_port.unwrap().unwrap();
+        for uri in
+            ["https://below.example:4443", "https://a.below.example", "https://192.0.2.1:1", "https://[::1]:8443"]
+        {
+            assert!(at_any_port.is_bypassed(&uri.parse().unwrap()), "{uri}");
+        }
+        for uri in ["https://abelow.example", "https://192.0.2.10", "https://[::2]"] {
+            assert!(!at_any_port.is_bypassed(&uri.parse().unwrap()), "{uri}");
+        }
         for uri in [
             "https://HOST.example:4443/x",
             "https://a.host.example:4443",

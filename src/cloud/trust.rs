@@ -28,6 +28,9 @@ pub(crate) struct TrustInUse {
     pub count: usize,
     /// Which of them are of no use here, and why: "the CA “…” has …".
     pub uncheckable: Vec<String>,
+    /// Which others stand in the files and are not among them, since the files say that they are trusted for other purposes: as
+    /// whole sentences.
+    pub left_out: Vec<String>,
 }
 
 /// The file that replaces the system's certificates, in the order of the AWS CLI: what was said to us or in `AWS_CA_BUNDLE`,
@@ -70,7 +73,9 @@ fn of_file(file: &Sourced<PathBuf>) -> Result<(TrustStore, TrustInUse)> {
         .map_err(|refused| bad_because(refused.into_why(path)))?
         .ok_or_else(|| bad(io_in_words(&std::io::Error::from_raw_os_error(2))))?;
     let mut checked = CertificateBundle::default();
-    for (line, certificate) in certificates::read(&pem).map_err(bad)? {
+    let found = certificates::read(&pem).map_err(bad)?;
+    checked.leave_out(path, &found.left_out);
+    for (line, certificate) in found.certificates {
         if !checked.add(certificate) {
             return Err(bad(format!(
                 "the certificate that begins in its line {line} is not a usable X.509 certificate"
@@ -78,7 +83,12 @@ fn of_file(file: &Sourced<PathBuf>) -> Result<(TrustStore, TrustInUse)> {
         }
     }
     if checked.count == 0 {
-        return Err(bad(if pem.is_empty() { "it is empty" } else { "it holds no PEM certificate" }.to_owned()));
+        let why = match (pem.is_empty(), checked.left_out.is_empty()) {
+            (true, _) => "it is empty",
+            (_, true) => "it holds no PEM certificate",
+            _ => "it holds no certificate that it says is trusted for servers",
+        };
+        return Err(bad(why.to_owned()));
     }
     Ok(checked.finish(Some(file.clone())))
 }
@@ -90,23 +100,23 @@ fn of_file(file: &Sourced<PathBuf>) -> Result<(TrustStore, TrustInUse)> {
 fn of_system() -> Result<(TrustStore, TrustInUse)> {
     let named = |name: &'static str| Some((std::env::var_os(name).filter(|value| !value.is_empty())?, name));
     let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
+    let mut checked = CertificateBundle::default();
     let found = match (&file, &folders) {
         (None, None) => rustls_native_certs::load_native_certs().certs,
         (file, folders) => {
             let mut found = Vec::new();
             if let Some((file, origin)) = file {
-                found.extend(certificates_of(Path::new(file), origin)?);
+                found.extend(certificates_of(Path::new(file), origin, &mut checked)?);
             }
             if let Some((folders, origin)) = folders {
                 for folder in std::env::split_paths(folders) {
-                    found.extend(certificates_below(&folder, origin)?);
+                    found.extend(certificates_below(&folder, origin, &mut checked)?);
                 }
             }
             found
         }
     };
     // A system's store may hold oddities that never mattered.
-    let mut checked = CertificateBundle::default();
     found.into_iter().for_each(|certificate| {
         checked.add(certificate);
     });
@@ -123,15 +133,20 @@ fn of_system() -> Result<(TrustStore, TrustInUse)> {
 }
 
 /// The certificates of a file that a variable names. None if it is not there.
-fn certificates_of(path: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
+fn certificates_of(path: &Path, origin: &str, checked: &mut CertificateBundle) -> Result<Vec<CertificateDer<'static>>> {
     let bad = |why: Why| Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why };
     let pem = path_trust::read_file(path, Whose::Own, MAX_CA_FILE).map_err(|refused| bad(refused.into_why(path)))?;
     let found = certificates::read(&pem.unwrap_or_default()).map_err(|why| bad(why.into()))?;
-    Ok(found.into_iter().map(|(_, certificate)| certificate).collect())
+    checked.leave_out(path, &found.left_out);
+    Ok(found.certificates.into_iter().map(|(_, certificate)| certificate).collect())
 }
 
 /// Those of the files in a folder that a variable names, as OpenSSL takes them: what is no certificate lies beside them.
-fn certificates_below(folder: &Path, origin: &str) -> Result<Vec<CertificateDer<'static>>> {
+fn certificates_below(
+    folder: &Path,
+    origin: &str,
+    checked: &mut CertificateBundle,
+) -> Result<Vec<CertificateDer<'static>>> {
     if let Err(refused) = path_trust::folder(folder, Whose::Own, Position::Whole) {
         // One that is not there holds none; so it is without the variable.
         return if refused.is_missing() {
@@ -145,8 +160,9 @@ fn certificates_below(folder: &Path, origin: &str) -> Result<Vec<CertificateDer<
     for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
         match path_trust::read_file(&path, Whose::Own, MAX_CA_FILE) {
             Ok(pem) => {
-                let certificates = certificates::read(&pem.unwrap_or_default()).unwrap_or_default();
-                found.extend(certificates.into_iter().map(|(_, certificate)| certificate));
+                let read = certificates::read(&pem.unwrap_or_default()).unwrap_or_default();
+                checked.leave_out(&path, &read.left_out);
+                found.extend(read.certificates.into_iter().map(|(_, certificate)| certificate));
             }
             // A folder, or a link that leads nowhere, beside the certificates.
             Err(refused) if refused.is_of(Fault::Kind) || refused.is_of(Fault::Link) => {}
@@ -165,9 +181,18 @@ struct CertificateBundle {
     pem: String,
     count: usize,
     uncheckable: Vec<String>,
+    left_out: Vec<String>,
 }
 
 impl CertificateBundle {
+    /// Notes which certificates of a file are not taken, by the lines that they begin in.
+    fn leave_out(&mut self, path: &Path, lines: &[usize]) {
+        let path = phrase(&path.display().to_string());
+        self.left_out.extend(lines.iter().map(|line| {
+            format!("The certificate that begins in line {line} of {path} is not used: the file says that it is not trusted for servers.")
+        }));
+    }
+
     /// Takes a certificate, unless rustls would not.
     fn add(&mut self, certificate: CertificateDer<'static>) -> bool {
         let mut roots = RootCertStore::empty();
@@ -184,8 +209,9 @@ impl CertificateBundle {
     }
 
     fn finish(self, file: Option<Sourced<PathBuf>>) -> (TrustStore, TrustInUse) {
-        let Self { pem, count, uncheckable } = self;
-        (TrustStore::empty().with_pem_certificate(pem.into_bytes()), TrustInUse { file, count, uncheckable })
+        let Self { pem, count, uncheckable, left_out } = self;
+        let trust = TrustInUse { file, count, uncheckable, left_out };
+        (TrustStore::empty().with_pem_certificate(pem.into_bytes()), trust)
     }
 }
 

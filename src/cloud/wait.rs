@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::failure::{Refusal, retry_reason};
+use super::proxy::Proxy;
 use super::text::capitalised;
 use crate::error::{Error, Result};
 use crate::report::{Backoff, Event, Notify, SILENCE, WaitNotice, with_jitter};
@@ -25,6 +26,7 @@ pub(super) struct Wait {
     notify: Arc<dyn Notify>,
     now: Arc<Mutex<Now>>,
     limit: Duration,
+    proxy: Option<Arc<Proxy>>,
 }
 
 struct Now {
@@ -46,7 +48,12 @@ impl fmt::Debug for Wait {
 impl Wait {
     /// Waits of at most `limit` each.
     pub(super) fn new(notify: Arc<dyn Notify>, limit: Duration) -> Self {
-        Self { notify, now: Arc::new(Mutex::new(Now::new(String::new()))), limit }
+        Self { notify, now: Arc::new(Mutex::new(Now::new(String::new()))), limit, proxy: None }
+    }
+
+    /// The same, for calls that may go through this proxy.
+    pub(super) fn through(self, proxy: Option<Arc<Proxy>>) -> Self {
+        Self { proxy, ..self }
     }
 
     /// The deadline of each.
@@ -107,11 +114,11 @@ impl Wait {
         std::mem::replace(&mut self.lock().what, what)
     }
 
-    /// Asks the person for a line, and says nothing meanwhile. `None` where nobody can be asked.
-    pub(super) async fn ask(&self, question: String) -> Option<String> {
+    /// Asks the person for a line that the terminal does not show, and says nothing meanwhile. `None` where nobody can be asked.
+    pub(super) async fn ask_unseen(&self, question: String) -> Option<String> {
         let (notify, patience) = (Arc::clone(&self.notify), self.limit * 3 / 4);
         self.lock().is_asking = true;
-        let line = tokio::task::spawn_blocking(move || notify.ask(&question, patience)).await;
+        let line = tokio::task::spawn_blocking(move || notify.ask_unseen(&question, patience)).await;
         let mut now = self.lock();
         now.is_asking = false;
         now.notice.was_spoken_of();
@@ -133,7 +140,8 @@ impl Wait {
     pub(super) fn timed_out(&self, what: &str) -> Error {
         // A limit below a second would read as "within 0 seconds".
         let seconds = self.lock().notice.so_far().as_secs().max(1);
-        Error::ApiTimeout { what: capitalised(what), seconds }
+        let (through, check) = self.proxy.as_ref().and_then(|proxy| proxy.in_between()).unwrap_or_default();
+        Error::ApiTimeout { what: capitalised(what), through, seconds, check }
     }
 
     /// Runs `work`, which waits for `what` first, to its end or to the deadline.
@@ -224,7 +232,7 @@ mod tests {
             wait.begin("the second".to_owned());
             std::future::pending::<Result<()>>().await
         }));
-        assert!(matches!(ended, Err(Error::ApiTimeout { what, seconds: 2 }) if what == "The second"));
+        assert!(matches!(ended, Err(Error::ApiTimeout { what, seconds: 2, .. }) if what == "The second"));
         let events = kept.0.lock().unwrap();
         assert!(matches!(&events[..], [Event::Waiting { what, so_far }] if what == "the second" && *so_far >= SILENCE));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 
 use super::{Check, Subject, WarningCollector};
-use crate::cloud::{Action, Cloud, CredentialsInUse, Examined, Way};
+use crate::cloud::{Action, Cloud, CredentialsInUse, Examined, TrustInUse, Way};
 use crate::error::{Error, ExitCode, Result};
 use crate::report::Notify;
 use crate::report::utc_in_words;
@@ -38,20 +38,23 @@ pub(super) fn way(way: &Way) -> Vec<Check> {
         Err(error) => Check::failed(Subject::Proxy, error),
     };
     let trust = match &way.trust {
-        Ok(found) => {
-            let count =
-                if found.count == 1 { "1 certificate".to_owned() } else { format!("{} certificates", found.count) };
-            Check::ok(
-                Subject::CaCertificates,
-                match &found.file {
-                    Some(file) => format!("{count} of {} ({})", file.value.display(), file.origin),
-                    None => format!("{count} of this system"),
-                },
-            )
-        }
+        Ok(found) => ca_certificates(found),
         Err(error) => Check::failed(Subject::CaCertificates, error),
     };
     vec![region, proxy, trust]
+}
+
+fn ca_certificates(found: &TrustInUse) -> Check {
+    let count = if found.count == 1 { "1 certificate".to_owned() } else { format!("{} certificates", found.count) };
+    let text = match &found.file {
+        Some(file) => format!("{count} of {} ({})", file.value.display(), file.origin),
+        None => format!("{count} of this system"),
+    };
+    if found.left_out.is_empty() {
+        return Check::ok(Subject::CaCertificates, text);
+    }
+    let text = format!("{text}. {}", found.left_out.join(" "));
+    Check::warning(Subject::CaCertificates, text, TRUST_FOR_SERVERS)
 }
 
 /// What AWS answers.
@@ -76,6 +79,8 @@ fn not_asked(error: &Error, way: &Way) -> Vec<Check> {
     let rest = std::iter::once(Subject::Clock).chain(ACTIONS.map(subject));
     [aws, credentials].into_iter().chain(rest.map(|subject| Check::skipped(subject, WHY))).collect()
 }
+
+const TRUST_FOR_SERVERS: &str = "If a company proxy inspects this network's traffic and that is its certificate, write it into the file without those marks. What OpenSSL makes of it:\n  openssl x509 -clrtrust -in CERTIFICATE.pem";
 
 const ACTIONS: [Action; 4] = [Action::ListJobs, Action::DescribeJob, Action::GetJobManifest, Action::GetJobUnlockCode];
 
@@ -135,7 +140,10 @@ fn credentials(found: &Examined, in_use: Option<&CredentialsInUse>, now: OffsetD
             let text = format!("from {source}{ends}; their identity is unknown. {error}");
             let hint = match error {
                 Error::StsNotHttps { .. } => error.report().hint,
-                _ => "A run needs no answer of STS. To see by another program whose they are:\n  aws sts get-caller-identity".to_owned(),
+                _ => format!(
+                    "A run needs no answer of STS. To see by another program whose they are:\n  {}",
+                    found.ask_identity
+                ),
             };
             Check::warning(SUBJECT, text, hint)
         }
@@ -210,7 +218,7 @@ fn permission(action: Action, answer: &Result<()>, is_silent: bool) -> Check {
             format!("{error} Only listing needs it: “jobs”, and “run” without a job."),
             error.report().hint,
         ),
-        Err(error @ Error::AccessDenied { .. }) => Check::failed(subject, error),
+        Err(error @ (Error::AccessDenied { .. } | Error::NotActivated { .. })) => Check::failed(subject, error),
         // The other calls were answered: it may pass.
         Err(error) => {
             let report = error.report();
@@ -264,7 +272,12 @@ mod tests {
     fn found(identity: Result<Identity>, answers: [Result<()>; 4]) -> Examined {
         let [a, b, c, d] = answers;
         let actions = [(ACTIONS[0], a), (ACTIONS[1], b), (ACTIONS[2], c), (ACTIONS[3], d)];
-        Examined { api: "the Snowball API in eu-west-1".to_owned(), identity, actions }
+        Examined {
+            api: "the Snowball API in eu-west-1".to_owned(),
+            identity,
+            ask_identity: "aws sts get-caller-identity --profile field".to_owned(),
+            actions,
+        }
     }
 
     fn somebody() -> Result<Identity> {
@@ -273,6 +286,19 @@ mod tests {
 
     fn verdicts(checks: &[Check]) -> Vec<Verdict> {
         checks.iter().map(|check| check.verdict).collect()
+    }
+
+    #[test]
+    fn a_certificate_that_is_left_out_is_named() {
+        let check = |left_out| ca_certificates(&TrustInUse { file: None, count: 2, uncheckable: Vec::new(), left_out });
+        assert_eq!(check(Vec::new()).verdict, Verdict::Ok);
+        let told = check(vec!["The certificate that begins in line 3 of x is not used.".to_owned()]);
+        assert_eq!(told.verdict, Verdict::Warning);
+        assert!(
+            told.text.starts_with("2 certificates of this system. The certificate that begins in line 3"),
+            "{}",
+            told.text
+        );
     }
 
     #[test]
@@ -300,7 +326,11 @@ mod tests {
 
     #[test]
     fn a_way_that_leads_nowhere_is_told_once() {
-        let away = || Error::ApiUnreachable { what: "The Snowball API".to_owned(), why: "refused".to_owned() };
+        let away = || Error::ApiUnreachable {
+            what: "The Snowball API".to_owned(),
+            why: "refused".to_owned(),
+            hint: String::new(),
+        };
         let none = [Err(away()), Err(away()), Err(away()), Err(away())];
         let checks = checks_of(&found(Err(away()), none), Some(&in_use(None)), None, NOW);
         use Verdict::{Fails, Ok as Fine, Skipped, Warning};
@@ -310,5 +340,6 @@ mod tests {
         let checks = checks_of(&found(Err(away()), some), Some(&in_use(None)), Some((NOW, NOW)), NOW);
         assert_eq!(verdicts(&checks), [Fine, Warning, Fine, Fine, Fine, Fine, Warning]);
         assert!(checks[1].text.contains("profile “field”"), "{}", checks[1].text);
+        assert!(checks[1].hint.as_ref().unwrap().ends_with("\n  aws sts get-caller-identity --profile field"));
     }
 }

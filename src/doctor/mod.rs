@@ -138,8 +138,8 @@ impl Notify for WarningCollector {
         }
     }
 
-    fn ask(&self, question: &str, patience: Duration) -> Option<String> {
-        self.reporter.ask(question, patience)
+    fn ask_unseen(&self, question: &str, patience: Duration) -> Option<String> {
+        self.reporter.ask_unseen(question, patience)
     }
 }
 

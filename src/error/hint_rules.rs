@@ -36,7 +36,7 @@ impl HintRules {
 
     /// A line to paste stands alone, indented by two.
     fn unless_locked(&self, line: &str) -> String {
-        let Some(command) = line.strip_prefix("  ") else { return line.to_owned() };
+        let Some(command) = line.strip_prefix("  ").filter(|command| is_ours(command)) else { return line.to_owned() };
         match self.locked.iter().find(|locked| locked.is_changed_by(command)) {
             Some(locked) => {
                 format!("  (The administrator of this machine has locked {}. Ask the administrator.)", locked.key)
@@ -50,12 +50,19 @@ impl LockedSetting {
     fn is_changed_by(&self, command: &str) -> bool {
         let mut words = command.split(' ').peekable();
         while let Some(word) = words.next() {
+            let (word, given) = word.split_once('=').map_or((word, None), |(word, value)| (word, Some(value)));
             if self.flags.iter().any(|flag| flag == word) {
-                return words.peek().is_none_or(|value| value.trim_matches(['\'', '"']) != self.value);
+                let value = given.or_else(|| words.peek().copied());
+                return value.is_none_or(|value| value.trim_matches(['\'', '"']) != self.value);
             }
         }
         false
     }
+}
+
+/// Whether what is pasted is for this program: a flag of it, or a command that runs it. The AWS CLI has flags of the same names.
+fn is_ours(command: &str) -> bool {
+    command.starts_with("--") || command.split(' ').any(|word| word == "snow-onboard")
 }
 
 /// A stored pair is not what is used, so a new one comes with the next run.
@@ -120,8 +127,14 @@ mod tests {
             missing,
             "Name it:\n  (The administrator of this machine has locked client. Ask the administrator.)"
         );
-        for same in ["Once more:\n  snow-onboard run JID1 --client /opt/c", "  snow-onboard jobs", "the flag --client"]
-        {
+        let again = rules().apply("Again:\n  AWS_DEFAULT_PROFILE=x snow-onboard jobs --client=");
+        assert!(again.starts_with("Again:\n  (The administrator"), "{again}");
+        for same in [
+            "Once more:\n  snow-onboard run JID1 --client /opt/c",
+            "  snow-onboard jobs --client=/opt/c",
+            "the flag --client",
+            "  aws sso login --client another",
+        ] {
             assert_eq!(rules().apply(same), same);
         }
         let error = Error::PairRefused { job: "JID1".to_owned(), said: String::new() };

@@ -166,13 +166,17 @@ errors! {
     CredentialsFailed { why: String } = Credentials "credentials_failed"
         "AWS credentials could not be obtained: {why}."
         => "Check the profile in ~/.aws/config, or try another one:\n  snow-onboard doctor --profile NAME";
-    CredentialsRefused { why: String } = Credentials "credentials_refused"
+    /// `region` is a part of the hint, where the region may be the cause; `list` is the command that tells where they come from.
+    CredentialsRefused { why: String, region: String, list: String } = Credentials "credentials_refused"
         "AWS does not accept these credentials: {why}."
-        => "Check where the credentials come from, and replace them:\n  aws configure list";
+        => "Check where the credentials come from, and replace them{region}:\n  {list}";
     /// `statement` is the hint's: what would allow it, to paste into a policy.
     AccessDenied { action: String, why: String, statement: String } = Credentials "access_denied"
         "These credentials are not allowed to call {action}: {why}."
         => "Ask your AWS administrator to add this statement to the identity's IAM policy:\n  {statement}";
+    NotActivated { what: String, why: String } = Credentials "not_activated"
+        "AWS has not activated {what} for this account: {why}."
+        => "In the AWS console, complete the registration of the account, and enable the region (Account, AWS Regions). It can take up to 24 hours. Then repeat the same command.";
     ClockSkew { here: String, there: String } = Credentials "clock_skew"
         "AWS refused the request as too old or too new: it is {here} on this machine{there}."
         => "Check the clock of this machine, and set it if it is wrong. Then repeat the command.";
@@ -192,9 +196,10 @@ errors! {
     ProxyBad { why: String } = Settings "proxy_bad"
         "The proxy settings can't be used: {why}."
         => "Correct HTTPS_PROXY and NO_PROXY, or unset them.";
-    ApiUnreachable { what: String, why: String } = Network "api_unreachable"
+    /// `hint` is the hint: of the network, or of the proxy that did not connect.
+    ApiUnreachable { what: String, why: String, hint: String } = Network "api_unreachable"
         "{what} can't be reached: {why}."
-        => "Check the network, HTTPS_PROXY if there is a proxy, and AWS_ENDPOINT_URL_SNOWBALL if it is set. Then repeat the same command.";
+        => "{hint}";
     /// `hint` is the hint: what is in use is not asked for.
     TlsUntrusted { what: String, why: String, hint: String } = Network "tls_untrusted"
         "The certificate of {what} is not trusted: {why}."
@@ -203,9 +208,10 @@ errors! {
     TlsOutOfDate { what: String, why: String } = Network "tls_out_of_date"
         "The certificate of {what} is not valid today: {why}."
         => "Check the date and the clock of this machine. If they are right, tell the administrator of this network or of its proxy, whose certificate that is.";
-    ApiTimeout { what: String, seconds: u64 } = Network "api_timeout"
-        "{what} did not answer within {seconds} seconds."
-        => "Repeat the same command, with more time if the network is slow:\n  --network-timeout 10m";
+    /// `through` is " through the proxy …", or nothing; `check` begins the hint then.
+    ApiTimeout { what: String, through: String, seconds: u64, check: String } = Network "api_timeout"
+        "{what} did not answer{through} within {seconds} seconds."
+        => "{check}Repeat the same command, with more time if the network is slow:\n  --network-timeout 10m";
     ApiThrottled { what: String } = Network "api_throttled"
         "{what} is throttling requests."
         => "Wait a minute, then repeat the same command.";

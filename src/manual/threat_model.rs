@@ -67,6 +67,10 @@
 //!   (`tests/whole/first_start.rs::a_code_in_clear_in_the_client_s_own_settings_is_told_with_the_command_that_takes_it_out`).
 //! - **Whoever may call `GetJobUnlockCode` and `GetJobManifest` in the AWS account.** AWS gives both halves to one
 //!   permission level. Give those two permissions to few, and watch their use in CloudTrail.
+//! - **A program of yours that leaves its session.** What your AWS profile names (`credential_process`) is ended with all that it
+//!   started, at its deadline and with this program
+//!   (`tests/cloud/process.rs::the_agent_s_end_is_its_end_whatever_that_was`). What it started in a session of its own (`setsid`)
+//!   goes on if the process of this program that watches it is itself killed with SIGKILL, since nobody is left to end it.
 //! - **Whoever holds the machine unlocked**, with its user signed in.
 //!
 //! # The cases that a reviewer asks about

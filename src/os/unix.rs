@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Takes a lock that goes by `folder`, which is there; `None` while another process holds it. It ends with the file that is
 /// given, and so with the process at the latest. The folder itself is locked: nothing is made.
@@ -105,6 +106,29 @@ pub(crate) fn forget_typed_ahead() {
     let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
 }
 
+/// How the terminal was before [`stop_echo`].
+static BEFORE: Mutex<Option<rustix::termios::Termios>> = Mutex::new(None);
+
+/// The terminal shows no longer what is typed, until [`restore_echo`].
+pub(crate) fn stop_echo() {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let stdin = rustix::stdio::stdin();
+    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Where it is no terminal it shows nothing.
+    let Ok(mut modes) = tcgetattr(stdin) else { return };
+    before.get_or_insert_with(|| modes.clone());
+    modes.local_modes.remove(LocalModes::ECHO);
+    let _ = tcsetattr(stdin, OptionalActions::Now, &modes);
+}
+
+/// Undoes [`stop_echo`], if that was called.
+pub(crate) fn restore_echo() {
+    use rustix::termios::{OptionalActions, tcsetattr};
+    if let Some(modes) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &modes);
+    }
+}
+
 /// Whether this process was stopped (Ctrl-Z) and goes on again (`fg`) since this was asked before.
 pub(crate) fn was_resumed() -> bool {
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -136,6 +160,7 @@ pub(crate) fn on_interrupt(tell: impl Fn(i32) + Send + Sync + 'static) -> io::Re
         });
         // Whatever holds up the telling does not hold up the end.
         let _ = is_told.recv_timeout(TELLING);
+        restore_echo();
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     });
     Ok(())

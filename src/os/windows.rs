@@ -26,7 +26,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Com::CoTaskMemFree;
 use windows_sys::Win32::System::Console::{
-    FlushConsoleInputBuffer, GetStdHandle, PHANDLER_ROUTINE, STD_INPUT_HANDLE, SetConsoleCtrlHandler,
+    ENABLE_ECHO_INPUT, FlushConsoleInputBuffer, GetConsoleMode, GetStdHandle, PHANDLER_ROUTINE, STD_INPUT_HANDLE,
+    SetConsoleCtrlHandler, SetConsoleMode,
 };
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode};
 use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP, WerSetFlags};
@@ -157,6 +158,17 @@ pub(super) fn set_console_handler(handler: extern "system" fn(u32) -> i32) -> io
 pub(super) fn flush_console_input() {
     // SAFETY: both take and give plain values; what is no console's handle is refused.
     unsafe { FlushConsoleInputBuffer(GetStdHandle(STD_INPUT_HANDLE)) };
+}
+
+/// Has the console show what is typed, or not; whether that was otherwise before.
+pub(super) fn console_input_echoes(shows: bool) -> bool {
+    let mut mode = 0;
+    // SAFETY: both take a plain handle, and what is no console's is refused; `mode` lives through the call.
+    unsafe {
+        let console = GetStdHandle(STD_INPUT_HANDLE);
+        let changes = GetConsoleMode(console, &mut mode) != 0 && (mode & ENABLE_ECHO_INPUT != 0) != shows;
+        changes && SetConsoleMode(console, mode ^ ENABLE_ECHO_INPUT) != 0
+    }
 }
 
 /// Makes a folder with the owner and access list that `sddl` describes.

@@ -1,10 +1,10 @@
 //! Windows: the console, its Ctrl-C and what is typed into it.
 
 use std::io;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::windows::{flush_console_input, set_console_handler};
+use super::windows::{console_input_echoes, flush_console_input, set_console_handler};
 
 /// What Ctrl-C and its like are told by, once it is set.
 static TELL: OnceLock<Box<dyn Fn(i32) + Send + Sync>> = OnceLock::new();
@@ -29,6 +29,22 @@ pub(crate) fn forget_typed_ahead() {
     flush_console_input();
 }
 
+/// Whether the console is to show again what is typed.
+static HIDES: Mutex<bool> = Mutex::new(false);
+
+/// The console shows no longer what is typed, until [`restore_echo`].
+pub(crate) fn stop_echo() {
+    let mut hides = HIDES.lock().unwrap_or_else(PoisonError::into_inner);
+    *hides |= console_input_echoes(false);
+}
+
+/// Undoes [`stop_echo`], if that was called.
+pub(crate) fn restore_echo() {
+    if std::mem::take(&mut *HIDES.lock().unwrap_or_else(PoisonError::into_inner)) {
+        console_input_echoes(true);
+    }
+}
+
 extern "system" fn interrupted(_event: u32) -> i32 {
     let (told, is_told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -39,5 +55,6 @@ extern "system" fn interrupted(_event: u32) -> i32 {
     });
     // Whatever holds up the telling does not hold up the end.
     let _ = is_told.recv_timeout(Duration::from_millis(500));
+    restore_echo();
     std::process::exit(130)
 }

@@ -65,9 +65,9 @@ pub trait Notify: Send + Sync {
     /// Tells the person.
     fn notify(&self, event: Event);
 
-    /// Asks the person for a line, and waits for it, though no longer than `patience`. `None` where nobody can be asked,
-    /// an empty line where nothing is answered.
-    fn ask(&self, question: &str, patience: Duration) -> Option<String> {
+    /// Asks the person for a line that the terminal does not show, and waits for it, though no longer than `patience`. `None`
+    /// where nobody can be asked, an empty line where nothing is answered.
+    fn ask_unseen(&self, question: &str, patience: Duration) -> Option<String> {
         let _ = (question, patience);
         None
     }
@@ -78,8 +78,8 @@ pub(crate) trait Observer: Send + Sync {
     /// Shows the event. `job` is the one that it is about, where that is known.
     fn event(&self, job: Option<&JobId>, event: &Event);
 
-    /// See [`Notify::ask`].
-    fn ask_for_line(&self, question: &str, patience: Duration) -> Option<String> {
+    /// See [`Notify::ask_unseen`].
+    fn ask_for_unseen_line(&self, question: &str, patience: Duration) -> Option<String> {
         let _ = (question, patience);
         None
     }

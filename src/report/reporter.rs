@@ -123,8 +123,8 @@ impl Notify for Reporter {
         }
     }
 
-    fn ask(&self, question: &str, patience: Duration) -> Option<String> {
-        self.0.observer.ask_for_line(&sanitize(question), patience)
+    fn ask_unseen(&self, question: &str, patience: Duration) -> Option<String> {
+        self.0.observer.ask_for_unseen_line(&sanitize(question), patience)
     }
 }
 

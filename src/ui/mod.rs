@@ -29,6 +29,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ExitCode, HintRules};
 use crate::model::JobId;
+use crate::os;
 use crate::report::{Ask, Event, OPERATOR, Observer, Step, Verdict, duration_in_words};
 use crate::safety::sanitize::sanitize_lines;
 pub(crate) use json::Failure;
@@ -370,8 +371,16 @@ impl Observer for Ui {
         }
     }
 
-    fn ask_for_line(&self, question: &str, patience: Duration) -> Option<String> {
-        match self.may_ask.then(|| self.put(question, patience))? {
+    fn ask_for_unseen_line(&self, question: &str, patience: Duration) -> Option<String> {
+        if !self.may_ask {
+            return None;
+        }
+        os::stop_echo();
+        let answer = self.put(question, patience);
+        os::restore_echo();
+        // The Enter was not shown either.
+        to_stderr("\n");
+        match answer {
             Answer::Line(line) => Some(line),
             Answer::End | Answer::Silence => Some(String::new()),
         }

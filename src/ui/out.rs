@@ -150,8 +150,9 @@ pub(super) fn lost_of_stdout() -> Option<String> {
 }
 
 /// Writes all that was said, also a last word without a line's end. To be called when nothing more is to be said; waits for
-/// whoever reads, as long as it takes.
+/// whoever reads, as long as it takes. A terminal shows again what is typed, whatever ended a question.
 pub fn finish() {
+    crate::os::restore_echo();
     for stream in [&STDERR, &STDOUT] {
         stream.finish(None);
     }

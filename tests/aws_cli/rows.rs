@@ -340,6 +340,17 @@ fn ways() -> Vec<Row> {
         row("ca_bundle of the profile").config(&format!("{ALL}ca_bundle = {{ca}}\n")).without("AWS_CA_BUNDLE"),
         row("ca_bundle with a tilde").config(&format!("{ALL}ca_bundle = ~/ca.pem\n")).without("AWS_CA_BUNDLE"),
         row("AWS_CA_BUNDLE with a tilde").config(ALL).var("AWS_CA_BUNDLE", "~/ca.pem"),
+        row("AWS_CA_BUNDLE with a variable").config(ALL).var("AWS_CA_BUNDLE", "${HOME}/ca.pem"),
+        row("ca_bundle with a variable").config(&format!("{ALL}ca_bundle = $HOME/ca.pem\n")).without("AWS_CA_BUNDLE"),
+        row("a proxy that is not there").config(ALL).var("HTTPS_PROXY", "http://127.0.0.1:1"),
+        row("a host without the proxy")
+            .config(ALL)
+            .var("HTTPS_PROXY", "http://127.0.0.1:1")
+            .var("NO_PROXY", "x.example,127.0.0.1"),
+        row("a network without the proxy")
+            .config(ALL)
+            .var("HTTPS_PROXY", "http://127.0.0.1:1")
+            .var("NO_PROXY", "127.0.0.0/8"),
         row("AWS_CA_BUNDLE before ca_bundle").config(&format!("{ALL}ca_bundle = /nowhere.pem\n")),
         row("AWS_CA_BUNDLE that is not there").config(ALL).var("AWS_CA_BUNDLE", "/nowhere.pem"),
         row("ca_bundle that is not there").config(&format!("{ALL}ca_bundle = /nowhere.pem\n")).without("AWS_CA_BUNDLE"),

@@ -132,6 +132,13 @@ fn a_role_is_assumed_over_https_with_the_same_client() {
     sts(world.endpoint_url()).expect("ok");
     let outcome = sts(String::new()).expect("credentials_failed");
     assert!(outcome.sentence.contains("AWS_ENDPOINT_URL_STS is set to nothing"), "{}", outcome.sentence);
+    // Loopback is no exception: whoever listens there would be handed the one half of a role's keys, and hand out the other.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let outcome = sts(format!("http://{address}")).expect("credentials_failed");
+    assert!(outcome.sentence.contains(&format!("http://{address} is not an https address")), "{}", outcome.sentence);
+    assert_eq!(listener.accept().map(drop).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     let outcome = sts("http://192.0.2.1".to_owned()).expect("credentials_failed");
     assert!(outcome.sentence.contains("http://192.0.2.1 is not an https address"), "{}", outcome.sentence);
 }
@@ -172,5 +179,9 @@ fn container_credentials_named_in_the_environment_are_used() {
         }
     });
     let call = job(&world).without("AWS_SESSION_TOKEN").profiles("");
-    call.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri).run().expect("ok");
+    call.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri).run().expect("ok");
+    let role = "[profile p]\nrole_arn = arn:aws:iam::123456789012:role/r\ncredential_source = EcsContainer\n";
+    let call = job(&world).without("AWS_SESSION_TOKEN").profiles(role).set("profile", "p");
+    let call = call.env("AWS_ENDPOINT_URL_STS", world.endpoint_url());
+    call.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri).run().expect("ok");
 }

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use snow_rehearsal::Rehearsal;
@@ -112,6 +113,31 @@ fn a_bad_ca_file_is_an_error_wherever_it_is_named() {
         let path = call.file("ca.pem", content).to_str().unwrap().to_owned();
         let outcome = call.env("SSL_CERT_FILE", path.as_str()).run().expect("ca_file_bad");
         assert!(outcome.sentence.contains(&format!("{path} (SSL_CERT_FILE)")), "{}", outcome.sentence);
+    }
+}
+
+#[test]
+fn a_certificate_that_is_trusted_for_other_purposes_is_left_out_by_name() {
+    let world = one();
+    let whole = std::fs::read_to_string(world.ca_bundle()).unwrap();
+    let der = CertificateDer::from_pem_slice(whole.as_bytes()).unwrap();
+    // X509_CERT_AUX of OpenSSL: trusted for e-mail.
+    let aux = b"\x30\x0c\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x04";
+    let body = base64::engine::general_purpose::STANDARD.encode([der.as_ref(), aux].concat());
+    let marked = format!("-----BEGIN TRUSTED CERTIFICATE-----\n{body}\n-----END TRUSTED CERTIFICATE-----\n");
+    for variable in ["", "SSL_CERT_FILE"] {
+        let with = |content: &str| {
+            let call = fetch(&world).set("ca", serde_json::Value::Null);
+            let path = call.file("ca.pem", content).to_str().unwrap().to_owned();
+            let call =
+                if variable.is_empty() { call.set("ca", path.as_str()) } else { call.env(variable, path.as_str()) };
+            (call.run(), path)
+        };
+        let (outcome, path) = with(&format!("{marked}{whole}"));
+        let told = format!("The certificate that begins in line 1 of {path} is not used");
+        assert!(outcome.expect("ok").notices.iter().any(|notice| notice.contains(&told)));
+        let (outcome, _) = with(&marked);
+        outcome.expect("ca_file_bad");
     }
 }
 
@@ -243,11 +269,16 @@ fn api_and_bucket_are_reached_through_the_proxy_of_the_variables() {
         // user:p@ss
         assert!(proxy.asked.lock().unwrap().iter().all(|(_, login)| login.as_deref() == Some("Basic dXNlcjpwQHNz")));
     }
-    for (name, rule) in [("NO_PROXY", "127.0.0.0/8"), ("no_proxy", "example.com, 127.0.0.1"), ("NO_PROXY", "*")] {
+    for (name, rule) in [("no_proxy", "example.com, 127.0.0.1"), ("NO_PROXY", "*")] {
         let proxy = Proxy::start("200 Fine");
         fetch(&world).env("HTTPS_PROXY", format!("http://{}", proxy.address)).env(name, rule).run().expect("ok");
         assert!(proxy.targets().is_empty(), "{name}={rule}");
     }
+    // To the AWS CLI a network is no host.
+    let proxy = Proxy::start("200 Fine");
+    let proxied = fetch(&world).env("HTTPS_PROXY", format!("http://{}", proxy.address));
+    proxied.env("NO_PROXY", "127.0.0.0/8").run().expect("ok");
+    assert_eq!(proxy.targets(), both());
     // A rule for one port is for that port alone.
     let api = world.endpoint_url().replace("https://", "");
     let proxy = Proxy::start("200 Fine");
@@ -264,20 +295,42 @@ fn api_and_bucket_are_reached_through_the_proxy_of_the_variables() {
 #[test]
 fn a_proxy_that_refuses_or_is_malformed_is_named() {
     let world = one();
-    for (login, answer, words) in [
-        ("user:hunter2@", "407 Whatever", "does not accept the user and password in HTTPS_PROXY (407)."),
-        ("", "407 Whatever", "asks for a user and password, and HTTPS_PROXY has none (407)."),
-        ("user:hunter2@", "403 Whatever", "refused the connection (403 Forbidden)."),
-        ("user:hunter2@", "502 Whatever", "refused the connection (502 Bad Gateway)."),
+    for (login, answer, words, hint) in [
+        (
+            "user:hunter2@",
+            "407 Whatever",
+            "does not accept the user and password in HTTPS_PROXY (407).",
+            "Correct the user",
+        ),
+        ("", "407 Whatever", "asks for a user and password, and HTTPS_PROXY has none (407).", "Add the user"),
+        ("user:hunter2@", "403 Whatever", "refused the connection (403 Forbidden).", "to allow that host"),
+        (
+            "user:hunter2@",
+            "502 Whatever",
+            "refused the connection (502 Bad Gateway).",
+            "why it does not connect to 127.0.0.1:",
+        ),
     ] {
         let proxy = Proxy::start(answer);
         let outcome = fetch(&world).env("HTTPS_PROXY", format!("http://{login}{}", proxy.address)).run();
         let outcome = outcome.expect("api_unreachable");
-        assert!(outcome.sentence.ends_with(&format!("the proxy 127.0.0.1 {words}")), "{}", outcome.sentence);
+        let address = &proxy.address;
+        assert!(outcome.sentence.ends_with(&format!("the proxy {address} {words}")), "{}", outcome.sentence);
+        assert!(outcome.hint.contains(hint), "{}", outcome.hint);
         outcome.never_says("hunter2");
         if answer.starts_with("407") {
             assert_eq!(proxy.asked.lock().unwrap().len(), 1, "another try may lock the account");
         }
+    }
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    {
+        let (address, words) = (gone, "can't be reached: connection refused");
+        let call = fetch(&world).env("HTTPS_PROXY", format!("http://user:hunter2@{address}"));
+        let outcome = call.run().expect("api_unreachable");
+        let told = format!("the proxy {address} (HTTPS_PROXY) {words}");
+        assert!(outcome.sentence.contains(&told), "{}", outcome.sentence);
+        assert!(outcome.hint.contains("the address of the proxy in HTTPS_PROXY"), "{}", outcome.hint);
+        outcome.never_says("hunter2");
     }
     for bad in ["http://user:hunter2@", "socks5://user:hunter2@127.0.0.1:1", "http://user:hunter2@host:none"] {
         let outcome = fetch(&world).env("HTTPS_PROXY", bad).run().expect("proxy_bad");
@@ -285,4 +338,24 @@ fn a_proxy_that_refuses_or_is_malformed_is_named() {
         outcome.never_says("hunter2");
     }
     assert!(world.requests().is_empty());
+}
+
+/// Whichever deadline ends it.
+#[test]
+fn a_proxy_that_takes_the_connection_and_says_nothing_is_named() {
+    let world = one();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    for what in ["fetch", "jobs", "identity"] {
+        let call = Call::new(&world, what, world.job().id()).set("timeout_ms", 1500);
+        let outcome = call.env("HTTPS_PROXY", format!("http://user:hunter2@{address}")).run();
+        assert!(["api_timeout", "api_unreachable"].contains(&&*outcome.code), "{} {}", outcome.code, outcome.sentence);
+        let told = outcome.sentence.contains(&format!("the proxy {address} (HTTPS_PROXY)"));
+        assert!(told, "{}", outcome.sentence);
+        assert!(outcome.hint.contains("the address of the proxy in HTTPS_PROXY"), "{}", outcome.hint);
+        outcome.never_says("hunter2");
+        let direct = Call::new(&world, what, world.job().id()).set("timeout_ms", 1500);
+        let direct = direct.env("HTTPS_PROXY", format!("http://{address}")).env("NO_PROXY", "127.0.0.1").run();
+        assert_eq!(direct.code, "ok", "{}", direct.sentence);
+    }
 }

@@ -58,7 +58,7 @@ fn a_one_time_code_is_asked_for_once_and_used_once() {
             words.extend(["--keychain", "none"]);
         }
         let mut terminal = Terminal::start(with_code(&rehearsal, home.path(), &words), 100, 50);
-        terminal.answer(&format!("One-time code of {MFA_DEVICE}, for profile “p”:"), "12345");
+        terminal.answer(&format!("One-time code of {MFA_DEVICE}, for profile “p” (not shown):"), "12345");
         terminal.answer("has six digits", MFA_CODE);
         let shown = if verb == "jobs" { rehearsal.job().id().to_owned() } else { "which assumes a role".to_owned() };
         terminal.wait_for(&shown);
@@ -98,6 +98,36 @@ fn a_code_that_nothing_comes_back_for_is_sent_once() {
         assert_eq!(terminal.end(), 4, "{}", terminal.screen());
         let requests = rehearsal.requests();
         assert_eq!(requests.iter().filter(|request| request.operation == "AssumeRole").count(), 1, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_one_time_code_is_not_shown_and_the_terminal_echoes_again_whatever_ends_the_question() {
+    // An answer, the end of the input, Ctrl-C, a signal.
+    for ended_by in [format!("{MFA_CODE}\r"), "\x04".to_owned(), "\x03".to_owned(), String::new()] {
+        let rehearsal = Rehearsal::builder().start().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let agent = with_code(&rehearsal, home.path(), &["jobs", "--profile", "p"]);
+        let mut shell = Command::new("sh");
+        shell.env_clear().envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        // It outlives the Ctrl-C.
+        let script = "trap : INT; sh -c 'echo $$ >\"$PID\"; exec \"$@\"' sh \"$@\"; stty -a | grep -o -e '-*echo ' | tr -d '\\n'; echo modes";
+        shell.env("PID", home.path().join("pid")).args(["-c", script, "sh"]);
+        shell.arg(agent.get_program()).args(agent.get_args());
+        let mut terminal = Terminal::start(shell, 100, 30);
+        terminal.wait_for("(not shown):");
+        if ended_by.is_empty() {
+            let pid = std::fs::read_to_string(home.path().join("pid")).unwrap();
+            assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
+        } else {
+            terminal.press(&ended_by);
+        }
+        terminal.wait_for("modes");
+        let screen = terminal.screen();
+        assert!(screen.contains("echo modes") && !screen.contains("-echo"), "{ended_by:?}: {screen}");
+        let asked = screen.lines().find(|line| line.contains("One-time code of")).unwrap();
+        assert!(asked.trim_end().ends_with("(not shown):"), "{screen}");
+        terminal.end();
     }
 }
 

@@ -3,6 +3,7 @@
 //! One broken line spoils the section that it stands in and no other: the CLI refuses the file, but a mistake in a colleague's
 //! profile is no reason not to find one's own.
 
+use std::collections::HashSet;
 use std::fmt;
 
 /// One `[section]`.
@@ -61,6 +62,10 @@ pub(super) fn read(text: &str) -> (Vec<Section>, Option<IniFlaw>) {
 #[derive(Default)]
 struct IniReader {
     sections: Vec<Section>,
+    /// Of all sections so far.
+    headers: HashSet<String>,
+    /// Of the latest section's entries.
+    keys: HashSet<String>,
     before_all: Option<IniFlaw>,
     /// How far the latest entry or header was indented.
     indent: usize,
@@ -105,7 +110,7 @@ impl IniReader {
         match entry {
             Some((key, value)) if !key.is_empty() => {
                 let key = key.to_lowercase();
-                if section.entries.iter().any(|entry| entry.key == key) {
+                if !self.keys.insert(key.clone()) {
                     let why = format!("says “{key}” a second time in its section");
                     section.flaw.get_or_insert(IniFlaw { line: number, why });
                 }
@@ -120,8 +125,9 @@ impl IniReader {
     }
 
     fn section(&mut self, number: usize, header: &str) {
-        let twice = self.sections.iter().any(|section| section.header == header);
-        let flaw = twice.then(|| IniFlaw { line: number, why: format!("begins [{header}] a second time") });
+        self.keys.clear();
+        let is_first = self.headers.insert(header.to_owned());
+        let flaw = (!is_first).then(|| IniFlaw { line: number, why: format!("begins [{header}] a second time") });
         self.sections.push(Section { header: header.to_owned(), entries: Vec::new(), flaw });
     }
 
@@ -296,6 +302,22 @@ mod tests {
         assert_eq!(flaw, None);
         assert_eq!(read("region = x\n[a]\n").1.unwrap().line, 1);
         assert_eq!(read("[]\n").1.unwrap().line, 1);
+    }
+
+    /// No clock is read: where each section or key is looked for among all before it, this takes longer than a test may.
+    #[test]
+    fn many_sections_and_many_keys_are_read() {
+        let many = 200_000;
+        let sections: String = (0..many).map(|number| format!("[profile p{number}]\nk=1\n")).collect();
+        let (sections, flaw) = read(&(sections + "[profile p7]\n"));
+        assert_eq!((sections.len(), flaw), (many + 1, None));
+        let flaws: Vec<_> = sections.iter().filter_map(|section| section.flaw.as_ref()).map(|flaw| flaw.line).collect();
+        assert_eq!(flaws, [2 * many + 1]);
+        let keys: String = (0..many).map(|number| format!("k{number}=1\n")).collect();
+        let (sections, _) = read(&format!("[a]\n{keys}K7=1\n[b]\nk7=1\n"));
+        assert_eq!(sections[0].entries.len(), many + 1);
+        assert_eq!(sections[0].flaw.as_ref().map(|flaw| flaw.line), Some(many + 2));
+        assert_eq!(sections[1].flaw, None, "another section's keys are its own");
     }
 
     #[test]

@@ -10,7 +10,7 @@
 mod dialect;
 mod ini;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,9 @@ const ROLE: [&str; 7] = [
     "role_session_name",
     "duration_seconds",
 ];
+/// Roles that are assumed one after the other. AWS ends a session of the second at an hour.
+const MAX_ROLES: usize = 50;
+
 const TOKEN_FILE: &str = "web_identity_token_file";
 const PROCESS: &str = "credential_process";
 
@@ -160,7 +163,8 @@ impl AwsFiles {
         if let Some(at) = sections.iter().position(|section| section.header == "DEFAULT") {
             let inherited = sections.remove(at).entries;
             for section in &mut sections {
-                let missing = |entry: &&IniEntry| !section.entries.iter().any(|own| own.key == entry.key);
+                let own: HashSet<&str> = section.entries.iter().map(|own| own.key.as_str()).collect();
+                let missing = |entry: &&IniEntry| !own.contains(entry.key.as_str());
                 let missing: Vec<IniEntry> = inherited.iter().filter(missing).cloned().collect();
                 section.entries.extend(missing);
             }
@@ -214,9 +218,9 @@ impl AwsFiles {
 
     /// The profile and those that it borrows from, in turn. They can form a circle.
     pub(super) fn lineage<'a>(&'a self, profile: &'a str) -> Vec<&'a str> {
-        let mut names = vec![profile];
+        let (mut names, mut seen) = (vec![profile], HashSet::from([profile]));
         while let Some(source) = self.source_of(names[names.len() - 1])
-            && !names.contains(&source)
+            && seen.insert(source)
         {
             names.push(source);
         }
@@ -287,11 +291,16 @@ impl AwsFiles {
         for (depth, name) in self.lineage(profile).into_iter().enumerate() {
             let Some(settings) = self.profiles.get(name) else { continue };
             settings.check()?;
-            if let Some(source) = self.source_of(name)
-                && !self.has(source)
-            {
+            if let Some(source) = self.source_of(name) {
                 let said = &settings.entries["source_profile"];
-                return Err(said.unusable(format!("names the source_profile “{source}”, which is in neither file")));
+                if !self.has(source) {
+                    return Err(said.unusable(format!("names the source_profile “{source}”, which is in neither file")));
+                }
+                if depth >= MAX_ROLES {
+                    return Err(said.unusable(format!(
+                        "leads on to “{source}” behind {MAX_ROLES} roles, and no more are assumed"
+                    )));
+                }
             }
             for key in &KEYS[..3] {
                 if let Some(said) = settings.entries.get(*key)
@@ -333,12 +342,13 @@ impl AwsFiles {
         Ok(())
     }
 
-    /// The text for the SDK, for `profile` as the one in use.
+    /// The text for the SDK: of `profile`, and of those that it borrows from.
     pub(super) fn for_sdk(&self, profile: &str) -> String {
         let mut text = String::new();
-        let lineage = self.lineage(profile);
-        for (name, settings) in &self.profiles {
-            let is_source = lineage.iter().skip(1).any(|source| source == name);
+        let places: BTreeMap<&str, usize> = self.lineage(profile).into_iter().zip(0..).collect();
+        for (&name, place) in &places {
+            let Some((name, settings)) = self.profiles.get_key_value(name) else { continue };
+            let is_source = *place > 0;
             let kind = self.kind(name, is_source);
             let borrows_ours = self.source_of(name).is_some_and(|source| source != name && self.is_ours(source, true))
                 || self.lends_itself_a_program(name);
@@ -458,141 +468,4 @@ impl Said {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn files(config: &str, credentials: &str) -> AwsFiles {
-        let source = |name: &str, text: &str| Source { path: PathBuf::from(name), text: text.to_owned() };
-        AwsFiles::read(Some(&source("config", config)), Some(&source("credentials", credentials)))
-    }
-
-    fn written(config: &str, credentials: &str, profile: &str) -> String {
-        files(config, credentials).for_sdk(profile)
-    }
-
-    fn refusal(config: &str, profile: &str) -> (usize, String) {
-        let unusable = files(config, "").check(profile).unwrap_err();
-        (unusable.line, unusable.why)
-    }
-
-    #[test]
-    fn names_that_the_sdk_does_not_take_are_spelled() {
-        let config = "[profile \"field büro\"]\nregion: x\nsource_profile = base 1\nrole_arn=r\n[profile 'base 1']\naws_access_key_id=A\naws_secret_access_key=S\n";
-        let text = written(config, "", "field büro");
-        let (field, base) = (sdk_name("field büro"), sdk_name("base 1"));
-        assert_eq!(
-            text,
-            format!(
-                "[profile {base}]\naws_access_key_id = A\naws_secret_access_key = S\n[profile {field}]\nregion = x\nrole_arn = r\nsource_profile = {base}\n"
-            )
-        );
-        assert_eq!(sdk_name("a/b.c@d:e+f%g_h-i"), "a/b.c@d:e+f%g_h-i");
-        assert_ne!(sdk_name(&sdk_name("ä")), sdk_name("ä"), "no name can pass for another one");
-    }
-
-    #[test]
-    fn of_several_kinds_the_cli_s_is_written() {
-        let kind = |config: &str, credentials: &str| files(config, credentials).kind("a", false).unwrap();
-        let keys = "[a]\naws_access_key_id=A\naws_secret_access_key=S\n";
-        assert_eq!(kind("[profile a]\ncredential_process = x\n", keys), CredentialKind::Keys);
-        assert_eq!(kind("[profile a]\ncredential_process = x\naws_access_key_id=A\n", ""), CredentialKind::Process);
-        assert_eq!(kind("[profile a]\nsso_session = s\n", keys), CredentialKind::Sso);
-        assert_eq!(kind("[profile a]\nrole_arn = r\nsource_profile = a\n", keys), CredentialKind::Role);
-        assert_eq!(
-            kind("[profile a]\nrole_arn = r\nweb_identity_token_file = f\nsource_profile = a\n", ""),
-            CredentialKind::WebIdentity
-        );
-        assert_eq!(kind("[profile a]\nlogin_session = l\ncredential_process = x\n", ""), CredentialKind::Login);
-        assert_eq!(
-            written("[profile a]\ncredential_process = \"x # y\" ; $z\n", "", "a"),
-            "[profile a]\n",
-            "programs are run by ourselves"
-        );
-        let role = "[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\ncredential_process = x\n";
-        assert_eq!(
-            written(role, "", "a"),
-            "[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n[profile b]\n"
-        );
-        let mfa = "[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\nrole_arn = s\nmfa_serial = m\nsource_profile = c\n";
-        assert!(written(mfa, "", "a").starts_with("[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n"));
-        let own = written("[profile a]\nrole_arn = r\nsource_profile = a\n", keys, "a");
-        assert!(own.contains("role_arn = r\n") && own.contains("aws_access_key_id = A\n"), "{own}");
-        let beside = "credential_process = x\naws_access_key_id = A\naws_secret_access_key = S\n";
-        let own = written(&format!("[profile a]\nrole_arn = r\nsource_profile = a\n{beside}"), "", "a");
-        assert_eq!(own, "[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n", "a program goes before keys");
-        let source = files(&format!("[profile a]\nrole_arn = s\nsource_profile = b\n{beside}"), "").kind("a", true);
-        assert_eq!(source, Some(CredentialKind::Process));
-        let both = written(
-            "[profile a]\nsso_session = s\nsso_region = r\nsso_start_url = u\nsso_role_name = n\n[sso-session s]\nsso_region = r\nsso_start_url = u\n",
-            "",
-            "a",
-        );
-        assert_eq!(
-            both,
-            "[profile a]\nsso_role_name = n\nsso_session = s\n[sso-session s]\nsso_region = r\nsso_start_url = u\n"
-        );
-        assert!(
-            written("", "[a]\naws_access_key_id=A\naws_security_token=T\naws_session_token=U\n", "a")
-                .ends_with("aws_session_token = T\n")
-        );
-    }
-
-    #[test]
-    fn what_nobody_depends_on_harms_nobody() {
-        let config = "[profile broken]\nnonsense\n[profile a]\nregion = x\ns3 =\n  max = 1\n";
-        assert_eq!(files(config, "").check("a"), Ok(()));
-        assert_eq!(refusal(config, "broken").0, 2);
-        assert_eq!(
-            refusal("[profile a]\nrole_arn = r\nsource_profile = broken\n[profile broken]\nnonsense\n", "a").0,
-            5
-        );
-        assert_eq!(refusal("region = x\n[profile a]\n", "a").0, 1);
-    }
-
-    #[test]
-    fn what_would_mean_something_else_is_refused_by_line() {
-        for (config, line, why) in [
-            ("[profile a]\nregion = eu-central-1 # mine\n", 2, "“#”"),
-            ("[profile a]\nregion = eu\n  central\n", 2, "more than one line"),
-            ("[profile a]\nrole_arn = r\nsource_profile = gone\n", 3, "in neither file"),
-            ("[profile a]\nsso_session = gone\n", 2, "not in the config file"),
-            (
-                "[profile a]\nsso_session = s\nsso_region = r\n[sso-session s]\nsso_region = other\n",
-                3,
-                "another sso_region",
-            ),
-            ("[profile a]\ncredential_process = \"x y\n", 2, "a quote open"),
-            ("[profile a]\ncredential_process =\n", 2, "no program"),
-            ("[profile a]\naws_access_key_id = AK ID\n", 2, "a blank"),
-            ("[profile a]\naws_access_key_id = AK\u{200b}ID\n", 2, "U+200B"),
-        ] {
-            let (found, said) = refusal(config, "a");
-            assert!(found == line && said.contains(why), "{config}: {found} {said}");
-        }
-        assert_eq!(files("[profile a]\ncredential_process = x # y\n  z\n", "").check("a"), Ok(()));
-        assert_eq!(
-            files("[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\nrole_arn = r\nsource_profile = a\n", "")
-                .lineage("a"),
-            ["a", "b"]
-        );
-    }
-
-    #[test]
-    fn no_key_comes_out_of_debug() {
-        let files = files("[profile a]\naws_secret_access_key = S3CRET\ns3 =\n  max = S3CRET\n", "");
-        assert!(!format!("{files:?}").contains("S3CRET"));
-        let source = Source { path: PathBuf::from("config"), text: "S3CRET".to_owned() };
-        assert!(!format!("{source:?}").contains("S3CRET"));
-    }
-
-    #[test]
-    fn sections_mean_what_they_mean_to_the_cli() {
-        let files = files(
-            "[field]\nregion = x\n[profile a]\nregion = old\n[profile \"a\"]\noutput = json\n[DEFAULT]\nregion = all\n",
-            "[profile b]\naws_access_key_id = A\n",
-        );
-        assert!(!files.has("field") && files.has_without_prefix("field"));
-        assert_eq!(files.get("a", "region"), Some("all"), "a later section replaces an earlier one; all inherit");
-        assert!(files.has("profile b") && !files.has("b"));
-    }
-}
+mod tests;

@@ -35,7 +35,7 @@ pub(crate) fn rows() -> Vec<Row> {
             .given(Given::Stale)
             .fails(4, "credentials_expired"),
         Row::new(Fetch, "a request that is said to be of another time", every("RequestExpired")).fails(4, "clock_skew"),
-        Row::new(Fetch, "an account that is not signed up", every("OptInRequired")).fails(4, "access_denied"),
+        Row::new(Fetch, "an account that is not signed up", every("OptInRequired")).fails(4, "not_activated"),
     ];
     for operation in [DescribeJob, GetJobManifest, GetJobUnlockCode] {
         let denied = Fault::Api(operation, Answer::AccessDenied, Always);
