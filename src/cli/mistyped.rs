@@ -9,7 +9,7 @@ use crate::model::is_like_a_hyphen;
 /// What other programs call it, and what does it here.
 const VERBS: &[(&[&str], &str)] = &[
     (&["help"], "snow-onboard --help"),
-    (&["unlock", "open", "start", "onboard", "unlock-device"], "snow-onboard run JOB --endpoint ADDRESS"),
+    (&["open", "start", "onboard", "unlock-device"], "snow-onboard run JOB --endpoint ADDRESS"),
     (&["download", "get"], "snow-onboard fetch JOB"),
     (&["list", "ls", "status"], "snow-onboard jobs"),
     (&["check", "test", "verify"], "snow-onboard doctor"),
@@ -88,7 +88,7 @@ mod tests {
             let complaint = Cli::try_parse_from(["snow-onboard", verb_typed]).err();
             complaint.map(|complaint| verb(complaint).to_string()).unwrap_or_default()
         };
-        assert!(told("unlock").contains("use: snow-onboard run JOB"));
+        assert!(told("unlock-device").contains("use: snow-onboard run JOB"));
         assert!(told("help").contains("use: snow-onboard --help"));
         assert!(told("runn").contains("'run'"), "{}", told("runn"));
         // What is offered is a command.

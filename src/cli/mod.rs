@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn a_verb_is_called_as_it_is_typed() {
         for verb in Cli::command().get_subcommands() {
-            let needed = verb.get_positionals().filter(|argument| argument.is_required_set()).map(|argument| {
+            let needed = verb.get_positionals().map(|argument| {
                 argument.get_possible_values().first().map_or("JID".to_owned(), |value| value.get_name().to_owned())
             });
             let line: Vec<String> =

@@ -29,7 +29,7 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
         Some(job) => {
             reporter.is_about(&job);
             let Some((_, record)) = stored.into_iter().find(|(stored, _)| *stored == job) else {
-                return Err(Error::NotKept { job: job.to_string() });
+                return Err(Error::not_kept_for_unlock(&job));
             };
             let endpoint = match (&settings.endpoint, last_endpoint(record.as_ref())) {
                 (Some(given), _) => given.clone(),

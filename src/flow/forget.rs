@@ -87,7 +87,7 @@ pub(crate) fn forget_job(
         if look_in.is_empty() {
             return Ok(None);
         }
-        return Err(Error::NotKept { job: job.to_string() });
+        return Err(Error::NotKept { job: job.to_string(), hint: String::new() });
     }
     Audit::of(state).note(job, AuditStep::Forgotten, None)?;
     let code = match (removed_in_words.is_empty(), was_there) {
