@@ -2,8 +2,14 @@
 
 use crate::model::{Endpoint, JobId};
 use crate::safety::quote::quoted;
-use crate::settings::table::Setting;
+use crate::settings::table::{EVERY, Setting};
 use crate::settings::{Settings, Value, setting};
+
+/// `snow-onboard forget --all` for this state folder and keychain.
+pub(crate) fn forget_all_again(settings: &Settings) -> String {
+    let matter = |said: &Setting| said.reopens && said.verbs & EVERY != 0;
+    again("forget --all", None, None, settings, matter)
+}
 
 /// `snow-onboard unlock` for this job and device, as [`run_again`].
 pub(crate) fn unlock_again(

@@ -12,7 +12,7 @@ use crate::safety::log::Verbosity;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
 use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN, UNLOCK};
-pub(crate) use again::{run_again, unlock_again};
+pub(crate) use again::{forget_all_again, run_again, unlock_again};
 pub use flags::FlagsOf;
 
 /// Unlocks an AWS Snowball Edge device, the first time and after each power cut.
@@ -166,7 +166,7 @@ pub struct Unlock {
     #[arg(value_name = "JOB", required_unless_present = "all")]
     pub job: Option<String>,
     /// Unlock the device of every job that is stored here, each at the address of its last time
-    #[arg(long, conflicts_with = "job")]
+    #[arg(long, conflicts_with_all = ["job", "endpoint"])]
     pub all: bool,
     #[command(flatten)]
     flags: FlagsOf<UNLOCK>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::Forget;
+use crate::cli::{Forget, forget_all_again};
 use crate::device::OwnProfiles;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{forget_job, open_state_folder};
@@ -105,13 +105,21 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
         }
         rows.push(row);
     }
-    let left = if failure.is_none() { state.remove_all_but_audit()? } else { Vec::new() };
+    let mut left = Vec::new();
+    if failure.is_none() {
+        match state.remove_all_but_audit() {
+            Ok(paths) => left = paths,
+            // What was removed is told all the same.
+            Err(error) => _ = failure.insert(ui.failure_of_several(&error)),
+        }
+    }
     let mut text = match (lines.is_empty(), failure.is_none()) {
         (true, _) => NOTHING_STORED.to_owned(),
         (false, true) => format!("The stored data of all jobs was removed.\n\n{}", lines.join("\n")),
         (false, false) => format!(
-            "Not all stored data was removed.\n\n{}\n\nSolve the problem that is named above, then repeat the same command:\n  snow-onboard forget --all",
-            lines.join("\n")
+            "Not all stored data was removed.\n\n{}\n\nSolve the problem that is named above, then repeat the same command:\n  {}",
+            lines.join("\n"),
+            forget_all_again(settings)
         ),
     };
     for path in &left {

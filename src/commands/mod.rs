@@ -97,7 +97,9 @@ pub fn report_parse_error(said: &clap::Error) -> u8 {
         return Ui::new(OutputMode::Json).failure(None, &cli::not_a_command(said)) as u8;
     }
     let mut text = said.render().to_string();
-    if said.kind() == clap::error::ErrorKind::DisplayVersion && std::env::args().any(|word| cli::asks_for_more(&word)) {
+    if said.kind() == clap::error::ErrorKind::DisplayVersion
+        && std::env::args_os().any(|word| word.to_str().is_some_and(cli::asks_for_more))
+    {
         text += &build_details();
     }
     Ui::parser_says(&text, said.use_stderr());

@@ -1,5 +1,7 @@
 //! `unlock`: what is stored here is enough; AWS is not asked.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde::Serialize;
 
 use super::run::tell;
@@ -7,7 +9,7 @@ use crate::cli::Unlock;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{Requested, Unlocked};
 use crate::model::{Endpoint, JobId, KeychainKind, Record};
-use crate::report::{Event, Notify, Reporter};
+use crate::report::{Ask, Event, Notify, Reporter};
 use crate::settings::Settings;
 use crate::store::StateFolder;
 use crate::ui::{Failure, Ui};
@@ -20,7 +22,8 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
     let named = args.job.as_deref().map(super::parse_job).transpose()?;
     if settings.keychain == KeychainKind::None {
         return Err(Error::Usage {
-            why: "“unlock” uses the stored code, and with --keychain none no code is stored. “run” fetches a new one."
+            why: "“unlock” uses the stored code, and keychain is none (“snow-onboard settings” shows where that was said). \
+                  Name the keychain that the code is in, for example --keychain system."
                 .to_owned(),
         });
     }
@@ -29,7 +32,7 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
         Some(job) => {
             reporter.is_about(&job);
             let Some((_, record)) = stored.into_iter().find(|(stored, _)| *stored == job) else {
-                return Err(Error::not_kept_for_unlock(&job));
+                return Err(Error::PairNotKept { job: job.to_string() });
             };
             let endpoint = match (&settings.endpoint, last_endpoint(record.as_ref())) {
                 (Some(given), _) => given.clone(),
@@ -37,7 +40,7 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
                     reporter.notify(Event::Fact(format!("The address {last} is that of the last time.")));
                     last
                 }
-                (None, None) => return Err(Error::EndpointMissing),
+                (None, None) => return Err(Error::EndpointUnknown { job: job.to_string() }),
             };
             let unlocked = open(&job, &endpoint, settings, ui, reporter)?;
             tell(&unlocked, &endpoint, settings, ui);
@@ -51,8 +54,8 @@ fn last_endpoint(record: Option<&Record>) -> Option<Endpoint> {
     record?.hand_overs.last().map(|hand_over| hand_over.endpoint.clone())
 }
 
-fn open(job: &JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<Unlocked> {
-    Requested { job: job.clone(), settings, reporter: reporter.clone(), ask: ui }
+fn open(job: &JobId, endpoint: &Endpoint, settings: &Settings, ask: &dyn Ask, reporter: &Reporter) -> Result<Unlocked> {
+    Requested { job: job.clone(), settings, reporter: reporter.clone(), ask }
         .check_with_device(endpoint)?
         .take_kept()?
         .hand_over(endpoint)?
@@ -74,40 +77,46 @@ struct UnlockRow {
     error: Option<Failure>,
 }
 
-/// Each device at its last address. One that fails does not keep the others; the exit code is that of the first that did.
+/// With several devices nobody is asked: two questions at once are answered by nobody who knows which is which.
+struct Nobody;
+
+impl Ask for Nobody {
+    fn ask(&self, _question: &str) -> bool {
+        false
+    }
+}
+
+/// Each device at its last address. One that fails, or that is waited for, does not keep the others; the exit code is that of the
+/// first that failed.
 fn unlock_all(stored: Vec<(JobId, Option<Record>)>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> ExitCode {
-    let (mut rows, mut exit) = (Vec::new(), ExitCode::Done);
-    for some in stored.chunks(SIDE_BY_SIDE) {
-        let opened = std::thread::scope(|scope| {
-            let opening: Vec<_> = some
-                .iter()
-                .map(|(job, record)| {
-                    let (endpoint, reporter) = (last_endpoint(record.as_ref()), reporter.for_job(job));
-                    let at = endpoint.clone();
-                    let opened = scope.spawn(move || match at {
-                        Some(at) => open(job, &at, settings, ui, &reporter),
-                        None => Err(Error::EndpointMissing),
-                    });
-                    (job, endpoint, opened)
-                })
-                .collect();
-            let join = |(job, endpoint, opened): (_, _, std::thread::ScopedJoinHandle<'_, Result<Unlocked>>)| {
-                let died = || Error::Internal { what: "unlocking a device ended in a panic".to_owned() };
-                (job, endpoint, opened.join().unwrap_or_else(|_| Err(died())))
-            };
-            opening.into_iter().map(join).collect::<Vec<_>>()
-        });
-        for (job, endpoint, opened) in opened {
-            let row = UnlockRow { job: job.clone(), endpoint, was_open_already: None, error: None };
-            rows.push(match opened {
-                Ok(unlocked) => UnlockRow { was_open_already: Some(unlocked.was_open_already), ..row },
-                Err(error) => {
-                    exit = if exit == ExitCode::Done { error.exit() } else { exit };
-                    UnlockRow { error: Some(ui.failure_of_one(job, &error)), ..row }
+    let (queue, rows) = (Mutex::new(stored.into_iter()), Mutex::new(Vec::new()));
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let exit = Mutex::new(ExitCode::Done);
+    std::thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                while let Some((job, record)) = next() {
+                    let endpoint = last_endpoint(record.as_ref());
+                    let opened = match &endpoint {
+                        Some(at) => open(&job, at, settings, &Nobody, &reporter.for_job(&job)),
+                        None => Err(Error::EndpointUnknown { job: job.to_string() }),
+                    };
+                    let (was_open_already, error) = match opened {
+                        Ok(unlocked) => (Some(unlocked.was_open_already), None),
+                        Err(error) => {
+                            let mut exit = exit.lock().unwrap_or_else(PoisonError::into_inner);
+                            *exit = if *exit == ExitCode::Done { error.exit() } else { *exit };
+                            (None, Some(ui.failure_of_one(&job, &error)))
+                        }
+                    };
+                    let row = UnlockRow { job, endpoint, was_open_already, error };
+                    rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
                 }
             });
         }
-    }
+    });
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    rows.sort_by(|one, other| one.job.as_str().cmp(other.job.as_str()));
     let lines: Vec<String> = rows.iter().map(UnlockRow::in_words).collect();
     let text = if lines.is_empty() {
         "No job is stored on this machine.".to_owned()
@@ -115,7 +124,7 @@ fn unlock_all(stored: Vec<(JobId, Option<Record>)>, settings: &Settings, ui: &Ui
         format!("\n{}", lines.join("\n"))
     };
     ui.result(None, &text, UnlockAllResult { jobs: rows });
-    exit
+    exit.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl UnlockRow {

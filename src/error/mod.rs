@@ -19,7 +19,7 @@ pub use why::Why;
 use why::WithSource;
 pub(crate) use why::io_in_words;
 
-use crate::model::{JobId, JobState};
+use crate::model::JobState;
 use crate::safety::path_trust::Refused;
 
 /// One error, ready for a person or a script.
@@ -128,6 +128,9 @@ errors! {
     EndpointMissing = Usage "endpoint_missing"
         "No device address was given."
         => "Add the IP address that the device's display shows:\n  --endpoint 192.0.2.10";
+    EndpointUnknown { job: String } = Usage "endpoint_unknown"
+        "This machine does not know the address of the device of {job}."
+        => "Add the IP address that its display shows:\n  snow-onboard unlock {job} --endpoint 192.0.2.10";
     EndpointPublic { name: String, address: String } = Usage "endpoint_public"
         "The name {name} resolves to {address}, which is outside the local network. A device is on the local network."
         => "Give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";
@@ -250,9 +253,12 @@ errors! {
     JobInCluster { job: String, cluster: String } = Job "job_in_cluster"
         "{job} is a node of the cluster {cluster}. This program unlocks single devices only, and unlocking one node alone does not start a cluster. Nothing was stored."
         => "Unlock the cluster with the vendor's client, as “Setting up a cluster” in the AWS Snowball Edge developer guide says. For help with this, ask AWS Support with the cluster's id.";
-    NotKept { job: String, hint: String } = Job "not_kept"
+    NotKept { job: String } = Job "not_kept"
         "This machine stores no code and no manifest for {job}."
-        => "{hint}See what is stored here and what AWS has:\n  snow-onboard jobs";
+        => "See what is stored here and what AWS has:\n  snow-onboard jobs";
+    PairNotKept { job: String } = Job "pair_not_kept"
+        "The code and the manifest of {job} are not both stored on this machine."
+        => "Fetch both from AWS, and unlock the device with them:\n  snow-onboard run {job} --endpoint 192.0.2.10";
 
     AnswerIncomplete { what: String, missing: String } = Answer "answer_incomplete"
         "{what} answered without {missing}."
@@ -528,14 +534,6 @@ impl Error {
         let is_full = cfg!(unix) && matches!(why.raw_os_error(), Some(23 | 24));
         let what = format!("{what}: {}", io_in_words(why));
         if is_full { Self::TooManyFiles { what } } else { Self::Internal { what } }
-    }
-
-    /// `unlock` for a job of which nothing is stored: a first start is `run`'s.
-    pub(crate) fn not_kept_for_unlock(job: &JobId) -> Self {
-        let hint = format!(
-            "If AWS has released the code and manifest, fetch them and unlock the device:\n  snow-onboard run {job} --endpoint 192.0.2.10\n"
-        );
-        Self::NotKept { job: job.to_string(), hint }
     }
 
     /// This process was told to end by this signal, or what stands for it on Windows.

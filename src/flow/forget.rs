@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainSettings};
 use crate::model::{JobId, KeychainKind};
 use crate::report::{Event, Notify, Reporter};
+use crate::safety::quote::quoted;
 use crate::settings::{Settings, setting};
 use crate::store::{Audit, AuditStep, JobFolder, StateFolder};
 
@@ -36,8 +37,8 @@ pub(crate) fn forget_job(
 ) -> Result<Option<RemovedJob>> {
     let folder = state.job(job)?;
     folder.check_all_is_ours()?;
-    let kept_in = keychains_of(&folder, reporter)?;
-    let look_in = places_to_look_in(&kept_in, settings);
+    let kept_in = keychains_of(&folder, settings, reporter)?;
+    let look_in = places_to_look_in(&kept_in, folder.path().exists(), settings);
     // The code first: should the keychain fail, the record still says where the code is.
     let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
     let (mut not_in, mut in_clear) = (Vec::new(), Vec::new());
@@ -87,7 +88,7 @@ pub(crate) fn forget_job(
         if look_in.is_empty() {
             return Ok(None);
         }
-        return Err(Error::NotKept { job: job.to_string(), hint: String::new() });
+        return Err(Error::NotKept { job: job.to_string() });
     }
     Audit::of(state).note(job, AuditStep::Forgotten, None)?;
     let code = match (removed_in_words.is_empty(), was_there) {
@@ -151,10 +152,11 @@ fn copies_of_manifest(folder: &JobFolder, own: &OwnProfiles) -> Vec<String> {
     let copies = pair.map(|pair| own.copies_of(&pair.manifest_sha256, pair.manifest_bytes)).unwrap_or_default();
     let remove = if cfg!(windows) { "del" } else { "rm" };
     let warning = |copy: PathBuf| {
-        let copy = copy.display();
+        let copy = copy.display().to_string();
         format!(
-            "{copy} is a copy of the manifest of {}, which was not removed. Remove it with: {remove} \"{copy}\"",
-            folder.job()
+            "{copy} is a copy of the manifest of {}, which was not removed. Remove it with: {remove} {}",
+            folder.job(),
+            quoted(&copy)
         )
     };
     copies.into_iter().map(warning).collect()
@@ -162,13 +164,11 @@ fn copies_of_manifest(folder: &JobFolder, own: &OwnProfiles) -> Vec<String> {
 
 /// The keychain that was chosen, else those that the record names. A lock is no choice for this: it says where codes may be
 /// kept from now on, and one that got elsewhere before has to go all the more.
-fn places_to_look_in(kept_in: &[KeychainKind], settings: &Settings) -> Vec<KeychainKind> {
-    let own = match settings.keychain {
-        // Locked, or it would have been refused.
-        KeychainKind::None => KeychainKind::System,
-        kind => kind,
-    };
+fn places_to_look_in(kept_in: &[KeychainKind], has_files: bool, settings: &Settings) -> Vec<KeychainKind> {
+    let own = own_keychain(settings);
     match kept_in {
+        // Files without a record that names a keychain: they are the only note of a code, so they don't go before it was searched.
+        [] if has_files && settings.keychain == KeychainKind::None => vec![own],
         // Named for what is kept from now on; nothing is removed from a keychain of which the record knows nothing.
         named if settings.keychain == KeychainKind::None && !settings.is_locked(&setting::keychain) => named.to_vec(),
         _ if settings.keychain_was_chosen() && !settings.is_locked(&setting::keychain) => vec![own],
@@ -178,11 +178,12 @@ fn places_to_look_in(kept_in: &[KeychainKind], settings: &Settings) -> Vec<Keych
 }
 
 /// The keychains that the record names, for the pair and for an unfinished change.
-fn keychains_of(folder: &JobFolder, reporter: &Reporter) -> Result<Vec<KeychainKind>> {
+fn keychains_of(folder: &JobFolder, settings: &Settings, reporter: &Reporter) -> Result<Vec<KeychainKind>> {
     let record = match folder.record() {
         Err(error @ Error::RecordUnreadable { .. }) => {
             reporter.notify(Event::Warning(format!(
-                "{error} The code is looked for in one keychain only; name another with --keychain."
+                "{error} The code is looked for in the keychain “{}” only. Name another with --keychain.",
+                own_keychain(settings)
             )));
             None
         }
@@ -192,4 +193,12 @@ fn keychains_of(folder: &JobFolder, reporter: &Reporter) -> Result<Vec<KeychainK
     let mut kinds: Vec<KeychainKind> = pairs.map(|pair| pair.keychain).collect();
     kinds.dedup();
     Ok(kinds)
+}
+
+/// The keychain to look in where nothing says in which one a code is.
+fn own_keychain(settings: &Settings) -> KeychainKind {
+    match settings.keychain {
+        KeychainKind::None => KeychainKind::System,
+        kind => kind,
+    }
 }

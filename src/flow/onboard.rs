@@ -251,9 +251,9 @@ impl<'a> Checked<'a> {
     /// Takes the pair that is kept. AWS is not asked.
     ///
     /// # Errors
-    /// [`Error::NotKept`]; [`Error::PairMismatch`] if what is kept is not a pair.
+    /// [`Error::PairNotKept`]; [`Error::PairMismatch`] if what is kept is not a pair.
     pub(crate) fn take_kept(self) -> Result<Kept<'a>> {
-        self.kept_or_not()?.map_err(|checked| Error::not_kept_for_unlock(checked.context.folder.job()))
+        self.kept_or_not()?.map_err(|checked| Error::PairNotKept { job: checked.context.folder.job().to_string() })
     }
 
     fn kept_or_not(mut self) -> Result<std::result::Result<Kept<'a>, Self>> {

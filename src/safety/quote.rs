@@ -18,7 +18,15 @@ fn quoted_for_windows(value: &str) -> String {
     // to cmd; all others are themselves to both.
     let is_special = |c: char| c.is_control() || "\"$`%!“”„".contains(c);
     if value.contains(is_special) {
-        return format!("'{}'", value.replace('\'', "''"));
+        // It takes the typographic ones for the end of the word as well.
+        let mut quoted = String::from("'");
+        for c in value.chars() {
+            quoted.push(c);
+            if "'‘’‚‛".contains(c) {
+                quoted.push(c);
+            }
+        }
+        return quoted + "'";
     }
     // A program reads `\"` as a quote that ends nothing.
     let backslashes = value.chars().rev().take_while(|c| *c == '\\').count();
@@ -49,6 +57,7 @@ mod tests {
             ("", "\"\""),
             ("100% of $it's", "'100% of $it''s'"),
             ("“so called”", "'“so called”'"),
+            ("100%’; calc; ‘", "'100%’’; calc; ‘‘'"),
         ] {
             assert_eq!(quoted_for_windows(word), quoted, "{word}");
         }

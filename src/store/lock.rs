@@ -24,7 +24,7 @@ impl JobLock {
     /// [`Error::StateFolderNoLocks`]; [`Error::Disk`].
     pub(super) fn take(job: &JobId, path: &Path) -> Result<Self> {
         loop {
-            let lock = Self::take_once(job, path)?;
+            let Some(lock) = Self::take_once(job, path)? else { continue };
             // `forget --all` removes lock files, each under its own lock. Who had it open by then holds the lock of a file that
             // nobody else will open.
             if !path_trust::has_no_name(&lock._locked).map_err(|error| Error::disk("Opening", path, error))? {
@@ -33,11 +33,13 @@ impl JobLock {
         }
     }
 
-    fn take_once(job: &JobId, path: &Path) -> Result<Self> {
+    /// `None` if the file went between two steps.
+    fn take_once(job: &JobId, path: &Path) -> Result<Option<Self>> {
         let opening = |error: io::Error| Error::disk("Opening", path, error);
         let mut file = match path_trust::create_private_file(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                open_ours(path, OpenMode::Write, opening)?.ok_or_else(|| opening(io::ErrorKind::NotFound.into()))?
+                let Some(file) = open_ours(path, OpenMode::Write, opening)? else { return Ok(None) };
+                file
             }
             result => result.map_err(opening)?,
         };
@@ -72,6 +74,6 @@ impl JobLock {
         // The number is a courtesy for the message above; the lock holds without it.
         let _ = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0)));
         let _ = write!(file, "{}", std::process::id());
-        Ok(Self { _locked: file })
+        Ok(Some(Self { _locked: file }))
     }
 }

@@ -207,6 +207,14 @@ impl StateFolder {
     /// [`Error::Busy`] while another process is at work on a job; [`Error::Disk`].
     pub(crate) fn remove_all_but_audit(self) -> Result<Vec<PathBuf>> {
         self.remove_known_clients()?;
+        // Of a first fetch that was killed: nobody will finish it.
+        for entry in self.root.join(INCOMING).read_dir().into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let job = name.to_str().and_then(|name| name.get(..JobId::LENGTH)).and_then(|id| id.parse::<JobId>().ok());
+            if let Some(job) = job {
+                self.job(&job)?.discard_incoming()?;
+            }
+        }
         let locks = self.root.join(LOCKS);
         for entry in locks.read_dir().into_iter().flatten().flatten() {
             let job = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok());

@@ -166,6 +166,17 @@ impl Ui {
         error.exit()
     }
 
+    /// A failure after which a result is still told; programs read it as a warning. Returns the exit code of the process.
+    pub(crate) fn failure_of_several(&self, error: &Error) -> ExitCode {
+        self.status.clear();
+        let failure = self.log_failure(error);
+        match self.mode {
+            OutputMode::Json => self.event(None, &Event::Warning(format!("{} {}", failure.text, failure.hint))),
+            OutputMode::Plain | OutputMode::Quiet => show_failure(&failure.text, &failure.hint),
+        }
+        error.exit()
+    }
+
     /// The same for one of several jobs: the command goes on, and its result says it to programs.
     pub(crate) fn failure_of_one(&self, job: &JobId, error: &Error) -> Failure {
         self.status.clear();

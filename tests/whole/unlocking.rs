@@ -58,7 +58,7 @@ fn of_all_jobs_one_without_an_address_keeps_no_other() {
     let rows = ended.json("result")["jobs"].as_array().unwrap().clone();
     let row = |id: &str| rows.iter().find(|row| row["job"] == id).unwrap().clone();
     assert_eq!(row(rehearsal.job().id())["was_open_already"], false);
-    assert_eq!(row(&other)["error"]["code"], "endpoint_missing");
+    assert_eq!(row(&other)["error"]["code"], "endpoint_unknown");
     let text = offline(&rehearsal, &bus, &["unlock", "--all"]).end();
     assert!(text.stdout.contains("UNLOCKED already") && text.stdout.contains("not unlocked"), "{}", text.stdout);
 }
@@ -68,14 +68,15 @@ fn what_is_not_stored_is_not_unlocked_and_aws_is_not_asked_for_it() {
     let rehearsal = Rehearsal::builder().start().unwrap();
     let bus = KeyringBus::start(Keyring::Unlocked);
     let id = rehearsal.job().id().to_owned();
-    offline(&rehearsal, &bus, &["unlock", &id]).end().failed(6, "stores no code and no manifest");
-    offline(&rehearsal, &bus, &["unlock", &id, "--keychain", "none"]).end().failed(2, "no code is stored");
+    offline(&rehearsal, &bus, &["unlock", &id]).end().failed(6, "are not both stored");
+    offline(&rehearsal, &bus, &["unlock", &id, "--keychain", "none"]).end().failed(2, "keychain is none");
     offline(&rehearsal, &bus, &["unlock"]).end().failed(2, "required");
     assert!(offline(&rehearsal, &bus, &["unlock", "--all"]).end().done().stdout.contains("No job is stored"));
     on_the_bus(Agent::new(&rehearsal, ["fetch", &id]), &bus).end().done();
     let asked = rehearsal.requests().len();
-    offline(&rehearsal, &bus, &["unlock", &id]).end().failed(2, "No device address");
+    offline(&rehearsal, &bus, &["unlock", &id]).end().failed(2, "does not know the address");
     let endpoint = rehearsal.device().endpoint();
+    offline(&rehearsal, &bus, &["unlock", "--all", "--endpoint", &endpoint]).end().failed(2, "cannot be used with");
     offline(&rehearsal, &bus, &["unlock", &id, "--endpoint", &endpoint]).end().done();
     assert_eq!((rehearsal.device().state(), rehearsal.requests().len()), (State::Unlocked, asked));
 }

@@ -49,10 +49,11 @@ impl Places {
         // What the system says: on Windows GetTempPath2, which follows a TEMP that was moved; on macOS $TMPDIR, else what
         // confstr says, the user's own folder below /var/folders and not /tmp.
         let mut temporary = vec![std::env::temp_dir()];
-        if cfg!(windows) {
-            // A moved TEMP may lie where others write, and Temp may never have been made; no other user writes in here.
-            let local = folder("LOCALAPPDATA");
-            temporary.extend(local.iter().map(|local| local.join("Temp")).chain(local.clone()));
+        if let Some(local) = folder("LOCALAPPDATA").filter(|_| cfg!(windows)) {
+            // First the one that is on this machine for sure; a TEMP that was moved may lie on a share, or where others write. Where
+            // Temp was never made, no other user writes in the folder around it.
+            temporary.insert(0, local.join("Temp"));
+            temporary.push(local);
             temporary.dedup();
         }
         let has_memory_folders = !cfg!(any(windows, target_os = "macos"));

@@ -22,12 +22,20 @@ pub(super) struct ContactPort {
 }
 
 impl ContactPort {
-    /// `None` where this machine can't be contacted through a port.
+    /// `None` where this machine can't be contacted through a port, or only through one that a client that knows none but the
+    /// device's own would never contact.
     pub(super) fn open() -> Option<Self> {
-        // The device's own port, for a client that knows no other, at a loopback address that nobody else is likely to use.
-        let [.., high, low] = std::process::id().to_be_bytes();
-        let own = (Ipv4Addr::new(127, 83, high, low.clamp(1, 254)), Endpoint::MANAGEMENT_PORT);
-        let listener = TcpListener::bind(own).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).ok()?;
+        // At a loopback address that nobody else knows or is likely to use.
+        let mut random = [0; 3];
+        getrandom::fill(&mut random).ok()?;
+        let [first, second, third] = random;
+        // macOS has but the one loopback address.
+        let address = if cfg!(target_os = "macos") {
+            Ipv4Addr::LOCALHOST
+        } else {
+            Ipv4Addr::new(127, first.max(1), second, third.clamp(1, 254))
+        };
+        let listener = TcpListener::bind((address, Endpoint::MANAGEMENT_PORT)).ok()?;
         let address = listener.local_addr().ok()?;
         drop(TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?);
         listener.accept().ok()?;
@@ -50,9 +58,9 @@ impl ContactPort {
                     std::thread::sleep(PAUSE);
                 }
             });
-            let looked = look();
-            is_over.store(true, Ordering::Relaxed);
-            looked
+            // Also when it panics: the scope waits for the thread.
+            let _over = Over(&is_over);
+            look()
         });
         // One that came and went since.
         accept();
@@ -60,12 +68,21 @@ impl ContactPort {
     }
 }
 
-/// Has our profile name another device. One that the client has changed stays as it is.
-pub(super) fn replace_endpoint(profile: &Path, from: &Endpoint, to: &Endpoint) -> Result<()> {
-    let Some(text) = profile::with_endpoint(profile, from, to)? else { return Ok(()) };
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Has our profile name another device. `false` if the client has changed it, so that it stays as it is.
+pub(super) fn replace_endpoint(profile: &Path, from: &Endpoint, to: &Endpoint) -> Result<bool> {
+    let Some(text) = profile::with_endpoint(profile, from, to)? else { return Ok(false) };
     let fail = |error| Error::disk("Changing", profile, error);
     home::remove_file(profile).map_err(fail)?;
-    path_trust::create_private_file(profile).and_then(|mut file| file.write_all(&text)).map_err(fail)
+    path_trust::create_private_file(profile).and_then(|mut file| file.write_all(&text)).map_err(fail)?;
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::contact::{ContactPort, replace_endpoint};
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
 use super::{Attempt, Session};
 use crate::device::client::data::Values;
+use crate::device::client::find::unusable;
 use crate::device::client::output::{self, Described};
 use crate::device::client::profile::{self, ProfileSnapshot};
 use crate::device::guard::home;
@@ -188,7 +189,7 @@ impl Session {
             return;
         }
         self.notify.notify(Event::Warning(format!(
-            "The device at {} is on the network but not ready yet, so this run goes on waiting. If it has been on for more than 20 minutes, stop this run (Ctrl-C), check that it is the device of {}, and fetch a new pair: snow-onboard fetch --refresh {}\nThe client said: {said}",
+            "The device at {} is on the network but not ready yet, so this run goes on waiting. The client said: {said}\nIf the device has been on for more than 20 minutes, stop this run (Ctrl-C), check that it is the device of {}, and fetch a new pair: snow-onboard fetch --refresh {}",
             self.port.endpoint(), self.job, self.job
         )));
         words.at = Some(words.since.elapsed());
@@ -250,10 +251,16 @@ impl Session {
             return Ok(false);
         }
         let endpoint = self.port.address().clone();
-        replace_endpoint(&profile, &endpoint, &port.endpoint)?;
-        let watched = port.watch(|| self.attempt(Instant::now() + CONTACT_TIME));
-        replace_endpoint(&profile, &port.endpoint, &endpoint)?;
-        let (attempt, is_contacted) = watched;
+        if !replace_endpoint(&profile, &endpoint, &port.endpoint)? {
+            return Ok(true);
+        }
+        let (attempt, is_contacted) = port.watch(|| self.attempt(Instant::now() + CONTACT_TIME));
+        if !replace_endpoint(&profile, &port.endpoint, &endpoint)? {
+            // It would go on naming a port that is anybody's from now on.
+            remove(&profile)?;
+            let why = "it changed the profile that it was only to read".to_owned();
+            return Err(unusable(self.client.program(), why, false));
+        }
         let is_unclear = match attempt? {
             Attempt::Described(_) => true,
             Attempt::Failed(ran) => ran.timed_out,

@@ -168,26 +168,41 @@ impl Refused {
     pub(crate) fn into_why(self, asked: &Path) -> Why {
         match self.cause {
             Cause::Io(error) if self.path == asked && error.kind() != io::ErrorKind::NotFound => error.into(),
-            _ => Why::Refused(self.clause(asked), self.mend()),
+            _ => Why::Refused(self.clause(asked), self.mend(asked)),
         }
     }
 
     /// The command that mends the fault, as lines of a hint; empty where there is none.
-    fn mend(&self) -> String {
+    fn mend(&self, asked: &Path) -> String {
         let Cause::Flaw(flaw) = &self.cause else { return String::new() };
         let path = quoted(&self.path.display().to_string());
         match flaw.fault {
             _ if cfg!(windows) => String::new(),
+            // Folders of the system and of all users are as they are for good reasons: /, /tmp, /etc.
+            Fault::Writable | Fault::Open | Fault::Owner if !self.is_own_place() => {
+                "Name a file or folder in a folder of your own.".to_owned()
+            }
             Fault::Writable => format!(
                 "Check that nobody has changed what is in it. Then take the right to change it away from others:\n  chmod go-w {path}"
             ),
             Fault::Open => format!("Take the right to open it away from others:\n  chmod go-rwx {path}"),
-            // What is somebody else's is not to be taken from them.
+            // A folder above may be somebody's home, which is not to be taken from them.
+            Fault::Owner if self.path != asked => {
+                "Copy what you need, once you have checked it, to a folder of your own.".to_owned()
+            }
             Fault::Owner => format!(
-                "If it is yours, or the administrator made it for you, have it given to you:\n  sudo chown \"$(id -un)\" {path}"
+                "If the administrator made it for you, check what is in it, and have it given to you:\n  sudo chown \"$(id -un)\" {path}"
             ),
             Fault::Link | Fault::Names | Fault::Kind | Fault::NoOwners => String::new(),
         }
+    }
+
+    /// Whether what is at fault may be mended: a file, a folder below this user's home, one of this program's.
+    fn is_own_place(&self) -> bool {
+        let home = std::env::home_dir().filter(|home| home.parent().is_some());
+        !self.path.is_dir()
+            || self.path.file_name().is_some_and(|name| name == "snow-onboard")
+            || home.is_some_and(|home| self.path.starts_with(home))
     }
 
     /// The same for what must be the administrator's alone.
