@@ -17,6 +17,9 @@ pub(super) struct Section {
     pub(super) flaw: Option<IniFlaw>,
 }
 
+/// Python's name for what every other section inherits.
+pub(super) const DEFAULT: &str = "DEFAULT";
+
 /// `key = value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IniEntry {
@@ -127,7 +130,9 @@ impl IniReader {
     fn section(&mut self, number: usize, header: &str) {
         self.keys.clear();
         let is_first = self.headers.insert(header.to_owned());
-        let flaw = (!is_first).then(|| IniFlaw { line: number, why: format!("begins [{header}] a second time") });
+        // Python reads on in it, and refuses no more than a key that it has already.
+        let flaw = (!is_first && header != DEFAULT)
+            .then(|| IniFlaw { line: number, why: format!("begins [{header}] a second time") });
         self.sections.push(Section { header: header.to_owned(), entries: Vec::new(), flaw });
     }
 

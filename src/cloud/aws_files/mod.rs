@@ -154,20 +154,31 @@ impl AwsFiles {
     }
 
     fn sections(&mut self, source: &Source) -> Vec<Section> {
-        let (mut sections, outside) = ini::read(&source.text);
+        let (sections, outside) = ini::read(&source.text);
         if let Some(flaw) = outside {
             let outside = Unusable { path: source.path.clone(), line: flaw.line, why: flaw.why };
             self.outside.get_or_insert(outside);
         }
-        // Python's name for what every other section inherits.
-        if let Some(at) = sections.iter().position(|section| section.header == "DEFAULT") {
-            let inherited = sections.remove(at).entries;
-            for section in &mut sections {
-                let own: HashSet<&str> = section.entries.iter().map(|own| own.key.as_str()).collect();
-                let missing = |entry: &&IniEntry| !own.contains(entry.key.as_str());
-                let missing: Vec<IniEntry> = inherited.iter().filter(missing).cloned().collect();
-                section.entries.extend(missing);
-            }
+        let (inherited, mut sections): (Vec<Section>, Vec<Section>) =
+            sections.into_iter().partition(|section| section.header == ini::DEFAULT);
+        // What all depends on, whatever profile is in use.
+        let flaw = inherited.iter().find_map(|section| section.flaw.clone());
+        let inherited: Vec<IniEntry> = inherited.into_iter().flat_map(|section| section.entries).collect();
+        let mut keys = HashSet::new();
+        let twice = inherited.iter().find(|entry| !keys.insert(entry.key.as_str()));
+        let twice = twice.map(|entry| ini::IniFlaw {
+            line: entry.line,
+            why: format!("says “{}” a second time in [{}]", entry.key, ini::DEFAULT),
+        });
+        if let Some(flaw) = flaw.or(twice) {
+            let unusable = Unusable { path: source.path.clone(), line: flaw.line, why: flaw.why };
+            self.outside.get_or_insert(unusable);
+        }
+        for section in &mut sections {
+            let own: HashSet<&str> = section.entries.iter().map(|own| own.key.as_str()).collect();
+            let missing = |entry: &&IniEntry| !own.contains(entry.key.as_str());
+            let missing: Vec<IniEntry> = inherited.iter().filter(missing).cloned().collect();
+            section.entries.extend(missing);
         }
         sections
     }

@@ -144,3 +144,18 @@ fn sections_mean_what_they_mean_to_the_cli() {
     assert_eq!(files.get("a", "region"), Some("all"), "a later section replaces an earlier one; all inherit");
     assert!(files.has("profile b") && !files.has("b"));
 }
+
+#[test]
+fn what_every_profile_inherits_is_read_as_python_does() {
+    // Of two such sections both count.
+    let merged =
+        written("[DEFAULT]\noutput = json\n[profile a]\nrole_arn = r\n[DEFAULT]\nregion = eu-west-1\n", "", "a");
+    assert!(merged.contains("region = eu-west-1\n"), "{merged}");
+    for (config, line) in [
+        ("[DEFAULT]\nregion = x\nregion = y\n[profile a]\noutput = json\n", 3),
+        ("[DEFAULT]\nregion = x\n[profile a]\noutput = json\n[DEFAULT]\nregion = y\n", 6),
+        ("[DEFAULT]\nnonsense\n[profile a]\noutput = json\n", 2),
+    ] {
+        assert_eq!(refusal(config, "a").0, line, "{config}");
+    }
+}
