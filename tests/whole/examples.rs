@@ -127,7 +127,7 @@ mod run {
         fn fitted(&self, word: &str) -> String {
             match word {
                 SAMPLE => self.rehearsal.job().id().to_owned(),
-                "192.0.2.10" => self.rehearsal.device().endpoint(),
+                "192.0.2.10" | "192.0.2.11" => self.rehearsal.device().endpoint(),
                 "eu-central-1" | "us-east-1" => self.rehearsal.region().to_owned(),
                 // What a shell would have made of it, had the client been unpacked there.
                 "~/snowball-client-linux/bin/snowballEdge" => self.rehearsal.client_path().display().to_string(),
@@ -146,6 +146,10 @@ mod run {
         /// Runs the example, with what goes before it in its story.
         fn play(&self, words: &[String]) {
             let has = |word: &str| words.iter().any(|other| other == word);
+            if has("unlock") {
+                let run = ["snow-onboard", "run", SAMPLE, "--endpoint", "192.0.2.10"];
+                self.agent(&run.map(str::to_owned)).end().done();
+            }
             self.rehearsal.device().power_loss();
             if has("forget") && !has("--client-profile") {
                 self.agent(&["snow-onboard", "fetch", SAMPLE].map(str::to_owned)).end().done();
