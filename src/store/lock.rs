@@ -10,10 +10,13 @@ use crate::error::{Error, Result};
 use crate::model::JobId;
 use crate::safety::path_trust::{self, OpenMode};
 
+/// How long a lock file that is removed again and again is tried.
+const MAX_RETRY: Duration = Duration::from_secs(2);
+
 /// The lock on a job. The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct JobLock {
-    _locked: File,
+    file: File,
 }
 
 impl JobLock {
@@ -23,14 +26,16 @@ impl JobLock {
     /// [`Error::Busy`] with the number of the process that holds it; [`Error::FileAliased`];
     /// [`Error::StateFolderNoLocks`]; [`Error::Disk`].
     pub(super) fn take(job: &JobId, path: &Path) -> Result<Self> {
-        loop {
+        let until = Instant::now() + MAX_RETRY;
+        while Instant::now() < until {
             let Some(lock) = Self::take_once(job, path)? else { continue };
             // `forget --all` removes lock files, each under its own lock. Who had it open by then holds the lock of a file that
             // nobody else will open.
-            if !path_trust::has_no_name(&lock._locked).map_err(|error| Error::disk("Opening", path, error))? {
+            if path_trust::is_still_at(&lock.file, path).map_err(|error| Error::disk("Opening", path, error))? {
                 return Ok(lock);
             }
         }
+        Err(Error::Busy { job: job.to_string(), pid: "unknown".to_owned() })
     }
 
     /// `None` if the file went between two steps.
@@ -74,6 +79,6 @@ impl JobLock {
         // The number is a courtesy for the message above; the lock holds without it.
         let _ = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0)));
         let _ = write!(file, "{}", std::process::id());
-        Ok(Some(Self { _locked: file }))
+        Ok(Some(Self { file }))
     }
 }

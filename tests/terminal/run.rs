@@ -16,3 +16,20 @@ fn a_run_ends_with_an_open_device_on_the_screen() {
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
     assert!(!terminal.transcript().contains(&job.unlock_code()));
 }
+
+#[test]
+fn to_forget_all_is_asked_for_with_the_jobs_and_a_no_removes_nothing() {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let folder = rehearsal.state_home().join("snow-onboard/jobs").join(rehearsal.job().id());
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
+    // A yes goes as far as the keychain, which is not there.
+    for (answer, exit) in [("no", 2), ("yes", 8)] {
+        let mut terminal = Terminal::start(agent(&rehearsal, ["forget", "--all"]), 100, 30);
+        terminal.wait_for(rehearsal.job().id());
+        terminal.answer("of these jobs from this machine?", answer);
+        assert_eq!(terminal.end(), exit, "{}", terminal.screen());
+        assert!(folder.exists());
+    }
+}

@@ -60,3 +60,23 @@ fn where_nothing_was_ever_stored_nothing_is_made() {
     Agent::new(&rehearsal, ["forget"]).end().failed(2, "required");
     Agent::new(&rehearsal, ["forget", rehearsal.job().id(), "--all"]).end().failed(2, "cannot be used with");
 }
+
+/// What is on the disk is the only note of a code, so it does not go before a keychain was searched.
+#[test]
+fn a_record_that_can_t_be_read_and_no_keychain_leave_no_code_behind() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    let record = state(&rehearsal).join("jobs").join(&id).join("record.json");
+    for forget in [&["forget", "--all"][..], &["forget", &id]] {
+        on_the_bus(Agent::new(&rehearsal, ["fetch", &id]), &bus).end().done();
+        assert!(bus.lookup(&id).is_some(), "the control");
+        fs::write(&record, "{").unwrap();
+        let args = [forget, &["--keychain", "none"]].concat();
+        // Where there is no keychain that could be searched, nothing goes.
+        let ended = Agent::new(&rehearsal, &args).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent").end();
+        assert_eq!((ended.status.code(), record.exists()), (Some(8), true), "{}", ended.stderr);
+        on_the_bus(Agent::new(&rehearsal, &args), &bus).end().done();
+        assert_eq!((bus.lookup(&id), record.exists()), (None, false));
+    }
+}

@@ -52,3 +52,13 @@ fn a_version_tells_the_system_and_the_commit_when_asked_for_more() {
         assert!(long.contains(std::env::consts::OS) && long.contains("\ncommit  "), "{long}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_version_beside_a_word_that_is_no_text_is_a_version() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let words = [OsStr::new("--version"), OsStr::from_bytes(b"\xff-v")];
+    assert!(Agent::bare(words).end().done().stdout.starts_with("snow-onboard "));
+}

@@ -97,4 +97,20 @@ mod tests {
         let address = port.endpoint.with_port();
         assert_eq!(port.watch(|| TcpStream::connect(&address).is_ok()), (true, true));
     }
+
+    #[test]
+    fn a_profile_is_changed_there_and_back_and_one_that_the_client_has_changed_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = folder.path().join("profile");
+        let (device, port): (Endpoint, Endpoint) = ("192.0.2.10".parse().unwrap(), "127.1.2.3:9091".parse().unwrap());
+        let text = format!("{{\"unlockCode\":\"x\",\"defaultEndpoint\":\"{}\"}}", device.as_url());
+        std::fs::write(&profile, &text).unwrap();
+        assert!(replace_endpoint(&profile, &device, &port).unwrap());
+        assert!(std::fs::read_to_string(&profile).unwrap().contains(&port.as_url()));
+        assert_eq!(path_trust::privacy_flaw(&profile).unwrap(), None);
+        assert!(replace_endpoint(&profile, &port, &device).unwrap());
+        assert_eq!(std::fs::read_to_string(&profile).unwrap(), text);
+        std::fs::write(&profile, text.replace('/', "\\/")).unwrap();
+        assert!(!replace_endpoint(&profile, &device, &port).unwrap());
+    }
 }

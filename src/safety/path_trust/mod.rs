@@ -49,7 +49,7 @@ pub(crate) use accounts::is_this_user;
 pub(crate) use accounts::runs_as_administrator;
 pub use sys::privacy_flaw;
 pub(crate) use sys::{create_private_dir, create_private_file};
-pub(crate) use sys::{has_no_name, is_executable, open_to_overwrite};
+pub(crate) use sys::{is_executable, is_still_at, open_to_overwrite};
 #[cfg(windows)]
 pub(crate) use windows::runs_as_administrator;
 

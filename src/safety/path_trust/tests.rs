@@ -190,3 +190,33 @@ fn what_others_may_change_is_refused() {
     folder_at(Path::new("/"), Whose::Own, Position::Whole).unwrap();
     folder_at(Path::new("/"), Whose::Administrator, Position::Whole).unwrap();
 }
+
+/// Folders of the system, and of other users, are as they are for good reasons.
+#[cfg(unix)]
+#[test]
+fn no_hint_changes_a_folder_that_is_not_in_a_place_of_this_user_s_own() {
+    let hint = |path: &Path, asked: &Path, fault| match Refused::flaw(path, Flaw::new(fault, "is as it is".to_owned()))
+        .into_why(asked)
+    {
+        Why::Refused(_, mend) => mend,
+        why => panic!("{why}"),
+    };
+    for folder in ["/", "/tmp", "/etc"].map(Path::new) {
+        for fault in [Fault::Open, Fault::Writable, Fault::Owner] {
+            let hint = hint(folder, folder, fault);
+            assert!(
+                hint.contains("a folder of your own") && !hint.contains("chmod") && !hint.contains("chown"),
+                "{hint}"
+            );
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
+    fs::write(&file, "x").unwrap();
+    assert!(hint(&file, &file, Fault::Writable).contains("chmod go-w "), "the control");
+    assert!(hint(&file, &file, Fault::Owner).contains("chown "), "the control");
+    let ours = dir.path().join("snow-onboard");
+    fs::create_dir(&ours).unwrap();
+    assert!(hint(&ours, &ours, Fault::Open).contains("chmod go-rwx "), "the control");
+    assert!(!hint(&ours, &ours.join("below"), Fault::Owner).contains("chown"), "a folder above what was named");
+}

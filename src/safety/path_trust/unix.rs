@@ -576,9 +576,14 @@ pub(super) fn is_own(path: &Path) -> io::Result<bool> {
     Ok(is_this_user(path.symlink_metadata()?.uid()))
 }
 
-/// Whether an open file was removed.
-pub(crate) fn has_no_name(file: &File) -> io::Result<bool> {
-    Ok(fstat(file)?.st_nlink == 0)
+/// Whether `path` still names this open file. Its number of names does not tell: NFS renames what is removed while it is open.
+pub(crate) fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+    let open = fstat(file)?;
+    match statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(named) => Ok((named.st_dev, named.st_ino) == (open.st_dev, open.st_ino)),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Whether the file may be run, by anyone.

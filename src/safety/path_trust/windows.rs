@@ -310,9 +310,9 @@ pub(crate) fn runs_as_administrator() -> bool {
     false
 }
 
-/// Whether an open file was removed.
-pub(crate) fn has_no_name(file: &File) -> io::Result<bool> {
-    names_of(file).map(|names| names == 0)
+/// Whether `path` still names this open file: no other takes its name while it is open.
+pub(crate) fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+    Ok(names_of(file)? > 0 && path.symlink_metadata().is_ok())
 }
 
 /// Windows has no such right to take away: what runs is told by its name.
