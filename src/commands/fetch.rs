@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::cli::{Fetch, run_again};
 use crate::error::{Error, Result};
 use crate::flow::Requested;
-use crate::model::{KeychainKind, ManifestDigest};
+use crate::model::{KeychainKind, ManifestDigest, Purpose};
 use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -36,7 +36,9 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Repor
                 .to_owned(),
         });
     }
-    let checked = Requested { job: job.clone(), settings, reporter: reporter.clone(), ask: ui }.check()?;
+    let checked =
+        Requested { job: job.clone(), purpose: Purpose::Fetch, settings, reporter: reporter.clone(), ask: ui }
+            .check()?;
     let kept = if args.refresh { checked.refetch()? } else { checked.keep()? };
     let (manifest, keychain, pair) = (kept.manifest(), kept.keychain().to_owned(), kept.pair().clone());
     let was_kept_already = kept.was_kept_already();

@@ -10,7 +10,7 @@ use crate::cli::{RunArgs, run_again, unlock_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::flow::{Requested, Unlocked};
-use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Readiness};
+use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Purpose, Readiness};
 use crate::report::{Reporter, Step};
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -48,7 +48,7 @@ fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
 
 fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     reporter.is_about(&job);
-    let unlocked = Requested { job, settings, reporter: reporter.clone(), ask: ui }
+    let unlocked = Requested { job, purpose: Purpose::Run, settings, reporter: reporter.clone(), ask: ui }
         .check_with_device(endpoint)?
         .keep()?
         .hand_over(endpoint)?

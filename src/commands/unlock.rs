@@ -8,7 +8,7 @@ use super::run::tell;
 use crate::cli::Unlock;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{Requested, Unlocked};
-use crate::model::{Endpoint, JobId, KeychainKind, Record};
+use crate::model::{Endpoint, JobId, KeychainKind, Purpose, Record};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -55,7 +55,7 @@ fn last_endpoint(record: Option<&Record>) -> Option<Endpoint> {
 }
 
 fn open(job: &JobId, endpoint: &Endpoint, settings: &Settings, ask: &dyn Ask, reporter: &Reporter) -> Result<Unlocked> {
-    Requested { job: job.clone(), settings, reporter: reporter.clone(), ask }
+    Requested { job: job.clone(), purpose: Purpose::Unlock, settings, reporter: reporter.clone(), ask }
         .check_with_device(endpoint)?
         .take_kept()?
         .hand_over(endpoint)?

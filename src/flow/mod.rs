@@ -4,6 +4,7 @@ mod delivery;
 mod forget;
 mod leftovers;
 pub mod onboard;
+mod open_session;
 mod parts;
 mod recovery;
 mod run_context;

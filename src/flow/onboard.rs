@@ -7,20 +7,22 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use super::delivery::fetch_when_delivered;
 use super::leftovers::open_state_folder;
+use super::open_session::{OpenSession, ReadyPair};
 use super::recovery::{kept_pair, settle};
 use super::run_context::{RunContext, job_in_words, version_in_words};
 use crate::cloud::{Cloud, DescribedJob, Sink};
-use crate::device::{self, ArgvExposure, Client, Device, Places, Preparation, Preparing, Session};
+use crate::device::{self, Client, Device, Places, Preparation, Preparing};
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, Prepared};
 use crate::model::{
-    Endpoint, HandOverMethod, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord, PrivateHome,
-    Record, UnlockCode,
+    Endpoint, HandOverPolicy, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord, PrivateHome,
+    Purpose, Record, UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter, Step, age_in_words, duration_in_words};
 use crate::safety::separation::Separation;
@@ -31,6 +33,8 @@ use crate::store::{Audit, AuditStep, Draft, HomeNote, JobFolder, Manifest, State
 pub(crate) struct Requested<'a> {
     /// The job.
     pub job: JobId,
+    /// What for.
+    pub purpose: Purpose,
     /// How to go about it.
     pub settings: &'a Settings,
     /// Who is told.
@@ -59,29 +63,12 @@ struct Fetched<'a> {
 
 /// Both halves are in their places, match and are stored separately.
 pub struct Kept<'a> {
-    /// Before the note of its home.
-    device: Option<Device>,
-    context: RunContext<'a>,
-    record: Record,
-    pair: PairRecord,
-    code: UnlockCode,
-    keychain: String,
-    separation: Separation,
+    ready: ReadyPair<'a>,
     was_kept_already: bool,
 }
 
 /// The vendor's client has the pair; the code is wiped from this process.
-pub struct HandedOver<'a> {
-    /// Before the note of its home.
-    session: Session,
-    context: RunContext<'a>,
-    /// As it was before this hand-over.
-    record: Record,
-    hand_over: HandOverRecord,
-    pair: PairRecord,
-    keychain: String,
-    exposure: ArgvExposure,
-}
+pub struct HandedOver<'a>(OpenSession<'a>);
 
 /// The device is open, and the receipt is written.
 #[derive(Debug)]
@@ -228,7 +215,7 @@ impl<'a> Requested<'a> {
             settings: self.settings,
             reporter: self.reporter,
             ask: self.ask,
-            audit: Audit::of(&state),
+            audit: Audit::of(&state).with_purpose(self.purpose),
             state,
             folder,
             _note: note,
@@ -369,7 +356,8 @@ impl<'a> Checked<'a> {
         if is_kept {
             context.reporter.pair_is_kept();
         }
-        Ok(Kept { context, record, pair, code, keychain: name, device, separation, was_kept_already })
+        let ready = ReadyPair { device, context, record, pair, code, keychain: name, separation };
+        Ok(Kept { ready, was_kept_already })
     }
 }
 
@@ -448,19 +436,19 @@ impl<'a> Kept<'a> {
     /// Where the code is, in words.
     #[must_use]
     pub fn keychain(&self) -> &str {
-        &self.keychain
+        &self.ready.keychain
     }
 
     /// Where the manifest is.
     #[must_use]
     pub fn manifest(&self) -> PathBuf {
-        self.context.folder.manifest_path()
+        self.ready.context.folder.manifest_path()
     }
 
     /// The pair's entry in the record.
     #[must_use]
     pub fn pair(&self) -> &PairRecord {
-        &self.pair
+        &self.ready.pair
     }
 
     /// Gives both halves to the vendor's client. The code is gone from this process when it returns.
@@ -468,83 +456,27 @@ impl<'a> Kept<'a> {
     /// # Errors
     /// Those of the client, the hand-over and the device.
     pub fn hand_over(self, endpoint: &Endpoint) -> Result<HandedOver<'a>> {
-        let Self { context, record, pair, code, keychain, device, separation, .. } = self;
-        let Some(device) = device else {
-            return Err(Error::Internal { what: "a hand-over without a preflight of the client".to_owned() });
-        };
-        context.reporter.step(Step::Pair, "code and manifest match; stored separately");
-        context.reporter.begin(Step::HandOver);
-        let client = device.client();
-        let mut hand_over = HandOverRecord {
-            at: OffsetDateTime::now_utc(),
-            endpoint: endpoint.clone(),
-            method: HandOverMethod::Profile,
-            argv_seconds: None,
-            client: client.launcher().to_owned(),
-            client_version: version_in_words(&device),
-            client_sha256: client.sha256(&context.reporter)?,
-            client_jvm_is_bare: device.jvm_is_bare(),
-            device_id: None,
-            unlocked_at: None,
-        };
-        let ask = || {
-            context.ask.ask(
-                "The client takes the unlock code only on its command line, where other programs of this machine \
-                 can read it while it runs.\nPass the unlock code on the command line?",
-            )
-        };
-        let exposure = ArgvExposure::default();
-        let digest = &pair.manifest_sha256;
-        let begun = Cell::new(false);
-        let opened = Session::open(
-            device,
-            device::HandOver {
-                separation,
-                job: context.folder.job(),
-                manifest: &context.folder.manifest_path(),
-                manifest_sha256: digest,
-                code,
-                endpoint,
-                policy: context.settings.handoff,
-                ask: &ask,
-                before_code: &|| {
-                    context.audit.note(context.folder.job(), AuditStep::HandOverBegun, Some(digest))?;
-                    begun.set(true);
-                    Ok(())
-                },
-                // Before it happens: an exposure is on record whatever becomes of the run.
-                on_argv: &|| context.audit.note(context.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
-                exposure: exposure.clone(),
-                patience: context.settings.start_timeout(),
-                keep_log: &|log| context.keep_client_log(log),
-            },
-        );
-        let asked = opened.and_then(|mut session| {
-            session.unlock(&|log| context.keep_client_log(log))?;
-            Ok(session)
-        });
-        let session = match asked {
-            Ok(session) => session,
-            Err(error) => {
-                if begun.get() {
-                    context.note_failure(AuditStep::HandOverFailed, digest);
-                }
-                if matches!(
-                    error,
-                    Error::ClientUnusable { .. } | Error::ClientHung { .. } | Error::HandOverRefused { .. }
-                ) {
-                    context.forget_known_client(&hand_over.client_sha256);
-                }
-                hand_over.method = HandOverMethod::Argv;
-                context.record_exposure(&record, hand_over, &exposure);
-                return Err(error);
-            }
-        };
-        hand_over.method = session.method();
-        context.folder.write_record(&record.with(&hand_over))?;
+        let RunContext { reporter, settings, .. } = &self.ready.context;
+        reporter.step(Step::Pair, "code and manifest match; stored separately");
+        reporter.begin(Step::HandOver);
+        let (policy, patience) = (settings.handoff, settings.start_timeout());
+        let mut opened = self.ready.open_session(endpoint, policy, patience)?;
+        opened.unlock()?;
+        let OpenSession { context, record, hand_over, pair, session, .. } = &opened;
+        context.folder.write_record(&record.with(hand_over))?;
         context.audit.note(context.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
         context.reporter.step(Step::HandOver, session.method().in_words());
-        Ok(HandedOver { context, record, hand_over, pair, keychain, session, exposure })
+        Ok(HandedOver(opened))
+    }
+
+    /// Opens a session with the client for a look or a command, and leaves the device as it is. The command line is not used. A
+    /// device that does not answer yet is waited for as long as `patience`.
+    ///
+    /// # Errors
+    /// Those of the client, the hand-over and the device.
+    #[expect(dead_code, reason = "the commands that look at a device come next")]
+    pub(crate) fn open_session(self, endpoint: &Endpoint, patience: Duration) -> Result<OpenSession<'a>> {
+        self.ready.open_session(endpoint, HandOverPolicy::Private, patience)
     }
 }
 
@@ -554,7 +486,7 @@ impl HandedOver<'_> {
     /// # Errors
     /// Those of the device. The pair is kept.
     pub(crate) fn wait(self) -> Result<Unlocked> {
-        let Self { context, record, mut hand_over, pair, keychain, session, exposure } = self;
+        let OpenSession { context, record, mut hand_over, pair, keychain, session, exposure } = self.0;
         context.reporter.begin(Step::Device);
         let start = std::time::Instant::now();
         let unlocked =

@@ -9,7 +9,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
-use crate::model::{JobId, ManifestDigest};
+use crate::model::{JobId, ManifestDigest, Purpose};
 use crate::os;
 use crate::safety::path_trust::{self, OpenMode};
 use crate::store::StateFolder;
@@ -18,6 +18,7 @@ use crate::store::StateFolder;
 #[derive(Debug)]
 pub(crate) struct Audit {
     path: PathBuf,
+    purpose: Option<Purpose>,
 }
 
 /// A step worth a line.
@@ -53,6 +54,8 @@ struct AuditLine<'a> {
     job: &'a JobId,
     step: AuditStep,
     #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<Purpose>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     manifest_sha256: Option<&'a ManifestDigest>,
 }
 
@@ -66,7 +69,13 @@ impl Audit {
     /// The same of the state folder `root`, which need not be there: for [`Audit::check`].
     #[must_use]
     pub(crate) fn below(root: &Path) -> Self {
-        Self { path: root.join("audit.jsonl") }
+        Self { path: root.join("audit.jsonl"), purpose: None }
+    }
+
+    /// The same, for a run whose lines say what it is for.
+    #[must_use]
+    pub(crate) fn with_purpose(self, purpose: Purpose) -> Self {
+        Self { purpose: Some(purpose), ..self }
     }
 
     /// Whether a line could be appended, as far as that can be told without making anything: a device is not to be opened
@@ -92,6 +101,7 @@ impl Audit {
             pid: std::process::id(),
             job,
             step,
+            purpose: self.purpose,
             manifest_sha256: manifest,
         };
         let mut text = serde_json::to_vec(&line)

@@ -1,0 +1,154 @@
+//! Opening a session with the client for a pair that is kept: what `run` and `unlock` have the device opened by, and what looks
+//! at a device or runs another command of the client.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::run_context::{RunContext, version_in_words};
+use crate::device::{self, ArgvExposure, Device, Session};
+use crate::error::{Error, Result};
+use crate::model::{Endpoint, HandOverMethod, HandOverPolicy, HandOverRecord, PairRecord, Record, UnlockCode};
+use crate::safety::separation::Separation;
+use crate::store::AuditStep;
+
+/// A pair that is in its places, and the client that may get it.
+pub(super) struct ReadyPair<'a> {
+    /// Before the note of its home, which is in the context: fields are dropped in this order.
+    pub(super) device: Option<Device>,
+    pub(super) context: RunContext<'a>,
+    pub(super) record: Record,
+    pub(super) pair: PairRecord,
+    pub(super) code: UnlockCode,
+    pub(super) keychain: String,
+    pub(super) separation: Separation,
+}
+
+/// The vendor's client has the pair; the code is wiped from this process. The device is as it was.
+pub(crate) struct OpenSession<'a> {
+    /// Before the note of its home, as above.
+    pub session: Session,
+    pub(super) context: RunContext<'a>,
+    /// As it was before this hand-over.
+    pub(super) record: Record,
+    pub(super) hand_over: HandOverRecord,
+    pub(super) pair: PairRecord,
+    pub(super) keychain: String,
+    pub(super) exposure: ArgvExposure,
+}
+
+impl<'a> ReadyPair<'a> {
+    /// Gives both halves to the vendor's client, which finds the device at `endpoint`. A device that does not answer yet is waited
+    /// for as long as `patience`. The code is gone from this process when it returns.
+    ///
+    /// # Errors
+    /// Those of the client, the hand-over and the device.
+    pub(super) fn open_session(
+        self,
+        endpoint: &Endpoint,
+        policy: HandOverPolicy,
+        patience: Duration,
+    ) -> Result<OpenSession<'a>> {
+        let Self { context, record, pair, code, keychain, device, separation } = self;
+        let Some(device) = device else {
+            return Err(Error::Internal { what: "a hand-over without a preflight of the client".to_owned() });
+        };
+        let client = device.client();
+        let mut hand_over = HandOverRecord {
+            at: OffsetDateTime::now_utc(),
+            endpoint: endpoint.clone(),
+            method: HandOverMethod::Profile,
+            argv_seconds: None,
+            client: client.launcher().to_owned(),
+            client_version: version_in_words(&device),
+            client_sha256: client.sha256(&context.reporter)?,
+            client_jvm_is_bare: device.jvm_is_bare(),
+            device_id: None,
+            unlocked_at: None,
+        };
+        let ask = || {
+            context.ask.ask(
+                "The client takes the unlock code only on its command line, where other programs of this machine \
+                 can read it while it runs.\nPass the unlock code on the command line?",
+            )
+        };
+        let exposure = ArgvExposure::default();
+        let digest = &pair.manifest_sha256;
+        let begun = Cell::new(false);
+        let opened = Session::open(
+            device,
+            device::HandOver {
+                separation,
+                job: context.folder.job(),
+                manifest: &context.folder.manifest_path(),
+                manifest_sha256: digest,
+                code,
+                endpoint,
+                policy,
+                ask: &ask,
+                before_code: &|| {
+                    context.audit.note(context.folder.job(), AuditStep::HandOverBegun, Some(digest))?;
+                    begun.set(true);
+                    Ok(())
+                },
+                // Before it happens: an exposure is on record whatever becomes of the run.
+                on_argv: &|| context.audit.note(context.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
+                exposure: exposure.clone(),
+                patience,
+                keep_log: &|log| context.keep_client_log(log),
+            },
+        );
+        match opened {
+            Ok(session) => {
+                hand_over.method = session.method();
+                Ok(OpenSession { session, context, record, hand_over, pair, keychain, exposure })
+            }
+            Err(error) => {
+                if begun.get() {
+                    context.note_failure(AuditStep::HandOverFailed, digest);
+                }
+                note_failed(&context, &record, hand_over, &exposure, &error);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl OpenSession<'_> {
+    /// Has the device open. See [`Session::unlock`].
+    ///
+    /// # Errors
+    /// As there; what is left of the session goes with the next drop.
+    pub(super) fn unlock(&mut self) -> Result<()> {
+        let Self { session, context, record, hand_over, pair, exposure, .. } = self;
+        session.unlock(&|log| context.keep_client_log(log)).inspect_err(|error| {
+            context.note_failure(AuditStep::HandOverFailed, &pair.manifest_sha256);
+            note_failed(context, record, hand_over.clone(), exposure, error);
+        })
+    }
+
+    /// Ends the client and removes the home of a session that did what it was for, other than to unlock the device.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    #[expect(dead_code, reason = "the commands that look at a device come next")]
+    pub(crate) fn close(self) -> Result<()> {
+        let Self { session, context, pair, .. } = self;
+        session.close()?;
+        context.audit.note(context.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))
+    }
+}
+
+fn note_failed(
+    context: &RunContext<'_>,
+    record: &Record,
+    hand_over: HandOverRecord,
+    exposure: &ArgvExposure,
+    error: &Error,
+) {
+    if matches!(error, Error::ClientUnusable { .. } | Error::ClientHung { .. } | Error::HandOverRefused { .. }) {
+        context.forget_known_client(&hand_over.client_sha256);
+    }
+    context.record_exposure(record, HandOverRecord { method: HandOverMethod::Argv, ..hand_over }, exposure);
+}
