@@ -1,5 +1,9 @@
 //! The command to paste again: what does the same in any shell, with nothing left to ask.
 
+use clap::CommandFactory;
+
+use super::Cli;
+use crate::error::GivenFlag;
 use crate::model::{Endpoint, JobId};
 use crate::safety::quote::quoted;
 use crate::settings::table::{EVERY, Setting};
@@ -49,6 +53,26 @@ fn again(
         }
     }
     command
+}
+
+/// What a command to paste is to say again, each with the commands that take it.
+pub(crate) fn given_flags(settings: &Settings) -> Vec<GivenFlag> {
+    if settings.said().next().is_none() {
+        return Vec::new();
+    }
+    let commands = Cli::command();
+    let given = |(setting, value): (&'static Setting, &Value)| {
+        let takes = |command: &&clap::Command| {
+            setting.verbs & EVERY != 0 || command.get_arguments().any(|argument| argument.get_id() == setting.key)
+        };
+        let shorthand = setting.shorthand.iter().map(|short| format!("--{}", short.flag));
+        GivenFlag {
+            flags: std::iter::once(setting.flag()).chain(shorthand).collect(),
+            text: flag(setting, value),
+            verbs: commands.get_subcommands().filter(takes).map(|command| command.get_name().to_owned()).collect(),
+        }
+    };
+    settings.said().map(given).collect()
 }
 
 /// The flag that says this of a setting, with a space before it.

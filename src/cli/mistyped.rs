@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
-use crate::model::is_like_a_hyphen;
+use crate::model::{JobId, is_like_a_hyphen, tidy};
 
 /// What other programs call it, and what does it here.
 const VERBS: &[(&[&str], &str)] = &[
@@ -56,6 +56,11 @@ pub(super) fn verb(complaint: clap::Error) -> clap::Error {
         Some((_, command)) => {
             Cli::command().error(ErrorKind::InvalidSubcommand, format!("there is no command “{typed}”; use: {command}"))
         }
+        None if tidy(typed).parse::<JobId>().is_ok() => {
+            let text =
+                format!("a command is missing before the job id; use: snow-onboard run {typed} --endpoint ADDRESS");
+            Cli::command().error(ErrorKind::InvalidSubcommand, text)
+        }
         None => complaint,
     }
 }
@@ -91,6 +96,8 @@ mod tests {
         assert!(told("unlock-device").contains("use: snow-onboard run JOB"));
         assert!(told("help").contains("use: snow-onboard --help"));
         assert!(told("runn").contains("'run'"), "{}", told("runn"));
+        let job = "JID123e4567-e89b-12d3-a456-426655440000";
+        assert!(told(job).contains(&format!("use: snow-onboard run {job} --endpoint ADDRESS")), "{}", told(job));
         // What is offered is a command.
         for (names, command) in VERBS {
             let typed = command.replace("JOB", "JID1").replace("ADDRESS", "192.0.2.10");

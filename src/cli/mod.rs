@@ -12,7 +12,7 @@ use crate::safety::log::Verbosity;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
 use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN, UNLOCK};
-pub(crate) use again::{forget_all_again, run_again, unlock_again};
+pub(crate) use again::{forget_all_again, given_flags, run_again, unlock_again};
 pub use flags::FlagsOf;
 
 /// Unlocks an AWS Snowball Edge device, the first time and after each power cut.

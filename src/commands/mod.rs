@@ -64,7 +64,7 @@ fn run_command(cli: &Cli) -> ExitCode {
         let command = cli::run_again(None, settings.endpoint.as_ref(), settings, |_| true);
         const RUN: &str = "snow-onboard run";
         let rest = command.strip_prefix(RUN).unwrap_or_default().to_owned();
-        ui.hints_follow(settings.hint_rules((RUN.to_owned(), rest)));
+        ui.hints_follow(settings.hint_rules((RUN.to_owned(), rest), cli::given_flags(settings)));
     }
     let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
     if let Err(error) = log::start(cli.verbosity(), log_file, || ui::Stderr, OPERATOR) {

@@ -11,6 +11,17 @@ pub(crate) struct LockedSetting {
     pub(crate) value: String,
 }
 
+/// What was said of a setting, by a flag or a variable of ours: a command to paste says it again, or it does something else.
+#[derive(Debug, Clone)]
+pub(crate) struct GivenFlag {
+    /// Its flag, and the shorthand for one of its values: a command that has one of them says something else on purpose.
+    pub(crate) flags: Vec<String>,
+    /// The flag with the value, quoted, with a space before it.
+    pub(crate) text: String,
+    /// The commands that take it.
+    pub(crate) verbs: Vec<String>,
+}
+
 /// The settings, as far as hints depend on them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HintRules {
@@ -18,8 +29,11 @@ pub(crate) struct HintRules {
     pub(crate) locked: Vec<LockedSetting>,
     /// Where no pair is stored: what a run begins with and what follows the job, to fetch a new pair.
     pub(crate) run_without_storing: Option<(String, String)>,
+    /// What this command was given.
+    pub(crate) given: Vec<GivenFlag>,
 }
 
+const OURS: &str = "snow-onboard ";
 const REFRESH: &str = "snow-onboard fetch --refresh ";
 
 impl HintRules {
@@ -30,7 +44,9 @@ impl HintRules {
             Some((run, rest)) => without_storing(hint, run, rest),
             None => hint.to_owned(),
         };
-        let lines: Vec<String> = hint.split('\n').map(|line| self.unless_locked(line)).collect();
+        let mut lines: Vec<String> = hint.split('\n').map(|line| self.unless_locked(&self.in_full(line))).collect();
+        // Two commands that are not allowed are one thing to ask for.
+        lines.dedup();
         lines.join("\n")
     }
 
@@ -44,25 +60,64 @@ impl HintRules {
             None => line.to_owned(),
         }
     }
+
+    /// The line with what was given said again, where it ends with a command of ours: one to paste, or one after a colon.
+    fn in_full(&self, line: &str) -> String {
+        let begin =
+            line.strip_prefix("  ").map(|_| 2).or_else(|| line.rfind(&format!(": {OURS}")).map(|colon| colon + 2));
+        let Some(command) = begin.and_then(|begin| line.get(begin..)).filter(|command| is_ours(command)) else {
+            return line.to_owned();
+        };
+        let words = words(command);
+        let Some(verb) = words.iter().skip_while(|word| *word != OURS.trim_end()).nth(1) else {
+            return line.to_owned();
+        };
+        let is_said = |given: &GivenFlag| {
+            let flag = |word: &String| word.split_once('=').map_or(word.clone(), |(flag, _)| flag.to_owned());
+            words.iter().any(|word| given.flags.contains(&flag(word)))
+        };
+        let is_missing = |given: &&GivenFlag| given.verbs.iter().any(|takes| takes == verb) && !is_said(given);
+        let missing: String = self.given.iter().filter(is_missing).map(|given| given.text.as_str()).collect();
+        format!("{line}{missing}")
+    }
 }
 
 impl LockedSetting {
     fn is_changed_by(&self, command: &str) -> bool {
-        let mut words = command.split(' ').peekable();
-        while let Some(word) = words.next() {
+        let words = words(command);
+        let mut rest = words.iter().map(String::as_str).peekable();
+        while let Some(word) = rest.next() {
             let (word, given) = word.split_once('=').map_or((word, None), |(word, value)| (word, Some(value)));
             if self.flags.iter().any(|flag| flag == word) {
-                let value = given.or_else(|| words.peek().copied());
-                return value.is_none_or(|value| value.trim_matches(['\'', '"']) != self.value);
+                let value = given.or_else(|| rest.peek().copied());
+                return value != Some(&self.value);
             }
         }
         false
     }
 }
 
+/// The words of a command that is there to be pasted, as `safety::quote` quotes them.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in command.chars() {
+        match (c, quote) {
+            (' ', None) => words.extend(word.take()),
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, Some(open)) if c == open => quote = None,
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
 /// Whether what is pasted is for this program: a flag of it, or a command that runs it. The AWS CLI has flags of the same names.
 fn is_ours(command: &str) -> bool {
-    command.starts_with("--") || command.split(' ').any(|word| word == "snow-onboard")
+    command.starts_with("--") || command.split(' ').any(|word| word == OURS.trim_end())
 }
 
 /// A stored pair is not what is used, so a new one comes with the next run.
@@ -98,6 +153,7 @@ mod tests {
                 "snow-onboard run".to_owned(),
                 " --endpoint 192.0.2.10 --keychain none".to_owned(),
             )),
+            given: Vec::new(),
         }
     }
 
@@ -112,6 +168,63 @@ mod tests {
             }
             assert!(!hint.contains("The stored code"), "{hint}");
         }
+    }
+
+    #[test]
+    fn a_command_to_paste_says_again_what_was_given() {
+        let given = |flags: &[&str], text: &str, verbs: &[&str]| GivenFlag {
+            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
+            text: text.to_owned(),
+            verbs: verbs.iter().map(|&verb| verb.to_owned()).collect(),
+        };
+        let rules = HintRules {
+            given: vec![
+                given(&["--state-dir"], " --state-dir '/srv/my state'", &["run", "fetch", "forget"]),
+                given(&["--handoff", "--allow-argv"], " --handoff private", &["run"]),
+            ],
+            ..HintRules::default()
+        };
+        for (hint, in_full) in [
+            (
+                "Again:\n  snow-onboard fetch --refresh JID1\nThen wait.",
+                "Again:\n  snow-onboard fetch --refresh JID1 --state-dir '/srv/my state'\nThen wait.",
+            ),
+            (
+                "Fetch a new pair: snow-onboard fetch --refresh JID1",
+                "Fetch a new pair: snow-onboard fetch --refresh JID1 --state-dir '/srv/my state'",
+            ),
+            (
+                "  AWS_PROFILE=x snow-onboard run JID1 --allow-argv",
+                "  AWS_PROFILE=x snow-onboard run JID1 --allow-argv --state-dir '/srv/my state'",
+            ),
+        ] {
+            assert_eq!(rules.apply(hint), in_full);
+        }
+        for same in [
+            "  snow-onboard forget JID1 --state-dir=/other",
+            "  snow-onboard forget JID1 --state-dir '/srv/my state'",
+            "  snow-onboard completions bash",
+            "See snow-onboard fetch --help.",
+            "  aws sso login",
+            "  --state-dir /other",
+        ] {
+            assert_eq!(rules.apply(same), same);
+        }
+    }
+
+    #[test]
+    fn a_locked_value_with_a_blank_is_no_other_value() {
+        let locked = LockedSetting {
+            key: "client",
+            flags: vec!["--client".to_owned()],
+            value: "/opt/my client/bin/snowballEdge".to_owned(),
+        };
+        for same in
+            ["run JID1 --client '/opt/my client/bin/snowballEdge'", "run --client=\"/opt/my client/bin/snowballEdge\""]
+        {
+            assert!(!locked.is_changed_by(same), "{same}");
+        }
+        assert!(locked.is_changed_by("run --client '/opt/my other client'"));
     }
 
     #[test]

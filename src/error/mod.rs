@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 
 pub use exit_code::ExitCode;
-pub(crate) use hint_rules::{HintRules, LockedSetting};
+pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting};
 pub use why::Why;
 use why::WithSource;
 pub(crate) use why::io_in_words;

@@ -300,7 +300,8 @@ impl SettingsFile {
         let line_at = |offset: usize| text[..offset].matches('\n').count() + 1;
         let table = DeTable::parse(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_at(span.start));
-            unreadable(&origin(line).to_string(), error.message().to_owned())
+            let why = text.lines().nth(line - 1).and_then(without_quotes).unwrap_or_else(|| error.message().to_owned());
+            unreadable(&origin(line).to_string(), why)
         })?;
         let mut document = Self { values: Vec::new(), locked: Vec::new(), locked_at: None };
         for (key, value) in table.get_ref() {
@@ -324,6 +325,25 @@ impl SettingsFile {
         }
         Ok(document)
     }
+}
+
+/// What is wrong with a line that looks right to whoever does not know TOML: a text without quotes, or with those of a word
+/// processor, or a path of Windows between double ones. `None` if it is something else.
+fn without_quotes(line: &str) -> Option<String> {
+    let (key, value) = line.split_once('=')?;
+    let (key, value) = (key.trim(), value.split(" #").next()?.trim());
+    SETTINGS.iter().find(|setting| setting.key == key)?;
+    let bare = value.trim_matches(['"', '\'', '“', '”', '„', '‘', '’']);
+    let has_quotes = value.starts_with(['"', '\'']);
+    let (problem, quote) = match (has_quotes, bare.contains('\\')) {
+        (true, false) => return None,
+        (true, true) if value.starts_with('\'') => return None,
+        (true, true) => ("a backslash has a meaning of its own between double quotes", '\''),
+        (false, true) => ("a text must be in quotes", '\''),
+        (false, false) => ("a text must be in quotes", '"'),
+    };
+    let is_plain = !bare.is_empty() && !bare.contains(['"', '\'']);
+    is_plain.then(|| format!("{problem}. Write: {key} = {quote}{}{quote}", sanitize(bare)))
 }
 
 fn entry(key: &str, value: &DeValue<'_>, origin: Origin) -> Result<Given> {

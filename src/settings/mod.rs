@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::error::{HintRules, LockedSetting, Result};
+use crate::error::{GivenFlag, HintRules, LockedSetting, Result};
 use crate::model::{KeychainKind, Origin};
 use crate::safety::sanitize::sanitize;
 pub use layers::Flags;
@@ -65,8 +65,9 @@ impl Settings {
         self.layers.is_locked(setting)
     }
 
-    /// What they make of a hint; `run` is what a command of this run begins with, and what follows the job in it.
-    pub(crate) fn hint_rules(&self, run: (String, String)) -> HintRules {
+    /// What they make of a hint; `run` is what a command of this run begins with, and what follows the job in it; `given` is what
+    /// a command says again.
+    pub(crate) fn hint_rules(&self, run: (String, String), given: Vec<GivenFlag>) -> HintRules {
         let locked = SETTINGS.iter().filter(|setting| self.is_locked(setting)).map(|setting| LockedSetting {
             key: setting.key,
             flags: std::iter::once(setting.flag())
@@ -77,6 +78,7 @@ impl Settings {
         HintRules {
             locked: locked.collect(),
             run_without_storing: (self.keychain == KeychainKind::None).then_some(run),
+            given,
         }
     }
 
@@ -247,6 +249,14 @@ mod tests {
             ("keychain = ", "config.toml:1"),
             ("keychain = []", "config.toml:1"),
             ("client = \"bin/snowballEdge\"", "absolute"),
+            ("keychain = none", "in quotes. Write: keychain = \"none\""),
+            (
+                "[locked]\nunlock_timeout = 25m # long",
+                "config.toml:2 can't be used: a text must be in quotes. Write: unlock_timeout = \"25m\"",
+            ),
+            ("endpoint = “192.0.2.10”", "Write: endpoint = \"192.0.2.10\""),
+            ("client = C:\\x\\y.bat", "in quotes. Write: client = 'C:\\x\\y.bat'"),
+            ("client = \"C:\\x\\y.bat\"", "double quotes. Write: client = 'C:\\x\\y.bat'"),
         ] {
             let around =
                 ProcessEnvironment { user_file: file(&dir, "config.toml", text), ..ProcessEnvironment::default() };
