@@ -5,6 +5,8 @@ mod again;
 mod flags;
 mod mistyped;
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::error::Error;
@@ -59,6 +61,8 @@ Examples:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10
   Wait for the job and for the device, then unlock it:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 --wait --wait-device
+  Ten devices at once, as a table says; again, it does only what is missing:
+    snow-onboard run --plan pallet.csv
   With a client that is not in PATH, keeping nothing on this machine:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 \\
       --client ~/snowball-client-linux/bin/snowballEdge --keychain none")]
@@ -155,6 +159,9 @@ pub struct RunArgs {
     /// The job's id; without it, the one job that has been delivered
     #[arg(value_name = "JOB")]
     pub job: Option<String>,
+    /// Unlock every device of a plan, side by side: a CSV file with the columns job, address and label, or TOML; - reads stdin
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::Unknown, conflicts_with_all = ["job", "endpoint", "wait"])]
+    pub plan: Option<PathBuf>,
     #[command(flatten)]
     flags: FlagsOf<RUN>,
 }

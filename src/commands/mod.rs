@@ -8,7 +8,9 @@ mod forget;
 mod guide;
 mod jobs;
 mod run;
+mod run_plan;
 mod settings;
+mod several;
 mod unlock;
 
 use std::sync::Arc;
@@ -121,7 +123,7 @@ fn build_details() -> String {
 fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     let done = match cli.verb() {
         Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui, reporter)),
-        Some(Command::Run(args)) => run::run(args, settings, ui, reporter),
+        Some(Command::Run(args)) => return run::run(args, settings, ui, reporter),
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui, reporter),
         Some(Command::Unlock(args)) => return unlock::unlock(args, settings, ui, reporter),
         Some(Command::Jobs) => jobs::jobs(settings, ui, reporter),

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::guide;
 use super::jobs::no_job_ready;
+use super::{guide, run_plan};
 use crate::cli::{RunArgs, run_again, unlock_again};
 use crate::cloud::Cloud;
-use crate::error::{Error, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::flow::{Requested, Unlocked};
 use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Purpose, Readiness};
 use crate::report::{Reporter, Step};
@@ -16,7 +16,10 @@ use crate::settings::Settings;
 use crate::store::StateFolder;
 use crate::ui::Ui;
 
-pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
+pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+    if let Some(plan) = &args.plan {
+        return run_plan::run_plan(plan, settings, ui, reporter);
+    }
     // Everything that can be mistyped is looked at before anything is asked of AWS.
     let named = args.job.as_deref().map(super::parse_job).transpose()?;
     if let Some(job) = &named {
@@ -46,7 +49,7 @@ fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
     .to_owned()
 }
 
-fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
+fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     reporter.is_about(&job);
     let unlocked = Requested { job, purpose: Purpose::Run, settings, reporter: reporter.clone(), ask: ui }
         .check_with_device(endpoint)?
@@ -54,7 +57,7 @@ fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter:
         .hand_over(endpoint)?
         .wait()?;
     tell(&unlocked, endpoint, settings, ui);
-    Ok(())
+    Ok(ExitCode::Done)
 }
 
 /// The one job that has been delivered.

@@ -250,6 +250,12 @@ errors! {
     JobAmbiguous { jobs: String, hint: String } = Usage "job_ambiguous"
         "More than one job has been delivered: {jobs}."
         => "Name the job of the device in front of you:\n  {hint}";
+    PlanUnusable { path: String, why: Why } = Usage "plan_unusable"
+        "The plan {path} can't be used: {why}."
+        => "Correct the plan. Then repeat the same command. Nothing was done yet.";
+    FetchSkipped { job: String } = Network "fetch_skipped"
+        "The code and manifest of {job} were not fetched, because AWS could not be asked for those of another device."
+        => "Correct what the first failure names. Then repeat the same command. It does only what is missing.";
     JobInCluster { job: String, cluster: String } = Job "job_in_cluster"
         "{job} is a node of the cluster {cluster}. This program unlocks single devices only, and unlocking one node alone does not start a cluster. Nothing was stored."
         => "Unlock the cluster with the vendor's client, as “Setting up a cluster” in the AWS Snowball Edge developer guide says. For help with this, ask AWS Support with the cluster's id.";

@@ -1,5 +1,6 @@
 //! Waiting for a job that is still on its way (`--wait`).
 
+use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
 use crate::cloud::{Cloud, FetchedPair};
@@ -21,8 +22,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 /// # Errors
 /// Those of `open` and `fetch`: after `patience` [`Error::JobNotReady`]; those of looking, save the network's, which may be better at
 /// the next look.
-pub(super) fn fetch_when_delivered(
-    open: impl Fn() -> Result<Cloud>,
+pub(super) fn fetch_when_delivered<C: Borrow<Cloud>>(
+    open: impl Fn() -> Result<C>,
     job: &JobId,
     patience: Option<Duration>,
     notify: &dyn Notify,
@@ -31,7 +32,7 @@ pub(super) fn fetch_when_delivered(
     let started = Instant::now();
     let mut has_waited = false;
     loop {
-        let not_ready = match fetch(&open()?, has_waited) {
+        let not_ready = match fetch(open()?.borrow(), has_waited) {
             Err(error @ Error::JobNotReady { .. }) => error,
             result => return result,
         };
@@ -42,8 +43,8 @@ pub(super) fn fetch_when_delivered(
 }
 
 /// Waits until the job is in another state than the one that `not_ready` names.
-fn wait_for_change(
-    open: impl Fn() -> Result<Cloud>,
+fn wait_for_change<C: Borrow<Cloud>>(
+    open: impl Fn() -> Result<C>,
     job: &JobId,
     not_ready: Error,
     (started, patience): (Instant, Duration),
@@ -58,7 +59,7 @@ fn wait_for_change(
             return Err(not_ready);
         }
         std::thread::sleep(pause(patience).min(left));
-        match open()?.job(job) {
+        match open()?.borrow().job(job) {
             Ok(facts) => {
                 if facts.state != *was || !matches!(facts.state.readiness(), Readiness::NotYet | Readiness::OnItsWay) {
                     return Ok(());

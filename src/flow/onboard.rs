@@ -5,6 +5,7 @@
 //! Each state is a type, and each step consumes the state before it. `fetch` stops at `Kept`; a run whose pair is
 //! kept already goes from `Checked` to `Kept` without a word to AWS.
 
+use std::borrow::Borrow;
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -231,7 +232,18 @@ impl<'a> Checked<'a> {
     pub fn keep(self) -> Result<Kept<'a>> {
         match self.kept_or_not()? {
             Ok(kept) => Ok(kept),
-            Err(checked) => checked.fetch()?.keep(),
+            Err(checked) => checked.fetch(None)?.keep(),
+        }
+    }
+
+    /// The same, where AWS is asked through a connection of the caller's, opened when it comes to that.
+    ///
+    /// # Errors
+    /// Those of `open` and of [`Checked::keep`].
+    pub(crate) fn keep_by<'c>(self, open: impl FnOnce() -> Result<&'c Cloud>) -> Result<Kept<'a>> {
+        match self.kept_or_not()? {
+            Ok(kept) => Ok(kept),
+            Err(checked) => checked.fetch(Some(open()?))?.keep(),
         }
     }
 
@@ -270,7 +282,7 @@ impl<'a> Checked<'a> {
     /// # Errors
     /// Those of fetching and keeping.
     pub(crate) fn refetch(self) -> Result<Kept<'a>> {
-        self.fetch()?.keep()
+        self.fetch(None)?.keep()
     }
 
     /// Waits until the client has said its version, if there is one. Before that no code is obtained for it.
@@ -299,15 +311,16 @@ impl<'a> Checked<'a> {
         described.map(Some)
     }
 
-    fn fetch(mut self) -> Result<Fetched<'a>> {
+    fn fetch(mut self, shared: Option<&Cloud>) -> Result<Fetched<'a>> {
         let (first, mut described) = self.describe_meanwhile()?.unzip();
         let (settings, reporter, folder) = (self.context.settings, &self.context.reporter, &self.context.folder);
         let mut draft = folder.draft()?;
         // Whoever signs in with a code or a fingerprint is not to do so twice.
         let first = Cell::new(first);
-        let open = || match first.take() {
-            Some(cloud) => Ok(cloud),
-            None => Cloud::open(&settings.cloud(), reporter.shared()),
+        let open = || match (shared, first.take()) {
+            (Some(shared), _) => Ok(Connection::Shared(shared)),
+            (None, Some(cloud)) => Ok(Connection::Own(Box::new(cloud))),
+            (None, None) => Cloud::open(&settings.cloud(), reporter.shared()).map(Box::new).map(Connection::Own),
         };
         let keychain = &mut self.keychain;
         let fetch = |cloud: &Cloud, has_waited: bool| {
@@ -358,6 +371,21 @@ impl<'a> Checked<'a> {
         }
         let ready = ReadyPair { device, context, record, pair, code, keychain: name, separation };
         Ok(Kept { ready, was_kept_already })
+    }
+}
+
+/// A connection to AWS: for this fetch alone, or for several, so that nobody signs in for each.
+enum Connection<'a> {
+    Own(Box<Cloud>),
+    Shared(&'a Cloud),
+}
+
+impl Borrow<Cloud> for Connection<'_> {
+    fn borrow(&self) -> &Cloud {
+        match self {
+            Self::Own(cloud) => cloud,
+            Self::Shared(cloud) => cloud,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is spoken of everywhere and belongs to no room: parsed once, valid ever after, no I/O.
 
+mod device_plan;
 mod digest;
 mod endpoint;
 mod hand_over;
@@ -14,6 +15,7 @@ mod secret;
 mod sourced;
 mod typed;
 
+pub(crate) use device_plan::{DevicePlan, PlanFlaw, PlanFormat, PlannedDevice};
 pub use digest::ClientDigest;
 pub use endpoint::{Endpoint, EndpointHost};
 pub use hand_over::PrivateHome;

@@ -105,6 +105,10 @@ settings! {
     unlock_timeout: Duration = "Time limit for the device to start, and the same limit again for it to unlock"
         => verbs: RUN | UNLOCK, value_name: "TIME", default: Some("25m");
 
+    /// How many devices are worked on at once.
+    parallel: usize = "How many devices to work on at the same time, where there are several"
+        => verbs: RUN | UNLOCK, value_name: "COUNT", default: Some("4"), reopens: false;
+
     /// Whether a job that is still on its way is waited for.
     wait: bool = "Wait until AWS reports the job as delivered, then continue"
         => verbs: RUN | FETCH, default: Some("false"), reopens: false;

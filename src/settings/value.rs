@@ -65,6 +65,7 @@ values! {
     YesNo(bool): yes_or_no, ToString::to_string;
     Time(Duration): time, time_written;
     Bytes(u64): bytes, ToString::to_string;
+    Count(usize): count, ToString::to_string;
     Digest(ClientDigest): from_str, ToString::to_string;
     Keychain(KeychainKind): from_str, ToString::to_string, KeychainKind::WORDS;
     HandOver(HandOverPolicy): hand_over::parse, hand_over::written, hand_over::WORDS;
@@ -116,6 +117,12 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
 
 fn bytes(text: &str) -> Result<u64, String> {
     trimmed(text).parse().ok().filter(|bytes| *bytes > 0).ok_or_else(|| "is not a number of bytes".to_owned())
+}
+
+/// How many at once: each is a JVM.
+fn count(text: &str) -> Result<usize, String> {
+    let count = trimmed(text).parse().ok().filter(|count| (1..=64).contains(count));
+    count.ok_or_else(|| "is not a number from 1 to 64".to_owned())
 }
 
 /// `90`, `90s`, `15m`, `8h`: at least a second, at most a week.

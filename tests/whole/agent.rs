@@ -85,6 +85,13 @@ impl Agent {
         self
     }
 
+    /// The same with a file as its input.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn reading(mut self, file: &Path) -> Self {
+        self.command.stdin(std::fs::File::open(file).unwrap());
+        self
+    }
+
     /// The same from a shell that has left a descriptor open.
     #[cfg(target_os = "linux")]
     pub(crate) fn with_a_descriptor_too_many(self) -> Self {

@@ -131,6 +131,13 @@ mod run {
                 "eu-central-1" | "us-east-1" => self.rehearsal.region().to_owned(),
                 // What a shell would have made of it, had the client been unpacked there.
                 "~/snowball-client-linux/bin/snowballEdge" => self.rehearsal.client_path().display().to_string(),
+                "pallet.csv" => {
+                    let plan = self.rehearsal.root().join("pallet.csv");
+                    let row =
+                        format!("job,address\n{},{}\n", self.rehearsal.job().id(), self.rehearsal.device().endpoint());
+                    std::fs::write(&plan, row).unwrap();
+                    plan.display().to_string()
+                }
                 other => other.to_owned(),
             }
         }

@@ -30,6 +30,8 @@ mod load;
 #[cfg(target_os = "linux")]
 mod locks;
 mod logs;
+#[cfg(target_os = "linux")]
+mod plans;
 mod refusals;
 #[cfg(target_os = "linux")]
 mod secret_service;

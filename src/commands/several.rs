@@ -1,0 +1,125 @@
+//! Several devices at once: worked on side by side, each with its own end, and a summary after all.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::error::{ExitCode, Result};
+use crate::flow::Unlocked;
+use crate::model::{Endpoint, JobId};
+use crate::report::Ask;
+use crate::safety::sanitize::sanitize;
+use crate::ui::{Failure, Ui};
+
+/// With several devices nobody is asked: two questions at once are answered by nobody who knows which is which.
+pub(super) struct Nobody;
+
+impl Ask for Nobody {
+    fn ask(&self, _question: &str) -> bool {
+        false
+    }
+}
+
+/// Does `work` for every item, at most `at_once` at a time. One that takes long keeps no other. The results are in the order of the
+/// items.
+pub(super) fn side_by_side<T: Send, R: Send>(items: Vec<T>, at_once: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let workers = at_once.min(items.len());
+    let (queue, results) = (Mutex::new(items.into_iter().enumerate()), Mutex::new(Vec::new()));
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((at, item)) = next() {
+                    let result = work(item);
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What became of one of several devices.
+#[derive(Serialize)]
+pub(super) struct DeviceRow {
+    job: JobId,
+    endpoint: Option<Endpoint>,
+    /// What its plan calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    /// `null` if the device was not unlocked.
+    was_open_already: Option<bool>,
+    /// Why not.
+    error: Option<Failure>,
+    #[serde(skip)]
+    exit: ExitCode,
+}
+
+impl DeviceRow {
+    /// Of a device that is open, or is not, which is told.
+    pub(super) fn new(job: JobId, endpoint: Option<Endpoint>, opened: Result<Unlocked>, ui: &Ui) -> Self {
+        let (was_open_already, error, exit) = match opened {
+            Ok(unlocked) => (Some(unlocked.was_open_already), None, ExitCode::Done),
+            Err(error) => (None, Some(ui.failure_of_one(&job, &error)), error.exit()),
+        };
+        Self { job, endpoint, label: None, was_open_already, error, exit }
+    }
+
+    /// The same with what its plan calls it.
+    pub(super) fn labelled(self, label: Option<String>) -> Self {
+        Self { label, ..self }
+    }
+
+    fn in_words(&self) -> String {
+        let endpoint = self.endpoint.as_ref().map_or("address not known".to_owned(), ToString::to_string);
+        let state = match self.was_open_already {
+            Some(true) => "UNLOCKED already",
+            Some(false) => "UNLOCKED",
+            None => "not unlocked",
+        };
+        let label = self.label.as_ref().map(|label| format!("  {}", sanitize(label))).unwrap_or_default();
+        format!("  {}  {endpoint}  {state}{label}", self.job)
+    }
+}
+
+#[derive(Serialize)]
+struct DevicesResult {
+    jobs: Vec<DeviceRow>,
+}
+
+/// Tells what became of all of them. The exit code is that of the first that failed.
+pub(super) fn tell_all(rows: Vec<DeviceRow>, ui: &Ui) -> ExitCode {
+    let lines: Vec<String> = rows.iter().map(DeviceRow::in_words).collect();
+    let text = if lines.is_empty() {
+        "No job is stored on this machine.".to_owned()
+    } else {
+        format!("\n{}", lines.join("\n"))
+    };
+    let exit = rows.iter().map(|row| row.exit).find(|exit| *exit != ExitCode::Done).unwrap_or_default();
+    ui.result(None, &text, DevicesResult { jobs: rows });
+    exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn so_many_are_worked_on_at_once_and_the_order_stays() {
+        // Ends only if three are at work together.
+        let (together, at_work, most) = (Barrier::new(3), AtomicUsize::new(0), AtomicUsize::new(0));
+        let doubled = side_by_side((0..9).collect(), 3, |number: usize| {
+            most.fetch_max(at_work.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            together.wait();
+            at_work.fetch_sub(1, Ordering::SeqCst);
+            number * 2
+        });
+        assert_eq!(doubled, (0..9).map(|number| number * 2).collect::<Vec<_>>());
+        assert_eq!(most.into_inner(), 3);
+        assert!(side_by_side(Vec::<u8>::new(), 3, |it| it).is_empty());
+    }
+}

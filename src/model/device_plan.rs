@@ -1,0 +1,303 @@
+//! A plan: which jobs' devices are to be opened, and at which address each stands. Written by hand, or by another program.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::job::Malformed;
+use super::secret::{UnlockCode, has_shape_of_code, looks_like_code};
+use super::typed::{tidy, trimmed};
+use super::{Endpoint, JobId};
+
+/// More than this is no plan for one machine.
+const MAX_DEVICES: usize = 1000;
+
+const HOLDS_CODE: &str = "it has something in the shape of an unlock code, which belongs in no file. Remove that";
+
+/// Devices to be opened: at least one, no job and no address twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DevicePlan(Vec<PlannedDevice>);
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlannedDevice {
+    /// The job.
+    pub job: JobId,
+    /// Where its device is.
+    pub endpoint: Endpoint,
+    /// What people call it.
+    pub label: Option<String>,
+}
+
+/// How a plan is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PlanFormat {
+    /// A row a device, with commas, semicolons or tabs between: job, address, and perhaps a label. The first row may name them,
+    /// in any order.
+    Csv,
+    /// A table `[[device]]` each, with the keys `job`, `address` and perhaps `label`.
+    Toml,
+}
+
+/// Why a plan is none, as the end of a sentence, with the line where that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlanFlaw {
+    /// Counted from 1.
+    pub line: Option<u64>,
+    /// What is wrong. It never says what may be a code.
+    pub why: String,
+}
+
+/// A device as it was written: line, job, address, label.
+type Written = (Option<u64>, String, String, Option<String>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TomlPlan {
+    #[serde(default)]
+    device: Vec<toml::Spanned<TomlDevice>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TomlDevice {
+    job: String,
+    address: String,
+    label: Option<String>,
+}
+
+impl DevicePlan {
+    /// Reads a plan, and checks all of it.
+    ///
+    /// # Errors
+    /// The first flaw: what is no plan, no job or no address; a job or an address that stands twice; anything in the shape of an
+    /// unlock code, which has no place in a file.
+    pub(crate) fn parse(text: &str, format: PlanFormat) -> Result<Self, PlanFlaw> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if let Some(at) =
+            text.lines().position(|line| line.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code))
+        {
+            return Err(PlanFlaw { line: Some(at as u64 + 1), why: HOLDS_CODE.to_owned() });
+        }
+        let written = match format {
+            PlanFormat::Csv => of_csv(text)?,
+            PlanFormat::Toml => of_toml(text)?,
+        };
+        let rows: Vec<(Option<u64>, PlannedDevice)> =
+            written.into_iter().map(|row| Ok((row.0, planned(row)?))).collect::<Result<_, PlanFlaw>>()?;
+        Self::of(rows)
+    }
+
+    /// The plan of these devices, each with its line.
+    ///
+    /// # Errors
+    /// None at all, too many, or a job or an address that stands twice.
+    pub(crate) fn of(rows: Vec<(Option<u64>, PlannedDevice)>) -> Result<Self, PlanFlaw> {
+        let flaw = |line, why| Err(PlanFlaw { line, why });
+        if rows.is_empty() {
+            return flaw(None, "it names no device".to_owned());
+        }
+        if rows.len() > MAX_DEVICES {
+            return flaw(None, format!("it has more than {MAX_DEVICES} devices"));
+        }
+        let (mut jobs, mut endpoints) = (HashMap::new(), HashMap::new());
+        for (line, device) in &rows {
+            let before = jobs.insert(device.job.as_str().to_owned(), *line);
+            let what = before.map(|first| (device.job.to_string(), first));
+            let before = endpoints.insert(device.endpoint.with_port(), *line);
+            if let Some((what, first)) = what.or(before.map(|first| (device.endpoint.to_string(), first))) {
+                let first = first.map(|line| format!(", first in line {line}")).unwrap_or_default();
+                return flaw(*line, format!("{what} stands in it twice{first}"));
+            }
+        }
+        Ok(Self(rows.into_iter().map(|(_, device)| device).collect()))
+    }
+
+    /// The devices, in the plan's order.
+    pub(crate) fn devices(&self) -> &[PlannedDevice] {
+        &self.0
+    }
+}
+
+impl PlanFormat {
+    /// That of a file with this name; of what has none, by what it begins with.
+    pub(crate) fn of(name: &str, text: &str) -> Self {
+        let ends = |end: &str| name.to_ascii_lowercase().ends_with(end);
+        let begins_with_table = || text.lines().any(|line| line.trim_start().starts_with("[[device"));
+        if ends(".toml") || (!ends(".csv") && begins_with_table()) { Self::Toml } else { Self::Csv }
+    }
+}
+
+fn planned((line, job, address, label): Written) -> Result<PlannedDevice, PlanFlaw> {
+    let flaw = |why: String| PlanFlaw { line, why };
+    if [&job, &address].into_iter().chain(&label).any(|cell| looks_like_code(trimmed(cell))) {
+        return Err(flaw(HOLDS_CODE.to_owned()));
+    }
+    let shown = |text: &str| crate::safety::sanitize::sanitize_typed(text);
+    let endpoint = Endpoint::typed(&address)
+        .map_err(|Malformed { why, .. }| flaw(format!("the address “{}” {why}", shown(&address))))?;
+    let job =
+        tidy(&job).parse().map_err(|Malformed { why, .. }| flaw(format!("the job id “{}” {why}", shown(&job))))?;
+    let label = label.map(|label| trimmed(&label).to_owned()).filter(|label| !label.is_empty());
+    Ok(PlannedDevice { job, endpoint, label })
+}
+
+fn of_toml(text: &str) -> Result<Vec<Written>, PlanFlaw> {
+    let line_at = |offset: usize| text[..offset].matches('\n').count() as u64 + 1;
+    let plan: TomlPlan = toml::from_str(text).map_err(|error| PlanFlaw {
+        line: error.span().map(|span| line_at(span.start)),
+        // The parser's own words name keys, and never a value.
+        why: error.message().to_owned(),
+    })?;
+    let devices = plan.device.into_iter().map(|device| {
+        let line = line_at(device.span().start);
+        let TomlDevice { job, address, label } = device.into_inner();
+        (Some(line), job, address, label)
+    });
+    Ok(devices.collect())
+}
+
+fn of_csv(text: &str) -> Result<Vec<Written>, PlanFlaw> {
+    let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#')).unwrap_or_default();
+    let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| first.as_bytes().contains(delimiter));
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .comment(Some(b'#'))
+        .delimiter(delimiter.unwrap_or(b','))
+        .from_reader(text.as_bytes());
+    let mut columns = None;
+    let mut written = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| PlanFlaw {
+            line: error.position().map(csv::Position::line),
+            why: "it is not a table with commas between the values".to_owned(),
+        })?;
+        let line = record.position().map(csv::Position::line);
+        let flaw = |why: &str| PlanFlaw { line, why: why.to_owned() };
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
+        let Columns { job, address, label } = match columns {
+            Some(known) => known,
+            None => match Columns::named(&record) {
+                Some(named) => {
+                    columns = Some(named.map_err(flaw)?);
+                    continue;
+                }
+                None => *columns.insert(Columns { job: 0, address: 1, label: Some(2) }),
+            },
+        };
+        let cell = |at: usize| record.get(at).filter(|cell| !cell.is_empty()).map(str::to_owned);
+        let (Some(job), Some(address)) = (cell(job), cell(address)) else {
+            return Err(flaw("a row needs a job and an address"));
+        };
+        written.push((line, job, address, label.and_then(cell)));
+    }
+    Ok(written)
+}
+
+/// Which value of a row is which.
+#[derive(Clone, Copy)]
+struct Columns {
+    job: usize,
+    address: usize,
+    label: Option<usize>,
+}
+
+impl Columns {
+    /// As the first row names them. `None` if it names nothing: then it is a device.
+    fn named(first: &csv::StringRecord) -> Option<Result<Self, &'static str>> {
+        let at = |name: &str| first.iter().position(|cell| cell.eq_ignore_ascii_case(name));
+        let known = ["job", "address", "label"];
+        if !first.iter().any(|cell| known.iter().any(|name| cell.eq_ignore_ascii_case(name))) {
+            return None;
+        }
+        Some(match (at("job"), at("address")) {
+            (Some(job), Some(address)) => Ok(Self { job, address, label: at("label") }),
+            _ => Err("the first row names the columns, but not both of job and address"),
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "JID11111111-0000-4000-8000-000000000000";
+    const OTHER: &str = "JID22222222-0000-4000-8000-000000000000";
+
+    fn plan(text: &str) -> Result<Vec<(String, String, Option<String>)>, PlanFlaw> {
+        let plan = DevicePlan::parse(text, PlanFormat::of("-", text))?;
+        let row = |device: &PlannedDevice| (device.job.to_string(), device.endpoint.to_string(), device.label.clone());
+        Ok(plan.devices().iter().map(row).collect())
+    }
+
+    #[test]
+    fn every_way_to_write_it_says_the_same() {
+        let expected = vec![
+            (ONE.to_owned(), "192.0.2.10".to_owned(), Some("dock 1, left".to_owned())),
+            (OTHER.to_owned(), "192.0.2.11".to_owned(), None),
+        ];
+        for text in [
+            format!("{ONE},192.0.2.10,\"dock 1, left\"\n{OTHER},192.0.2.11\n"),
+            format!("\u{feff}job;address;label\r\n{ONE};192.0.2.10;dock 1, left\r\n{OTHER};192.0.2.11;\r\n;;\r\n"),
+            format!(
+                "# a pallet\n\nLabel\tAddress\tJob\n\"dock 1, left\"\thttps://192.0.2.10\t{ONE}\n\t192.0.2.11\t{OTHER}"
+            ),
+            format!(
+                "[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.10\"\nlabel = \"dock 1, left\"\n[[device]]\njob = \"{OTHER}\"\naddress = \"192.0.2.11\""
+            ),
+        ] {
+            assert_eq!(plan(&text), Ok(expected.clone()), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_flaw_refuses_all_of_it_by_its_line() {
+        for (text, line, why) in [
+            (String::new(), None, "names no device"),
+            ("job,address\n".to_owned(), None, "names no device"),
+            (format!("{ONE},192.0.2.10\n{ONE},192.0.2.11"), Some(2), "twice, first in line 1"),
+            (
+                format!("{ONE},192.0.2.10\n{OTHER},https://192.0.2.10:9091/"),
+                Some(2),
+                "192.0.2.10:9091 stands in it twice",
+            ),
+            (format!("{ONE}\n"), Some(1), "needs a job and an address"),
+            (format!("job,label\n{ONE},192.0.2.10"), Some(1), "not both"),
+            (format!("{ONE},192.0.2.300"), Some(1), "the address “192.0.2.300”"),
+            (format!("{ONE},192.0.2.10\nJID1,192.0.2.11"), Some(2), "the job id “JID1”"),
+            (format!("[[device]]\njob = \"{ONE}\"\n"), Some(1), "missing field `address`"),
+            (
+                format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.1\"\nport = 1"),
+                Some(4),
+                "unknown field `port`",
+            ),
+        ] {
+            let flaw = plan(&text).unwrap_err();
+            assert_eq!(flaw.line, line, "{text}: {flaw:?}");
+            assert!(flaw.why.contains(why), "{text}: {flaw:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_in_it_is_refused_and_not_said() {
+        let code = "01234-abcde-ABCDE-56789-fghij";
+        for text in [
+            format!("{ONE},192.0.2.10,{code}"),
+            format!("{ONE},{code}"),
+            format!("{ONE},192.0.2.10,dock 1,{code}"),
+            format!("# {code}\n{ONE},192.0.2.10"),
+            format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.1\"\nunlock_code = \"{code}\""),
+            format!("device = \"{code}\""),
+            format!("{ONE},192.0.2.10,{}", code.replace('-', "")),
+        ] {
+            let flaw = plan(&text).unwrap_err();
+            assert!(flaw.why.contains("shape of an unlock code"), "{text}: {flaw:?}");
+            assert!(!flaw.why.contains("56789"), "{flaw:?}");
+        }
+    }
+}
