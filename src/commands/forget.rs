@@ -148,7 +148,7 @@ fn remove_profile(profile: &str, job: &JobId, settings: &Settings, ui: &Ui, repo
     // One at a time, as far as it is ours to say.
     let _locked = state.job(job)?;
     let files = OwnProfiles::of_this_user().remove(profile, job)?;
-    Audit::of(&state).note(job, AuditStep::ClientProfileRemoved, None)?;
+    Audit::of(&state, settings.audit_copy).note(job, AuditStep::ClientProfileRemoved, None)?;
     let places: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     ui.result(
         Some(job),

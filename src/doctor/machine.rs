@@ -10,7 +10,7 @@ use crate::store::{Audit, StateFolderStatus};
 pub(super) fn machine(settings: &Settings) -> Vec<Check> {
     // In the order in which a run comes upon them.
     let look = StateFolderStatus::at(&settings.state_dir)
-        .and_then(|look| Audit::below(&settings.state_dir).check().map(|()| look));
+        .and_then(|look| Audit::below(&settings.state_dir, settings.audit_copy).check().map(|()| look));
     vec![state_folder(&look, settings.manifest_limit), disk(), memory(Hardened::of_this_process())]
 }
 

@@ -392,6 +392,19 @@ errors! {
     RecordNewer { path: String, version: u32 } = Disk "record_newer"
         "The record {path} was written by a newer snow-onboard (format {version})."
         => "Install the newer version of snow-onboard on this machine, then repeat the same command.";
+    /// `flaws` are sentences of their own.
+    AuditAltered { path: String, flaws: String } = Disk "audit_altered"
+        "The audit log {path} is not as it was written: {flaws}."
+        => "Keep a copy of the file, and compare it with a backup or with the system's log. A log that was removed or replaced on purpose shows as shortened, for as long as a record knows the old one. To see every line that is wrong:\n  snow-onboard audit verify";
+    AuditBusy { path: String, seconds: u64 } = Busy "audit_busy"
+        "Another process has locked the audit log {path} for {seconds} seconds."
+        => "Wait until that process has finished, then repeat the same command.";
+    AuditNotCopied { why: String } = Disk "audit_not_copied"
+        "The audit log can't be copied to the system's log, which the setting audit_copy asks for: {why}."
+        => "Start the system's log service, then repeat the same command. To see whether it runs:\n  systemctl status systemd-journald";
+    AuditCopyUnsupported = Settings "audit_copy_unsupported"
+        "The audit log can't be copied to this system's log: this version can do that on Linux only."
+        => "Set audit_copy to none, where it is set:\n  snow-onboard settings";
     Busy { job: String, pid: String } = Busy "busy"
         "Another snow-onboard process ({pid}) is working on {job}."
         => "Wait until that process has finished, then repeat the same command.";

@@ -35,6 +35,8 @@ pub(crate) fn forget_job(
     settings: &Settings,
     reporter: &Reporter,
 ) -> Result<Option<RemovedJob>> {
+    let audit = Audit::of(state, settings.audit_copy);
+    audit.check()?;
     let folder = state.job(job)?;
     folder.check_all_is_ours()?;
     let kept_in = keychains_of(&folder, settings, reporter)?;
@@ -90,7 +92,7 @@ pub(crate) fn forget_job(
         }
         return Err(Error::NotKept { job: job.to_string() });
     }
-    Audit::of(state).note(job, AuditStep::Forgotten, None)?;
+    audit.note(job, AuditStep::Forgotten, None)?;
     let code = match (removed_in_words.is_empty(), was_there) {
         (false, _) => format!("removed from {}", removed_in_words.join(" and ")),
         (true, true) => "overwritten".to_owned(),

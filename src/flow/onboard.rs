@@ -95,7 +95,7 @@ impl<'a> Requested<'a> {
     /// Those of the keychain and the state folder; [`Error::Busy`].
     pub(crate) fn check(self) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
-        Audit::of(&state).check()?;
+        Audit::of(&state, self.settings.audit_copy).check()?;
         let keychain = self.open_keychain(&folder)?;
         Ok(Checked { preparing: None, context: self.context(state, folder, None), keychain, device: None })
     }
@@ -106,7 +106,7 @@ impl<'a> Requested<'a> {
     /// Those of [`Requested::check`], and of the client and its private home.
     pub(crate) fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
-        Audit::of(&state).check()?;
+        Audit::of(&state, self.settings.audit_copy).check()?;
         self.reporter.begin(Step::Client);
         // A client's files take a while to look at, and a person at a keychain prompt may take minutes.
         let (preparing, keychain) = std::thread::scope(|scope| {
@@ -216,7 +216,7 @@ impl<'a> Requested<'a> {
             settings: self.settings,
             reporter: self.reporter,
             ask: self.ask,
-            audit: Audit::of(&state).with_purpose(self.purpose),
+            audit: Audit::of(&state, self.settings.audit_copy).with_purpose(self.purpose),
             state,
             folder,
             _note: note,
@@ -408,12 +408,13 @@ impl Checked<'_> {
             Err(Error::RecordUnreadable { .. }) => None,
             result => result?,
         };
-        let pair = PairRecord {
+        let mut pair = PairRecord {
             fetched_at: OffsetDateTime::now_utc(),
             keychain: checked.keychain.kind(),
             manifest_sha256: manifest.digest,
             manifest_bytes: manifest.bytes,
             tag: None,
+            audit_head: None,
         };
         let replaced = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.manifest_sha256));
         let earlier = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.keychain));
@@ -432,10 +433,11 @@ impl Checked<'_> {
         checked.keychain.keep(folder.job(), code, &pair.manifest_sha256, replaced)?;
         folder.promote_incoming()?;
         record.incoming = None;
+        checked.context.note_and_record(AuditStep::Kept, &manifest.digest, |head| {
+            pair.audit_head = head;
+            folder.write_record(&Record { pair: Some(pair.clone()), ..record.clone() })
+        })?;
         record.pair = Some(pair.clone());
-        folder.write_record(&record)?;
-
-        checked.context.audit.note(folder.job(), AuditStep::Kept, Some(&pair.manifest_sha256))?;
         if checked.keychain.kind() != KeychainKind::None {
             reporter.step(Step::Code, &format!("in {}, read back and compared", checked.keychain.name()));
         }
@@ -490,9 +492,8 @@ impl<'a> Kept<'a> {
         let (policy, patience) = (settings.handoff, settings.start_timeout());
         let mut opened = self.ready.open_session(endpoint, policy, patience)?;
         opened.unlock()?;
-        let OpenSession { context, record, hand_over, pair, session, .. } = &opened;
-        context.folder.write_record(&record.with(hand_over))?;
-        context.audit.note(context.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))?;
+        let OpenSession { context, record, hand_over, pair, session, .. } = &mut opened;
+        context.note_hand_over(AuditStep::HandedOver, &pair.manifest_sha256, record, hand_over)?;
         context.reporter.step(Step::HandOver, session.method().in_words());
         Ok(HandedOver(opened))
     }
@@ -535,10 +536,9 @@ impl HandedOver<'_> {
         // Which is the job's, or the wait had failed.
         hand_over.device_id = unlocked.device_id.and_then(|id| id.parse().ok());
         hand_over.unlocked_at = Some(OffsetDateTime::now_utc());
-        context.folder.write_record(&record.with(&hand_over))?;
+        context.note_hand_over(AuditStep::Unlocked, &pair.manifest_sha256, &record, &mut hand_over)?;
         // Of a failure that is over.
         context.folder.discard_client_log()?;
-        context.audit.note(context.folder.job(), AuditStep::Unlocked, Some(&pair.manifest_sha256))?;
         let kept = pair.keychain != KeychainKind::None;
         Ok(Unlocked {
             job: context.folder.job().clone(),

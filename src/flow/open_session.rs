@@ -66,6 +66,7 @@ impl<'a> ReadyPair<'a> {
             client_jvm_is_bare: device.jvm_is_bare(),
             device_id: None,
             unlocked_at: None,
+            audit_head: None,
         };
         let ask = || {
             context.ask.ask(
@@ -88,12 +89,12 @@ impl<'a> ReadyPair<'a> {
                 policy,
                 ask: &ask,
                 before_code: &|| {
-                    context.audit.note(context.folder.job(), AuditStep::HandOverBegun, Some(digest))?;
+                    context.note(AuditStep::HandOverBegun, digest)?;
                     begun.set(true);
                     Ok(())
                 },
                 // Before it happens: an exposure is on record whatever becomes of the run.
-                on_argv: &|| context.audit.note(context.folder.job(), AuditStep::HandedOverOnCommandLine, Some(digest)),
+                on_argv: &|| context.note(AuditStep::HandedOverOnCommandLine, digest),
                 exposure: exposure.clone(),
                 patience,
                 keep_log: &|log| context.keep_client_log(log),
@@ -136,7 +137,7 @@ impl OpenSession<'_> {
     pub(crate) fn close(self) -> Result<()> {
         let Self { session, context, pair, .. } = self;
         session.close()?;
-        context.audit.note(context.folder.job(), AuditStep::HandedOver, Some(&pair.manifest_sha256))
+        context.note(AuditStep::HandedOver, &pair.manifest_sha256)
     }
 }
 

@@ -201,6 +201,7 @@ mod tests {
             manifest_sha256: manifest.digest,
             manifest_bytes: manifest.bytes,
             tag: None,
+            audit_head: None,
         }
     }
 

@@ -1,8 +1,11 @@
 //! What every state of the flow carries on, and what is told and put down of a run that fails.
 
 use crate::device::{ArgvExposure, Device, OwnProfiles};
+use crate::error::Result;
 use crate::keychain::Keychain;
-use crate::model::{ClientDigest, HandOverRecord, JobFacts, KeychainKind, ManifestDigest, Record, UnlockCode};
+use crate::model::{
+    AuditHead, ClientDigest, HandOverRecord, JobFacts, KeychainKind, ManifestDigest, Record, UnlockCode,
+};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -34,9 +37,41 @@ impl RunContext<'_> {
         }
     }
 
+    /// Puts a step with the pair into the audit log.
+    pub(super) fn note(&self, step: AuditStep, manifest: &ManifestDigest) -> Result<()> {
+        self.audit.note(self.folder.job(), step, Some(manifest)).map(drop)
+    }
+
+    /// The same, with a `record` to be written that knows the line: the record tells of a log that was shortened. It is written
+    /// all the same where the line can't be, which is what is told then.
+    pub(super) fn note_and_record(
+        &self,
+        step: AuditStep,
+        manifest: &ManifestDigest,
+        record: impl FnOnce(Option<AuditHead>) -> Result<()>,
+    ) -> Result<()> {
+        let noted = self.audit.note(self.folder.job(), step, Some(manifest));
+        record(noted.as_ref().ok().copied())?;
+        noted.map(drop)
+    }
+
+    /// The same for a hand-over.
+    pub(super) fn note_hand_over(
+        &self,
+        step: AuditStep,
+        manifest: &ManifestDigest,
+        record: &Record,
+        hand_over: &mut HandOverRecord,
+    ) -> Result<()> {
+        self.note_and_record(step, manifest, |head| {
+            hand_over.audit_head = head.or(hand_over.audit_head);
+            self.folder.write_record(&record.with(hand_over))
+        })
+    }
+
     /// Puts a failure into the audit log. The run has that failure to tell; that it could not be put down is told beside it.
     pub(super) fn note_failure(&self, step: AuditStep, manifest: &ManifestDigest) {
-        if let Err(error) = self.audit.note(self.folder.job(), step, Some(manifest)) {
+        if let Err(error) = self.note(step, manifest) {
             self.reporter.notify(Event::Warning(format!("The failure is not in the audit log: {error}")));
         }
     }

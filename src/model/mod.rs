@@ -1,10 +1,12 @@
 //! What is spoken of everywhere and belongs to no room: parsed once, valid ever after, no I/O.
 
 mod device_plan;
+mod audit;
 mod digest;
 mod endpoint;
 mod hand_over;
 mod job;
+mod keep;
 mod keychain;
 mod known_client;
 mod pair;
@@ -16,6 +18,7 @@ mod sourced;
 mod typed;
 
 pub(crate) use device_plan::{DevicePlan, PlanFlaw, PlanFormat, PlannedDevice};
+pub use audit::{AuditCopy, AuditDigest, AuditHead};
 pub use digest::ClientDigest;
 pub use endpoint::{Endpoint, EndpointHost};
 pub use hand_over::PrivateHome;
@@ -23,6 +26,8 @@ pub use hand_over::{HandOverMethod, HandOverPolicy};
 pub use job::Malformed;
 pub(crate) use job::Readiness;
 pub use job::{ClusterId, JobFacts, JobId, JobState};
+pub use keep::Keep;
+pub(crate) use keep::estimated_expiry;
 pub use keychain::KeychainKind;
 pub use known_client::KnownClient;
 pub use pair::ManifestDigest;

@@ -8,7 +8,9 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
-use crate::model::{ClientDigest, Endpoint, HandOverMethod, JobFacts, JobId, KeychainKind, ManifestDigest, PairTag};
+use crate::model::{
+    AuditHead, ClientDigest, Endpoint, HandOverMethod, JobFacts, JobId, KeychainKind, ManifestDigest, PairTag,
+};
 
 /// So many hand-overs are kept in the record; the audit log keeps all.
 const HAND_OVERS: usize = 20;
@@ -54,6 +56,9 @@ pub struct PairRecord {
     /// Of format 1, until the keychain's item has its second line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<PairTag>,
+    /// The audit log's head when the pair was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_head: Option<AuditHead>,
 }
 
 /// What the service said of the job, in its own words.
@@ -110,6 +115,9 @@ pub struct HandOverRecord {
     /// The receipt: when the device said UNLOCKED.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub unlocked_at: Option<OffsetDateTime>,
+    /// The audit log's head when this was last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_head: Option<AuditHead>,
 }
 
 impl Record {

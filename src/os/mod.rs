@@ -12,7 +12,7 @@ pub use unix::real;
 #[cfg(unix)]
 pub(crate) use unix::{core_limit, forget_typed_ahead, forget_variable, restore_echo, stop_echo, was_resumed};
 #[cfg(unix)]
-pub(crate) use unix::{free_space, lock_folder, sync_dir};
+pub(crate) use unix::{free_space, host_name, lock_folder, sync_dir};
 
 #[cfg(unix)]
 pub(crate) mod process_unix;
@@ -54,8 +54,8 @@ mod windows_lock;
 pub use windows::real;
 #[cfg(windows)]
 pub(crate) use windows::{
-    Access, Ace, core_limit, create_dir, create_file, current_user, forget_variable, harden_process, is_closed,
-    is_elevated, is_on_disk, names_of,
+    Access, Ace, core_limit, create_dir, create_file, current_user, forget_variable, harden_process, host_name,
+    is_closed, is_elevated, is_on_disk, names_of, this_account,
 };
 #[cfg(windows)]
 pub(crate) use windows::{exclude_from_backups, free_space, lies_in_memory, network_drive, settings_for_all, sync_dir};

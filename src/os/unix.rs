@@ -91,6 +91,11 @@ pub(crate) fn core_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Core).current
 }
 
+/// What this machine is called, as the kernel has it.
+pub(crate) fn host_name() -> Option<String> {
+    Some(rustix::system::uname().nodename().to_string_lossy().into_owned()).filter(|name| !name.is_empty())
+}
+
 /// Bytes free for this user on the file system of `folder`.
 ///
 /// # Errors

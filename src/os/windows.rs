@@ -31,6 +31,7 @@ use windows_sys::Win32::System::Console::{
 };
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode};
 use windows_sys::Win32::System::ErrorReporting::{WER_FAULT_REPORTING_FLAG_NOHEAP, WerSetFlags};
+use windows_sys::Win32::System::SystemInformation::{ComputerNameDnsHostname, GetComputerNameExW};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
 
@@ -81,6 +82,15 @@ pub(crate) fn network_drive(path: &Path) -> io::Result<Option<&'static str>> {
         }
         _ => None,
     })
+}
+
+/// What this machine is called, as the system knows it.
+pub(crate) fn host_name() -> Option<String> {
+    let mut name = [0_u16; 256];
+    let mut length = u32::try_from(name.len()).ok()?;
+    // SAFETY: the length is the buffer's, and is that of the name once the call succeeded.
+    ok_if(unsafe { GetComputerNameExW(ComputerNameDnsHostname, name.as_mut_ptr(), &raw mut length) }).ok()?;
+    name.get(..length as usize).map(String::from_utf16_lossy)
 }
 
 /// Bytes free for this user on the volume of `folder`.
@@ -262,7 +272,7 @@ pub(crate) struct Access {
 pub(crate) struct Sid {
     pub(crate) text: String,
     /// "DOMAIN\name" where the system knows one.
-    name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 /// An entry of an access list that grants something.
@@ -445,6 +455,11 @@ pub(crate) fn is_elevated() -> io::Result<bool> {
 
 /// This process's user, as a security identifier in text.
 pub(crate) fn current_user() -> io::Result<String> {
+    this_account().map(|account| account.text)
+}
+
+/// This process's user.
+pub(crate) fn this_account() -> io::Result<Sid> {
     let token = own_token()?;
     // A TOKEN_USER and its SID, at most 16 + 68 bytes; of `u64` for the alignment of the pointer in it.
     let mut buffer = [0_u64; 32];
@@ -453,7 +468,7 @@ pub(crate) fn current_user() -> io::Result<String> {
     // into the buffer.
     unsafe {
         ok_if(GetTokenInformation(token.as_raw_handle(), TokenUser, buffer.as_mut_ptr().cast(), size, &mut used))?;
-        Ok(Sid::read((*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid)?.text)
+        Sid::read((*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid)
     }
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::layers::{Field, Layers};
 use super::value::{Kind, Value};
 use crate::error::Result;
-use crate::model::{ClientDigest, Endpoint, HandOverPolicy, KeychainKind, PrivateHome, Region, Sourced};
+use crate::model::{
+    AuditCopy, ClientDigest, Endpoint, HandOverPolicy, Keep, KeychainKind, PrivateHome, Region, Sourced,
+};
 
 macro_rules! settings {
     ($( $(#[$doc:meta])* $key:ident: $type:ty = $help:literal => $($what:ident: $said:expr),+; )+) => {
@@ -132,6 +134,16 @@ settings! {
     /// The state folder of this program. Each system has a place for it, which is no default that a file could name.
     state_dir: PathBuf = "Folder for manifests and records"
         => value_name: "FOLDER", example: "/srv/snow-onboard", example_on_windows: Some(r"D:\snow-onboard");
+
+    /// How long code and manifest are kept.
+    keep: Keep
+        = "How long to store code and manifest: until-forgotten, until-unlocked (removed once the device is unlocked; after a power cut AWS is needed), days:N (removed N days after they were fetched)"
+        => value_name: "HOW-LONG", default: Some("until-forgotten"), lock: Some("days:30");
+
+    /// Where the lines of the audit log go besides the file.
+    audit_copy: AuditCopy
+        = "Copy each line of the audit log: none, system (to syslog or the journal; Linux only; if that fails, the step is not begun)"
+        => value_name: "WHERE", default: Some("none"), lock: Some("system");
 
     /// File that the log is appended to.
     log_file: Option<Sourced<PathBuf>>

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::error::io_in_words;
 use crate::model::{
-    ClientDigest, Endpoint, HandOverPolicy, KeychainKind, Malformed, PrivateHome, Region, tidy, trimmed, typed_path,
+    AuditCopy, ClientDigest, Endpoint, HandOverPolicy, Keep, KeychainKind, Malformed, PrivateHome, Region, tidy,
+    trimmed, typed_path,
 };
 
 /// A type that a setting can have.
@@ -70,6 +71,8 @@ values! {
     Keychain(KeychainKind): from_str, ToString::to_string, KeychainKind::WORDS;
     HandOver(HandOverPolicy): hand_over::parse, hand_over::written, hand_over::WORDS;
     PrivateHome(PrivateHome): private_home::parse, private_home::written, private_home::WORDS;
+    Keep(Keep): from_str, ToString::to_string;
+    AuditCopy(AuditCopy): audit_copy::parse, audit_copy::written, audit_copy::WORDS;
 }
 
 macro_rules! words {
@@ -93,6 +96,7 @@ macro_rules! words {
     };
 }
 words!(hand_over of HandOverPolicy: "private" = Private, "argv" = Argv, "auto" = Auto);
+words!(audit_copy of AuditCopy: "none" = None, "system" = System);
 words!(private_home of PrivateHome: "memory" = Memory, "ask" = Ask, "disk" = Disk);
 
 fn from_str<T: FromStr<Err = Malformed>>(text: &str) -> Result<T, String> {
@@ -190,6 +194,8 @@ mod tests {
         check::<Endpoint>("https://192.0.2.10", "192.0.2.10");
         HandOverPolicy::WORDS.iter().for_each(|word| check::<HandOverPolicy>(word, word));
         PrivateHome::WORDS.iter().for_each(|word| check::<PrivateHome>(word, word));
+        AuditCopy::WORDS.iter().for_each(|word| check::<AuditCopy>(word, word));
+        check::<Keep>(" days:30 ", "days:30");
         <KeychainKind as Kind>::WORDS.iter().for_each(|word| check::<KeychainKind>(word, word));
     }
 }

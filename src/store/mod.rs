@@ -26,7 +26,7 @@ mod lock;
 mod state_folder;
 mod state_status;
 
-pub(crate) use audit::{Audit, AuditStep};
+pub(crate) use audit::{Audit, AuditEntry, AuditReport, AuditStep, KnownHead};
 pub use job_folder::Draft;
 pub use job_folder::{JobFolder, Manifest};
 pub(crate) use state_folder::HomeNote;

@@ -18,6 +18,17 @@ pub(crate) fn runs_as_administrator() -> bool {
     me() == 0
 }
 
+/// This process's user, by number.
+pub(crate) fn this_uid() -> u32 {
+    me()
+}
+
+/// Number and name of this process's user, as the system knows them. Without a name where the user database has none.
+pub(crate) fn this_account() -> (u32, Option<String>) {
+    let uid = me();
+    (uid, nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|user| user.name))
+}
+
 /// A user for a sentence: "root", "anna (uid 1000)", "uid 1000".
 pub(crate) fn name_of(uid: u32) -> String {
     let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();

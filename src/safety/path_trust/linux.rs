@@ -2,15 +2,30 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, fgetxattr, getxattr, openat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fgetxattr, getxattr, openat, statat};
 use rustix::io::Errno;
 
+use super::accounts::name_of;
 use super::unix::{AccessList, Grant, Grantee};
+use super::{Fault, Flaw, Refused};
 
 const NAME: &std::ffi::CStr = c"system.posix_acl_access";
 /// Longer ones are not read: each entry takes 8 bytes.
 const MAX_LIST: usize = 64 * 1024;
+
+/// Checks that `path`, the way to which was walked, is a socket of the administrator's: who binds one is who answers at it.
+pub(crate) fn administrators_socket(path: &Path) -> Result<(), Refused> {
+    let stat = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| Refused::io(path, error.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+        return Err(Refused::flaw(path, Flaw::new(Fault::Kind, "is not a socket")));
+    }
+    if stat.st_uid != 0 {
+        return Err(Refused::flaw(path, Flaw::owned_by(name_of(stat.st_uid))));
+    }
+    Ok(())
+}
 
 /// The list of what `file` is open at. On Linux the mode's group bits are the most that it grants anyone, so it matters only
 /// where those let the group in, which is for the caller to know.

@@ -1,0 +1,208 @@
+//! The chain of the audit log: each line carries the hash of what was before it, so that none can be removed, changed,
+//! inserted or moved without a trace, unless all that follow are written anew.
+//!
+//! One rule: `previous` is the SHA-256 of all bytes from the beginning of the last chained line, or of the log, to the
+//! beginning of this line. As a rule that is one line. Where a power cut tore a line, or a version without a chain wrote
+//! some, it is those lines too, and `over` says how many they are.
+
+use std::io::{self, BufRead, Read as _};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::model::{AuditDigest, AuditHead};
+
+/// A line of ours has a few hundred bytes; a longer one is no link of the chain.
+pub(super) const MAX_LINE: usize = 64 * 1024;
+
+/// What makes a line a link of the chain.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Link {
+    /// Its number in the chain, from 1.
+    pub(super) seq: u64,
+    /// Hash of what is before it.
+    pub(super) previous: AuditDigest,
+    /// So many lines before it are in no chain: those of an older version, or one that was cut.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) over: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What is wrong with a log. Lines are counted from 1 as an editor counts them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct AuditFlaw {
+    /// Where it shows.
+    pub line: u64,
+    /// What it is, as a sentence.
+    pub text: String,
+}
+
+/// A log, read to its end: the state that the next line is chained to, and what is wrong with it so far.
+#[derive(Debug, Clone)]
+pub(super) struct Chain {
+    /// Lines so far.
+    pub(super) lines: u64,
+    /// The last link: its line, its number, its hash.
+    last: Option<(u64, AuditHead)>,
+    /// The first link's line.
+    pub(super) begins: Option<u64>,
+    /// Of all bytes since the last link began.
+    since: Sha256,
+    /// Lines since the last link.
+    unchained: u64,
+    /// Whether the last line lacks its end.
+    pub(super) is_cut: bool,
+    /// Lines in no chain that a later link covers and counts.
+    pub(super) covered: Vec<u64>,
+    pub(super) flaws: Vec<AuditFlaw>,
+}
+
+impl Chain {
+    pub(super) fn new() -> Self {
+        Self {
+            lines: 0,
+            last: None,
+            begins: None,
+            since: Sha256::new(),
+            unchained: 0,
+            is_cut: false,
+            covered: Vec::new(),
+            flaws: Vec::new(),
+        }
+    }
+
+    /// Reads a log to its end; `each` is given every line, by its number, with the head that it is if it is a link.
+    pub(super) fn read(
+        &mut self,
+        mut log: impl BufRead,
+        mut each: impl FnMut(u64, &[u8], Option<AuditHead>),
+    ) -> io::Result<()> {
+        let mut piece = Vec::new();
+        let mut is_within_a_line = false;
+        loop {
+            piece.clear();
+            (&mut log).take(MAX_LINE as u64).read_until(b'\n', &mut piece)?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            let ends = piece.ends_with(b"\n");
+            if is_within_a_line {
+                self.since.update(&piece);
+            } else {
+                self.lines += 1;
+                let whole = ends || piece.len() < MAX_LINE;
+                let head = match whole.then(|| serde_json::from_slice::<Link>(&piece)) {
+                    Some(Ok(link)) => Some(self.link(link, &piece)),
+                    _ => {
+                        self.since.update(&piece);
+                        self.unchained += 1;
+                        None
+                    }
+                };
+                each(self.lines, &piece, head);
+            }
+            is_within_a_line = !ends;
+            self.is_cut = !ends;
+        }
+    }
+
+    fn link(&mut self, link: Link, line: &[u8]) -> AuditHead {
+        let before = AuditDigest::from_hasher(std::mem::take(&mut self.since));
+        if let Some(text) = self.flaw_of(link, before) {
+            self.flaws.push(AuditFlaw { line: self.lines, text });
+        } else {
+            self.covered.extend(self.lines - self.unchained..self.lines);
+        }
+        self.since.update(line);
+        self.unchained = 0;
+        self.begins.get_or_insert(self.lines);
+        let mut hasher = Sha256::new();
+        hasher.update(line);
+        if !line.ends_with(b"\n") {
+            // As it is once its end is there.
+            hasher.update(b"\n");
+        }
+        let head = AuditHead { seq: link.seq, sha256: AuditDigest::from_hasher(hasher) };
+        self.last = Some((self.lines, head));
+        head
+    }
+
+    /// What a link that does not fit shows, at the line `self.lines`.
+    fn flaw_of(&self, link: Link, before: AuditDigest) -> Option<String> {
+        let here = self.lines;
+        let expected = self.last.map_or(1, |(_, head)| head.seq.saturating_add(1));
+        if link.seq > expected {
+            let count = link.seq - expected;
+            return Some(format!("{} missing before line {here}", lines(count, "is", "are")));
+        }
+        if link.seq < expected {
+            return Some(format!(
+                "line {here} was moved or inserted: its number in the chain is {}, where {expected} belongs",
+                link.seq
+            ));
+        }
+        if self.unchained > link.over {
+            return Some(format!("{} inserted or changed", between(here - self.unchained, here - 1)));
+        }
+        if self.unchained < link.over {
+            let count = link.over - self.unchained;
+            return Some(format!("{} missing before line {here}", lines(count, "is", "are")));
+        }
+        if link.previous == before {
+            return None;
+        }
+        Some(match (self.last, self.unchained) {
+            (None, 0) => format!("line {here} was changed: it is the first, and names another one before it"),
+            (None, _) => format!("{} changed", between(1, here - 1)),
+            (Some((line, _)), _) => format!("{} changed", between(line, here - 1)),
+        })
+    }
+
+    /// What is wrong at the end of the log, where no later line tells of it.
+    pub(super) fn flaw_at_end(&self) -> Option<AuditFlaw> {
+        let line = self.lines;
+        if self.is_cut {
+            return Some(AuditFlaw { line, text: format!("line {line}, the last one, is cut") });
+        }
+        let (last, _) = self.last.filter(|(last, _)| *last < line)?;
+        Some(AuditFlaw {
+            line: last + 1,
+            text: format!("{} appended by hand, or by an older version", between(last + 1, line)),
+        })
+    }
+
+    /// The head: the last link.
+    pub(super) fn head(&self) -> Option<AuditHead> {
+        self.last.map(|(_, head)| head)
+    }
+
+    /// The link for a line after the last, once the log ends with a whole line.
+    pub(super) fn next(mut self) -> Link {
+        if self.is_cut {
+            self.since.update(b"\n");
+        }
+        Link {
+            seq: self.last.map_or(1, |(_, head)| head.seq.saturating_add(1)),
+            previous: AuditDigest::from_hasher(self.since),
+            over: self.unchained,
+        }
+    }
+
+    /// Whether there is a link.
+    pub(super) fn has_link(&self) -> bool {
+        self.last.is_some()
+    }
+}
+
+/// "line 3 was", "lines 3 to 5 were".
+fn between(first: u64, last: u64) -> String {
+    if first >= last { format!("line {last} was") } else { format!("lines {first} to {last} were") }
+}
+
+fn lines(count: u64, one: &str, more: &str) -> String {
+    if count == 1 { format!("1 line {one}") } else { format!("{count} lines {more}") }
+}
