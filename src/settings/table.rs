@@ -138,12 +138,12 @@ settings! {
     /// How long code and manifest are kept.
     keep: Keep
         = "How long to store code and manifest: until-forgotten, until-unlocked (removed once the device is unlocked; after a power cut AWS is needed), days:N (removed N days after they were fetched)"
-        => value_name: "HOW-LONG", default: Some("until-forgotten"), lock: Some("days:30");
+        => value_name: "HOW-LONG", default: Some("until-forgotten");
 
     /// Where the lines of the audit log go besides the file.
     audit_copy: AuditCopy
         = "Copy each line of the audit log: none, system (to syslog or the journal; Linux only; if that fails, the step is not begun)"
-        => value_name: "WHERE", default: Some("none"), lock: Some("system");
+        => value_name: "WHERE", default: Some("none");
 
     /// File that the log is appended to.
     log_file: Option<Sourced<PathBuf>>
