@@ -13,6 +13,7 @@ const VERBS: &[(&[&str], &str)] = &[
     (&["download", "get"], "snow-onboard fetch JOB"),
     (&["list", "ls", "status"], "snow-onboard jobs"),
     (&["check", "test", "verify"], "snow-onboard doctor"),
+    (&["log", "logs", "history"], "snow-onboard audit show"),
     (&["remove", "delete", "rm", "clean"], "snow-onboard forget JOB"),
     (&["config", "configure"], "snow-onboard settings"),
 ];

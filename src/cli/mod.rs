@@ -2,8 +2,10 @@
 //! decided here: `settings` resolves the layers.
 
 mod again;
+mod audit;
 mod flags;
 mod mistyped;
+mod receipt;
 
 use std::path::PathBuf;
 
@@ -15,7 +17,9 @@ use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
 use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN, UNLOCK};
 pub(crate) use again::{forget_all_again, given_flags, run_again, unlock_again};
+pub use audit::{AuditAction, AuditArgs};
 pub use flags::FlagsOf;
+pub use receipt::ReceiptArgs;
 
 /// Unlocks an AWS Snowball Edge device, the first time and after each power cut.
 ///
@@ -110,11 +114,19 @@ Examples:
 Examples:
   When the device goes back:
     snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000
+  Those whose device has gone back, as AWS says:
+    snow-onboard forget --returned
   Before this program is removed, or the laptop goes to somebody else:
     snow-onboard forget --all
   Only take a profile with the code in clear out of the client's own settings:
     snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000 --client-profile NAME")]
     Forget(Forget),
+    /// Show what was done with a job: when, by whom, with which client; as text or as a page to print
+    #[command(after_help = receipt::RECEIPT_EXAMPLES)]
+    Receipt(ReceiptArgs),
+    /// Check or show the audit log: who did what with a job's code and manifest, and when
+    #[command(after_help = audit::AUDIT_EXAMPLES)]
+    Audit(AuditArgs),
     /// Show every setting with its value and where that comes from
     #[command(after_help = "\
 Examples:
@@ -196,11 +208,17 @@ pub struct Fetch {
 #[derive(Debug, Args)]
 pub struct Forget {
     /// The job's id
-    #[arg(value_name = "JOB", required_unless_present = "all")]
+    #[arg(value_name = "JOB", required_unless_present_any = ["all", "returned", "expired"])]
     pub job: Option<String>,
     /// Forget every job that is stored on this machine, and remove all files of this program but the audit log
-    #[arg(long, conflicts_with_all = ["job", "client_profile"])]
+    #[arg(long, conflicts_with_all = ["job", "client_profile", "returned", "expired"])]
     pub all: bool,
+    /// Forget the stored jobs whose device has left, as AWS says: on its way back, returned, completed or cancelled
+    #[arg(long, conflicts_with_all = ["job", "client_profile", "expired"])]
+    pub returned: bool,
+    /// Forget the stored jobs that were created 360 days ago or earlier: AWS no longer releases their code and manifest
+    #[arg(long, conflicts_with_all = ["job", "client_profile"])]
+    pub expired: bool,
     /// Take just this profile out of the client's own settings, and forget nothing else
     #[arg(long, value_name = "NAME")]
     pub client_profile: Option<String>,
@@ -258,6 +276,8 @@ impl Command {
             Self::Jobs => "jobs",
             Self::Doctor(_) => "doctor",
             Self::Forget(_) => "forget",
+            Self::Receipt(_) => "receipt",
+            Self::Audit(_) => "audit",
             Self::Settings(_) => "settings",
             Self::ExitCodes => "exit-codes",
             Self::Completions(_) => "completions",
@@ -268,7 +288,8 @@ impl Command {
     #[must_use]
     pub(crate) fn only_prints(&self) -> bool {
         match self {
-            Self::Jobs | Self::Doctor(_) | Self::Settings(_) | Self::ExitCodes | Self::Completions(_) => true,
+            Self::Jobs | Self::Doctor(_) | Self::Receipt(_) | Self::Audit(_) => true,
+            Self::Settings(_) | Self::ExitCodes | Self::Completions(_) => true,
             Self::Run(_) | Self::Fetch(_) | Self::Unlock(_) | Self::Forget(_) => false,
         }
     }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::cli::{Forget, forget_all_again};
 use crate::device::OwnProfiles;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{forget_job, open_state_folder};
+use crate::flow::{ChosenJob, ForgetChoice, forget_job, open_state_folder};
 use crate::model::JobId;
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
@@ -24,6 +25,7 @@ struct ForgetResult<'a> {
 pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     match &args.job {
         Some(job) => forget_one(job, args, settings, ui, reporter).map(|()| ExitCode::Done),
+        None if args.returned || args.expired => forget_some(args, settings, ui, reporter),
         None => forget_all(settings, ui, reporter),
     }
 }
@@ -83,28 +85,7 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
     if !stored.is_empty() && ui.can_prompt() && !ui.ask(&question(&stored)) {
         return Err(Error::Cancelled { why: "Nothing was removed".to_owned(), hint: String::new() });
     }
-    let (mut rows, mut lines, mut failure) = (Vec::new(), Vec::new(), None);
-    for job in stored {
-        let of_job = reporter.for_job(&job);
-        let mut row =
-            ForgottenRow { job: job.clone(), code_removed_from: Vec::new(), files_removed: false, error: None };
-        match forget_job(&job, &state, settings, &of_job) {
-            Ok(removed) => {
-                if let Some(removed) = removed {
-                    lines.push(format!("  {job}  code {}; files {}", removed.code, removed.files));
-                    row.code_removed_from = removed.code_removed_from;
-                    row.files_removed = removed.files_removed;
-                    removed.copies_elsewhere.into_iter().for_each(|warning| of_job.notify(Event::Warning(warning)));
-                }
-            }
-            Err(error) => {
-                row.error = Some(ui.failure_of_one(&job, &error));
-                lines.push(format!("  {job}  not removed"));
-                failure.get_or_insert(error.exit());
-            }
-        }
-        rows.push(row);
-    }
+    let Forgotten { rows, lines, mut failure } = forget_each(stored, &state, settings, ui, reporter);
     let mut left = Vec::new();
     if failure.is_none() {
         match state.remove_all_but_audit() {
@@ -129,6 +110,102 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
     Ok(failure.unwrap_or(ExitCode::Done))
 }
 
+/// What came of several jobs.
+struct Forgotten {
+    rows: Vec<ForgottenRow>,
+    lines: Vec<String>,
+    /// How the first ended that could not be removed.
+    failure: Option<ExitCode>,
+}
+
+fn forget_each(jobs: Vec<JobId>, state: &StateFolder, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Forgotten {
+    let (mut rows, mut lines, mut failure) = (Vec::new(), Vec::new(), None);
+    for job in jobs {
+        let of_job = reporter.for_job(&job);
+        let mut row =
+            ForgottenRow { job: job.clone(), code_removed_from: Vec::new(), files_removed: false, error: None };
+        match forget_job(&job, &state, settings, &of_job) {
+            Ok(removed) => {
+                if let Some(removed) = removed {
+                    lines.push(format!("  {job}  code {}; files {}", removed.code, removed.files));
+                    row.code_removed_from = removed.code_removed_from;
+                    row.files_removed = removed.files_removed;
+                    removed.copies_elsewhere.into_iter().for_each(|warning| of_job.notify(Event::Warning(warning)));
+                }
+            }
+            Err(error) => {
+                row.error = Some(ui.failure_of_one(&job, &error));
+                lines.push(format!("  {job}  not removed"));
+                failure.get_or_insert(error.exit());
+            }
+        }
+        rows.push(row);
+    }
+    Forgotten { rows, lines, failure }
+}
+
+#[derive(Serialize)]
+struct ForgetSomeResult {
+    jobs: Vec<ForgottenRow>,
+    stays: Vec<StayingRow>,
+}
+
+#[derive(Serialize)]
+struct StayingRow {
+    job: JobId,
+    /// Why.
+    why: String,
+}
+
+/// Those of the stored jobs that `--returned` or `--expired` means. Ends as the first did that can't be removed.
+fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+    if !StateFolder::is_there(&settings.state_dir)? {
+        ui.result(None, NOTHING_STORED, ForgetSomeResult { jobs: Vec::new(), stays: Vec::new() });
+        return Ok(ExitCode::Done);
+    }
+    let state = open_state_folder(&settings.state_dir, reporter)?;
+    let stored = state.kept()?;
+    let ForgetChoice { goes, stays } = if args.returned {
+        ForgetChoice::returned(stored.into_iter().map(|(job, _)| job).collect(), settings, reporter)?
+    } else {
+        ForgetChoice::expired(stored, OffsetDateTime::now_utc())
+    };
+    if !goes.is_empty() && ui.can_prompt() {
+        let question = format!(
+            "{}\nRemove the unlock codes, manifests and records of {} from this machine?",
+            listed(&[&goes[..], &stays[..]].concat()),
+            goes.iter().map(|chosen| chosen.job.to_string()).collect::<Vec<_>>().join(", ")
+        );
+        if !ui.ask(&question) {
+            return Err(Error::Cancelled { why: "Nothing was removed".to_owned(), hint: String::new() });
+        }
+    }
+    let why = |job: &JobId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
+    let jobs = goes.iter().map(|chosen| chosen.job.clone()).collect();
+    let Forgotten { rows, lines, failure } = forget_each(jobs, &state, settings, ui, reporter);
+    let mut text = match (rows.is_empty(), failure) {
+        (true, _) => "No stored job is to be removed.".to_owned(),
+        (false, None) => format!("The stored data of these jobs was removed.\n\n{}", lines.join("\n")),
+        (false, Some(_)) => format!(
+            "Not all of it was removed.\n\n{}\n\nSolve the problem that is named above, then repeat the same command.",
+            lines.join("\n")
+        ),
+    };
+    for ForgottenRow { job, .. } in &rows {
+        text = text.replacen(&format!("  {job}  "), &format!("  {job}  {}; ", why(job).unwrap_or_default()), 1);
+    }
+    if !stays.is_empty() {
+        text.push_str(&format!("\n\nNot removed:\n\n{}", listed(&stays)));
+    }
+    let stays = stays.into_iter().map(|ChosenJob { job, why }| StayingRow { job, why }).collect();
+    ui.result(None, &text, ForgetSomeResult { jobs: rows, stays });
+    Ok(failure.unwrap_or(ExitCode::Done))
+}
+
+fn listed(jobs: &[ChosenJob]) -> String {
+    jobs.iter().map(|ChosenJob { job, why }| format!("  {job}  {why}")).collect::<Vec<_>>().join("\n")
+}
+
 const NOTHING_STORED: &str = "No job is stored on this machine.";
 
 fn question(jobs: &[JobId]) -> String {
@@ -147,8 +224,10 @@ fn remove_profile(profile: &str, job: &JobId, settings: &Settings, ui: &Ui, repo
     let state = open_state_folder(&settings.state_dir, reporter)?;
     // One at a time, as far as it is ours to say.
     let _locked = state.job(job)?;
+    let audit = Audit::of(&state, settings.audit_copy);
+    audit.check()?;
     let files = OwnProfiles::of_this_user().remove(profile, job)?;
-    Audit::of(&state, settings.audit_copy).note(job, AuditStep::ClientProfileRemoved, None)?;
+    audit.note(job, AuditStep::ClientProfileRemoved, None)?;
     let places: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     ui.result(
         Some(job),

@@ -1,5 +1,6 @@
 //! The verbs: one file each, thin. What they do is in `onboard`.
 
+mod audit;
 pub mod completions;
 mod doctor;
 mod exit_codes;
@@ -7,6 +8,7 @@ mod fetch;
 mod forget;
 mod guide;
 mod jobs;
+mod receipt;
 mod run;
 mod run_plan;
 mod settings;
@@ -128,6 +130,8 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Res
         Some(Command::Unlock(args)) => return unlock::unlock(args, settings, ui, reporter),
         Some(Command::Jobs) => jobs::jobs(settings, ui, reporter),
         Some(Command::Forget(args)) => return forget::forget(args, settings, ui, reporter),
+        Some(Command::Receipt(args)) => receipt::receipt(args, settings, ui, reporter),
+        Some(Command::Audit(args)) => return audit::audit(args, settings, ui, reporter),
         Some(Command::Settings(_)) => {
             settings::show_all(settings, ui);
             Ok(())

@@ -10,6 +10,8 @@ use crate::cli::{RunArgs, run_again, unlock_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{Requested, Unlocked};
+use crate::error::{Error, Result};
+use crate::flow::{Requested, Unlocked, keep_after_unlock};
 use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Purpose, Readiness};
 use crate::report::{Reporter, Step};
 use crate::settings::Settings;
@@ -56,6 +58,7 @@ fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter:
         .keep()?
         .hand_over(endpoint)?
         .wait()?;
+    let unlocked = keep_after_unlock(unlocked, settings, reporter)?;
     tell(&unlocked, endpoint, settings, ui);
     Ok(ExitCode::Done)
 }
@@ -118,6 +121,10 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
                 unlock_again(&unlocked.job, endpoint, settings, |setting| setting.reopens)
             ));
         }
+        None if unlocked.was_removed => text.push_str(&format!(
+            "Code and manifest were removed from this machine, as the setting keep says. If the device loses power, it is locked again. To unlock it then, with internet and an AWS sign-in:\n  {}",
+            run_again(Some(&unlocked.job), Some(endpoint), settings, |_| true)
+        )),
         None if is_kept(&unlocked.job, settings) => text.push_str(&format!(
             "This run stored nothing. An earlier code and manifest of {0} are still stored on this machine. To remove them:\n  snow-onboard forget {0}",
             unlocked.job

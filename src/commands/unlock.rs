@@ -4,7 +4,7 @@ use super::run::tell;
 use super::several::{DeviceRow, Nobody, side_by_side, tell_all};
 use crate::cli::Unlock;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{Requested, Unlocked};
+use crate::flow::{Requested, Unlocked, keep_after_unlock};
 use crate::model::{Endpoint, JobId, KeychainKind, Purpose, Record};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::settings::Settings;
@@ -54,6 +54,7 @@ fn open(job: &JobId, endpoint: &Endpoint, settings: &Settings, ask: &dyn Ask, re
         .take_kept()?
         .hand_over(endpoint)?
         .wait()
+        .and_then(|unlocked| keep_after_unlock(unlocked, settings, reporter))
 }
 
 /// Each device at its last address. One that fails, or that is waited for, does not keep the others.

@@ -4,14 +4,35 @@ use super::{Check, Subject};
 use crate::error::Result;
 use crate::safety::harden::Hardened;
 use crate::settings::Settings;
-use crate::store::{Audit, StateFolderStatus};
+use crate::store::{Audit, AuditReport, StateFolderStatus, verify_audit};
 
-/// State folder, disk encryption, memory.
+/// State folder, audit log, disk encryption, memory.
 pub(super) fn machine(settings: &Settings) -> Vec<Check> {
     // In the order in which a run comes upon them.
     let look = StateFolderStatus::at(&settings.state_dir)
         .and_then(|look| Audit::below(&settings.state_dir, settings.audit_copy).check().map(|()| look));
-    vec![state_folder(&look, settings.manifest_limit), disk(), memory(Hardened::of_this_process())]
+    let log = match &look {
+        Ok(_) => audit_log(&verify_audit(&settings.state_dir, None, None)),
+        Err(_) => Check::skipped(Subject::AuditLog, "not looked at: the state folder comes first"),
+    };
+    vec![state_folder(&look, settings.manifest_limit), log, disk(), memory(Hardened::of_this_process())]
+}
+
+/// A log that was altered stops no run; who answers for it should know.
+fn audit_log(report: &Result<AuditReport>) -> Check {
+    const SUBJECT: Subject = Subject::AuditLog;
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => return Check::failed(SUBJECT, error),
+    };
+    match (report.error(), report.head) {
+        (Some(error), _) => {
+            let error = error.report();
+            Check::warning(SUBJECT, error.sentence, error.hint)
+        }
+        (None, Some(head)) => Check::ok(SUBJECT, format!("as it was written; its chain has {} lines", head.seq)),
+        (None, None) => Check::ok(SUBJECT, "not begun yet"),
+    }
 }
 
 fn state_folder(look: &Result<StateFolderStatus>, most: u64) -> Check {

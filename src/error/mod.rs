@@ -392,6 +392,12 @@ errors! {
     RecordNewer { path: String, version: u32 } = Disk "record_newer"
         "The record {path} was written by a newer snow-onboard (format {version})."
         => "Install the newer version of snow-onboard on this machine, then repeat the same command.";
+    FileExists { path: String } = Usage "file_exists"
+        "The file {path} exists. It was not changed."
+        => "Name another file, or add --force to replace this one.";
+    ReceiptEmpty { job: String } = Job "receipt_empty"
+        "This machine knows nothing of {job}: it has no record of it, and no line in the audit log."
+        => "Run the command on the machine from which the device was unlocked. The jobs that are known here:\n  snow-onboard audit show";
     /// `flaws` are sentences of their own.
     AuditAltered { path: String, flaws: String } = Disk "audit_altered"
         "The audit log {path} is not as it was written: {flaws}."

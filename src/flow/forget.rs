@@ -35,12 +35,39 @@ pub(crate) fn forget_job(
     settings: &Settings,
     reporter: &Reporter,
 ) -> Result<Option<RemovedJob>> {
+    remove_job(job, state, settings, reporter, AuditStep::Forgotten)
+}
+
+/// The same for what the setting `keep` no longer keeps: from the keychains that the record names, whichever this run was told
+/// to use.
+///
+/// # Errors
+/// As there.
+pub(super) fn remove_by_policy(
+    job: &JobId,
+    state: &StateFolder,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> Result<Option<RemovedJob>> {
+    remove_job(job, state, settings, reporter, AuditStep::RemovedByPolicy)
+}
+
+fn remove_job(
+    job: &JobId,
+    state: &StateFolder,
+    settings: &Settings,
+    reporter: &Reporter,
+    step: AuditStep,
+) -> Result<Option<RemovedJob>> {
     let audit = Audit::of(state, settings.audit_copy);
     audit.check()?;
     let folder = state.job(job)?;
     folder.check_all_is_ours()?;
     let kept_in = keychains_of(&folder, settings, reporter)?;
-    let look_in = places_to_look_in(&kept_in, folder.path().exists(), settings);
+    let look_in = match step {
+        AuditStep::RemovedByPolicy if !kept_in.is_empty() => kept_in.clone(),
+        _ => places_to_look_in(&kept_in, folder.path().exists(), settings),
+    };
     // The code first: should the keychain fail, the record still says where the code is.
     let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
     let (mut not_in, mut in_clear) = (Vec::new(), Vec::new());
@@ -92,7 +119,7 @@ pub(crate) fn forget_job(
         }
         return Err(Error::NotKept { job: job.to_string() });
     }
-    audit.note(job, AuditStep::Forgotten, None)?;
+    audit.note(job, step, None)?;
     let code = match (removed_in_words.is_empty(), was_there) {
         (false, _) => format!("removed from {}", removed_in_words.join(" and ")),
         (true, true) => "overwritten".to_owned(),

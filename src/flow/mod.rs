@@ -2,14 +2,21 @@
 
 mod delivery;
 mod forget;
+mod forget_choice;
+mod keep;
 mod leftovers;
 pub mod onboard;
 mod open_session;
 mod parts;
+mod receipt;
+mod receipt_page;
 mod recovery;
 mod run_context;
 
 pub(crate) use forget::forget_job;
+pub(crate) use forget_choice::{ChosenJob, ForgetChoice};
+pub(crate) use keep::{apply_keep, keep_after_unlock};
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;
 pub use onboard::Unlocked;
+pub(crate) use receipt::Receipt;

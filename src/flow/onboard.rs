@@ -13,6 +13,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::delivery::fetch_when_delivered;
+use super::keep::apply_keep;
 use super::leftovers::open_state_folder;
 use super::open_session::{OpenSession, ReadyPair};
 use super::recovery::{kept_pair, settle};
@@ -86,6 +87,8 @@ pub struct Unlocked {
     pub hand_over: HandOverRecord,
     /// Whether the device had been open before.
     pub was_open_already: bool,
+    /// Whether the pair was removed since, because the setting `keep` says so.
+    pub was_removed: bool,
 }
 
 impl<'a> Requested<'a> {
@@ -125,6 +128,7 @@ impl<'a> Requested<'a> {
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
         let state = open_state_folder(&self.settings.state_dir, &self.reporter)?;
+        apply_keep(&state, self.settings, Some(&self.job), &self.reporter);
         if let Some(flaw) = state.network_location() {
             let path = state.path().display();
             self.reporter
@@ -547,6 +551,7 @@ impl HandedOver<'_> {
             manifest: kept.then(|| context.folder.manifest_path()),
             hand_over,
             was_open_already: unlocked.was_open_already,
+            was_removed: false,
         })
     }
 }

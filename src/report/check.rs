@@ -26,6 +26,7 @@ pub enum Subject {
     Client,
     PrivateFolder,
     StateFolder,
+    AuditLog,
     DiskEncryption,
     Memory,
     Device,
@@ -38,7 +39,7 @@ impl Subject {
             Self::Region | Self::Proxy | Self::CaCertificates | Self::Aws | Self::Credentials | Self::Clock => true,
             Self::ListJobs | Self::DescribeJob | Self::GetJobManifest | Self::GetJobUnlockCode => true,
             Self::Keychain | Self::Client | Self::PrivateFolder | Self::StateFolder | Self::Device => false,
-            Self::DiskEncryption | Self::Memory => false,
+            Self::AuditLog | Self::DiskEncryption | Self::Memory => false,
         }
     }
 }
@@ -60,6 +61,7 @@ impl fmt::Display for Subject {
             Self::Client => "Client",
             Self::PrivateFolder => "Private folder",
             Self::StateFolder => "State folder",
+            Self::AuditLog => "Audit log",
             Self::DiskEncryption => "Disk encryption",
             Self::Memory => "Memory",
             Self::Device => "Device",

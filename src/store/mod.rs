@@ -19,6 +19,7 @@
 //! A link, or a second name of a file, is refused wherever one is met.
 
 mod audit;
+mod export;
 mod files;
 mod job_folder;
 mod known_clients;
@@ -26,7 +27,9 @@ mod lock;
 mod state_folder;
 mod state_status;
 
-pub(crate) use audit::{Audit, AuditEntry, AuditReport, AuditStep, KnownHead};
+pub(crate) use audit::{Audit, AuditEntry, AuditFlaw, AuditReport, AuditStep, KnownHead};
+pub(crate) use audit::{this_account_in_words, verify_audit};
+pub(crate) use export::write_private_file;
 pub use job_folder::Draft;
 pub use job_folder::{JobFolder, Manifest};
 pub(crate) use state_folder::HomeNote;

@@ -143,6 +143,17 @@ impl StateFolder {
         }
     }
 
+    /// The record of `job` in the state folder `root`, which is not made and not changed.
+    ///
+    /// # Errors
+    /// Those of [`StateFolder::open`] and of [`JobFolder::record`].
+    pub(crate) fn record_below(root: &Path, job: &JobId) -> Result<Option<Record>> {
+        let place = path_trust::look_at_private_folder(root).map_err(|refused| bad(root, refused))?;
+        let folder = place.real.join(JOBS).join(job.as_str());
+        check_private(&folder)?;
+        if folder.exists() { super::job_folder::read_record(job, &folder) } else { Ok(None) }
+    }
+
     /// Whether the state folder `root` is there.
     ///
     /// # Errors

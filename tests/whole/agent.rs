@@ -114,6 +114,17 @@ impl Agent {
         Self { command }
     }
 
+    /// The same in mounts of its own, which `script` makes of these two words: for which one has to be root.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn in_mounts(self, script: &str, first: &Path, second: &str) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]).arg(first).arg(second);
+        command.arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command }
+    }
+
     pub(crate) fn spawn(mut self) -> Child {
         self.command.spawn().unwrap()
     }

@@ -129,6 +129,7 @@ mod run {
                 SAMPLE => self.rehearsal.job().id().to_owned(),
                 "192.0.2.10" | "192.0.2.11" => self.rehearsal.device().endpoint(),
                 "eu-central-1" | "us-east-1" => self.rehearsal.region().to_owned(),
+                "receipt.html" => self.rehearsal.root().join(word).display().to_string(),
                 // What a shell would have made of it, had the client been unpacked there.
                 "~/snowball-client-linux/bin/snowballEdge" => self.rehearsal.client_path().display().to_string(),
                 "pallet.csv" => {
@@ -158,7 +159,7 @@ mod run {
                 self.agent(&run.map(str::to_owned)).end().done();
             }
             self.rehearsal.device().power_loss();
-            if has("forget") && !has("--client-profile") {
+            if has("receipt") || has("forget") && !has("--client-profile") {
                 self.agent(&["snow-onboard", "fetch", SAMPLE].map(str::to_owned)).end().done();
             }
             let ended = self.agent(words).end();

@@ -1,4 +1,4 @@
-//! `forget --all`: what a laptop is left with.
+//! `forget` of several jobs: what a laptop is left with.
 
 use std::fs;
 use std::path::Path;
@@ -79,4 +79,98 @@ fn a_record_that_can_t_be_read_and_no_keychain_leave_no_code_behind() {
         on_the_bus(Agent::new(&rehearsal, &args), &bus).end().done();
         assert_eq!((bus.lookup(&id), record.exists()), (None, false));
     }
+}
+
+/// Two jobs that are stored, the second created on the day `age` days ago.
+fn two_stored(age: i64) -> (Rehearsal, KeyringBus, [String; 2]) {
+    let created = time::OffsetDateTime::now_utc() - time::Duration::days(age);
+    let rehearsal = Rehearsal::builder().job(Job::new()).job(Job::new().created(created)).start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let ids = [0, 1].map(|at: usize| rehearsal.jobs()[at].id().to_owned());
+    for id in &ids {
+        on_the_bus(Agent::new(&rehearsal, ["fetch", id]), &bus).end().done();
+    }
+    (rehearsal, bus, ids)
+}
+
+#[test]
+fn returned_ones_go_by_what_aws_says_and_none_when_it_can_t_be_asked() {
+    let (rehearsal, bus, ids) = two_stored(20);
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus);
+    let ended = agent(&["forget", "--returned"]).end().done();
+    assert!(ended.stdout.contains("No stored job is to be removed"), "{}", ended.stdout);
+
+    let offline = agent(&["forget", "--returned"]).env("AWS_ENDPOINT_URL_SNOWBALL", "https://127.0.0.1:9");
+    rehearsal.jobs()[1].set_state("InTransitToAWS");
+    offline.end().failed(5, "can't be reached");
+    assert!(ids.iter().all(|id| bus.lookup(id).is_some()), "nothing was removed");
+
+    // A job of another account: named, and left.
+    let strange = "JID00000000-e89b-12d3-a456-426655440000";
+    let jobs = state(&rehearsal).join("jobs");
+    fs::create_dir(jobs.join(strange)).unwrap();
+    fs::set_permissions(jobs.join(strange), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let ended = agent(&["forget", "--returned", "--json"]).end().done();
+    assert_eq!(crate::events::flaw_of_all(&ended.stdout), None);
+    let result = ended.json("result");
+    assert_eq!(
+        (&result["jobs"][0]["job"], result["jobs"].as_array().unwrap().len()),
+        (&ids[1].as_str().into(), 1),
+        "{result}"
+    );
+    let stays: Vec<&str> = result["stays"].as_array().unwrap().iter().map(|row| row["job"].as_str().unwrap()).collect();
+    assert_eq!(stays.len(), 2, "{result}");
+    assert!(stays.contains(&strange) && stays.contains(&ids[0].as_str()), "{result}");
+    assert_eq!((bus.lookup(&ids[0]).is_some(), bus.lookup(&ids[1])), (true, None));
+    assert_eq!(names_in(&jobs).len(), 2);
+    let log = fs::read_to_string(state(&rehearsal).join("audit.jsonl")).unwrap();
+    assert!(log.lines().last().unwrap().contains("forgotten"), "{log}");
+    // Of those states that may mean either, none is a reason.
+    rehearsal.jobs()[0].set_state("InProgress");
+    agent(&["forget", "--returned"]).end().done();
+    assert!(bus.lookup(&ids[0]).is_some());
+    for state in ["Complete", "Cancelled", "WithAWS", "WithAWSSortingFacility"] {
+        agent(&["fetch", &ids[0]]).end().done();
+        rehearsal.jobs()[0].set_state(state);
+        let ended = agent(&["forget", "--returned"]).end().done();
+        assert!(ended.stdout.contains("was removed") && bus.lookup(&ids[0]).is_none(), "{state}: {}", ended.stdout);
+        rehearsal.jobs()[0].set_state("WithCustomer");
+    }
+}
+
+#[test]
+fn expired_ones_go_by_the_record_without_aws_and_one_that_is_busy_is_named_and_tried_again() {
+    let (rehearsal, bus, ids) = two_stored(361);
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    let asked = rehearsal.requests().len();
+    let lock = fs::OpenOptions::new().write(true).open(state(&rehearsal).join("locks").join(&ids[1])).unwrap();
+    lock.lock().unwrap();
+    let ended = agent(&["forget", "--expired"]).failed(15, "is working on");
+    assert!(ended.stdout.contains("Not all of it was removed"), "{}", ended.stdout);
+    assert!(bus.lookup(&ids[1]).is_some());
+    drop(lock);
+    let ended = agent(&["forget", "--expired"]).done();
+    assert!(ended.stdout.contains(&format!("{}  expired on", ids[1])), "{}", ended.stdout);
+    assert!(ended.stdout.contains("Not removed:") && ended.stdout.contains(&ids[0]), "{}", ended.stdout);
+    assert_eq!((bus.lookup(&ids[0]).is_some(), bus.lookup(&ids[1])), (true, None));
+    assert_eq!(rehearsal.requests().len(), asked, "AWS was not asked");
+}
+
+#[test]
+fn one_way_to_say_which_jobs_at_a_time() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let id = rehearsal.job().id().to_owned();
+    for args in [
+        &["forget", "--returned", "--expired"][..],
+        &["forget", "--all", "--returned"],
+        &["forget", &id, "--expired"],
+        &["forget", "--expired", "--client-profile", "x"],
+    ] {
+        Agent::new(&rehearsal, args).end().failed(2, "cannot be used with");
+    }
+    for which in ["--returned", "--expired"] {
+        let ended = Agent::new(&rehearsal, ["forget", which]).end().done();
+        assert!(ended.stdout.contains("No job is stored"), "{}", ended.stdout);
+    }
+    assert!(!state(&rehearsal).exists() && rehearsal.requests().is_empty());
 }

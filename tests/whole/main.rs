@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
+#[cfg(target_os = "linux")]
+mod audit;
 #[path = "../events/mod.rs"]
 mod events;
 #[cfg(target_os = "linux")]
@@ -24,6 +26,8 @@ mod itself;
 mod jobs;
 mod json;
 #[cfg(target_os = "linux")]
+mod keep;
+#[cfg(target_os = "linux")]
 mod known_clients;
 #[cfg(target_os = "linux")]
 mod load;
@@ -32,6 +36,7 @@ mod locks;
 mod logs;
 #[cfg(target_os = "linux")]
 mod plans;
+mod receipt;
 mod refusals;
 #[cfg(target_os = "linux")]
 mod secret_service;

@@ -244,11 +244,13 @@ fn a_code_in_another_collection_keeps_the_record_until_it_is_gone() {
     assert!(!scene.record().exists());
 }
 
-/// With every time of day, and the process's number in the audit log, replaced.
+/// With every time of day, and what comes of those in the audit log, replaced: the process's number, the chain's hashes.
 fn without_times(bytes: &[u8]) -> String {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     };
-    let times = regex::Regex::new(r#"\d{4}-\d\d-\d\dT[0-9:.]+Z|"pid":\d+"#).unwrap();
+    let head = r#""audit_head": \{\s*"seq": \d+,\s*"sha256": "[0-9a-f]{64}""#;
+    let times = format!(r#"\d{{4}}-\d\d-\d\dT[0-9:.]+Z|"pid":\d+|"previous":"[0-9a-f]{{64}}"|{head}"#);
+    let times = regex::Regex::new(&times).unwrap();
     times.replace_all(text, "TIME").into_owned()
 }

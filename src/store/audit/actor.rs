@@ -43,6 +43,25 @@ impl Actor {
     }
 }
 
+/// The account of this process and this machine, for a sentence.
+pub(crate) fn this_account_in_words() -> String {
+    let Actor { user, uid, sid, host } = Actor::of_this_process();
+    account_in_words(user.as_deref(), *uid, sid.as_deref(), host.as_deref())
+}
+
+/// "anna (uid 1000) on laptop".
+pub(super) fn account_in_words(user: Option<&str>, uid: Option<u32>, sid: Option<&str>, host: Option<&str>) -> String {
+    let number = uid.map(|uid| format!("uid {uid}")).or_else(|| sid.map(|sid| format!("SID {sid}")));
+    let account = match (user, number) {
+        (Some(user), Some(number)) => format!("{user} ({number})"),
+        // In a line of an older version: the environment of that run said so.
+        (Some(user), None) => format!("{user} (not checked)"),
+        (None, Some(number)) => number,
+        (None, None) => "an unknown account".to_owned(),
+    };
+    host.map_or(account.clone(), |host| format!("{account} on {host}"))
+}
+
 #[cfg(unix)]
 fn account_of_this_process() -> Actor {
     let (uid, user) = crate::safety::path_trust::this_account();

@@ -26,13 +26,14 @@ use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use self::actor::Actor;
+pub(crate) use self::actor::this_account_in_words;
 pub(crate) use self::chain::AuditFlaw;
 use self::chain::{Chain, Link};
 #[cfg(target_os = "linux")]
 use self::linux_system_log::SystemLog;
 #[cfg(not(target_os = "linux"))]
 use self::no_system_log::SystemLog;
-pub(crate) use self::verify::{AuditEntry, AuditReport, KnownHead};
+pub(crate) use self::verify::{AuditEntry, AuditReport, KnownHead, verify_audit};
 use crate::error::{Error, Result};
 use crate::model::{AuditCopy, AuditDigest, AuditHead, JobId, ManifestDigest, Purpose};
 use crate::os;
@@ -73,6 +74,8 @@ pub(crate) enum AuditStep {
     NotUnlocked,
     /// Both halves and the record were removed.
     Forgotten,
+    /// The same, because the setting `keep` says so.
+    RemovedByPolicy,
     /// A profile was taken out of the client's own settings.
     ClientProfileRemoved,
 }
@@ -111,11 +114,6 @@ impl Audit {
     #[must_use]
     pub(crate) fn with_purpose(self, purpose: Purpose) -> Self {
         Self { purpose: Some(purpose), ..self }
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Whether a line could be appended and copied, as far as that can be told without making anything: a device is not to be

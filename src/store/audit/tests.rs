@@ -26,11 +26,11 @@ impl Scene {
     }
 
     fn text(&self) -> String {
-        fs::read_to_string(self.audit.path()).unwrap()
+        fs::read_to_string(&self.audit.path).unwrap()
     }
 
     fn put(&self, text: impl AsRef<[u8]>) {
-        fs::write(self.audit.path(), text).unwrap();
+        fs::write(&self.audit.path, text).unwrap();
     }
 
     fn flaws(&self, known: &[AuditHead]) -> Vec<String> {
@@ -66,7 +66,7 @@ fn lines_are_appended_to_a_private_file_and_chained() {
         (Some(2), &*sha256(first.as_bytes()))
     );
     assert_eq!(head.sha256.to_string(), sha256(&text.as_bytes()[first.len()..]));
-    assert_eq!(path_trust::privacy_flaw(scene.audit.path()).unwrap(), None);
+    assert_eq!(path_trust::privacy_flaw(&scene.audit.path).unwrap(), None);
     let report = scene.audit.verify(&[], Some(&scene.job)).unwrap();
     assert_eq!((report.lines, report.chain_begins, report.head, report.entries.len()), (2, Some(1), Some(head), 2));
     assert!(report.flaws.is_empty() && report.unchained.is_empty(), "{report:?}");
@@ -192,7 +192,7 @@ fn what_was_done_to_a_log_is_told_by_its_line() {
         told(&[], &heads[..1]),
         ["1 line is missing at the end, after line 0: a record knows line 1 of the chain"]
     );
-    fs::remove_file(scene.audit.path()).unwrap();
+    fs::remove_file(&scene.audit.path).unwrap();
     assert_eq!(
         scene.flaws(&heads[..1]),
         ["1 line is missing at the end, after line 0: a record knows line 1 of the chain"]
@@ -262,11 +262,11 @@ fn a_log_that_was_moved_away_gets_no_line() {
     scene.note(AuditStep::Kept);
     let held = scene.audit.open().unwrap();
     held.lock().unwrap();
-    let moved = scene.audit.path().with_extension("old");
+    let moved = scene.audit.path.with_extension("old");
     std::thread::scope(|scope| {
         let noted = scope.spawn(|| scene.note(AuditStep::Unlocked));
         std::thread::sleep(Duration::from_millis(100));
-        fs::rename(scene.audit.path(), &moved).unwrap();
+        fs::rename(&scene.audit.path, &moved).unwrap();
         drop(held);
         assert_eq!(noted.join().unwrap().seq, 1, "a new log begins");
     });

@@ -1,23 +1,29 @@
 //! The audit log, read and looked at: what is wrong with it, and what it says of a job.
 
 use std::io::{self, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::actor::account_in_words;
 use super::chain::Chain;
 use super::{Audit, AuditFlaw, MAX_WAIT};
 use crate::error::{Error, Result};
-use crate::model::{AuditHead, JobId, Record};
+use crate::model::{AuditCopy, AuditHead, JobId, Record};
 use crate::safety::path_trust::OpenMode;
+use crate::safety::sanitize::sanitize;
+use crate::store::StateFolder;
 
-/// A line of the log, as far as this version reads it. Texts are the file's own and not sanitized.
-#[derive(Debug, Clone, Deserialize)]
+/// So many flaws are told in an error; a result has all.
+const MAX_TOLD: usize = 5;
+
+/// A line of the log, as far as this version reads it, sanitized.
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub(crate) struct AuditEntry {
     /// Its line.
-    #[serde(skip)]
+    #[serde(skip_deserializing)]
     pub line: u64,
     /// When.
     #[serde(with = "time::serde::rfc3339")]
@@ -85,6 +91,8 @@ pub(crate) struct AuditReport {
     pub head: Option<AuditHead>,
     /// What is wrong.
     pub flaws: Vec<AuditFlaw>,
+    /// Jobs of which the record can't be read, so that the head that it knows was not compared.
+    pub unread: Vec<JobId>,
     /// The lines about the job that was asked for.
     #[serde(skip)]
     pub entries: Vec<AuditEntry>,
@@ -112,7 +120,7 @@ impl Audit {
                 entries.extend(
                     entry
                         .filter(|entry| job.is_none_or(|job| entry.job == job.as_str()))
-                        .map(|entry| AuditEntry { line, ..entry }),
+                        .map(|entry| AuditEntry { line, ..entry.sanitized() }),
                 );
             });
             read.map_err(reading)?;
@@ -128,8 +136,86 @@ impl Audit {
             head: chain.head(),
             unchained: chain.covered,
             flaws,
+            unread: Vec::new(),
             entries,
         })
+    }
+}
+
+/// Reads the log of the state folder `root`, which is not made and not changed, and compares it with the heads that the records
+/// know, and with `head`. Keeps the lines about `job`, or all.
+///
+/// # Errors
+/// Those of [`StateFolder::kept_below`]; [`Error::AuditBusy`].
+pub(crate) fn verify_audit(root: &Path, head: Option<KnownHead>, job: Option<&JobId>) -> Result<AuditReport> {
+    // Before the log is: what a record knows is in the log by then.
+    let records = StateFolder::kept_below(root)?;
+    let unread = records.iter().filter(|(_, record)| record.is_none()).map(|(job, _)| job.clone()).collect();
+    let known = records.iter().filter_map(|(_, record)| record.as_ref()).flat_map(KnownHead::of).chain(head);
+    let report = Audit::below(root, AuditCopy::None).verify(&known.collect::<Vec<_>>(), job)?;
+    Ok(AuditReport { unread, ..report })
+}
+
+impl AuditReport {
+    /// What is wrong, as an error.
+    pub(crate) fn error(&self) -> Option<Error> {
+        let flaws: Vec<&str> = self.flaws.iter().map(|flaw| flaw.text.as_str()).collect();
+        let more = flaws.len().saturating_sub(MAX_TOLD);
+        let others = if more == 0 { String::new() } else { format!("; and {more} more") };
+        (!flaws.is_empty()).then(|| Error::AuditAltered {
+            path: self.path.display().to_string(),
+            flaws: format!("{}{others}", flaws.into_iter().take(MAX_TOLD).collect::<Vec<_>>().join("; ")),
+        })
+    }
+}
+
+impl AuditEntry {
+    fn sanitized(self) -> Self {
+        let tidy = |text: Option<String>| text.map(|text| sanitize(&text));
+        Self {
+            job: sanitize(&self.job),
+            step: sanitize(&self.step),
+            purpose: tidy(self.purpose),
+            user: tidy(self.user),
+            sid: tidy(self.sid),
+            host: tidy(self.host),
+            manifest_sha256: tidy(self.manifest_sha256),
+            ..self
+        }
+    }
+
+    /// The job.
+    pub(crate) fn job(&self) -> &str {
+        &self.job
+    }
+
+    /// What was done, and for which command.
+    pub(crate) fn what(&self) -> String {
+        let step = match self.step.as_str() {
+            "kept" => "code and manifest stored",
+            "hand_over_begun" => "hand-over to the client begun",
+            "hand_over_failed" => "hand-over failed",
+            "handed_over" => "code and manifest handed to the client",
+            "handed_over_on_command_line" => "code put on the client's command line",
+            "unlocked" => "device UNLOCKED",
+            "not_unlocked" => "device not unlocked in time",
+            "forgotten" => "stored data removed",
+            "removed_by_policy" => "stored data removed, as the setting keep says",
+            "client_profile_removed" => "profile removed from the client's own settings",
+            other => other,
+        };
+        let purpose = self.purpose.as_ref().map(|purpose| format!(" ({purpose})")).unwrap_or_default();
+        let manifest = self.manifest_sha256.as_ref().map(|digest| format!(", manifest SHA-256 {digest}"));
+        format!("{step}{purpose}{}", manifest.unwrap_or_default())
+    }
+
+    /// Who did it: "anna (uid 1000) on laptop, process 4711".
+    pub(crate) fn who(&self) -> String {
+        let mut text = account_in_words(self.user.as_deref(), self.uid, self.sid.as_deref(), self.host.as_deref());
+        if let Some(pid) = self.pid {
+            text.push_str(&format!(", process {pid}"));
+        }
+        text
     }
 }
 

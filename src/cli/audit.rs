@@ -1,0 +1,35 @@
+//! `audit`: its arguments.
+
+use clap::{Args, ValueEnum};
+
+pub(super) const AUDIT_EXAMPLES: &str = "\
+Examples:
+  Check that the audit log is as it was written:
+    snow-onboard audit verify
+  See who did what with a job, and when:
+    snow-onboard audit show JID123e4567-e89b-12d3-a456-426655440000
+  For a script: exit code 9 and one object with each line that is wrong:
+    snow-onboard audit verify --json";
+
+/// What to do with the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuditAction {
+    /// Check that no line was removed, changed, inserted, moved or cut
+    Verify,
+    /// Show its lines
+    Show,
+}
+
+/// `audit`
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// What to do with the audit log
+    #[arg(value_name = "ACTION", value_enum)]
+    pub action: AuditAction,
+    /// Show only the lines about this job
+    #[arg(value_name = "JOB")]
+    pub job: Option<String>,
+    /// The head that a filed receipt names: the log must still contain that line
+    #[arg(long, value_name = "NUMBER:SHA256")]
+    pub head: Option<String>,
+}

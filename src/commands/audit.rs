@@ -1,0 +1,113 @@
+//! `audit`: the audit log, checked or shown.
+
+use serde::Serialize;
+
+use crate::cli::{AuditAction, AuditArgs};
+use crate::error::{Error, ExitCode, Result};
+use crate::model::{AuditHead, Malformed, tidy};
+use crate::report::{Event, Notify, Reporter, utc_in_words};
+use crate::safety::sanitize::sanitize_typed;
+use crate::settings::Settings;
+use crate::store::{AuditEntry, AuditReport, KnownHead, verify_audit};
+use crate::ui::Ui;
+
+pub(super) fn audit(args: &AuditArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+    let job = args.job.as_deref().map(super::parse_job).transpose()?;
+    let head = args.head.as_deref().map(parse_head).transpose()?;
+    match (args.action, &job, head) {
+        (AuditAction::Verify, Some(_), _) => {
+            Err(Error::Usage { why: "“audit verify” checks the whole log, so it takes no job.".to_owned() })
+        }
+        (AuditAction::Show, _, Some(_)) => Err(Error::Usage { why: "--head is for “audit verify”.".to_owned() }),
+        (AuditAction::Verify, None, head) => {
+            let head = head.map(|head| KnownHead { by: "the receipt".to_owned(), head });
+            verify(&verify_audit(&settings.state_dir, head, None)?, ui, reporter)
+        }
+        (AuditAction::Show, job, None) => {
+            let report = verify_audit(&settings.state_dir, None, job.as_ref())?;
+            ui.result(None, &table(&report.entries), ShowResult { lines: report.entries });
+            Ok(ExitCode::Done)
+        }
+    }
+}
+
+fn parse_head(given: &str) -> Result<AuditHead> {
+    tidy(given).parse().map_err(|malformed: Malformed| Error::Usage {
+        why: format!(
+            "The value “{}” of --head {malformed}. A receipt shows it as “Audit head”.",
+            sanitize_typed(given)
+        ),
+    })
+}
+
+fn verify(report: &AuditReport, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+    for job in &report.unread {
+        reporter.notify(Event::Warning(format!(
+            "The record of {job} can't be read, so the log was not compared with what it knows."
+        )));
+    }
+    let error = report.error();
+    let exit = match &error {
+        // For programs the result has all of it.
+        Some(error) if !ui.is_for_programs() => ui.failure_of_several(error),
+        error => error.as_ref().map_or(ExitCode::Done, |error| error.exit()),
+    };
+    let code = error.as_ref().map(Error::code);
+    ui.result(None, &in_words(report), VerifyResult { is_whole: error.is_none(), code, report });
+    Ok(exit)
+}
+
+#[derive(Serialize)]
+struct VerifyResult<'a> {
+    is_whole: bool,
+    /// The error that it ends with.
+    code: Option<&'static str>,
+    #[serde(flatten)]
+    report: &'a AuditReport,
+}
+
+#[derive(Serialize)]
+struct ShowResult {
+    lines: Vec<AuditEntry>,
+}
+
+fn in_words(report: &AuditReport) -> String {
+    let path = report.path.display();
+    let Some(head) = report.head.filter(|_| report.flaws.is_empty()) else {
+        let flaws: Vec<String> = report.flaws.iter().map(|flaw| format!("  {}", flaw.text)).collect();
+        return match (report.flaws.is_empty(), report.exists) {
+            (false, _) => format!("The audit log {path} is not as it was written.\n\n{}", flaws.join("\n")),
+            (true, false) => format!("There is no audit log yet. It will be {path}."),
+            (true, true) => format!(
+                "The audit log {path} has {}, and none is in a chain: an older version wrote them. The chain begins with the next line, and covers them from then on.",
+                count(report.lines)
+            ),
+        };
+    };
+    let mut text = format!("The audit log {path} is as it was written: {}.\n\n  Head  {head}", count(report.lines));
+    if let Some(first) = report.unchained.first() {
+        let more = report.unchained.len() - 1;
+        let others = if more == 0 { String::new() } else { format!(" and {more} more") };
+        text.push_str(&format!(
+            "\n  Line {first}{others} in no chain, but covered by a later line: written by an older version, or cut by a power failure"
+        ));
+    }
+    text.push_str(
+        "\n\nThis proves that nobody edited a part of it. Who can act as this user can write all of it anew: for that, compare the head with a receipt, or the lines with the system's log (setting audit_copy).",
+    );
+    text
+}
+
+fn count(lines: u64) -> String {
+    if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
+}
+
+fn table(entries: &[AuditEntry]) -> String {
+    if entries.is_empty() {
+        return "The audit log has no such line.".to_owned();
+    }
+    let row = |entry: &AuditEntry| {
+        format!("{}  {}  {}\n    {}, by {}", entry.line, utc_in_words(entry.at), entry.job(), entry.what(), entry.who())
+    };
+    entries.iter().map(row).collect::<Vec<_>>().join("\n")
+}

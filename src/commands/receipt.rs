@@ -1,0 +1,44 @@
+//! `receipt`: what was done with a job, to be filed.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::cli::ReceiptArgs;
+use crate::error::{Error, Result};
+use crate::flow::Receipt;
+use crate::report::{Ask, Reporter};
+use crate::settings::Settings;
+use crate::store::write_private_file;
+use crate::ui::Ui;
+
+#[derive(Serialize)]
+struct ReceiptResult<'a> {
+    #[serde(flatten)]
+    receipt: &'a Receipt,
+    /// Where it was written as a page.
+    html: Option<&'a PathBuf>,
+}
+
+pub(super) fn receipt(args: &ReceiptArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
+    let job = super::parse_job(&args.job)?;
+    reporter.is_about(&job);
+    let receipt = Receipt::of(&job, settings)?;
+    let text = match &args.html {
+        Some(path) => {
+            let page = receipt.page();
+            match write_private_file(path, &page, args.force) {
+                Err(Error::FileExists { .. })
+                    if ui.can_prompt() && ui.ask(&format!("{} exists.\nReplace it?", path.display())) =>
+                {
+                    write_private_file(path, &page, true)?;
+                }
+                written => written?,
+            }
+            format!("The receipt for {job} is in {}.", path.display())
+        }
+        None => receipt.in_words(),
+    };
+    ui.result(Some(&job), &text, ReceiptResult { receipt: &receipt, html: args.html.as_ref() });
+    Ok(())
+}

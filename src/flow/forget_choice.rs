@@ -1,0 +1,81 @@
+//! Which of the stored jobs `forget --returned` and `forget --expired` remove.
+
+use time::OffsetDateTime;
+
+use crate::cloud::Cloud;
+use crate::error::{Error, Result};
+use crate::model::{JobId, Readiness, Record, estimated_expiry};
+use crate::report::{Reporter, utc_in_words};
+use crate::settings::Settings;
+
+/// A job, and why it goes or stays, as the end of a sentence about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChosenJob {
+    pub job: JobId,
+    pub why: String,
+}
+
+/// The stored jobs, parted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ForgetChoice {
+    /// Those to be removed.
+    pub goes: Vec<ChosenJob>,
+    /// Those that are left.
+    pub stays: Vec<ChosenJob>,
+}
+
+impl ForgetChoice {
+    /// By what AWS says of each: those whose device has left, or never came, go. One that AWS does not know stays: it may be
+    /// another account's, or another region's.
+    ///
+    /// # Errors
+    /// Those of credentials and network: then nothing is known of any.
+    pub(crate) fn returned(stored: Vec<JobId>, settings: &Settings, reporter: &Reporter) -> Result<Self> {
+        let mut choice = Self::default();
+        if stored.is_empty() {
+            return Ok(choice);
+        }
+        let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
+        for job in stored {
+            match cloud.job(&job) {
+                Ok(facts) => {
+                    let why = facts.state.in_words().to_owned();
+                    let has_left = facts.state.readiness() == Readiness::TooLate;
+                    let part = if has_left { &mut choice.goes } else { &mut choice.stays };
+                    part.push(ChosenJob { job, why });
+                }
+                Err(error @ (Error::JobUnknown { .. } | Error::JobInCluster { .. } | Error::JobIsMain { .. })) => {
+                    let why = match error {
+                        Error::JobUnknown { .. } => "is not known to AWS with these credentials in this region",
+                        _ => "is not a job of a single device",
+                    };
+                    choice.stays.push(ChosenJob { job, why: why.to_owned() });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(choice)
+    }
+
+    /// By the estimate, from what the records say. A job whose creation is not recorded stays.
+    pub(crate) fn expired(stored: Vec<(JobId, Option<Record>)>, now: OffsetDateTime) -> Self {
+        let mut choice = Self::default();
+        for (job, record) in stored {
+            let expiry = record.and_then(|record| record.summary.created).and_then(estimated_expiry);
+            match expiry {
+                Some(expiry) if expiry <= now => {
+                    choice
+                        .goes
+                        .push(ChosenJob { job, why: format!("expired on {}, by an estimate", utc_in_words(expiry)) });
+                }
+                Some(expiry) => {
+                    choice
+                        .stays
+                        .push(ChosenJob { job, why: format!("expires on {}, by an estimate", utc_in_words(expiry)) });
+                }
+                None => choice.stays.push(ChosenJob { job, why: "has no recorded time of creation".to_owned() }),
+            }
+        }
+        choice
+    }
+}

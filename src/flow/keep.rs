@@ -1,0 +1,148 @@
+//! The setting `keep`: how long code and manifest stay on this machine. What it no longer keeps goes as `forget` removes it, and
+//! never without a word.
+
+use time::{Duration, OffsetDateTime};
+
+use super::forget::remove_by_policy;
+use super::onboard::Unlocked;
+use crate::error::{Error, Result};
+use crate::model::{JobId, Keep, KeychainKind, Record, estimated_expiry};
+use crate::report::{Event, Notify, Reporter, age_in_words, utc_in_words};
+use crate::settings::Settings;
+use crate::store::StateFolder;
+
+/// So long before the estimated end of a pair's use it is told.
+const NOTICE: Duration = Duration::days(30);
+
+/// Removes the pairs that `keep` no longer keeps. A run that opens the device of `about` says what `keep` will do with that one;
+/// its removal after an earlier unlocking is not made up for in such a run, which may need it. What can't be removed is named,
+/// and tried again by the next command.
+pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: Option<&JobId>, reporter: &Reporter) {
+    if settings.keep == Keep::UntilUnlocked && about.is_some() && settings.keychain != KeychainKind::None {
+        reporter.notify(Event::Warning(format!("The setting keep is {}. {AFTER_POWER_CUT}", Keep::UntilUnlocked)));
+    }
+    let now = OffsetDateTime::now_utc();
+    // A folder that can't be listed is told by whatever needs it.
+    for (job, record) in state.kept().unwrap_or_default() {
+        let Some(record) = record else { continue };
+        let of_job = reporter.for_job(&job);
+        match reason_to_remove(&record, settings.keep, about.is_some(), now) {
+            Some(reason) => _ = remove(&job, &reason, state, settings, &of_job),
+            None if about.is_none_or(|about| *about == job) => warn_of_expiry(&job, &record, now, &of_job),
+            None => {}
+        }
+    }
+}
+
+const AFTER_POWER_CUT: &str = "Once the device is unlocked, its code and manifest are removed from this machine. After a power cut \
+                               AWS is needed to unlock it again.";
+
+/// Why the pair is not kept any longer, as the beginning of a sentence.
+fn reason_to_remove(record: &Record, keep: Keep, opens_devices: bool, now: OffsetDateTime) -> Option<String> {
+    let pair = record.pair.as_ref()?;
+    let unlocked = record.hand_overs.iter().filter_map(|hand_over| hand_over.unlocked_at).max();
+    match keep {
+        Keep::Days(_) if keep.is_over(pair.fetched_at, now) => {
+            Some(format!("The setting keep is {keep}, and they were fetched {}", age_in_words(now - pair.fetched_at)))
+        }
+        Keep::UntilUnlocked if !opens_devices && unlocked.is_some_and(|at| at > pair.fetched_at) => Some(format!(
+            "The setting keep is {keep}, and the device was unlocked. After a power cut AWS is needed to unlock it again"
+        )),
+        _ => None,
+    }
+}
+
+/// Whether it was removed.
+fn remove(job: &JobId, reason: &str, state: &StateFolder, settings: &Settings, reporter: &Reporter) -> bool {
+    match remove_by_policy(job, state, settings, reporter) {
+        Ok(Some(removed)) => {
+            reporter.notify(Event::Warning(format!(
+                "{reason}. The code and manifest of {job} were removed: the code was {}; the files were {}.",
+                removed.code, removed.files
+            )));
+            removed.copies_elsewhere.into_iter().for_each(|warning| reporter.notify(Event::Warning(warning)));
+            true
+        }
+        // A run is at work with them; the next command looks again.
+        Err(Error::Busy { .. }) => {
+            tracing::debug!(%job, "not removed: another run is at work on it");
+            false
+        }
+        Ok(None) | Err(Error::NotKept { .. }) => false,
+        Err(error) => {
+            reporter.notify(Event::Warning(format!(
+                "{reason}. The code and manifest of {job} could not be removed: {error} The next command tries again."
+            )));
+            false
+        }
+    }
+}
+
+fn warn_of_expiry(job: &JobId, record: &Record, now: OffsetDateTime, reporter: &Reporter) {
+    let expiry = record.pair.as_ref().and(record.summary.created).and_then(estimated_expiry);
+    if let Some(expiry) = expiry.filter(|expiry| *expiry - now < NOTICE) {
+        reporter.notify(Event::Warning(format!(
+            "AWS releases code and manifest of {job} until {}: 360 days after the job was created. By an estimate the stored ones \
+             are of no more use from then on.",
+            utc_in_words(expiry)
+        )));
+    }
+}
+
+/// After a device was unlocked: removes its pair where `keep` says so.
+///
+/// # Errors
+/// Those of [`StateFolder::open`]. A half that can't be removed is a warning.
+pub(crate) fn keep_after_unlock(unlocked: Unlocked, settings: &Settings, reporter: &Reporter) -> Result<Unlocked> {
+    if settings.keep != Keep::UntilUnlocked || unlocked.manifest.is_none() {
+        return Ok(unlocked);
+    }
+    let job = unlocked.job.clone();
+    reporter.notify(Event::Warning(format!(
+        "The device is UNLOCKED, and the setting keep is {}. After a power cut AWS is needed to unlock it again.",
+        Keep::UntilUnlocked
+    )));
+    let state = StateFolder::open(&settings.state_dir)?;
+    if !remove(&job, "So they are not kept any longer", &state, settings, reporter) {
+        return Ok(unlocked);
+    }
+    let keychain = KeychainKind::None;
+    Ok(Unlocked { keychain, keychain_name: keychain.to_string(), manifest: None, was_removed: true, ..unlocked })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn record(fetched_at: &str, unlocked_at: Option<&str>) -> Record {
+        let unlocked_at = unlocked_at.map(|at| format!(",\"unlocked_at\":\"{at}\"")).unwrap_or_default();
+        let digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        serde_json::from_str(&format!(
+            "{{\"version\":3,\"job\":\"JID123e4567-e89b-12d3-a456-426655440000\",\"summary\":{{\"state\":\"WithCustomer\"}},\
+             \"pair\":{{\"fetched_at\":\"{fetched_at}\",\"keychain\":\"system\",\"manifest_sha256\":\"{digest}\",\"manifest_bytes\":1}},\
+             \"hand_overs\":[{{\"at\":\"{fetched_at}\",\"endpoint\":\"192.0.2.10\",\"method\":\"profile\",\"client\":\"/c\",\
+             \"client_version\":\"1\",\"client_sha256\":\"{digest}\"{unlocked_at}}}]}}"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_pair_goes_when_the_policy_says_so_and_never_by_the_estimate() {
+        let now = OffsetDateTime::from_unix_timestamp(1_790_000_000).unwrap();
+        let (old, new) = ("2024-01-01T00:00:00Z", "2026-09-01T00:00:00Z");
+        let goes =
+            |record: &Record, keep: &str, opens| reason_to_remove(record, keep.parse().unwrap(), opens, now).is_some();
+        let unlocked = record(old, Some(new));
+        for opens in [true, false] {
+            assert!(!goes(&unlocked, "until-forgotten", opens), "however old it is");
+            assert!(goes(&unlocked, "days:30", opens));
+            assert!(!goes(&record(new, None), "days:30", opens));
+            assert!(!goes(&record(old, None), "until-unlocked", opens));
+        }
+        assert!(goes(&unlocked, "until-unlocked", false));
+        assert!(!goes(&unlocked, "until-unlocked", true), "a run that opens devices may need it");
+        assert!(!goes(&record(new, Some(old)), "until-unlocked", false), "fetched anew since");
+        assert!(!goes(&Record { pair: None, ..unlocked }, "days:1", false));
+    }
+}

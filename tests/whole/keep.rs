@@ -1,0 +1,144 @@
+//! The setting `keep`: what goes by itself, when, and with which words.
+
+use std::fs;
+use std::path::PathBuf;
+
+use snow_rehearsal::{Job, Rehearsal, State};
+
+use crate::agent::{Agent, Ended, state};
+use crate::keyring_bus::{Keyring, KeyringBus};
+use crate::secret_service::on_the_bus;
+
+struct Scene {
+    rehearsal: Rehearsal,
+    bus: KeyringBus,
+    id: String,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let rehearsal = Rehearsal::builder().job(Job::new()).job(Job::new()).start().unwrap();
+        let id = rehearsal.job().id().to_owned();
+        Self { rehearsal, bus: KeyringBus::start(Keyring::Unlocked), id }
+    }
+
+    fn agent(&self, args: &[&str]) -> Ended {
+        on_the_bus(Agent::new(&self.rehearsal, args), &self.bus).end()
+    }
+
+    fn run(&self, more: &[&str]) -> Ended {
+        on_the_bus(Agent::run(&self.rehearsal, more), &self.bus).end()
+    }
+
+    fn folder(&self) -> PathBuf {
+        state(&self.rehearsal).join("jobs").join(&self.id)
+    }
+
+    /// Whether both halves are here; that they are not both or neither is a failure.
+    fn is_kept(&self) -> bool {
+        let (code, files) = (self.bus.lookup(&self.id).is_some(), self.folder().exists());
+        assert_eq!(code, files, "one half without the other");
+        code
+    }
+
+    /// As if the pair had been fetched so long ago.
+    fn fetched_days_ago(&self, days: i64) {
+        let path = self.folder().join("record.json");
+        let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let then = time::OffsetDateTime::now_utc() - time::Duration::days(days);
+        let then = then.format(&time::format_description::well_known::Rfc3339).unwrap();
+        record["pair"]["fetched_at"] = then.into();
+        fs::write(&path, record.to_string()).unwrap();
+    }
+
+    fn last_step(&self) -> String {
+        let log = fs::read_to_string(state(&self.rehearsal).join("audit.jsonl")).unwrap();
+        let line: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        line["step"].as_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn until_unlocked_removes_both_halves_after_the_device_is_open_and_says_so_before() {
+    let scene = Scene::new();
+    scene.agent(&["fetch", &scene.id, "--keep", "until-unlocked"]).done();
+    assert!(scene.is_kept(), "not before the device is unlocked");
+    let ended = scene.run(&["--keep", "until-unlocked"]).done();
+    assert!(!scene.is_kept());
+    assert_eq!(
+        (scene.rehearsal.device().state(), scene.last_step()),
+        (State::Unlocked, "removed_by_policy".to_owned())
+    );
+    let (set, before) =
+        ("The setting keep is until-unlocked.", "The device is UNLOCKED, and the setting keep is until-unlocked.");
+    let (set, before) = (ended.stderr.find(set).unwrap(), ended.stderr.find(before).unwrap());
+    assert!(set < before && ended.stderr.matches("After a power cut AWS is needed").count() == 2, "{}", ended.stderr);
+    assert!(ended.stdout.contains("were removed from this machine"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("  snow-onboard run "), "{}", ended.stdout);
+
+    // And AWS has it again.
+    scene.rehearsal.device().power_loss();
+    let ended = scene.run(&["--keep", "until-unlocked", "--json"]).done();
+    assert_eq!(crate::events::flaw_of_all(&ended.stdout), None);
+    let result = ended.json("result");
+    assert_eq!((&result["keychain"], &result["manifest"]), (&"none".into(), &serde_json::Value::Null), "{result}");
+    assert!(!scene.is_kept());
+}
+
+#[test]
+fn a_pair_that_could_not_be_removed_is_named_and_removed_by_the_next_command_that_opens_no_device() {
+    let scene = Scene::new();
+    scene.run(&[]).done();
+    let foreign = scene.folder().join("notes.txt");
+    fs::write(&foreign, "").unwrap();
+    let ended = scene.agent(&["jobs", "--keep", "until-unlocked"]).done();
+    assert!(ended.stderr.contains("could not be removed") && ended.stderr.contains("notes.txt"), "{}", ended.stderr);
+    assert!(scene.is_kept());
+    fs::remove_file(foreign).unwrap();
+    // It may be needed right now.
+    scene.rehearsal.device().power_loss();
+    let unlock = Agent::new(&scene.rehearsal, ["unlock", &scene.id, "--keep", "until-unlocked"]);
+    let client = scene.rehearsal.client_path();
+    on_the_bus(unlock.arg("--client").arg(client), &scene.bus).end().done();
+    assert!(!scene.is_kept());
+
+    scene.run(&[]).done();
+    let ended = scene.agent(&["jobs", "--keep", "until-unlocked"]).done();
+    assert!(ended.stderr.contains("were removed") && !scene.is_kept(), "{}", ended.stderr);
+}
+
+#[test]
+fn days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone() {
+    let scene = Scene::new();
+    let other = scene.rehearsal.jobs()[1].id().to_owned();
+    scene.agent(&["fetch", &scene.id]).done();
+    scene.fetched_days_ago(8);
+    scene.agent(&["jobs", "--keep", "days:9"]).done();
+    scene.agent(&["jobs"]).done();
+    assert!(scene.is_kept());
+
+    let lock = fs::OpenOptions::new().write(true).open(state(&scene.rehearsal).join("locks").join(&scene.id)).unwrap();
+    lock.lock().unwrap();
+    scene.agent(&["jobs", "--keep", "days:8"]).done();
+    assert!(scene.is_kept(), "another run is at work on it");
+    drop(lock);
+
+    // By any command that opens the state folder, also for another job and with another keychain.
+    let ended = scene.agent(&["fetch", &other, "--keep", "days:8", "--keychain", "system"]).done();
+    assert!(ended.stderr.contains("The setting keep is days:8, and they were fetched 8 days ago"), "{}", ended.stderr);
+    assert!(!scene.is_kept());
+    assert!(scene.bus.lookup(&other).is_some(), "that one was fetched just now");
+    scene.agent(&["jobs", "--keep", "days:0"]).failed(3, "from 1 to 3650");
+}
+
+#[test]
+fn the_estimate_of_360_days_is_told_and_removes_nothing() {
+    let created = time::OffsetDateTime::now_utc() - time::Duration::days(400);
+    let rehearsal = Rehearsal::builder().job(Job::new().created(created)).start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    on_the_bus(Agent::new(&rehearsal, ["fetch", &id]), &bus).end().done();
+    let ended = on_the_bus(Agent::new(&rehearsal, ["jobs"]), &bus).end().done();
+    assert!(ended.stderr.contains("360 days after the job was created"), "{}", ended.stderr);
+    assert!(bus.lookup(&id).is_some());
+}
