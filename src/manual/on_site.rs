@@ -57,7 +57,15 @@
 //! 2. Use the device as AWS describes: its S3 adapter, its NFS share, its instances. Beware of
 //!    `snowballEdge configure`: it stores the code and the path of the manifest in one file in clear. The next run tells you if
 //!    it finds the code there, with the command that takes it out.
-//! 3. Before you return the device, remove what is stored here: `snow-onboard forget JID…`.
+//! 3. Before you return the device, file what was done: `snow-onboard receipt JID… --html receipt.html`. The page prints well and
+//!    has no secret (`tests/whole/receipt.rs::it_says_what_was_done_when_by_whom_and_with_what_and_no_secret`).
+//! 4. Then remove what is stored here: `snow-onboard forget JID…`. `snow-onboard forget --returned` does so with every job of which
+//!    AWS says that its device has left, `snow-onboard forget --expired` with those that are older than 360 days.
+//! 5. To have it removed without being asked, set `keep`, which an administrator can lock. `days:30` removes code and manifest at
+//!    the first command after 30 days (`tests/whole/keep.rs::days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone`).
+//!    `until-unlocked` removes them as soon as the device is unlocked: after a power cut it can then be unlocked only with internet
+//!    and an AWS sign-in (`tests/whole/keep.rs::until_unlocked_removes_both_halves_after_the_device_is_open_and_says_so_before`).
+//!    That AWS releases a pair for 360 days is told when they are nearly over, and removes nothing by itself.
 //!
 //! # Taking the program off this machine
 //!

@@ -91,8 +91,8 @@
 //!   shared memory. Every wait has a deadline, a client that floods or hangs is ended
 //!   (`tests/device_behaviour/endings.rs::a_flood_blocks_nothing_and_hides_nothing_before_it`), and a run that broke off can be
 //!   repeated (`tests/whole/sudden_death.rs::after_a_sigkill_the_same_command_opens_the_device`).
-//! - **The audit log** is a file of the user's. Whoever can act as the user can change it: it is a record for honest use, and no
-//!   proof against its owner. AWS's CloudTrail has each `GetJobUnlockCode` and `GetJobManifest`, out of the user's reach.
+//! - **The audit log** is a file of the user's; what it proves has a section of its own below. AWS's CloudTrail has each
+//!   `GetJobUnlockCode` and `GetJobManifest`, out of the user's reach.
 //! - **Recycle bins and old versions.** KeePassXC keeps both, so the code is overwritten before it is deleted (chapter on the life
 //!   of a code). Backups of a keychain are out of reach. Manifests are removed from the disk, and not moved to a bin.
 //! - **The way of an update.** The program does not update itself and asks no server for a version. Who installs it decides what
@@ -100,6 +100,31 @@
 //! - **An insider with both halves.** Whoever may run the program for a job has both halves and can open the device: that is what it
 //!   is for. It keeps them from everybody else, and leaves a trace: the audit log here, CloudTrail at AWS. To give the code to
 //!   one person and the manifest to another, use two IAM identities; this program then can't do the whole run.
+//!
+//! # What the audit log proves
+//!
+//! `audit.jsonl` has a line before and after each step with a code: when, which account by number and name as the system knows it,
+//! on which host, which process, for which command, which job, which manifest. Nothing of it is taken from a variable
+//! (`tests/whole/audit.rs::user_is_not_who_the_environment_says`). Each line carries the SHA-256 of the one before. The hash of the
+//! last line, the head, goes into the record of the job, and with `snow-onboard receipt` into what you file.
+//!
+//! `snow-onboard audit verify` tells of a line that was removed, changed, inserted, moved or cut, by its number
+//! (`src/store/audit/tests.rs::no_edit_goes_unseen`); of a log that is shorter than a record, or a receipt with `--head`, knows it
+//! (`tests/whole/audit.rs::what_was_done_to_the_log_is_told_by_its_line_also_by_doctor`); `snow-onboard doctor` does the same. It
+//! ends with exit code 9 and `audit_altered`. A line that a power cut tore is told until the next line covers it, and is named from
+//! then on. Lines of versions without a chain stay; the chain covers them from its first line on
+//! (`tests/whole/audit.rs::a_cut_line_and_lines_of_an_older_version_are_told_and_the_next_run_goes_on`). Two runs at once take
+//! turns (`tests/whole/audit.rs::runs_at_once_lose_no_line`).
+//!
+//! It shows accidents and clumsy edits. It does **not** show what a determined user does who may write the file: there is no key in
+//! it, so the same account, or an administrator, can write all lines and records anew. Nor does it show that the last lines are
+//! gone when the record is gone too. Against that there are two things outside of the user's reach: a receipt that somebody else has,
+//! and the copy of each line in the system's log. `audit_copy = "system"`, which an administrator can lock, sends each line to
+//! `/dev/log`, if that is a socket of root's: the journal or a syslogd, facility authpriv. If it can't be sent, the step is not
+//! begun, and code and manifest are not even fetched
+//! (`tests/whole/audit.rs::each_line_is_copied_to_the_system_s_log_and_one_that_can_t_be_ends_the_run_before_the_code_is_fetched`).
+//! Any account can send lines to a syslogd; the journal's own field `_UID` says whose they are. On macOS and Windows there is no such
+//! copy in this version, and a run with the setting is refused there.
 //!
 //! # What is not proven
 //!

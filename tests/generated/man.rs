@@ -144,7 +144,7 @@ impl Page {
             roff.control("SH", ["FILES"]);
             for (path, text) in [
                 ("~/.local/state/snow-onboard/jobs/", "manifests and records, a folder a job; never an unlock code. $XDG_STATE_HOME is honoured. On macOS below ~/Library/Application Support/snow-onboard/"),
-                ("~/.local/state/snow-onboard/audit.jsonl", "who did what, when; no secrets"),
+                ("~/.local/state/snow-onboard/audit.jsonl", "who did what, when; no secrets. Checked by snow-onboard audit verify"),
                 ("~/.local/state/snow-onboard/clients.json", "what clients answered to version, to save time; no secrets"),
                 ("~/.config/snow-onboard/config.toml", "settings of the user, also on macOS. $XDG_CONFIG_HOME is honoured"),
                 ("/etc/snow-onboard/config.toml", "settings of the system, which may lock some. On macOS /Library/Application Support/snow-onboard/config.toml"),
