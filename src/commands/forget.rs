@@ -124,7 +124,7 @@ fn forget_each(jobs: Vec<JobId>, state: &StateFolder, settings: &Settings, ui: &
         let of_job = reporter.for_job(&job);
         let mut row =
             ForgottenRow { job: job.clone(), code_removed_from: Vec::new(), files_removed: false, error: None };
-        match forget_job(&job, &state, settings, &of_job) {
+        match forget_job(&job, state, settings, &of_job) {
             Ok(removed) => {
                 if let Some(removed) = removed {
                     lines.push(format!("  {job}  code {}; files {}", removed.code, removed.files));

@@ -8,7 +8,7 @@ use super::several::{DeviceRow, Nobody, side_by_side, tell_all};
 use crate::cloud::Cloud;
 use crate::device::Client;
 use crate::error::{Error, ExitCode, Result, Why};
-use crate::flow::{Requested, Unlocked};
+use crate::flow::{Requested, Unlocked, keep_after_unlock};
 use crate::keychain::Keychain;
 use crate::model::{DevicePlan, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose};
 use crate::report::{Event, Notify, Reporter};
@@ -112,9 +112,11 @@ fn fetch<'c>(
 
 fn open(device: &PlannedDevice, settings: &Settings, reporter: &Reporter) -> Result<Unlocked> {
     let reporter = reporter.for_job(&device.job);
-    Requested { job: device.job.clone(), purpose: Purpose::Run, settings, reporter, ask: &Nobody }
+    let told = reporter.clone();
+    Requested { job: device.job.clone(), purpose: Purpose::Run, settings, reporter: told, ask: &Nobody }
         .check_with_device(&device.endpoint)?
         .take_kept()?
         .hand_over(&device.endpoint)?
         .wait()
+        .and_then(|unlocked| keep_after_unlock(unlocked, settings, &reporter))
 }

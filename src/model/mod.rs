@@ -1,7 +1,7 @@
 //! What is spoken of everywhere and belongs to no room: parsed once, valid ever after, no I/O.
 
-mod device_plan;
 mod audit;
+mod device_plan;
 mod digest;
 mod endpoint;
 mod hand_over;
@@ -17,8 +17,8 @@ mod secret;
 mod sourced;
 mod typed;
 
-pub(crate) use device_plan::{DevicePlan, PlanFlaw, PlanFormat, PlannedDevice};
 pub use audit::{AuditCopy, AuditDigest, AuditHead};
+pub(crate) use device_plan::{DevicePlan, PlanFlaw, PlanFormat, PlannedDevice};
 pub use digest::ClientDigest;
 pub use endpoint::{Endpoint, EndpointHost};
 pub use hand_over::PrivateHome;
