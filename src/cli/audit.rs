@@ -1,6 +1,6 @@
 //! `audit`: its arguments.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 pub(super) const AUDIT_EXAMPLES: &str = "\
 Examples:
@@ -11,25 +11,21 @@ Examples:
   For a script: exit code 9 and one object with each line that is wrong:
     snow-onboard audit verify --json";
 
-/// What to do with the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum AuditAction {
-    /// Check that no line was removed, changed, inserted, moved or cut
-    Verify,
-    /// Show its lines
-    Show,
-}
+/// Checks the whole log.
+pub(crate) const VERIFY: &str = "verify";
+/// Shows its lines.
+pub(crate) const SHOW: &str = "show";
 
 /// `audit`
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// What to do with the audit log
-    #[arg(value_name = "ACTION", value_enum)]
-    pub action: AuditAction,
-    /// Show only the lines about this job
+    /// verify: check that no line was removed, changed, inserted, moved or cut; show: print the lines
+    #[arg(value_name = "ACTION", value_parser = [VERIFY, SHOW])]
+    pub action: String,
+    /// With show: only the lines about this job
     #[arg(value_name = "JOB")]
     pub job: Option<String>,
-    /// The head that a filed receipt names: the log must still contain that line
+    /// With verify: the head that a filed receipt names; the log must still contain that line
     #[arg(long, value_name = "NUMBER:SHA256")]
     pub head: Option<String>,
 }

@@ -17,7 +17,8 @@ use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
 use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN, UNLOCK};
 pub(crate) use again::{forget_all_again, given_flags, run_again, unlock_again};
-pub use audit::{AuditAction, AuditArgs};
+pub use audit::AuditArgs;
+pub(crate) use audit::{SHOW, VERIFY};
 pub use flags::FlagsOf;
 pub use receipt::ReceiptArgs;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::{AuditAction, AuditArgs};
+use crate::cli::{AuditArgs, SHOW, VERIFY};
 use crate::error::{Error, ExitCode, Result};
 use crate::model::{AuditHead, Malformed, tidy};
 use crate::report::{Event, Notify, Reporter, utc_in_words};
@@ -14,20 +14,21 @@ use crate::ui::Ui;
 pub(super) fn audit(args: &AuditArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     let job = args.job.as_deref().map(super::parse_job).transpose()?;
     let head = args.head.as_deref().map(parse_head).transpose()?;
-    match (args.action, &job, head) {
-        (AuditAction::Verify, Some(_), _) => {
+    match (args.action.as_str(), job, head) {
+        (VERIFY, Some(_), _) => {
             Err(Error::Usage { why: "“audit verify” checks the whole log, so it takes no job.".to_owned() })
         }
-        (AuditAction::Show, _, Some(_)) => Err(Error::Usage { why: "--head is for “audit verify”.".to_owned() }),
-        (AuditAction::Verify, None, head) => {
+        (SHOW, _, Some(_)) => Err(Error::Usage { why: "--head is for “audit verify”.".to_owned() }),
+        (VERIFY, None, head) => {
             let head = head.map(|head| KnownHead { by: "the receipt".to_owned(), head });
-            verify(&verify_audit(&settings.state_dir, head, None)?, ui, reporter)
+            Ok(verify(&verify_audit(&settings.state_dir, head, None)?, ui, reporter))
         }
-        (AuditAction::Show, job, None) => {
+        (SHOW, job, None) => {
             let report = verify_audit(&settings.state_dir, None, job.as_ref())?;
             ui.result(None, &table(&report.entries), ShowResult { lines: report.entries });
             Ok(ExitCode::Done)
         }
+        (other, ..) => Err(Error::Internal { what: format!("an action of audit that is not known: {other}") }),
     }
 }
 
@@ -40,7 +41,7 @@ fn parse_head(given: &str) -> Result<AuditHead> {
     })
 }
 
-fn verify(report: &AuditReport, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+fn verify(report: &AuditReport, ui: &Ui, reporter: &Reporter) -> ExitCode {
     for job in &report.unread {
         reporter.notify(Event::Warning(format!(
             "The record of {job} can't be read, so the log was not compared with what it knows."
@@ -54,7 +55,7 @@ fn verify(report: &AuditReport, ui: &Ui, reporter: &Reporter) -> Result<ExitCode
     };
     let code = error.as_ref().map(Error::code);
     ui.result(None, &in_words(report), VerifyResult { is_whole: error.is_none(), code, report });
-    Ok(exit)
+    exit
 }
 
 #[derive(Serialize)]

@@ -85,7 +85,7 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
     if !stored.is_empty() && ui.can_prompt() && !ui.ask(&question(&stored)) {
         return Err(Error::Cancelled { why: "Nothing was removed".to_owned(), hint: String::new() });
     }
-    let Forgotten { rows, lines, mut failure } = forget_each(stored, &state, settings, ui, reporter);
+    let SeveralForgotten { rows, lines, mut failure } = forget_each(stored, &state, settings, ui, reporter);
     let mut left = Vec::new();
     if failure.is_none() {
         match state.remove_all_but_audit() {
@@ -111,14 +111,20 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
 }
 
 /// What came of several jobs.
-struct Forgotten {
+struct SeveralForgotten {
     rows: Vec<ForgottenRow>,
     lines: Vec<String>,
     /// How the first ended that could not be removed.
     failure: Option<ExitCode>,
 }
 
-fn forget_each(jobs: Vec<JobId>, state: &StateFolder, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Forgotten {
+fn forget_each(
+    jobs: Vec<JobId>,
+    state: &StateFolder,
+    settings: &Settings,
+    ui: &Ui,
+    reporter: &Reporter,
+) -> SeveralForgotten {
     let (mut rows, mut lines, mut failure) = (Vec::new(), Vec::new(), None);
     for job in jobs {
         let of_job = reporter.for_job(&job);
@@ -141,7 +147,7 @@ fn forget_each(jobs: Vec<JobId>, state: &StateFolder, settings: &Settings, ui: &
         }
         rows.push(row);
     }
-    Forgotten { rows, lines, failure }
+    SeveralForgotten { rows, lines, failure }
 }
 
 #[derive(Serialize)]
@@ -182,7 +188,7 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
     }
     let why = |job: &JobId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
     let jobs = goes.iter().map(|chosen| chosen.job.clone()).collect();
-    let Forgotten { rows, lines, failure } = forget_each(jobs, &state, settings, ui, reporter);
+    let SeveralForgotten { rows, lines, failure } = forget_each(jobs, &state, settings, ui, reporter);
     let mut text = match (rows.is_empty(), failure) {
         (true, _) => "No stored job is to be removed.".to_owned(),
         (false, None) => format!("The stored data of these jobs was removed.\n\n{}", lines.join("\n")),

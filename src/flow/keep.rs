@@ -4,8 +4,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::forget::remove_by_policy;
-use super::onboard::Unlocked;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::model::{JobId, Keep, KeychainKind, Record, estimated_expiry};
 use crate::report::{Event, Notify, Reporter, age_in_words, utc_in_words};
 use crate::settings::Settings;
@@ -53,7 +52,7 @@ fn reason_to_remove(record: &Record, keep: Keep, opens_devices: bool, now: Offse
 }
 
 /// Whether it was removed.
-fn remove(job: &JobId, reason: &str, state: &StateFolder, settings: &Settings, reporter: &Reporter) -> bool {
+pub(super) fn remove(job: &JobId, reason: &str, state: &StateFolder, settings: &Settings, reporter: &Reporter) -> bool {
     match remove_by_policy(job, state, settings, reporter) {
         Ok(Some(removed)) => {
             reporter.notify(Event::Warning(format!(
@@ -87,27 +86,6 @@ fn warn_of_expiry(job: &JobId, record: &Record, now: OffsetDateTime, reporter: &
             utc_in_words(expiry)
         )));
     }
-}
-
-/// After a device was unlocked: removes its pair where `keep` says so.
-///
-/// # Errors
-/// Those of [`StateFolder::open`]. A half that can't be removed is a warning.
-pub(crate) fn keep_after_unlock(unlocked: Unlocked, settings: &Settings, reporter: &Reporter) -> Result<Unlocked> {
-    if settings.keep != Keep::UntilUnlocked || unlocked.manifest.is_none() {
-        return Ok(unlocked);
-    }
-    let job = unlocked.job.clone();
-    reporter.notify(Event::Warning(format!(
-        "The device is UNLOCKED, and the setting keep is {}. After a power cut AWS is needed to unlock it again.",
-        Keep::UntilUnlocked
-    )));
-    let state = StateFolder::open(&settings.state_dir)?;
-    if !remove(&job, "So they are not kept any longer", &state, settings, reporter) {
-        return Ok(unlocked);
-    }
-    let keychain = KeychainKind::None;
-    Ok(Unlocked { keychain, keychain_name: keychain.to_string(), manifest: None, was_removed: true, ..unlocked })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a run does, in which order: [`onboard`] is the flow, read from top to bottom; the rest serves it.
 
+mod after_unlock;
 mod delivery;
 mod forget;
 mod forget_choice;
@@ -13,9 +14,10 @@ mod receipt_page;
 mod recovery;
 mod run_context;
 
+pub(crate) use after_unlock::keep_after_unlock;
 pub(crate) use forget::forget_job;
 pub(crate) use forget_choice::{ChosenJob, ForgetChoice};
-pub(crate) use keep::{apply_keep, keep_after_unlock};
+pub(crate) use keep::apply_keep;
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;
 pub use onboard::Unlocked;

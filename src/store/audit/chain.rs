@@ -43,7 +43,7 @@ pub(crate) struct AuditFlaw {
 
 /// A log, read to its end: the state that the next line is chained to, and what is wrong with it so far.
 #[derive(Debug, Clone)]
-pub(super) struct Chain {
+pub(super) struct AuditChain {
     /// Lines so far.
     pub(super) lines: u64,
     /// The last link: its line, its number, its hash.
@@ -61,7 +61,7 @@ pub(super) struct Chain {
     pub(super) flaws: Vec<AuditFlaw>,
 }
 
-impl Chain {
+impl AuditChain {
     pub(super) fn new() -> Self {
         Self {
             lines: 0,

@@ -6,14 +6,16 @@
 //! | `actor` | who acts, as the system knows it |
 //! | `chain` | each line carries the hash of the one before |
 //! | `verify` | a log read and looked at |
-//! | `linux_system_log` | the copy of each line that goes to the system's log |
+//! | `system_log` | the copy of each line that goes to the system's log |
 
 mod actor;
 mod chain;
 #[cfg(target_os = "linux")]
-mod linux_system_log;
+#[path = "linux_system_log.rs"]
+mod system_log;
 #[cfg(not(target_os = "linux"))]
-mod no_system_log;
+#[path = "no_system_log.rs"]
+mod system_log;
 mod verify;
 
 use std::fs::{File, TryLockError};
@@ -28,11 +30,7 @@ use time::OffsetDateTime;
 use self::actor::Actor;
 pub(crate) use self::actor::this_account_in_words;
 pub(crate) use self::chain::AuditFlaw;
-use self::chain::{Chain, Link};
-#[cfg(target_os = "linux")]
-use self::linux_system_log::SystemLog;
-#[cfg(not(target_os = "linux"))]
-use self::no_system_log::SystemLog;
+use self::chain::{AuditChain, Link};
 pub(crate) use self::verify::{AuditEntry, AuditReport, KnownHead, verify_audit};
 use crate::error::{Error, Result};
 use crate::model::{AuditCopy, AuditDigest, AuditHead, JobId, ManifestDigest, Purpose};
@@ -122,7 +120,7 @@ impl Audit {
     /// # Errors
     /// [`Error::Disk`]; [`Error::AuditNotCopied`]; [`Error::AuditCopyUnsupported`].
     pub(crate) fn check(&self) -> Result<()> {
-        self.system_log()?;
+        self.check_copy()?;
         self.open_existing(OpenMode::Append).map(drop)
     }
 
@@ -131,7 +129,7 @@ impl Audit {
     /// # Errors
     /// [`Error::Disk`]; [`Error::AuditBusy`]; [`Error::AuditNotCopied`], when the line is in the file.
     pub(crate) fn note(&self, job: &JobId, step: AuditStep, manifest: Option<&ManifestDigest>) -> Result<AuditHead> {
-        let system_log = self.system_log()?;
+        self.check_copy()?;
         let actor = Actor::of_this_process();
         let writing = |error: io::Error| Error::disk("Writing", &self.path, error);
         let mut file = self.open_locked()?;
@@ -154,18 +152,17 @@ impl Audit {
         append(&mut file, is_cut, &text).map_err(writing)?;
         // Whoever waits for it need not wait for the copy.
         drop(file);
-        if let Some(system_log) = system_log {
-            let line = String::from_utf8_lossy(&text);
-            system_log.send(line.trim_end()).map_err(not_copied)?;
+        if self.copy == AuditCopy::System {
+            system_log::send(String::from_utf8_lossy(&text).trim_end()).map_err(not_copied)?;
         }
         Ok(head)
     }
 
-    fn system_log(&self) -> Result<Option<SystemLog>> {
+    fn check_copy(&self) -> Result<()> {
         match self.copy {
-            AuditCopy::None => Ok(None),
-            AuditCopy::System if !SystemLog::IS_KNOWN => Err(Error::AuditCopyUnsupported),
-            AuditCopy::System => SystemLog::open().map(Some).map_err(not_copied),
+            AuditCopy::None => Ok(()),
+            AuditCopy::System if !system_log::IS_KNOWN => Err(Error::AuditCopyUnsupported),
+            AuditCopy::System => system_log::check().map_err(not_copied),
         }
     }
 
@@ -237,12 +234,12 @@ fn not_copied(why: String) -> Error {
 }
 
 /// The chain as the log's end has it: of the last link and what follows it nothing else is needed.
-fn read_end(file: &mut File) -> io::Result<Chain> {
+fn read_end(file: &mut File) -> io::Result<AuditChain> {
     let length = file.seek(SeekFrom::End(0))?;
     if length > TAIL {
         file.seek(SeekFrom::Start(length - TAIL))?;
         let mut tail = BufReader::new((&*file).take(TAIL));
-        let mut chain = Chain::new();
+        let mut chain = AuditChain::new();
         // It begins somewhere within a line, which is no link then.
         chain.read(&mut tail, |_, _, _| {})?;
         if chain.has_link() {
@@ -250,7 +247,7 @@ fn read_end(file: &mut File) -> io::Result<Chain> {
         }
     }
     file.seek(SeekFrom::Start(0))?;
-    let mut chain = Chain::new();
+    let mut chain = AuditChain::new();
     chain.read(BufReader::new(file), |_, _, _| {})?;
     Ok(chain)
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::actor::account_in_words;
-use super::chain::Chain;
+use super::chain::AuditChain;
 use super::{Audit, AuditFlaw, MAX_WAIT};
 use crate::error::{Error, Result};
 use crate::model::{AuditCopy, AuditHead, JobId, Record};
@@ -105,7 +105,7 @@ impl Audit {
     /// [`Error::Disk`]; [`Error::AuditBusy`].
     pub(crate) fn verify(&self, known: &[KnownHead], job: Option<&JobId>) -> Result<AuditReport> {
         let reading = |error: io::Error| Error::disk("Reading", &self.path, error);
-        let mut chain = Chain::new();
+        let mut chain = AuditChain::new();
         let (mut entries, mut seen) = (Vec::new(), Vec::new());
         let file = self.open_existing(OpenMode::Read)?;
         let exists = file.is_some();

@@ -1,0 +1,30 @@
+//! What the setting `keep` does once a device is unlocked.
+
+use super::keep::remove;
+use super::onboard::Unlocked;
+use crate::error::Result;
+use crate::model::{Keep, KeychainKind};
+use crate::report::{Event, Notify, Reporter};
+use crate::settings::Settings;
+use crate::store::StateFolder;
+
+/// After a device was unlocked: removes its pair where `keep` says so.
+///
+/// # Errors
+/// Those of [`StateFolder::open`]. A half that can't be removed is a warning.
+pub(crate) fn keep_after_unlock(unlocked: Unlocked, settings: &Settings, reporter: &Reporter) -> Result<Unlocked> {
+    if settings.keep != Keep::UntilUnlocked || unlocked.manifest.is_none() {
+        return Ok(unlocked);
+    }
+    let job = unlocked.job.clone();
+    reporter.notify(Event::Warning(format!(
+        "The device is UNLOCKED, and the setting keep is {}. After a power cut AWS is needed to unlock it again.",
+        Keep::UntilUnlocked
+    )));
+    let state = StateFolder::open(&settings.state_dir)?;
+    if !remove(&job, "So they are not kept any longer", &state, settings, reporter) {
+        return Ok(unlocked);
+    }
+    let keychain = KeychainKind::None;
+    Ok(Unlocked { keychain, keychain_name: keychain.to_string(), manifest: None, was_removed: true, ..unlocked })
+}
