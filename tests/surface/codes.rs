@@ -19,6 +19,9 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
         "keychain_failed",
         "it takes a service that fails in a way of its own; src/keychain/tests.rs has backends that do",
     ),
+    ("audit_busy", "it takes a process that holds the log for ten seconds: tests/whole/audit.rs has one"),
+    ("audit_not_copied", "it takes a system without a log: tests/whole/audit.rs has it, in mounts of its own"),
+    ("audit_copy_unsupported", "told where the system is not Linux; these tests run on Linux"),
     ("internal", "told of a bug, of which none is known"),
     ("sts_not_https", "doctor tells its sentence in a warning, which has no code; no run asks STS"),
 ];

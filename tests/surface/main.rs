@@ -73,6 +73,7 @@ macro_rules! tests {
 
 tests! {
     answers,
+    audit,
     bucket,
     clients,
     command_line,

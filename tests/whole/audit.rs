@@ -137,7 +137,7 @@ fn what_was_done_to_the_log_is_told_by_its_line_also_by_doctor() {
         "{text}"
     );
     fs::remove_file(scene.log()).unwrap();
-    assert!(scene.verified()["flaws"][0]["text"].as_str().unwrap().contains("missing at the end"));
+    assert!(scene.verified()["flaws"][0]["text"].as_str().unwrap().contains("the log has none of it"));
 
     scene.put(&lines);
     let result = scene.verified();

@@ -190,12 +190,12 @@ fn what_was_done_to_a_log_is_told_by_its_line() {
     assert_eq!(told(&last, &heads), ["line 6 is not as a record knows it"]);
     assert_eq!(
         told(&[], &heads[..1]),
-        ["1 line is missing at the end, after line 0: a record knows line 1 of the chain"]
+        ["1 line is missing: a record knows line 1 of the chain, and the log has none of it"]
     );
     fs::remove_file(&scene.audit.path).unwrap();
     assert_eq!(
         scene.flaws(&heads[..1]),
-        ["1 line is missing at the end, after line 0: a record knows line 1 of the chain"]
+        ["1 line is missing: a record knows line 1 of the chain, and the log has none of it"]
     );
     assert!(scene.flaws(&[]).is_empty());
 }

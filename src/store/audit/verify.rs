@@ -232,14 +232,13 @@ fn flaws_of_heads(
     if let Some(KnownHead { by, head }) = known.iter().filter(|known| known.head.seq > end).max_by_key(|it| it.head.seq)
     {
         let count = head.seq - end;
-        let missing = if count == 1 { "1 line is".to_owned() } else { format!("{count} lines are") };
-        flaws.push(AuditFlaw {
-            line: lines,
-            text: format!(
-                "{missing} missing at the end, after line {lines}: {by} knows line {} of the chain",
-                head.seq
-            ),
-        });
+        let missing = if count == 1 { "1 line is missing".to_owned() } else { format!("{count} lines are missing") };
+        let knows = format!("{by} knows line {} of the chain", head.seq);
+        let text = match last {
+            Some(_) => format!("{missing} at the end, after line {lines}: {knows}"),
+            None => format!("{missing}: {knows}, and the log has none of it"),
+        };
+        flaws.push(AuditFlaw { line: lines, text });
     }
     for KnownHead { by, head } in known.iter().filter(|known| known.head.seq <= end) {
         let mut with_number = seen.iter().filter(|(_, seen)| seen.seq == head.seq).peekable();
