@@ -36,7 +36,9 @@ mod world;
 pub use crate::{
     api::REFRESH_TOKEN,
     client::{ClientOptions, Command, Invocation, Trick, VersionText, client_binary, install_client},
-    device::{Device, DeviceOptions, Mode, State, Unlocking},
+    device::{
+        AccessKey, Device, DeviceCertificate, DeviceOptions, Interface, Mode, Purpose, Services, State, Unlocking,
+    },
     error::Error,
     faults::{BucketFault, Fault, MFA_CODE, MFA_DEVICE, Operation, Times},
     jobs::Job,

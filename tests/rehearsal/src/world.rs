@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::{
     faults::{BucketFault, Fault, Operation, Planted},
-    jobs::{Account, READY_STATES},
+    jobs::{Account, Pair, READY_STATES},
     log::Request,
     sigv4::Keys,
     source::Source,
@@ -85,6 +85,15 @@ impl World {
     /// The hour by the bucket's clock, which is set ahead to see an address expire.
     pub(crate) fn bucket_now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc() + lock(&self.settings).bucket_clock
+    }
+
+    /// Another manifest for a job, and another code unless this one stays.
+    pub(crate) fn renew(&self, job_id: &str, code: Option<String>) {
+        if let Some(job) = lock(&self.account).find_mut(job_id) {
+            let code = code.unwrap_or_else(|| self.source.code());
+            let ids = [job_id.to_owned()];
+            job.pair = Pair::with_code(code, &ids, job.job.manifest_size, &self.source).into();
+        }
     }
 
     pub(crate) fn record(&self, request: Request) {

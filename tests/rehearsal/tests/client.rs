@@ -312,6 +312,119 @@ fn a_device_comes_back_after_a_power_cut() {
     assert_eq!(set.state(), "LOCKED");
 }
 
+/// A client's JSON answer, configured, of an open device.
+fn json(set: &Configured, args: &[&str]) -> serde_json::Value {
+    let output = set.run(&[args, &["--profile", "p"]].concat());
+    assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn open_device(device: DeviceOptions) -> Configured {
+    let set = Configured::new(ClientOptions::default(), DeviceOptions { unlocked: true, ..device });
+    assert!(set.configure().status.success());
+    set
+}
+
+#[test]
+fn an_open_device_gives_its_keys() {
+    let set = open_device(DeviceOptions { access_keys: 2, ..DeviceOptions::default() });
+    let keys = set.rehearsal.device().access_keys();
+    let listed = json(&set, &["list-access-keys"]);
+    assert_eq!(listed, serde_json::json!({ "AccessKeyIds": [keys[0].id, keys[1].id] }));
+    let ini = stdout(&set.run(&["get-secret-access-key", "--access-key-id", &keys[1].id, "--profile", "p"]));
+    let (id, secret) = (&keys[1].id, &keys[1].secret);
+    assert_eq!(ini, format!("[snowballEdge]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n\n"));
+
+    set.rehearsal.device().renew_access_keys();
+    let gone = set.run(&["get-secret-access-key", "--access-key-id", id, "--profile", "p"]);
+    assert!(!gone.status.success() && stderr(&gone).contains("[invented]"), "{}", stderr(&gone));
+    assert_eq!(set.rehearsal.device().questions().len(), 3);
+}
+
+#[test]
+fn a_locked_device_gives_nothing() {
+    let set = Configured::new(ClientOptions::default(), DeviceOptions::default());
+    assert!(set.configure().status.success());
+    for command in ["list-access-keys", "list-certificates", "list-services", "check-for-updates", "describe-features"]
+    {
+        let output = set.run(&[command, "--profile", "p"]);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{command}");
+        assert!(stderr(&output).contains("[invented]"), "{}", stderr(&output));
+    }
+    assert_eq!(set.rehearsal.device().questions(), [""; 0]);
+}
+
+#[test]
+fn services_name_their_certificates() {
+    let set = open_device(DeviceOptions::default());
+    set.rehearsal.device().set_services(|services| services.s3_port = 18_443);
+    let services = json(&set, &["list-services"]);
+    assert_eq!(services["ServiceIds"], serde_json::json!(["greengrass", "fileinterface", "s3", "ec2", "s3-snow"]));
+    let certificates = json(&set, &["list-certificates"]);
+    let names_of = |arn: &serde_json::Value| {
+        let all = certificates["Certificates"].as_array().unwrap();
+        all.iter().find(|one| one["CertificateArn"] == *arn).unwrap()["SubjectAlternativeNames"].clone()
+    };
+    let s3 = json(&set, &["describe-service", "--service-id", "s3"])["Endpoints"][1].clone();
+    assert_eq!((&s3["Protocol"], &s3["Port"]), (&"https".into(), &18_443.into()));
+    assert_eq!(names_of(&s3["CertificateAssociation"]["CertificateArn"]), serde_json::json!(["127.0.0.1"]));
+    let storage = json(&set, &["describe-service", "--service-id", "s3-snow"]);
+    let endpoints = storage["Endpoints"].as_array().unwrap();
+    assert!(endpoints[0]["Description"].as_str().unwrap().contains("s3control"));
+    assert!(endpoints[1]["Description"].as_str().unwrap().contains("object"));
+    let arn = &endpoints[1]["CertificateAssociation"]["CertificateArn"];
+    assert_eq!(names_of(arn), serde_json::json!(["192.0.2.115", "192.0.2.202"]));
+    let pem = stdout(&set.run(&["get-certificate", "--certificate-arn", arn.as_str().unwrap(), "--profile", "p"]));
+    assert_eq!(pem, set.rehearsal.device().storage_certificate().unwrap().pem);
+    assert!(!set.run(&["describe-service", "--service-id", "iam", "--profile", "p"]).status.success());
+    assert_eq!(json(&set, &["describe-features"]), serde_json::json!({ "RemoteManagementState": "INSTALLED_ONLY" }));
+}
+
+#[test]
+fn an_update_takes_another_manifest_and_locks_the_device() {
+    let set = open_device(DeviceOptions::default());
+    let versions = |installed| serde_json::json!({ "InstalledVersion": installed, "LatestVersion": "119" });
+    assert_eq!(json(&set, &["check-for-updates"]), versions("118"));
+    set.rehearsal.device().update();
+    let old = set.run(&["describe-device", "--profile", "p"]);
+    assert!(!old.status.success(), "the old manifest still works");
+    fs::write(set.answers.lines().next().unwrap(), set.rehearsal.job().manifest()).unwrap();
+    assert_eq!(set.state(), "LOCKED");
+    set.rehearsal.device().open();
+    assert_eq!(json(&set, &["check-for-updates"]), versions("119"));
+}
+
+#[test]
+fn another_address_makes_another_certificate() {
+    let set = open_device(DeviceOptions::default());
+    let device = set.rehearsal.device();
+    let (first, address) = (device.certificate(), device.address());
+    device.power_loss();
+    assert_eq!(device.certificate(), first);
+    if cfg!(target_os = "macos") {
+        return snow_rehearsal::skipped("macOS has one loopback address");
+    }
+    device.move_to(std::net::Ipv4Addr::new(127, 0, 0, 2).into()).unwrap();
+    assert!(device.endpoint().starts_with("https://127.0.0.2:"));
+    let at_new = ["--profile", "p", "--endpoint", &device.endpoint()].map(str::to_owned);
+    let at_new: Vec<&str> = at_new.iter().map(String::as_str).collect();
+    let until = Instant::now() + PATIENCE;
+    while !set.run(&[&["unlock-device"], &at_new[..]].concat()).status.success() {
+        assert!(Instant::now() < until, "the device does not answer at its new address");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    while device.state() != State::Unlocked {
+        assert!(Instant::now() < until, "the device does not open");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let second = device.certificate();
+    assert_ne!((&first.arn, &first.pem), (&second.arn, &second.pem));
+    assert_eq!(second.names, ["127.0.0.2"]);
+    let old = set.run(&[&["get-certificate", "--certificate-arn", &first.arn], &at_new[..]].concat());
+    assert!(!old.status.success() && stderr(&old).contains("[invented]"), "{}", stderr(&old));
+    assert!(!set.run(&["describe-device", "--profile", "p"]).status.success(), "it still answers at {address}");
+}
+
 #[test]
 fn the_jvm_in_front_behaves_like_one() {
     let set = Configured::new(ClientOptions::default(), DeviceOptions::default());

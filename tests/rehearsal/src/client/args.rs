@@ -11,6 +11,22 @@ pub enum Command {
     UnlockDevice,
     /// Says what the device is doing.
     DescribeDevice,
+    /// Lists the ids of the device's access keys.
+    ListAccessKeys,
+    /// Shows an access key with its secret.
+    GetSecretAccessKey,
+    /// Lists the device's certificates.
+    ListCertificates,
+    /// Shows a certificate.
+    GetCertificate,
+    /// Lists the device's services.
+    ListServices,
+    /// Says what a service is doing, and where.
+    DescribeService,
+    /// Says which software the device has, and which it could have.
+    CheckForUpdates,
+    /// Says which features are on.
+    DescribeFeatures,
     /// Says which client this is.
     Version,
     /// Lists the commands.
@@ -19,7 +35,21 @@ pub enum Command {
 
 impl Command {
     /// All of them, in the order of `help`.
-    pub const ALL: [Self; 5] = [Self::Configure, Self::UnlockDevice, Self::DescribeDevice, Self::Version, Self::Help];
+    pub const ALL: [Self; 13] = [
+        Self::Configure,
+        Self::UnlockDevice,
+        Self::DescribeDevice,
+        Self::ListAccessKeys,
+        Self::GetSecretAccessKey,
+        Self::ListCertificates,
+        Self::GetCertificate,
+        Self::ListServices,
+        Self::DescribeService,
+        Self::CheckForUpdates,
+        Self::DescribeFeatures,
+        Self::Version,
+        Self::Help,
+    ];
 
     /// The name on the command line.
     #[must_use]
@@ -28,8 +58,26 @@ impl Command {
             Self::Configure => "configure",
             Self::UnlockDevice => "unlock-device",
             Self::DescribeDevice => "describe-device",
+            Self::ListAccessKeys => "list-access-keys",
+            Self::GetSecretAccessKey => "get-secret-access-key",
+            Self::ListCertificates => "list-certificates",
+            Self::GetCertificate => "get-certificate",
+            Self::ListServices => "list-services",
+            Self::DescribeService => "describe-service",
+            Self::CheckForUpdates => "check-for-updates",
+            Self::DescribeFeatures => "describe-features",
             Self::Version => "version",
             Self::Help => "help",
+        }
+    }
+
+    /// The option that names what the command is about, for one that needs it.
+    pub(super) const fn subject(self) -> Option<&'static str> {
+        match self {
+            Self::GetSecretAccessKey => Some("--access-key-id"),
+            Self::GetCertificate => Some("--certificate-arn"),
+            Self::DescribeService => Some("--service-id"),
+            _ => None,
         }
     }
 }
@@ -41,6 +89,8 @@ pub(super) struct Options {
     pub(super) manifest_file: Option<String>,
     pub(super) unlock_code: Option<String>,
     pub(super) profile: Option<String>,
+    /// The value of the command's own option.
+    pub(super) subject: Option<String>,
 }
 
 /// Takes a command line apart.
@@ -62,12 +112,16 @@ pub(super) fn parse(args: &[String]) -> Result<(Command, Options), String> {
             "--manifest-file" => Some(&mut options.manifest_file),
             "--unlock-code" => Some(&mut options.unlock_code),
             "--profile" => Some(&mut options.profile),
+            own if command.subject() == Some(own) => Some(&mut options.subject),
             _ => None,
         };
         let place = place.ok_or_else(|| format!("unknown option {option} of {name}"))?;
         *place = Some(args.next().ok_or_else(|| format!("{option} needs a value"))?.clone());
     }
-    Ok((command, options))
+    match command.subject().filter(|_| options.subject.is_none()) {
+        Some(missing) => Err(format!("{name} needs {missing}")),
+        None => Ok((command, options)),
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +142,8 @@ mod tests {
         assert_eq!(options.manifest_file.as_deref(), Some("m.bin"));
         assert_eq!(options.unlock_code.as_deref(), Some("c"));
         assert_eq!(parsed("describe-device --profile p").unwrap().1.profile.as_deref(), Some("p"));
+        let (_, options) = parsed("get-secret-access-key --access-key-id AKIA1 --profile p").unwrap();
+        assert_eq!(options.subject.as_deref(), Some("AKIA1"));
     }
 
     #[test]
@@ -100,6 +156,8 @@ mod tests {
             "unlock-device extra",
             "describe-device --profile",
             "version --profile p",
+            "get-secret-access-key --profile p",
+            "list-access-keys --access-key-id AKIA1",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }

@@ -17,7 +17,7 @@ use super::{
     profile,
 };
 use crate::{
-    device::Question,
+    device::{Answer, Question, Wish},
     manifest::{self, Contents},
 };
 
@@ -65,16 +65,54 @@ pub(super) fn run(
         Command::Configure => configure(stand_in, home, options, output)?,
         Command::UnlockDevice => {
             let access = Access::resolve(stand_in, home, options)?;
-            let asked = access.ask(stand_in, command, true);
+            let asked = access.ask(stand_in, command, Wish::Unlock);
             asked.map_err(|failure| failure.knowing(&access.code))?;
             output.line(UNLOCKING);
         }
         Command::DescribeDevice => {
             let access = Access::resolve(stand_in, home, options)?;
-            let asked = access.ask(stand_in, command, false);
-            let answer = asked.map_err(|failure| failure.knowing(&access.code))?;
-            output.line(&json::pretty(&description(&access.endpoint, &answer)));
+            let asked = access.ask(stand_in, command, Wish::Describe);
+            if let Answer::Lock { state, device_id } = asked.map_err(|failure| failure.knowing(&access.code))? {
+                output.line(&json::pretty(&description(&access.endpoint, &state, device_id.as_deref())));
+            }
         }
+        command => tell(stand_in, home, command, options, output)?,
+    }
+    Ok(())
+}
+
+/// Asks the open device, and shows its answer.
+fn tell(
+    stand_in: &StandIn,
+    home: &Path,
+    command: Command,
+    mut options: Options,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let subject = options.subject.take().unwrap_or_default();
+    let wish = match command {
+        Command::ListAccessKeys => Wish::AccessKeys,
+        Command::GetSecretAccessKey => Wish::SecretKey(subject),
+        Command::ListCertificates => Wish::Certificates,
+        Command::GetCertificate => Wish::Certificate(subject),
+        Command::ListServices => Wish::Services,
+        Command::DescribeService => Wish::Service(subject),
+        Command::CheckForUpdates => Wish::Updates,
+        Command::DescribeFeatures => Wish::Features,
+        other => return Err(Failure::new(&format!("{} is not for the device", other.name()))),
+    };
+    let access = Access::resolve(stand_in, home, options)?;
+    let text = match access.ask(stand_in, command, wish).map_err(|failure| failure.knowing(&access.code))? {
+        Answer::Json(value) => format!("{}\n", json::pretty(&value)),
+        Answer::Text(text) => text,
+        _ => return Err(Failure::new("the device answers something else")),
+    };
+    if stand_in.does(command, Trick::SayAnswer) {
+        report_parse_error(&format!("{INVENTED} answering {}", text.replace('\n', " ")));
+    }
+    output.write(&text);
+    if stand_in.does(command, Trick::FailAfter) {
+        return Err(Failure::new("fails as scripted, after its answer"));
     }
     Ok(())
 }
@@ -114,7 +152,7 @@ impl Access {
     }
 
     /// The pair is checked before the device hears of anything.
-    fn ask(&self, stand_in: &StandIn, command: Command, unlock: bool) -> Result<crate::device::Answer, Failure> {
+    fn ask(&self, stand_in: &StandIn, command: Command, wish: Wish) -> Result<Answer, Failure> {
         if stand_in.does(command, Trick::SayCode) {
             report_parse_error(&format!("{INVENTED} using {}", self.code));
         }
@@ -125,15 +163,15 @@ impl Access {
         if stand_in.does(command, Trick::RewriteManifest) {
             let _ = fs::write(&self.manifest, INVENTED);
         }
-        device::ask(&self.endpoint, &Question { unlock, device_key: contents.device_key })
+        device::ask(&self.endpoint, &Question { wish, device_key: contents.device_key })
     }
 }
 
-fn description(endpoint: &str, answer: &crate::device::Answer) -> serde_json::Value {
+fn description(endpoint: &str, state: &str, device_id: Option<&str>) -> serde_json::Value {
     let address = endpoint.trim_start_matches("https://").rsplit_once(':').map_or(endpoint, |(host, _)| host);
     let mut description = json!({
-        "DeviceId": answer.device_id,
-        "UnlockStatus": { "State": answer.state },
+        "DeviceId": device_id,
+        "UnlockStatus": { "State": state },
         "ActiveNetworkInterface": { "IpAddress": address },
         "PhysicalNetworkInterfaces": [ {
             "PhysicalNetworkInterfaceId": "s.ni-8d0ef958ec860ac7c",
@@ -145,7 +183,7 @@ fn description(endpoint: &str, answer: &crate::device::Answer) -> serde_json::Va
             "MacAddress": "02:00:00:00:00:01"
         } ]
     });
-    if answer.device_id.is_none() {
+    if device_id.is_none() {
         description.as_object_mut().map(|members| members.remove("DeviceId"));
     }
     description

@@ -22,7 +22,11 @@ pub(super) fn ask(endpoint: &str, question: &Question) -> Result<Answer, Failure
         io::ErrorKind::ConnectionRefused => Failure::new("connection refused"),
         _ => Failure::new(&format!("no answer from the device: {error}")),
     })?;
-    if answer.known { Ok(answer) } else { Err(Failure::new("the device does not accept this manifest")) }
+    match answer {
+        Answer::Stranger => Err(Failure::new("the device does not accept this manifest")),
+        Answer::Refused(text) => Err(Failure::new(&text)),
+        answer => Ok(answer),
+    }
 }
 
 fn exchange(host: &str, port: u16, question: &Question) -> io::Result<Answer> {

@@ -50,6 +50,10 @@ pub enum Trick {
     Fail,
     /// Says the unlock code on stderr, and does its work.
     SayCode,
+    /// Fails when it has said its answer.
+    FailAfter,
+    /// Says on stderr too what it says on stdout: of `get-secret-access-key`, the secret.
+    SayAnswer,
     /// Removes the manifest once it is read.
     DeleteManifest,
     /// Writes something else over the manifest once it is read.

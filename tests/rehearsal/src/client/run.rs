@@ -97,7 +97,12 @@ fn tricks(stand_in: &StandIn, place: &Path, command: Command, output: &mut Outpu
             }
             Trick::Grandchild => leave_grandchild(),
             Trick::Fail => return Err(Failure::new("fails as scripted")),
-            Trick::Pretend | Trick::DeleteManifest | Trick::RewriteManifest | Trick::SayCode => {}
+            Trick::Pretend
+            | Trick::DeleteManifest
+            | Trick::RewriteManifest
+            | Trick::SayCode
+            | Trick::SayAnswer
+            | Trick::FailAfter => {}
         }
     }
     Ok(())

@@ -3,11 +3,15 @@
 //! What the real client and the real device say to each other on port 9091 is not public, so this is a protocol of our
 //! own, one line of JSON each way. The agent never speaks it; all it may do with the port is see whether it is open.
 
+mod access_keys;
+mod certificates;
+mod inside;
 mod machine;
+mod services;
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -21,26 +25,69 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::machine::Machine;
-pub use self::machine::{Mode, State, Unlocking};
+pub use self::{
+    access_keys::AccessKey,
+    certificates::DeviceCertificate,
+    machine::{Mode, State, Unlocking},
+    services::{Interface, Purpose, Services},
+};
+use self::{inside::Inside, machine::Machine};
 use crate::world::{World, lock};
 
 /// What the client asks.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Question {
-    /// `true` to unlock, `false` to be described.
-    pub(crate) unlock: bool,
+    pub(crate) wish: Wish,
     /// From the manifest: proves that the asker could open it.
     pub(crate) device_key: String,
 }
 
+/// What the client wants of the device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Wish {
+    Unlock,
+    Describe,
+    AccessKeys,
+    SecretKey(String),
+    Certificates,
+    Certificate(String),
+    Services,
+    Service(String),
+    Updates,
+    Features,
+}
+
+impl Wish {
+    /// The client's command that wishes this.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Unlock => "unlock-device",
+            Self::Describe => "describe-device",
+            Self::AccessKeys => "list-access-keys",
+            Self::SecretKey(_) => "get-secret-access-key",
+            Self::Certificates => "list-certificates",
+            Self::Certificate(_) => "get-certificate",
+            Self::Services => "list-services",
+            Self::Service(_) => "describe-service",
+            Self::Updates => "check-for-updates",
+            Self::Features => "describe-features",
+        }
+    }
+}
+
 /// What the device answers.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Answer {
-    /// Whether the key was the right one; nothing else is said to who has another.
-    pub(crate) known: bool,
-    pub(crate) state: String,
-    pub(crate) device_id: Option<String>,
+pub(crate) enum Answer {
+    /// The key is another device's: nothing more is said.
+    Stranger,
+    /// To unlock, and to describe.
+    Lock { state: String, device_id: Option<String> },
+    /// A document.
+    Json(serde_json::Value),
+    /// What is no document.
+    Text(String),
+    /// Why not; the text is invented.
+    Refused(String),
 }
 
 /// How a device begins.
@@ -54,12 +101,17 @@ pub struct DeviceOptions {
     pub mode: Mode,
     /// Open already.
     pub unlocked: bool,
+    /// How many access keys it has.
+    pub access_keys: usize,
+    /// What it offers once it is open.
+    pub services: Services,
 }
 
 impl Default for DeviceOptions {
     fn default() -> Self {
         let unlocking = Unlocking::For(Duration::from_millis(100));
-        Self { unlocking, boot: Duration::ZERO, mode: Mode::Normal, unlocked: false }
+        let (mode, services) = (Mode::Normal, Services::default());
+        Self { unlocking, boot: Duration::ZERO, mode, unlocked: false, access_keys: 1, services }
     }
 }
 
@@ -67,15 +119,19 @@ impl Default for DeviceOptions {
 #[derive(Clone)]
 pub struct Device {
     inner: Arc<Inner>,
-    address: SocketAddr,
 }
 
 struct Inner {
     machine: Mutex<Machine>,
+    inside: Mutex<Inside>,
+    address: Mutex<SocketAddr>,
     counts: Mutex<Counts>,
     power_lost: Notify,
+    /// The next network address, bound already.
+    moved: Mutex<Option<TcpSocket>>,
     job_id: String,
     world: Arc<World>,
+    runtime: Handle,
 }
 
 #[derive(Default)]
@@ -83,6 +139,7 @@ struct Counts {
     unlocks: u32,
     descriptions: u32,
     strangers: u32,
+    questions: Vec<&'static str>,
 }
 
 impl Device {
@@ -93,35 +150,40 @@ impl Device {
         if options.unlocked {
             machine.open();
         }
-        let inner = Arc::new(Inner {
-            machine: Mutex::new(machine),
-            counts: Mutex::default(),
-            power_lost: Notify::new(),
-            job_id: job_id.to_owned(),
-            world,
-        });
         let _runtime = runtime.enter();
         let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = socket.local_addr()?;
+        let inside = Inside::new(job_id, options.access_keys, options.services, address.ip());
+        let inner = Arc::new(Inner {
+            machine: Mutex::new(machine),
+            inside: Mutex::new(inside),
+            address: Mutex::new(address),
+            counts: Mutex::default(),
+            power_lost: Notify::new(),
+            moved: Mutex::default(),
+            job_id: job_id.to_owned(),
+            world,
+            runtime: runtime.clone(),
+        });
         // A device that needs no time to boot answers from the moment it exists.
         if options.boot.is_zero() {
-            runtime.spawn(run(inner.clone(), Power::On(socket.listen(64)?), address));
+            runtime.spawn(run(inner.clone(), Power::On(socket.listen(64)?)));
         } else {
-            runtime.spawn(run(inner.clone(), Power::Booting(socket, boots_until), address));
+            runtime.spawn(run(inner.clone(), Power::Booting(socket, boots_until)));
         }
-        Ok(Self { inner, address })
+        Ok(Self { inner })
     }
 
-    /// `https://127.0.0.1:PORT`, for agent and client alike.
+    /// `https://127.0.0.1:PORT`, or where it was moved to, for agent and client alike.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("https://{}", self.address)
+        format!("https://{}", self.address())
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        *lock(&self.inner.address)
     }
 
     /// The job whose device this is.
@@ -179,6 +241,71 @@ impl Device {
         lock(&self.inner.machine).power_loss(Instant::now() + boot);
         self.inner.power_lost.notify_one();
     }
+
+    /// A power cut after which the device has another address, and a free port of it, from when this returns.
+    ///
+    /// # Errors
+    /// If this machine has no such address. Linux and Windows have all of 127.0.0.0/8.
+    pub fn move_to(&self, address: IpAddr) -> io::Result<()> {
+        let _runtime = self.inner.runtime.enter();
+        let socket = bind(SocketAddr::from((address, 0)))?;
+        *lock(&self.inner.address) = socket.local_addr()?;
+        lock(&self.inner.machine).power_loss(Instant::now());
+        *lock(&self.inner.moved) = Some(socket);
+        self.inner.power_lost.notify_one();
+        Ok(())
+    }
+}
+
+/// What is to be had from a device once it is open.
+impl Device {
+    /// Its access keys, in the order in which they are listed.
+    #[must_use]
+    pub fn access_keys(&self) -> Vec<AccessKey> {
+        lock(&self.inner.inside).access_keys.clone()
+    }
+
+    /// Other access keys in the place of those it had, as after it was wiped.
+    pub fn renew_access_keys(&self) {
+        lock(&self.inner.inside).renew_access_keys();
+    }
+
+    /// Gives it so many of them, of which those that it had are the first.
+    pub fn set_access_keys(&self, count: usize) {
+        lock(&self.inner.inside).set_access_keys(count);
+    }
+
+    /// The certificate of its own address, which the S3 adapter and EC2 show, with its key. It stays until the device is
+    /// unlocked at another address.
+    #[must_use]
+    pub fn certificate(&self) -> DeviceCertificate {
+        lock(&self.inner.inside).address_certificate()
+    }
+
+    /// The certificate of S3-compatible storage, with its key: for all the interfaces there are.
+    #[must_use]
+    pub fn storage_certificate(&self) -> Option<DeviceCertificate> {
+        lock(&self.inner.inside).storage_certificate()
+    }
+
+    /// Changes what it offers.
+    pub fn set_services(&self, change: impl FnOnce(&mut Services)) {
+        change(&mut lock(&self.inner.inside).services);
+    }
+
+    /// What was asked of it beside unlocking and describing, by the client's command, oldest first.
+    #[must_use]
+    pub fn questions(&self) -> Vec<&'static str> {
+        lock(&self.inner.counts).questions.clone()
+    }
+
+    /// Installs the update that it has, as a person at the client does: another manifest, and a restart that locks it.
+    pub fn update(&self) {
+        lock(&self.inner.inside).updated = true;
+        let code = lock(&self.inner.world.account).find(&self.inner.job_id).map(|job| job.pair.code.clone());
+        self.inner.world.renew(&self.inner.job_id, code);
+        self.power_loss();
+    }
 }
 
 /// The device's network card.
@@ -189,7 +316,7 @@ enum Power {
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // On Unix, for the port that connections of before the power cut still name. On Windows the flag means that two
     // may listen at once, which is not wanted.
     #[cfg(unix)]
@@ -214,7 +341,7 @@ async fn rebind(address: SocketAddr) -> io::Result<TcpSocket> {
     }
 }
 
-async fn run(inner: Arc<Inner>, mut power: Power, address: SocketAddr) -> io::Result<()> {
+async fn run(inner: Arc<Inner>, mut power: Power) -> io::Result<()> {
     loop {
         power = match power {
             Power::Booting(socket, until) => {
@@ -225,7 +352,12 @@ async fn run(inner: Arc<Inner>, mut power: Power, address: SocketAddr) -> io::Re
                 serve(&inner, &listener).await;
                 drop(listener);
                 let until = lock(&inner.machine).boots_until();
-                Power::Booting(rebind(address).await?, until)
+                let (address, moved) = (*lock(&inner.address), lock(&inner.moved).take());
+                let socket = match moved {
+                    Some(socket) => socket,
+                    None => rebind(address).await?,
+                };
+                Power::Booting(socket, until)
             }
         };
     }
@@ -266,23 +398,36 @@ impl Inner {
         let mut counts = lock(&self.counts);
         if key.as_deref() != Some(&question.device_key) {
             counts.strangers += 1;
-            return Answer { known: false, state: String::new(), device_id: None };
+            return Answer::Stranger;
         }
         let mut machine = lock(&self.machine);
+        let mut inside = lock(&self.inside);
         let now = Instant::now();
-        let state = if question.unlock {
-            counts.unlocks += 1;
-            machine.unlock(now);
-            machine.state(now).word().to_owned()
-        } else {
-            counts.descriptions += 1;
-            machine.describe(now)
+        let state = match &question.wish {
+            Wish::Unlock => {
+                counts.unlocks += 1;
+                machine.unlock(now);
+                inside.unlock_at(lock(&self.address).ip());
+                machine.state(now).word().to_owned()
+            }
+            Wish::Describe => {
+                counts.descriptions += 1;
+                machine.describe(now)
+            }
+            // The guide lists what works while it is locked; nothing of this is there.
+            wish if machine.state(now) != State::Unlocked => {
+                return Answer::Refused(format!("{} needs an unlocked device", wish.name()));
+            }
+            wish => {
+                counts.questions.push(wish.name());
+                return inside.answer(wish);
+            }
         };
         let device_id = match &machine.mode {
             Mode::OtherDevice(id) => Some(id.clone()),
             Mode::NoDeviceId => None,
             _ => Some(self.job_id.clone()),
         };
-        Answer { known: true, state, device_id }
+        Answer::Lock { state, device_id }
     }
 }

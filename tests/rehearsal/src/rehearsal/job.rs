@@ -76,13 +76,7 @@ impl JobHandle {
     }
 
     fn renew(&self, code: Option<String>) {
-        let mut account = lock(&self.world.account);
-        let Some(job) = account.find_mut(&self.id) else {
-            return;
-        };
-        let (ids, size) = (std::slice::from_ref(&self.id), job.job.manifest_size);
-        let code = code.unwrap_or_else(|| self.world.source.code());
-        job.pair = Pair::with_code(code, ids, size, &self.world.source).into();
+        self.world.renew(&self.id, code);
     }
 
     fn pair(&self) -> Arc<Pair> {
