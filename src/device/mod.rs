@@ -53,7 +53,7 @@ pub use session::wait::DeviceUnlocked;
 use client::output;
 use guard::environment::{self, JvmOptions};
 use guard::handle::GuardHandle;
-use guard::protocol::{Ran, Run};
+use guard::protocol::{Ran, Reads, Run};
 
 use crate::error::{Error, Result, io_in_words};
 use crate::model::KnownClient;
@@ -327,7 +327,7 @@ impl Device {
             java_options: data.java_options.clone(),
             jvm: self.jvm,
             limit_ms: Some(millis(data.version.limit())),
-            describes: false,
+            reads: Reads::Nothing,
             live: None,
         }
     }

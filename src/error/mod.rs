@@ -131,6 +131,19 @@ errors! {
     EndpointUnknown { job: String } = Usage "endpoint_unknown"
         "This machine does not know the address of the device of {job}."
         => "Add the IP address that its display shows:\n  snow-onboard unlock {job} --endpoint 192.0.2.10";
+    AccessKeyIdInvalid { why: String } = Usage "access_key_id_invalid"
+        "The value of --access-key-id {why}."
+        => "An access key id looks like AKIAIOSFODNN7EXAMPLE. Leave --access-key-id out: if the device has several access keys, their ids are listed.";
+    /// `ids` are commands to paste, a line each.
+    AccessKeyAmbiguous { job: String, ids: String } = Usage "access_key_ambiguous"
+        "The device of {job} has more than one access key, and this program does not choose between them."
+        => "Name the one to use:\n{ids}";
+    AccessKeyUnknown { job: String, ids: String } = Usage "access_key_unknown"
+        "The device of {job} has no access key with the id that was given."
+        => "Use one that it has:\n{ids}";
+    KeyNotForTerminal { job: String } = Usage "key_not_for_terminal"
+        "The output is the device's secret key, which a terminal would show and keep. Nothing was read."
+        => "Let the AWS CLI run this command. Write this line into the device's profile in ~/.aws/config:\n  credential_process = snow-onboard credentials {job}\nOr send the output to the program that needs it, with a pipe.";
     EndpointPublic { name: String, address: String } = Usage "endpoint_public"
         "The name {name} resolves to {address}, which is outside the local network. A device is on the local network."
         => "Give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";
@@ -506,6 +519,16 @@ errors! {
     DeviceRefused { job: String, what: String, said: String } = Device "device_refused"
         "`snowballEdge {what}` failed: {said}"
         => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check that this is the device of {job} (label and display), that the address is right, and that it has started. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
+    /// `said` is the end of the sentence, and comes from the client.
+    DeviceTellsNot { job: String, what: String, said: String } = Device "device_tells_not"
+        "The device did not answer `snowballEdge {what}`: {said}"
+        => "A device tells of itself only while it is UNLOCKED. Unlock it, then repeat the same command:\n  snow-onboard unlock {job}\nIf it is UNLOCKED, unpack the current client from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
+    DeviceAnswerUnreadable { what: String } = Device "device_answer_unreadable"
+        "The answer of `snowballEdge {what}` is not in the documented form."
+        => "Repeat the same command. If it fails again, unpack the current client from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
+    AccessKeysNone { job: String } = Device "access_keys_none"
+        "The device of {job} lists no access key."
+        => "Restart the device, unlock it, and repeat the same command. If it lists none again, show this to AWS Support with the job id.";
     DeviceRelocked { seconds: u64 } = Device "device_relocked"
         "The device started to unlock but is locked again after {seconds} seconds."
         => "The stored code and manifest are unchanged. Repeat the same command once; if it happens again, show this to AWS Support with the job id.";

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Malformed;
 
 /// Which place keeps the code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeychainKind {
     /// The operating system's: macOS Keychain, Windows Credential Manager, the Secret Service's default collection.

@@ -1,5 +1,6 @@
 //! What is spoken of everywhere and belongs to no room: parsed once, valid ever after, no I/O.
 
+mod access_key;
 mod audit;
 mod device_plan;
 mod digest;
@@ -17,6 +18,8 @@ mod secret;
 mod sourced;
 mod typed;
 
+pub use access_key::AccessKeyId;
+pub(crate) use access_key::SecretKey;
 pub use audit::{AuditCopy, AuditDigest, AuditHead};
 pub(crate) use device_plan::{DevicePlan, PlanFlaw, PlanFormat, PlannedDevice};
 pub use digest::ClientDigest;
@@ -33,6 +36,7 @@ pub use known_client::KnownClient;
 pub use pair::ManifestDigest;
 pub use pair::PairTag;
 pub(crate) use purpose::Purpose;
+pub(crate) use record::AccessKeysRecord;
 pub use record::HandOverRecord;
 pub use record::JobSummary;
 pub use record::PairRecord;

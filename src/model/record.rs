@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
 use crate::model::{
-    AuditHead, ClientDigest, Endpoint, HandOverMethod, JobFacts, JobId, KeychainKind, ManifestDigest, PairTag,
+    AccessKeyId, AuditHead, ClientDigest, Endpoint, HandOverMethod, JobFacts, JobId, KeychainKind, ManifestDigest,
+    PairTag,
 };
 
 /// So many hand-overs are kept in the record; the audit log keeps all.
@@ -37,6 +38,19 @@ pub struct Record {
     /// The latest hand-overs, the latest one last. Formats 1 and 2 had that one alone, as `hand_over`.
     #[serde(default, alias = "hand_over", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub hand_overs: Vec<HandOverRecord>,
+    /// The device's access keys, as it listed them last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) access_keys: Option<AccessKeysRecord>,
+}
+
+/// The access keys of a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessKeysRecord {
+    /// Which keychain has the secret keys that were asked for.
+    pub keychain: KeychainKind,
+    /// Their ids, in the device's order.
+    pub ids: Vec<AccessKeyId>,
 }
 
 /// One pair. That the halves belong together, the keychain's item says: its second line is the manifest's SHA-256. Nothing here
@@ -134,6 +148,7 @@ impl Record {
             pair: None,
             incoming: None,
             hand_overs: Vec::new(),
+            access_keys: None,
         }
     }
 

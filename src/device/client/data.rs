@@ -50,6 +50,8 @@ pub(in crate::device) struct HelpData {
 pub(in crate::device) struct Commands {
     pub(in crate::device) describe: CommandData,
     pub(in crate::device) unlock: CommandData,
+    pub(in crate::device) access_keys: CommandData,
+    pub(in crate::device) secret_key: CommandData,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -173,6 +175,11 @@ impl VersionData {
 }
 
 impl CommandData {
+    /// What it is called on the client's command line.
+    pub(in crate::device) fn name(&self) -> &str {
+        self.profile.first().map_or("", String::as_str)
+    }
+
     /// Its arguments on a method, placeholders filled but for the code's.
     pub(in crate::device) fn args(&self, method: HandOverMethod, values: &Values<'_>) -> Vec<String> {
         let form = if method == HandOverMethod::Argv { &self.argv } else { &self.profile };
@@ -205,6 +212,8 @@ pub(in crate::device) struct Values<'a> {
     pub(in crate::device) profile: &'a str,
     pub(in crate::device) manifest: &'a str,
     pub(in crate::device) endpoint: &'a str,
+    /// What the command is about, for one that is about a part of the device.
+    pub(in crate::device) id: &'a str,
 }
 
 impl Values<'_> {
@@ -215,6 +224,7 @@ impl Values<'_> {
                 "{profile}" => self.profile.to_owned(),
                 "{manifest}" => self.manifest.to_owned(),
                 "{endpoint}" => self.endpoint.to_owned(),
+                "{id}" => self.id.to_owned(),
                 other => other.to_owned(),
             })
             .collect()
@@ -230,7 +240,8 @@ mod tests {
     fn the_data_file_reads_and_no_private_form_carries_the_code() {
         let data = ClientData::built_in();
         assert_eq!(data.methods(), [HandOverMethod::Profile, HandOverMethod::Configure, HandOverMethod::Argv]);
-        for command in [&data.commands.describe, &data.commands.unlock] {
+        let Commands { describe, unlock, access_keys, secret_key } = &data.commands;
+        for command in [describe, unlock, access_keys, secret_key] {
             assert!(!command.profile.iter().any(|arg| arg.contains(CODE_PLACEHOLDER)));
             assert_eq!(command.argv.iter().filter(|arg| *arg == CODE_PLACEHOLDER).count(), 1);
             // The client may save what it is given under a profile's name, in clear.
@@ -259,7 +270,7 @@ mod tests {
     #[test]
     fn only_whole_arguments_are_placeholders() {
         let form = ["--manifest-file", "{manifest}", "{code}"].map(str::to_owned);
-        let values = Values { profile: "p", manifest: "/x/{endpoint}", endpoint: "https://192.0.2.10" };
+        let values = Values { profile: "p", manifest: "/x/{endpoint}", endpoint: "https://192.0.2.10", id: "" };
         assert_eq!(values.fill(&form), ["--manifest-file", "/x/{endpoint}", "{code}"]);
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use crate::device::client::data::{CODE_PLACEHOLDER, ClientData};
+use crate::device::client::data::CODE_PLACEHOLDER;
 use crate::device::client::own_profiles::OwnProfiles;
 use crate::device::client::profile;
 use crate::device::guard::child::{ChildEvent, Running, Streams, Woken};
@@ -218,9 +218,7 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
     let woken = if say(&Report::Started { group: running.group() }) { running.wait(until) } else { Woken::Stop };
     let mut ran = running.finish(woken);
     inbox.input = None;
-    if run.describes && ran.succeeded() {
-        ran.described = ClientData::built_in().described(&ran.stdout);
-    }
+    ran.read(run.reads);
     ran.redact(code.map(Redaction::of).as_ref());
     Report::Ran(ran)
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-use crate::device::client::data::Prompt;
+use crate::device::client::access_keys::{ShownKey, shown_key};
+use crate::device::client::data::{ClientData, Prompt};
 use crate::device::client::output::Described;
 use crate::device::client::own_profiles::OwnProfile;
 use crate::device::guard::environment::JvmOptions;
@@ -72,10 +73,20 @@ pub(in crate::device) struct Run {
     pub(in crate::device) jvm: JvmOptions,
     /// A live one may have none.
     pub(in crate::device) limit_ms: Option<u64>,
-    /// It describes the device: what it says of it is read before anything is taken out.
-    pub(in crate::device) describes: bool,
+    /// What is read of its output before anything is taken out.
+    pub(in crate::device) reads: Reads,
     /// What it says is passed on while it says it, and nothing of it is kept.
     pub(in crate::device) live: Option<Live>,
+}
+
+/// What the guard reads of a command's output itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::device) enum Reads {
+    Nothing,
+    /// What it says of the device.
+    Description,
+    /// The device's S3 secret key. Nothing else of what it says on stdout is passed on.
+    SecretKey,
 }
 
 impl Run {
@@ -181,12 +192,33 @@ pub(in crate::device) struct Ran {
     pub(in crate::device) stderr: String,
     /// What a command that describes the device said of it.
     pub(in crate::device) described: Option<Described>,
+    /// The secret key that a command showed which is asked for one.
+    pub(in crate::device) secret_key: Option<ShownKey>,
     /// Bytes of output beyond what is kept.
     pub(in crate::device) dropped: u64,
     pub(in crate::device) millis: u64,
 }
 
 impl Ran {
+    /// Reads what is asked for, and keeps the rest of what the client says beside a secret key to the guard. It may say one also
+    /// where it fails.
+    pub(in crate::device) fn read(&mut self, reads: Reads) {
+        match reads {
+            Reads::Nothing => {}
+            Reads::Description if self.succeeded() => {
+                self.described = ClientData::built_in().described(&self.stdout);
+            }
+            Reads::Description => {}
+            Reads::SecretKey => {
+                self.secret_key = shown_key(&self.stdout).filter(|_| self.succeeded());
+                let errors = crate::safety::redact::redacted_beside(self.stderr.as_bytes(), self.stdout.as_bytes());
+                self.stderr.zeroize();
+                self.stdout.zeroize();
+                self.stderr = String::from_utf8_lossy(&errors).into_owned();
+            }
+        }
+    }
+
     pub(in crate::device) fn succeeded(&self) -> bool {
         self.code == Some(0) && !self.timed_out
     }
@@ -197,6 +229,11 @@ impl Ran {
         if let Some(described) = &mut self.described {
             let (id, state) = described.texts();
             id.into_iter().chain(state).for_each(|text| redact(text, code));
+        }
+        if let Some(key) = &mut self.secret_key {
+            // One that holds a part of the code is none.
+            redact(&mut key.id, code);
+            redact(&mut key.secret, code);
         }
         redact(&mut self.stdout, code);
         redact(&mut self.stderr, code);

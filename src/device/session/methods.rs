@@ -281,7 +281,7 @@ impl Session {
         }
         let snapshot = ProfileSnapshot::look(&self.client.data.profile);
         let endpoint = self.port.address().as_url();
-        let values = Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint };
+        let values = Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint, id: "" };
         let order = Order::Configure(Configure {
             run: self.command(values.fill(&data.args), data.limit()),
             prompts: data.prompts.clone(),

@@ -5,6 +5,7 @@
 //!
 //! What is decided here is decided by exit status and `describe-device`, never by what the client says in words.
 
+mod access_keys;
 pub(in crate::device) mod contact;
 mod methods;
 pub(in crate::device) mod open;
@@ -22,7 +23,7 @@ use crate::device::client::output::{self, Described, State};
 use crate::device::client::own_profiles::{OwnProfile, OwnProfiles};
 use crate::device::guard::environment::JvmOptions;
 use crate::device::guard::handle::GuardHandle;
-use crate::device::guard::protocol::{Ran, Run};
+use crate::device::guard::protocol::{Ran, Reads, Run};
 use crate::device::millis;
 use crate::error::{Error, Result};
 use crate::model::{HandOverMethod, JobId};
@@ -214,7 +215,7 @@ impl Session {
         let args = self.args(&command);
         // A deadline is no reason not to see it open at the very end.
         let left = until.saturating_duration_since(Instant::now()).max(MIN_DESCRIBE_TIME);
-        let run = Run { describes: true, ..self.command(args, command.limit().min(left)) };
+        let run = Run { reads: Reads::Description, ..self.command(args, command.limit().min(left)) };
         let mut ran = self.run_waiting(run, "the client to describe the device")?;
         self.took = Duration::from_millis(ran.millis);
         let described = ran.described.take();
@@ -248,8 +249,14 @@ impl Session {
     }
 
     fn args(&self, command: &CommandData) -> Vec<String> {
+        self.args_about(command, "")
+    }
+
+    /// The same of a command about a part of the device, such as an access key.
+    fn args_about(&self, command: &CommandData, id: &str) -> Vec<String> {
         let endpoint = self.port.address().as_url();
-        command.args(self.method, &Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint })
+        let (profile, manifest) = (&*self.profile, &*self.manifest);
+        command.args(self.method, &Values { profile, manifest, endpoint: &endpoint, id })
     }
 
     fn run_waiting(&mut self, run: Run, waiting_for: &str) -> Result<Ran> {
@@ -265,7 +272,7 @@ impl Session {
             java_options: self.client.data.java_options.clone(),
             jvm: self.jvm,
             limit_ms: Some(millis(limit)),
-            describes: false,
+            reads: Reads::Nothing,
             live: None,
         }
     }
