@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainSettings};
-use crate::model::{JobId, KeychainKind};
+use crate::model::{AccessKeyId, JobId, KeychainKind, Record};
 use crate::report::{Event, Notify, Reporter};
 use crate::safety::quote::quoted;
 use crate::settings::{Settings, setting};
@@ -68,6 +68,7 @@ fn remove_job(
         AuditStep::RemovedByPolicy if !kept_in.is_empty() => kept_in.clone(),
         _ => places_to_look_in(&kept_in, folder.path().exists(), settings),
     };
+    let access_keys = access_keys_of(&folder);
     // The code first: should the keychain fail, the record still says where the code is.
     let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
     let (mut not_in, mut in_clear) = (Vec::new(), Vec::new());
@@ -80,7 +81,7 @@ fn remove_job(
             Keychain::open(settings, reporter.shared()).map_err(|error| with_what_remains(error, &folder))?;
         // The last moment at which the code can be compared with anything.
         in_clear.extend(codes_in_clear(&keychain, job, &own, reporter));
-        let forgotten = keychain.forget(job)?;
+        let forgotten = keychain.forget(job)?.and(keychain.forget_secret_keys(job, &access_keys)?);
         let was_here = forgotten.removed > 0 || !forgotten.warnings.is_empty();
         if !was_here && kept_in.contains(kind) && !forgotten.elsewhere.is_empty() {
             // What is kept on disk is the only note of the code.
@@ -218,10 +219,18 @@ fn keychains_of(folder: &JobFolder, settings: &Settings, reporter: &Reporter) ->
         }
         result => result?,
     };
-    let pairs = record.into_iter().flat_map(|record| [record.pair, record.incoming]).flatten();
-    let mut kinds: Vec<KeychainKind> = pairs.map(|pair| pair.keychain).collect();
+    let Some(Record { pair, incoming, access_keys, .. }) = record else { return Ok(Vec::new()) };
+    let pairs = [pair, incoming].into_iter().flatten().map(|pair| pair.keychain);
+    let mut kinds: Vec<KeychainKind> = pairs.chain(access_keys.map(|keys| keys.keychain)).collect();
+    kinds.sort_unstable();
     kinds.dedup();
     Ok(kinds)
+}
+
+/// The device's access keys of which a secret may be in a keychain.
+fn access_keys_of(folder: &JobFolder) -> Vec<AccessKeyId> {
+    let record = folder.record().ok().flatten();
+    record.and_then(|record| record.access_keys).map(|keys| keys.ids).unwrap_or_default()
 }
 
 /// The keychain to look in where nothing says in which one a code is.

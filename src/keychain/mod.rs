@@ -6,6 +6,7 @@
 
 mod backend;
 mod item;
+mod secret_keys;
 mod thread;
 
 #[cfg(target_os = "linux")]
@@ -58,7 +59,8 @@ pub use item::KeychainItem;
 use item::{Content, PLACEHOLDER};
 use thread::KeychainThread;
 
-/// The service under which every item is stored; the user name is the job id. So
+/// The service under which every item is stored; the user name is the job id, and of a device's secret key that and the id of the
+/// access key. So
 /// `secret-tool search service snow-onboard` and its like on other systems show what is kept.
 pub const SERVICE: &str = "snow-onboard";
 
@@ -111,6 +113,22 @@ pub struct Forgotten {
     pub warnings: Vec<String>,
     /// Other collections in which something is stored for the job, by what a person calls them. It was not touched.
     pub elsewhere: Vec<String>,
+}
+
+impl Forgotten {
+    /// Both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.removed += other.removed;
+        for (all, more) in [(&mut self.warnings, other.warnings), (&mut self.elsewhere, other.elsewhere)] {
+            for text in more {
+                if !all.contains(&text) {
+                    all.push(text);
+                }
+            }
+        }
+        self
+    }
 }
 
 impl Keychain {
@@ -279,20 +297,7 @@ impl Keychain {
             let mut forgotten = Forgotten { elsewhere: backend.elsewhere(&user)?, ..Forgotten::default() };
             // The second name is that of the item with which earlier versions tried a keychain out, if one was killed.
             for user in [user, probe] {
-                for id in backend.find(&user)? {
-                    match backend.remove(&user, &id, Asking::Allowed)? {
-                        Removal::Gone => forgotten.removed += 1,
-                        Removal::Archived(where_it_is) => {
-                            forgotten.removed += 1;
-                            if !forgotten.warnings.contains(&where_it_is) {
-                                forgotten.warnings.push(where_it_is);
-                            }
-                        }
-                        Removal::Left(name) => forgotten
-                            .warnings
-                            .push(format!("{name} could not be removed. It holds no code any more; remove it in the keychain's own app.")),
-                    }
-                }
+                secret_keys::remove_all(backend, &user, &mut forgotten)?;
             }
             backend.sync();
             Ok(forgotten)

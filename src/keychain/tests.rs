@@ -486,3 +486,58 @@ fn failures_of_the_library_never_show_what_was_stored() {
         assert!(!text.contains("12345") && !text.contains('\u{1b}'), "{text}");
     }
 }
+
+fn access_key(last: char) -> crate::model::AccessKeyId {
+    format!("AKIAIOSFODNN7EXAMPL{last}").parse().unwrap()
+}
+
+fn secret(digit: char) -> crate::model::SecretKey {
+    crate::model::SecretKey::take(digit.to_string().repeat(40)).unwrap()
+}
+
+fn secret_text(keychain: &Keychain, id: &crate::model::AccessKeyId) -> Option<String> {
+    keychain.recall_secret_key(&job(0), id).unwrap().map(|key| key.expose(str::to_owned))
+}
+
+#[test]
+fn secret_keys_lie_beside_the_code_each_under_its_own_name() {
+    let (keychain, items) = fake(Spoil::Nothing);
+    let (one, other) = (access_key('E'), access_key('F'));
+    keychain.keep(&job(0), &code('1'), &manifest(1), None).unwrap();
+    assert_eq!(secret_text(&keychain, &one), None);
+    keychain.keep_secret_key(&job(0), &one, &secret('a')).unwrap();
+    keychain.keep_secret_key(&job(0), &other, &secret('b')).unwrap();
+    keychain.keep_secret_key(&job(0), &one, &secret('c')).unwrap();
+    assert_eq!(secret_text(&keychain, &one), Some("c".repeat(40)), "replaced");
+    assert_eq!(secret_text(&keychain, &other), Some("b".repeat(40)));
+    assert_eq!(items.lock().unwrap()[1].0, format!("{} {one}", job(0)));
+    assert_eq!(values(&items).len(), 3);
+    assert_eq!(codes(&keychain, &job(0)).len(), 1, "none of them counts as a code");
+
+    let forgotten = keychain.forget(&job(0)).unwrap().and(keychain.forget_secret_keys(&job(0), &[one, other]).unwrap());
+    assert_eq!(forgotten, Forgotten { removed: 3, ..Forgotten::default() });
+    assert!(values(&items).is_empty());
+}
+
+#[test]
+fn a_secret_key_that_was_damaged_counts_as_none_and_is_replaced() {
+    let (keychain, items) = fake_of_one_item(Spoil::Nothing);
+    let id = access_key('E');
+    keychain.keep_secret_key(&job(0), &id, &secret('a')).unwrap();
+    items.lock().unwrap()[0].1 = format!(" {}\r\n", "a".repeat(40)).into_bytes();
+    assert_eq!(secret_text(&keychain, &id), Some("a".repeat(40)), "as an editor leaves it");
+    items.lock().unwrap()[0].1 = b"a shopping list".to_vec();
+    assert_eq!(secret_text(&keychain, &id), None);
+    keychain.keep_secret_key(&job(0), &id, &secret('b')).unwrap();
+    assert_eq!(values(&items), ["b".repeat(40)]);
+}
+
+#[test]
+fn a_secret_key_that_is_not_kept_is_an_error_that_advises_no_keychain_without_one() {
+    for spoil in [Spoil::PutForgets, Spoil::PutGarbles] {
+        let (keychain, items) = fake(spoil);
+        let refusal = keychain.keep_secret_key(&job(0), &access_key('E'), &secret('a')).unwrap_err();
+        assert_eq!(refusal.code(), "keychain_failed");
+        assert!(!refusal.report().hint.contains("none") && values(&items).is_empty());
+    }
+}
