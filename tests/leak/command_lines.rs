@@ -16,13 +16,13 @@ use crate::stage::Stage;
 use crate::table;
 
 /// A thread that looks at all processes again and again.
-struct Sampler {
+pub(crate) struct Sampler {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Seen>,
 }
 
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     /// Copies, by process, place and secret.
     copies: BTreeSet<(u32, &'static str, usize)>,
     looks: u32,
@@ -30,18 +30,18 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(&self, secret: usize) -> usize {
+    pub(crate) fn of(&self, secret: usize) -> usize {
         self.copies.iter().filter(|(_, _, of)| *of == secret).count()
     }
 
-    fn pace(&self) -> String {
+    pub(crate) fn pace(&self) -> String {
         format!("{} looks, one in {} µs", self.looks, self.took.as_micros() / u128::from(self.looks.max(1)))
     }
 }
 
 impl Sampler {
     /// Looks for secrets in every process that is started from now on; in those there are, now and then.
-    fn start(secrets: &[&str]) -> Self {
+    pub(crate) fn start(secrets: &[&str]) -> Self {
         let old: BTreeSet<u32> = process::all().collect();
         let secrets: Vec<Needles> = secrets.iter().map(|secret| Needles::of(secret)).collect();
         let stop = Arc::new(AtomicBool::new(false));
@@ -62,7 +62,7 @@ impl Sampler {
         Self { stop, thread }
     }
 
-    fn finish(self) -> Seen {
+    pub(crate) fn finish(self) -> Seen {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
@@ -80,7 +80,7 @@ fn look(pid: u32, secrets: &[Needles], seen: &mut Seen) {
 }
 
 /// What a sampler finds of a secret that a process has in both places.
-fn control() -> usize {
+pub(crate) fn control() -> usize {
     const PLANTED: &str = "beef1-8suds-kshd6-7hhas-876as";
     let sampler = Sampler::start(&[PLANTED]);
     let mut sleep = Command::new("sh");
@@ -95,7 +95,7 @@ fn control() -> usize {
 }
 
 /// A client that takes its time, so that it can be looked at.
-fn slow() -> ClientOptions {
+pub(crate) fn slow() -> ClientOptions {
     ClientOptions { start_delay_ms: 50, ..ClientOptions::default() }
 }
 

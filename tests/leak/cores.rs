@@ -16,18 +16,18 @@ use crate::stage::{Running, Stage};
 use crate::table;
 
 /// Lets processes started from now on write cores as large as this user may.
-fn allow_cores() {
+pub(crate) fn allow_cores() {
     let maximum = getrlimit(Resource::Core).maximum;
     setrlimit(Resource::Core, Rlimit { current: maximum, maximum }).unwrap();
 }
 
-fn cores_in(folder: &Path) -> usize {
+pub(crate) fn cores_in(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("core")).count()
 }
 
 /// Sends it until the process is gone: Rust's handler of stack overflows takes the first SIGSEGV for its own.
-fn crash(pid: u32, signal: Signal) {
+pub(crate) fn crash(pid: u32, signal: Signal) {
     wait_until("the crash", || {
         process::signal(pid, signal);
         thread::sleep(Duration::from_millis(5));
@@ -37,7 +37,7 @@ fn crash(pid: u32, signal: Signal) {
 
 /// Whether a crash here leaves a core where the test looks for it. Where cores go to a program or another folder, or
 /// none may be written, the limits are what is left to look at, and they are always looked at.
-fn control() -> usize {
+pub(crate) fn control() -> usize {
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut planted = Command::new("sleep").arg("60").current_dir(folder.path()).spawn().unwrap();
@@ -55,7 +55,7 @@ fn control() -> usize {
 
 /// Core limit of one byte, soft and hard: the one that piped core handlers heed. Zero where zero was the most before.
 #[track_caller]
-fn is_limited(pid: u32) {
+pub(crate) fn is_limited(pid: u32) {
     let limit = if getrlimit(Resource::Core).maximum == Some(0) { "0" } else { "1" };
     assert_eq!(core_limits(pid), [limit, limit]);
 }

@@ -25,3 +25,4 @@ mod files;
 mod memory;
 mod other_user;
 mod output;
+mod secret_key;
