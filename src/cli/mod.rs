@@ -3,6 +3,7 @@
 
 mod again;
 mod audit;
+mod credentials;
 mod flags;
 mod mistyped;
 mod receipt;
@@ -19,6 +20,7 @@ use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN, UNLOCK};
 pub(crate) use again::{forget_all_again, given_flags, run_again, unlock_again};
 pub use audit::AuditArgs;
 pub(crate) use audit::{SHOW, VERIFY};
+pub use credentials::Credentials;
 pub use flags::FlagsOf;
 pub use receipt::ReceiptArgs;
 
@@ -90,6 +92,13 @@ Examples:
   After a power cut, every device that was unlocked from this machine:
     snow-onboard unlock --all")]
     Unlock(Unlock),
+    /// Print the device's own access key for the AWS CLI and other programs (credential_process)
+    ///
+    /// The first time it reads the key from the unlocked device and stores the secret in the keychain. After that it needs no
+    /// device, no network and no AWS credentials. It prints one JSON document to stdout, as credential_process expects it, and
+    /// nothing else there. On a terminal it refuses, because the secret would stay visible.
+    #[command(after_help = credentials::EXAMPLES)]
+    Credentials(Credentials),
     /// List the account's jobs: state, type, age, tracking number, which are ready, which are stored on this machine
     #[command(after_help = "\
 Examples:
@@ -274,6 +283,7 @@ impl Command {
             Self::Run(_) => "run",
             Self::Fetch(_) => "fetch",
             Self::Unlock(_) => "unlock",
+            Self::Credentials(_) => "credentials",
             Self::Jobs => "jobs",
             Self::Doctor(_) => "doctor",
             Self::Forget(_) => "forget",
@@ -291,7 +301,7 @@ impl Command {
         match self {
             Self::Jobs | Self::Doctor(_) | Self::Receipt(_) | Self::Audit(_) => true,
             Self::Settings(_) | Self::ExitCodes | Self::Completions(_) => true,
-            Self::Run(_) | Self::Fetch(_) | Self::Unlock(_) | Self::Forget(_) => false,
+            Self::Run(_) | Self::Fetch(_) | Self::Unlock(_) | Self::Credentials(_) | Self::Forget(_) => false,
         }
     }
 }
@@ -324,10 +334,10 @@ impl Cli {
         self.common.no_input
     }
 
-    /// Whether `--json` was given.
+    /// Whether `--json` was given, to a command whose stdout is not another program's by itself.
     #[must_use]
     pub fn json(&self) -> bool {
-        self.common.json
+        self.common.json && !matches!(self.command, Some(Command::Credentials(_)))
     }
 
     /// Whether `--quiet` was given.
@@ -350,6 +360,7 @@ impl Cli {
             Some(Command::Run(run)) => flags.extend(&run.flags.0),
             Some(Command::Fetch(fetch)) => flags.extend(&fetch.flags.0),
             Some(Command::Unlock(unlock)) => flags.extend(&unlock.flags.0),
+            Some(Command::Credentials(credentials)) => flags.extend(&credentials.flags.0),
             Some(Command::Doctor(doctor)) => flags.extend(&doctor.0),
             Some(Command::Forget(_)) => flags.only_removes(),
             _ => {}

@@ -2,6 +2,7 @@
 
 mod audit;
 pub mod completions;
+mod credentials;
 mod doctor;
 mod exit_codes;
 mod fetch;
@@ -96,8 +97,9 @@ fn needs_no_settings(cli: &Cli, around: &ProcessEnvironment, ui: &Ui) -> bool {
 /// Says what the parser of the command line has to say: help, a version, or a complaint. Returns the exit code.
 #[must_use]
 pub fn report_parse_error(said: &clap::Error) -> u8 {
-    // Without its words there is no telling what was meant; but whoever typed --json reads JSON.
-    if said.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+    // Without its words there is no telling what was meant; but whoever typed --json reads JSON, save where stdout is for a key.
+    let typed = |word: &str| std::env::args_os().any(|argument| argument == word);
+    if said.use_stderr() && typed("--json") && !typed("credentials") {
         return Ui::new(OutputMode::Json).failure(None, &cli::not_a_command(said)) as u8;
     }
     let mut text = said.render().to_string();
@@ -128,6 +130,7 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Res
         Some(Command::Run(args)) => return run::run(args, settings, ui, reporter),
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui, reporter),
         Some(Command::Unlock(args)) => return unlock::unlock(args, settings, ui, reporter),
+        Some(Command::Credentials(args)) => credentials::credentials(args, settings, ui, reporter),
         Some(Command::Jobs) => jobs::jobs(settings, ui, reporter),
         Some(Command::Forget(args)) => return forget::forget(args, settings, ui, reporter),
         Some(Command::Receipt(args)) => receipt::receipt(args, settings, ui, reporter),

@@ -1,6 +1,7 @@
 //! What a run does, in which order: [`onboard`] is the flow, read from top to bottom; the rest serves it.
 
 mod after_unlock;
+mod credentials;
 mod delivery;
 mod forget;
 mod forget_choice;
@@ -15,6 +16,7 @@ mod recovery;
 mod run_context;
 
 pub(crate) use after_unlock::keep_after_unlock;
+pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::forget_job;
 pub(crate) use forget_choice::{ChosenJob, ForgetChoice};
 pub(crate) use keep::apply_keep;

@@ -507,7 +507,6 @@ impl<'a> Kept<'a> {
     ///
     /// # Errors
     /// Those of the client, the hand-over and the device.
-    #[expect(dead_code, reason = "the commands that look at a device come next")]
     pub(crate) fn open_session(self, endpoint: &Endpoint, patience: Duration) -> Result<OpenSession<'a>> {
         self.ready.open_session(endpoint, HandOverPolicy::Private, patience)
     }

@@ -135,9 +135,20 @@ impl OpenSession<'_> {
     /// [`Error::Disk`].
     #[expect(dead_code, reason = "the commands that look at a device come next")]
     pub(crate) fn close(self) -> Result<()> {
-        let Self { session, context, pair, .. } = self;
+        self.end().map(drop)
+    }
+}
+
+impl<'a> OpenSession<'a> {
+    /// The same, for what goes on with the job after the session. The job stays locked.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub(super) fn end(self) -> Result<(RunContext<'a>, Record, PairRecord)> {
+        let Self { session, context, record, pair, .. } = self;
         session.close()?;
-        context.note(AuditStep::HandedOver, &pair.manifest_sha256)
+        context.note(AuditStep::HandedOver, &pair.manifest_sha256)?;
+        Ok((context, record, pair))
     }
 }
 

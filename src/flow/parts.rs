@@ -32,4 +32,9 @@ impl Settings {
     pub(crate) fn keychain_settings(&self, kind: KeychainKind) -> KeychainSettings {
         KeychainSettings { kind, deadline: self.keychain_timeout, allow_plain: self.allow_plain_keyring }
     }
+
+    /// The same for what only reads: what is kept in clear is made no safer by being refused.
+    pub(crate) fn keychain_to_read(&self, kind: KeychainKind) -> KeychainSettings {
+        KeychainSettings { allow_plain: true, ..self.keychain_settings(kind) }
+    }
 }

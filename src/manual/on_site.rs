@@ -57,11 +57,20 @@
 //! 2. Use the device as AWS describes: its S3 adapter, its NFS share, its instances. Beware of
 //!    `snowballEdge configure`: it stores the code and the path of the manifest in one file in clear. The next run tells you if
 //!    it finds the code there, with the command that takes it out.
-//! 3. Before you return the device, file what was done: `snow-onboard receipt JID… --html receipt.html`. The page prints well and
+//! 3. For its S3 adapter give the AWS CLI the device's own access key without a copy in a file. In the device's profile in
+//!    `~/.aws/config`:
+//!
+//!    ```text
+//!    credential_process = snow-onboard credentials JID123e4567-e89b-12d3-a456-426655440000
+//!    ```
+//!    The first call reads the key from the open device and stores it in the keychain. Later calls need neither the device nor its
+//!    client nor AWS credentials, and may be many at once
+//!    (`tests/whole/credentials.rs::twenty_at_once_all_get_the_key_and_the_device_is_asked_by_one`). On a terminal it shows nothing.
+//! 4. Before you return the device, file what was done: `snow-onboard receipt JID… --html receipt.html`. The page prints well and
 //!    has no secret (`tests/whole/receipt.rs::it_says_what_was_done_when_by_whom_and_with_what_and_no_secret`).
-//! 4. Then remove what is stored here: `snow-onboard forget JID…`. `snow-onboard forget --returned` does so with every job of which
+//! 5. Then remove what is stored here: `snow-onboard forget JID…`. `snow-onboard forget --returned` does so with every job of which
 //!    AWS says that its device has left, `snow-onboard forget --expired` with those that are older than 360 days.
-//! 5. To have it removed without being asked, set `keep`, which an administrator can lock. `days:30` removes code and manifest at
+//! 6. To have it removed without being asked, set `keep`, which an administrator can lock. `days:30` removes code and manifest at
 //!    the first command after 30 days (`tests/whole/keep.rs::days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone`).
 //!    `until-unlocked` removes them as soon as the device is unlocked: after a power cut it can then be unlocked only with internet
 //!    and an AWS sign-in (`tests/whole/keep.rs::until_unlocked_removes_both_halves_after_the_device_is_open_and_says_so_before`).

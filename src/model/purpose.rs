@@ -12,4 +12,6 @@ pub(crate) enum Purpose {
     Run,
     /// Opens the device with the pair that is kept.
     Unlock,
+    /// Asks the open device for its access key.
+    Credentials,
 }

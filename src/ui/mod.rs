@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use indicatif::DecimalBytes;
 use serde::Serialize;
 
-use crate::error::{Error, ExitCode, HintRules};
+use crate::error::{Error, ExitCode, HintRules, io_in_words};
 use crate::model::JobId;
 use crate::os;
 use crate::report::{Ask, Event, OPERATOR, Observer, Step, Verdict, duration_in_words};
@@ -148,6 +148,21 @@ impl Ui {
             OutputMode::Plain | OutputMode::Quiet => to_stdout(text),
             OutputMode::Json => self.line("result", None, json::ResultLine { command: self.command, content: machine }),
         }
+    }
+
+    /// A secret for the program that reads stdout: as it is, and past the redaction, which takes it out of all else that is said.
+    ///
+    /// # Errors
+    /// [`Error::OutputLost`].
+    pub(crate) fn hand_out(&self, document: &[u8]) -> crate::error::Result<()> {
+        self.status.clear();
+        out::unredacted_to_stdout(document).map_err(|error| Error::OutputLost { why: io_in_words(&error) })
+    }
+
+    /// Whether somebody sees what goes to stdout.
+    #[must_use]
+    pub(crate) fn is_seen(&self) -> bool {
+        style::is_seen()
     }
 
     /// The answer to a shell that completes a command line. Its separators are control characters.

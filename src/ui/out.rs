@@ -128,6 +128,12 @@ pub(super) fn to_stdout(text: &str) {
     STDOUT.write(text.as_bytes());
 }
 
+/// Past the writer and its redaction. To be called where nothing else is said on stdout.
+pub(super) fn unredacted_to_stdout(document: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(document).and_then(|()| stdout.flush())
+}
+
 pub(super) fn to_stderr(text: &str) {
     STDERR.write(text.as_bytes());
 }

@@ -22,6 +22,7 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ("audit_busy", "it takes a process that holds the log for ten seconds: tests/whole/audit.rs has one"),
     ("audit_not_copied", "it takes a system without a log: tests/whole/audit.rs has it, in mounts of its own"),
     ("audit_copy_unsupported", "told where the system is not Linux; these tests run on Linux"),
+    ("key_not_for_terminal", "it takes a terminal at which nothing is asked: tests/terminal has it"),
     ("internal", "told of a bug, of which none is known"),
     ("sts_not_https", "doctor tells its sentence in a warning, which has no code; no run asks STS"),
 ];

@@ -53,6 +53,11 @@ fn values(scene: &Scene<'_>) -> Vec<(&'static str, String)> {
         ("[ROOT]", text(rehearsal.root())),
         ("[RUNTIME]", text(scene.runtime.path())),
     ];
+    for (key, names) in
+        rehearsal.device().access_keys().into_iter().zip([["[KEY_ONE]", "[SECRET_ONE]"], ["[KEY_TWO]", "[SECRET_TWO]"]])
+    {
+        values.extend(names.into_iter().zip([key.id, key.secret]));
+    }
     let jobs = rehearsal.jobs();
     values
         .extend(jobs.iter().zip(["[JOB]", "[JOB_TWO]", "[JOB_THREE]"]).map(|(job, name)| (name, job.id().to_owned())));

@@ -58,6 +58,14 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
             ],
         ),
         (
+            "access keys",
+            vec![
+                row(Run, "it has two", |it| access_keys(it, 2), |it| access_keys(it, 1)),
+                row(Run, "it has none", |it| access_keys(it, 0), |it| access_keys(it, 1)),
+                row(Run, "its list can't be read", no_list, first_client),
+            ],
+        ),
+        (
             "machine",
             vec![
                 row(Jobs, "the clock is ten minutes off", |it| api_clock(it, 10), |it| api_clock(it, 0)),
@@ -91,6 +99,14 @@ fn another_code() -> Row {
     let code = "00000-11111-22222-33333-44444".to_owned();
     let fault = Fault::Api(Operation::GetJobUnlockCode, ApiFault::Text(code), Times::Always);
     Row::new(Run, "AWS gave out a code that is another manifest's", fault)
+}
+
+fn access_keys(scene: &Scene<'_>, count: usize) {
+    scene.rehearsal.device().set_access_keys(count);
+}
+
+fn no_list(scene: &Scene<'_>) {
+    scene.install("odd", &ClientOptions::default().trick(ClientCommand::ListAccessKeys, Trick::Pretend));
 }
 
 fn api_clock(scene: &Scene<'_>, minutes: i64) {

@@ -154,11 +154,14 @@ mod run {
         /// Runs the example, with what goes before it in its story.
         fn play(&self, words: &[String]) {
             let has = |word: &str| words.iter().any(|other| other == word);
-            if has("unlock") {
+            if has("unlock") || has("credentials") {
                 let run = ["snow-onboard", "run", SAMPLE, "--endpoint", "192.0.2.10"];
                 self.agent(&run.map(str::to_owned)).end().done();
             }
-            self.rehearsal.device().power_loss();
+            // Which alone of those that need a device needs one that is open.
+            if !has("credentials") {
+                self.rehearsal.device().power_loss();
+            }
             if has("receipt") || has("forget") && !has("--client-profile") {
                 self.agent(&["snow-onboard", "fetch", SAMPLE].map(str::to_owned)).end().done();
             }

@@ -17,6 +17,8 @@ mod process;
 
 mod completions;
 #[cfg(target_os = "linux")]
+mod credentials;
+#[cfg(target_os = "linux")]
 mod desktop_keychains;
 mod examples;
 mod first_start;

@@ -70,6 +70,8 @@ pub(crate) enum AuditStep {
     Unlocked,
     /// It did not, in the time it had.
     NotUnlocked,
+    /// The device's secret key was read from it and put into the keychain.
+    DeviceKeyStored,
     /// Both halves and the record were removed.
     Forgotten,
     /// The same, because the setting `keep` says so.

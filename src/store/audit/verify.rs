@@ -199,6 +199,7 @@ impl AuditEntry {
             "handed_over_on_command_line" => "code put on the client's command line",
             "unlocked" => "device UNLOCKED",
             "not_unlocked" => "device not unlocked in time",
+            "device_key_stored" => "the device's secret key read and stored in the keychain",
             "forgotten" => "stored data removed",
             "removed_by_policy" => "stored data removed, as the setting keep says",
             "client_profile_removed" => "profile removed from the client's own settings",

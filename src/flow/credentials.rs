@@ -1,0 +1,199 @@
+//! The access key of a job's device, for programs that use the device: out of the keychain; the first time, or anew, out of the
+//! device, through a session with the client.
+//!
+//! It runs at every call of the AWS CLI, many at once, so what is in the keychain is read without a lock, a network or a JVM.
+//! One of several that find nothing there asks the device, and the others wait for what it stores.
+
+use std::time::{Duration, Instant};
+
+use super::onboard::Requested;
+use super::run_context::RunContext;
+use crate::device::Session;
+use crate::error::{Error, Result};
+use crate::keychain::Keychain;
+use crate::model::{
+    AccessKeyId, AccessKeysRecord, Endpoint, JobId, KeychainKind, PairRecord, Purpose, Record, SecretKey,
+};
+use crate::report::{Ask, Event, Notify, Reporter, WaitNotice};
+use crate::settings::Settings;
+use crate::store::{AuditStep, StateFolder};
+
+/// How long a device is waited for that does not answer: a program waits for the key.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long another process that works on the job is waited for: as long as it may take to start a client and ask it.
+const BUSY_FOR: Duration = Duration::from_secs(120);
+/// How often is looked for what the other stores.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// An access key of a device, whole.
+pub(crate) struct DeviceKey {
+    /// What is sent.
+    pub id: AccessKeyId,
+    /// What signs.
+    pub secret: SecretKey,
+}
+
+/// Nobody can be asked by a program that another program calls for a key.
+struct NobodyAsked;
+
+impl Ask for NobodyAsked {
+    fn ask(&self, _question: &str) -> bool {
+        false
+    }
+}
+
+/// Gives the access key of the job's device: the one that is `wanted`, or the only one. With `refresh`, whatever is stored, the
+/// device is asked.
+///
+/// # Errors
+/// [`Error::PairNotKept`]; [`Error::AccessKeyAmbiguous`], [`Error::AccessKeyUnknown`], [`Error::AccessKeysNone`];
+/// [`Error::EndpointUnknown`]; those of the keychain, the client and the device; [`Error::Busy`].
+pub(crate) fn device_key(
+    job: &JobId,
+    wanted: Option<&AccessKeyId>,
+    refresh: bool,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> Result<DeviceKey> {
+    let mut notice = WaitNotice::new();
+    let started = Instant::now();
+    loop {
+        let record = StateFolder::record_below(&settings.state_dir, job)?;
+        if !refresh && let Some(key) = stored(job, record.as_ref(), wanted, settings, reporter)? {
+            return Ok(key);
+        }
+        match ask_device(job, record, wanted, settings, reporter) {
+            Err(Error::Busy { .. }) if started.elapsed() < BUSY_FOR => {
+                notice.tell(reporter, "another snow-onboard process that works on the job");
+                std::thread::sleep(LOOK);
+            }
+            done => return done,
+        }
+    }
+}
+
+/// What the keychain has.
+fn stored(
+    job: &JobId,
+    record: Option<&Record>,
+    wanted: Option<&AccessKeyId>,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> Result<Option<DeviceKey>> {
+    let Some(known) = record.and_then(|record| record.access_keys.as_ref()) else { return Ok(None) };
+    let Some(id) = choose(job, &known.ids, wanted)? else { return Ok(None) };
+    let kind = if settings.keychain_was_chosen() { settings.keychain } else { known.keychain };
+    let keychain = Keychain::open(settings.keychain_to_read(kind), reporter.shared())?;
+    let secret = keychain.recall_secret_key(job, &id)?;
+    Ok(secret.map(|secret| DeviceKey { id, secret }))
+}
+
+/// The one that is meant of those there are. `None` if it is not among them.
+fn choose(job: &JobId, ids: &[AccessKeyId], wanted: Option<&AccessKeyId>) -> Result<Option<AccessKeyId>> {
+    match (wanted, ids) {
+        (Some(wanted), ids) => Ok(ids.iter().find(|id| *id == wanted).cloned()),
+        (None, []) => Ok(None),
+        (None, [only]) => Ok(Some(only.clone())),
+        (None, ids) => Err(Error::AccessKeyAmbiguous { job: job.to_string(), ids: lines(job, ids) }),
+    }
+}
+
+fn lines(job: &JobId, ids: &[AccessKeyId]) -> String {
+    let lines: Vec<String> =
+        ids.iter().map(|id| format!("  snow-onboard credentials {job} --access-key-id {id}")).collect();
+    lines.join("\n")
+}
+
+fn ask_device(
+    job: &JobId,
+    record: Option<Record>,
+    wanted: Option<&AccessKeyId>,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> Result<DeviceKey> {
+    let Some(record) = record else { return Err(Error::PairNotKept { job: job.to_string() }) };
+    let endpoint = endpoint_of(job, &record, settings)?;
+    let requested = Requested {
+        job: job.clone(),
+        purpose: Purpose::Credentials,
+        settings,
+        reporter: reporter.clone(),
+        ask: &NobodyAsked,
+    };
+    let mut open = requested.check_with_device(&endpoint)?.take_kept()?.open_session(&endpoint, PATIENCE)?;
+    let told = read_key(&mut open.session, job, wanted);
+    // The home goes before the keychain is opened, which may wait for a person.
+    let ended = open.end();
+    let (ids, key) = told?;
+    let kept = keep(ended?, &ids, key.as_ref().ok(), settings);
+    key.and_then(|key| kept.map(|()| key))
+}
+
+/// The access keys that the open device lists, and the one that is meant.
+fn read_key(
+    session: &mut Session,
+    job: &JobId,
+    wanted: Option<&AccessKeyId>,
+) -> Result<(Vec<AccessKeyId>, Result<DeviceKey>)> {
+    let ids = session.access_keys()?;
+    let key = match choose(job, &ids, wanted) {
+        Ok(Some(id)) => session.secret_key(&id).map(|secret| DeviceKey { id, secret }),
+        Ok(None) if ids.is_empty() => Err(Error::AccessKeysNone { job: job.to_string() }),
+        Ok(None) => Err(Error::AccessKeyUnknown { job: job.to_string(), ids: lines(job, &ids) }),
+        Err(error) => Err(error),
+    };
+    Ok((ids, key))
+}
+
+fn endpoint_of(job: &JobId, record: &Record, settings: &Settings) -> Result<Endpoint> {
+    let last = || record.hand_overs.last().map(|hand_over| hand_over.endpoint.clone());
+    settings.endpoint.clone().or_else(last).ok_or_else(|| Error::EndpointUnknown { job: job.to_string() })
+}
+
+/// Puts down which keys there are, and stores the one that was read. Whatever is in the keychain, the record names it before, so
+/// that `forget` finds it.
+fn keep(
+    (context, mut record, pair): (RunContext<'_>, Record, PairRecord),
+    ids: &[AccessKeyId],
+    read: Option<&DeviceKey>,
+    settings: &Settings,
+) -> Result<()> {
+    let job = context.folder.job().clone();
+    let before = record.access_keys.take();
+    let gone: Vec<AccessKeyId> =
+        before.iter().flat_map(|before| &before.ids).filter(|id| !ids.contains(id)).cloned().collect();
+    let reporter = context.reporter.shared();
+    let open_keychain = |kind| Keychain::open(settings.keychain_settings(kind), reporter.clone());
+    let named = |ids| Some(AccessKeysRecord { keychain: pair.keychain, ids });
+    if let Some(before) = before.as_ref().filter(|before| before.keychain != pair.keychain) {
+        // Nothing would name them any more.
+        open_keychain(before.keychain)?.forget_secret_keys(&job, &before.ids)?;
+    }
+    record.access_keys = named([ids, &gone].concat());
+    context.folder.write_record(&record)?;
+    let keychain = open_keychain(pair.keychain)?;
+    if let Some(DeviceKey { id, secret }) = read {
+        keychain.keep_secret_key(&job, id, secret)?;
+    }
+    for warning in keychain.forget_secret_keys(&job, &gone)?.warnings {
+        context.reporter.notify(Event::Warning(warning));
+    }
+    record.access_keys = named(ids.to_vec());
+    context.folder.write_record(&record)?;
+    match read {
+        Some(_) => context.note(AuditStep::DeviceKeyStored, &pair.manifest_sha256),
+        None => Ok(()),
+    }
+}
+
+/// Whether a keychain is named in which nothing can be.
+pub(crate) fn check_keychain(settings: &Settings) -> Result<()> {
+    match settings.keychain {
+        KeychainKind::None => Err(Error::Usage {
+            why: "“credentials” keeps the device's key in the keychain, and keychain is none (“snow-onboard settings” shows \
+                  where that was said). Name the keychain that the code is in, for example --keychain system."
+                .to_owned(),
+        }),
+        KeychainKind::System | KeychainKind::Kernel => Ok(()),
+    }
+}
