@@ -9,8 +9,6 @@ use super::{guide, run_plan};
 use crate::cli::{RunArgs, run_again, unlock_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, ExitCode, Result};
-use crate::error::{Error, Result};
-use crate::flow::{Requested, Unlocked};
 use crate::flow::{Requested, Unlocked, keep_after_unlock};
 use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Purpose, Readiness};
 use crate::report::{Reporter, Step};

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::keep::{apply_keep, is_over};
+use super::leftovers::open_state_folder;
 use super::onboard::Requested;
 use super::run_context::RunContext;
 use crate::device::Session;
@@ -58,7 +60,11 @@ pub(crate) fn device_key(
     let mut notice = WaitNotice::new();
     let started = Instant::now();
     loop {
-        let record = StateFolder::record_below(&settings.state_dir, job)?;
+        let mut record = StateFolder::record_below(&settings.state_dir, job)?;
+        if record.as_ref().is_some_and(|record| is_over(record, settings.keep)) {
+            apply_keep(&open_state_folder(&settings.state_dir, reporter)?, settings, None, reporter);
+            record = StateFolder::record_below(&settings.state_dir, job)?;
+        }
         if !refresh && let Some(key) = stored(job, record.as_ref(), wanted, settings, reporter)? {
             return Ok(key);
         }

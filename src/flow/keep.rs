@@ -36,6 +36,11 @@ pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: Option
 const AFTER_POWER_CUT: &str = "Once the device is unlocked, its code and manifest are removed from this machine. After a power cut \
                                AWS is needed to unlock it again.";
 
+/// Whether the setting no longer keeps what this record is of.
+pub(super) fn is_over(record: &Record, keep: Keep) -> bool {
+    reason_to_remove(record, keep, false, OffsetDateTime::now_utc()).is_some()
+}
+
 /// Why the pair is not kept any longer, as the beginning of a sentence.
 fn reason_to_remove(record: &Record, keep: Keep, opens_devices: bool, now: OffsetDateTime) -> Option<String> {
     let pair = record.pair.as_ref()?;

@@ -141,6 +141,20 @@ fn a_device_that_was_wiped_is_asked_anew() {
 }
 
 #[test]
+fn what_the_setting_keep_no_longer_keeps_is_not_handed_out() {
+    let site = Site::new();
+    let key = site.rehearsal.device().access_keys().remove(0);
+    assert_key(&site.credentials(&["--keep", "days:8"]).done(), &key);
+    let path = state(&site.rehearsal).join("jobs").join(&site.id).join("record.json");
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    record["pair"]["fetched_at"] = "2026-01-02T03:04:05Z".into();
+    fs::write(&path, record.to_string()).unwrap();
+    let ended = site.credentials(&["--keep", "days:8"]).failed(6, "are not both stored");
+    assert!(ended.stdout.is_empty() && ended.stderr.contains("The setting keep is days:8"), "{}", ended.stderr);
+    assert_eq!((site.item(0), site.bus.lookup(&site.id)), (None, None));
+}
+
+#[test]
 fn twenty_at_once_all_get_the_key_and_the_device_is_asked_by_one() {
     let site = Site::with(DeviceOptions::default(), ClientOptions { start_delay_ms: 300, ..ClientOptions::default() });
     let key = site.rehearsal.device().access_keys().remove(0);
