@@ -53,6 +53,8 @@
 //!
 //! The code: [`cloud::Cloud::fetch_pair`] parses it into a [`model::UnlockCode`]; [`keychain::Keychain::keep`] stores and
 //! compares it; [`safety::separation::Separation::check`] looks for it where it must not be; [`device::Session::open`] consumes it.
+//!
+//! The secret key of a device: its guard reads it from the client's output, the keychain keeps it, and `credentials` hands it out.
 
 pub mod cli;
 pub mod cloud;

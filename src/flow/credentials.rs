@@ -17,6 +17,7 @@ use crate::model::{
     AccessKeyId, AccessKeysRecord, Endpoint, JobId, KeychainKind, PairRecord, Purpose, Record, SecretKey,
 };
 use crate::report::{Ask, Event, Notify, Reporter, WaitNotice};
+use crate::safety::redact;
 use crate::settings::Settings;
 use crate::store::{AuditStep, StateFolder};
 
@@ -91,6 +92,8 @@ fn stored(
     let kind = if settings.keychain_was_chosen() { settings.keychain } else { known.keychain };
     let keychain = Keychain::open(settings.keychain_to_read(kind), reporter.shared())?;
     let secret = keychain.recall_secret_key(job, &id)?;
+    // As that of the session is: from here on it is taken out of all that is said.
+    secret.iter().for_each(|secret| secret.expose(redact::register));
     Ok(secret.map(|secret| DeviceKey { id, secret }))
 }
 

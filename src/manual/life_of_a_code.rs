@@ -104,6 +104,18 @@
 //! at the terminal. The output and the record then say for how many seconds it stood there
 //! (`tests/device_behaviour/handing_over.rs::the_command_line_is_used_by_leave_alone_and_its_time_is_told`).
 //!
+//! # The device's own secret key
+//!
+//! An open device has access keys of its own. `snow-onboard credentials` reads the secret of one through a session with the
+//! client, where the guard alone sees what the client says, and stores it in the keychain beside the code
+//! (`tests/whole/credentials.rs::the_device_is_asked_once_and_the_keychain_from_then_on`). It leaves the keychain for the stdout of
+//! that command and for nothing else: not for a file (`tests/leak/secret_key.rs::it_is_in_no_file`), a message or the log
+//! (`tests/leak/secret_key.rs::it_is_said_once_and_on_stdout_alone`), also where the client fails after it said it
+//! (`tests/whole/credentials.rs::a_client_that_fails_after_it_said_the_secret_makes_it_known_to_nobody`), nor for an argument list
+//! or an environment (`tests/leak/secret_key.rs::no_process_of_the_machine_shows_it`). `forget` removes it with the code. Which
+//! access keys there are, the record says; their ids are no secret. The audit log has a line for each time a secret was read from
+//! the device, and none for those when it came from the keychain.
+//!
 //! # Nowhere: logs, messages, records
 //!
 //! Whatever leaves this program as text goes through one writer ([`Redacting`](crate::safety::redact::Redacting)): messages, JSON lines, and
