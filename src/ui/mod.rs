@@ -114,7 +114,9 @@ impl Ui {
     }
 
     fn hint(&self, text: &str) -> String {
-        self.hints.get().map_or_else(|| text.to_owned(), |rules| rules.apply(text))
+        let Some(rules) = self.hints.get() else { return text.to_owned() };
+        // A command that says again what was given has paths in it that nobody has looked at yet.
+        sanitize_lines(&rules.apply(text)).trim_end_matches('\n').to_owned()
     }
 
     /// What is kept, for the sentence about an interruption.
