@@ -43,8 +43,10 @@ def keyring(folder):
         with ended(subprocess.Popen(daemon, stdin=subprocess.PIPE, env=whole, **quiet)) as daemon:
             daemon.stdin.write(b"correct horse")
             daemon.stdin.close()
+            ask = ["dbus-send", f"--bus={env['DBUS_SESSION_BUS_ADDRESS']}", "--dest=org.freedesktop.secrets", "--print-reply"]
+            ask += ["/org/freedesktop/secrets", "org.freedesktop.Secret.Service.ReadAlias", "string:default"]
             for _ in range(200):
-                if list((folder / "data").glob("keyrings/*.keyring")):
+                if "/collection/" in subprocess.run(ask, capture_output=True, text=True).stdout:
                     break
                 time.sleep(0.05)
             yield env
