@@ -40,6 +40,7 @@ pub use client::output::Described;
 pub use client::output::State;
 pub(crate) use client::own_profiles::OwnProfiles;
 pub use guard::handle::ClientStreams;
+pub(crate) use guard::handle::SignalSender;
 pub use guard::home::{Places, remove_stale_homes};
 pub(crate) use guard::home::{is_home_name, remove_stale_home};
 pub use guard::process::{GUARD_ARGUMENT, guard_main};

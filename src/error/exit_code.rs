@@ -71,6 +71,8 @@ exit_codes! {
         => "`--unlock-timeout 1h`";
     Busy = 15 "another run is at work on the job"
         => "let it finish";
+    NotTheClients = 125 "`client`: this program failed, and the vendor's client did not run to its end; any other exit code of `client` is the client's own"
+        => "the message on stderr";
     Interrupted = 130 "interrupted (SIGINT; other signals end it as 128 + their number)"
         => "repeat the command";
 }

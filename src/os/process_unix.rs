@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
@@ -42,7 +42,7 @@ pub(crate) fn settle_in(stop: impl Fn() -> bool + Send + 'static) -> io::Result<
     // shell by hand; that is harmless.
     let _ = rustix::process::setsid();
     special::adopt_orphans();
-    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    set_private_umask();
     // Handlers and not SIG_IGN, which a program would inherit.
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGHUP, SIGTERM])?;
     std::thread::spawn(move || {
@@ -66,6 +66,32 @@ pub(crate) fn umask_of_caller() -> Option<Umask> {
 /// For the program that is started next, which makes files for its user and not for us.
 pub(crate) fn set_umask(umask: Umask) {
     let _ = rustix::process::umask(Mode::from_raw_mode(umask));
+}
+
+/// For a helper's own files.
+fn set_private_umask() {
+    let _ = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Starts a program in a helper with this umask, if there is one, and has the helper's own again after.
+pub(crate) fn with_umask<T>(umask: Option<Umask>, start: impl FnOnce() -> T) -> T {
+    let Some(umask) = umask else { return start() };
+    set_umask(umask);
+    let started = start();
+    set_private_umask();
+    started
+}
+
+/// The standard input of this process, for a helper to hold as its stderr until a program that it runs is to have it. It is handed
+/// on and not read, so that what that program does not read stays for whoever reads next: a script in a loop that reads a list,
+/// a shell to which the next line was typed already.
+pub(crate) fn input_to_hand_on() -> Stdio {
+    io::stdin().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from)
+}
+
+/// In a helper: what it was started with by [`input_to_hand_on`].
+pub(crate) fn input_of_caller() -> Stdio {
+    io::stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from)
 }
 
 /// The terminal that controls a helper's session, whose other end the helper alone holds: when it is gone, whatever ended it,
@@ -103,6 +129,14 @@ impl SessionTerminal {
         if is_blocked {
             let _ = stops.thread_unblock();
         }
+    }
+}
+
+/// Sends a program and all that is in its process group one of the signals by which a person or the system asks it to end.
+pub(crate) fn signal_group(group: u32, number: i32) {
+    if let Some(signal) = [Signal::INT, Signal::TERM, Signal::HUP].into_iter().find(|signal| signal.as_raw() == number)
+    {
+        let _ = rustix::process::kill_process_group(pid(group), signal);
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use win32job::{ExtendedLimitInfo, Job};
@@ -37,6 +37,19 @@ pub(crate) fn umask_of_caller() -> Option<Umask> {
 
 pub(crate) fn set_umask(_: Umask) {}
 
+pub(crate) fn with_umask<T>(_: Option<Umask>, start: impl FnOnce() -> T) -> T {
+    start()
+}
+
+/// A console can't be handed on to a process that has another one, so the agent reads the input and passes it on.
+pub(crate) fn input_to_hand_on() -> Stdio {
+    Stdio::null()
+}
+
+pub(crate) fn input_of_caller() -> Stdio {
+    Stdio::null()
+}
+
 /// Nothing: the job ends the program.
 pub(crate) struct SessionTerminal;
 
@@ -55,6 +68,9 @@ fn ending_job() -> io::Result<Job> {
     limits.limit_kill_on_job_close();
     Job::create_with_limit_info(&limits).map_err(io::Error::other)
 }
+
+/// There are no signals.
+pub(crate) fn signal_group(_: u32, _: i32) {}
 
 /// Whether a child still runs.
 pub(crate) fn is_running(child: &mut Child) -> bool {

@@ -147,26 +147,35 @@ pub(crate) fn was_resumed() -> bool {
     RESUMED.swap(false, Ordering::Relaxed)
 }
 
-/// Calls `tell` with the number of the first SIGINT, SIGTERM or SIGHUP, and then ends the process by that signal, so that
-/// a shell sees what ended it. What must not outlive the process is ended by its guard, which sees the pipe close.
+/// Calls `tell` with the number of each SIGINT, SIGTERM or SIGHUP, and, unless that says that somebody else has the signal now,
+/// ends the process by it, so that a shell sees what ended it. What must not outlive the process is ended by its guard, which sees
+/// the pipe close.
 ///
 /// # Errors
 /// If the handlers can't be set.
-pub(crate) fn on_interrupt(tell: impl Fn(i32) + Send + Sync + 'static) -> io::Result<()> {
+pub(crate) fn on_interrupt(tell: impl Fn(i32) -> bool + Send + Sync + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let tell = std::sync::Arc::new(tell);
     std::thread::spawn(move || {
-        let mut signals = signals.forever();
-        let Some(signal) = signals.next() else { return };
-        let (told, is_told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            tell(signal);
-            let _ = told.send(());
-        });
-        // Whatever holds up the telling does not hold up the end.
-        let _ = is_told.recv_timeout(TELLING);
-        restore_echo();
-        let _ = signal_hook::low_level::emulate_default_handler(signal);
+        for signal in signals.forever() {
+            let (told, is_told) = std::sync::mpsc::channel();
+            let tell = std::sync::Arc::clone(&tell);
+            std::thread::spawn(move || told.send(tell(signal)));
+            // Whatever holds up the telling does not hold up the end.
+            if is_told.recv_timeout(TELLING) != Ok(true) {
+                restore_echo();
+                end_by_signal(signal);
+            }
+        }
     });
     Ok(())
+}
+
+/// Ends the process as this signal would have, if it is one that is sent to have a program end.
+pub(crate) fn end_by_signal(signal: i32) {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
+    if [SIGHUP, SIGINT, SIGPIPE, SIGTERM].contains(&signal) {
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
 }

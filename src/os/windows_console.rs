@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::windows::{console_input_echoes, flush_console_input, set_console_handler};
 
 /// What Ctrl-C and its like are told by, once it is set.
-static TELL: OnceLock<Box<dyn Fn(i32) + Send + Sync>> = OnceLock::new();
+static TELL: OnceLock<Box<dyn Fn(i32) -> bool + Send + Sync>> = OnceLock::new();
 
 /// A console has no stopping.
 pub(crate) fn was_resumed() -> bool {
@@ -19,10 +19,13 @@ pub(crate) fn was_resumed() -> bool {
 ///
 /// # Errors
 /// If the handler can't be set, or is set already.
-pub(crate) fn on_interrupt(tell: impl Fn(i32) + Send + Sync + 'static) -> io::Result<()> {
+pub(crate) fn on_interrupt(tell: impl Fn(i32) -> bool + Send + Sync + 'static) -> io::Result<()> {
     TELL.set(Box::new(tell)).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))?;
     set_console_handler(interrupted)
 }
+
+/// There are no signals to end by.
+pub(crate) fn end_by_signal(_: i32) {}
 
 /// Forgets what was typed into the console and not read.
 pub(crate) fn forget_typed_ahead() {

@@ -127,20 +127,31 @@ fn how_it_ends_is_told() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it() {
-    struct Gone;
+fn a_reader_that_goes_away_is_the_client_s_to_see_and_one_that_fails_ends_it() {
+    struct Gone(io::ErrorKind);
     impl Write for Gone {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::BrokenPipe.into())
+            Err(self.0.into())
         }
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
-    let stage = Stage::new("other() { while :; do echo more; done; }");
+    let stage = Stage::new(
+        "other() { case $1 in goes-on) trap '' PIPE ;; esac; for i in $(seq 40000); do echo more; done; echo ended >&2; exit 7; }",
+    );
     let mut session = stage.hand_over().unwrap();
-    let streams = ClientStreams { input: None, output: &mut Gone, errors: &mut io::sink() };
-    assert_eq!(code_of(session.run(&["endless".to_owned()], None, streams)), "output_lost");
+    let mut run = |command: &str, kind| {
+        let (mut output, mut errors) = (Gone(kind), Vec::new());
+        let streams = ClientStreams { input: None, output: &mut output, errors: &mut errors };
+        (session.run(&[command.to_owned()], None, streams), String::from_utf8(errors).unwrap())
+    };
+    let (exit, errors) = run("ends", io::ErrorKind::BrokenPipe);
+    assert_eq!(exit.unwrap(), ClientExit { code: None, signal: Some(13) }, "{errors}");
+    let (exit, errors) = run("goes-on", io::ErrorKind::BrokenPipe);
+    assert_eq!(exit.unwrap(), ClientExit { code: Some(7), signal: None });
+    assert!(errors.ends_with("ended\n"), "{errors}");
+    assert_eq!(code_of(run("ends", io::ErrorKind::StorageFull).0), "output_lost");
     stage.assert_nothing_left();
 }
 

@@ -69,6 +69,7 @@ pub(in crate::device) struct ProfileData {
     pub(in crate::device) folders: Vec<Vec<String>>,
     pub(in crate::device) manifest_copies: Vec<String>,
     pub(in crate::device) version: u32,
+    pub(in crate::device) default: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

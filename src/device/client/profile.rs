@@ -19,13 +19,16 @@ use crate::safety::path_trust;
 /// Stands before the code in a file that we wrote.
 const BEFORE_CODE: &[u8] = b"\"unlockCode\":\"";
 
+/// What a command of the operator's own may call the profile.
+pub(in crate::device) const NAME: &str = "snow-onboard";
+
 /// A name for this run's profile, such as `snow-onboard-0b1c2d3e`.
 ///
 /// Another one for each run: a profile of a name known beforehand may lie in the user's real file, left there by a
 /// client that once wrote past our home, and a client that ignores our home would find it and use what is in it.
 pub(in crate::device) fn new_name() -> String {
     // Keyed by the system's random numbers; the name need not be secret, only nowhere yet.
-    format!("snow-onboard-{:08x}", RandomState::new().hash_one(std::process::id()) >> 32)
+    format!("{NAME}-{:08x}", RandomState::new().hash_one(std::process::id()) >> 32)
 }
 
 /// What a profile says.
@@ -132,6 +135,30 @@ pub(in crate::device) fn read_code(path: &Path) -> Result<UnlockCode, String> {
         .ok_or_else(|| format!("{} does not hold what was written to it", path.display()))
 }
 
+/// Gives the profile `name` in a client's file more names. What has one of them already stays. Errors in words, for the guard to
+/// tell. Copies of the code that the parser leaves are zeroed by the allocator when they are freed.
+pub(in crate::device) fn add_names(path: &Path, name: &str, more: &[String]) -> Result<(), String> {
+    let words = |error: std::io::Error| format!("its profile file can't be changed: {}", io_in_words(&error));
+    let unknown = || "its profile file has a form that this program does not know".to_owned();
+    let file = std::fs::File::open(path).map_err(words)?;
+    let text = Zeroizing::new(path_trust::read_bounded(file, MAX_SIZE).map_err(words)?);
+    let mut whole: serde_json::Value = serde_json::from_slice(&text).map_err(|_| unknown())?;
+    let profiles = whole.get_mut("profiles").and_then(serde_json::Value::as_object_mut).ok_or_else(unknown)?;
+    let profile = profiles.get(name).filter(|profile| profile.is_object()).cloned().ok_or_else(unknown)?;
+    for name in more {
+        profiles.entry(name.as_str()).or_insert_with(|| {
+            let mut profile = profile.clone();
+            if let Some(said) = profile.get_mut("name") {
+                *said = name.as_str().into();
+            }
+            profile
+        });
+    }
+    let text = Zeroizing::new(serde_json::to_vec(&whole).map_err(|_| unknown())?);
+    // Over the old one, which holds the same secret and is as private.
+    std::fs::File::create(path).and_then(|mut file| file.write_all(&text)).map_err(words)
+}
+
 /// A profile file is a few kilobytes; what is larger is told by its size and time alone.
 const MAX_SIZE: u64 = 4 << 20;
 
@@ -201,6 +228,28 @@ mod tests {
         assert!(read_code(&path).unwrap().expose(|code| code == CODE));
         let again = write(home.path(), &data, &profile, UnlockCode::take(CODE).unwrap());
         assert_eq!(again.unwrap_err().code(), "disk", "an existing file is not written over");
+    }
+
+    #[test]
+    fn a_profile_gets_more_names_and_another_one_keeps_its_own() {
+        let home = tempfile::tempdir().unwrap();
+        let data = ClientData::built_in().profile;
+        let (job, endpoint) = (JOB.parse().unwrap(), "192.0.2.10".parse().unwrap());
+        let profile = Profile { name: "one", job: &job, manifest: "/m", endpoint: &endpoint };
+        let path = write(home.path(), &data, &profile, UnlockCode::take(CODE).unwrap()).unwrap();
+        let names = [data.default.clone(), NAME.to_owned()];
+        add_names(&path, "one", &names).unwrap();
+        add_names(&path, NAME, &["one".to_owned(), "two".to_owned()]).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for name in ["one", "default", "snow-onboard", "two"] {
+            let profile = &json["profiles"][name];
+            assert_eq!((&profile["name"], &profile["unlockCode"]), (&name.into(), &CODE.into()), "{json}");
+        }
+        assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
+        assert!(read_code(&path).unwrap().expose(|code| code == CODE));
+        assert!(add_names(&path, "three", &names).unwrap_err().contains("does not know"));
+        std::fs::write(&path, "[]").unwrap();
+        assert!(add_names(&path, "one", &names).unwrap_err().contains("does not know"));
     }
 
     #[test]

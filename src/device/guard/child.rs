@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::device::guard::environment;
+use crate::device::guard::live::{self, LiveStream};
 use crate::device::guard::process::{GuardEvent, Inbox};
-use crate::device::guard::protocol::{Ran, Run};
-use crate::device::guard::redacted_stream::RedactedStream;
-use crate::device::guard::{environment, live};
+use crate::device::guard::protocol::{Caller, Ran, Run};
 use crate::os::process::{self, Proc};
 
 /// Bytes kept of each stream. The rest is read, so that the client does not block, and counted.
@@ -59,7 +59,7 @@ pub(in crate::device) enum Streams {
     /// No input; output and errors apart.
     Captured,
     /// Output and errors are passed on as they come, without the code.
-    Live { input: bool, redacted: [RedactedStream; 2] },
+    Live { input: bool, caller: Option<Caller>, streams: [LiveStream; 2] },
     /// Input from us; output and errors together, in their order.
     Together,
     /// A terminal for all three.
@@ -86,15 +86,20 @@ impl<'a> Running<'a> {
             // Neither the home nor the state folder; and no folder that a removal would find busy.
             .current_dir(neutral_folder());
         let (mut sources, mut input): (Vec<Box<dyn Read + Send>>, Option<Input>) = (Vec::new(), None);
-        let (mut input_piped, mut live) = (false, None);
+        let (mut input_piped, mut live, mut umask) = (false, None, None);
         match streams {
             Streams::Captured => {
                 command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             }
-            Streams::Live { input, redacted } => {
-                command.stdin(if input { Stdio::piped() } else { Stdio::null() });
+            Streams::Live { input, caller, streams } => {
+                command.stdin(match &caller {
+                    _ if input => Stdio::piped(),
+                    Some(_) => process::input_of_caller(),
+                    None => Stdio::null(),
+                });
                 command.stdout(Stdio::piped()).stderr(Stdio::piped());
-                (input_piped, live) = (input, Some(redacted));
+                caller.iter().for_each(|caller| _ = command.current_dir(&caller.folder));
+                (input_piped, live, umask) = (input, Some(streams), caller.and_then(|caller| caller.umask));
             }
             Streams::Together => {
                 let (reader, writer) = io::pipe()?;
@@ -109,7 +114,7 @@ impl<'a> Running<'a> {
             }
         }
         // The command holds our copies of the child's ends; they close when it is dropped in there.
-        let mut proc = Proc::spawn(command)?;
+        let mut proc = process::with_umask(umask, || Proc::spawn(command))?;
         if let Some(terminal) = &inbox.terminal {
             terminal.put_in_front(proc.group());
         }
@@ -120,16 +125,17 @@ impl<'a> Running<'a> {
         sources.extend(proc.child().stderr.take().map(|stderr| Box::new(stderr) as Box<dyn Read + Send>));
 
         inbox.runs += 1;
+        inbox.group = Some(proc.group());
         let (number, sender) = (inbox.runs, &inbox.sender);
         let (out, err) = (Bounded::default(), Bounded::default());
         let open_streams = sources.len();
         let unsaid = Arc::<AtomicUsize>::default();
-        if let Some(redacted) = live {
-            for (errors, (source, redacted)) in
-                [false, true].into_iter().zip(std::mem::take(&mut sources).into_iter().zip(redacted))
+        if let Some(streams) = live {
+            for (errors, (source, stream)) in
+                [false, true].into_iter().zip(std::mem::take(&mut sources).into_iter().zip(streams))
             {
                 let sender = sender.clone();
-                live::pass_on(source, redacted, errors, &unsaid, move |event| {
+                live::pass_on(source, stream, errors, &unsaid, move |event| {
                     sender.send(GuardEvent::Child(number, event)).is_ok()
                 });
             }
@@ -197,6 +203,8 @@ impl<'a> Running<'a> {
         if woken == Woken::Exited {
             self.drain();
         }
+        // Its number is its own until it is collected.
+        self.inbox.group = None;
         self.proc.end();
         if woken != Woken::Stop {
             self.drain();

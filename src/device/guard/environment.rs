@@ -98,6 +98,13 @@ pub(in crate::device) fn of_home(home: &Path, java_options: &[String], jvm: JvmO
     set
 }
 
+/// What the JVM says on its stderr of the variables in [`of_home`], a line each: nothing that the client would say to whoever
+/// started it.
+pub(in crate::device) fn notices(home: &Path, java_options: &[String], jvm: JvmOptions) -> Vec<String> {
+    let options = jvm_options(home, jvm);
+    java_options.iter().map(|name| format!("Picked up {name}: {}", options.to_string_lossy())).collect()
+}
+
 /// The arguments `args` and all that a JVM is told through `java_options`, in one line, which is the same for every home.
 pub(in crate::device) fn said_of(args: &[String], java_options: &[String]) -> String {
     let options = jvm_options(Path::new("HOME"), JvmOptions::All);

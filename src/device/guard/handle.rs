@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::device::client::find::unusable;
@@ -28,6 +28,9 @@ const ATTENDED: Duration = Duration::from_secs(60);
 /// How long the guard goes on without that: the agent was stopped, or what it passes on is not read.
 const UNATTENDED: Duration = Duration::from_secs(60 * 60);
 
+/// So many reports may wait to be worked off. Then the guard waits, and the client with it, as for any reader that is slow.
+const BACKLOG: usize = 16;
+
 /// What the operator's end of a command of the client is tied to.
 pub struct ClientStreams<'a> {
     /// What it is given to read; nothing if `None`.
@@ -45,6 +48,22 @@ enum Incoming {
     Ended,
     /// Input for the live command with this number.
     Input(u32, OutputPiece),
+    /// A signal for the one with this number.
+    Signal(u32, i32),
+}
+
+/// Passes the caller's signals on to one command of the client.
+#[derive(Clone)]
+pub(crate) struct SignalSender {
+    sender: SyncSender<Incoming>,
+    number: u32,
+}
+
+impl SignalSender {
+    /// `false` if it can't be passed on: the agent is busy with a reader that does not read.
+    pub(crate) fn send(&self, signal: i32) -> bool {
+        cfg!(unix) && self.sender.try_send(Incoming::Signal(self.number, signal)).is_ok()
+    }
 }
 
 /// The guard, as long as it lives. Dropping it ends the client and removes the home.
@@ -54,7 +73,7 @@ pub(in crate::device) struct GuardHandle {
     orders: Option<ChildStdin>,
     incoming: Receiver<Incoming>,
     /// For those who read for it.
-    sender: Sender<Incoming>,
+    sender: SyncSender<Incoming>,
     /// It says nothing any more.
     has_ended: bool,
     /// Live commands so far, to tell the input for one from what was read for another.
@@ -92,14 +111,15 @@ impl GuardHandle {
             .current_dir(child::neutral_folder())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+            // What it says there is for nobody, so that there is room for what the client may come to read.
+            .stderr(process::input_to_hand_on());
         process::prepare_helper(&mut command);
         let mut guard =
             command.spawn().map_err(|error| lost(format!("it can't be started ({})", io_in_words(&error))))?;
         let (Some(orders), Some(stdout)) = (guard.stdin.take(), guard.stdout.take()) else {
             return Err(Error::Internal { what: "a child without the pipes it was given".to_owned() });
         };
-        let (sender, incoming) = std::sync::mpsc::channel();
+        let (sender, incoming) = sync_channel(BACKLOG);
         let reports = sender.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines() {
@@ -205,6 +225,21 @@ impl GuardHandle {
         }
     }
 
+    /// Has the guard give the profile `name` in the client's `file` more names.
+    pub(in crate::device) fn name_profile(&mut self, file: &Path, name: &str, more: Vec<String>) -> Result<()> {
+        let file = file.display().to_string();
+        match self.converse(&Order::NameProfile { file, name: name.to_owned(), more }, PROMPT)? {
+            Report::ProfileNamed => Ok(()),
+            Report::NotStarted { why } => Err(Error::OnlyPrivate { why }),
+            _ => Err(self.lost("it spoke out of turn")),
+        }
+    }
+
+    /// For the live command that is run next.
+    pub(in crate::device) fn signal_sender(&self) -> SignalSender {
+        SignalSender { sender: self.sender.clone(), number: self.runs + 1 }
+    }
+
     /// What the client logged in these folders of the home, fit to be kept.
     pub(in crate::device) fn read_log(&mut self, folders: &[Vec<String>]) -> Option<String> {
         match self.converse(&Order::ReadLog { folders: folders.to_vec() }, PROMPT) {
@@ -249,14 +284,24 @@ impl GuardHandle {
         self.runs += 1;
         let wanted = streams.input.take().map(|input| read_input(input, self.runs, self.sender.clone()));
         let (mut attended, mut until) = (Instant::now(), Instant::now() + limit + SLACK);
+        let mut unread = [false; 2];
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.incoming(left.min(ATTENDED)) {
+                Ok(Incoming::Report(Report::Said { errors, .. })) if unread[usize::from(errors)] => {}
                 Ok(Incoming::Report(Report::Said { errors, piece })) => {
                     let stream = if errors { &mut streams.errors } else { &mut streams.output };
-                    if let Err(error) = stream.write_all(&piece.bytes()).and_then(|()| stream.flush()) {
-                        self.end_all();
-                        return Err(Error::OutputLost { why: io_in_words(&error) });
+                    match stream.write_all(&piece.bytes()).and_then(|()| stream.flush()) {
+                        // A reader that has gone is for the client to see, which may have more to do.
+                        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                            unread[usize::from(errors)] = true;
+                            self.order(&Order::Unread { errors })?;
+                        }
+                        Err(error) => {
+                            self.end_all();
+                            return Err(Error::OutputLost { why: io_in_words(&error) });
+                        }
+                        Ok(()) => {}
                     }
                     // Its reader may have taken all its time.
                     until = until.max(Instant::now() + SLACK);
@@ -265,12 +310,13 @@ impl GuardHandle {
                     let _ = wanted.as_ref().map(|wanted| wanted.send(()));
                 }
                 Ok(Incoming::Input(number, piece)) if number == self.runs => self.order(&Order::Input(piece))?,
+                Ok(Incoming::Signal(of, number)) if of == self.runs => self.order(&Order::Signal { number })?,
                 Ok(Incoming::Report(Report::Started { group })) => self.group = Some(group),
                 Ok(Incoming::Report(report)) => {
                     self.group = None;
                     return Ok(report);
                 }
-                Ok(Incoming::Input(..) | Incoming::Ended) => {}
+                Ok(Incoming::Input(..) | Incoming::Signal(..) | Incoming::Ended) => {}
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
                 Err(error) => return Err(self.lost_for(error)),
             }
@@ -299,7 +345,7 @@ impl GuardHandle {
                 // What is left of a live command that has ended.
                 Ok(Incoming::Report(Report::Said { .. } | Report::InputTaken)) => {}
                 Ok(Incoming::Report(report)) => return Ok(report),
-                Ok(Incoming::Input(..) | Incoming::Ended) => {}
+                Ok(Incoming::Input(..) | Incoming::Signal(..) | Incoming::Ended) => {}
                 Err(error) => return Err(self.lost_for(error)),
             }
         }
@@ -418,9 +464,8 @@ impl GuardHandle {
             match self.incoming(until.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
                 Err(error) => return Err(self.lost_for(error)),
-                Ok(
-                    Incoming::Report(Report::Said { .. } | Report::InputTaken) | Incoming::Input(..) | Incoming::Ended,
-                ) => {}
+                Ok(Incoming::Report(Report::Said { .. } | Report::InputTaken)) => {}
+                Ok(Incoming::Input(..) | Incoming::Signal(..) | Incoming::Ended) => {}
                 Ok(Incoming::Report(_)) => return Err(self.lost("it spoke out of turn")),
             }
         }
@@ -429,8 +474,8 @@ impl GuardHandle {
 
 /// Reads the input for a live command: a piece, and the next one each time that it is told that the command has that. A read can't
 /// be broken off, so what was read last when the command ends is lost.
-fn read_input(mut input: Box<dyn Read + Send>, number: u32, sender: Sender<Incoming>) -> Sender<()> {
-    let (wanted, wants) = std::sync::mpsc::channel();
+fn read_input(mut input: Box<dyn Read + Send>, number: u32, sender: SyncSender<Incoming>) -> Sender<()> {
+    let (wanted, wants) = channel();
     std::thread::spawn(move || {
         let mut piece = zeroize::Zeroizing::new([0_u8; 8 * 1024]);
         loop {

@@ -11,3 +11,4 @@ pub(in crate::device) mod process;
 pub(in crate::device) mod protocol;
 pub(in crate::device) mod redacted_stream;
 pub(in crate::device) mod redaction;
+pub(in crate::device) mod views;

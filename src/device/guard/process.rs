@@ -5,6 +5,8 @@
 
 use std::io::{BufRead, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -13,10 +15,11 @@ use crate::device::client::own_profiles::OwnProfiles;
 use crate::device::client::profile;
 use crate::device::guard::child::{ChildEvent, Running, Streams, Woken};
 use crate::device::guard::home::Home;
+use crate::device::guard::live::{LiveStream, Notice};
 use crate::device::guard::protocol::{Live, Order, OutputPiece, Report, Run, VERSION};
 use crate::device::guard::redacted_stream::RedactedStream;
 use crate::device::guard::redaction::Redaction;
-use crate::device::guard::{client_log, configure, live};
+use crate::device::guard::{client_log, configure, environment, live};
 use crate::model::UnlockCode;
 use crate::os::process;
 
@@ -44,6 +47,10 @@ pub(in crate::device) struct Inbox {
     until: Option<Instant>,
     /// Where the input goes of the command that runs.
     input: Option<Sender<OutputPiece>>,
+    /// Whether its output and its errors are read by nobody any more.
+    unread: [Arc<AtomicBool>; 2],
+    /// Its process group, where the caller's signals go.
+    pub(in crate::device) group: Option<u32>,
     /// Commands so far, to tell the events of one from late ones of another.
     pub(in crate::device) runs: u32,
 }
@@ -51,7 +58,9 @@ pub(in crate::device) struct Inbox {
 impl Inbox {
     fn new() -> Self {
         let (sender, receiver) = std::sync::mpsc::channel();
-        Self { sender, receiver, stopped: false, terminal: None, until: None, input: None, runs: 0 }
+        let unread = Default::default();
+        let (stopped, terminal, until, input, group) = (false, None, None, None, None);
+        Self { sender, receiver, stopped, terminal, until, input, unread, group, runs: 0 }
     }
 
     /// The next order, or `None` when the guard is to end.
@@ -83,13 +92,15 @@ impl Inbox {
         None
     }
 
-    /// What is ordered while a command runs: more input for it, more time for the guard, or an end.
+    /// What is ordered while a command runs: more input for it, a signal, an end of reading it, more time for the guard, or an end.
     fn meanwhile(&mut self, order: Order) {
         match order {
             Order::Input(piece) => {
                 // One that takes no more is not told what would come.
                 let _ = self.input.as_ref().map(|input| input.send(piece));
             }
+            Order::Unread { errors } => self.unread[usize::from(errors)].store(true, Ordering::Relaxed),
+            Order::Signal { number } => _ = self.group.map(|group| process::signal_group(group, number)),
             Order::EndWithin { ms } => self.until = Some(Instant::now() + Duration::from_millis(ms)),
             _ => self.stopped = true,
         }
@@ -155,12 +166,16 @@ fn serve(home: &Home, inbox: &mut Inbox) {
                 continue;
             }
             // For a command that has ended meanwhile.
-            Order::Input(_) => continue,
+            Order::Input(_) | Order::Unread { .. } | Order::Signal { .. } => continue,
             Order::TakeCode { file } => match profile::read_code(Path::new(&file)) {
                 Ok(taken) => {
                     code = Some(taken);
                     Report::CodeTaken
                 }
+                Err(why) => Report::NotStarted { why },
+            },
+            Order::NameProfile { file, name, more } => match profile::add_names(Path::new(&file), &name, &more) {
+                Ok(()) => Report::ProfileNamed,
                 Err(why) => Report::NotStarted { why },
             },
             Order::Run(run) => run_command(run, home.path(), code.as_ref(), inbox),
@@ -195,8 +210,14 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
     }
     let until = Instant::now() + run.limit();
     let redacted = || RedactedStream::new(code.map(Redaction::of));
-    let streams = match run.live {
-        Some(Live { input }) => Streams::Live { input, redacted: [redacted(), redacted()] },
+    let streams = match run.live.take() {
+        Some(Live { input, caller }) => {
+            inbox.unread = Default::default();
+            let output = LiveStream { notice: Notice::none(), redacted: redacted(), unread: inbox.unread[0].clone() };
+            let notice = Notice::of(environment::notices(home, &run.java_options, run.jvm));
+            let errors = LiveStream { notice, redacted: redacted(), unread: inbox.unread[1].clone() };
+            Streams::Live { input, caller, streams: [output, errors] }
+        }
         None => Streams::Captured,
     };
     let (sender, pieces) = std::sync::mpsc::channel();

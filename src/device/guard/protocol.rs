@@ -12,6 +12,7 @@ use crate::device::client::output::Described;
 use crate::device::client::own_profiles::OwnProfile;
 use crate::device::guard::environment::JvmOptions;
 use crate::device::guard::redaction::Redaction;
+use crate::os::process::Umask;
 
 /// Version of the program: agent and guard are of the same one, or do not speak the same.
 pub(in crate::device) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -31,9 +32,24 @@ pub(in crate::device) enum Order {
     TakeCode {
         file: String,
     },
+    /// Give the profile with this name in the client's file more names.
+    NameProfile {
+        file: String,
+        name: String,
+        more: Vec<String>,
+    },
     Run(Run),
     /// For the command that runs: its next input; nothing at the end of it. The guard says when it has taken it.
     Input(OutputPiece),
+    /// For the command that runs, and all that it started: a signal that the caller sent.
+    Signal {
+        number: i32,
+    },
+    /// Of what the command that runs says, nobody reads this stream any more.
+    Unread {
+        /// The one for errors.
+        errors: bool,
+    },
     Configure(Configure),
     /// Tell what the client logged in these folders below the home, without the code.
     ReadLog {
@@ -98,10 +114,22 @@ impl Run {
 }
 
 /// How a command is run for somebody who looks on.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::device) struct Live {
-    /// It gets input.
+    /// It gets input from the agent.
     pub(in crate::device) input: bool,
+    /// It is the caller's own, who would else have typed it to a shell.
+    pub(in crate::device) caller: Option<Caller>,
+}
+
+/// What a command has of the caller of this program, as if that one had started it. Its input comes along where it gets none from
+/// the agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::device) struct Caller {
+    /// The working folder.
+    pub(in crate::device) folder: String,
+    /// What is taken from the permissions of new files.
+    pub(in crate::device) umask: Option<Umask>,
 }
 
 /// A piece of a stream: bytes of any kind, each as the character with its number.
@@ -156,6 +184,7 @@ pub(in crate::device) enum Report {
     InputTaken,
     /// The guard holds the code.
     CodeTaken,
+    ProfileNamed,
     Log(Option<String>),
     Found(Vec<OwnProfile>),
     Ran(Ran),

@@ -35,8 +35,7 @@ impl RedactedStream {
     pub(in crate::device) fn push(&mut self, piece: &[u8]) -> Vec<u8> {
         let Some(redaction) = &self.redaction else { return piece.to_vec() };
         self.tail.extend_from_slice(piece);
-        let found = redaction.find(&self.tail);
-        let mut open = redaction.open_from(&self.tail);
+        let (found, mut open) = redaction.look(&self.tail);
         // A code that is still going on is replaced once.
         if let Some(last) = found.iter().find(|at| at.start < open && open <= at.end) {
             open = last.start;

@@ -10,6 +10,7 @@ use std::ops::Range;
 use memchr::memmem;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::device::guard::views::{Heads, Pass, Reading, escaped};
 use crate::model::UnlockCode;
 
 /// Letters and digits of the code in a row that may not be said.
@@ -25,6 +26,9 @@ pub(in crate::device) struct Redaction {
     hex: Vec<Zeroizing<Vec<u8>>>,
     /// The same in base64.
     base64: Vec<Zeroizing<Vec<u8>>>,
+    plain_heads: Heads,
+    hex_heads: Heads,
+    base64_heads: Heads,
 }
 
 impl Redaction {
@@ -42,11 +46,12 @@ impl Redaction {
         let mut runs: Vec<&[u8]> = spellings.iter().flat_map(|spelling| runs(spelling)).collect();
         runs.sort_unstable();
         runs.dedup();
-        Self {
-            plain: spelled(u8::to_ascii_lowercase, false),
-            hex: runs.iter().map(|run| hex_of(run)).collect(),
-            base64: runs.iter().flat_map(|run| (0..3).map(|shift| base64_of(run, shift))).collect(),
-        }
+        let plain = spelled(u8::to_ascii_lowercase, false);
+        let hex: Vec<_> = runs.iter().map(|run| hex_of(run)).collect();
+        let base64: Vec<_> = runs.iter().flat_map(|run| (0..3).map(|shift| base64_of(run, shift))).collect();
+        let heads = |needles: &[Zeroizing<Vec<u8>>]| Heads::of(needles.iter().map(|needle| &needle[..]));
+        let (hex_heads, base64_heads) = (heads(&hex), heads(&base64));
+        Self { plain_heads: Heads::of(plain.windows(RUN)), hex_heads, base64_heads, plain, hex, base64 }
     }
 
     /// Takes the code out of `text`, which is wiped where it was in it.
@@ -75,38 +80,43 @@ impl Redaction {
 
     /// Where the code stands in `text`: in order, apart from each other.
     pub(super) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let mut found = Vec::new();
-        for view in View::of_letters(text) {
-            self.plain.windows(RUN).for_each(|run| view.find(run, &mut found));
-        }
-        let (digits, base64) = (View::hex(text), View::base64(text));
-        self.hex.iter().for_each(|run| digits.find(run, &mut found));
-        self.base64.iter().for_each(|run| base64.find(run, &mut found));
-        merged(found)
+        self.look(text).0
     }
-}
 
-impl Redaction {
-    /// Where the last part of `text` begins that may be the beginning of a code: its length where there is none.
-    pub(super) fn open_from(&self, text: &[u8]) -> usize {
+    /// The same, and where the last part of `text` begins that may be the beginning of a code: its length where there is none.
+    pub(super) fn look(&self, text: &[u8]) -> (Vec<Range<usize>>, usize) {
         let begun = begun_escape(text);
         let mut from = begun.unwrap_or(text.len());
+        let mut found = Vec::new();
+        for reading in Reading::of_letters(text) {
+            let pass = Pass::of(reading, text, &self.plain_heads);
+            pass.begin(self.plain.windows(RUN), false, &mut from);
+            if pass.hits() {
+                let view = View::of(reading, text);
+                self.plain.windows(RUN).for_each(|run| view.find(run, &mut found));
+            }
+        }
         // What an escape stands for, and whether a zero belongs to "0x", is known only when it is whole.
-        let mut without_zero = View::hex(text);
-        if without_zero.bytes.last() == Some(&b'0') {
-            without_zero.bytes.pop();
+        if let Some(begun) = begun {
+            for reading in Reading::of_letters(text) {
+                Pass::of(reading, &text[..begun], &self.plain_heads).begin(self.plain.windows(RUN), false, &mut from);
+            }
         }
-        let whole = &text[..from];
-        let views = View::of_letters(text).into_iter().chain(View::of_letters(whole)).collect::<Vec<_>>();
-        for run in self.plain.windows(RUN) {
-            views.iter().for_each(|view| view.begin(run, &mut from));
+        for (reading, needles, heads) in
+            [(Reading::Hex, &self.hex, &self.hex_heads), (Reading::Base64, &self.base64, &self.base64_heads)]
+        {
+            let pass = Pass::of(reading, text, heads);
+            let runs = || needles.iter().map(|run| &run[..]);
+            pass.begin(runs(), false, &mut from);
+            if reading == Reading::Hex && pass.ends_with(b'0') {
+                pass.begin(runs(), true, &mut from);
+            }
+            if pass.hits() {
+                let view = View::of(reading, text);
+                runs().for_each(|run| view.find(run, &mut found));
+            }
         }
-        let (digits, base64) = (View::hex(text), View::base64(text));
-        for run in &self.hex {
-            [&digits, &without_zero].into_iter().for_each(|view| view.begin(run, &mut from));
-        }
-        self.base64.iter().for_each(|run| base64.begin(run, &mut from));
-        from
+        (merged(found), from)
     }
 }
 
@@ -134,123 +144,20 @@ struct View {
 }
 
 impl View {
-    fn of(text: &[u8]) -> Self {
+    fn of(reading: Reading, text: &[u8]) -> Self {
         // Never moved as it grows, which would leave copies.
-        Self { bytes: Zeroizing::new(Vec::with_capacity(text.len())), places: Vec::new() }
-    }
-
-    fn push(&mut self, byte: u8, place: Range<usize>) {
-        self.bytes.push(byte);
-        self.places.push(place);
-    }
-
-    /// Letters and digits, in each of the ways in which they may be read.
-    fn of_letters(text: &[u8]) -> [Self; 4] {
-        // With the terminal sequences as well: what begins like one may swallow digits of the code.
-        [(false, false), (false, true), (true, false), (true, true)]
-            .map(|(decoded, without)| Self::letters(text, decoded, without))
-    }
-
-    /// Letters and digits in small letters; `decoded` with escapes as what they stand for, and `without` terminal sequences.
-    fn letters(text: &[u8], decoded: bool, without: bool) -> Self {
-        let mut view = Self::of(text);
-        let mut at = 0;
-        while at < text.len() {
-            let (byte, length) = if decoded { escaped(&text[at..]) } else { None }.unwrap_or((text[at], 1));
-            if byte.is_ascii_alphanumeric() {
-                view.push(byte.to_ascii_lowercase(), at..at + length);
-            }
-            at += if without && text[at] == 0x1b { sequence(&text[at..]) } else { length };
-        }
+        let mut view = Self { bytes: Zeroizing::new(Vec::with_capacity(text.len())), places: Vec::new() };
+        reading.read(text, |byte, place| {
+            view.bytes.push(byte);
+            view.places.push(place);
+        });
         view
-    }
-
-    /// Hexadecimal digits, without what stands between or before them ("0x63, 0x30", "63:30").
-    fn hex(text: &[u8]) -> Self {
-        let mut view = Self::of(text);
-        for (at, byte) in text.iter().enumerate().filter(|(_, byte)| byte.is_ascii_alphanumeric()) {
-            if byte.eq_ignore_ascii_case(&b'x') {
-                if at > 0 && text[at - 1] == b'0' && view.places.last().is_some_and(|place| place.start == at - 1) {
-                    view.bytes.pop();
-                    view.places.pop();
-                }
-            } else {
-                view.push(byte.to_ascii_lowercase(), at..at + 1);
-            }
-        }
-        view
-    }
-
-    /// Characters of base64 in either alphabet, without line ends and whatever else stands between.
-    fn base64(text: &[u8]) -> Self {
-        let mut view = Self::of(text);
-        for (at, byte) in text.iter().enumerate() {
-            match byte {
-                b'-' => view.push(b'+', at..at + 1),
-                b'_' => view.push(b'/', at..at + 1),
-                b'+' | b'/' => view.push(*byte, at..at + 1),
-                byte if byte.is_ascii_alphanumeric() => view.push(*byte, at..at + 1),
-                _ => {}
-            }
-        }
-        view
-    }
-
-    /// Moves `from` to where `needle` may have begun.
-    fn begin(&self, needle: &[u8], from: &mut usize) {
-        let longest = (1..needle.len()).rev().find(|length| self.bytes.ends_with(&needle[..*length]));
-        if let Some(length) = longest {
-            *from = (*from).min(self.places[self.bytes.len() - length].start);
-        }
     }
 
     fn find(&self, needle: &[u8], found: &mut Vec<Range<usize>>) {
         for at in memmem::find_iter(&self.bytes, needle) {
             found.push(self.places[at].start..self.places[at + needle.len() - 1].end);
         }
-    }
-}
-
-/// The byte that an escape at the start of `text` stands for, and the escape's length.
-fn escaped(text: &[u8]) -> Option<(u8, usize)> {
-    let number = |digits: &[u8], radix| u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
-    let hex = |from: usize, to: usize| {
-        let digits = text.get(from..to).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
-        Some((number(digits, 16)?, to))
-    };
-    match text {
-        [b'%', ..] => hex(1, 3),
-        [b'\\', b'x', ..] => hex(2, 4),
-        [b'\\', b'u', b'0', b'0', ..] => hex(4, 6),
-        [b'&', b'#', b'x' | b'X', rest @ ..] => {
-            let end = rest.iter().take(3).position(|byte| *byte == b';')?;
-            hex(3, 3 + end).map(|(byte, length)| (byte, length + 1))
-        }
-        [b'&', b'#', rest @ ..] => {
-            let end = rest.iter().take(4).position(|byte| *byte == b';')?;
-            let digits = rest[..end].iter().all(u8::is_ascii_digit).then_some(&rest[..end])?;
-            Some((number(digits, 10)?, end + 3))
-        }
-        _ => None,
-    }
-}
-
-/// Length of the terminal sequence at the start of `text`, which begins with ESC.
-fn sequence(text: &[u8]) -> usize {
-    match text.get(1) {
-        // ECMA-48, 5.4: parameters, intermediates, a final byte. At the very end the rest may still come.
-        Some(b'[') => {
-            let among = |from: usize, bytes: std::ops::RangeInclusive<u8>| {
-                from + text[from..].iter().take_while(|byte| bytes.contains(byte)).count()
-            };
-            let end = among(among(2, 0x30..=0x3f), 0x20..=0x2f);
-            match text.get(end) {
-                Some(b'@'..=b'~') => end + 1,
-                Some(_) => 1,
-                None => text.len(),
-            }
-        }
-        _ => 1,
     }
 }
 
@@ -313,8 +220,72 @@ mod tests {
                 let mut text = format!("{begin}{spelling}\n");
                 redaction.redact(&mut text);
                 assert_eq!(text, format!("{begin}[unlock code]\n"));
-                assert!(redaction.open_from(format!("{begin}{}", &spelling[..7]).as_bytes()) <= begin.len());
+                assert!(redaction.look(format!("{begin}{}", &spelling[..7]).as_bytes()).1 <= begin.len());
             }
+        }
+    }
+
+    /// As the rule says it: every reading, and every run in it.
+    fn by_the_rule(redaction: &Redaction, text: &[u8]) -> (Vec<Range<usize>>, usize) {
+        let letters = [(false, false), (false, true), (true, false), (true, true)]
+            .map(|(decoded, without)| Reading::Letters { decoded, without });
+        let (mut found, mut from) = (Vec::new(), begun_escape(text).unwrap_or(text.len()));
+        let whole = &text[..from];
+        let mut look = |view: &View, needles: &[&[u8]], is_whole: bool| {
+            for needle in needles {
+                if is_whole {
+                    found.extend(
+                        (0..view.bytes.len())
+                            .filter(|at| view.bytes[*at..].starts_with(needle))
+                            .map(|at| view.places[at].start..view.places[at + needle.len() - 1].end),
+                    );
+                }
+                let longest = (1..needle.len()).rev().find(|length| view.bytes.ends_with(&needle[..*length]));
+                longest.inspect(|length| from = from.min(view.places[view.bytes.len() - length].start));
+            }
+        };
+        let plain: Vec<&[u8]> = redaction.plain.windows(RUN).collect();
+        for reading in letters {
+            look(&View::of(reading, text), &plain, true);
+            look(&View::of(reading, whole), &plain, false);
+        }
+        let hex: Vec<&[u8]> = redaction.hex.iter().map(|needle| &needle[..]).collect();
+        let mut view = View::of(Reading::Hex, text);
+        look(&view, &hex, true);
+        if view.bytes.last() == Some(&b'0') {
+            view.bytes.pop();
+            look(&view, &hex, false);
+        }
+        let base64: Vec<&[u8]> = redaction.base64.iter().map(|needle| &needle[..]).collect();
+        look(&View::of(Reading::Base64, text), &base64, true);
+        (merged(found), from)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn one_pass_finds_what_the_rule_says(
+            parts in proptest::collection::vec((0..12_usize, 0..29_usize, 1..30_usize), 0..12),
+            noise in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+        ) {
+            let redaction = Redaction::of(&UnlockCode::take(CODE).unwrap());
+            let mut text = Vec::new();
+            for (kind, from, length) in parts {
+                let part = &CODE.as_bytes()[from..(from + length).min(CODE.len())];
+                match kind {
+                    0 => text.extend(&noise),
+                    1 => text.extend(b"\x1b[0;1"),
+                    2 => text.extend(b"0x"),
+                    3 => text.extend(b"%&\\"),
+                    4 => text.extend(hex_of(part).iter()),
+                    5 => text.extend(part.iter().flat_map(|byte| format!("0x{byte:02x} ").into_bytes())),
+                    6 => text.extend(part.iter().flat_map(|byte| format!("%{byte:02X}").into_bytes())),
+                    7 => text.extend(part.iter().flat_map(|byte| format!("&#{byte};").into_bytes())),
+                    8 => text.extend(STANDARD.encode(part).into_bytes()),
+                    9 => text.extend(part.to_ascii_uppercase()),
+                    _ => text.extend(part),
+                }
+            }
+            proptest::prop_assert_eq!(redaction.look(&text), by_the_rule(&redaction, &text));
         }
     }
 
