@@ -4,9 +4,9 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use snow_onboard::cli::Cli;
+use snow_onboard::cli::{self, Cli};
 use snow_onboard::commands::completions;
-use snow_onboard::error::{Error, ExitCode as Outcome};
+use snow_onboard::error::Error;
 use snow_onboard::safety::harden;
 use snow_onboard::ui::{OutputMode, Ui};
 use snow_onboard::{cloud, commands, device, ui};
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 fn status() -> ExitCode {
     if let Err(error) = harden::harden() {
-        return (Ui::new(OutputMode::Plain).failure(None, &error) as u8).into();
+        return tell(Ui::new(OutputMode::Plain), &error).into();
     }
     if std::env::args_os().nth(1).is_some_and(|argument| argument == device::GUARD_ARGUMENT) {
         return u8::try_from(device::guard_main()).map_or(ExitCode::FAILURE, ExitCode::from);
@@ -47,10 +47,17 @@ fn status() -> ExitCode {
         Ok(cli) => {
             // A script that asked for JSON is told of a panic in JSON as well.
             let mode = if cli.json() { OutputMode::Json } else { OutputMode::Plain };
-            (unless_it_panics(mode, || commands::execute(&cli)) as u8).into()
+            unless_it_panics(mode, || commands::execute(&cli)).into()
         }
         Err(complaint) => commands::report_parse_error(&complaint).into(),
     }
+}
+
+/// Tells a failure that is none of a command's own. Gives the exit code.
+fn tell(ui: Ui, error: &Error) -> u8 {
+    let is_of_client = cli::is_client_typed();
+    let ui = if is_of_client { ui.passing_through() } else { ui };
+    commands::exit_of(ui.failure(None, error), is_of_client)
 }
 
 /// Where it panicked last.
@@ -58,9 +65,9 @@ static PLACE: Mutex<String> = Mutex::new(String::new());
 
 /// Turns a panic, ours or a library's, into an error with its place. Its message is not shown: that of a library may
 /// quote what it was given.
-fn unless_it_panics(mode: OutputMode, run: impl FnOnce() -> Outcome) -> Outcome {
+fn unless_it_panics(mode: OutputMode, run: impl FnOnce() -> u8) -> u8 {
     std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ui::new(mode).failure(None, &Error::Internal { what: format!("a panic at {place}") })
+        tell(Ui::new(mode), &Error::Internal { what: format!("a panic at {place}") })
     })
 }

@@ -11,7 +11,9 @@ const VERBS: &[(&[&str], &str)] = &[
     (&["help"], "snow-onboard --help"),
     (&["open", "start", "onboard", "unlock-device"], "snow-onboard run JOB --endpoint ADDRESS"),
     (&["download", "get"], "snow-onboard fetch JOB"),
-    (&["list", "ls", "status"], "snow-onboard jobs"),
+    (&["list", "ls"], "snow-onboard jobs"),
+    (&["state", "watch"], "snow-onboard status"),
+    (&["snowballEdge", "exec", "describe-device"], "snow-onboard client JOB -- describe-device"),
     (&["check", "test", "verify"], "snow-onboard doctor"),
     (&["log", "logs", "history"], "snow-onboard audit show"),
     (&["remove", "delete", "rm", "clean"], "snow-onboard forget JOB"),
@@ -46,6 +48,19 @@ pub(super) fn code(complaint: clap::Error) -> clap::Error {
     }
     let text = "there is no flag for an unlock code. This program gets the code from AWS; never type one. If you did, remove this \
                 line from the history of your shell";
+    Cli::command().error(ErrorKind::UnknownArgument, text)
+}
+
+/// The parser's complaint of a command for the vendor's client without what stands before it.
+pub(super) fn client_command(complaint: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(typed)) = complaint.get(ContextKind::InvalidArg) else { return complaint };
+    let is_without = std::env::args_os().all(|word| word != "--");
+    if complaint.kind() != ErrorKind::UnknownArgument || !super::is_client_typed() || !is_without {
+        return complaint;
+    }
+    let text = format!(
+        "“{typed}” is for the vendor's client if it stands after two hyphens: snow-onboard client JOB -- COMMAND …"
+    );
     Cli::command().error(ErrorKind::UnknownArgument, text)
 }
 

@@ -3,10 +3,12 @@
 
 mod again;
 mod audit;
+mod client;
 mod credentials;
 mod flags;
 mod mistyped;
 mod receipt;
+mod status;
 
 use std::path::PathBuf;
 
@@ -20,9 +22,11 @@ use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN, UNLOCK};
 pub(crate) use again::{forget_all_again, given_flags, run_again, unlock_again};
 pub use audit::AuditArgs;
 pub(crate) use audit::{SHOW, VERIFY};
+pub use client::RunClient;
 pub use credentials::Credentials;
 pub use flags::FlagsOf;
 pub use receipt::ReceiptArgs;
+pub use status::ShowStatus;
 
 /// Unlocks an AWS Snowball Edge device, the first time and after each power cut.
 ///
@@ -53,6 +57,10 @@ Examples:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10
   Unlock it again after a power cut, without internet:
     snow-onboard unlock JID123e4567-e89b-12d3-a456-426655440000
+  See what is stored, and the state of each device:
+    snow-onboard status
+  Run another command of the vendor's client:
+    snow-onboard client JID123e4567-e89b-12d3-a456-426655440000 -- describe-device
   Fetch code and manifest before the device arrives, to be offline later:
     snow-onboard fetch JID123e4567-e89b-12d3-a456-426655440000
   Remove both when the device goes back:
@@ -99,6 +107,12 @@ Examples:
     /// nothing else there. On a terminal it refuses, because the secret would stay visible.
     #[command(after_help = credentials::EXAMPLES)]
     Credentials(Credentials),
+    /// Show each stored job: whether its code and manifest are whole, and the state of its device
+    #[command(long_about = status::ABOUT, after_help = status::EXAMPLES)]
+    Status(ShowStatus),
+    /// Run any command of the vendor's client, which gets code and manifest privately
+    #[command(long_about = client::ABOUT, after_help = client::EXAMPLES)]
+    Client(RunClient),
     /// List the account's jobs: state, type, age, tracking number, which are ready, which are stored on this machine
     #[command(after_help = "\
 Examples:
@@ -284,6 +298,8 @@ impl Command {
             Self::Fetch(_) => "fetch",
             Self::Unlock(_) => "unlock",
             Self::Credentials(_) => "credentials",
+            Self::Status(_) => "status",
+            Self::Client(_) => "client",
             Self::Jobs => "jobs",
             Self::Doctor(_) => "doctor",
             Self::Forget(_) => "forget",
@@ -299,9 +315,10 @@ impl Command {
     #[must_use]
     pub(crate) fn only_prints(&self) -> bool {
         match self {
-            Self::Jobs | Self::Doctor(_) | Self::Receipt(_) | Self::Audit(_) => true,
+            Self::Status(_) | Self::Jobs | Self::Doctor(_) | Self::Receipt(_) | Self::Audit(_) => true,
             Self::Settings(_) | Self::ExitCodes | Self::Completions(_) => true,
-            Self::Run(_) | Self::Fetch(_) | Self::Unlock(_) | Self::Credentials(_) | Self::Forget(_) => false,
+            Self::Run(_) | Self::Fetch(_) | Self::Unlock(_) | Self::Client(_) => false,
+            Self::Credentials(_) | Self::Forget(_) => false,
         }
     }
 }
@@ -316,7 +333,8 @@ impl Cli {
         if let Some(flag) = mistyped::flag(typed()) {
             return Err(flag);
         }
-        let mut cli = Self::try_parse().map_err(mistyped::verb).map_err(mistyped::code)?;
+        let mistyped = |complaint| mistyped::client_command(mistyped::code(mistyped::verb(complaint)));
+        let mut cli = Self::try_parse().map_err(mistyped)?;
         let no_input = cli.common.no_input;
         cli.command.get_or_insert_with(|| Command::Run(RunArgs { is_bare: true, no_input, ..RunArgs::default() }));
         Ok(cli)
@@ -361,12 +379,20 @@ impl Cli {
             Some(Command::Fetch(fetch)) => flags.extend(&fetch.flags.0),
             Some(Command::Unlock(unlock)) => flags.extend(&unlock.flags.0),
             Some(Command::Credentials(credentials)) => flags.extend(&credentials.flags.0),
+            Some(Command::Status(status)) => flags.extend(&status.flags.0),
+            Some(Command::Client(client)) => flags.extend(&client.flags.0),
             Some(Command::Doctor(doctor)) => flags.extend(&doctor.0),
             Some(Command::Forget(_)) => flags.only_removes(),
             _ => {}
         }
         flags
     }
+}
+
+/// Whether the verb that was typed is `client`, as far as that can be told where the parser could not.
+#[must_use]
+pub fn is_client_typed() -> bool {
+    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "client")
 }
 
 /// Whether a word of the command line is, or contains, `-v`.
@@ -400,7 +426,7 @@ mod tests {
     #[test]
     fn a_verb_is_called_as_it_is_typed() {
         for verb in Cli::command().get_subcommands() {
-            let needed = verb.get_positionals().map(|argument| {
+            let needed = verb.get_positionals().filter(|argument| !argument.is_last_set()).map(|argument| {
                 argument.get_possible_values().first().map_or("JID".to_owned(), |value| value.get_name().to_owned())
             });
             let line: Vec<String> =

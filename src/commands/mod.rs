@@ -1,6 +1,7 @@
 //! The verbs: one file each, thin. What they do is in `onboard`.
 
 mod audit;
+mod client;
 pub mod completions;
 mod credentials;
 mod doctor;
@@ -14,13 +15,15 @@ mod run;
 mod run_plan;
 mod settings;
 mod several;
+mod status;
 mod unlock;
 
 use std::sync::Arc;
 
 use crate::cli::{self, Cli, Command};
+use crate::device::ClientExit;
 use crate::error::{Error, ExitCode, Result};
-use crate::model::{JobId, tidy};
+use crate::model::{Endpoint, JobId, KeychainKind, Record, tidy};
 use crate::os;
 use crate::report::{OPERATOR, Observer, Reporter};
 use crate::safety::log::{self, Verbosity};
@@ -28,14 +31,36 @@ use crate::safety::sanitize::sanitize_typed;
 use crate::settings::{ProcessEnvironment, Settings};
 use crate::ui::{self, OutputMode, Ui};
 
-/// Does what the command line says and tells how it went.
+/// Does what the command line says and tells how it went. Gives the exit code of the process.
 #[must_use]
-pub fn execute(cli: &Cli) -> ExitCode {
-    let exit = run_command(cli);
-    if cli.verb().is_some_and(Command::only_prints) { Ui::unless_lost(exit) } else { exit }
+pub fn execute(cli: &Cli) -> u8 {
+    match run_command(cli) {
+        Ended::AsClient(exit) => client::end_as(exit),
+        Ended::Here(exit) if cli.verb().is_some_and(Command::only_prints) => Ui::unless_lost(exit) as u8,
+        Ended::Here(exit) => exit_of(exit, matches!(cli.verb(), Some(Command::Client(_)))),
+    }
 }
 
-fn run_command(cli: &Cli) -> ExitCode {
+/// What the process ends with where this program failed: of a command for the vendor's client it is to be told from the client's.
+#[must_use]
+pub fn exit_of(exit: ExitCode, is_of_client: bool) -> u8 {
+    if is_of_client { ExitCode::NotTheClients as u8 } else { exit as u8 }
+}
+
+/// How a command ended.
+enum Ended {
+    Here(ExitCode),
+    /// As the vendor's client did, whose command it ran.
+    AsClient(ClientExit),
+}
+
+impl From<ExitCode> for Ended {
+    fn from(exit: ExitCode) -> Self {
+        Self::Here(exit)
+    }
+}
+
+fn run_command(cli: &Cli) -> Ended {
     let mode = match (cli.json(), cli.quiet()) {
         (true, _) => OutputMode::Json,
         (_, true) => OutputMode::Quiet,
@@ -49,20 +74,29 @@ fn run_command(cli: &Cli) -> ExitCode {
     if !cli.no_input() {
         ui = ui.with_questions();
     }
+    match cli.verb() {
+        Some(Command::Status(_)) => ui = ui.brief(),
+        Some(Command::Client(_)) => ui = ui.passing_through(),
+        _ => {}
+    }
     let ui = Arc::new(ui);
     let reporter = Reporter::new(Arc::clone(&ui) as Arc<dyn Observer>, None);
     let (voice_of_the_end, of_the_end) = (Arc::clone(&ui), reporter.clone());
     let told = os::on_interrupt(move |signal| {
+        if client::pass_on(signal) {
+            return true;
+        }
         let error = Error::interrupted(signal, voice_of_the_end.kept());
-        voice_of_the_end.failure(of_the_end.job(), &error);
+        voice_of_the_end.interrupted(of_the_end.job(), &error);
         ui::start_exit_timer();
+        false
     });
     if let Err(error) = told {
-        return ui.failure(None, &Error::of_system("signals can't be handled", &error));
+        return ui.failure(None, &Error::of_system("signals can't be handled", &error)).into();
     }
     let around = ProcessEnvironment::of_this_process();
     if needs_no_settings(cli, &around, &ui) {
-        return ExitCode::Done;
+        return ExitCode::Done.into();
     }
     let settings = Settings::resolve(&cli.flags(), &around);
     if let Ok(settings) = &settings {
@@ -73,12 +107,13 @@ fn run_command(cli: &Cli) -> ExitCode {
     }
     let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
     if let Err(error) = log::start(cli.verbosity(), log_file, || ui::Stderr, OPERATOR) {
-        return ui.failure(None, &error);
+        return ui.failure(None, &error).into();
     }
-    match settings.and_then(|settings| dispatch(cli, &settings, &ui, &reporter)) {
-        Ok(exit) => exit,
-        Err(error) => ui.failure(reporter.job(), &error),
-    }
+    let ended = settings.and_then(|settings| match cli.verb() {
+        Some(Command::Client(args)) => client::client(args, &settings, &ui, &reporter).map(Ended::AsClient),
+        _ => dispatch(cli, &settings, &ui, &reporter).map(Ended::Here),
+    });
+    ended.unwrap_or_else(|error| ui.failure(reporter.job(), &error).into())
 }
 
 /// Verbs that are about this program alone, and answer whatever its settings and folders are like.
@@ -98,9 +133,12 @@ fn needs_no_settings(cli: &Cli, around: &ProcessEnvironment, ui: &Ui) -> bool {
 #[must_use]
 pub fn report_parse_error(said: &clap::Error) -> u8 {
     // Without its words there is no telling what was meant; but whoever typed --json reads JSON, save where stdout is for a key.
-    let typed = |word: &str| std::env::args_os().any(|argument| argument == word);
+    let is_of_client = cli::is_client_typed();
+    let typed = |word: &str| std::env::args_os().take_while(|typed| typed != "--").any(|typed| typed == word);
     if said.use_stderr() && typed("--json") && !typed("credentials") {
-        return Ui::new(OutputMode::Json).failure(None, &cli::not_a_command(said)) as u8;
+        let ui = Ui::new(OutputMode::Json);
+        let ui = if is_of_client { ui.passing_through() } else { ui };
+        return exit_of(ui.failure(None, &cli::not_a_command(said)), is_of_client);
     }
     let mut text = said.render().to_string();
     if said.kind() == clap::error::ErrorKind::DisplayVersion
@@ -112,7 +150,7 @@ pub fn report_parse_error(said: &clap::Error) -> u8 {
     if !said.use_stderr() {
         return Ui::unless_lost(ExitCode::Done) as u8;
     }
-    u8::try_from(said.exit_code()).unwrap_or(ExitCode::Usage as u8)
+    exit_of(ExitCode::Usage, is_of_client)
 }
 
 /// What `--version -v` adds: for whom the binary was built, and from which commit, which the release's build passes in.
@@ -131,6 +169,7 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Res
         Some(Command::Fetch(args)) => fetch::fetch(args, settings, ui, reporter),
         Some(Command::Unlock(args)) => return unlock::unlock(args, settings, ui, reporter),
         Some(Command::Credentials(args)) => credentials::credentials(args, settings, ui, reporter),
+        Some(Command::Status(args)) => return status::status(args, settings, ui, reporter),
         Some(Command::Jobs) => jobs::jobs(settings, ui, reporter),
         Some(Command::Forget(args)) => return forget::forget(args, settings, ui, reporter),
         Some(Command::Receipt(args)) => receipt::receipt(args, settings, ui, reporter),
@@ -139,11 +178,29 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Res
             settings::show_all(settings, ui);
             Ok(())
         }
-        // Told before the settings were read.
-        Some(Command::ExitCodes | Command::Completions(_)) => Ok(()),
+        // Told before the settings were read, or run apart.
+        Some(Command::ExitCodes | Command::Completions(_) | Command::Client(_)) => Ok(()),
         None => Err(Error::Internal { what: "a command line without a verb".to_owned() }),
     };
     done.map(|()| ExitCode::Done)
+}
+
+/// Refuses keychain `none` for a verb that needs what is stored.
+fn needs_stored_code(verb: &str, settings: &Settings) -> Result<()> {
+    if settings.keychain != KeychainKind::None {
+        return Ok(());
+    }
+    Err(Error::Usage {
+        why: format!(
+            "“{verb}” uses the stored code, and keychain is none (“snow-onboard settings” shows where that was said). \
+             Name the keychain that the code is in, for example --keychain system."
+        ),
+    })
+}
+
+/// The address of the last hand-over.
+fn last_endpoint(record: Option<&Record>) -> Option<Endpoint> {
+    record?.hand_overs.last().map(|hand_over| hand_over.endpoint.clone())
 }
 
 fn parse_job(given: &str) -> Result<JobId> {

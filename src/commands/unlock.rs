@@ -2,10 +2,11 @@
 
 use super::run::tell;
 use super::several::{DeviceRow, Nobody, side_by_side, tell_all};
+use super::{last_endpoint, needs_stored_code};
 use crate::cli::Unlock;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{Requested, Unlocked, keep_after_unlock};
-use crate::model::{Endpoint, JobId, KeychainKind, Purpose, Record};
+use crate::model::{Endpoint, JobId, Purpose, Record};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -14,13 +15,7 @@ use crate::ui::Ui;
 pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     // Everything that can be mistyped is looked at first.
     let named = args.job.as_deref().map(super::parse_job).transpose()?;
-    if settings.keychain == KeychainKind::None {
-        return Err(Error::Usage {
-            why: "“unlock” uses the stored code, and keychain is none (“snow-onboard settings” shows where that was said). \
-                  Name the keychain that the code is in, for example --keychain system."
-                .to_owned(),
-        });
-    }
+    needs_stored_code("unlock", settings)?;
     let stored = StateFolder::kept_below(&settings.state_dir)?;
     match named {
         Some(job) => {
@@ -42,10 +37,6 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
         }
         None => Ok(unlock_all(stored, settings, ui, reporter)),
     }
-}
-
-fn last_endpoint(record: Option<&Record>) -> Option<Endpoint> {
-    record?.hand_overs.last().map(|hand_over| hand_over.endpoint.clone())
 }
 
 fn open(job: &JobId, endpoint: &Endpoint, settings: &Settings, ask: &dyn Ask, reporter: &Reporter) -> Result<Unlocked> {

@@ -119,6 +119,13 @@ errors! {
     Cancelled { why: String, hint: String } = Usage "cancelled"
         "{why} Nothing was done."
         => "{hint}";
+    ClientCommandMissing { job: String } = Usage "client_command_missing"
+        "No command for the vendor's client was given."
+        => "Put it, with its options, after two hyphens that stand alone:\n  snow-onboard client {job} -- describe-device\n  snow-onboard client {job} -- help";
+    /// In a command for the client.
+    CodeTyped = Usage "code_typed"
+        "The command for the vendor's client contains an unlock code, or an option for one. Nothing was run."
+        => "Leave it out: the client gets the code privately. Then remove that line from the history of your shell.";
     JobIdInvalid { given: String, origin: String, why: String } = Usage "job_id_invalid"
         "The job id “{given}” ({origin}) {why}."
         => "A job id looks like JID123e4567-e89b-12d3-a456-426655440000. List yours with:\n  snow-onboard jobs";
@@ -476,6 +483,10 @@ errors! {
     HandOverRefused { why: String } = HandOver "hand_over_refused"
         "The client can't be given the code privately: {why}."
         => "Try the current client. Unpack it from https://aws.amazon.com/snowball/resources into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge\nLess safe: put the code on the client's command line, where other programs on this machine can read it while the client runs:\n  --allow-argv";
+    /// For the commands that never put the code on a command line, whatever `handoff` is.
+    OnlyPrivate { why: String } = HandOver "only_private"
+        "The client can't be given the code privately: {why}. This command never puts it on a command line."
+        => "Try the current client. Unpack it from https://aws.amazon.com/snowball/resources into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ProfileLeaked { job: String, path: String, profile: String } = HandOver "profile_leaked"
         "During its configuration the client changed {path}, which it must not use. That file may now contain the unlock code unencrypted. The device was not asked to unlock."
         => "Remove that profile:\n  snow-onboard forget {job} --client-profile {profile}\nIf that fails, open the file in an editor and remove the code. Then use another version of the client, since this one does not use the folder that it is given. Unpack the current one from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
@@ -535,6 +546,10 @@ errors! {
     DeviceStaysLocked { job: String, seconds: u64 } = Device "device_stays_locked"
         "The client reported success, but the device still reports LOCKED after {seconds} seconds."
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
+    /// `states` is each device that is not open, with what was said of it last.
+    WatchTimeout { states: String, seconds: u64 } = DeviceTimeout "watch_timeout"
+        "Not every device reported UNLOCKED within {seconds} seconds: {states}."
+        => "Look at the displays, then repeat the same command, with more time if they are still busy:\n  --wait-timeout 12h";
     DeviceTimeout { state: String, seconds: u64 } = DeviceTimeout "device_timeout"
         "The device did not report UNLOCKED within {seconds} seconds. The state that was read last is: {state}."
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 1h";

@@ -1,6 +1,7 @@
 //! What a run does, in which order: [`onboard`] is the flow, read from top to bottom; the rest serves it.
 
 mod after_unlock;
+mod client_command;
 mod credentials;
 mod delivery;
 mod forget;
@@ -10,12 +11,15 @@ mod leftovers;
 pub mod onboard;
 mod open_session;
 mod parts;
+mod prepare;
 mod receipt;
 mod receipt_page;
 mod recovery;
 mod run_context;
+mod status;
 
 pub(crate) use after_unlock::keep_after_unlock;
+pub(crate) use client_command::{ClientCommand, ClientEnd};
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::forget_job;
 pub(crate) use forget_choice::{ChosenJob, ForgetChoice};
@@ -23,4 +27,6 @@ pub(crate) use keep::apply_keep;
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;
 pub use onboard::Unlocked;
+pub(crate) use prepare::SharedKeychains;
 pub(crate) use receipt::Receipt;
+pub(crate) use status::{Depth, JobLook, look_at_job};

@@ -8,6 +8,7 @@
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -16,15 +17,16 @@ use super::delivery::fetch_when_delivered;
 use super::keep::apply_keep;
 use super::leftovers::open_state_folder;
 use super::open_session::{OpenSession, ReadyPair};
+use super::prepare::{SharedKeychains, prepare_client};
 use super::recovery::{kept_pair, settle};
 use super::run_context::{RunContext, job_in_words, version_in_words};
 use crate::cloud::{Cloud, DescribedJob, Sink};
-use crate::device::{self, Client, Device, Places, Preparation, Preparing};
+use crate::device::{self, Device, Preparing};
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, Prepared};
 use crate::model::{
-    Endpoint, HandOverPolicy, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord, PrivateHome,
-    Purpose, Record, UnlockCode,
+    Endpoint, HandOverPolicy, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord, Purpose, Record,
+    UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter, Step, age_in_words, duration_in_words};
 use crate::safety::separation::Separation;
@@ -49,10 +51,10 @@ pub(crate) struct Requested<'a> {
 /// AWS.
 pub struct Checked<'a> {
     /// These two before the note of their home, which is to outlive it: fields are dropped in this order.
-    preparing: Option<Preparing>,
+    pub(super) preparing: Option<Preparing>,
     device: Option<Device>,
-    context: RunContext<'a>,
-    keychain: Keychain,
+    pub(super) context: RunContext<'a>,
+    pub(super) keychain: Arc<Keychain>,
 }
 
 /// Both halves are here: the manifest whole in a file of its own, the code in memory. Neither is in its place yet.
@@ -97,9 +99,17 @@ impl<'a> Requested<'a> {
     /// # Errors
     /// Those of the keychain and the state folder; [`Error::Busy`].
     pub(crate) fn check(self) -> Result<Checked<'a>> {
+        self.check_sharing(&SharedKeychains::default())
+    }
+
+    /// The same with keychains that other jobs of this command may have opened already.
+    ///
+    /// # Errors
+    /// Those of [`Requested::check`].
+    pub(super) fn check_sharing(self, keychains: &SharedKeychains) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state, self.settings.audit_copy).check()?;
-        let keychain = self.open_keychain(&folder)?;
+        let keychain = self.open_keychain(&folder, keychains)?;
         Ok(Checked { preparing: None, context: self.context(state, folder, None), keychain, device: None })
     }
 
@@ -114,7 +124,7 @@ impl<'a> Requested<'a> {
         // A client's files take a while to look at, and a person at a keychain prompt may take minutes.
         let (preparing, keychain) = std::thread::scope(|scope| {
             let preparing = scope.spawn(|| self.prepare_device(&state, endpoint));
-            let keychain = self.open_keychain(&folder);
+            let keychain = self.open_keychain(&folder, &SharedKeychains::default());
             let preparing = preparing.join().unwrap_or_else(|_| {
                 Err(Error::Internal { what: "the preflight of the client ended in a panic".to_owned() })
             });
@@ -143,8 +153,8 @@ impl<'a> Requested<'a> {
 
     /// Opens the keychain: the one that was chosen, else the one in which the code is. An unfinished change is settled
     /// first, with the keychain that it was for.
-    fn open_keychain(&self, folder: &JobFolder) -> Result<Keychain> {
-        let open = |kind| Keychain::open(self.settings.keychain_settings(kind), self.reporter.shared());
+    fn open_keychain(&self, folder: &JobFolder, keychains: &SharedKeychains) -> Result<Arc<Keychain>> {
+        let open = |kind| keychains.open(self.settings.keychain_settings(kind), self.reporter.shared());
         let record = || match folder.record() {
             // Of no use to anyone any more; a newer one is.
             Err(Error::RecordUnreadable { .. }) => Ok(None),
@@ -170,7 +180,7 @@ impl<'a> Requested<'a> {
             folder.discard_incoming()?;
         }
         let kept_in = record()?.and_then(|record| record.pair).map(|pair| pair.keychain);
-        let kind = kept_in.filter(|_| !self.settings.keychain_was_chosen()).unwrap_or(self.settings.keychain);
+        let kind = self.settings.keychain_for(kept_in);
         if let Some(other) = kept_in.filter(|other| *other != kind && kind != KeychainKind::None) {
             self.reporter.notify(Event::Warning(format!(
                 "The keychain “{other}” also contains an earlier code of this job. It was not removed."
@@ -183,20 +193,7 @@ impl<'a> Requested<'a> {
     }
 
     fn prepare_device(&self, state: &StateFolder, endpoint: &Endpoint) -> Result<Preparing> {
-        let client = Client::find(&self.settings.client(), &self.reporter)?;
-        let preparing = Device::begin(Preparation {
-            client,
-            known: state.known_clients(),
-            keep_away: &[state.path()],
-            places: Places::of_system(),
-            on_disk: &|error| match self.settings.private_home {
-                PrivateHome::Memory => false,
-                PrivateHome::Ask => self.ask.ask(&format!("{error}\nCreate the private folder on that disk anyway?")),
-                PrivateHome::Disk => true,
-            },
-            guard: None,
-            notify: self.reporter.shared(),
-        })?;
+        let preparing = prepare_client(self.settings, &self.reporter, self.ask, state)?;
         if let Some(address) = device::is_public(endpoint) {
             self.reporter.notify(Event::Warning(format!(
                 "{address} is a public internet address. A device is on the local network. Check its display."
@@ -330,7 +327,7 @@ impl<'a> Checked<'a> {
         let fetch = |cloud: &Cloud, has_waited: bool| {
             if has_waited {
                 // Hours may have passed, and the screen's lock may have taken the keychain's along.
-                *keychain = Keychain::open(settings.keychain_settings(keychain.kind()), reporter.shared())?;
+                *keychain = Keychain::open(settings.keychain_settings(keychain.kind()), reporter.shared())?.into();
             }
             reporter.begin(Step::Keychain);
             // Before anything is fetched.
@@ -508,7 +505,11 @@ impl<'a> Kept<'a> {
     /// # Errors
     /// Those of the client, the hand-over and the device.
     pub(crate) fn open_session(self, endpoint: &Endpoint, patience: Duration) -> Result<OpenSession<'a>> {
-        self.ready.open_session(endpoint, HandOverPolicy::Private, patience)
+        self.ready.open_session(endpoint, HandOverPolicy::Private, patience).map_err(|error| match error {
+            // What would be allowed to `run` is no way out here.
+            Error::HandOverRefused { why } => Error::OnlyPrivate { why },
+            error => error,
+        })
     }
 }
 

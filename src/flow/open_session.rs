@@ -13,6 +13,9 @@ use crate::model::{Endpoint, HandOverMethod, HandOverPolicy, HandOverRecord, Pai
 use crate::safety::separation::Separation;
 use crate::store::AuditStep;
 
+/// How long a device may take to answer a look or a command: nobody who asks for one waits for it to start.
+pub(super) const SHORT_PATIENCE: Duration = Duration::from_secs(60);
+
 /// A pair that is in its places, and the client that may get it.
 pub(super) struct ReadyPair<'a> {
     /// Before the note of its home, which is in the context: fields are dropped in this order.
@@ -133,7 +136,6 @@ impl OpenSession<'_> {
     ///
     /// # Errors
     /// [`Error::Disk`].
-    #[expect(dead_code, reason = "the commands that look at a device come next")]
     pub(crate) fn close(self) -> Result<()> {
         self.end().map(drop)
     }

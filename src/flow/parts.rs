@@ -28,6 +28,11 @@ impl Settings {
         }
     }
 
+    /// The keychain for a job whose code is in the one given: that one, unless another was chosen.
+    pub(super) fn keychain_for(&self, kept_in: Option<KeychainKind>) -> KeychainKind {
+        kept_in.filter(|_| !self.keychain_was_chosen()).unwrap_or(self.keychain)
+    }
+
     /// The part that is about the keychain, for the keychain `kind`.
     pub(crate) fn keychain_settings(&self, kind: KeychainKind) -> KeychainSettings {
         KeychainSettings { kind, deadline: self.keychain_timeout, allow_plain: self.allow_plain_keyring }

@@ -54,10 +54,15 @@
 //! 1. The device is open until it loses power or is restarted. Then it is locked again: `snow-onboard unlock JID…`, or
 //!    `snow-onboard unlock --all`. It works offline as long as the code is stored, and at the address of the last time
 //!    (`tests/whole/unlocking.rs::a_power_cut_is_over_without_aws_at_the_address_of_the_last_time`).
-//! 2. Use the device as AWS describes: its S3 adapter, its NFS share, its instances. Beware of
+//! 2. See how things stand: `snow-onboard status` tells of each stored job whether its code and manifest are whole, and what its
+//!    device says; `snow-onboard status --offline` starts no client and contacts no device; `snow-onboard status --watch` waits until every device
+//!    is open. The code is never put on a command line for a look
+//!    (`tests/whole/status.rs::the_command_line_is_never_used_for_a_look`).
+//! 3. Use the device as AWS describes: its S3 adapter, its NFS share, its instances. For the commands of the vendor's client use
+//!    `snow-onboard client JID… -- COMMAND`: it gives the client code and manifest for that one command, in the private folder. Beware of
 //!    `snowballEdge configure`: it stores the code and the path of the manifest in one file in clear. The next run tells you if
 //!    it finds the code there, with the command that takes it out.
-//! 3. For its S3 adapter give the AWS CLI the device's own access key without a copy in a file. In the device's profile in
+//! 4. For its S3 adapter give the AWS CLI the device's own access key without a copy in a file. In the device's profile in
 //!    `~/.aws/config`:
 //!
 //!    ```text
@@ -66,15 +71,29 @@
 //!    The first call reads the key from the open device and stores it in the keychain. Later calls need neither the device nor its
 //!    client nor AWS credentials, and may be many at once
 //!    (`tests/whole/credentials.rs::twenty_at_once_all_get_the_key_and_the_device_is_asked_by_one`). On a terminal it shows nothing.
-//! 4. Before you return the device, file what was done: `snow-onboard receipt JID… --html receipt.html`. The page prints well and
+//! 5. Before you return the device, file what was done: `snow-onboard receipt JID… --html receipt.html`. The page prints well and
 //!    has no secret (`tests/whole/receipt.rs::it_says_what_was_done_when_by_whom_and_with_what_and_no_secret`).
-//! 5. Then remove what is stored here: `snow-onboard forget JID…`. `snow-onboard forget --returned` does so with every job of which
+//! 6. Then remove what is stored here: `snow-onboard forget JID…`. `snow-onboard forget --returned` does so with every job of which
 //!    AWS says that its device has left, `snow-onboard forget --expired` with those that are older than 360 days.
-//! 6. To have it removed without being asked, set `keep`, which an administrator can lock. `days:30` removes code and manifest at
+//! 7. To have it removed without being asked, set `keep`, which an administrator can lock. `days:30` removes code and manifest at
 //!    the first command after 30 days (`tests/whole/keep.rs::days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone`).
 //!    `until-unlocked` removes them as soon as the device is unlocked: after a power cut it can then be unlocked only with internet
 //!    and an AWS sign-in (`tests/whole/keep.rs::until_unlocked_removes_both_halves_after_the_device_is_open_and_says_so_before`).
 //!    That AWS releases a pair for 360 days is told when they are nearly over, and removes nothing by itself.
+//!
+//! # Commands of the vendor's client
+//!
+//! `snow-onboard client JID… -- ARGS…` runs the client as if it had been started alone
+//! (`tests/whole/client.rs::words_streams_folder_and_exit_code_are_those_of_the_client_alone`): the words are not changed, files land
+//! in the current folder with your permissions, the exit code is the client's, a first Ctrl-C is the client's to answer. What is different:
+//!
+//! - The client's default profile, and the profile `snow-onboard`, are the job's code and manifest. Your own profiles are not seen.
+//! - In what the client prints, text or binary, eight or more characters of the code in a row become `[unlock code]`. Files that it writes
+//!   are not looked at: a support log may hold anything. The line that Java prints about `JAVA_TOOL_OPTIONS` is left out.
+//! - On Windows input passes through this program, so some of what the client does not read is lost with it.
+//! - The exit code 125 means that this program failed; the client's own codes are any others.
+//! - A command line that holds an unlock code, or `--unlock-code`, is refused, and so is a client that takes the code in no private way.
+//!   The audit log gets the name of the command and none of its options.
 //!
 //! # Taking the program off this machine
 //!

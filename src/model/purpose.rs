@@ -14,4 +14,8 @@ pub(crate) enum Purpose {
     Unlock,
     /// Asks the open device for its access key.
     Credentials,
+    /// Looks at the device.
+    Status,
+    /// Runs a command of the vendor's client.
+    Client,
 }

@@ -37,6 +37,11 @@ impl Flags {
         self.given.insert(given.setting.key, given);
     }
 
+    /// Whether this one was given.
+    pub(crate) fn contains(&self, setting: &Setting) -> bool {
+        self.given.contains_key(setting.key)
+    }
+
     /// Those of a verb were given, beside those of every command.
     pub(crate) fn extend(&mut self, others: &Self) {
         self.given.extend(others.given.clone());

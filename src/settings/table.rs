@@ -47,7 +47,7 @@ macro_rules! settings {
 settings! {
     /// The device's address, if given.
     endpoint: Option<Endpoint> = "The device's address, as its display shows it"
-        => verbs: RUN | UNLOCK | SESSION | DOCTOR, value_name: "ADDRESS", short: Some('e'), example: "192.0.2.10";
+        => verbs: RUN | UNLOCK | SESSION | LOOK | DOCTOR, value_name: "ADDRESS", short: Some('e'), example: "192.0.2.10";
 
     /// AWS profile, if one was named to us. `AWS_PROFILE` is the SDK's to read.
     profile: Option<String> = "AWS profile (else AWS_PROFILE, else the default one)"
@@ -78,17 +78,17 @@ settings! {
 
     /// The vendor's client, with its origin; searched in PATH if not given.
     client: Option<Sourced<PathBuf>> = "The Snowball Edge client [if not set: snowballEdge in PATH]"
-        => verbs: RUN | UNLOCK | SESSION | DOCTOR, value_name: "FILE", example: "/opt/snowball-client-linux/bin/snowballEdge",
+        => verbs: RUN | UNLOCK | SESSION | LOOK | DOCTOR, value_name: "FILE", example: "/opt/snowball-client-linux/bin/snowballEdge",
            example_on_windows: Some(r"C:\snowball-client\bin\snowballEdge.bat");
 
     /// Pinned SHA-256 of the client's tree.
     client_sha256: Option<ClientDigest> = "Use the client only if the SHA-256 of its folder is this value"
-        => verbs: RUN | UNLOCK | SESSION | DOCTOR, value_name: "HEX",
+        => verbs: RUN | UNLOCK | SESSION | LOOK | DOCTOR, value_name: "HEX",
            example: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
     /// Whether a client of an unknown version is used.
     allow_unknown_client: bool = "Use a client whose version is not known"
-        => verbs: RUN | UNLOCK | SESSION | DOCTOR, default: Some("false");
+        => verbs: RUN | UNLOCK | SESSION | LOOK | DOCTOR, default: Some("false");
 
     /// How the client may get the code.
     handoff: HandOverPolicy = "How the client gets the code: private (never on its command line), argv (also on its command line), auto (asks you first)"
@@ -101,7 +101,7 @@ settings! {
     /// Where the private folder for the client may lie.
     private_home: PrivateHome
         = "If memory has no room for the client's private folder: memory (stop), ask (ask before using a disk), disk (use a disk)"
-        => verbs: RUN | UNLOCK | SESSION | DOCTOR, value_name: "WHERE", default: Some("ask"), lock: Some("memory");
+        => verbs: RUN | UNLOCK | SESSION | LOOK | DOCTOR, value_name: "WHERE", default: Some("ask"), lock: Some("memory");
 
     /// Deadline from the hand-over to UNLOCKED.
     unlock_timeout: Duration = "Time limit for the device to start, and the same limit again for it to unlock"
@@ -109,7 +109,7 @@ settings! {
 
     /// How many devices are worked on at once.
     parallel: usize = "How many devices to work on at the same time, where there are several"
-        => verbs: RUN | UNLOCK, value_name: "COUNT", default: Some("4"), reopens: false;
+        => verbs: RUN | UNLOCK | LOOK, value_name: "COUNT", default: Some("4"), reopens: false;
 
     /// Whether a job that is still on its way is waited for.
     wait: bool = "Wait until AWS reports the job as delivered, then continue"
@@ -120,8 +120,8 @@ settings! {
         => verbs: RUN | UNLOCK, default: Some("false");
 
     /// Deadline of either wait.
-    wait_timeout: Duration = "How long to wait with --wait or --wait-device"
-        => verbs: RUN | UNLOCK | FETCH, value_name: "TIME", default: Some("8h"), reopens: false;
+    wait_timeout: Duration = "How long to wait with --wait, --wait-device or --watch"
+        => verbs: RUN | UNLOCK | FETCH | LOOK, value_name: "TIME", default: Some("8h"), reopens: false;
 
     /// Deadline of all that is asked of AWS.
     network_timeout: Duration = "Time limit for all requests to AWS together"
@@ -163,8 +163,10 @@ pub(crate) const EVERY: u8 = 1 << 3;
 /// `unlock` takes it.
 pub(crate) const UNLOCK: u8 = 1 << 4;
 
-/// The commands that ask an open device for something take it.
+/// The commands that ask a device for something take it.
 pub(crate) const SESSION: u8 = 1 << 5;
+/// `status` takes it.
+pub(crate) const LOOK: u8 = 1 << 6;
 
 /// One setting. Its flag is its key with hyphens, its variable `SNOW_ONBOARD_` and its key in capitals.
 #[derive(Debug)]

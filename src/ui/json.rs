@@ -84,12 +84,12 @@ pub(super) struct ResultLine<'a, T> {
 }
 
 /// The end of one that failed, or what a result says of a job that did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Failure {
-    pub(super) code: &'static str,
+    pub(crate) code: &'static str,
     pub(super) exit: u8,
-    pub(super) text: String,
-    pub(super) hint: String,
+    pub(crate) text: String,
+    pub(crate) hint: String,
 }
 
 /// One line, with its end. `None` if it can't be made: every content here is plain data, and a line too few does not end

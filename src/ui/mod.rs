@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use indicatif::DecimalBytes;
 use serde::Serialize;
 
-use crate::error::{Error, ExitCode, HintRules, io_in_words};
+use crate::error::{Error, ErrorReport, ExitCode, HintRules, io_in_words};
 use crate::model::JobId;
 use crate::os;
 use crate::report::{Ask, Event, OPERATOR, Observer, Step, Verdict, duration_in_words};
@@ -56,6 +56,10 @@ pub struct Ui {
     mode: OutputMode,
     command: &'static str,
     may_ask: bool,
+    /// Only what needs doing is told in lines.
+    is_brief: bool,
+    /// stdout and the exit code are the vendor's client's.
+    passes_through: bool,
     status: Status,
     reported: Mutex<Reported>,
     /// What the settings make of hints, once they are known.
@@ -82,6 +86,8 @@ impl Ui {
             mode,
             command: "",
             may_ask: false,
+            is_brief: false,
+            passes_through: false,
             status: Status::default(),
             reported: Mutex::default(),
             hints: OnceLock::new(),
@@ -106,6 +112,26 @@ impl Ui {
     #[must_use]
     pub(crate) fn with_questions(self) -> Self {
         Self { may_ask: self.mode != OutputMode::Json && style::terminals_are_there(), ..self }
+    }
+
+    /// The same, for a command of which the result, or what the client says, is all there is to read: of what goes on nothing is
+    /// told but what needs doing, and what is drawn over again.
+    #[must_use]
+    pub(crate) fn brief(self) -> Self {
+        Self { is_brief: true, ..self }
+    }
+
+    /// The same, where stdout and the exit code are the vendor's client's: what there is to say goes to stderr, also in JSON.
+    #[must_use]
+    pub fn passing_through(self) -> Self {
+        Self { passes_through: true, ..self.brief() }
+    }
+
+    /// Where what the client says goes, byte for byte: stdout and stderr.
+    pub(crate) fn of_client(&self) -> (out::Passed, out::Passed) {
+        self.status.clear();
+        out::flush_stderr();
+        (out::Passed::Stdout, out::Passed::Stderr)
     }
 
     /// From now on hints are as these have them.
@@ -140,6 +166,32 @@ impl Ui {
                 to_stdout(&style::sentences(&text, style::Stream::Stdout));
             }
             OutputMode::Json => self.line("result", job, json::ResultLine { command: self.command, content: machine }),
+        }
+    }
+
+    /// Whether results can be drawn over again.
+    #[must_use]
+    pub(crate) fn can_redraw(&self) -> bool {
+        self.mode != OutputMode::Json && style::is_seen() && style::can_redraw()
+    }
+
+    /// Shows `text` in the place of what was drawn last, `over` lines of it. Gives the lines that it takes.
+    pub(crate) fn redraw(&self, over: usize, text: &str) -> usize {
+        self.status.clear();
+        let text = style::sentences(&sanitize_lines(text.trim_end()), style::Stream::Stdout) + "\n";
+        // What has scrolled away stays where it is.
+        let up = over.min(style::height().unwrap_or_default().saturating_sub(1));
+        let back = if up == 0 { String::new() } else { format!("\x1b[{up}A\r\x1b[J") };
+        to_stdout(&(back + &text));
+        text.lines().count()
+    }
+
+    /// Something that a command is there to tell while it goes on: for people a line, for programs an event of this name.
+    pub(crate) fn told(&self, event: &str, job: &JobId, text: &str, machine: impl Serialize) {
+        self.status.clear();
+        match self.mode {
+            OutputMode::Json => self.line(event, Some(job), machine),
+            OutputMode::Plain | OutputMode::Quiet => to_stdout(&format!("{}\n", sanitize_lines(text).trim_end())),
         }
     }
 
@@ -183,6 +235,15 @@ impl Ui {
         error.exit()
     }
 
+    /// An interruption. What passes the client through says nothing of its own then, as the client alone would not.
+    pub(crate) fn interrupted(&self, job: Option<&JobId>, error: &Error) {
+        if self.passes_through {
+            self.status.clear();
+            return;
+        }
+        self.failure(job, error);
+    }
+
     /// A failure after which a result is still told; programs read it as a warning. Returns the exit code of the process.
     pub(crate) fn failure_of_several(&self, error: &Error) -> ExitCode {
         self.status.clear();
@@ -204,13 +265,19 @@ impl Ui {
         failure
     }
 
-    fn log_failure(&self, error: &Error) -> Failure {
-        let report = error.report();
+    /// What a result says of a failure, which is told nowhere else.
+    pub(crate) fn failure_of_row(&self, report: &ErrorReport) -> Failure {
         // Paths in it may hold what no terminal should be sent, and no log.
         let tidy = |text: &str| sanitize_lines(text).trim_end_matches('\n').to_owned();
         let (text, hint) = (tidy(&report.sentence), tidy(&self.hint(&report.hint)));
-        tracing::error!(target: OPERATOR, code = report.code, exit = report.exit as u8, "{text}");
-        Failure { code: report.code, exit: exit_of(error), text, hint }
+        Failure { code: report.code, exit: report.exit as u8, text, hint }
+    }
+
+    fn log_failure(&self, error: &Error) -> Failure {
+        let exit = if self.passes_through { ExitCode::NotTheClients as u8 } else { exit_of(error) };
+        let failure = Failure { exit, ..self.failure_of_row(&error.report()) };
+        tracing::error!(target: OPERATOR, code = failure.code, exit, "{}", failure.text);
+        failure
     }
 
     /// The end of a command of which the output is all there is to it: a failure if some of that could not be written, of
@@ -267,7 +334,7 @@ impl Ui {
 
     fn line(&self, event: &str, job: Option<&JobId>, content: impl Serialize) {
         if let Some(line) = json::line(event, job, content) {
-            to_stdout(&line);
+            if self.passes_through { to_stderr(&line) } else { to_stdout(&line) }
         }
     }
 
@@ -313,6 +380,15 @@ impl Ui {
             }
             Event::Warning(text) => self.status.above(&style::named("Warning", &whose(text), &style::of_warnings())),
             Event::Fact(text) => self.status.above(&style::named("", &whose(text), &style::of_names())),
+        }
+    }
+
+    /// The line that is drawn over again, and nothing that stays.
+    fn show_in_brief(&self, event: &Event) {
+        match event {
+            Event::Started(step) => self.status.begin(&step.to_string()),
+            Event::Finished { .. } if self.reported().open.is_empty() => self.status.clear(),
+            _ => {}
         }
     }
 
@@ -392,9 +468,13 @@ impl Observer for Ui {
             Event::Checked(check) => !matches!(check.verdict, Verdict::Ok | Verdict::Skipped),
             _ => false,
         };
+        let is_wait = matches!(event, Event::Waiting { .. });
         match self.mode {
+            OutputMode::Json if self.is_brief && !needs_doing && (self.passes_through || !is_wait) => {}
             OutputMode::Json => self.show_to_programs(job, event),
             OutputMode::Quiet if !needs_doing => {}
+            OutputMode::Plain if self.is_brief && !needs_doing && !is_wait => self.show_in_brief(event),
+            OutputMode::Plain if self.passes_through && !needs_doing && !self.status.is_drawn() => {}
             OutputMode::Plain | OutputMode::Quiet => self.show_to_people(job, event),
         }
     }

@@ -4,6 +4,7 @@
 //! Each writer is on a thread of its own. A terminal that was stopped, or a reader that does not read, must not hold up a
 //! run: its deadlines go on, and an interrupt ends it. What is written waits in memory meanwhile.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -121,6 +122,40 @@ impl Write for Stderr {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// One of the streams as it is, for what the vendor's client says, out of which its guard has taken the code. The caller waits for
+/// whoever reads it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Passed {
+    Stdout,
+    Stderr,
+}
+
+impl Write for Passed {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        use io::IsTerminal as _;
+        let is_console = cfg!(windows)
+            && match self {
+                Self::Stdout => io::stdout().is_terminal(),
+                Self::Stderr => io::stderr().is_terminal(),
+            };
+        // A console of Windows takes nothing but Unicode.
+        let text =
+            if is_console { String::from_utf8_lossy(piece).into_owned().into_bytes().into() } else { Cow::from(piece) };
+        match self {
+            Self::Stdout => io::stdout().write_all(&text),
+            Self::Stderr => io::stderr().write_all(&text),
+        }?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout => io::stdout().flush(),
+            Self::Stderr => io::stderr().flush(),
+        }
     }
 }
 

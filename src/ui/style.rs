@@ -59,6 +59,11 @@ pub(super) fn width(stream: Stream) -> Option<usize> {
         .filter(|width| *width > 0)
 }
 
+/// The lines of the terminal behind stdout, if there is one that says so.
+pub(super) fn height() -> Option<usize> {
+    is_seen().then(|| Term::stdout().size_checked()).flatten().map(|(rows, _)| usize::from(rows))
+}
+
 /// `Name       text`, broken under itself where the terminal ends.
 pub(super) fn named(name: &str, text: &str, style: &Style) -> String {
     named_within(name, text, style, width(Stream::Stderr))

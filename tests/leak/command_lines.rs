@@ -117,7 +117,9 @@ fn no_process_of_the_machine_shows_it() {
     let control = control();
     let stage = Stage::with_keyring(Rehearsal::builder().client(slow()));
     let code = stage.rehearsal.job().unlock_code();
-    for (what, mut command) in [("fetch", stage.fetch()), ("run", stage.run())] {
+    let client = stage.with_client(&["client", &stage.id()], &["describe-device"]);
+    let others = [("status", stage.with_client(&["status"], &[])), ("client", client)];
+    for (what, mut command) in [("fetch", stage.fetch()), ("run", stage.run())].into_iter().chain(others) {
         key_in_a_file(&stage, &mut command);
         let sampler = Sampler::start(&[&code, stage.rehearsal.secret_key()]);
         assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());

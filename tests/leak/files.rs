@@ -65,6 +65,29 @@ fn no_file_after_success() {
     no_file(&stage, "after a fetch into a keyring", control);
     assert!(stage.run().status().unwrap().success());
     no_file(&stage, "after a run with a keyring", control);
+    assert!(stage.with_client(&["status"], &[]).status().unwrap().success());
+    no_file(&stage, "after a look at the device", control);
+    assert!(stage.with_client(&["client", &stage.id()], &["describe-device"]).status().unwrap().success());
+    no_file(&stage, "after a command of the client", control);
+}
+
+#[test]
+fn no_file_after_a_kill_during_a_command_of_the_client() {
+    let client = ClientOptions::default().trick(Command::Configure, Trick::Hang);
+    let stage = Stage::with_keyring(Rehearsal::builder().client(client));
+    assert!(stage.run().status().unwrap().success());
+    let mut agent = stage.with_client(&["client", &stage.id()], &["configure"]);
+    let mut agent = Running::start(agent.stdout(Stdio::null()).stderr(Stdio::null()));
+    let client = stage.wait_for_client("configure");
+    let found = stage.files_with_code();
+    assert!(
+        !found.is_empty() && found.iter().all(|path| path.starts_with(&client.user_home)),
+        "in the private home alone"
+    );
+    agent.child().kill().unwrap();
+    wait_until("the client to go", || !is_alive(client.pid));
+    wait_until("the private home to go", || !client.user_home.exists());
+    no_file(&stage, "after a kill during a command of the client", found.len());
 }
 
 #[test]

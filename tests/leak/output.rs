@@ -100,3 +100,29 @@ fn a_client_that_prints_the_code() {
     let stage = Stage::without_keychain(Rehearsal::builder().client(client));
     quiet_about(&stage, "a client that prints the code", &[("code", stage.code())], false, "[invented]");
 }
+
+#[test]
+fn a_client_that_says_the_code_to_a_look_or_a_command() {
+    let client = ClientOptions::default().trick(Command::DescribeDevice, Trick::SayCode);
+    let stage = Stage::with_keyring(Rehearsal::builder().client(client));
+    assert!(stage.run().status().unwrap().success());
+    let (id, mut text) = (stage.id(), Vec::new());
+    for voice in VOICES {
+        for (verb, for_client) in [(&["status"][..], &[][..]), (&["client", &id], &["describe-device"])] {
+            let Output { status, stdout, stderr } = stage
+                .with_client(&[verb, voice].concat(), for_client)
+                .envs(TALKATIVE[2].iter().copied())
+                .output()
+                .unwrap();
+            let said = [stdout, stderr].concat();
+            let shown = String::from_utf8_lossy(&said);
+            assert!(status.success(), "{verb:?} {voice:?}: {shown}");
+            if !for_client.is_empty() {
+                assert!(shown.contains("[invented] using [unlock code]"), "the client's words were passed on: {shown}");
+            }
+            text.extend(said);
+        }
+    }
+    let (needles, place) = (stage.code(), "stdout and stderr: a client that says the code to a look or a command");
+    table::none("code", place, needles.count(&text), planted(&stage, &text, &needles));
+}

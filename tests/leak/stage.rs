@@ -83,6 +83,16 @@ impl Stage {
         self.agent(["run", &id, "--endpoint", &endpoint, "--client", self.rehearsal.client_path().to_str().unwrap()])
     }
 
+    /// `VERB …` with the rehearsal's client, and what stands after two hyphens for it.
+    pub(crate) fn with_client(&self, words: &[&str], for_client: &[&str]) -> Command {
+        let client = ["--client", self.rehearsal.client_path().to_str().unwrap()];
+        let mut agent = self.agent(words.iter().chain(&client));
+        if !for_client.is_empty() {
+            agent.arg("--").args(for_client);
+        }
+        agent
+    }
+
     pub(crate) fn fetch(&self) -> Command {
         self.agent(["fetch", &self.id()])
     }

@@ -69,7 +69,8 @@ fn of_check(said: &str, exit: i32) -> Option<String> {
 /// Code, sentence and hint of the errors that end with this exit code.
 fn table(exit: i32) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let rows = Error::CODES.iter().zip(Error::TEXTS);
-    let ends = move |of: u8| i32::from(of) == exit || (of == 130 && exit > 128);
+    // Any error of `client` ends with 125.
+    let ends = move |of: u8| i32::from(of) == exit || (of == 130 && exit > 128) || exit == 125;
     rows.filter(move |((_, of), _)| ends(*of as u8)).map(|((code, _), (sentence, hint))| (*code, *sentence, *hint))
 }
 

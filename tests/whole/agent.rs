@@ -125,6 +125,12 @@ impl Agent {
         Self { command }
     }
 
+    /// For what is not to be started here.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn into_command(self) -> Command {
+        self.command
+    }
+
     pub(crate) fn spawn(mut self) -> Child {
         self.command.spawn().unwrap()
     }

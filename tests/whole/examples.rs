@@ -154,12 +154,12 @@ mod run {
         /// Runs the example, with what goes before it in its story.
         fn play(&self, words: &[String]) {
             let has = |word: &str| words.iter().any(|other| other == word);
-            if has("unlock") || has("credentials") {
+            if ["unlock", "credentials", "status", "client"].into_iter().any(has) {
                 let run = ["snow-onboard", "run", SAMPLE, "--endpoint", "192.0.2.10"];
                 self.agent(&run.map(str::to_owned)).end().done();
             }
-            // Which alone of those that need a device needs one that is open.
-            if !has("credentials") {
+            // One that needs an open device, or waits for one, finds it so.
+            if !has("credentials") && !has("--watch") {
                 self.rehearsal.device().power_loss();
             }
             if has("receipt") || has("forget") && !has("--client-profile") {

@@ -60,6 +60,8 @@ fn every_verb_s_lines_are_by_the_schema() {
         vec!["settings"],
         vec!["settings", "--path"],
         vec!["settings", "--sample"],
+        vec!["status"],
+        vec!["status", "--offline"],
         vec!["forget", "--all"],
         vec!["run", &id, "--endpoint", &endpoint, "--client", &client, "--keychain", "none"],
     ];
@@ -70,6 +72,9 @@ fn every_verb_s_lines_are_by_the_schema() {
         vec!["run", &id, "--endpoint", "192.0.2.300"],
         vec!["fetch", "JID"],
         vec!["fetch", &id, "--keychain", "none"],
+        vec!["status", "JID"],
+        vec!["status", &id],
+        vec!["status", "--endpoint", "192.0.2.10"],
         vec!["forget", "JID"],
         vec!["forget", &id, "--client-profile", "unheard of"],
         vec!["jobs", "--unheard-of"],

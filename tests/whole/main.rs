@@ -15,6 +15,8 @@ mod keyring_bus;
 #[allow(dead_code, reason = "the leak tests use the rest")]
 mod process;
 
+#[cfg(target_os = "linux")]
+mod client;
 mod completions;
 #[cfg(target_os = "linux")]
 mod credentials;
@@ -43,6 +45,8 @@ mod refusals;
 #[cfg(target_os = "linux")]
 mod secret_service;
 mod settings;
+#[cfg(target_os = "linux")]
+mod status;
 #[cfg(unix)]
 mod sudden_death;
 #[cfg(target_os = "linux")]

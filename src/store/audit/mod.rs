@@ -50,6 +50,7 @@ pub(crate) struct Audit {
     path: PathBuf,
     copy: AuditCopy,
     purpose: Option<Purpose>,
+    command: Option<String>,
 }
 
 /// A step worth a line.
@@ -92,6 +93,8 @@ struct AuditLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<Purpose>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     manifest_sha256: Option<&'a ManifestDigest>,
     #[serde(flatten)]
     link: Link,
@@ -107,13 +110,18 @@ impl Audit {
     /// The same of the state folder `root`, which need not be there: for [`Audit::check`] and [`Audit::verify`].
     #[must_use]
     pub(crate) fn below(root: &Path, copy: AuditCopy) -> Self {
-        Self { path: root.join("audit.jsonl"), copy, purpose: None }
+        Self { path: root.join("audit.jsonl"), copy, purpose: None, command: None }
     }
 
     /// The same, for a run whose lines say what it is for.
     #[must_use]
     pub(crate) fn with_purpose(self, purpose: Purpose) -> Self {
         Self { purpose: Some(purpose), ..self }
+    }
+
+    /// From here on its lines name the client's command that the run is for.
+    pub(crate) fn name_command(&mut self, command: String) {
+        self.command = Some(command);
     }
 
     /// Whether a line could be appended and copied, as far as that can be told without making anything: a device is not to be
@@ -144,6 +152,7 @@ impl Audit {
             job,
             step,
             purpose: self.purpose,
+            command: self.command.as_deref(),
             manifest_sha256: manifest,
             link,
         };

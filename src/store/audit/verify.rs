@@ -35,6 +35,9 @@ pub(crate) struct AuditEntry {
     /// The command that it was for.
     #[serde(default)]
     pub purpose: Option<String>,
+    /// The client's command that it was for, where that was one of the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// The account's name: as the system knows it, or in lines without a number, as the environment had it.
     #[serde(default)]
     pub user: Option<String>,
@@ -176,6 +179,7 @@ impl AuditEntry {
             job: sanitize(&self.job),
             step: sanitize(&self.step),
             purpose: tidy(self.purpose),
+            command: tidy(self.command),
             user: tidy(self.user),
             sid: tidy(self.sid),
             host: tidy(self.host),
@@ -205,7 +209,8 @@ impl AuditEntry {
             "client_profile_removed" => "profile removed from the client's own settings",
             other => other,
         };
-        let purpose = self.purpose.as_ref().map(|purpose| format!(" ({purpose})")).unwrap_or_default();
+        let command = self.command.as_ref().map(|command| format!(": {command}")).unwrap_or_default();
+        let purpose = self.purpose.as_ref().map(|purpose| format!(" ({purpose}{command})")).unwrap_or_default();
         let manifest = self.manifest_sha256.as_ref().map(|digest| format!(", manifest SHA-256 {digest}"));
         format!("{step}{purpose}{}", manifest.unwrap_or_default())
     }

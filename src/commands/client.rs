@@ -1,0 +1,89 @@
+//! `client`: any command of the vendor's client, with streams, folder, signals and exit code as if it had been started alone.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+
+use super::{last_endpoint, needs_stored_code, parse_job};
+use crate::cli::RunClient;
+use crate::device::{ClientExit, ClientStreams, SignalSender, State};
+use crate::error::{Error, Result};
+use crate::flow::{ClientCommand, ClientEnd, Requested};
+use crate::model::{JobId, Purpose};
+use crate::os;
+use crate::report::{Event, Notify, Reporter};
+use crate::settings::Settings;
+use crate::store::StateFolder;
+use crate::ui::{self, Ui};
+
+/// Where a signal goes while the client runs.
+static RUNNING: Mutex<Option<SignalSender>> = Mutex::new(None);
+
+/// Passes the first signal on to the client that runs, which ends as it would alone, or goes on. `false` if nobody takes it, so
+/// that it ends this program, and with it the client.
+pub(super) fn pass_on(signal: i32) -> bool {
+    let sender = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
+    sender.is_some_and(|sender| sender.send(signal))
+}
+
+pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ClientExit> {
+    let job = parse_job(&args.job)?;
+    reporter.is_about(&job);
+    if args.args.is_empty() {
+        return Err(Error::ClientCommandMissing { job: job.to_string() });
+    }
+    let words = args.args.iter().map(unicode).collect::<Result<Vec<String>>>()?;
+    let command = ClientCommand::of(&words)?;
+    needs_stored_code("client", settings)?;
+    let folder = std::env::current_dir().map_err(|error| Error::disk("Finding", ".".as_ref(), error))?;
+    let stored = StateFolder::kept_below(&settings.state_dir)?;
+    let Some((_, record)) = stored.into_iter().find(|(stored, _)| *stored == job) else {
+        return Err(Error::PairNotKept { job: job.to_string() });
+    };
+    let Some(endpoint) = settings.endpoint.clone().or_else(|| last_endpoint(record.as_ref())) else {
+        return Err(Error::EndpointMissing);
+    };
+
+    let (mut output, mut errors) = ui.of_client();
+    // Where the system can hand its own on, the client has that.
+    let input = cfg!(windows).then(|| Box::new(std::io::stdin()) as Box<dyn Read + Send>);
+    let streams = ClientStreams { input, output: &mut output, errors: &mut errors };
+    let signals = |sender| {
+        // From here on the terminal is the client's.
+        ui.of_client();
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = sender;
+    };
+    let requested =
+        Requested { job: job.clone(), purpose: Purpose::Client, settings, reporter: reporter.clone(), ask: ui };
+    let ClientEnd { exit, state } = command.run(requested, &endpoint, &folder, streams, &signals)?;
+    if exit.code.is_some_and(|code| code != 0) && state != State::Unlocked {
+        reporter.notify(Event::Warning(hint(&job, &state)));
+    }
+    Ok(exit)
+}
+
+fn unicode(word: &OsString) -> Result<String> {
+    word.to_str().map(str::to_owned).ok_or_else(|| Error::Usage {
+        why: "A word of the command for the client is not valid Unicode, so it can't be passed on unchanged."
+            .to_owned(),
+    })
+}
+
+/// For a command that failed on a device that is not open.
+fn hint(job: &JobId, state: &State) -> String {
+    format!(
+        "The device reports {}. Many of the client's commands need a device that is UNLOCKED. To unlock it: snow-onboard unlock {job}",
+        state.as_str()
+    )
+}
+
+/// Ends as the client did: by its signal, or with its exit code.
+pub(super) fn end_as(exit: ClientExit) -> u8 {
+    if let Some(signal) = exit.signal {
+        ui::finish();
+        os::end_by_signal(signal);
+        return u8::try_from(128 + signal).unwrap_or(u8::MAX);
+    }
+    // What no exit status is on this system is still no success.
+    exit.code.map_or(u8::MAX, |code| u8::try_from(code).unwrap_or(u8::MAX))
+}

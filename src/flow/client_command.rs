@@ -1,0 +1,135 @@
+//! One command of the vendor's client for the operator, through a session of its own.
+
+use std::path::Path;
+
+use super::onboard::Requested;
+use super::open_session::SHORT_PATIENCE;
+use crate::device::{self, ClientExit, ClientStreams, SignalSender, State};
+use crate::error::{Error, Result};
+use crate::model::{Endpoint, UnlockCode, has_shape_of_code};
+use crate::store::AuditStep;
+
+/// The option of the client's that takes the code, without what stands before and between its words.
+const CODE_OPTION: &str = "unlockcode";
+
+/// The longest command that is put down by its name.
+const LONGEST_NAME: usize = 40;
+
+/// A command of the client as the operator typed it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientCommand<'a>(&'a [String]);
+
+/// How one ended.
+#[derive(Debug)]
+pub(crate) struct ClientEnd {
+    /// As the client ended.
+    pub(crate) exit: ClientExit,
+    /// What the device had said right before.
+    pub(crate) state: State,
+}
+
+impl<'a> ClientCommand<'a> {
+    /// Takes what was typed, unless it tells the client a code, which has no business on a command line.
+    ///
+    /// # Errors
+    /// [`Error::CodeTyped`].
+    pub(crate) fn of(args: &'a [String]) -> Result<Self> {
+        let holds_code =
+            |arg: &String| is_code_option(arg) || arg.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code);
+        if args.iter().any(holds_code) { Err(Error::CodeTyped) } else { Ok(Self(args)) }
+    }
+
+    /// Runs it in a session of its own, in `folder`. `signals` is told to whom the caller's signals may go meanwhile, and then that
+    /// they may no more.
+    ///
+    /// # Errors
+    /// Those of the pair, the client, the hand-over and the device, before it runs; [`Error::OutputLost`] and
+    /// [`Error::GuardLost`] while it does; [`Error::Disk`] if the private home could not be removed after it.
+    pub(crate) fn run(
+        self,
+        requested: Requested<'_>,
+        endpoint: &Endpoint,
+        folder: &Path,
+        streams: ClientStreams<'_>,
+        signals: &dyn Fn(Option<SignalSender>),
+    ) -> Result<ClientEnd> {
+        // A device that is off, or somewhere else, needs no client to be started.
+        device::reach(endpoint, &requested.reporter)?;
+        let mut checked = requested.check_with_device(endpoint)?;
+        checked.context.audit.name_command(self.name());
+        let mut opened = checked.take_kept()?.open_session(endpoint, SHORT_PATIENCE)?;
+        opened.session.name_profile()?;
+        let state = opened.session.device().state.clone();
+        signals(Some(opened.session.signal_sender()));
+        let ran = opened.session.run_for_caller(self.0, folder, streams);
+        signals(None);
+        match ran {
+            Ok(exit) => opened.close().map(|()| ClientEnd { exit, state }),
+            Err(error) => {
+                opened.context.note_failure(AuditStep::HandOverFailed, &opened.pair.manifest_sha256);
+                Err(error)
+            }
+        }
+    }
+
+    /// Its name for the audit log, and nothing else of it.
+    fn name(self) -> String {
+        let is_name = |word: &&String| {
+            word.len() <= LONGEST_NAME
+                && word.starts_with(|c: char| c.is_ascii_lowercase())
+                && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        self.0.first().filter(is_name).map_or_else(|| "other".to_owned(), Clone::clone)
+    }
+}
+
+/// Whether it is the option for a code, or an abbreviation of it.
+fn is_code_option(arg: &str) -> bool {
+    let Some(name) = arg.strip_prefix('-') else { return false };
+    let name = name.split('=').next().unwrap_or_default().to_ascii_lowercase().replace(['-', '_'], "");
+    !name.is_empty() && CODE_OPTION.starts_with(&name)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn args(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_code_and_every_option_for_one_are_refused() {
+        for line in [
+            "unlock-device --unlock-code x",
+            "unlock-device --unlock-code=x",
+            "unlock-device --Unlock-Code x",
+            "unlock-device --unlock x",
+            "unlock -u x",
+            "configure cafe1-8suds-kshd6-7hhas-876as",
+            "configure --x=cafe1-8suds-kshd6-7hhas-876as",
+        ] {
+            assert!(matches!(ClientCommand::of(&args(line)), Err(Error::CodeTyped)), "{line}");
+        }
+        for line in [
+            "unlock-device",
+            "get-app-qr-code --output-file unlock-code",
+            "download-updates --uri file:///u",
+            "describe-device -- -",
+            "associate-device --device-ip-addresses 192.0.2.1 192.0.2.2",
+            "get-certificate --certificate-arn arn:aws:snowball-device:::certificate/78EXAMPLE516EXAMPLEf538EXAMPLEa7",
+        ] {
+            assert!(ClientCommand::of(&args(line)).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_a_name_is_put_down() {
+        let name = |line: &str| ClientCommand::of(&args(line)).unwrap().name();
+        assert_eq!(name("describe-device --profile x"), "describe-device");
+        for other in ["--help", "Secret", "a.b", &"a".repeat(41), "a\nb"] {
+            assert_eq!(name(other), "other");
+        }
+    }
+}
