@@ -59,7 +59,7 @@ pub(in crate::device) enum Streams {
     /// No input; output and errors apart.
     Captured,
     /// Output and errors are passed on as they come, without the code.
-    Live { input: bool, caller: Option<Caller>, streams: [LiveStream; 2] },
+    Live { input: bool, caller: Option<Caller>, streams: Box<[LiveStream; 2]> },
     /// Input from us; output and errors together, in their order.
     Together,
     /// A terminal for all three.
@@ -132,7 +132,7 @@ impl<'a> Running<'a> {
         let unsaid = Arc::<AtomicUsize>::default();
         if let Some(streams) = live {
             for (errors, (source, stream)) in
-                [false, true].into_iter().zip(std::mem::take(&mut sources).into_iter().zip(streams))
+                [false, true].into_iter().zip(std::mem::take(&mut sources).into_iter().zip(*streams))
             {
                 let sender = sender.clone();
                 live::pass_on(source, stream, errors, &unsaid, move |event| {

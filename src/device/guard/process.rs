@@ -216,7 +216,7 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
             let output = LiveStream { notice: Notice::none(), redacted: redacted(), unread: inbox.unread[0].clone() };
             let notice = Notice::of(environment::notices(home, &run.java_options, run.jvm));
             let errors = LiveStream { notice, redacted: redacted(), unread: inbox.unread[1].clone() };
-            Streams::Live { input, caller, streams: [output, errors] }
+            Streams::Live { input, caller, streams: Box::new([output, errors]) }
         }
         None => Streams::Captured,
     };
