@@ -353,19 +353,25 @@ fn check_program(program: &str) -> Result<(), path_trust::Refused> {
     search_path::program(program).map_or(Ok(()), |program| path_trust::open_file(&program, Whose::Own).map(drop))
 }
 
-/// The content of one of the AWS CLI's two files, named by a variable or in its usual place. `None` if there is none.
-fn trusted_file(variable: &str, name: &str) -> Result<Option<Source>> {
+/// Where one of the AWS CLI's two files is: where a variable says, or in its usual place. `None` if the CLI is to read none.
+///
+/// # Errors
+/// The end of the sentence "NAME …" about the variable.
+pub(super) fn aws_file(variable: &str, name: &str) -> Result<Option<PathBuf>, String> {
+    let named = std::env::var_os(variable).filter(|path| !path.is_empty());
+    let usual = || std::env::home_dir().map(|home| home.join(".aws").join(name));
+    let named = named.map(expanded_path).transpose().map_err(|why| format!("{variable} {why}"))?;
+    // How the AWS CLI is told to read none.
+    let none = if cfg!(windows) { "NUL" } else { "/dev/null" };
+    Ok(named.or_else(usual).filter(|path| path.as_os_str() != none))
+}
+
+/// The content of one of the AWS CLI's two files. `None` if there is none.
+pub(super) fn trusted_file(variable: &str, name: &str) -> Result<Option<Source>> {
     /// Hundreds of profiles are some hundred kilobytes.
     const MAX_SIZE: u64 = 16 << 20;
     let failed = |why: String| Error::CredentialsFailed { why };
-    let named = std::env::var_os(variable).filter(|path| !path.is_empty());
-    let usual = || std::env::home_dir().map(|home| home.join(".aws").join(name));
-    let named = named.map(expanded_path).transpose().map_err(|why| failed(format!("{variable} {why}")))?;
-    let Some(path) = named.or_else(usual) else { return Ok(None) };
-    // How the AWS CLI is told to read none.
-    if path.as_os_str() == if cfg!(windows) { "NUL" } else { "/dev/null" } {
-        return Ok(None);
-    }
+    let Some(path) = aws_file(variable, name).map_err(failed)? else { return Ok(None) };
     let content = path_trust::read_file(&path, Whose::Own, MAX_SIZE)
         .map_err(|refused| failed(format!("{} can't be used: {}", path.display(), refused.clause(&path))))?;
     let text = content.map(String::from_utf8).transpose();

@@ -10,6 +10,7 @@ mod causes;
 mod certificates;
 mod chain;
 mod code;
+mod config_change;
 mod credentials;
 mod denied;
 mod download;
@@ -40,6 +41,7 @@ use crate::model::{JobFacts, JobId, Region, Sourced, UnlockCode};
 use crate::report::{Event, Notify};
 
 use api::Api;
+pub(crate) use config_change::{ConfigChange, config_file};
 pub use credentials::CredentialsInUse;
 pub use endpoints::forget_empty_endpoints;
 pub use examine::Action;

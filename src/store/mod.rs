@@ -24,6 +24,7 @@ mod files;
 mod job_folder;
 mod known_clients;
 mod lock;
+mod shared_file;
 mod state_folder;
 mod state_status;
 
@@ -32,6 +33,7 @@ pub(crate) use audit::{this_account_in_words, verify_audit};
 pub(crate) use export::write_private_file;
 pub use job_folder::Draft;
 pub use job_folder::{JobFolder, Manifest};
+pub(crate) use shared_file::{BlockKey, Made, NotChanged, SharedFile, blocks, lines_of, with_block, without_block};
 pub(crate) use state_folder::HomeNote;
 pub use state_folder::StateFolder;
 pub(crate) use state_status::StateFolderStatus;

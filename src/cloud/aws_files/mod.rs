@@ -58,6 +58,8 @@ pub(super) struct AwsFiles {
     services: BTreeMap<String, SectionSettings>,
     /// What stands outside of all sections.
     outside: Option<Unusable>,
+    /// What can't be understood in any section, whether or not somebody depends on it.
+    flaws: Vec<Unusable>,
     /// Sections of the config file that name no profile, since the word before the name is missing.
     without_prefix: Vec<String>,
 }
@@ -159,6 +161,8 @@ impl AwsFiles {
             let outside = Unusable { path: source.path.clone(), line: flaw.line, why: flaw.why };
             self.outside.get_or_insert(outside);
         }
+        let flaws = sections.iter().filter_map(|section| section.flaw.clone());
+        self.flaws.extend(flaws.map(|flaw| Unusable { path: source.path.clone(), line: flaw.line, why: flaw.why }));
         let (inherited, mut sections): (Vec<Section>, Vec<Section>) =
             sections.into_iter().partition(|section| section.header == ini::DEFAULT);
         // What all depends on, whatever profile is in use.
@@ -186,6 +190,34 @@ impl AwsFiles {
     /// Whether there is such a profile.
     pub(super) fn has(&self, profile: &str) -> bool {
         self.profiles.contains_key(profile)
+    }
+
+    /// Whether there is a section of this name for addresses of services.
+    pub(super) fn has_services(&self, name: &str) -> bool {
+        self.services.contains_key(name)
+    }
+
+    /// Whether all but what `name` names says the same in `other`, wherever it stands there.
+    pub(super) fn says_the_same_of_others(&self, other: &Self, name: &str) -> bool {
+        let same = |ours: &BTreeMap<String, SectionSettings>, its: &BTreeMap<String, SectionSettings>| {
+            let of_others = |section: &&String| *section != name;
+            ours.keys().filter(of_others).eq(its.keys().filter(of_others))
+                && ours.iter().all(|(section, ours)| {
+                    section == name || its.get(section).is_some_and(|its| ours.said() == its.said())
+                })
+        };
+        same(&self.profiles, &other.profiles)
+            && same(&self.services, &other.services)
+            && same(&self.sso_sessions, &other.sso_sessions)
+            && self.without_prefix == other.without_prefix
+            && self.outside.as_ref().map(|flaw| &flaw.why) == other.outside.as_ref().map(|flaw| &flaw.why)
+    }
+
+    /// The first line that can't be understood, in any section: "line 3 of /x …".
+    pub(super) fn first_flaw(&self) -> Option<String> {
+        let flaws = self.outside.iter().chain(&self.flaws);
+        let first = flaws.min_by_key(|flaw| (&flaw.path, flaw.line))?;
+        Some(format!("line {} of {} {}", first.line, first.path.display(), phrase(&first.why)))
     }
 
     /// The names of all profiles.
@@ -414,6 +446,12 @@ impl SectionSettings {
             why: flaw.why.clone(),
         });
         Self { entries: entries.collect(), unusable }
+    }
+
+    /// What it says, and why it can't be used, but not where.
+    fn said(&self) -> (Vec<(&str, &EntryValue)>, Option<&str>) {
+        let entries = self.entries.iter().map(|(key, said)| (key.as_str(), &said.value)).collect();
+        (entries, self.unusable.as_ref().map(|unusable| unusable.why.as_str()))
     }
 
     fn text(&self, key: &str) -> Option<&str> {

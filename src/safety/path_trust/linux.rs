@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fgetxattr, getxattr, openat, statat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, getxattr, openat, statat,
+};
 use rustix::io::Errno;
 
 use super::accounts::name_of;
@@ -45,6 +47,16 @@ pub(super) fn access_list(file: BorrowedFd<'_>) -> io::Result<AccessList> {
         Ok(length) => parse(&bytes[..length]).ok_or_else(|| io::Error::other("its access list can't be read")),
         // None set, or a file system without such lists.
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(AccessList::default()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives `to` the list of `from`, if that has one.
+pub(super) fn copy_access_list(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+    let mut bytes = vec![0_u8; MAX_LIST];
+    match fgetxattr(from, NAME, &mut bytes[..]) {
+        Ok(length) => Ok(fsetxattr(to, NAME, &bytes[..length], XattrFlags::empty())?),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -31,6 +31,8 @@ mod linux;
 mod macos;
 #[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+mod unix_rights;
 #[cfg(windows)]
 mod windows;
 
@@ -52,8 +54,10 @@ pub(crate) use linux::administrators_socket;
 pub use sys::privacy_flaw;
 pub(crate) use sys::{create_private_dir, create_private_file};
 pub(crate) use sys::{is_executable, is_still_at, open_to_overwrite};
+#[cfg(unix)]
+pub(crate) use unix_rights::copy_rights;
 #[cfg(windows)]
-pub(crate) use windows::runs_as_administrator;
+pub(crate) use windows::{copy_rights, runs_as_administrator};
 
 /// Whose word a thing may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
