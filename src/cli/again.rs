@@ -1,12 +1,14 @@
 //! The command to paste again: what does the same in any shell, with nothing left to ask.
 
+use std::path::Path;
+
 use clap::CommandFactory;
 
 use super::Cli;
 use crate::error::GivenFlag;
 use crate::model::{Endpoint, JobId};
 use crate::safety::quote::quoted;
-use crate::settings::table::{EVERY, Setting};
+use crate::settings::table::{EVERY, SESSION, Setting};
 use crate::settings::{Settings, Value, setting};
 
 /// `snow-onboard forget --all` for this state folder and keychain.
@@ -73,6 +75,31 @@ pub(crate) fn given_flags(settings: &Settings) -> Vec<GivenFlag> {
         }
     };
     settings.said().map(given).collect()
+}
+
+/// The words that `credentials` has to be told, when another program calls it, to find what this command was told of: what flags
+/// and variables of ours said. Folders are absolute, since it is called from anywhere.
+pub(crate) fn flags_for_credentials(settings: &Settings) -> Vec<String> {
+    let mut words = Vec::new();
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    // Where the device is, the record says, and follows it.
+    let matters =
+        |said: &Setting| said.reopens && said.verbs & (EVERY | SESSION) != 0 && said.key != setting::endpoint.key;
+    for (said, value) in settings.said().filter(|(said, _)| matters(said)) {
+        let text = match (&settings.client, said.key) {
+            (_, key) if key == setting::state_dir.key => absolute(&settings.state_dir),
+            (Some(client), key) if key == setting::client.key => absolute(&client.value),
+            _ => value.written(),
+        };
+        match value {
+            Value::YesNo(true) => words.push(said.flag()),
+            Value::YesNo(false) => {}
+            // Else it would be taken for a flag, or for nothing.
+            _ if text.is_empty() || text.starts_with('-') => words.push(format!("{}={text}", said.flag())),
+            _ => words.extend([said.flag(), text]),
+        }
+    }
+    words
 }
 
 /// The flag that says this of a setting, with a space before it.

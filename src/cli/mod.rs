@@ -8,6 +8,7 @@ mod credentials;
 mod flags;
 mod mistyped;
 mod receipt;
+mod setup_profile;
 mod status;
 
 use std::path::PathBuf;
@@ -19,13 +20,14 @@ use crate::safety::log::Verbosity;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
 use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN, UNLOCK};
-pub(crate) use again::{forget_all_again, given_flags, run_again, unlock_again};
+pub(crate) use again::{flags_for_credentials, forget_all_again, given_flags, run_again, unlock_again};
 pub use audit::AuditArgs;
 pub(crate) use audit::{SHOW, VERIFY};
 pub use client::RunClient;
 pub use credentials::Credentials;
 pub use flags::FlagsOf;
 pub use receipt::ReceiptArgs;
+pub use setup_profile::SetupProfile;
 pub use status::ShowStatus;
 
 /// Unlocks an AWS Snowball Edge device, the first time and after each power cut.
@@ -133,6 +135,13 @@ Examples:
   For a script: one object a check, and exit code 0 if nothing fails:
     snow-onboard doctor --json")]
     Doctor(FlagsOf<DOCTOR>),
+    /// Write a profile for a job's unlocked device into ~/.aws/config, for the AWS CLI and SDKs; without a secret in it
+    ///
+    /// It asks the device, through the client, for its services and certificates, shows the lines that it would add, and asks before
+    /// it writes. Every other byte of the file stays. Programs that use the profile get the device's key from the keychain. After the
+    /// device's address has changed, run it again.
+    #[command(after_help = setup_profile::EXAMPLES)]
+    SetupProfile(SetupProfile),
     /// Remove a job's code from the keychain, and its manifest and record from the disk
     #[command(after_help = "\
 Examples:
@@ -302,6 +311,7 @@ impl Command {
             Self::Client(_) => "client",
             Self::Jobs => "jobs",
             Self::Doctor(_) => "doctor",
+            Self::SetupProfile(_) => "setup-profile",
             Self::Forget(_) => "forget",
             Self::Receipt(_) => "receipt",
             Self::Audit(_) => "audit",
@@ -318,7 +328,7 @@ impl Command {
             Self::Status(_) | Self::Jobs | Self::Doctor(_) | Self::Receipt(_) | Self::Audit(_) => true,
             Self::Settings(_) | Self::ExitCodes | Self::Completions(_) => true,
             Self::Run(_) | Self::Fetch(_) | Self::Unlock(_) | Self::Client(_) => false,
-            Self::Credentials(_) | Self::Forget(_) => false,
+            Self::Credentials(_) | Self::SetupProfile(_) | Self::Forget(_) => false,
         }
     }
 }
@@ -382,6 +392,7 @@ impl Cli {
             Some(Command::Status(status)) => flags.extend(&status.flags.0),
             Some(Command::Client(client)) => flags.extend(&client.flags.0),
             Some(Command::Doctor(doctor)) => flags.extend(&doctor.0),
+            Some(Command::SetupProfile(profile)) => flags.extend(&profile.flags.0),
             Some(Command::Forget(_)) => flags.only_removes(),
             _ => {}
         }

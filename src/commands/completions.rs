@@ -113,7 +113,7 @@ fn candidates(words: Vec<OsString>) -> Vec<CompletionCandidate> {
         })
     };
     let mut command = Cli::command();
-    for verb in ["run", "fetch", "unlock", "credentials", "status", "client", "forget"] {
+    for verb in ["run", "fetch", "unlock", "credentials", "status", "client", "setup-profile", "forget"] {
         command = command.mut_subcommand(verb, of_job);
     }
     let last = words.len() - 1;

@@ -1,6 +1,6 @@
 //! `forget`: both halves and the record, gone, of one job or of all; or a profile out of the client's own settings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -20,6 +20,8 @@ use crate::ui::{Failure, Ui};
 struct ForgetResult<'a> {
     code_removed_from: &'a [String],
     files_removed: bool,
+    /// The files that a profile for the device was taken out of.
+    profiles_removed_from: Vec<&'a Path>,
 }
 
 pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
@@ -42,16 +44,25 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
             "No manifest and no record of {job} are on this machine. No keychain was searched, because keychain is none. \
              To search the system's:\n  snow-onboard forget {job} --keychain system"
         );
-        ui.result(Some(&job), &text, ForgetResult { code_removed_from: &[], files_removed: false });
+        ui.result(
+            Some(&job),
+            &text,
+            ForgetResult { code_removed_from: &[], files_removed: false, profiles_removed_from: Vec::new() },
+        );
         return Ok(());
     };
     let (code, files) = (removed.code, removed.files);
     ui.result(
         Some(&job),
         &format!(
-            "The stored data of {job} was removed.\n\n  Unlock code          {code}\n  Manifest and record  {files}"
+            "The stored data of {job} was removed.\n\n  Unlock code          {code}\n  Manifest and record  {files}{}",
+            removed.profiles.in_words().map(|words| format!("\n  Profile              {words}")).unwrap_or_default()
         ),
-        ForgetResult { code_removed_from: &removed.code_removed_from, files_removed: removed.files_removed },
+        ForgetResult {
+            code_removed_from: &removed.code_removed_from,
+            files_removed: removed.files_removed,
+            profiles_removed_from: removed.profiles.profiles.iter().map(|(file, _)| &**file).collect(),
+        },
     );
     // After the result, which they qualify.
     removed.copies_elsewhere.into_iter().for_each(|warning| reporter.notify(Event::Warning(warning)));
@@ -70,6 +81,8 @@ struct ForgottenRow {
     job: JobId,
     code_removed_from: Vec<String>,
     files_removed: bool,
+    /// The files that a profile for the device was taken out of.
+    profiles_removed_from: Vec<PathBuf>,
     /// Why not all of it was removed.
     error: Option<Failure>,
 }
@@ -128,12 +141,20 @@ fn forget_each(
     let (mut rows, mut lines, mut failure) = (Vec::new(), Vec::new(), None);
     for job in jobs {
         let of_job = reporter.for_job(&job);
-        let mut row =
-            ForgottenRow { job: job.clone(), code_removed_from: Vec::new(), files_removed: false, error: None };
+        let mut row = ForgottenRow {
+            job: job.clone(),
+            code_removed_from: Vec::new(),
+            files_removed: false,
+            profiles_removed_from: Vec::new(),
+            error: None,
+        };
         match forget_job(&job, state, settings, &of_job) {
             Ok(removed) => {
                 if let Some(removed) = removed {
-                    lines.push(format!("  {job}  code {}; files {}", removed.code, removed.files));
+                    let profile =
+                        removed.profiles.in_words().map(|words| format!("; profile {words}")).unwrap_or_default();
+                    lines.push(format!("  {job}  code {}; files {}{profile}", removed.code, removed.files));
+                    row.profiles_removed_from = removed.profiles.profiles.into_iter().map(|(file, _)| file).collect();
                     row.code_removed_from = removed.code_removed_from;
                     row.files_removed = removed.files_removed;
                     removed.copies_elsewhere.into_iter().for_each(|warning| of_job.notify(Event::Warning(warning)));

@@ -14,6 +14,7 @@ mod receipt;
 mod run;
 mod run_plan;
 mod settings;
+mod setup_profile;
 mod several;
 mod status;
 mod unlock;
@@ -170,6 +171,7 @@ fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Res
         Some(Command::Unlock(args)) => return unlock::unlock(args, settings, ui, reporter),
         Some(Command::Credentials(args)) => credentials::credentials(args, settings, ui, reporter),
         Some(Command::Status(args)) => return status::status(args, settings, ui, reporter),
+        Some(Command::SetupProfile(args)) => setup_profile::setup_profile(args, settings, ui, reporter),
         Some(Command::Jobs) => jobs::jobs(settings, ui, reporter),
         Some(Command::Forget(args)) => return forget::forget(args, settings, ui, reporter),
         Some(Command::Receipt(args)) => receipt::receipt(args, settings, ui, reporter),

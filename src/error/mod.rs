@@ -5,13 +5,10 @@
 
 mod exit_code;
 mod hint_rules;
+mod report;
 #[cfg(test)]
 mod tests;
 mod why;
-
-use std::fmt;
-use std::io;
-use std::path::Path;
 
 pub use exit_code::ExitCode;
 pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting};
@@ -20,7 +17,6 @@ use why::WithSource;
 pub(crate) use why::io_in_words;
 
 use crate::model::JobState;
-use crate::safety::path_trust::Refused;
 
 /// One error, ready for a person or a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -500,6 +496,23 @@ errors! {
     OwnProfilesUnreadable { path: String, why: Why } = Disk "own_profiles_unreadable"
         "The client's own settings {path} can't be read: {why}. They were left as they are."
         => "Open the file in an editor and remove the profile by hand.";
+    ProfileNameTaken { job: String, name: String, path: String } = Usage "profile_name_taken"
+        "The AWS CLI knows a profile “{name}” already ({path}) that is not this program's for {job}."
+        => "Choose another name for the new one:\n  snow-onboard setup-profile {job} --name NAME";
+    ProfileNotAsMeant { name: String, path: String, why: String } = Settings "profile_not_as_meant"
+        "The profile “{name}” can't be written so that the AWS CLI reads it as it is meant: {why}."
+        => "Look into {path} and the AWS CLI's credentials file for a section [DEFAULT] or one of that name, correct them, then repeat the same command.";
+    /// `hint` is the hint: what can be done by hand.
+    ProfileFileRefused { path: String, why: Why, hint: String } = Disk "profile_file_refused"
+        "The file {path} was not changed: {why}."
+        => "{hint}";
+    ProfileFileRaced { path: String } = Disk "profile_file_raced"
+        "Another program has changed {path} at the same time. The file was left as that program wrote it."
+        => "Repeat the same command.";
+    ProgramChangeable { path: String, why: String } = Disk "program_changeable"
+        "The profile would have other programs run {path}, which somebody else can exchange: {why}."
+        => "Install snow-onboard where only you or an administrator can change it, then repeat the same command.";
+
     PrivateHomeImpossible { why: String } = HandOver "private_home_impossible"
         "No private folder could be made for the client: {why}."
         => "Set {PRIVATE_FOLDER_VARIABLE} to a folder that belongs to you and that only you can write to.";
@@ -540,6 +553,10 @@ errors! {
     AccessKeysNone { job: String } = Device "access_keys_none"
         "The device of {job} lists no access key."
         => "Restart the device, unlock it, and repeat the same command. If it lists none again, show this to AWS Support with the job id.";
+    /// `which` follows "does not offer", `state` follows "it"; `hint` is the hint.
+    StorageNotActive { which: String, state: String, hint: String } = Device "storage_not_active"
+        "The device does not offer {which}: it {state}."
+        => "{hint}";
     DeviceRelocked { seconds: u64 } = Device "device_relocked"
         "The device started to unlock but is locked again after {seconds} seconds."
         => "The stored code and manifest are unchanged. Repeat the same command once; if it happens again, show this to AWS Support with the job id.";
@@ -561,67 +578,6 @@ errors! {
     Internal { what: String } = Internal "internal"
         "An unexpected internal error occurred: {what}."
         => "This is a bug in snow-onboard. Report it. You can repeat the command.";
-}
-
-impl Error {
-    /// What happened, what to do, and the two codes.
-    #[must_use]
-    pub fn report(&self) -> ErrorReport {
-        let mut report = self.tabled();
-        let mend = match self {
-            Self::Disk { path, why, .. }
-            | Self::StateFolderBad { path, why }
-            | Self::SettingsFileUnreadable { path, why }
-            | Self::RecordUnreadable { path, why, .. }
-            | Self::OwnProfilesUnreadable { path, why }
-            | Self::CaFileBad { path, why, .. } => why.mend(path),
-            _ => None,
-        };
-        if let Some(mend) = mend {
-            report.hint.push('\n');
-            report.hint.push_str(&mend);
-        }
-        report
-    }
-
-    /// An operation on a file that path trust refused: `what` begins the sentence ("Writing"), the path follows it.
-    #[must_use]
-    pub(crate) fn refused(what: &str, path: &Path, refused: Refused) -> Self {
-        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: refused.into_why(path) }
-    }
-
-    /// Something that the system did not let this program do at all. `what` begins the clause ("no runtime for the network").
-    #[must_use]
-    pub(crate) fn of_system(what: &str, why: &io::Error) -> Self {
-        // EMFILE and ENFILE, alike on all of them.
-        let is_full = cfg!(unix) && matches!(why.raw_os_error(), Some(23 | 24));
-        let what = format!("{what}: {}", io_in_words(why));
-        if is_full { Self::TooManyFiles { what } } else { Self::Internal { what } }
-    }
-
-    /// This process was told to end by this signal, or what stands for it on Windows.
-    #[must_use]
-    pub(crate) fn interrupted(signal: i32, kept: String) -> Self {
-        let by = match signal {
-            1 => "the terminal was closed",
-            2 => "Ctrl-C",
-            15 => "another process or the system ended it",
-            _ => "by a signal",
-        };
-        Self::Interrupted { signal, by, kept }
-    }
-
-    /// An operation on a file that failed: `what` begins the sentence ("Writing"), the path follows it.
-    #[must_use]
-    pub fn disk(what: &str, path: &Path, why: io::Error) -> Self {
-        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: why.into() }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.report().sentence)
-    }
 }
 
 /// Result of everything that can fail here.

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::safety::path_trust::Refused;
 use std::collections::HashSet;
+use std::io;
+use std::path::Path;
 
 /// A recognisable value for a field, so that each variant can be made and looked at.
 pub(super) trait Sample {

@@ -98,7 +98,7 @@ fn stored(
 }
 
 /// The one that is meant of those there are. `None` if it is not among them.
-fn choose(job: &JobId, ids: &[AccessKeyId], wanted: Option<&AccessKeyId>) -> Result<Option<AccessKeyId>> {
+pub(super) fn choose(job: &JobId, ids: &[AccessKeyId], wanted: Option<&AccessKeyId>) -> Result<Option<AccessKeyId>> {
     match (wanted, ids) {
         (Some(wanted), ids) => Ok(ids.iter().find(|id| *id == wanted).cloned()),
         (None, []) => Ok(None),
@@ -134,12 +134,13 @@ fn ask_device(
     // The home goes before the keychain is opened, which may wait for a person.
     let ended = open.end();
     let (ids, key) = told?;
-    let kept = keep(ended?, &ids, key.as_ref().ok(), settings);
+    let (context, mut record, pair) = ended?;
+    let kept = keep(&context, &mut record, &pair, &ids, key.as_ref().ok(), settings);
     key.and_then(|key| kept.map(|()| key))
 }
 
 /// The access keys that the open device lists, and the one that is meant.
-fn read_key(
+pub(super) fn read_key(
     session: &mut Session,
     job: &JobId,
     wanted: Option<&AccessKeyId>,
@@ -154,15 +155,17 @@ fn read_key(
     Ok((ids, key))
 }
 
-fn endpoint_of(job: &JobId, record: &Record, settings: &Settings) -> Result<Endpoint> {
+pub(super) fn endpoint_of(job: &JobId, record: &Record, settings: &Settings) -> Result<Endpoint> {
     let last = || record.hand_overs.last().map(|hand_over| hand_over.endpoint.clone());
     settings.endpoint.clone().or_else(last).ok_or_else(|| Error::EndpointUnknown { job: job.to_string() })
 }
 
 /// Puts down which keys there are, and stores the one that was read. Whatever is in the keychain, the record names it before, so
 /// that `forget` finds it.
-fn keep(
-    (context, mut record, pair): (RunContext<'_>, Record, PairRecord),
+pub(super) fn keep(
+    context: &RunContext<'_>,
+    record: &mut Record,
+    pair: &PairRecord,
     ids: &[AccessKeyId],
     read: Option<&DeviceKey>,
     settings: &Settings,
@@ -179,7 +182,7 @@ fn keep(
         open_keychain(before.keychain)?.forget_secret_keys(&job, &before.ids)?;
     }
     record.access_keys = named([ids, &gone].concat());
-    context.folder.write_record(&record)?;
+    context.folder.write_record(record)?;
     let keychain = open_keychain(pair.keychain)?;
     if let Some(DeviceKey { id, secret }) = read {
         keychain.keep_secret_key(&job, id, secret)?;
@@ -188,7 +191,7 @@ fn keep(
         context.reporter.notify(Event::Warning(warning));
     }
     record.access_keys = named(ids.to_vec());
-    context.folder.write_record(&record)?;
+    context.folder.write_record(record)?;
     match read {
         Some(_) => context.note(AuditStep::DeviceKeyStored, &pair.manifest_sha256),
         None => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::setup_profile::{RemovedProfiles, remove_profiles};
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainSettings};
@@ -21,6 +22,8 @@ pub(crate) struct RemovedJob {
     /// What became of the code, as the end of "the unlock code was", and of the files.
     pub code: String,
     pub files: &'static str,
+    /// The profiles for the device that were taken out of other programs' files.
+    pub profiles: RemovedProfiles,
     /// Where a half of the pair still is that is not ours to remove, with the command that does.
     pub copies_elsewhere: Vec<String>,
 }
@@ -113,8 +116,13 @@ fn remove_job(
     }
     // A keychain that was named and is not the pair's: the pair that is kept stays whole.
     let keeps_elsewhere = kept_in.iter().any(|kind| !look_in.contains(kind));
+    let record = folder.record().ok().flatten();
+    let mut profiles = RemovedProfiles::default();
+    if !keeps_elsewhere {
+        profiles = remove_profiles(job, None, record.as_ref(), state)?;
+    }
     let files_removed = !keeps_elsewhere && folder.remove()?;
-    if !was_there && !files_removed {
+    if !was_there && !files_removed && profiles.is_empty() {
         if look_in.is_empty() {
             return Ok(None);
         }
@@ -133,7 +141,15 @@ fn remove_job(
         (false, false) => "none were here",
     };
     in_clear.extend(manifest_copies);
-    Ok(Some(RemovedJob { code_removed_from: removed_from, files_removed, code, files, copies_elsewhere: in_clear }))
+    in_clear.append(&mut profiles.left);
+    Ok(Some(RemovedJob {
+        code_removed_from: removed_from,
+        files_removed,
+        code,
+        files,
+        profiles,
+        copies_elsewhere: in_clear,
+    }))
 }
 
 /// Nothing is removed while the code can't be: what is kept on disk is the only note of it.

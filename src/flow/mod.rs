@@ -16,6 +16,7 @@ mod receipt;
 mod receipt_page;
 mod recovery;
 mod run_context;
+mod setup_profile;
 mod status;
 
 pub(crate) use after_unlock::keep_after_unlock;
@@ -29,4 +30,7 @@ pub(crate) use onboard::Requested;
 pub use onboard::Unlocked;
 pub(crate) use prepare::SharedKeychains;
 pub(crate) use receipt::Receipt;
+pub(crate) use setup_profile::{
+    PlannedProfile, ProfileRequest, RemovedProfiles, ServiceAddress, Storage, remove_profiles, written_profiles,
+};
 pub(crate) use status::{Depth, JobLook, look_at_job};

@@ -86,6 +86,11 @@ pub(super) trait Backend {
     /// Whether an item that is stored for a moment, to try the keychain out, can be removed again without asking anybody.
     fn removes_without_asking(&self) -> bool;
 
+    /// Whether a person is asked before this connection, and so every new one, may read what is stored under `user`. Asks nobody.
+    fn asks_before_reading(&mut self, _user: &str) -> Result<bool, KeychainFailure> {
+        Ok(false)
+    }
+
     /// Whether there may be several items under one user name. Else a [`write`](Self::write) always replaces.
     fn holds_several(&self) -> bool {
         false

@@ -260,6 +260,16 @@ impl Backend for DefaultCollection {
         self.provider == Provider::Gnome
     }
 
+    fn asks_before_reading(&mut self, user: &str) -> Result<bool, KeychainFailure> {
+        self.unlock_collection()?;
+        for id in self.find(user)? {
+            if self.item(&id).and_then(|it| it.is_locked()).map_err(failed)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn holds_several(&self) -> bool {
         true
     }

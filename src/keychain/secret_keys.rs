@@ -43,6 +43,17 @@ impl Keychain {
         })
     }
 
+    /// Whether a person is asked before a new connection, and so every call of `credentials`, may read a secret key. Asks nobody,
+    /// unless the keychain as a whole is locked.
+    ///
+    /// # Errors
+    /// Whatever the keychain says.
+    pub(crate) fn asks_before_reading(&self, job: &JobId, id: &AccessKeyId) -> Result<bool> {
+        let Some(thread) = &self.thread else { return Ok(false) };
+        let user = user_for(job, id);
+        self.on(thread, "looking at the secret key", job.as_str(), move |backend| backend.asks_before_reading(&user))
+    }
+
     /// Removes the secret keys that are stored for these access keys.
     ///
     /// # Errors

@@ -62,15 +62,25 @@
 //!    `snow-onboard client JID… -- COMMAND`: it gives the client code and manifest for that one command, in the private folder. Beware of
 //!    `snowballEdge configure`: it stores the code and the path of the manifest in one file in clear. The next run tells you if
 //!    it finds the code there, with the command that takes it out.
-//! 4. For its S3 adapter give the AWS CLI the device's own access key without a copy in a file. In the device's profile in
-//!    `~/.aws/config`:
-//!
-//!    ```text
-//!    credential_process = snow-onboard credentials JID123e4567-e89b-12d3-a456-426655440000
-//!    ```
-//!    The first call reads the key from the open device and stores it in the keychain. Later calls need neither the device nor its
-//!    client nor AWS credentials, and may be many at once
+//! 4. For its S3 adapter give the AWS CLI and other tools the device's own access key without a copy in a file:
+//!    `snow-onboard setup-profile JID…` writes a profile into `~/.aws/config`, after it has shown the lines. The profile has
+//!    `snow-onboard credentials JID…` as its `credential_process`, an address of the device for each of its services and for all
+//!    others, so that no request goes to AWS, and the device's certificates
+//!    (`tests/aws_profile/main.rs::the_aws_cli_lists_and_copies_and_asks_nobody_but_the_device`). Every other byte of the file stays,
+//!    and `--remove` takes the lines out again
+//!    (`tests/whole/setup_profile.rs::a_profile_is_shown_written_and_taken_out_to_the_last_byte`).
+//!    The first call of `credentials` reads the key from the open device and stores it in the keychain. Later calls need neither the
+//!    device nor its client nor AWS credentials, and may be many at once
 //!    (`tests/whole/credentials.rs::twenty_at_once_all_get_the_key_and_the_device_is_asked_by_one`). On a terminal it shows nothing.
+//!    When the device has another address, run `setup-profile` again, with `--endpoint`. What a profile can't say:
+//!
+//!    | where | do |
+//!    | --- | --- |
+//!    | a proxy is set (`HTTPS_PROXY`) | name the device's addresses in `NO_PROXY`; the command prints the line |
+//!    | `AWS_CA_BUNDLE` or `AWS_ENDPOINT_URL` is set | unset it: it goes before the profile |
+//!    | the AWS CLI is older than 1.29 or 2.13 | add `--endpoint`; the command prints the line |
+//!    | rclone before 1.68, and other programs with version 1 of the AWS SDK for Go | they take no profile with `ca_bundle`: give them a copy of the profile without that line, and the certificates by their own flag (`--ca-cert`) |
+//!    | EKS Anywhere | `--eksa FILE` writes the two files that it wants; the first has the device's secret key in clear |
 //! 5. Before you return the device, file what was done: `snow-onboard receipt JID… --html receipt.html`. The page prints well and
 //!    has no secret (`tests/whole/receipt.rs::it_says_what_was_done_when_by_whom_and_with_what_and_no_secret`).
 //! 6. Then remove what is stored here: `snow-onboard forget JID…`. `snow-onboard forget --returned` does so with every job of which

@@ -10,20 +10,20 @@ use super::{JobId, Malformed};
 /// A name that every reader of an AWS configuration file takes as it is, unquoted: letters, digits, `-`, `_` and `.`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ProfileName(String);
+pub(crate) struct ProfileName(String);
 
 impl ProfileName {
     const MAX_LENGTH: usize = 64;
 
     /// The one that a job's device has unless another is asked for: short enough to be typed.
     #[must_use]
-    pub fn of(job: &JobId) -> Self {
+    pub(crate) fn of(job: &JobId) -> Self {
         Self(format!("snow-{}", &job.as_str()[3..11]))
     }
 
     /// As it stands in the file.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

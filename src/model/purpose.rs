@@ -18,4 +18,6 @@ pub(crate) enum Purpose {
     Status,
     /// Runs a command of the vendor's client.
     Client,
+    /// Asks the open device for what a profile for it says.
+    SetupProfile,
 }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::model::{
     AccessKeyId, AuditHead, ClientDigest, Endpoint, HandOverMethod, JobFacts, JobId, KeychainKind, ManifestDigest,
-    PairTag,
+    PairTag, ProfileName,
 };
 
 /// So many hand-overs are kept in the record; the audit log keeps all.
@@ -41,6 +41,9 @@ pub struct Record {
     /// The device's access keys, as it listed them last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) access_keys: Option<AccessKeysRecord>,
+    /// The profiles for the device that were written for other programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) profiles: Vec<ProfileRecord>,
 }
 
 /// The access keys of a device.
@@ -51,6 +54,19 @@ pub(crate) struct AccessKeysRecord {
     pub keychain: KeychainKind,
     /// Their ids, in the device's order.
     pub ids: Vec<AccessKeyId>,
+}
+
+/// A profile for a job's device that was written into files of other programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProfileRecord {
+    /// What it is called.
+    pub(crate) name: ProfileName,
+    /// The AWS CLI's settings file that it is in.
+    pub(crate) config: PathBuf,
+    /// The files for EKS Anywhere, if some were written with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) eksa: Vec<PathBuf>,
 }
 
 /// One pair. That the halves belong together, the keychain's item says: its second line is the manifest's SHA-256. Nothing here
@@ -149,7 +165,20 @@ impl Record {
             incoming: None,
             hand_overs: Vec::new(),
             access_keys: None,
+            profiles: Vec::new(),
         }
+    }
+
+    /// Notes a profile, in place of an earlier note of the same. Files that it names no more may still have its lines.
+    pub(crate) fn note_profile(&mut self, mut profile: ProfileRecord) {
+        let is_same = |noted: &ProfileRecord| noted.name == profile.name && noted.config == profile.config;
+        if let Some(at) = self.profiles.iter().position(is_same) {
+            let before = self.profiles.remove(at);
+            profile
+                .eksa
+                .extend(before.eksa.into_iter().filter(|path| !profile.eksa.contains(path)).collect::<Vec<_>>());
+        }
+        self.profiles.push(profile);
     }
 
     /// The same with this hand-over as the latest.

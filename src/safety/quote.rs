@@ -13,6 +13,32 @@ pub(crate) fn quoted(value: &str) -> String {
     }
 }
 
+/// A word of a command in `credential_process` of an AWS profile. The AWS CLI takes such a command apart as Python's `shlex` does,
+/// other tools as `sh` does; on Windows both as programs do. `None` if they would read different words: for a control character, and
+/// for what some of them take for the beginning of a comment.
+#[must_use]
+pub(crate) fn credential_process_word(word: &str) -> Option<String> {
+    let begins_comment =
+        word.char_indices().any(|(at, c)| c.is_whitespace() && word[at..].trim_start().starts_with(['#', ';']));
+    if word.contains(|c: char| c.is_control()) || begins_comment || (cfg!(windows) && word.contains('"')) {
+        return None;
+    }
+    // Only where it is needed: version 1 of the AWS SDK for Go takes a value that begins with a quote to end with the next one.
+    let allowed = if cfg!(windows) { "-_.=,:+@/\\" } else { "-_.=,:+@/" };
+    let is_plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || allowed.contains(c));
+    Some(if is_plain {
+        word.to_owned()
+    } else if cfg!(windows) {
+        // A program reads `\"` as a quote that ends nothing.
+        let backslashes = word.chars().rev().take_while(|c| *c == '\\').count();
+        format!("\"{word}{}\"", "\\".repeat(backslashes))
+    } else if word.contains(['"', '\\', '$', '`', '!']) {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    } else {
+        format!("\"{word}\"")
+    })
+}
+
 fn quoted_for_windows(value: &str) -> String {
     // Between double quotes these are more than themselves to PowerShell (which takes typographic quotes for straight ones) or
     // to cmd; all others are themselves to both.
@@ -45,6 +71,21 @@ mod tests {
             let script = format!("printf %s {}", quoted(word));
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_shell_reads_a_credential_process_as_it_was_meant() {
+        for word in ["", "a", "/opt/my tools/x", r#"a"b\c`d`"#, "it's", "/home/jürgen/$x", "$(id)", "!x;y&z", "a#b"] {
+            let script = format!("printf %s {}", credential_process_word(word).unwrap());
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
+        }
+        assert_eq!(credential_process_word("/usr/bin/x").unwrap(), "/usr/bin/x");
+        assert_eq!(credential_process_word("/my bin/x").unwrap(), "\"/my bin/x\"");
+        for word in ["a\nb", "a\0", "a #b", "a\u{a0}; b"] {
+            assert_eq!(credential_process_word(word), None, "{word:?}");
         }
     }
 

@@ -271,7 +271,7 @@ pub(super) fn is_unfinished(rest: &str) -> bool {
         random.len() == TEMPORARY && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     ["_once.bin", "_once.draft", "_manifest.draft"].contains(&rest)
-        || ["_record.", "_log.", "_clients."].into_iter().any(is_temporary)
+        || ["_record.", "_log.", "_clients.", "_certificates."].into_iter().any(is_temporary)
 }
 
 impl Drop for JobFolder {

@@ -9,6 +9,7 @@
 //!     incoming/                         0700: what is not whole yet
 //!     once/<JobId>/                     0700: as jobs/, for one run with `--keychain none`
 //!     homes/<name>                      0600: where a run that is at work has its private home
+//!     certificates/<JobId>.pem          0600: of the job's device, for programs that use it
 //!     locks/<JobId>                     0600: locked by the run that is at work on the job
 //!     audit.jsonl                       0600
 //!     clients.json                      0600: what clients answered in earlier runs
@@ -33,7 +34,7 @@ pub(crate) use audit::{this_account_in_words, verify_audit};
 pub(crate) use export::write_private_file;
 pub use job_folder::Draft;
 pub use job_folder::{JobFolder, Manifest};
-pub(crate) use shared_file::{BlockKey, Made, NotChanged, SharedFile, blocks, lines_of, with_block, without_block};
+pub(crate) use shared_file::{BlockKey, MadeFor, NotChanged, SharedFile, blocks, lines_of, with_block, without_block};
 pub(crate) use state_folder::HomeNote;
 pub use state_folder::StateFolder;
 pub(crate) use state_status::StateFolderStatus;

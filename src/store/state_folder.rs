@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
-use super::files::{bad, check_private, make_or_check_private, remove_if_there};
+use super::files::{bad, check_private, make_or_check_private, remove_if_there, replace};
 use super::job_folder::{JobFolder, is_unfinished, remove_single_run};
 use super::lock::JobLock;
 use crate::error::{Error, Result, io_in_words};
@@ -29,6 +29,8 @@ const LOCKS: &str = "locks";
 const ONCE: &str = "once";
 /// Where the private homes of runs are noted.
 const HOMES: &str = "homes";
+/// Certificates of devices, for programs that use them.
+const CERTIFICATES: &str = "certificates";
 
 /// A note is a path; what is longer is not one of ours.
 const MAX_NOTE: u64 = 4096;
@@ -36,7 +38,7 @@ const MAX_NOTE: u64 = 4096;
 /// The folders in it. Each is private, or the state folder is not used.
 pub(super) const MADE_AT_ONCE: [&str; 3] = [JOBS, INCOMING, LOCKS];
 /// Those that are there only after a run that needed them.
-pub(super) const MADE_WHEN_NEEDED: [&str; 2] = [ONCE, HOMES];
+pub(super) const MADE_WHEN_NEEDED: [&str; 3] = [ONCE, HOMES, CERTIFICATES];
 
 impl StateFolder {
     /// Opens the state folder, making it when it is not there.
@@ -209,6 +211,38 @@ impl StateFolder {
             Some((ManuallyDrop::new(HomeNote { path }), home))
         });
         notes.collect()
+    }
+
+    /// Where the certificates of a job's device are once they are kept.
+    #[must_use]
+    pub(crate) fn certificates_path(&self, job: &JobId) -> PathBuf {
+        self.root.join(CERTIFICATES).join(format!("{job}.pem"))
+    }
+
+    /// Keeps the certificates of a job's device, in place of those there are: whole and synced, or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub(crate) fn keep_certificates(&self, job: &JobId, pem: &str) -> Result<()> {
+        make_or_check_private(&self.root.join(CERTIFICATES))?;
+        replace(
+            &self.certificates_path(job),
+            &self.root.join(INCOMING),
+            &format!("{job}_certificates."),
+            pem.as_bytes(),
+        )
+    }
+
+    /// Removes the certificates of a job's device. `true` if there were any.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub(crate) fn remove_certificates(&self, job: &JobId) -> Result<bool> {
+        let path = self.certificates_path(job);
+        let was_there = path.symlink_metadata().is_ok();
+        remove_if_there(&path)?;
+        let _ = fs::remove_dir(self.root.join(CERTIFICATES));
+        Ok(was_there)
     }
 
     /// Removes all that this program made here but the audit log, once no job is stored any more: what is known of clients, the
@@ -446,7 +480,7 @@ mod tests {
 
         fs::create_dir(&once).unwrap();
         let incoming = state.path().join("incoming");
-        let left = ["_once.bin", "_manifest.draft", "_record.Xy12Zw34", "_clients.Xy12Zw34"]
+        let left = ["_once.bin", "_manifest.draft", "_record.Xy12Zw34", "_clients.Xy12Zw34", "_certificates.Xy12Zw34"]
             .map(|rest| incoming.join(format!("{}{rest}", job())));
         for path in &left {
             fs::write(path, "").unwrap();

@@ -33,3 +33,22 @@ fn to_forget_all_is_asked_for_with_the_jobs_and_a_no_removes_nothing() {
         assert!(folder.exists());
     }
 }
+
+#[test]
+fn the_lines_of_a_profile_are_shown_before_they_go() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let (config, job) = (rehearsal.home().join(".aws/config"), rehearsal.job());
+    let (id, before) = (job.id(), "[default]\nregion = x\n");
+    let block = format!(
+        "\n# >>> snow-onboard {id} device (do not edit)\n[profile device]\nregion = snow\n# <<< snow-onboard {id} device\n"
+    );
+    std::fs::create_dir(config.parent().unwrap()).unwrap();
+    std::fs::write(&config, format!("{before}{block}")).unwrap();
+    for (answer, exit, after) in [("no", 2, format!("{before}{block}")), ("yes", 0, before.to_owned())] {
+        let mut terminal = Terminal::start(agent(&rehearsal, ["setup-profile", id, "--remove"]), 100, 30);
+        terminal.wait_for("- [profile device]");
+        terminal.answer("Remove these lines?", answer);
+        assert_eq!(terminal.end(), exit, "{}", terminal.screen());
+        assert_eq!(std::fs::read_to_string(&config).unwrap(), after);
+    }
+}

@@ -98,8 +98,10 @@ mod run {
     use crate::secret_service::on_the_bus;
 
     /// Command lines that can't be run here, and why.
-    const NOT_RUN: &[(&str, &str)] =
-        &[("snow-onboard", "asks for everything on a terminal; the terminal tests answer it")];
+    const NOT_RUN: &[(&str, &str)] = &[
+        ("snow-onboard", "asks for everything on a terminal; the terminal tests answer it"),
+        ("snow-onboard setup-profile JID123e4567-e89b-12d3-a456-426655440000", "asks before it writes"),
+    ];
 
     /// The stand-ins, with what the examples take for given: a profile `field`, a client in PATH and one below the home, the
     /// CA of the stand-ins, and a profile `NAME` in the client's own settings.
@@ -154,12 +156,12 @@ mod run {
         /// Runs the example, with what goes before it in its story.
         fn play(&self, words: &[String]) {
             let has = |word: &str| words.iter().any(|other| other == word);
-            if ["unlock", "credentials", "status", "client"].into_iter().any(has) {
+            if ["unlock", "credentials", "setup-profile", "status", "client"].into_iter().any(has) {
                 let run = ["snow-onboard", "run", SAMPLE, "--endpoint", "192.0.2.10"];
                 self.agent(&run.map(str::to_owned)).end().done();
             }
             // One that needs an open device, or waits for one, finds it so.
-            if !has("credentials") && !has("--watch") {
+            if !has("credentials") && !has("setup-profile") && !has("--watch") {
                 self.rehearsal.device().power_loss();
             }
             if has("receipt") || has("forget") && !has("--client-profile") {

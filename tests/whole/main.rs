@@ -46,6 +46,8 @@ mod refusals;
 mod secret_service;
 mod settings;
 #[cfg(target_os = "linux")]
+mod setup_profile;
+#[cfg(target_os = "linux")]
 mod status;
 #[cfg(unix)]
 mod sudden_death;

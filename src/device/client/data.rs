@@ -52,6 +52,10 @@ pub(in crate::device) struct Commands {
     pub(in crate::device) unlock: CommandData,
     pub(in crate::device) access_keys: CommandData,
     pub(in crate::device) secret_key: CommandData,
+    pub(in crate::device) services: CommandData,
+    pub(in crate::device) service: CommandData,
+    pub(in crate::device) certificates: CommandData,
+    pub(in crate::device) certificate: CommandData,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -241,8 +245,9 @@ mod tests {
     fn the_data_file_reads_and_no_private_form_carries_the_code() {
         let data = ClientData::built_in();
         assert_eq!(data.methods(), [HandOverMethod::Profile, HandOverMethod::Configure, HandOverMethod::Argv]);
-        let Commands { describe, unlock, access_keys, secret_key } = &data.commands;
-        for command in [describe, unlock, access_keys, secret_key] {
+        let Commands { describe, unlock, access_keys, secret_key, services, service, certificates, certificate } =
+            &data.commands;
+        for command in [describe, unlock, access_keys, secret_key, services, service, certificates, certificate] {
             assert!(!command.profile.iter().any(|arg| arg.contains(CODE_PLACEHOLDER)));
             assert_eq!(command.argv.iter().filter(|arg| *arg == CODE_PLACEHOLDER).count(), 1);
             // The client may save what it is given under a profile's name, in clear.

@@ -8,3 +8,4 @@ pub(in crate::device) mod integrity;
 pub(in crate::device) mod output;
 pub(in crate::device) mod own_profiles;
 pub(in crate::device) mod profile;
+pub(in crate::device) mod services;

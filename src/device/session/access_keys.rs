@@ -62,6 +62,6 @@ impl Session {
     }
 }
 
-fn unreadable(command: &CommandData) -> Error {
+pub(super) fn unreadable(command: &CommandData) -> Error {
     Error::DeviceAnswerUnreadable { what: command.name().to_owned() }
 }

@@ -12,6 +12,7 @@ pub(in crate::device) mod open;
 pub(in crate::device) mod port;
 pub(in crate::device) mod reach;
 pub(in crate::device) mod run;
+mod services;
 pub(in crate::device) mod wait;
 
 use std::sync::Arc;

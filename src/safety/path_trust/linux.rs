@@ -4,9 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, getxattr, openat, statat,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, getxattr, openat, statat};
 use rustix::io::Errno;
 
 use super::accounts::name_of;

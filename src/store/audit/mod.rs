@@ -73,6 +73,12 @@ pub(crate) enum AuditStep {
     NotUnlocked,
     /// The device's secret key was read from it and put into the keychain.
     DeviceKeyStored,
+    /// A profile for the device was written into the AWS CLI's settings file.
+    ProfileWritten,
+    /// Such profiles were taken out again.
+    ProfileRemoved,
+    /// The device's secret key was written into a file, in clear, that was asked for.
+    DeviceKeyWrittenToFile,
     /// Both halves and the record were removed.
     Forgotten,
     /// The same, because the setting `keep` says so.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::error::Why;
 use crate::os;
 use crate::safety::path_trust::{self, OpenMode, Refused, Whose};
-pub(crate) use block::{BlockFlaw, BlockKey, Made, blocks, lines_of, with_block, without_block};
+pub(crate) use block::{BlockFlaw, BlockKey, MadeFor, blocks, lines_of, with_block, without_block};
 
 /// Hundreds of profiles are some hundred kilobytes.
 const MAX_SIZE: u64 = 16 << 20;
@@ -31,7 +31,7 @@ pub(crate) struct SharedFile {
     /// `None` if there is no such file. It may hold other people's secrets.
     content: Option<Vec<u8>>,
     /// What is to be made to write it.
-    to_make: Made,
+    to_make: MadeFor,
 }
 
 /// Why a file is not changed.
@@ -86,7 +86,7 @@ impl SharedFile {
                 "it is not a text that the AWS CLI can read (it has zero bytes)".to_owned().into(),
             ));
         }
-        Ok(Self { named, real, content: Some(content), to_make: Made::Nothing })
+        Ok(Self { named, real, content: Some(content), to_make: MadeFor::Nothing })
     }
 
     fn missing(named: PathBuf, last: &Path, links: usize) -> Result<Self, NotChanged> {
@@ -100,12 +100,12 @@ impl SharedFile {
             |path: &Path| path_trust::resolve(path, Whose::Own).is_ok_and(|way| way.target.as_deref() == Some(last));
         if is_at(folder) {
             let real = last.join(name);
-            return Ok(Self { named, real, content: None, to_make: Made::File });
+            return Ok(Self { named, real, content: None, to_make: MadeFor::File });
         }
         match (folder_name, above) {
             (Some(folder_name), Some(above)) if links == 0 && is_at(above) => {
                 let real = last.join(folder_name).join(name);
-                Ok(Self { named, real, content: None, to_make: Made::Folder })
+                Ok(Self { named, real, content: None, to_make: MadeFor::Folder })
             }
             _ => refuse("the folder that it would be in is not there"),
         }
@@ -127,7 +127,7 @@ impl SharedFile {
     }
 
     /// What has to be made to write it.
-    pub(crate) fn to_make(&self) -> Made {
+    pub(crate) fn to_make(&self) -> MadeFor {
         self.to_make
     }
 
@@ -137,7 +137,7 @@ impl SharedFile {
     /// What the system or path trust says; that another program has changed it. Then it is as that left it.
     pub(crate) fn replace(&self, new: &[u8]) -> Result<(), NotChanged> {
         let folder = self.real.parent().unwrap_or(&self.real);
-        if self.to_make == Made::Folder {
+        if self.to_make == MadeFor::Folder {
             path_trust::private_folder(folder)?;
         }
         let mut half = HalfWritten::open(&self.real)?;
@@ -158,14 +158,14 @@ impl SharedFile {
     ///
     /// # Errors
     /// Those of [`SharedFile::replace`].
-    pub(crate) fn remove(&self, made: Made) -> Result<(), NotChanged> {
+    pub(crate) fn remove(&self, made: MadeFor) -> Result<(), NotChanged> {
         let folder = self.real.parent().unwrap_or(&self.real);
         let half = HalfWritten::open(&self.real)?;
         if self.unchanged()?.is_some() {
             fs::remove_file(&self.real)?;
         }
         drop(half);
-        if made == Made::Folder && fs::remove_dir(folder).is_ok() {
+        if made == MadeFor::Folder && fs::remove_dir(folder).is_ok() {
             return Ok(folder.parent().map_or(Ok(()), os::sync_dir)?);
         }
         Ok(os::sync_dir(folder)?)
@@ -245,8 +245,8 @@ mod tests {
     #[test]
     fn a_file_and_its_folder_are_made_and_go_again() {
         let (dir, path) = folder();
-        for made in [Made::Folder, Made::File] {
-            if made == Made::File {
+        for made in [MadeFor::Folder, MadeFor::File] {
+            if made == MadeFor::File {
                 fs::create_dir(path.parent().unwrap()).unwrap();
             }
             let file = SharedFile::read(&path).unwrap();
@@ -256,13 +256,13 @@ mod tests {
             assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
             assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing beside it");
             SharedFile::read(&path).unwrap().remove(made).unwrap();
-            assert!(!path.exists() && path.parent().unwrap().exists() == (made == Made::File));
+            assert!(!path.exists() && path.parent().unwrap().exists() == (made == MadeFor::File));
         }
         assert!(why(SharedFile::read(&dir.path().join("a/b/config"))).contains("folder that it would be in"));
         let file = SharedFile::read(&path).unwrap();
         file.replace(b"x").unwrap();
         fs::write(path.with_file_name("sso"), "theirs").unwrap();
-        SharedFile::read(&path).unwrap().remove(Made::Folder).unwrap();
+        SharedFile::read(&path).unwrap().remove(MadeFor::Folder).unwrap();
         assert!(path.with_file_name("sso").exists(), "a folder with something in it stays");
     }
 
@@ -276,7 +276,7 @@ mod tests {
         fs::write(&path, "two").unwrap();
         for stale in [absent, one] {
             assert_eq!(
-                (why(stale.replace(b"ours")), why(stale.remove(Made::File))),
+                (why(stale.replace(b"ours")), why(stale.remove(MadeFor::File))),
                 ("raced".to_owned(), "raced".to_owned())
             );
             assert_eq!(fs::read(&path).unwrap(), b"two");

@@ -1,0 +1,70 @@
+//! How an error is made of what failed, and what is made of it for a person or a script.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use super::{Error, ErrorReport, io_in_words};
+use crate::safety::path_trust::Refused;
+
+impl Error {
+    /// What happened, what to do, and the two codes.
+    #[must_use]
+    pub fn report(&self) -> ErrorReport {
+        let mut report = self.tabled();
+        let mend = match self {
+            Self::Disk { path, why, .. }
+            | Self::StateFolderBad { path, why }
+            | Self::SettingsFileUnreadable { path, why }
+            | Self::RecordUnreadable { path, why, .. }
+            | Self::OwnProfilesUnreadable { path, why }
+            | Self::ProfileFileRefused { path, why, .. }
+            | Self::CaFileBad { path, why, .. } => why.mend(path),
+            _ => None,
+        };
+        if let Some(mend) = mend {
+            report.hint.push('\n');
+            report.hint.push_str(&mend);
+        }
+        report
+    }
+
+    /// An operation on a file that path trust refused: `what` begins the sentence ("Writing"), the path follows it.
+    #[must_use]
+    pub(crate) fn refused(what: &str, path: &Path, refused: Refused) -> Self {
+        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: refused.into_why(path) }
+    }
+
+    /// Something that the system did not let this program do at all. `what` begins the clause ("no runtime for the network").
+    #[must_use]
+    pub(crate) fn of_system(what: &str, why: &io::Error) -> Self {
+        // EMFILE and ENFILE, alike on all of them.
+        let is_full = cfg!(unix) && matches!(why.raw_os_error(), Some(23 | 24));
+        let what = format!("{what}: {}", io_in_words(why));
+        if is_full { Self::TooManyFiles { what } } else { Self::Internal { what } }
+    }
+
+    /// This process was told to end by this signal, or what stands for it on Windows.
+    #[must_use]
+    pub(crate) fn interrupted(signal: i32, kept: String) -> Self {
+        let by = match signal {
+            1 => "the terminal was closed",
+            2 => "Ctrl-C",
+            15 => "another process or the system ended it",
+            _ => "by a signal",
+        };
+        Self::Interrupted { signal, by, kept }
+    }
+
+    /// An operation on a file that failed: `what` begins the sentence ("Writing"), the path follows it.
+    #[must_use]
+    pub fn disk(what: &str, path: &Path, why: io::Error) -> Self {
+        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: why.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report().sentence)
+    }
+}

@@ -1,0 +1,85 @@
+//! The two files that EKS Anywhere wants: the devices' keys in clear, and their certificates.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::super::credentials::DeviceKey;
+use crate::error::{Error, Result};
+use crate::safety::path_trust;
+use crate::store::{BlockKey, NotChanged, SharedFile, with_block};
+
+/// Both files, as they were read. They may have other devices' keys already: EKS Anywhere wants all of them in one file.
+#[derive(Debug)]
+pub(crate) struct EksaFiles {
+    /// `EKSA_AWS_CREDENTIALS_FILE`.
+    credentials: SharedFile,
+    /// `EKSA_AWS_CA_BUNDLES_FILE`.
+    certificates: SharedFile,
+}
+
+impl EksaFiles {
+    /// Looks at the file for keys, and the one for certificates beside it.
+    ///
+    /// # Errors
+    /// [`Error::ProfileFileRefused`] for a file that is not this user's alone, or has marks that don't pair up.
+    pub(super) fn read(path: &Path, key: &BlockKey) -> Result<Self> {
+        let mut beside = OsString::from(path);
+        beside.push(".pem");
+        let open = |path: PathBuf| {
+            let file = SharedFile::read(&path).map_err(|not_changed| refused(&path, not_changed))?;
+            with_block(file.content(), key, &[], file.to_make())
+                .map_err(|flaw| refused(&path, flaw.into()))
+                .map(|_| file)
+        };
+        let files = Self { credentials: open(path.to_owned())?, certificates: open(PathBuf::from(beside))? };
+        if let Some(flaw) = path_trust::privacy_flaw(files.credentials.path()).ok().flatten() {
+            let why = NotChanged::Refused(
+                format!("it {flaw}, and a key in clear belongs in a file that only you can open").into(),
+            );
+            return Err(refused(path, why));
+        }
+        Ok(files)
+    }
+
+    /// The two, in the order of their variables.
+    pub(crate) fn paths(&self) -> [&Path; 2] {
+        [self.credentials.path(), self.certificates.path()]
+    }
+
+    /// Writes the key of the device at the first of `hosts`, and its certificates.
+    ///
+    /// # Errors
+    /// [`Error::ProfileFileRefused`], [`Error::ProfileFileRaced`].
+    pub(super) fn write(self, key: &BlockKey, address: IpAddr, access_key: &DeviceKey, pem: &str) -> Result<()> {
+        let secret_line =
+            Zeroizing::new(access_key.secret.expose(|secret| format!("aws_secret_access_key = {secret}")));
+        let lines = Zeroizing::new(vec![
+            format!("[{address}]"),
+            format!("aws_access_key_id = {}", access_key.id),
+            secret_line.as_str().to_owned(),
+            "region = snow".to_owned(),
+        ]);
+        let pem: Vec<String> = pem.lines().map(str::to_owned).collect();
+        for (file, lines) in [(self.credentials, lines.as_slice()), (self.certificates, &pem)] {
+            let new = with_block(file.content(), key, lines, file.to_make());
+            let new = new.map_err(|flaw| refused(file.path(), flaw.into()))?;
+            let new = Zeroizing::new(new);
+            file.replace(&new).map_err(|not_changed| refused(file.path(), not_changed))?;
+        }
+        Ok(())
+    }
+}
+
+fn refused(path: &Path, not_changed: NotChanged) -> Error {
+    let path = path.display().to_string();
+    match not_changed {
+        NotChanged::Raced => Error::ProfileFileRaced { path },
+        NotChanged::Refused(why) => {
+            let hint = "Name a new file in a folder of your own after --eksa, then repeat the same command.".to_owned();
+            Error::ProfileFileRefused { path, why, hint }
+        }
+    }
+}
