@@ -114,7 +114,12 @@ fn paste(line: &str, scene: &Scene<'_>, args: &mut Vec<String>) -> bool {
         "snow-onboard" if words[1] != "run" => {
             let mut command = scene.bare_agent();
             let words = words[1..].iter().map(|word| if word.starts_with("JID…") { scene.id() } else { word.clone() });
-            command.args(words).arg("--ca-bundle").arg(scene.rehearsal.ca_bundle());
+            let words: Vec<String> = words.collect();
+            let is_given = words.iter().any(|word| word == "--ca-bundle");
+            command.args(words);
+            if !is_given {
+                command.arg("--ca-bundle").arg(scene.rehearsal.ca_bundle());
+            }
             Scene::run_to_its_end(command, LIMIT).exit == Some(0)
         }
         "chmod" => {

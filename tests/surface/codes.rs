@@ -23,6 +23,15 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ("audit_not_copied", "it takes a system without a log: tests/whole/audit.rs has it, in mounts of its own"),
     ("audit_copy_unsupported", "told where the system is not Linux; these tests run on Linux"),
     ("key_not_for_terminal", "it takes a terminal at which nothing is asked: tests/terminal has it"),
+    ("fetch_skipped", "it stands beside another failure and ends no command: tests/whole/plans.rs has it"),
+    ("profile_file_raced", "it takes another program at the right moment: src/store/shared_file has one"),
+    ("profile_file_refused", "it takes a file that others can change: tests/whole/setup_profile.rs has one"),
+    (
+        "profile_not_as_meant",
+        "it takes files that say of our profile what we don't: src/cloud/config_change.rs has some",
+    ),
+    ("program_changeable", "it takes an agent that others can change: tests/whole/setup_profile.rs has one"),
+    ("storage_not_active", "it takes a device whose storage is off: tests/whole/setup_profile.rs has one"),
     ("internal", "told of a bug, of which none is known"),
     ("sts_not_https", "doctor tells its sentence in a warning, which has no code; no run asks STS"),
 ];

@@ -242,6 +242,22 @@ fn a_name_that_is_taken_and_a_file_that_others_can_change_stay_as_they_are() {
 }
 
 #[test]
+fn a_program_that_others_can_exchange_gets_into_no_profile() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new();
+    let folder = site.rehearsal.root().join("open to all");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let program = folder.join("snow-onboard");
+    let copied =
+        std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_snow-onboard")).arg(&program).status().unwrap();
+    assert!(copied.success());
+    let refused = site.agent(&["--yes"]).by(&program).end().failed(9, "somebody else can exchange");
+    assert!(refused.stderr.contains("open to all"), "{}", refused.stderr);
+    assert_eq!(fs::read(site.config()).unwrap(), BEFORE);
+}
+
+#[test]
 fn of_several_keys_one_has_to_be_named() {
     let site = Site::with(DeviceOptions { access_keys: 2, ..DeviceOptions::default() });
     let key = site.rehearsal.device().access_keys().remove(1);
