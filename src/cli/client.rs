@@ -38,7 +38,7 @@ pub struct RunClient {
     #[arg(value_name = "JOB", index = 1)]
     pub job: String,
     /// The client's command and its options, after --
-    #[arg(last = true, index = 2, value_name = "ARGS", value_hint = clap::ValueHint::Other)]
+    #[arg(last = true, index = 2, value_name = "ARGS")]
     pub args: Vec<OsString>,
     #[command(flatten)]
     pub(super) flags: FlagsOf<SESSION>,
