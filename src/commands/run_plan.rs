@@ -1,8 +1,10 @@
 //! `run --plan`: the devices of a pallet, side by side.
 
 use std::cell::OnceCell;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use super::several::{DeviceRow, Nobody, side_by_side, tell_all};
 use crate::cloud::Cloud;
@@ -11,10 +13,12 @@ use crate::error::{Error, ExitCode, Result, Why};
 use crate::flow::{Requested, Unlocked, keep_after_unlock};
 use crate::keychain::Keychain;
 use crate::model::{DevicePlan, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose};
-use crate::report::{Event, Notify, Reporter};
+use crate::report::{Event, Notify, Reporter, while_waiting};
 use crate::safety::path_trust::{self, Whose};
 use crate::settings::Settings;
 use crate::ui::Ui;
+
+const STDIN_LIMIT: Duration = Duration::from_secs(300);
 
 /// A plan of a thousand devices has a tenth of this.
 const MAX_SIZE: u64 = 1024 * 1024;
@@ -27,7 +31,7 @@ pub(super) fn run_plan(path: &Path, settings: &Settings, ui: &Ui, reporter: &Rep
                 .to_owned(),
         });
     }
-    let plan = read(path)?;
+    let plan = read(path, reporter)?;
     if settings.wait {
         reporter.notify(Event::Fact(
             "With a plan, jobs that are not delivered are not waited for. Repeat the command when they are.".to_owned(),
@@ -44,12 +48,11 @@ pub(super) fn run_plan(path: &Path, settings: &Settings, ui: &Ui, reporter: &Rep
     Ok(tell_all(rows, ui))
 }
 
-fn read(path: &Path) -> Result<DevicePlan> {
+fn read(path: &Path, reporter: &Reporter) -> Result<DevicePlan> {
     let name = path.display().to_string();
     let unusable = |why: Why| Error::PlanUnusable { path: name.clone(), why };
     let bytes = if name == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(|error| unusable(error.into()))?;
+        let bytes = from_stdin(reporter).map_err(|error| unusable(error.into()))?;
         if bytes.len() as u64 > MAX_SIZE {
             return Err(unusable(format!("it is larger than {} KiB", MAX_SIZE / 1024).into()));
         }
@@ -63,6 +66,20 @@ fn read(path: &Path) -> Result<DevicePlan> {
     DevicePlan::parse(&text, PlanFormat::of(&name, &text)).map_err(|PlanFlaw { line, why }| {
         unusable(line.map_or(why.clone(), |line| format!("line {line}: {why}")).into())
     })
+}
+
+/// All that comes, for as long as somebody who types may take; it is waited for aloud.
+fn from_stdin(reporter: &Reporter) -> io::Result<Vec<u8>> {
+    let (sender, received) = channel();
+    // Nothing ends a read of stdin but its end, so it has a thread that nobody waits for.
+    std::thread::Builder::new().name("plan".to_owned()).spawn(move || {
+        let mut bytes = Vec::new();
+        let read = io::stdin().take(MAX_SIZE + 1).read_to_end(&mut bytes);
+        sender.send(read.map(|_| bytes))
+    })?;
+    let late =
+        || io::Error::new(io::ErrorKind::TimedOut, format!("stdin did not end within {} s", STDIN_LIMIT.as_secs()));
+    while_waiting(reporter, "the plan on stdin to end", || received.recv_timeout(STDIN_LIMIT)).map_err(|_| late())?
 }
 
 /// First what only AWS has, one after the other, with one sign-in; then all devices, side by side, without AWS. A device that fails

@@ -38,6 +38,13 @@ struct StatusResult {
 #[derive(Serialize)]
 struct StatusRow {
     job: JobId,
+    #[serde(flatten)]
+    content: StatusOfJob,
+}
+
+/// What is told of a job, where its line names the job already.
+#[derive(Serialize)]
+struct StatusOfJob {
     code_stored: Option<bool>,
     manifest_stored: Option<bool>,
     paired: Option<bool>,
@@ -179,7 +186,7 @@ impl LookOut<'_> {
             if before.as_ref() != Some(&job.shown()) {
                 let at = utc_in_words(OffsetDateTime::now_utc());
                 let text = format!("{at}  {}  {}", job.job, job.in_short());
-                self.ui.told("status", &job.job, &text, self.row(job));
+                self.ui.told("status", &job.job, &text, self.row(job).content);
             }
         }
     }
@@ -193,8 +200,7 @@ impl LookOut<'_> {
         let pair = record.as_ref().and_then(|record| record.pair.as_ref());
         let last = record.as_ref().and_then(|record| record.hand_overs.last());
         let expiry = watched.estimated_expiry();
-        StatusRow {
-            job: job.clone(),
+        let content = StatusOfJob {
             code_stored: look.code_stored,
             manifest_stored: look.manifest_stored,
             paired: look.paired,
@@ -210,7 +216,8 @@ impl LookOut<'_> {
             endpoint: endpoint.clone(),
             device: look.state.as_ref().map(|state| state.as_str().to_owned()),
             error: look.failure.as_ref().map(|failure| self.ui.failure_of_row(failure)),
-        }
+        };
+        StatusRow { job: job.clone(), content }
     }
 
     fn table(&self, jobs: &[WatchedJob]) -> String {

@@ -34,6 +34,9 @@ pub(crate) struct HintRules {
 }
 
 const OURS: &str = "snow-onboard ";
+const ENDPOINT: &str = "--endpoint";
+/// As the sentences of the error table have it.
+const EXAMPLE: &str = " --endpoint 192.0.2.10";
 const REFRESH: &str = "snow-onboard fetch --refresh ";
 
 impl HintRules {
@@ -76,9 +79,18 @@ impl HintRules {
             let flag = |word: &String| word.split_once('=').map_or(word.clone(), |(flag, _)| flag.to_owned());
             words.iter().any(|word| given.flags.contains(&flag(word)))
         };
+        // Our example of an address is none where the right one was given; the client's own words end the command.
+        let given_address = self.given.iter().find(|given| given.flags.iter().any(|flag| flag == ENDPOINT));
+        let line = match given_address.filter(|given| given.verbs.iter().any(|takes| takes == verb)) {
+            Some(given) if line.contains(EXAMPLE) => &line.replace(EXAMPLE, &given.text),
+            _ => line,
+        };
         let is_missing = |given: &&GivenFlag| given.verbs.iter().any(|takes| takes == verb) && !is_said(given);
         let missing: String = self.given.iter().filter(is_missing).map(|given| given.text.as_str()).collect();
-        format!("{line}{missing}")
+        match line.split_once(" -- ") {
+            Some((ours, of_client)) => format!("{ours}{missing} -- {of_client}"),
+            None => format!("{line}{missing}"),
+        }
     }
 }
 
@@ -199,6 +211,19 @@ mod tests {
             ),
         ] {
             assert_eq!(rules.apply(hint), in_full);
+        }
+        let at = HintRules {
+            given: vec![given(&["--endpoint"], " --endpoint 198.51.100.7", &["run", "client"])],
+            ..rules.clone()
+        };
+        for (hint, in_full) in [
+            ("  snow-onboard run JID1 --endpoint 192.0.2.10", "  snow-onboard run JID1 --endpoint 198.51.100.7"),
+            (
+                "  snow-onboard client JID1 -- describe-device",
+                "  snow-onboard client JID1 --endpoint 198.51.100.7 -- describe-device",
+            ),
+        ] {
+            assert_eq!(at.apply(hint), in_full);
         }
         for same in [
             "  snow-onboard forget JID1 --state-dir=/other",

@@ -146,7 +146,7 @@ errors! {
         => "Use one that it has:\n{ids}";
     KeyNotForTerminal { job: String } = Usage "key_not_for_terminal"
         "The output is the device's secret key, which a terminal would show and keep. Nothing was read."
-        => "Let the AWS CLI run this command. Write this line into the device's profile in ~/.aws/config:\n  credential_process = snow-onboard credentials {job}\nOr send the output to the program that needs it, with a pipe.";
+        => "Let the AWS CLI run this command, by a profile for the device:\n  snow-onboard setup-profile {job}\nOr send the output to the program that needs it, with a pipe.";
     EndpointPublic { name: String, address: String } = Usage "endpoint_public"
         "The name {name} resolves to {address}, which is outside the local network. A device is on the local network."
         => "Give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";

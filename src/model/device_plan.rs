@@ -29,6 +29,14 @@ pub(crate) struct PlannedDevice {
     pub label: Option<String>,
 }
 
+/// Whether something in a text of several words looks like an unlock code, with hyphens, with blanks, or with nothing between.
+fn holds_code(text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let joined = |at: usize| words[at..words.len().min(at + 5)].join("-");
+    looks_like_code(trimmed(text))
+        || (0..words.len()).any(|at| looks_like_code(words[at]) || looks_like_code(&joined(at)))
+}
+
 /// How a plan is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PlanFormat {
@@ -130,7 +138,7 @@ impl PlanFormat {
 
 fn planned((line, job, address, label): Written) -> Result<PlannedDevice, PlanFlaw> {
     let flaw = |why: String| PlanFlaw { line, why };
-    if [&job, &address].into_iter().chain(&label).any(|cell| looks_like_code(trimmed(cell))) {
+    if [&job, &address].into_iter().chain(&label).any(|cell| holds_code(cell)) {
         return Err(flaw(HOLDS_CODE.to_owned()));
     }
     let shown = |text: &str| crate::safety::sanitize::sanitize_typed(text);
@@ -146,8 +154,8 @@ fn of_toml(text: &str) -> Result<Vec<Written>, PlanFlaw> {
     let line_at = |offset: usize| text[..offset].matches('\n').count() as u64 + 1;
     let plan: TomlPlan = toml::from_str(text).map_err(|error| PlanFlaw {
         line: error.span().map(|span| line_at(span.start)),
-        // The parser's own words name keys, and never a value.
-        why: error.message().to_owned(),
+        // The parser's own words may have a value in them, whatever that is.
+        why: "it is not a table [[device]] with texts for job, address and perhaps label".to_owned(),
     })?;
     let devices = plan.device.into_iter().map(|device| {
         let line = line_at(device.span().start);
@@ -270,16 +278,28 @@ mod tests {
             (format!("job,label\n{ONE},192.0.2.10"), Some(1), "not both"),
             (format!("{ONE},192.0.2.300"), Some(1), "the address “192.0.2.300”"),
             (format!("{ONE},192.0.2.10\nJID1,192.0.2.11"), Some(2), "the job id “JID1”"),
-            (format!("[[device]]\njob = \"{ONE}\"\n"), Some(1), "missing field `address`"),
+            (format!("[[device]]\njob = \"{ONE}\"\n"), Some(1), "not a table [[device]]"),
             (
                 format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.1\"\nport = 1"),
                 Some(4),
-                "unknown field `port`",
+                "not a table [[device]]",
             ),
         ] {
             let flaw = plan(&text).unwrap_err();
             assert_eq!(flaw.line, line, "{text}: {flaw:?}");
             assert!(flaw.why.contains(why), "{text}: {flaw:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_plan_is_not_said_again() {
+        for text in [
+            "[[device]]\ndevice = \"7c0e1bab84f76750a2b6f8b33\"",
+            "[[device]]\n7c0e1bab84f76750a2b6f8b33 = 1",
+            "[[device]]\njob = 7c0e1bab84f76750a2b6f8b33",
+        ] {
+            let flaw = plan(text).unwrap_err();
+            assert!(!flaw.why.contains("7c0e1b"), "{flaw:?}");
         }
     }
 
@@ -294,6 +314,8 @@ mod tests {
             format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.1\"\nunlock_code = \"{code}\""),
             format!("device = \"{code}\""),
             format!("{ONE},192.0.2.10,{}", code.replace('-', "")),
+            format!("{ONE},192.0.2.10,gate {} left", code.replace('-', "")),
+            format!("{ONE},192.0.2.10,{} gate 4", code.replace('-', " ")),
         ] {
             let flaw = plan(&text).unwrap_err();
             assert!(flaw.why.contains("shape of an unlock code"), "{text}: {flaw:?}");
