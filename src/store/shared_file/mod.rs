@@ -144,10 +144,11 @@ impl SharedFile {
         half.file.set_len(0)?;
         half.file.seek(SeekFrom::Start(0))?;
         half.file.write_all(new)?;
+        // The slow part first: nothing that another program may use stands between the comparison and the rename.
+        half.file.sync_all()?;
         if let Some(current) = self.unchanged()? {
             path_trust::copy_rights(&current, &half.file)?;
         }
-        half.file.sync_all()?;
         fs::rename(&half.path, &self.real)?;
         half.is_done = true;
         tracing::debug!(file = %self.real.display(), "written");
