@@ -74,6 +74,14 @@ pub(crate) fn remove_profiles(
                 path.display()
             )),
         }
+        // It may hold the device's key.
+        if let Err((draft, not_changed)) = SharedFile::remove_leftover(&path) {
+            removed.left.push(format!(
+                "{}, which an interrupted run left, was not removed: {}. It may contain the device's secret key unencrypted. Remove it.",
+                draft.display(),
+                in_words(not_changed)
+            ));
+        }
     }
     if removed.left.is_empty() && written_profiles(job, None, record).is_empty() {
         removed.certificates = state.remove_certificates(job)?;
@@ -92,12 +100,15 @@ fn files(record: Option<&Record>) -> Vec<PathBuf> {
     files
 }
 
-/// Takes the blocks out of one file. A file that is not there has none, and one that nobody put a block into is nothing to speak of.
-fn remove_from(path: &Path, job: &JobId, name: Option<&ProfileName>) -> Result<Vec<ProfileName>, String> {
-    let in_words = |not_changed: NotChanged| match not_changed {
+fn in_words(not_changed: NotChanged) -> String {
+    match not_changed {
         NotChanged::Refused(why) => why.to_string(),
         NotChanged::Raced => "another program has just changed it".to_owned(),
-    };
+    }
+}
+
+/// Takes the blocks out of one file. A file that is not there has none, and one that nobody put a block into is nothing to speak of.
+fn remove_from(path: &Path, job: &JobId, name: Option<&ProfileName>) -> Result<Vec<ProfileName>, String> {
     if !may_have_block(path) {
         return Ok(Vec::new());
     }

@@ -172,6 +172,30 @@ impl SharedFile {
         Ok(os::sync_dir(folder)?)
     }
 
+    /// Removes the draft that a killed process of this program left beside the file `path`, whether or not that is there. One that is
+    /// at work is waited for. Returns whether there was one.
+    ///
+    /// # Errors
+    /// What the system or path trust says of the draft, which the error names.
+    pub(crate) fn remove_leftover(path: &Path) -> Result<bool, (PathBuf, NotChanged)> {
+        let named = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        // Without the file itself its folder may still be reached by a link.
+        let beside =
+            || named.parent()?.canonicalize().ok().map(|folder| folder.join(named.file_name().unwrap_or_default()));
+        let Some(real) = named.canonicalize().ok().or_else(beside) else { return Ok(false) };
+        let draft = draft_of(&real);
+        if draft.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Ok(false);
+        }
+        let remove = || {
+            let mut half = HalfWritten::open(&real)?;
+            fs::remove_file(&half.path)?;
+            half.is_done = true;
+            Ok(true)
+        };
+        remove().map_err(|not_changed| (draft.clone(), not_changed))
+    }
+
     /// The file that is there now, if it holds what was read.
     fn unchanged(&self) -> Result<Option<File>, NotChanged> {
         let now = path_trust::open_own(&self.real, OpenMode::Read)?;
@@ -189,11 +213,17 @@ struct HalfWritten {
     is_done: bool,
 }
 
+/// Where a file is written before it takes the place of `real`: hidden, and under a name that nobody gives a copy by hand.
+fn draft_of(real: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(real.file_name().unwrap_or_default());
+    name.push(".snow-onboard-draft");
+    real.with_file_name(name)
+}
+
 impl HalfWritten {
     fn open(of: &Path) -> Result<Self, NotChanged> {
-        let mut path = OsString::from(of);
-        path.push(".snow-onboard");
-        let path = PathBuf::from(path);
+        let path = draft_of(of);
         let until = Instant::now() + MAX_WAIT;
         loop {
             let file = match path_trust::create_private_file(&path) {
@@ -289,11 +319,19 @@ mod tests {
     fn what_a_killed_run_left_is_written_over_and_one_at_work_is_waited_for() {
         let (_dir, path) = folder();
         fs::create_dir(path.parent().unwrap()).unwrap();
-        let half = path.with_file_name("config.snow-onboard");
+        let half = path.with_file_name(".config.snow-onboard-draft");
+        // What the user called so is the user's.
+        let backup = path.with_file_name("config.snow-onboard");
+        fs::write(&backup, "theirs").unwrap();
         drop(path_trust::create_private_file(&half).unwrap());
         fs::write(&half, "a longer text than the one that is written now").unwrap();
         SharedFile::read(&path).unwrap().replace(b"ours").unwrap();
         assert_eq!((fs::read(&path).unwrap(), half.exists()), (b"ours".to_vec(), false));
+
+        drop(path_trust::create_private_file(&half).unwrap());
+        assert!(SharedFile::remove_leftover(&path).unwrap() && !half.exists() && path.exists());
+        assert!(!SharedFile::remove_leftover(&path).unwrap());
+        assert_eq!(fs::read(&backup).unwrap(), b"theirs");
 
         let at_work = HalfWritten::open(&path).unwrap();
         let file = SharedFile::read(&path).unwrap();
