@@ -35,7 +35,11 @@ impl EksaFiles {
                 .map(|_| file)
         };
         let files = Self { credentials: open(path.to_owned())?, certificates: open(PathBuf::from(beside))? };
-        if let Some(flaw) = path_trust::privacy_flaw(files.credentials.path()).ok().flatten() {
+        let flaw = match path_trust::privacy_flaw(files.credentials.path()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            said => said.map_err(|error| refused(path, error.into()))?,
+        };
+        if let Some(flaw) = flaw {
             let why = NotChanged::Refused(
                 format!("it {flaw}, and a key in clear belongs in a file that only you can open").into(),
             );
@@ -63,11 +67,12 @@ impl EksaFiles {
             "region = snow".to_owned(),
         ]);
         let pem: Vec<String> = pem.lines().map(str::to_owned).collect();
-        for (file, lines) in [(self.credentials, lines.as_slice()), (self.certificates, &pem)] {
+        for (file, lines, is_secret) in [(self.credentials, lines.as_slice(), true), (self.certificates, &pem, false)] {
             let new = with_block(file.content(), key, lines, file.to_make());
             let new = new.map_err(|flaw| refused(file.path(), flaw.into()))?;
             let new = Zeroizing::new(new);
-            file.replace(&new).map_err(|not_changed| refused(file.path(), not_changed))?;
+            let written = if is_secret { file.replace_private(&new) } else { file.replace(&new) };
+            written.map_err(|not_changed| refused(file.path(), not_changed))?;
         }
         Ok(())
     }

@@ -136,6 +136,22 @@ impl SharedFile {
     /// # Errors
     /// What the system or path trust says; that another program has changed it. Then it is as that left it.
     pub(crate) fn replace(&self, new: &[u8]) -> Result<(), NotChanged> {
+        self.replace_with(new, path_trust::copy_rights)
+    }
+
+    /// The same for a file with a secret: private to this user, and refused if the one that is there is not.
+    ///
+    /// # Errors
+    /// Those of [`SharedFile::replace`]; that others can open the file.
+    pub(crate) fn replace_private(&self, new: &[u8]) -> Result<(), NotChanged> {
+        // The draft was made private and stays so, whatever becomes of the rights of the other meanwhile.
+        self.replace_with(new, |_, _| match private(&self.real)? {
+            None => Ok(()),
+            Some(flaw) => Err(io::Error::other(format!("it {flaw}, and it is to hold a key unencrypted"))),
+        })
+    }
+
+    fn replace_with(&self, new: &[u8], rights: impl Fn(&File, &File) -> io::Result<()>) -> Result<(), NotChanged> {
         let folder = self.real.parent().unwrap_or(&self.real);
         if self.to_make == MadeFor::Folder {
             path_trust::private_folder(folder)?;
@@ -147,7 +163,7 @@ impl SharedFile {
         // The slow part first: nothing that another program may use stands between the comparison and the rename.
         half.file.sync_all()?;
         if let Some(current) = self.unchanged()? {
-            path_trust::copy_rights(&current, &half.file)?;
+            rights(&current, &half.file)?;
         }
         fs::rename(&half.path, &self.real)?;
         half.is_done = true;
@@ -221,6 +237,14 @@ fn draft_of(real: &Path) -> PathBuf {
     real.with_file_name(name)
 }
 
+/// Why others can open what is at `path`. Of what is not there that can't be said.
+fn private(path: &Path) -> io::Result<Option<String>> {
+    match path_trust::privacy_flaw(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        said => said,
+    }
+}
+
 impl HalfWritten {
     fn open(of: &Path) -> Result<Self, NotChanged> {
         let path = draft_of(of);
@@ -234,6 +258,11 @@ impl HalfWritten {
             };
             let Some(file) = file else { continue };
             match file.try_lock() {
+                // One that others can open is not written into: a run may have been killed after it copied the rights of a file.
+                Ok(()) if private(&path)?.is_some() => match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                    _ => {}
+                },
                 // Whoever had it may have put it in its place meanwhile.
                 Ok(()) if path_trust::is_still_at(&file, &path)? => return Ok(Self { path, file, is_done: false }),
                 Ok(()) => {}
@@ -384,6 +413,26 @@ mod tests {
             assert_eq!(fs::read(&dotfile).unwrap(), b"ours");
             assert!(path.is_symlink() && fs::metadata(&dotfile).unwrap().permissions().mode() & 0o7777 == mode);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_with_a_secret_is_private_whatever_was_there() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (_dir, path) = folder();
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let draft = draft_of(&path);
+        fs::write(&draft, "left").unwrap();
+        set(&draft, 0o644);
+        let mut seen_by_others = File::open(&draft).unwrap();
+        SharedFile::read(&path).unwrap().replace_private(b"key").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(io::read_to_string(&mut seen_by_others).unwrap(), "left");
+        let file = SharedFile::read(&path).unwrap();
+        set(&path, 0o644);
+        assert!(why(file.replace_private(b"second key")).contains("unencrypted"));
+        assert_eq!(fs::read(&path).unwrap(), b"key");
     }
 
     #[cfg(unix)]
