@@ -53,11 +53,25 @@ impl EksaFiles {
         [self.credentials.path(), self.certificates.path()]
     }
 
-    /// Writes the key of the device at the first of `hosts`, and its certificates.
+    /// Writes the certificates of the device at `address`, then its key; what is so already is left alone. `before_key` comes before
+    /// the first byte of the key, which is not written if that fails. Returns whether anything was written.
     ///
     /// # Errors
-    /// [`Error::ProfileFileRefused`], [`Error::ProfileFileRaced`].
-    pub(super) fn write(self, key: &BlockKey, address: IpAddr, access_key: &DeviceKey, pem: &str) -> Result<()> {
+    /// [`Error::ProfileFileRefused`], [`Error::ProfileFileRaced`], those of `before_key`.
+    pub(super) fn write(
+        self,
+        key: &BlockKey,
+        address: IpAddr,
+        access_key: &DeviceKey,
+        pem: &str,
+        before_key: impl FnOnce() -> Result<()>,
+    ) -> Result<bool> {
+        let pem: Vec<String> = pem.lines().map(str::to_owned).collect();
+        let new_certificates = with_lines(&self.certificates, key, &pem)?;
+        if let Some(new) = &new_certificates {
+            let path = self.certificates.path();
+            self.certificates.replace(new).map_err(|not_changed| refused(path, not_changed))?;
+        }
         let secret_line =
             Zeroizing::new(access_key.secret.expose(|secret| format!("aws_secret_access_key = {secret}")));
         let lines = Zeroizing::new(vec![
@@ -66,16 +80,21 @@ impl EksaFiles {
             secret_line.as_str().to_owned(),
             "region = snow".to_owned(),
         ]);
-        let pem: Vec<String> = pem.lines().map(str::to_owned).collect();
-        for (file, lines, is_secret) in [(self.credentials, lines.as_slice(), true), (self.certificates, &pem, false)] {
-            let new = with_block(file.content(), key, lines, file.to_make());
-            let new = new.map_err(|flaw| refused(file.path(), flaw.into()))?;
-            let new = Zeroizing::new(new);
-            let written = if is_secret { file.replace_private(&new) } else { file.replace(&new) };
-            written.map_err(|not_changed| refused(file.path(), not_changed))?;
+        let new_key = with_lines(&self.credentials, key, &lines)?;
+        if let Some(new) = &new_key {
+            before_key()?;
+            let path = self.credentials.path();
+            self.credentials.replace_private(new).map_err(|not_changed| refused(path, not_changed))?;
         }
-        Ok(())
+        Ok(new_certificates.is_some() || new_key.is_some())
     }
+}
+
+/// The file with these lines in the block; `None` if it has them.
+fn with_lines(file: &SharedFile, key: &BlockKey, lines: &[String]) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let new = with_block(file.content(), key, lines, file.to_make());
+    let new = Zeroizing::new(new.map_err(|flaw| refused(file.path(), flaw.into()))?);
+    Ok((file.content() != new.as_slice()).then_some(new))
 }
 
 fn refused(path: &Path, not_changed: NotChanged) -> Error {

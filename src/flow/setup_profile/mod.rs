@@ -254,8 +254,9 @@ impl PlannedProfile<'_> {
         }
         context.note(AuditStep::ProfileWritten, &pair.manifest_sha256)?;
         if let Some(eksa) = eksa {
-            eksa.write(&key, address, &access_key, &certificates)?;
-            context.note(AuditStep::DeviceKeyWrittenToFile, &pair.manifest_sha256)?;
+            // Noted first: a log that can't be written to must not be what hides that the key is in a file.
+            let note = || context.note(AuditStep::DeviceKeyWrittenToFile, &pair.manifest_sha256);
+            eksa.write(&key, address, &access_key, &certificates, note)?;
         }
         let DeviceKey { id, secret } = access_key;
         drop(secret);
