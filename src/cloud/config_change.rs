@@ -21,6 +21,14 @@ pub(crate) fn config_file() -> Result<Option<PathBuf>> {
     aws_file("AWS_CONFIG_FILE", "config").map_err(|why| Error::CredentialsFailed { why })
 }
 
+/// The AWS CLI's file for credentials, likewise.
+///
+/// # Errors
+/// Those of [`config_file`].
+pub(crate) fn credentials_file() -> Result<Option<PathBuf>> {
+    aws_file("AWS_SHARED_CREDENTIALS_FILE", "credentials").map_err(|why| Error::CredentialsFailed { why })
+}
+
 impl ConfigChange {
     /// Of the settings file `path`, from `before` to `after`. What of them is no UTF-8 is in nobody's way.
     ///

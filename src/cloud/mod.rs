@@ -41,7 +41,7 @@ use crate::model::{JobFacts, JobId, Region, Sourced, UnlockCode};
 use crate::report::{Event, Notify};
 
 use api::Api;
-pub(crate) use config_change::{ConfigChange, config_file};
+pub(crate) use config_change::{ConfigChange, config_file, credentials_file};
 pub use credentials::CredentialsInUse;
 pub use endpoints::forget_empty_endpoints;
 pub use examine::Action;

@@ -277,6 +277,18 @@ fn eks_anywhere_gets_its_two_files_and_loses_them_again() {
     let eksa = file.to_str().unwrap();
     site.setup(&["--eksa", eksa]).failed(2, "Nobody can be asked");
     assert!(!file.exists());
+    let (config, credentials) = (site.config(), site.config().with_file_name("credentials"));
+    for (own, link) in [(&config, None), (&credentials, None), (&config, Some(eksa.to_owned() + ".pem"))] {
+        let given = if let Some(link) = &link {
+            std::os::unix::fs::symlink(own, link).unwrap();
+            eksa
+        } else {
+            own.to_str().unwrap()
+        };
+        site.setup(&["--yes", "--eksa", given]).failed(2, "one of the AWS CLI's own files");
+        link.map_or(Ok(()), fs::remove_file).unwrap();
+        assert_eq!((fs::read(&config).unwrap(), credentials.exists(), file.exists()), (BEFORE.to_vec(), false, false));
+    }
     let other = "[192.0.2.99]\naws_access_key_id = AKIA\n";
     fs::write(&file, other).unwrap();
     site.setup(&["--yes", "--eksa", eksa]).failed(9, "a file that only you can open");

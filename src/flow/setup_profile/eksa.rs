@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::super::credentials::DeviceKey;
+use crate::cloud::{config_file, credentials_file};
 use crate::error::{Error, Result};
 use crate::safety::path_trust;
 use crate::store::{BlockKey, NotChanged, SharedFile, with_block};
@@ -24,7 +25,7 @@ impl EksaFiles {
     /// Looks at the file for keys, and the one for certificates beside it.
     ///
     /// # Errors
-    /// [`Error::ProfileFileRefused`] for a file that is not this user's alone, or has marks that don't pair up.
+    /// [`Error::Usage`] for one of the AWS CLI's own files; [`Error::ProfileFileRefused`] for a file that is not this user's alone, or has marks that don't pair up.
     pub(super) fn read(path: &Path, key: &BlockKey) -> Result<Self> {
         let mut beside = OsString::from(path);
         beside.push(".pem");
@@ -35,6 +36,7 @@ impl EksaFiles {
                 .map(|_| file)
         };
         let files = Self { credentials: open(path.to_owned())?, certificates: open(PathBuf::from(beside))? };
+        files.check_distinct(&aws_files()?)?;
         let flaw = match path_trust::privacy_flaw(files.credentials.path()) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             said => said.map_err(|error| refused(path, error.into()))?,
@@ -46,6 +48,20 @@ impl EksaFiles {
             return Err(refused(path, why));
         }
         Ok(files)
+    }
+
+    /// Whether these two are neither each other nor one of `others`, whatever links lead to them: the block of one would take the place
+    /// of the other's, and the key would be where others read.
+    fn check_distinct(&self, others: &[PathBuf]) -> Result<()> {
+        let [keys, certificates] = [self.credentials.real(), self.certificates.real()];
+        let usage = |path: &Path, is: &str| Error::Usage {
+            why: format!("--eksa can't write to {}, which is {is}. Name another file after --eksa.", path.display()),
+        };
+        if is_same(keys, certificates) {
+            return Err(usage(certificates, "named for the key and for the certificates"));
+        }
+        let taken = [keys, certificates].into_iter().find(|own| others.iter().any(|other| is_same(own, other)));
+        taken.map_or(Ok(()), |path| Err(usage(path, "one of the AWS CLI's own files")))
     }
 
     /// The two, in the order of their variables.
@@ -87,6 +103,27 @@ impl EksaFiles {
             self.credentials.replace_private(new).map_err(|not_changed| refused(path, not_changed))?;
         }
         Ok(new_certificates.is_some() || new_key.is_some())
+    }
+}
+
+/// Where the AWS CLI's two files are or would be, without links.
+fn aws_files() -> Result<Vec<PathBuf>> {
+    let named = config_file()?.into_iter().chain(credentials_file()?);
+    let real = |path: PathBuf| {
+        let beside = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+        let real = path.canonicalize().ok().or_else(beside);
+        real.or_else(|| std::path::absolute(&path).ok()).unwrap_or(path)
+    };
+    Ok(named.map(real).collect())
+}
+
+/// Whether two paths without links lead to the same file. Where the case of letters may not matter it is taken not to.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let (one, other) = (dunce::simplified(one), dunce::simplified(other));
+    if cfg!(any(windows, target_os = "macos")) {
+        one.to_string_lossy().to_lowercase() == other.to_string_lossy().to_lowercase()
+    } else {
+        one == other
     }
 }
 

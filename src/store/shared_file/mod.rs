@@ -121,6 +121,11 @@ impl SharedFile {
         (self.named != self.real).then_some(&self.real)
     }
 
+    /// Where it is, whatever links lead there.
+    pub(crate) fn real(&self) -> &Path {
+        &self.real
+    }
+
     /// What it holds; nothing if it is not there.
     pub(crate) fn content(&self) -> &[u8] {
         self.content.as_deref().unwrap_or_default()
