@@ -1,10 +1,14 @@
 //! What `setup-profile` wrote, removed: for `setup-profile --remove` and for `forget`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::config_path;
-use crate::error::Result;
+use crate::error::{Result, Why};
 use crate::model::{JobId, ProfileName, Record};
+use crate::safety::path_trust;
 use crate::store::{BlockKey, MadeFor, NotChanged, SharedFile, StateFolder, blocks, lines_of, without_block};
 
 /// What was removed of a job's profiles.
@@ -43,7 +47,7 @@ pub(crate) fn written_profiles(
     record: Option<&Record>,
 ) -> Vec<(PathBuf, ProfileName, Vec<String>)> {
     let mut written = Vec::new();
-    for path in files(record).into_iter().filter(|path| may_have_block(path)) {
+    for path in files(record).into_iter().filter(|path| may_have_block(path).unwrap_or(false)) {
         let Ok(file) = SharedFile::read(&path) else { continue };
         for key in keys_in(file.content(), job, name).unwrap_or_default() {
             let lines = lines_of(file.content(), &key).unwrap_or_default();
@@ -65,13 +69,21 @@ pub(crate) fn remove_profiles(
     state: &StateFolder,
 ) -> Result<RemovedProfiles> {
     let mut removed = RemovedProfiles::default();
+    let noted = || record.into_iter().flat_map(|record| &record.profiles);
     for path in files(record) {
-        match remove_from(&path, job, name) {
+        let is_noted = noted().any(|noted| noted.config == path || noted.eksa.contains(&path));
+        // Of the two for EKS Anywhere the first: beside it is one with `.pem` at the end.
+        let mut beside = path.clone().into_os_string();
+        beside.push(".pem");
+        let has_key =
+            noted().any(|noted| noted.eksa.iter().any(|other| *other == beside) && noted.eksa.contains(&path));
+        match remove_from(&path, is_noted, job, name) {
             Ok(names) => removed.profiles.extend(names.into_iter().map(|name| (path.clone(), name))),
             Err(why) => removed.left.push(format!(
                 "{} was not changed: {why}. If it has lines of this program for {job}, remove them with an editor: from “# >>> \
-                 snow-onboard {job}” to “# <<< snow-onboard {job}”.",
-                path.display()
+                 snow-onboard {job}” to “# <<< snow-onboard {job}”.{}",
+                path.display(),
+                if has_key { " They contain the device's secret key unencrypted." } else { "" }
             )),
         }
         // It may hold the device's key.
@@ -107,10 +119,18 @@ fn in_words(not_changed: NotChanged) -> String {
     }
 }
 
-/// Takes the blocks out of one file. A file that is not there has none, and one that nobody put a block into is nothing to speak of.
-fn remove_from(path: &Path, job: &JobId, name: Option<&ProfileName>) -> Result<Vec<ProfileName>, String> {
-    if !may_have_block(path) {
-        return Ok(Vec::new());
+/// Takes the blocks out of one file. A file that is not there has none. Of one that can't be looked at nothing is said, unless the
+/// record notes that a block was put into it.
+fn remove_from(
+    path: &Path,
+    is_noted: bool,
+    job: &JobId,
+    name: Option<&ProfileName>,
+) -> Result<Vec<ProfileName>, String> {
+    match may_have_block(path) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Vec::new()),
+        Err(why) => return if is_noted { Err(why) } else { Ok(Vec::new()) },
     }
     let file = SharedFile::read(path).map_err(in_words)?;
     let keys = keys_in(file.content(), job, name).map_err(in_words)?;
@@ -138,11 +158,51 @@ fn keys_in(text: &[u8], job: &JobId, name: Option<&ProfileName>) -> Result<Vec<B
     Ok(keys.filter(|key| key.job == *job && name.is_none_or(|name| key.name == *name)).collect())
 }
 
-/// Whether the file has a mark of ours, as far as it can be read at all: a look by which nothing is decided but whether to look
-/// further.
-fn may_have_block(path: &Path) -> bool {
+/// Whether the file has a mark of ours.
+///
+/// # Errors
+/// Why that can't be known, as the end of a sentence: it can't be read, or it is absent with the folder that it was in, as on a
+/// drive that is not connected. A file that is absent alone was removed.
+fn may_have_block(path: &Path) -> Result<bool, String> {
     const MAX_SIZE: u64 = 16 << 20;
-    let file = crate::safety::path_trust::open_untrusted(path).ok().flatten();
-    let text = file.and_then(|file| crate::safety::path_trust::read_bounded(file, MAX_SIZE).ok());
-    text.is_some_and(|text| memchr::memmem::find(&text, b"# >>> snow-onboard ").is_some())
+    let unreadable = |error: io::Error| Why::from(error).to_string();
+    let file = match path_trust::open_untrusted(path) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Err("it is no longer a file".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if path.symlink_metadata().is_ok() {
+                return Err("it is a link that leads nowhere".to_owned());
+            }
+            return match path.parent().map_or(Ok(true), Path::try_exists) {
+                Ok(true) => Ok(false),
+                Ok(false) => Err("its folder is not there. If it is on a drive, connect that".to_owned()),
+                Err(error) => Err(unreadable(error)),
+            };
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    let text = Zeroizing::new(path_trust::read_bounded(file, MAX_SIZE).map_err(unreadable)?);
+    Ok(memchr::memmem::find(&text, b"# >>> snow-onboard ").is_some())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_is_not_taken_for_one_without_a_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stick").join("eksa");
+        assert!(may_have_block(&path).unwrap_err().contains("its folder is not there"));
+        std::fs::create_dir(dir.path().join("stick")).unwrap();
+        assert_eq!(may_have_block(&path), Ok(false));
+        std::fs::write(&path, "theirs").unwrap();
+        assert_eq!(may_have_block(&path), Ok(false));
+        std::fs::write(&path, "# >>> snow-onboard x\n").unwrap();
+        assert_eq!(may_have_block(&path), Ok(true));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(may_have_block(&path).is_err());
+    }
 }
