@@ -96,7 +96,7 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let stored: Vec<JobId> = state.kept()?.into_iter().map(|(job, _)| job).collect();
     if !stored.is_empty() && ui.can_prompt() && !ui.ask(&question(&stored)) {
-        return Err(Error::Cancelled { why: "Nothing was removed".to_owned(), hint: String::new() });
+        return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
     }
     let SeveralForgotten { rows, lines, mut failure } = forget_each(stored, &state, settings, ui, reporter);
     let mut left = Vec::new();
@@ -204,7 +204,7 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
             goes.iter().map(|chosen| chosen.job.to_string()).collect::<Vec<_>>().join(", ")
         );
         if !ui.ask(&question) {
-            return Err(Error::Cancelled { why: "Nothing was removed".to_owned(), hint: String::new() });
+            return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
         }
     }
     let why = |job: &JobId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
