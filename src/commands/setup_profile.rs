@@ -63,7 +63,7 @@ pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, r
     }
     let writes_to_others = !change.is_empty() || planned.eksa().is_some();
     if writes_to_others && !args.yes {
-        consent(&question(&planned, &change), &job, ui)?;
+        consent(&question(&planned, &change), &job, args, ui)?;
     }
     let written = planned.write()?;
     written.warnings.into_iter().chain(told.overridden()).for_each(|warning| reporter.notify(Event::Warning(warning)));
@@ -72,7 +72,7 @@ pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, r
 }
 
 /// Asks whether to go on, once the change was shown.
-fn consent(question: &str, job: &JobId, ui: &Ui) -> Result<()> {
+fn consent(question: &str, job: &JobId, args: &SetupProfile, ui: &Ui) -> Result<()> {
     let why = if !ui.can_prompt() {
         "Nobody can be asked whether to change the file."
     } else if ui.ask(question) {
@@ -80,10 +80,28 @@ fn consent(question: &str, job: &JobId, ui: &Ui) -> Result<()> {
     } else {
         "The change was not agreed to."
     };
-    let hint = format!(
-        "See the change, then make it without a question:\n  snow-onboard setup-profile {job} --dry-run\n  snow-onboard setup-profile {job} --yes"
-    );
+    let again = again(job, args);
+    let hint = format!("See the change, then make it without a question:\n  {again} --dry-run\n  {again} --yes");
     Err(Error::Cancelled { why: why.to_owned(), hint })
+}
+
+/// This command for the same change: one that was to remove must not write when it is followed.
+fn again(job: &JobId, args: &SetupProfile) -> String {
+    let mut command = format!("snow-onboard setup-profile {job}");
+    let eksa = args.eksa.as_ref().map(|path| path.display().to_string());
+    let given =
+        [("--name", &args.name), ("--s3", &args.s3), ("--access-key-id", &args.access_key_id), ("--eksa", &eksa)];
+    for (flag, value) in given {
+        if let Some(value) = value {
+            // A value that begins so would be taken for a flag.
+            let between = if value.starts_with('-') { '=' } else { ' ' };
+            command += &format!(" {flag}{between}{}", quoted(value));
+        }
+    }
+    if args.remove {
+        command += " --remove";
+    }
+    command
 }
 
 fn question(planned: &PlannedProfile<'_>, change: &[String]) -> String {
@@ -308,7 +326,7 @@ fn remove(
         return Ok(());
     }
     if !args.yes && !shown.is_empty() {
-        consent(&format!("{}\nRemove these lines?", shown.join("\n")), job, ui)?;
+        consent(&format!("{}\nRemove these lines?", shown.join("\n")), job, args, ui)?;
     }
     let RemovedProfiles { profiles, certificates, left } = remove_profiles(job, name, record.as_ref(), &state)?;
     if !profiles.is_empty() {

@@ -115,7 +115,9 @@ fn a_profile_is_shown_written_and_taken_out_to_the_last_byte() {
 
     assert!(site.setup(&["--yes"]).done().stdout.contains("as it should be"));
     assert_eq!(fs::read(site.config()).unwrap(), config);
-    site.setup(&["--remove"]).failed(2, "Nobody can be asked");
+    let refused = site.setup(&["--remove", "--name", &name]).failed(2, "Nobody can be asked");
+    let line = format!("setup-profile {} --name {name} --remove --yes", site.id);
+    assert!(refused.stderr.contains(&line), "{}", refused.stderr);
     let shown = site.setup(&["--remove", "--dry-run"]).done().stdout;
     assert!(shown.contains(&format!("- [profile {name}]")), "{shown}");
     let removed = site.setup(&["--remove", "--yes", "--json"]).done();
@@ -275,7 +277,8 @@ fn eks_anywhere_gets_its_two_files_and_loses_them_again() {
     let key = site.rehearsal.device().access_keys().remove(0);
     let file = site.rehearsal.home().join("eksa");
     let eksa = file.to_str().unwrap();
-    site.setup(&["--eksa", eksa]).failed(2, "Nobody can be asked");
+    let refused = site.setup(&["--eksa", eksa]).failed(2, "Nobody can be asked");
+    assert!(refused.stderr.contains(&format!("--eksa {eksa} --yes")), "{}", refused.stderr);
     assert!(!file.exists());
     let (config, credentials) = (site.config(), site.config().with_file_name("credentials"));
     for (own, link) in [(&config, None), (&credentials, None), (&config, Some(eksa.to_owned() + ".pem"))] {
