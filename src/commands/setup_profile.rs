@@ -12,7 +12,7 @@ use crate::flow::{
     written_profiles,
 };
 use crate::model::{AccessKeyId, JobId, KeychainKind, Malformed, ProfileName, Purpose};
-use crate::report::{Ask as _, Event, Notify as _, Reporter};
+use crate::report::{Event, Notify as _, Reporter};
 use crate::safety::quote::quoted;
 use crate::safety::sanitize::sanitize_typed;
 use crate::settings::Settings;
@@ -75,7 +75,7 @@ pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, r
 fn consent(question: &str, job: &JobId, args: &SetupProfile, ui: &Ui) -> Result<()> {
     let why = if !ui.can_prompt() {
         "Nobody can be asked whether to change the file."
-    } else if ui.ask(question) {
+    } else if ui.ask_lightly(question) {
         return Ok(());
     } else {
         "The change was not agreed to."

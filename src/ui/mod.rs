@@ -495,21 +495,32 @@ impl Observer for Ui {
     }
 }
 
-impl Ask for Ui {
-    /// Anything but “yes” is no, and so is silence for longer than two minutes.
-    fn ask(&self, question: &str) -> bool {
+impl Ui {
+    /// Asks what can be undone: “y” is enough for that, as for other programs. Else as [`Ask::ask`].
+    pub(crate) fn ask_lightly(&self, question: &str) -> bool {
+        self.agrees(question, |line| line.eq_ignore_ascii_case("yes") || line.eq_ignore_ascii_case("y"))
+    }
+
+    fn agrees(&self, question: &str, is_yes: impl FnOnce(&str) -> bool) -> bool {
         if !self.may_ask {
             return false;
         }
-        // The whole word: an Enter or a y too many is no consent.
         match self.put(&format!("{question} [yes/N]"), prompt::SHORT_PATIENCE) {
-            Answer::Line(line) => line.eq_ignore_ascii_case("yes"),
+            Answer::Line(line) => is_yes(&line),
             Answer::End => false,
             Answer::Silence => {
                 to_stderr("\nNo answer was given, so the answer is no.\n");
                 false
             }
         }
+    }
+}
+
+impl Ask for Ui {
+    /// Anything but “yes” is no, and so is silence for longer than two minutes.
+    fn ask(&self, question: &str) -> bool {
+        // The whole word: an Enter or a y too many is no consent.
+        self.agrees(question, |line| line.eq_ignore_ascii_case("yes"))
     }
 }
 
