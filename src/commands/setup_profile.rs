@@ -213,6 +213,13 @@ impl Told {
             text += &format!("\n\n{note}");
         }
         if !written {
+            if let Some([keys, certificates]) = &self.eksa {
+                text += &format!(
+                    "\n\nAlso written would be {}, which would contain the device's secret key unencrypted, and {} with its certificates.",
+                    keys.display(),
+                    certificates.display()
+                );
+            }
             return text;
         }
         let s3 = self.services.first().map(|service| service.url.as_str()).unwrap_or_default();

@@ -279,6 +279,8 @@ fn eks_anywhere_gets_its_two_files_and_loses_them_again() {
     let eksa = file.to_str().unwrap();
     let refused = site.setup(&["--eksa", eksa]).failed(2, "Nobody can be asked");
     assert!(refused.stderr.contains(&format!("--eksa {eksa} --yes")), "{}", refused.stderr);
+    let shown = site.setup(&["--dry-run", "--eksa", eksa]).done().stdout;
+    assert!(shown.contains(&format!("{eksa}.pem")) && shown.contains("unencrypted"), "{shown}");
     assert!(!file.exists());
     let (config, credentials) = (site.config(), site.config().with_file_name("credentials"));
     for (own, link) in [(&config, None), (&credentials, None), (&config, Some(eksa.to_owned() + ".pem"))] {
