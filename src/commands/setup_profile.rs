@@ -66,8 +66,9 @@ pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, r
         consent(&question(&planned, &change), &job, args, ui)?;
     }
     let written = planned.write()?;
+    let result = told.for_programs(&change, written.written);
     written.warnings.into_iter().chain(told.overridden()).for_each(|warning| reporter.notify(Event::Warning(warning)));
-    ui.result(Some(&job), &told.in_words(&change, true), told.for_programs(&change, true));
+    ui.result(Some(&job), &told.in_words(&change, true), result);
     Ok(())
 }
 
@@ -138,7 +139,7 @@ struct Told {
 struct SetupProfileResult<'a> {
     profile: &'a ProfileName,
     config: &'a Path,
-    /// Whether it was written; not with `--dry-run`.
+    /// Whether it was written; not with `--dry-run`, nor where all was as it should be.
     written: bool,
     /// What is new in the file, or would be, and what is no more: lines that begin with `+` or `-`.
     change: &'a [String],

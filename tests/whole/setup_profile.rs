@@ -113,8 +113,13 @@ fn a_profile_is_shown_written_and_taken_out_to_the_last_byte() {
         );
     }
 
+    let lines = || {
+        let log = fs::read_to_string(state(&site.rehearsal).join("audit.jsonl")).unwrap();
+        log.matches("\"step\":\"profile_written\"").count()
+    };
     assert!(site.setup(&["--yes"]).done().stdout.contains("as it should be"));
-    assert_eq!(fs::read(site.config()).unwrap(), config);
+    assert_eq!(site.setup(&["--yes", "--json"]).done().json("result")["written"], false);
+    assert_eq!((fs::read(site.config()).unwrap(), lines()), (config, 1));
     let refused = site.setup(&["--remove", "--name", &name]).failed(2, "Nobody can be asked");
     let line = format!("setup-profile {} --name {name} --remove --yes", site.id);
     assert!(refused.stderr.contains(&line), "{}", refused.stderr);

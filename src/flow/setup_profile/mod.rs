@@ -75,6 +75,8 @@ pub(crate) struct PlannedProfile<'a> {
 /// A profile that was written.
 #[derive(Debug)]
 pub(crate) struct WrittenProfile {
+    /// Whether anything was not as it should be, in the AWS CLI's file or in those for EKS Anywhere.
+    pub written: bool,
     /// What qualifies the result: whole sentences.
     pub warnings: Vec<String>,
 }
@@ -249,14 +251,15 @@ impl PlannedProfile<'_> {
         record.note_profile(noted);
         context.folder.write_record(&record)?;
         let (file, new) = change.map_err(|not_changed| refused(&config, not_changed, &lines))?;
-        if file.content() != new {
+        let mut written = file.content() != new || file.to_make() != MadeFor::Nothing;
+        if written {
             file.replace(&new).map_err(|not_changed| refused(&config, not_changed, &lines))?;
+            context.note(AuditStep::ProfileWritten, &pair.manifest_sha256)?;
         }
-        context.note(AuditStep::ProfileWritten, &pair.manifest_sha256)?;
         if let Some(eksa) = eksa {
             // Noted first: a log that can't be written to must not be what hides that the key is in a file.
             let note = || context.note(AuditStep::DeviceKeyWrittenToFile, &pair.manifest_sha256);
-            eksa.write(&key, address, &access_key, &certificates, note)?;
+            written |= eksa.write(&key, address, &access_key, &certificates, note)?;
         }
         let DeviceKey { id, secret } = access_key;
         drop(secret);
@@ -264,7 +267,7 @@ impl PlannedProfile<'_> {
         let keychain = Keychain::open(settings.keychain_to_read(kind), context.reporter.shared())?;
         let asks = keychain.asks_before_reading(&key.job, &id)?;
         let warnings = asks.then(|| asking(keychain.name())).into_iter().collect();
-        Ok(WrittenProfile { warnings })
+        Ok(WrittenProfile { written, warnings })
     }
 }
 
