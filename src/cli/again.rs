@@ -83,8 +83,10 @@ pub(crate) fn flags_for_credentials(settings: &Settings) -> Vec<String> {
     let mut words = Vec::new();
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     // Where the device is, the record says, and follows it.
+    // What was said of keep once, concerns that command alone; a program that calls for a key is not to remove a pair by it.
+    let left_out = [setting::endpoint.key, setting::keep.key];
     let matters =
-        |said: &Setting| said.reopens && said.verbs & (EVERY | SESSION) != 0 && said.key != setting::endpoint.key;
+        |said: &Setting| said.reopens && said.verbs & (EVERY | SESSION) != 0 && !left_out.contains(&said.key);
     for (said, value) in settings.said().filter(|(said, _)| matters(said)) {
         let text = match (&settings.client, said.key) {
             (_, key) if key == setting::state_dir.key => absolute(&settings.state_dir),
@@ -155,6 +157,15 @@ mod tests {
                 ["--region", "eu-west-1", "--state-dir", "/srv/it's here", "--wait-device", "--wait-timeout", "2m"];
             assert_eq!(words.lines().collect::<Vec<_>>(), [&begin, words_of_it, &end].concat(), "{command}");
         }
+    }
+
+    #[test]
+    fn a_program_that_calls_for_a_key_removes_nothing_by_what_was_said_once() {
+        let mut flags = Flags::new();
+        flags.insert(said(&setting::keep, "days:1"));
+        flags.insert(said(&setting::keychain, "kernel"));
+        let settings = Settings::resolve(&flags, &ProcessEnvironment::default()).unwrap();
+        assert_eq!(flags_for_credentials(&settings), ["--keychain", "kernel"]);
     }
 
     #[test]

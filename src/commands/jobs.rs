@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
-use crate::flow::{apply_keep, open_state_folder};
+use crate::flow::{About, apply_keep, open_state_folder};
 use crate::model::{JobFacts, JobId, Readiness};
 use crate::report::{Reporter, age_in_words};
 use crate::safety::sanitize::sanitize;
@@ -42,7 +42,7 @@ pub(super) fn jobs(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<
     // It makes none, but where there is one a leftover of an earlier run goes.
     if StateFolder::is_there(&settings.state_dir)? {
         let state = open_state_folder(&settings.state_dir, reporter)?;
-        apply_keep(&state, settings, None, reporter);
+        apply_keep(&state, settings, About::All, reporter);
     }
     let kept = StateFolder::pairs_below(&settings.state_dir)?;
     let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;

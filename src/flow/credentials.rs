@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::keep::{apply_keep, is_over};
+use super::keep::{About, apply_keep, is_over};
 use super::leftovers::open_state_folder;
 use super::onboard::Requested;
 use super::run_context::RunContext;
@@ -61,12 +61,12 @@ pub(crate) fn device_key(
     let mut notice = WaitNotice::new();
     let started = Instant::now();
     loop {
-        let mut record = StateFolder::record_below(&settings.state_dir, job)?;
-        if record.as_ref().is_some_and(|record| is_over(record, settings.keep)) {
-            apply_keep(&open_state_folder(&settings.state_dir, reporter)?, settings, None, reporter);
-            record = StateFolder::record_below(&settings.state_dir, job)?;
-        }
+        let record = StateFolder::record_below(&settings.state_dir, job)?;
         if !refresh && let Some(key) = stored(job, record.as_ref(), wanted, settings, reporter)? {
+            // Not before it is certain that the device need not be opened.
+            if record.as_ref().is_some_and(|record| is_over(record, settings.keep)) {
+                apply_keep(&open_state_folder(&settings.state_dir, reporter)?, settings, About::Job(job), reporter);
+            }
             return Ok(key);
         }
         match ask_device(job, record, wanted, settings, reporter) {

@@ -7,34 +7,66 @@ use super::forget::remove_by_policy;
 use crate::error::Error;
 use crate::model::{JobId, Keep, KeychainKind, Record, estimated_expiry};
 use crate::report::{Event, Notify, Reporter, age_in_words, utc_in_words};
-use crate::settings::Settings;
+use crate::settings::{Settings, setting};
 use crate::store::StateFolder;
 
 /// So long before the estimated end of a pair's use it is told.
 const NOTICE: Duration = Duration::days(30);
 
-/// Removes the pairs that `keep` no longer keeps. A run that opens the device of `about` says what `keep` will do with that one;
-/// its removal after an earlier unlocking is not made up for in such a run, which may need it. What can't be removed is named,
-/// and tried again by the next command.
-pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: Option<&JobId>, reporter: &Reporter) {
-    if settings.keep == Keep::UntilUnlocked && about.is_some() && settings.keychain != KeychainKind::None {
+/// What a command is about, for the setting `keep`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum About<'a> {
+    /// No job in particular.
+    All,
+    /// This job, whose device it does not open.
+    Job(&'a JobId),
+    /// This job, whose pair it may need in a moment.
+    Opens(&'a JobId),
+}
+
+impl About<'_> {
+    fn is(self, job: &JobId) -> bool {
+        matches!(self, Self::Job(about) | Self::Opens(about) if about == job)
+    }
+
+    fn opens(self) -> bool {
+        matches!(self, Self::Opens(_))
+    }
+}
+
+/// Removes the pairs that `keep` no longer keeps: of all jobs if a settings file or a lock says so; what a flag or a variable
+/// says of one command concerns only the job that the command names. A run that opens a device says what `keep` will do with
+/// that pair, and does not remove it beforehand: without it AWS would be needed. What can't be removed is named, and tried again
+/// by the next command.
+pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: About<'_>, reporter: &Reporter) {
+    if settings.keep == Keep::UntilUnlocked && about.opens() && settings.keychain != KeychainKind::None {
         reporter.notify(Event::Warning(format!("The setting keep is {}. {AFTER_POWER_CUT}", Keep::UntilUnlocked)));
     }
     let now = OffsetDateTime::now_utc();
+    let is_for_all = is_for_all_jobs(settings);
     // A folder that can't be listed is told by whatever needs it.
     for (job, record) in state.kept().unwrap_or_default() {
         let Some(record) = record else { continue };
         let of_job = reporter.for_job(&job);
-        match reason_to_remove(&record, settings.keep, about.is_some(), now) {
-            Some(reason) => _ = remove(&job, &reason, state, settings, &of_job),
-            None if about.is_none_or(|about| *about == job) => warn_of_expiry(&job, &record, now, &of_job),
-            None => {}
+        match reason_to_remove(&record, settings.keep, about.opens(), now) {
+            Some(reason) if about.opens() && about.is(&job) => of_job.notify(Event::Warning(format!(
+                "{reason}. This run may need the code and manifest of {job}, so they are not removed now. The next command \
+                 that does not open a device removes them."
+            ))),
+            Some(reason) if is_for_all || about.is(&job) => _ = remove(&job, &reason, state, settings, &of_job),
+            None if matches!(about, About::All) || about.is(&job) => warn_of_expiry(&job, &record, now, &of_job),
+            _ => {}
         }
     }
 }
 
 const AFTER_POWER_CUT: &str = "Once the device is unlocked, its code and manifest are removed from this machine. After a power cut \
                                AWS is needed to unlock it again.";
+
+/// Whether what `keep` is was said for all jobs: by a settings file or a lock, not for one command.
+fn is_for_all_jobs(settings: &Settings) -> bool {
+    settings.is_locked(&setting::keep) || settings.said().all(|(said, _)| said.key != setting::keep.key)
+}
 
 /// Whether the setting no longer keeps what this record is of.
 pub(super) fn is_over(record: &Record, keep: Keep) -> bool {
@@ -44,6 +76,10 @@ pub(super) fn is_over(record: &Record, keep: Keep) -> bool {
 /// Why the pair is not kept any longer, as the beginning of a sentence.
 fn reason_to_remove(record: &Record, keep: Keep, opens_devices: bool, now: OffsetDateTime) -> Option<String> {
     let pair = record.pair.as_ref()?;
+    if now < pair.fetched_at {
+        // The clock was wrong then or is wrong now; what it says of an age is no reason to remove the last copy.
+        return None;
+    }
     let unlocked = record.hand_overs.iter().filter_map(|hand_over| hand_over.unlocked_at).max();
     match keep {
         Keep::Days(_) if keep.is_over(pair.fetched_at, now) => {
@@ -127,5 +163,17 @@ mod tests {
         assert!(!goes(&unlocked, "until-unlocked", true), "a run that opens devices may need it");
         assert!(!goes(&record(new, Some(old)), "until-unlocked", false), "fetched anew since");
         assert!(!goes(&Record { pair: None, ..unlocked }, "days:1", false));
+        let later = record("2027-01-01T00:00:00Z", Some("2027-01-02T00:00:00Z"));
+        assert!(!goes(&later, "days:1", false) && !goes(&later, "until-unlocked", false), "the clock is wrong");
+    }
+
+    #[test]
+    fn what_is_said_for_one_command_is_not_for_all_jobs() {
+        use crate::model::Origin;
+        use crate::settings::{Flags, Given, ProcessEnvironment};
+        let mut flags = Flags::new();
+        assert!(is_for_all_jobs(&Settings::resolve(&flags, &ProcessEnvironment::default()).unwrap()));
+        flags.insert(Given::read(&setting::keep, "days:1".to_owned(), Origin::Flag("--keep".to_owned())));
+        assert!(!is_for_all_jobs(&Settings::resolve(&flags, &ProcessEnvironment::default()).unwrap()));
     }
 }

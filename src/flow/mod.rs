@@ -24,7 +24,7 @@ pub(crate) use client_command::{ClientCommand, ClientEnd};
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::forget_job;
 pub(crate) use forget_choice::{ChosenJob, ForgetChoice};
-pub(crate) use keep::apply_keep;
+pub(crate) use keep::{About, apply_keep};
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;
 pub use onboard::Unlocked;

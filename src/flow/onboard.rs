@@ -14,7 +14,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::delivery::fetch_when_delivered;
-use super::keep::apply_keep;
+use super::keep::{About, apply_keep};
 use super::leftovers::open_state_folder;
 use super::open_session::{OpenSession, ReadyPair};
 use super::prepare::{SharedKeychains, prepare_client};
@@ -138,7 +138,7 @@ impl<'a> Requested<'a> {
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
         let state = open_state_folder(&self.settings.state_dir, &self.reporter)?;
-        apply_keep(&state, self.settings, Some(&self.job), &self.reporter);
+        apply_keep(&state, self.settings, About::Opens(&self.job), &self.reporter);
         if let Some(flaw) = state.network_location() {
             let path = state.path().display();
             self.reporter

@@ -26,6 +26,14 @@ impl Scene {
         on_the_bus(Agent::new(&self.rehearsal, args), &self.bus).end()
     }
 
+    /// The same with a settings file that says so: for all jobs, not for one.
+    fn agent_with_file(&self, keep: &str, args: &[&str]) -> Ended {
+        let config = self.rehearsal.home().join("settings");
+        fs::create_dir_all(config.join("snow-onboard")).unwrap();
+        fs::write(config.join("snow-onboard/config.toml"), format!("keep = \"{keep}\"\n")).unwrap();
+        on_the_bus(Agent::new(&self.rehearsal, args).env("XDG_CONFIG_HOME", config), &self.bus).end()
+    }
+
     fn run(&self, more: &[&str]) -> Ended {
         on_the_bus(Agent::run(&self.rehearsal, more), &self.bus).end()
     }
@@ -91,7 +99,7 @@ fn a_pair_that_could_not_be_removed_is_named_and_removed_by_the_next_command_tha
     scene.run(&[]).done();
     let foreign = scene.folder().join("notes.txt");
     fs::write(&foreign, "").unwrap();
-    let ended = scene.agent(&["jobs", "--keep", "until-unlocked"]).done();
+    let ended = scene.agent_with_file("until-unlocked", &["jobs"]).done();
     assert!(ended.stderr.contains("could not be removed") && ended.stderr.contains("notes.txt"), "{}", ended.stderr);
     assert!(scene.is_kept());
     fs::remove_file(foreign).unwrap();
@@ -103,7 +111,7 @@ fn a_pair_that_could_not_be_removed_is_named_and_removed_by_the_next_command_tha
     assert!(!scene.is_kept());
 
     scene.run(&[]).done();
-    let ended = scene.agent(&["jobs", "--keep", "until-unlocked"]).done();
+    let ended = scene.agent_with_file("until-unlocked", &["jobs"]).done();
     assert!(ended.stderr.contains("were removed") && !scene.is_kept(), "{}", ended.stderr);
 }
 
@@ -113,18 +121,25 @@ fn days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone() {
     let other = scene.rehearsal.jobs()[1].id().to_owned();
     scene.agent(&["fetch", &scene.id]).done();
     scene.fetched_days_ago(8);
-    scene.agent(&["jobs", "--keep", "days:9"]).done();
+    scene.agent_with_file("days:9", &["jobs"]).done();
     scene.agent(&["jobs"]).done();
     assert!(scene.is_kept());
 
     let lock = fs::OpenOptions::new().write(true).open(state(&scene.rehearsal).join("locks").join(&scene.id)).unwrap();
     lock.lock().unwrap();
-    scene.agent(&["jobs", "--keep", "days:8"]).done();
+    scene.agent_with_file("days:8", &["jobs"]).done();
     assert!(scene.is_kept(), "another run is at work on it");
     drop(lock);
 
-    // By any command that opens the state folder, also for another job and with another keychain.
-    let ended = scene.agent(&["fetch", &other, "--keep", "days:8", "--keychain", "system"]).done();
+    // What is said for one command concerns no other job, nor the one that it may need in a moment.
+    scene.agent(&["jobs", "--keep", "days:8"]).done();
+    scene.agent(&["fetch", &other, "--keep", "days:8"]).done();
+    assert!(scene.is_kept());
+    let ended = scene.run(&["--keep", "days:8"]).done();
+    assert!(ended.stderr.contains("so they are not removed now") && scene.is_kept(), "{}", ended.stderr);
+
+    // A settings file: by any command that opens the state folder, also for another job and with another keychain.
+    let ended = scene.agent_with_file("days:8", &["fetch", &other, "--keychain", "system"]).done();
     assert!(ended.stderr.contains("The setting keep is days:8, and they were fetched 8 days ago"), "{}", ended.stderr);
     assert!(!scene.is_kept());
     assert!(scene.bus.lookup(&other).is_some(), "that one was fetched just now");
