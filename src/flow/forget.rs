@@ -41,8 +41,9 @@ pub(crate) fn forget_job(
     remove_job(job, state, settings, reporter, AuditStep::Forgotten)
 }
 
-/// The same for what the setting `keep` no longer keeps: from the keychains that the record names, whichever this run was told
-/// to use.
+/// The same for what the setting `keep` no longer keeps, and no more than that: code and manifest, from the keychains that the
+/// record names, whichever this run was told to use. The device's secret keys and the profiles stay, and the record that notes
+/// them, by which [`forget_job`] finds them.
 ///
 /// # Errors
 /// As there.
@@ -67,11 +68,12 @@ fn remove_job(
     let folder = state.job(job)?;
     folder.check_all_is_ours()?;
     let kept_in = keychains_of(&folder, settings, reporter)?;
-    let look_in = match step {
-        AuditStep::RemovedByPolicy if !kept_in.is_empty() => kept_in.clone(),
+    let is_policy = matches!(step, AuditStep::RemovedByPolicy);
+    let look_in = match is_policy {
+        true if !kept_in.is_empty() => kept_in.clone(),
         _ => places_to_look_in(&kept_in, folder.path().exists(), settings),
     };
-    let access_keys = access_keys_of(&folder);
+    let access_keys = if is_policy { Vec::new() } else { access_keys_of(&folder) };
     // The code first: should the keychain fail, the record still says where the code is.
     let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
     let (mut not_in, mut in_clear) = (Vec::new(), Vec::new());
@@ -118,10 +120,14 @@ fn remove_job(
     let keeps_elsewhere = kept_in.iter().any(|kind| !look_in.contains(kind));
     let record = folder.record().ok().flatten();
     let mut profiles = RemovedProfiles::default();
-    if !keeps_elsewhere {
+    if !keeps_elsewhere && !is_policy {
         profiles = remove_profiles(job, None, record.as_ref(), state)?;
     }
-    let files_removed = !keeps_elsewhere && folder.remove()?;
+    let still_notes = record.filter(|record| is_policy && (record.access_keys.is_some() || !record.profiles.is_empty()));
+    let files_removed = match &still_notes {
+        Some(record) => folder.remove_pair(record).map(|()| true)?,
+        None => !keeps_elsewhere && folder.remove()?,
+    };
     if !was_there && !files_removed && profiles.is_empty() {
         if look_in.is_empty() {
             return Ok(None);
@@ -136,6 +142,9 @@ fn remove_job(
         (true, false) => format!("was not found in {}", not_in.join(" and ")),
     };
     let files = match (files_removed, keeps_elsewhere) {
+        (true, _) if still_notes.is_some() => {
+            "removed, but not the record: it notes access keys or profiles of the device, which stay until forget removes them"
+        }
         (true, _) => "removed",
         (false, true) => "kept, with the code in the other keychain",
         (false, false) => "none were here",

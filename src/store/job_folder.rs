@@ -213,6 +213,18 @@ impl JobFolder {
         Ok(())
     }
 
+    /// Removes the manifest, and what `record` says of a pair. The record stays.
+    ///
+    /// # Errors
+    /// [`Error::ForeignFile`] before anything is removed; [`Error::Disk`].
+    pub(crate) fn remove_pair(&self, record: &Record) -> Result<()> {
+        self.check_all_is_ours()?;
+        self.discard_incoming()?;
+        remove_if_there(&self.manifest_path())?;
+        // Last: while it says that there is a pair, the next command tries again.
+        self.write_record(&Record { pair: None, incoming: None, ..record.clone() })
+    }
+
     /// Removes the manifest, the record, and the folder. `true` if there was anything.
     ///
     /// # Errors

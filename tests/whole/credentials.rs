@@ -70,6 +70,33 @@ fn assert_key(ended: &Ended, key: &snow_rehearsal::AccessKey) {
     assert!(!ended.stderr.contains(secret.as_str()), "{}", ended.stderr);
 }
 
+/// The policy is about code and manifest; what the AWS CLI asks for at every call stays until somebody removes it.
+#[test]
+fn keep_removes_the_pair_and_not_the_stored_key_and_forget_still_finds_that() {
+    let site = Site::new();
+    let key = site.rehearsal.device().access_keys().remove(0);
+    site.credentials(&[]).done();
+    let record = state(&site.rehearsal).join("jobs").join(&site.id).join("record.json");
+    let mut aged: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    aged["pair"]["fetched_at"] = "2024-01-01T00:00:00Z".into();
+    fs::write(&record, aged.to_string()).unwrap();
+    let clients = site.clients();
+
+    let ended = site.credentials(&["--keep", "days:8"]).done();
+    assert_key(&ended, &key);
+    assert!(ended.stderr.contains("but not the record"), "{}", ended.stderr);
+    assert!(site.bus.lookup(&site.id).is_none() && site.item(0).is_some());
+    let left: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    assert!(left.get("pair").is_none() && left["access_keys"]["ids"][0] == key.id.as_str(), "{left}");
+    assert_eq!(fs::read_dir(record.parent().unwrap()).unwrap().count(), 1, "the manifest is gone");
+    let ended = site.credentials(&["--keep", "days:8"]).done();
+    assert_key(&ended, &key);
+    assert_eq!((site.clients(), site.audit("removed_by_policy"), ended.stderr.as_str()), (clients, 1, ""));
+
+    on_the_bus(Agent::new(&site.rehearsal, ["forget", &site.id]), &site.bus).end().done();
+    assert!(site.item(0).is_none() && !record.exists());
+}
+
 #[test]
 fn the_device_is_asked_once_and_the_keychain_from_then_on() {
     let site = Site::new();

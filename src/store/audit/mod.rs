@@ -81,7 +81,7 @@ pub(crate) enum AuditStep {
     DeviceKeyWrittenToFile,
     /// Both halves and the record were removed.
     Forgotten,
-    /// The same, because the setting `keep` says so.
+    /// Code and manifest were removed, because the setting `keep` says so.
     RemovedByPolicy,
     /// A profile was taken out of the client's own settings.
     ClientProfileRemoved,

@@ -205,7 +205,7 @@ impl AuditEntry {
             "not_unlocked" => "device not unlocked in time",
             "device_key_stored" => "the device's secret key read and stored in the keychain",
             "forgotten" => "stored data removed",
-            "removed_by_policy" => "stored data removed, as the setting keep says",
+            "removed_by_policy" => "code and manifest removed, as the setting keep says",
             "client_profile_removed" => "profile removed from the client's own settings",
             other => other,
         };
