@@ -194,7 +194,15 @@ impl Audit {
             if path_trust::is_still_at(&file, &self.path).map_err(writing)? {
                 return Ok(file);
             }
+            if Instant::now() >= until {
+                // A file system whose files never compare equal would be asked for ever.
+                return Err(self.busy());
+            }
         }
+    }
+
+    fn busy(&self) -> Error {
+        Error::AuditBusy { path: self.path.display().to_string(), seconds: MAX_WAIT.as_secs() }
     }
 
     /// Waits for a lock, until `until` at the latest.
@@ -205,12 +213,7 @@ impl Audit {
                 Err(TryLockError::WouldBlock) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::AuditBusy {
-                        path: self.path.display().to_string(),
-                        seconds: MAX_WAIT.as_secs(),
-                    });
-                }
+                Err(TryLockError::WouldBlock) => return Err(self.busy()),
                 Err(TryLockError::Error(error)) => {
                     let folder = self.path.parent().unwrap_or(&self.path).display().to_string();
                     return Err(Error::StateFolderNoLocks { path: folder, why: error.into() });
