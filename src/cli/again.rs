@@ -85,8 +85,7 @@ pub(crate) fn flags_for_credentials(settings: &Settings) -> Vec<String> {
     // Where the device is, the record says, and follows it.
     // What was said of keep once, concerns that command alone; a program that calls for a key is not to remove a pair by it.
     let left_out = [setting::endpoint.key, setting::keep.key];
-    let matters =
-        |said: &Setting| said.reopens && said.verbs & (EVERY | SESSION) != 0 && !left_out.contains(&said.key);
+    let matters = |said: &Setting| said.reopens && said.verbs & (EVERY | SESSION) != 0 && !left_out.contains(&said.key);
     for (said, value) in settings.said().filter(|(said, _)| matters(said)) {
         let text = match (&settings.client, said.key) {
             (_, key) if key == setting::state_dir.key => absolute(&settings.state_dir),

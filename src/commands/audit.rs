@@ -108,7 +108,8 @@ fn table(entries: &[AuditEntry]) -> String {
         return "The audit log has no such line.".to_owned();
     }
     let row = |entry: &AuditEntry| {
-        format!("{}  {}  {}\n    {}, by {}", entry.line, utc_in_words(entry.at), entry.job(), entry.what(), entry.who())
+        let (line, at, mark) = (entry.line, utc_in_words(entry.at), entry.mark());
+        format!("{line}  {at}  {}{mark}\n    {}, by {}", entry.job(), entry.what(), entry.who())
     };
     entries.iter().map(row).collect::<Vec<_>>().join("\n")
 }

@@ -123,7 +123,8 @@ fn remove_job(
     if !keeps_elsewhere && !is_policy {
         profiles = remove_profiles(job, None, record.as_ref(), state)?;
     }
-    let still_notes = record.filter(|record| is_policy && (record.access_keys.is_some() || !record.profiles.is_empty()));
+    let still_notes =
+        record.filter(|record| is_policy && (record.access_keys.is_some() || !record.profiles.is_empty()));
     let files_removed = match &still_notes {
         Some(record) => folder.remove_pair(record).map(|()| true)?,
         None => !keeps_elsewhere && folder.remove()?,

@@ -122,10 +122,9 @@ impl Receipt {
         for hand_over in &self.hand_overs {
             sections.push(section(&format!("Hand-over of {}", utc_in_words(hand_over.at)), hand_over_rows(hand_over)));
         }
-        let steps = self
-            .lines
-            .iter()
-            .map(|line| (utc_in_words(line.at), format!("{}, by {} (line {})", line.what(), line.who(), line.line)));
+        let steps = self.lines.iter().map(|line| {
+            (utc_in_words(line.at), format!("{}, by {} (line {}{})", line.what(), line.who(), line.line, line.mark()))
+        });
         let mut steps: Vec<_> = steps.collect();
         if steps.is_empty() {
             steps.push(row("Steps", "the audit log has none of this job"));

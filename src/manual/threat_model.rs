@@ -112,8 +112,10 @@
 //! (`src/store/audit/tests.rs::no_edit_goes_unseen`); of a log that is shorter than a record, or a receipt with `--head`, knows it
 //! (`tests/whole/audit.rs::what_was_done_to_the_log_is_told_by_its_line_also_by_doctor`); `snow-onboard doctor` does the same. It
 //! ends with exit code 9 and `audit_altered`. A line that a power cut tore is told until the next line covers it, and is named from
-//! then on. Lines of versions without a chain stay; the chain covers them from its first line on
-//! (`tests/whole/audit.rs::a_cut_line_and_lines_of_an_older_version_are_told_and_the_next_run_goes_on`). Two runs at once take
+//! then on. Lines of versions without a chain that are before the first link stay; the chain covers them from there on. After it, a
+//! whole line that is in no chain was added by hand, or by an older version: it is a flaw for ever, also when a later line covers it
+//! (`src/store/audit/tests.rs::a_whole_line_in_no_chain_is_told_for_ever_also_when_a_later_line_covers_it`), and `audit show` and
+//! `receipt` mark it (`tests/whole/audit.rs::a_cut_line_and_lines_of_an_older_version_are_told_and_the_next_run_goes_on`). Two runs at once take
 //! turns (`tests/whole/audit.rs::runs_at_once_lose_no_line`).
 //!
 //! It shows accidents and clumsy edits. It does **not** show what a determined user does who may write the file: there is no key in

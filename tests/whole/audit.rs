@@ -165,6 +165,22 @@ fn a_cut_line_and_lines_of_an_older_version_are_told_and_the_next_run_goes_on() 
     let result = scene.verified();
     assert_eq!((&result["is_whole"], &result["unchained"]), (&true.into(), &serde_json::json!([last])), "{result}");
 
+    // Written by hand after the chain has begun: whatever covers it, it is told and marked.
+    fs::write(
+        scene.log(),
+        fs::read_to_string(scene.log()).unwrap() + &old.replace("JID123e4567-e89b-12d3-a456-426655440000", &id),
+    )
+    .unwrap();
+    let forged = scene.lines().len();
+    scene.agent(&["fetch", "--refresh", &id]).done();
+    let result = scene.verified();
+    let text = format!("line {forged} is in no chain: added by hand, or by an older version");
+    assert_eq!((&result["is_whole"], &result["flaws"][0]["text"]), (&false.into(), &text.as_str().into()), "{result}");
+    for command in [["audit", "show"], ["receipt", &id]] {
+        let shown = scene.agent(&command).done().stdout;
+        assert_eq!(shown.matches("IN NO CHAIN").count(), 1, "{shown}");
+    }
+
     // A log of an older version: nothing to check yet, and covered from the next line on.
     scene.agent(&["forget", &id]).done();
     fs::write(scene.log(), old.repeat(2)).unwrap();

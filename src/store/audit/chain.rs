@@ -4,6 +4,9 @@
 //! One rule: `previous` is the SHA-256 of all bytes from the beginning of the last chained line, or of the log, to the
 //! beginning of this line. As a rule that is one line. Where a power cut tore a line, or a version without a chain wrote
 //! some, it is those lines too, and `over` says how many they are.
+//!
+//! A line that `over` counts is covered, which is not to say that this program wrote it: the next command counts whatever it
+//! finds. So after the first link only a torn line may be covered. A whole one in no chain stays a flaw.
 
 use std::io::{self, BufRead, Read as _};
 
@@ -54,6 +57,8 @@ pub(super) struct AuditChain {
     since: Sha256,
     /// Lines since the last link.
     unchained: u64,
+    /// Of those, the ones that are whole: nothing that a power cut leaves.
+    whole: Vec<u64>,
     /// Whether the last line lacks its end.
     pub(super) is_cut: bool,
     /// Lines in no chain that a later link covers and counts.
@@ -69,6 +74,7 @@ impl AuditChain {
             begins: None,
             since: Sha256::new(),
             unchained: 0,
+            whole: Vec::new(),
             is_cut: false,
             covered: Vec::new(),
             flaws: Vec::new(),
@@ -100,6 +106,9 @@ impl AuditChain {
                     _ => {
                         self.since.update(&piece);
                         self.unchained += 1;
+                        if ends && self.last.is_some() && is_complete(&piece) {
+                            self.whole.push(self.lines);
+                        }
                         None
                     }
                 };
@@ -112,6 +121,8 @@ impl AuditChain {
 
     fn link(&mut self, link: Link, line: &[u8]) -> AuditHead {
         let before = AuditDigest::from_hasher(std::mem::take(&mut self.since));
+        // Whatever else is found: these were told before this line was there, and are told for ever.
+        self.flaws.extend(std::mem::take(&mut self.whole).into_iter().map(in_no_chain));
         if let Some(text) = self.flaw_of(link, before) {
             self.flaws.push(AuditFlaw { line: self.lines, text });
         } else {
@@ -163,16 +174,18 @@ impl AuditChain {
     }
 
     /// What is wrong at the end of the log, where no later line tells of it.
-    pub(super) fn flaw_at_end(&self) -> Option<AuditFlaw> {
+    pub(super) fn flaws_at_end(&self) -> Vec<AuditFlaw> {
         let line = self.lines;
+        let mut flaws: Vec<AuditFlaw> = self.whole.iter().copied().map(in_no_chain).collect();
         if self.is_cut {
-            return Some(AuditFlaw { line, text: format!("line {line}, the last one, is cut") });
+            flaws.push(AuditFlaw { line, text: format!("line {line}, the last one, is cut") });
+        } else if let Some((last, _)) = self.last
+            && last < line
+            && !self.whole.contains(&line)
+        {
+            flaws.push(AuditFlaw { line, text: format!("line {line}, the last one, is no line of this program") });
         }
-        let (last, _) = self.last.filter(|(last, _)| *last < line)?;
-        Some(AuditFlaw {
-            line: last + 1,
-            text: format!("{} appended by hand, or by an older version", between(last + 1, line)),
-        })
+        flaws
     }
 
     /// The head: the last link.
@@ -196,6 +209,15 @@ impl AuditChain {
     pub(super) fn has_link(&self) -> bool {
         self.last.is_some()
     }
+}
+
+/// Whether it is whole JSON: of an object a power cut leaves the beginning, which is none.
+fn is_complete(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
+}
+
+fn in_no_chain(line: u64) -> AuditFlaw {
+    AuditFlaw { line, text: format!("line {line} is in no chain: added by hand, or by an older version") }
 }
 
 /// "line 3 was", "lines 3 to 5 were".

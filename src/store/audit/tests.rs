@@ -136,7 +136,7 @@ fn lines_of_versions_without_a_chain_stay_and_are_covered() {
     assert_eq!(scene.flaws(&[]), ["1 line is missing before line 2"]);
     // An older version that is used again.
     scene.put(format!("{text}{}", old_line("kept")));
-    assert_eq!(scene.flaws(&[]), ["line 4 was appended by hand, or by an older version"]);
+    assert_eq!(scene.flaws(&[]), ["line 4 is in no chain: added by hand, or by an older version"]);
     scene.note(AuditStep::Forgotten);
     assert!(scene.flaws(&[]).is_empty());
 }
@@ -172,12 +172,17 @@ fn what_was_done_to_a_log_is_told_by_its_line() {
         told(&swapped, &[])
             .contains(&"line 4 was moved or inserted: its number in the chain is 3, where 5 belongs".to_owned())
     );
-    assert_eq!(told(&with(3, "{}\n"), &[]), ["line 4 was inserted or changed"]);
+    let in_no_chain = "line 4 is in no chain: added by hand, or by an older version";
+    assert_eq!(told(&with(3, "{}\n"), &[]), [in_no_chain, "line 4 was inserted or changed"]);
+    assert_eq!(told(&with(3, "{\n"), &[]), ["line 4 was inserted or changed"]);
     assert_eq!(
         told(&with(3, lines[2]), &[])[0],
         "line 4 was moved or inserted: its number in the chain is 3, where 4 belongs"
     );
-    assert_eq!(told(&with(6, &old_line("kept")), &[]), ["line 7 was appended by hand, or by an older version"]);
+    assert_eq!(
+        told(&with(6, &old_line("kept")), &[]),
+        ["line 7 is in no chain: added by hand, or by an older version"]
+    );
     // At the end no later line tells, but who wrote down the head.
     assert!(told(&lines[..4], &[]).is_empty());
     assert_eq!(
@@ -212,10 +217,31 @@ fn the_end_of_a_long_log_is_found_and_a_giant_line_is_no_link() {
     for _ in 0..3 {
         scene.note(AuditStep::Kept);
     }
-    scene.put(scene.text() + &old_line("kept").repeat(600));
+    scene.put(scene.text() + &(old_line("kept")[1..].repeat(600)));
     scene.note(AuditStep::Kept);
     assert!(scene.text().len() as u64 > 4 * TAIL);
     assert!(scene.flaws(&[]).is_empty());
+}
+
+/// The next command counts whatever it finds; that does not make it a line of this program's.
+#[test]
+fn a_whole_line_in_no_chain_is_told_for_ever_also_when_a_later_line_covers_it() {
+    let scene = Scene::new();
+    scene.put(old_line("kept"));
+    scene.note(AuditStep::Kept);
+    assert!(scene.flaws(&[]).is_empty(), "of before the chain");
+    let spaced = old_line("unlocked").replacen(':', " : ", 1);
+    scene.put(scene.text() + &old_line("unlocked") + "{\"at\":\n" + &spaced);
+    let told = [3, 5].map(|line| format!("line {line} is in no chain: added by hand, or by an older version"));
+    assert_eq!(scene.flaws(&[]), told);
+    for _ in 0..2 {
+        scene.note(AuditStep::Kept);
+        assert_eq!(scene.flaws(&[]), told);
+    }
+    let report = scene.audit.verify(&[], None).unwrap();
+    assert_eq!(report.unchained, [1, 3, 4, 5]);
+    let marked: Vec<u64> = report.entries.iter().filter(|entry| !entry.mark().is_empty()).map(|it| it.line).collect();
+    assert_eq!(marked, [1, 3, 5]);
 }
 
 /// A lock belongs to the open file, so a second log in this process stands for a second process.
@@ -353,6 +379,18 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// A line without a place in the chain stays a flaw, whatever it says and however many lines cover it.
+    #[test]
+    fn no_forged_line_is_covered(step in "[a-z_]{1,20}", after in 1_usize..3, has_link: bool) {
+        let scene = Scene::new();
+        scene.note(AuditStep::Kept);
+        let line = old_line(&step);
+        let line = if has_link { line.replacen('{', "{\"seq\":\"2\",", 1) } else { line };
+        scene.put(scene.text() + &line);
+        (0..after).for_each(|_| _ = scene.note(AuditStep::Kept));
+        prop_assert_eq!(scene.flaws(&[]).len(), 1);
+    }
 
     /// A log of any bytes is read to its end, and appended to.
     #[test]

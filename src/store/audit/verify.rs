@@ -32,6 +32,9 @@ pub(crate) struct AuditEntry {
     pub job: String,
     /// Which step.
     pub step: String,
+    /// Whether it is a link of the chain: if not, nothing shows that this program wrote it.
+    #[serde(skip_deserializing)]
+    pub is_in_chain: bool,
     /// The command that it was for.
     #[serde(default)]
     pub purpose: Option<String>,
@@ -121,15 +124,17 @@ impl Audit {
                 }
                 let entry = serde_json::from_slice::<AuditEntry>(text).ok();
                 entries.extend(
-                    entry
-                        .filter(|entry| job.is_none_or(|job| entry.job == job.as_str()))
-                        .map(|entry| AuditEntry { line, ..entry.sanitized() }),
+                    entry.filter(|entry| job.is_none_or(|job| entry.job == job.as_str())).map(|entry| AuditEntry {
+                        line,
+                        is_in_chain: head.is_some(),
+                        ..entry.sanitized()
+                    }),
                 );
             });
             read.map_err(reading)?;
         }
         let mut flaws = std::mem::take(&mut chain.flaws);
-        flaws.extend(chain.flaw_at_end());
+        flaws.extend(chain.flaws_at_end());
         flaws.extend(flaws_of_heads(known, &seen, chain.lines, chain.head()));
         Ok(AuditReport {
             path: self.path.clone(),
@@ -191,6 +196,11 @@ impl AuditEntry {
     /// The job.
     pub(crate) fn job(&self) -> &str {
         &self.job
+    }
+
+    /// What to say of a line that is in no chain; nothing for any other.
+    pub(crate) fn mark(&self) -> &'static str {
+        if self.is_in_chain { "" } else { ", IN NO CHAIN" }
     }
 
     /// What was done, and for which command.
