@@ -93,8 +93,15 @@ fn in_words(report: &AuditReport) -> String {
             "\n  Line {first}{others} in no chain, but covered by a later line: written by an older version, or cut by a power failure"
         ));
     }
+    text.push_str(&match report.known_to {
+        Some(line) if line == report.lines => "\n\nThis proves that nobody edited a part of it.".to_owned(),
+        Some(line) => format!(
+            "\n\nThis proves that nobody edited a part of it up to line {line}, the last one that a record or receipt knows. Lines after it could be cut off at the end without a trace."
+        ),
+        None => "\n\nThis proves that nobody edited a part of what is there. No record knows a line of it, so lines could be cut off at the end without a trace.".to_owned(),
+    });
     text.push_str(
-        "\n\nThis proves that nobody edited a part of it. Who can act as this user can write all of it anew: for that, compare the head with a receipt, or the lines with the system's log (setting audit_copy).",
+        " Who can act as this user can write all of it anew: for that, compare the head with a receipt, or the lines with the system's log (setting audit_copy).",
     );
     text
 }

@@ -119,8 +119,11 @@
 //! turns (`tests/whole/audit.rs::runs_at_once_lose_no_line`).
 //!
 //! It shows accidents and clumsy edits. It does **not** show what a determined user does who may write the file: there is no key in
-//! it, so the same account, or an administrator, can write all lines and records anew. Nor does it show that the last lines are
-//! gone when the record is gone too. Against that there are two things outside of the user's reach: a receipt that somebody else has,
+//! it, so the same account, or an administrator, can write all lines and records anew. Nor does it show that lines
+//! at the end are gone, after the last one whose head a record or a receipt has: when the record is gone too, and after commands
+//! that write no head into it, such as `client`, `status`, `credentials`, `setup-profile` and hand-overs that failed. `audit verify`
+//! says which line is the last that is known (`tests/whole/audit.rs::what_was_done_to_the_log_is_told_by_its_line_also_by_doctor`).
+//! Against that there are two things outside of the user's reach: a receipt that somebody else has,
 //! and the copy of each line in the system's log. `audit_copy = "system"`, which an administrator can lock, sends each line to
 //! `/dev/log`, if that is a socket of root's: the journal or a syslogd, facility authpriv. If it can't be sent, the step is not
 //! begun, and code and manifest are not even fetched

@@ -95,6 +95,8 @@ pub(crate) struct AuditReport {
     pub unchained: Vec<u64>,
     /// The last line of the chain.
     pub head: Option<AuditHead>,
+    /// The last line whose head is known elsewhere: what follows it could be cut off without a trace.
+    pub known_to: Option<u64>,
     /// What is wrong.
     pub flaws: Vec<AuditFlaw>,
     /// Jobs of which the record can't be read, so that the head that it knows was not compared.
@@ -135,6 +137,8 @@ impl Audit {
         }
         let mut flaws = std::mem::take(&mut chain.flaws);
         flaws.extend(chain.flaws_at_end());
+        let is_known = |seen: &AuditHead| known.iter().any(|known| known.head == *seen);
+        let known_to = seen.iter().filter(|(_, head)| is_known(head)).map(|(line, _)| *line).max();
         flaws.extend(flaws_of_heads(known, &seen, chain.lines, chain.head()));
         Ok(AuditReport {
             path: self.path.clone(),
@@ -143,6 +147,7 @@ impl Audit {
             chain_begins: chain.begins,
             head: chain.head(),
             unchained: chain.covered,
+            known_to,
             flaws,
             unread: Vec::new(),
             entries,
