@@ -25,6 +25,9 @@ pub(super) fn audit(args: &AuditArgs, settings: &Settings, ui: &Ui, reporter: &R
         }
         (SHOW, job, None) => {
             let report = verify_audit(&settings.state_dir, None, job.as_ref())?;
+            if let Some(error) = report.error() {
+                reporter.notify(Event::Warning(format!("{error} What is shown may not be what was done.")));
+            }
             ui.result(None, &table(&report.entries), ShowResult { lines: report.entries });
             Ok(ExitCode::Done)
         }
@@ -47,7 +50,7 @@ fn verify(report: &AuditReport, ui: &Ui, reporter: &Reporter) -> ExitCode {
             "The record of {job} can't be read, so the log was not compared with what it knows."
         )));
     }
-    let error = report.error();
+    let error = report.error_beside_report();
     let exit = match &error {
         // For programs the result has all of it.
         Some(error) if !ui.is_for_programs() => ui.failure_of_several(error),

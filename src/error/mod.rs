@@ -417,7 +417,7 @@ errors! {
     /// `flaws` are sentences of their own.
     AuditAltered { path: String, flaws: String } = Disk "audit_altered"
         "The audit log {path} is not as it was written: {flaws}."
-        => "Keep a copy of the file, and compare it with a backup or with the system's log. A log that was removed or replaced on purpose shows as shortened, for as long as a record knows the old one. To see every line that is wrong:\n  snow-onboard audit verify";
+        => "Keep a copy of the file. Compare it with the system's log, if audit_copy copies the lines there, and with receipts that were filed, and tell your security officer. A log that was removed or replaced on purpose shows as shortened, for as long as a record knows the old one.";
     AuditBusy { path: String, seconds: u64 } = Busy "audit_busy"
         "Another process has locked the audit log {path} for {seconds} seconds."
         => "Wait until that process has finished, then repeat the same command.";

@@ -122,7 +122,15 @@ fn what_was_done_to_the_log_is_told_by_its_line_also_by_doctor() {
     assert_eq!((&result["code"], &result["flaws"][0]["text"]), (&"audit_altered".into(), &"line 2 was changed".into()));
     let (verdict, text) = doctor();
     assert!(verdict == "warning" && text.contains("line 2 was changed"), "{text}");
-    scene.agent(&["audit", "verify"]).failed(9, "line 2 was changed");
+    let ended = scene.agent(&["audit", "verify"]).failed(9, "1 flaw, told in the report");
+    assert!(ended.stdout.contains("line 2 was changed") && !ended.stderr.contains("line 2"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("security officer") && !ended.stderr.contains("snow-onboard audit"),
+        "{}",
+        ended.stderr
+    );
+    let shown = scene.agent(&["audit", "show"]).done();
+    assert!(shown.stderr.contains("line 2 was changed"), "{}", shown.stderr);
 
     let removed = [&lines[..1], &lines[2..]].concat();
     scene.put(&removed);
@@ -149,7 +157,8 @@ fn what_was_done_to_the_log_is_told_by_its_line_also_by_doctor() {
     scene.put(&lines[..lines.len() - 1]);
     let ended = scene.agent(&["audit", "verify"]).done();
     assert!(ended.stdout.contains("lines could be cut off at the end without a trace"), "{}", ended.stdout);
-    scene.agent(&["audit", "verify", "--head", &head]).failed(9, "the receipt knows line");
+    let ended = scene.agent(&["audit", "verify", "--head", &head]).failed(9, "1 flaw");
+    assert!(ended.stdout.contains("the receipt knows line"), "{}", ended.stdout);
     scene.agent(&["audit", "verify", "--head", "7"]).failed(2, "is not a number, a colon and a SHA-256");
 }
 

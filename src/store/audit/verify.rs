@@ -182,6 +182,18 @@ impl AuditReport {
     }
 }
 
+impl AuditReport {
+    /// The same beside a report that tells each flaw.
+    pub(crate) fn error_beside_report(&self) -> Option<Error> {
+        let count = self.flaws.len();
+        let flaws = if count == 1 { "1 flaw".to_owned() } else { format!("{count} flaws") };
+        (count > 0).then(|| Error::AuditAltered {
+            path: self.path.display().to_string(),
+            flaws: format!("{flaws}, told in the report"),
+        })
+    }
+}
+
 impl AuditEntry {
     fn sanitized(self) -> Self {
         let tidy = |text: Option<String>| text.map(|text| sanitize(&text));
