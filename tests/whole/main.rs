@@ -40,6 +40,7 @@ mod locks;
 mod logs;
 #[cfg(target_os = "linux")]
 mod plans;
+#[cfg(target_os = "linux")]
 mod receipt;
 mod refusals;
 #[cfg(target_os = "linux")]
