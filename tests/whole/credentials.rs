@@ -168,7 +168,7 @@ fn a_device_that_was_wiped_is_asked_anew() {
 }
 
 #[test]
-fn what_the_setting_keep_no_longer_keeps_is_not_handed_out() {
+fn the_setting_keep_removes_the_pair_and_leaves_the_device_s_key_to_forget() {
     let site = Site::new();
     let key = site.rehearsal.device().access_keys().remove(0);
     assert_key(&site.credentials(&["--keep", "days:8"]).done(), &key);
@@ -176,9 +176,13 @@ fn what_the_setting_keep_no_longer_keeps_is_not_handed_out() {
     let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     record["pair"]["fetched_at"] = "2026-01-02T03:04:05Z".into();
     fs::write(&path, record.to_string()).unwrap();
-    let ended = site.credentials(&["--keep", "days:8"]).failed(6, "are not both stored");
-    assert!(ended.stdout.is_empty() && ended.stderr.contains("The setting keep is days:8"), "{}", ended.stderr);
-    assert_eq!((site.item(0), site.bus.lookup(&site.id)), (None, None));
+    let ended = site.credentials(&["--keep", "days:8"]).done();
+    assert!(ended.stderr.contains("The setting keep is days:8"), "{}", ended.stderr);
+    assert_key(&ended, &key);
+    assert!(site.item(0).is_some() && site.bus.lookup(&site.id).is_none());
+    assert_key(&site.credentials(&[]).done(), &key);
+    on_the_bus(Agent::new(&site.rehearsal, ["forget", &site.id]), &site.bus).end().done();
+    assert_eq!(site.item(0), None, "the record that names it was kept for that");
 }
 
 #[test]
