@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
-use super::{last_endpoint, needs_stored_code, parse_job};
+use super::{needs_stored_code, parse_job};
 use crate::cli::RunClient;
 use crate::device::{ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
 use crate::flow::{ClientCommand, ClientEnd, Requested};
-use crate::model::{JobId, Purpose};
+use crate::model::{JobId, Purpose, Record};
 use crate::os;
 use crate::report::{Event, Notify, Reporter};
 use crate::settings::Settings;
@@ -40,7 +40,7 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
     let Some((_, record)) = stored.into_iter().find(|(stored, _)| *stored == job) else {
         return Err(Error::PairNotKept { job: job.to_string() });
     };
-    let Some(endpoint) = settings.endpoint.clone().or_else(|| last_endpoint(record.as_ref())) else {
+    let Some(endpoint) = settings.endpoint.clone().or_else(|| record.as_ref().and_then(Record::last_endpoint)) else {
         return Err(Error::EndpointMissing);
     };
 

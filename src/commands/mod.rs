@@ -24,7 +24,7 @@ use std::sync::Arc;
 use crate::cli::{self, Cli, Command};
 use crate::device::ClientExit;
 use crate::error::{Error, ExitCode, Result};
-use crate::model::{Endpoint, JobId, KeychainKind, Record, tidy};
+use crate::model::{JobId, KeychainKind, tidy};
 use crate::os;
 use crate::report::{OPERATOR, Observer, Reporter};
 use crate::safety::log::{self, Verbosity};
@@ -198,11 +198,6 @@ fn needs_stored_code(verb: &str, settings: &Settings) -> Result<()> {
              Name the keychain that the code is in, for example --keychain system."
         ),
     })
-}
-
-/// The address of the last hand-over.
-fn last_endpoint(record: Option<&Record>) -> Option<Endpoint> {
-    record?.hand_overs.last().map(|hand_over| hand_over.endpoint.clone())
 }
 
 fn parse_job(given: &str) -> Result<JobId> {

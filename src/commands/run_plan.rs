@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::several::{DeviceRow, Nobody, side_by_side, tell_all};
+use super::several::{DeviceRow, side_by_side, tell_all};
 use crate::cloud::Cloud;
 use crate::device::Client;
 use crate::error::{Error, ExitCode, Result, Why};
 use crate::flow::{Requested, Unlocked, keep_after_unlock};
 use crate::keychain::Keychain;
 use crate::model::{DevicePlan, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose};
-use crate::report::{Event, Notify, Reporter, while_waiting};
+use crate::report::{Event, Nobody, Notify, Reporter, while_waiting};
 use crate::safety::path_trust::{self, Whose};
 use crate::settings::Settings;
 use crate::ui::Ui;

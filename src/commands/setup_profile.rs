@@ -56,7 +56,7 @@ pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, r
     };
     let planned = request.plan()?;
     let change = planned.difference();
-    let told = Told::of(&planned);
+    let told = ProfileInWords::of(&planned);
     if args.dry_run {
         ui.result(Some(&job), &told.in_words(&change, false), told.for_programs(&change, false));
         return Ok(());
@@ -124,7 +124,7 @@ fn question(planned: &PlannedProfile<'_>, change: &[String]) -> String {
 }
 
 /// What is told of a profile, before it is written and after.
-struct Told {
+struct ProfileInWords {
     name: ProfileName,
     config: PathBuf,
     storage: Storage,
@@ -159,7 +159,7 @@ struct ServiceRow<'a> {
     told_by_device: bool,
 }
 
-impl Told {
+impl ProfileInWords {
     fn of(planned: &PlannedProfile<'_>) -> Self {
         Self {
             name: planned.name().clone(),

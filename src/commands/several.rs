@@ -7,18 +7,8 @@ use serde::Serialize;
 use crate::error::{ExitCode, Result};
 use crate::flow::Unlocked;
 use crate::model::{Endpoint, JobId};
-use crate::report::Ask;
 use crate::safety::sanitize::sanitize;
 use crate::ui::{Failure, Ui};
-
-/// With several devices nobody is asked: two questions at once are answered by nobody who knows which is which.
-pub(super) struct Nobody;
-
-impl Ask for Nobody {
-    fn ask(&self, _question: &str) -> bool {
-        false
-    }
-}
 
 /// Does `work` for every item, at most `at_once` at a time. One that takes long keeps no other. The results are in the order of the
 /// items.

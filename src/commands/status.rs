@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::several::{Nobody, side_by_side};
-use super::{last_endpoint, needs_stored_code, parse_job};
+use super::several::side_by_side;
+use super::{needs_stored_code, parse_job};
 use crate::cli::ShowStatus;
 use crate::device::State;
 use crate::error::{Error, ErrorReport, ExitCode, Result};
 use crate::flow::{Depth, JobLook, Requested, SharedKeychains, look_at_job};
 use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Purpose, Record};
-use crate::report::{Ask, Backoff, Event, Notify, Reporter, age_in_words, utc_in_words, with_jitter};
+use crate::report::{Ask, Backoff, Event, Nobody, Notify, Reporter, age_in_words, utc_in_words, with_jitter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -105,7 +105,7 @@ pub(super) fn status(args: &ShowStatus, settings: &Settings, ui: &Ui, reporter: 
     let mut jobs: Vec<WatchedJob> = stored
         .into_iter()
         .map(|(job, record)| {
-            let endpoint = given.clone().or_else(|| last_endpoint(record.as_ref()));
+            let endpoint = given.clone().or_else(|| record.as_ref().and_then(Record::last_endpoint));
             WatchedJob { job, record, endpoint, look: JobLook::default(), looked_at: None }
         })
         .collect();

@@ -1,13 +1,13 @@
 //! `unlock`: what is stored here is enough; AWS is not asked.
 
+use super::needs_stored_code;
 use super::run::tell;
-use super::several::{DeviceRow, Nobody, side_by_side, tell_all};
-use super::{last_endpoint, needs_stored_code};
+use super::several::{DeviceRow, side_by_side, tell_all};
 use crate::cli::Unlock;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{Requested, Unlocked, keep_after_unlock};
 use crate::model::{Endpoint, JobId, Purpose, Record};
-use crate::report::{Ask, Event, Notify, Reporter};
+use crate::report::{Ask, Event, Nobody, Notify, Reporter};
 use crate::settings::Settings;
 use crate::store::StateFolder;
 use crate::ui::Ui;
@@ -23,7 +23,7 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
             let Some((_, record)) = stored.into_iter().find(|(stored, _)| *stored == job) else {
                 return Err(Error::PairNotKept { job: job.to_string() });
             };
-            let endpoint = match (&settings.endpoint, last_endpoint(record.as_ref())) {
+            let endpoint = match (&settings.endpoint, record.as_ref().and_then(Record::last_endpoint)) {
                 (Some(given), _) => given.clone(),
                 (None, Some(last)) => {
                     reporter.notify(Event::Fact(format!("The address {last} is that of the last time.")));
@@ -51,7 +51,7 @@ fn open(job: &JobId, endpoint: &Endpoint, settings: &Settings, ask: &dyn Ask, re
 /// Each device at its last address. One that fails, or that is waited for, does not keep the others.
 fn unlock_all(stored: Vec<(JobId, Option<Record>)>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> ExitCode {
     let rows = side_by_side(stored, settings.parallel, |(job, record)| {
-        let endpoint = last_endpoint(record.as_ref());
+        let endpoint = record.as_ref().and_then(Record::last_endpoint);
         let opened = match &endpoint {
             Some(at) => open(&job, at, settings, &Nobody, &reporter.for_job(&job)),
             None => Err(Error::EndpointUnknown { job: job.to_string() }),

@@ -16,7 +16,7 @@ use crate::keychain::Keychain;
 use crate::model::{
     AccessKeyId, AccessKeysRecord, Endpoint, JobId, KeychainKind, PairRecord, Purpose, Record, SecretKey,
 };
-use crate::report::{Ask, Event, Notify, Reporter, WaitNotice};
+use crate::report::{Event, Nobody, Notify, Reporter, WaitNotice};
 use crate::safety::redact;
 use crate::settings::Settings;
 use crate::store::{AuditStep, StateFolder};
@@ -34,15 +34,6 @@ pub(crate) struct DeviceKey {
     pub id: AccessKeyId,
     /// What signs.
     pub secret: SecretKey,
-}
-
-/// Nobody can be asked by a program that another program calls for a key.
-struct NobodyAsked;
-
-impl Ask for NobodyAsked {
-    fn ask(&self, _question: &str) -> bool {
-        false
-    }
 }
 
 /// Gives the access key of the job's device: the one that is `wanted`, or the only one. With `refresh`, whatever is stored, the
@@ -127,7 +118,7 @@ fn ask_device(
         purpose: Purpose::Credentials,
         settings,
         reporter: reporter.clone(),
-        ask: &NobodyAsked,
+        ask: &Nobody,
     };
     let mut open = requested.check_with_device(&endpoint)?.take_kept()?.open_session(&endpoint, PATIENCE)?;
     let told = read_key(&mut open.session, job, wanted);
@@ -156,8 +147,11 @@ pub(super) fn read_key(
 }
 
 pub(super) fn endpoint_of(job: &JobId, record: &Record, settings: &Settings) -> Result<Endpoint> {
-    let last = || record.hand_overs.last().map(|hand_over| hand_over.endpoint.clone());
-    settings.endpoint.clone().or_else(last).ok_or_else(|| Error::EndpointUnknown { job: job.to_string() })
+    settings
+        .endpoint
+        .clone()
+        .or_else(|| record.last_endpoint())
+        .ok_or_else(|| Error::EndpointUnknown { job: job.to_string() })
 }
 
 /// Puts down which keys there are, and stores the one that was read. Whatever is in the keychain, the record names it before, so

@@ -20,17 +20,19 @@ pub(crate) enum About<'a> {
     All,
     /// This job, whose device it does not open.
     Job(&'a JobId),
-    /// This job, whose pair it may need in a moment.
+    /// This job, whose pair it fetches.
+    Fetches(&'a JobId),
+    /// This job, whose pair it needs in a moment; and it may be about others as well, which need theirs.
     Opens(&'a JobId),
 }
 
 impl About<'_> {
     fn is(self, job: &JobId) -> bool {
-        matches!(self, Self::Job(about) | Self::Opens(about) if about == job)
+        matches!(self, Self::Job(about) | Self::Fetches(about) | Self::Opens(about) if about == job)
     }
 
     fn opens(self) -> bool {
-        matches!(self, Self::Opens(_))
+        matches!(self, Self::Fetches(_) | Self::Opens(_))
     }
 }
 
@@ -43,7 +45,8 @@ pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: About<
         reporter.notify(Event::Warning(format!("The setting keep is {}. {AFTER_POWER_CUT}", Keep::UntilUnlocked)));
     }
     let now = OffsetDateTime::now_utc();
-    let is_for_all = is_for_all_jobs(settings);
+    // With `unlock --all` and a plan the next job's device is to be opened in a moment.
+    let is_for_all = is_for_all_jobs(settings) && !matches!(about, About::Opens(_));
     // A folder that can't be listed is told by whatever needs it.
     for (job, record) in state.kept().unwrap_or_default() {
         let Some(record) = record else { continue };

@@ -138,7 +138,8 @@ impl<'a> Requested<'a> {
 
     fn open_folder(&self) -> Result<(StateFolder, JobFolder)> {
         let state = open_state_folder(&self.settings.state_dir, &self.reporter)?;
-        apply_keep(&state, self.settings, About::Opens(&self.job), &self.reporter);
+        let about = if self.purpose == Purpose::Fetch { About::Fetches(&self.job) } else { About::Opens(&self.job) };
+        apply_keep(&state, self.settings, about, &self.reporter);
         if let Some(flaw) = state.network_location() {
             let path = state.path().display();
             self.reporter

@@ -86,7 +86,7 @@
 //! 6. Then remove what is stored here: `snow-onboard forget JID…`. `snow-onboard forget --returned` does so with every job of which
 //!    AWS says that its device has left, `snow-onboard forget --expired` with those that are older than 360 days.
 //! 7. To have it removed without being asked, set `keep`, which an administrator can lock. `days:30` removes code and manifest at
-//!    the first command after 30 days (`tests/whole/keep.rs::days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone`).
+//!    the first command after 30 days that unlocks no device (`tests/whole/keep.rs::days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone`).
 //!    `until-unlocked` removes them as soon as the device is unlocked: after a power cut it can then be unlocked only with internet
 //!    and an AWS sign-in (`tests/whole/keep.rs::until_unlocked_removes_both_halves_after_the_device_is_open_and_says_so_before`).
 //!    That AWS releases a pair for 360 days is told when they are nearly over, and removes nothing by itself.
@@ -107,7 +107,7 @@
 //!
 //! # Taking the program off this machine
 //!
-//! 1. `snow-onboard forget --all`. It removes every code from the keychain, which removing the program would not, and all other
+//! 1. `snow-onboard forget --all`. It removes the code of every stored job from the keychain, which removing the program would not, and all other
 //!    files of this program but the audit log
 //!    (`tests/whole/forgetting.rs::of_all_jobs_only_the_audit_log_is_left_and_one_that_is_busy_keeps_no_other`).
 //! 2. Remove the state folder with `audit.jsonl`, unless your rules want it kept, and your settings file

@@ -181,6 +181,12 @@ impl Record {
         self.profiles.push(profile);
     }
 
+    /// Where the device was the last time.
+    #[must_use]
+    pub(crate) fn last_endpoint(&self) -> Option<Endpoint> {
+        self.hand_overs.last().map(|hand_over| hand_over.endpoint.clone())
+    }
+
     /// The same with this hand-over as the latest.
     #[must_use]
     pub fn with(&self, hand_over: &HandOverRecord) -> Self {

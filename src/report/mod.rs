@@ -91,6 +91,16 @@ pub(crate) trait Ask: Send + Sync {
     fn ask(&self, question: &str) -> bool;
 }
 
+/// Where nobody is asked: a program waits for the answer, or several devices are worked on, and two questions at once are answered
+/// by nobody who knows which is which.
+pub(crate) struct Nobody;
+
+impl Ask for Nobody {
+    fn ask(&self, _question: &str) -> bool {
+        false
+    }
+}
+
 /// For tests: keeps what it is told.
 #[cfg(test)]
 #[derive(Debug, Default)]

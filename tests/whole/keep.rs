@@ -138,7 +138,15 @@ fn days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone() {
     let ended = scene.run(&["--keep", "days:8"]).done();
     assert!(ended.stderr.contains("so they are not removed now") && scene.is_kept(), "{}", ended.stderr);
 
-    // A settings file: by any command that opens the state folder, also for another job and with another keychain.
+    // Nor does a settings file, in a command that opens devices: the next one may be this job's, and AWS out of reach.
+    scene.agent(&["fetch", &other]).done();
+    let client = scene.rehearsal.client_path().display().to_string();
+    let endpoint = scene.rehearsal.device().endpoint();
+    let unlock = ["unlock", &other, "--endpoint", &endpoint, "--client", &client];
+    scene.agent_with_file("days:8", &unlock).failed(13, "is not the device of");
+    assert!(scene.is_kept());
+
+    // A settings file: by any command that opens the state folder and no device, also for another job and with another keychain.
     let ended = scene.agent_with_file("days:8", &["fetch", &other, "--keychain", "system"]).done();
     assert!(ended.stderr.contains("The setting keep is days:8, and they were fetched 8 days ago"), "{}", ended.stderr);
     assert!(!scene.is_kept());
