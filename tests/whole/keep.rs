@@ -141,9 +141,8 @@ fn days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone() {
     // Nor does a settings file, in a command that opens devices: the next one may be this job's, and AWS out of reach.
     scene.agent(&["fetch", &other]).done();
     let client = scene.rehearsal.client_path().display().to_string();
-    let endpoint = scene.rehearsal.device().endpoint();
-    let unlock = ["unlock", &other, "--endpoint", &endpoint, "--client", &client];
-    scene.agent_with_file("days:8", &unlock).failed(13, "is not the device of");
+    let unlock = ["unlock", &other, "--endpoint", "127.0.0.1:9", "--client", &client, "--unlock-timeout", "1s"];
+    scene.agent_with_file("days:8", &unlock).failed(13, "127.0.0.1:9");
     assert!(scene.is_kept());
 
     // A settings file: by any command that opens the state folder and no device, also for another job and with another keychain.
