@@ -11,7 +11,7 @@ use super::{Rehearsal, Stage};
 use crate::{
     Error,
     client::{ClientOptions, client_binary, install_client},
-    device::{Device, DeviceOptions},
+    device::{Device, DeviceOptions, Nodes},
     jobs::{Account, Job},
     sigv4::Keys,
     source::Source,
@@ -46,7 +46,7 @@ impl Builder {
         self
     }
 
-    /// Adds a cluster of `nodes` jobs that share one manifest and one code.
+    /// Adds a cluster of `nodes` jobs that share one manifest and one code; [`Rehearsal::start_cluster`] starts its devices.
     #[must_use]
     pub fn cluster(mut self, node: Job, nodes: usize) -> Self {
         self.cast.push(Cast::Cluster(node, nodes));
@@ -160,6 +160,7 @@ impl Builder {
             region: "us-east-1".to_owned(),
             source,
             account: Mutex::new(account),
+            nodes: Nodes::default(),
             settings: Mutex::new(self.settings),
             api_faults: Mutex::default(),
             bucket_faults: Mutex::default(),

@@ -1,10 +1,11 @@
 //! Starting the stand-ins, and handles on them.
 
 mod builder;
+mod cluster;
 mod job;
 
 use std::{
-    fs,
+    fs, io,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
@@ -20,7 +21,7 @@ use tokio::{
 };
 
 use self::builder::Places;
-pub use self::{builder::Builder, job::JobHandle};
+pub use self::{builder::Builder, cluster::ClusterHandle, job::JobHandle};
 use crate::{
     Error, api, bucket,
     client::{ClientOptions, Invocation, install_client, invocations},
@@ -195,6 +196,28 @@ impl Rehearsal {
     /// If no port can be had.
     pub fn add_device(&self, job: &JobHandle, options: DeviceOptions) -> Result<Device, Error> {
         Ok(Device::start(self.world.clone(), job.id(), options, &self.stage.runtime)?)
+    }
+
+    /// Starts the devices of a cluster, each on a port of its own. `options` tells how the device with this number begins; one
+    /// that is there already, as the first job's is, stays as it is.
+    ///
+    /// # Errors
+    /// If there is no such cluster, or no port can be had.
+    pub fn start_cluster(&self, id: &str, options: impl Fn(usize) -> DeviceOptions) -> Result<ClusterHandle, Error> {
+        let jobs: Vec<String> = {
+            let account = lock(&self.world.account);
+            let of_cluster = account.jobs.iter().filter(|job| job.cluster.as_deref() == Some(id));
+            of_cluster.map(|job| job.id.clone()).collect()
+        };
+        if jobs.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no cluster {id}")).into());
+        }
+        let start = |(number, job): (usize, &String)| match Device::node(&self.world, job) {
+            Some(node) => Ok(node),
+            None => Device::start(self.world.clone(), job, options(number), &self.stage.runtime),
+        };
+        let nodes = jobs.iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        Ok(ClusterHandle { id: id.to_owned(), nodes, world: self.world.clone() })
     }
 
     /// What API and bucket were asked so far, oldest first.

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Keychain, keychain, say};
-use crate::{Error, Job, Rehearsal, sigv4::sha256_hex};
+use crate::{ClusterHandle, DeviceOptions, Error, Job, Rehearsal, sigv4::sha256_hex};
 
 /// Serves until Ctrl-C, or with `json` until stdin closes.
 pub(super) fn serve(json: bool) -> Result<(), Error> {
@@ -21,6 +21,7 @@ pub(super) fn serve(json: bool) -> Result<(), Error> {
         .cluster(Job::new().job_type("LOCAL_USE").snowball_type("EDGE_C"), 3)
         .export(Job::new(), 2)
         .start()?;
+    let cluster = rehearsal.start_cluster(&rehearsal.clusters()[0], |_| DeviceOptions::default())?;
     let (end, ended) = mpsc::channel();
     let interrupted = end.clone();
     rehearsal.runtime().spawn(async move {
@@ -28,14 +29,14 @@ pub(super) fn serve(json: bool) -> Result<(), Error> {
         let _ = interrupted.send(());
     });
     if json {
-        say(&describe(&rehearsal).to_string());
+        say(&describe(&rehearsal, &cluster).to_string());
         thread::spawn(move || {
             // Closed or broken, either way nobody is left who wants us.
             let _ = io::stdin().read_to_end(&mut Vec::new());
             let _ = end.send(());
         });
     } else {
-        explain(&rehearsal);
+        explain(&rehearsal, &cluster);
     }
     // The signal's task holds the other end for as long as the servers run.
     let _ = ended.recv();
@@ -58,7 +59,7 @@ pub(super) async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn explain(rehearsal: &Rehearsal) {
+fn explain(rehearsal: &Rehearsal, cluster: &ClusterHandle) {
     let shell = if cfg!(windows) { "another PowerShell window" } else { "another terminal" };
     say(&format!("The stand-ins are up. In {shell}, to be led by the hand:\n"));
     let path = |path: &Path| path.to_string_lossy().into_owned();
@@ -81,10 +82,12 @@ fn explain(rehearsal: &Rehearsal) {
     for job in rehearsal.jobs().iter().skip(1) {
         say(&format!("  {}  {}", job.id(), job.state()));
     }
+    let addresses = cluster.addresses();
+    say(&format!("\nThe cluster {} is opened by all its nodes' addresses: {}", cluster.id(), addresses.join(" ")));
     say("\nCtrl-C ends it and removes everything.");
 }
 
-fn describe(rehearsal: &Rehearsal) -> Value {
+fn describe(rehearsal: &Rehearsal, cluster: &ClusterHandle) -> Value {
     let jobs: Vec<Value> = rehearsal
         .jobs()
         .iter()
@@ -112,6 +115,7 @@ fn describe(rehearsal: &Rehearsal) -> Value {
         "env": rehearsal.env().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "jobs": jobs,
         "clusters": rehearsal.clusters(),
+        "cluster_addresses": cluster.addresses(),
     })
 }
 
