@@ -12,7 +12,7 @@ use crate::store::{AuditEntry, AuditReport, KnownHead, verify_audit};
 use crate::ui::Ui;
 
 pub(super) fn audit(args: &AuditArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
-    let job = args.job.as_deref().map(super::parse_job).transpose()?;
+    let job = args.job.as_deref().map(super::parse_id).transpose()?;
     let head = args.head.as_deref().map(parse_head).transpose()?;
     match (args.action.as_str(), job, head) {
         (VERIFY, Some(_), _) => {

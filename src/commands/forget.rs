@@ -9,7 +9,7 @@ use crate::cli::{Forget, forget_all_again};
 use crate::device::OwnProfiles;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{ChosenJob, ForgetChoice, forget_job, open_state_folder};
-use crate::model::JobId;
+use crate::model::TargetId;
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -33,7 +33,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
 }
 
 fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
-    let job = super::parse_job(job)?;
+    let job = super::parse_target(job, settings, reporter)?;
     reporter.is_about(&job);
     if let Some(profile) = &args.client_profile {
         return remove_profile(profile, &job, settings, ui, reporter);
@@ -78,7 +78,7 @@ struct ForgetAllResult {
 
 #[derive(Serialize)]
 struct ForgottenRow {
-    job: JobId,
+    job: TargetId,
     code_removed_from: Vec<String>,
     files_removed: bool,
     /// The files that a profile for the device was taken out of.
@@ -94,7 +94,7 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
         return Ok(ExitCode::Done);
     }
     let state = open_state_folder(&settings.state_dir, reporter)?;
-    let stored: Vec<JobId> = state.kept()?.into_iter().map(|(job, _)| job).collect();
+    let stored: Vec<TargetId> = state.kept()?.into_iter().map(|(job, _)| job).collect();
     if !stored.is_empty() && ui.can_prompt() && !ui.ask(&question(&stored)) {
         return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
     }
@@ -132,7 +132,7 @@ struct SeveralForgotten {
 }
 
 fn forget_each(
-    jobs: Vec<JobId>,
+    jobs: Vec<TargetId>,
     state: &StateFolder,
     settings: &Settings,
     ui: &Ui,
@@ -179,7 +179,7 @@ struct ForgetSomeResult {
 
 #[derive(Serialize)]
 struct StayingRow {
-    job: JobId,
+    job: TargetId,
     /// Why.
     why: String,
 }
@@ -207,7 +207,7 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
             return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
         }
     }
-    let why = |job: &JobId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
+    let why = |job: &TargetId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
     let jobs = goes.iter().map(|chosen| chosen.job.clone()).collect();
     let SeveralForgotten { rows, lines, failure } = forget_each(jobs, &state, settings, ui, reporter);
     let mut text = match (rows.is_empty(), failure) {
@@ -235,7 +235,7 @@ fn listed(jobs: &[ChosenJob]) -> String {
 
 const NOTHING_STORED: &str = "No job is stored on this machine.";
 
-fn question(jobs: &[JobId]) -> String {
+fn question(jobs: &[TargetId]) -> String {
     let list: Vec<String> = jobs.iter().map(|job| format!("  {job}")).collect();
     format!("{}\nRemove the unlock codes, manifests and records of these jobs from this machine?", list.join("\n"))
 }
@@ -247,7 +247,7 @@ struct ProfileRemovedResult<'a> {
 }
 
 /// Takes a profile out of the client's own settings, and leaves what is kept here alone.
-fn remove_profile(profile: &str, job: &JobId, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
+fn remove_profile(profile: &str, job: &TargetId, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     let state = open_state_folder(&settings.state_dir, reporter)?;
     // One at a time, as far as it is ours to say.
     let _locked = state.job(job)?;

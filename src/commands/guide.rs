@@ -15,7 +15,7 @@ use crate::device::{self, Client};
 use crate::error::{Error, ExitCode, Result};
 use crate::keychain::Keychain;
 use crate::model::{
-    Endpoint, HandOverPolicy, JobId, KeychainKind, Malformed, Region, looks_like_code, tidy, trimmed, typed_path,
+    Endpoint, HandOverPolicy, KeychainKind, Malformed, Region, TargetId, looks_like_code, tidy, trimmed, typed_path,
 };
 use crate::report::{Reporter, Step};
 use crate::safety::sanitize::sanitize;
@@ -26,7 +26,7 @@ use crate::ui::{Answer, Ui};
 
 /// What `run` is to do, agreed to.
 pub(super) struct Plan {
-    pub(super) job: JobId,
+    pub(super) job: TargetId,
     /// With what was answered in its place.
     pub(super) settings: Settings,
     pub(super) endpoint: Endpoint,
@@ -36,7 +36,7 @@ pub(super) struct Plan {
 struct Guide<'a> {
     ui: &'a Ui,
     reporter: &'a Reporter,
-    job: Option<JobId>,
+    job: Option<TargetId>,
     /// With what was answered so far.
     settings: Settings,
     /// The client that was found, to be shown; the run finds it anew.
@@ -44,7 +44,7 @@ struct Guide<'a> {
 }
 
 /// Asks for what is missing.
-pub(super) fn plan(named: Option<JobId>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<Plan> {
+pub(super) fn plan(named: Option<TargetId>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<Plan> {
     let mut guide = Guide { ui, reporter, job: named, settings: settings.clone(), client: None };
     guide.look_at_keychain()?;
     let job = match guide.job.clone() {
@@ -84,7 +84,7 @@ impl Guide<'_> {
     }
 
     /// One of those that have been delivered; without AWS, one of those that are kept here.
-    fn choose_job(&mut self) -> Result<JobId> {
+    fn choose_job(&mut self) -> Result<TargetId> {
         let kept = self.kept();
         let mut region_was_typed = false;
         let listed = loop {
@@ -120,7 +120,7 @@ impl Guide<'_> {
             }
             Err(error) => return Err(error),
         };
-        let choices: Vec<(JobId, String)> = if rows.is_empty() {
+        let choices: Vec<(TargetId, String)> = if rows.is_empty() {
             kept.iter().filter_map(|id| Some((id.parse().ok()?, "kept here".to_owned()))).collect()
         } else {
             let now = OffsetDateTime::now_utc();
@@ -138,7 +138,7 @@ impl Guide<'_> {
         }
     }
 
-    fn choose_of(&self, choices: &[(JobId, String)]) -> Result<JobId> {
+    fn choose_of(&self, choices: &[(TargetId, String)]) -> Result<TargetId> {
         let list: Vec<String> =
             choices.iter().enumerate().map(|(at, (job, words))| format!("  {}  {job}\n     {words}", at + 1)).collect();
         self.ui.tell(&format!(
@@ -239,7 +239,7 @@ impl Guide<'_> {
         self.settings.wait_device || !self.settings.is_locked(&setting::wait_device)
     }
 
-    fn agree(&self, job: &JobId, endpoint: &Endpoint) -> Result<()> {
+    fn agree(&self, job: &TargetId, endpoint: &Endpoint) -> Result<()> {
         let settings = &self.settings;
         let folder = settings.state_dir.join("jobs").join(job.as_str());
         let (code, manifest) = match settings.keychain {

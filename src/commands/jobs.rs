@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::flow::{About, apply_keep, open_state_folder};
-use crate::model::{JobFacts, JobId, Readiness};
+use crate::model::{JobFacts, JobId, Readiness, TargetId};
 use crate::report::{Reporter, age_in_words};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -59,7 +59,7 @@ impl JobRow {
         let cleaned = |text: Option<String>| text.map(|text| sanitize(&text)).filter(|text| !text.is_empty());
         Self {
             ready: job.state.readiness() == Readiness::Ready && !job.is_main,
-            kept: kept.contains(&job.id),
+            kept: kept.contains(&job.id) || job.cluster.as_ref().is_some_and(|cluster| kept.contains(cluster)),
             state: sanitize(job.state.as_api()),
             state_in_words: if job.is_main {
                 "main job, without a device".to_owned()
@@ -132,13 +132,16 @@ fn table(rows: &[JobRow], now: OffsetDateTime) -> String {
         if let Some(what) = row.what() {
             text.push_str(&format!("\n    {what}"));
         }
+        if let Some(cluster) = row.cluster.as_ref().filter(|_| row.ready) {
+            text.push_str(&format!("\n    unlocked with its cluster: snow-onboard run {cluster}"));
+        }
         text.push('\n');
     }
     text
 }
 
 /// None has been delivered, with those that are on their way. `command` makes the one that runs a job.
-pub(super) fn no_job_ready(jobs: &[JobFacts], command: impl Fn(Option<&JobId>) -> String) -> Error {
+pub(super) fn no_job_ready(jobs: &[JobFacts], command: impl Fn(Option<&TargetId>) -> String) -> Error {
     const MOST: usize = 3;
     let on_their_way = jobs.iter().filter(|job| job.state.readiness() == Readiness::OnItsWay && !job.is_main);
     let on_their_way: Vec<(JobId, &JobFacts)> =
@@ -148,7 +151,7 @@ pub(super) fn no_job_ready(jobs: &[JobFacts], command: impl Fn(Option<&JobId>) -
         format!(" {id} {}{}.", facts.state.in_words(), number.unwrap_or_default())
     };
     let others = on_their_way.iter().take(MOST).map(sentence).collect();
-    let line = |(id, _): &(JobId, &JobFacts)| format!("\n  {} --wait", command(Some(id)));
+    let line = |(id, _): &(JobId, &JobFacts)| format!("\n  {} --wait", command(Some(&id.clone().into())));
     let commands: String = on_their_way.iter().take(MOST).map(line).collect();
     let hint = if commands.is_empty() { commands } else { format!("To wait until it is delivered:{commands}\n") };
     Error::NoJobReady { others, hint }

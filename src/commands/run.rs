@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::cluster::{self, cluster_of, run_cluster};
 use super::jobs::no_job_ready;
 use super::{guide, run_plan};
 use crate::cli::{RunArgs, run_again, unlock_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{Requested, Unlocked, keep_after_unlock};
-use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Purpose, Readiness};
-use crate::report::{Reporter, Step};
+use crate::flow::{ClusterRequest, Requested, Unlocked, keep_after_unlock};
+use crate::model::{ClusterNode, Endpoint, HandOverMethod, JobId, KeychainKind, Purpose, Readiness, TargetId};
+use crate::report::{Event, Notify, Reporter, Step};
 use crate::settings::Settings;
 use crate::store::StateFolder;
 use crate::ui::Ui;
@@ -21,7 +22,16 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
         return run_plan::run_plan(plan, settings, ui, reporter);
     }
     // Everything that can be mistyped is looked at before anything is asked of AWS.
-    let named = args.job.as_deref().map(super::parse_job).transpose()?;
+    let named = args.job.as_deref().map(|job| super::parse_target(job, settings, reporter)).transpose()?;
+    let nodes = cluster::request(&args.nodes, args.pair_of.as_deref(), settings)?;
+    let of_cluster = match &named {
+        Some(TargetId::Cluster(id)) => Some(id.clone()),
+        Some(TargetId::Job(job)) if !args.nodes.nodes.is_empty() => Some(cluster_of(job, settings, reporter)?),
+        _ => None,
+    };
+    if let Some(id) = of_cluster {
+        return run_cluster(&id, nodes, settings, ui, reporter);
+    }
     if let Some(job) = &named {
         reporter.is_about(job);
     }
@@ -30,14 +40,14 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
     }
     if ui.can_prompt() && (args.is_bare || named.is_none() || settings.endpoint.is_none()) {
         let plan = guide::plan(named, settings, ui, reporter)?;
-        return open(plan.job, &plan.endpoint, &plan.settings, ui, reporter);
+        return open_or_cluster(plan.job, &plan.endpoint, nodes, &plan.settings, ui, reporter);
     }
     let endpoint = settings.endpoint.as_ref().ok_or(Error::EndpointMissing)?;
     let job = match named {
         Some(job) => job,
-        None => the_delivered_job(endpoint, settings, reporter)?,
+        None => the_delivered_job(endpoint, settings, reporter)?.into(),
     };
-    open(job, endpoint, settings, ui, reporter)
+    open_or_cluster(job, endpoint, nodes, settings, ui, reporter)
 }
 
 fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
@@ -49,7 +59,29 @@ fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
     .to_owned()
 }
 
-fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+/// Opens the device. A job that turns out to be a node of a cluster is opened with its cluster.
+fn open_or_cluster(
+    job: TargetId,
+    endpoint: &Endpoint,
+    nodes: ClusterRequest,
+    settings: &Settings,
+    ui: &Ui,
+    reporter: &Reporter,
+) -> Result<ExitCode> {
+    match open(job, endpoint, settings, ui, reporter) {
+        Err(Error::JobInCluster { job, cluster }) if ui.can_prompt() => {
+            let Ok(id) = cluster.parse() else { return Err(Error::JobInCluster { job, cluster }) };
+            reporter.notify(Event::Fact(format!(
+                "{job} is a node of the cluster {cluster}, which is unlocked as a whole."
+            )));
+            let addresses = vec![endpoint.clone()];
+            run_cluster(&id, ClusterRequest { addresses, ..nodes }, settings, ui, reporter)
+        }
+        ended => ended,
+    }
+}
+
+fn open(job: TargetId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     reporter.is_about(&job);
     let unlocked = Requested { job, purpose: Purpose::Run, settings, reporter: reporter.clone(), ask: ui }
         .check_with_device(endpoint)?
@@ -95,16 +127,30 @@ struct RunResult<'a> {
     /// What a person calls it.
     keychain_name: &'a str,
     manifest: Option<&'a PathBuf>,
+    /// Of a cluster.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    nodes: &'a [ClusterNode],
+    /// The jobs of those that are not open.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    missing: &'a [JobId],
 }
 
 /// Whether an earlier run has left a pair.
-fn is_kept(job: &JobId, settings: &Settings) -> bool {
+fn is_kept(job: &TargetId, settings: &Settings) -> bool {
     StateFolder::pairs_below(&settings.state_dir).is_ok_and(|kept| kept.contains(job.as_str()))
 }
 
 pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) {
     let hand_over = &unlocked.hand_over;
-    let mut text = format!("\nThe device at {} is UNLOCKED.\n\n", hand_over.endpoint);
+    let mut text = match &unlocked.nodes[..] {
+        [] => format!("\nThe device at {} is UNLOCKED.\n\n", hand_over.endpoint),
+        nodes => {
+            let lines: String =
+                nodes.iter().map(|node| format!("  {}  {}\n", node.name(), node.state_in_words())).collect();
+            let open = nodes.len() - unlocked.missing.len();
+            format!("\nThe cluster {} is UNLOCKED: {open} of {} nodes.\n\n{lines}\n", unlocked.job, nodes.len())
+        }
+    };
     match &unlocked.manifest {
         Some(manifest) => {
             text.push_str(&format!(
@@ -146,6 +192,8 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
             keychain: unlocked.keychain,
             keychain_name: &unlocked.keychain_name,
             manifest: unlocked.manifest.as_ref(),
+            nodes: &unlocked.nodes,
+            missing: &unlocked.missing,
         },
     );
 }

@@ -6,7 +6,7 @@ use super::setup_profile::{RemovedProfiles, remove_profiles};
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainSettings};
-use crate::model::{AccessKeyId, JobId, KeychainKind, Record};
+use crate::model::{AccessKeyId, KeychainKind, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
 use crate::safety::quote::quoted;
 use crate::settings::{Settings, setting};
@@ -33,7 +33,7 @@ pub(crate) struct RemovedJob {
 /// # Errors
 /// [`Error::NotKept`]; [`Error::KeychainElsewhere`]; those of the keychain, after which the files are still there.
 pub(crate) fn forget_job(
-    job: &JobId,
+    job: &TargetId,
     state: &StateFolder,
     settings: &Settings,
     reporter: &Reporter,
@@ -48,7 +48,7 @@ pub(crate) fn forget_job(
 /// # Errors
 /// As there.
 pub(super) fn remove_by_policy(
-    job: &JobId,
+    job: &TargetId,
     state: &StateFolder,
     settings: &Settings,
     reporter: &Reporter,
@@ -57,7 +57,7 @@ pub(super) fn remove_by_policy(
 }
 
 fn remove_job(
-    job: &JobId,
+    job: &TargetId,
     state: &StateFolder,
     settings: &Settings,
     reporter: &Reporter,
@@ -184,7 +184,7 @@ fn with_what_remains(error: Error, folder: &JobFolder) -> Error {
 
 /// Where else the code stands in clear, each as a warning with the command. The keychain, which may ask for each access, is
 /// asked only if there is a file to compare with.
-fn codes_in_clear(keychain: &Keychain, job: &JobId, own: &OwnProfiles, reporter: &Reporter) -> Vec<String> {
+fn codes_in_clear(keychain: &Keychain, job: &TargetId, own: &OwnProfiles, reporter: &Reporter) -> Vec<String> {
     if !own.are_there() {
         return Vec::new();
     }

@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::forget::remove_by_policy;
 use crate::error::Error;
-use crate::model::{JobId, Keep, KeychainKind, Record, estimated_expiry};
+use crate::model::{Keep, KeychainKind, Record, TargetId, estimated_expiry};
 use crate::report::{Event, Notify, Reporter, age_in_words, utc_in_words};
 use crate::settings::{Settings, setting};
 use crate::store::StateFolder;
@@ -19,15 +19,15 @@ pub(crate) enum About<'a> {
     /// No job in particular.
     All,
     /// This job, whose device it does not open.
-    Job(&'a JobId),
+    Job(&'a TargetId),
     /// This job, whose pair it fetches.
-    Fetches(&'a JobId),
+    Fetches(&'a TargetId),
     /// This job, whose pair it needs in a moment; and it may be about others as well, which need theirs.
-    Opens(&'a JobId),
+    Opens(&'a TargetId),
 }
 
 impl About<'_> {
-    fn is(self, job: &JobId) -> bool {
+    fn is(self, job: &TargetId) -> bool {
         matches!(self, Self::Job(about) | Self::Fetches(about) | Self::Opens(about) if about == job)
     }
 
@@ -96,7 +96,13 @@ fn reason_to_remove(record: &Record, keep: Keep, opens_devices: bool, now: Offse
 }
 
 /// Whether it was removed.
-pub(super) fn remove(job: &JobId, reason: &str, state: &StateFolder, settings: &Settings, reporter: &Reporter) -> bool {
+pub(super) fn remove(
+    job: &TargetId,
+    reason: &str,
+    state: &StateFolder,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> bool {
     match remove_by_policy(job, state, settings, reporter) {
         Ok(Some(removed)) => {
             reporter.notify(Event::Warning(format!(
@@ -121,7 +127,7 @@ pub(super) fn remove(job: &JobId, reason: &str, state: &StateFolder, settings: &
     }
 }
 
-fn warn_of_expiry(job: &JobId, record: &Record, now: OffsetDateTime, reporter: &Reporter) {
+fn warn_of_expiry(job: &TargetId, record: &Record, now: OffsetDateTime, reporter: &Reporter) {
     let expiry = record.pair.as_ref().and(record.summary.created).and_then(estimated_expiry);
     if let Some(expiry) = expiry.filter(|expiry| *expiry - now < NOTICE) {
         reporter.notify(Event::Warning(format!(

@@ -2,6 +2,7 @@
 
 mod after_unlock;
 mod client_command;
+mod cluster;
 mod credentials;
 mod delivery;
 mod forget;
@@ -21,6 +22,7 @@ mod status;
 
 pub(crate) use after_unlock::keep_after_unlock;
 pub(crate) use client_command::{ClientCommand, ClientEnd};
+pub(crate) use cluster::{ClusterRequest, check_addresses, target_named};
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::forget_job;
 pub(crate) use forget_choice::{ChosenJob, ForgetChoice};

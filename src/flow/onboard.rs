@@ -13,20 +13,21 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::cluster::{self, ClusterRequest};
 use super::delivery::fetch_when_delivered;
 use super::keep::{About, apply_keep};
 use super::leftovers::open_state_folder;
 use super::open_session::{OpenSession, ReadyPair};
 use super::prepare::{SharedKeychains, prepare_client};
 use super::recovery::{kept_pair, settle};
-use super::run_context::{RunContext, job_in_words, version_in_words};
-use crate::cloud::{Cloud, DescribedJob, Sink};
+use super::run_context::{RunContext, version_in_words};
+use crate::cloud::{Cloud, DescribedJob, FetchedPair, Sink};
 use crate::device::{self, Device, Preparing};
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, Prepared};
 use crate::model::{
-    Endpoint, HandOverPolicy, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord, Purpose, Record,
-    UnlockCode,
+    ClusterNode, Endpoint, HandOverPolicy, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord,
+    Purpose, Record, TargetId, UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter, Step, age_in_words, duration_in_words};
 use crate::safety::separation::Separation;
@@ -36,7 +37,7 @@ use crate::store::{Audit, AuditStep, Draft, HomeNote, JobFolder, Manifest, State
 /// A job was named, and how to go about it is settled. Nothing has been touched.
 pub(crate) struct Requested<'a> {
     /// The job.
-    pub job: JobId,
+    pub job: TargetId,
     /// What for.
     pub purpose: Purpose,
     /// How to go about it.
@@ -61,6 +62,8 @@ pub struct Checked<'a> {
 struct Fetched<'a> {
     checked: Checked<'a>,
     facts: JobFacts,
+    /// The nodes, if it is a cluster.
+    nodes: Vec<JobId>,
     code: UnlockCode,
     manifest: Manifest,
 }
@@ -78,7 +81,7 @@ pub struct HandedOver<'a>(OpenSession<'a>);
 #[derive(Debug)]
 pub struct Unlocked {
     /// The job.
-    pub job: JobId,
+    pub job: TargetId,
     /// Where the code is kept.
     pub keychain: KeychainKind,
     /// The same in words.
@@ -91,6 +94,10 @@ pub struct Unlocked {
     pub was_open_already: bool,
     /// Whether the pair was removed since, because the setting `keep` says so.
     pub was_removed: bool,
+    /// The nodes, if it is a cluster.
+    pub nodes: Vec<ClusterNode>,
+    /// The jobs of those that are not open, which was agreed to.
+    pub missing: Vec<JobId>,
 }
 
 impl<'a> Requested<'a> {
@@ -221,6 +228,7 @@ impl<'a> Requested<'a> {
             audit: Audit::of(&state, self.settings.audit_copy).with_purpose(self.purpose),
             state,
             folder,
+            request: ClusterRequest::default(),
             _note: note,
         }
     }
@@ -306,8 +314,9 @@ impl<'a> Checked<'a> {
             return Ok(None);
         }
         let RunContext { settings, reporter, folder, .. } = &self.context;
+        let Some(job) = folder.job().job() else { return self.finish_device().map(|()| None) };
         let described = Cloud::open(&settings.cloud(), reporter.shared())
-            .and_then(|cloud| cloud.describe(folder.job()).map(|described| (cloud, described)));
+            .and_then(|cloud| cloud.describe(job).map(|described| (cloud, described)));
         // What is wrong here is told before what is wrong at AWS.
         self.finish_device()?;
         described.map(Some)
@@ -324,7 +333,7 @@ impl<'a> Checked<'a> {
             (None, Some(cloud)) => Ok(Connection::Own(Box::new(cloud))),
             (None, None) => Cloud::open(&settings.cloud(), reporter.shared()).map(Box::new).map(Connection::Own),
         };
-        let keychain = &mut self.keychain;
+        let (keychain, request) = (&mut self.keychain, &self.context.request);
         let fetch = |cloud: &Cloud, has_waited: bool| {
             if has_waited {
                 // Hours may have passed, and the screen's lock may have taken the keychain's along.
@@ -343,17 +352,18 @@ impl<'a> Checked<'a> {
             let path = draft.path().display().to_string();
             draft.restart().map_err(|error| Error::disk("Writing", draft.path(), error))?;
             reporter.begin(Step::Manifest);
-            cloud.fetch_pair(folder.job(), described.take(), &mut draft).map_err(|error| match error {
+            cluster::fetch_pair(cloud, folder, request, described.take(), &mut draft).map_err(|error| match error {
                 // The cloud knows the draft as something to write to; only here has it a name.
                 Error::Disk { what, why, .. } => Error::Disk { what, why, path },
                 other => other,
             })
         };
-        let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), reporter, fetch);
+        let fetched = fetch_when_delivered(open, settings.patience_for_delivery(), reporter, fetch);
         let finished = fetched.and_then(|fetched| Ok((fetched, draft.finish()?)));
         let (fetched, manifest) = finished.inspect_err(|_| self.context.withdraw(&self.keychain))?;
-        reporter.step(Step::Job, &job_in_words(&fetched.facts));
-        Ok(Fetched { checked: self, facts: fetched.facts, code: fetched.code, manifest })
+        reporter.step(Step::Job, &cluster::fetched_in_words(&fetched, folder.job(), reporter));
+        let FetchedPair { facts, code, nodes, .. } = fetched;
+        Ok(Fetched { checked: self, facts, nodes: nodes.jobs, code, manifest })
     }
 
     fn into_kept(self, record: Record, pair: PairRecord, code: UnlockCode, was_kept_already: bool) -> Result<Kept<'a>> {
@@ -394,15 +404,22 @@ impl Borrow<Cloud> for Connection<'_> {
 impl<'a> Fetched<'a> {
     /// Puts both halves in their places. Killed anywhere in here, the next run finishes or undoes it.
     fn keep(self) -> Result<Kept<'a>> {
-        let Self { checked, facts, code, manifest } = self;
-        let (record, pair) =
-            checked.store(&facts, &code, &manifest).inspect_err(|_| checked.context.withdraw(&checked.keychain))?;
+        let Self { checked, facts, nodes, code, manifest } = self;
+        let (record, pair) = checked
+            .store(&facts, &nodes, &code, &manifest)
+            .inspect_err(|_| checked.context.withdraw(&checked.keychain))?;
         checked.into_kept(record, pair, code, false)
     }
 }
 
 impl Checked<'_> {
-    fn store(&self, facts: &JobFacts, code: &UnlockCode, manifest: &Manifest) -> Result<(Record, PairRecord)> {
+    fn store(
+        &self,
+        facts: &JobFacts,
+        nodes: &[JobId],
+        code: &UnlockCode,
+        manifest: &Manifest,
+    ) -> Result<(Record, PairRecord)> {
         let checked = self;
         let folder = &checked.context.folder;
         // A record that can't be read is of no use to anyone any more; a newer one is.
@@ -422,6 +439,7 @@ impl Checked<'_> {
         let earlier = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.keychain));
         let mut record = old.unwrap_or_else(|| Record::new(folder.job().clone()));
         record.summary = JobSummary::from(facts);
+        record.nodes = cluster::merged(nodes, &record.nodes);
         record.incoming = Some(pair.clone());
         folder.write_record(&record).inspect_err(|_| {
             // Nothing has been changed yet. What could not be kept is not left lying on a disk that may be full.
@@ -505,7 +523,9 @@ impl<'a> Kept<'a> {
     ///
     /// # Errors
     /// Those of the client, the hand-over and the device.
-    pub(crate) fn open_session(self, endpoint: &Endpoint, patience: Duration) -> Result<OpenSession<'a>> {
+    pub(crate) fn open_session(mut self, endpoint: &Endpoint, patience: Duration) -> Result<OpenSession<'a>> {
+        // A node that does not answer is no reason not to look at the others.
+        self.ready.context.request.without_missing = true;
         self.ready.open_session(endpoint, HandOverPolicy::Private, patience).map_err(|error| match error {
             // What would be allowed to `run` is no way out here.
             Error::HandOverRefused { why } => Error::OnlyPrivate { why },
@@ -520,7 +540,7 @@ impl HandedOver<'_> {
     /// # Errors
     /// Those of the device. The pair is kept.
     pub(crate) fn wait(self) -> Result<Unlocked> {
-        let OpenSession { context, record, mut hand_over, pair, keychain, session, exposure } = self.0;
+        let OpenSession { context, mut record, mut hand_over, pair, keychain, session, exposure } = self.0;
         context.reporter.begin(Step::Device);
         let start = std::time::Instant::now();
         let unlocked =
@@ -532,12 +552,17 @@ impl HandedOver<'_> {
                     return Err(error);
                 }
             };
+        hand_over.argv_seconds = unlocked.argv_seconds;
+        record.nodes.clone_from(&unlocked.nodes);
+        if let Some(error) = cluster::incomplete(&context, &unlocked, pair.keychain) {
+            context.note_hand_over(AuditStep::NotUnlocked, &pair.manifest_sha256, &record, &mut hand_over)?;
+            return Err(error);
+        }
         let took = duration_in_words(start.elapsed());
         context.reporter.step(
             Step::Device,
             &if unlocked.was_open_already { "UNLOCKED already".to_owned() } else { format!("UNLOCKED after {took}") },
         );
-        hand_over.argv_seconds = unlocked.argv_seconds;
         // Which is the job's, or the wait had failed.
         hand_over.device_id = unlocked.device_id.and_then(|id| id.parse().ok());
         hand_over.unlocked_at = Some(OffsetDateTime::now_utc());
@@ -553,6 +578,8 @@ impl HandedOver<'_> {
             hand_over,
             was_open_already: unlocked.was_open_already,
             was_removed: false,
+            nodes: unlocked.nodes,
+            missing: unlocked.missing,
         })
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainItem};
-use crate::model::{JobId, KeychainKind, ManifestDigest, PairRecord, Record, UnlockCode};
+use crate::model::{KeychainKind, ManifestDigest, PairRecord, Record, TargetId, UnlockCode};
 use crate::report::{Event, Notify};
 use crate::store::JobFolder;
 
@@ -109,7 +109,7 @@ pub(super) fn kept_pair(
 
 /// Of the codes in the keychain, the one that `pair` was made of together with the manifest.
 fn matching_item(
-    job: &JobId,
+    job: &TargetId,
     pair: &PairRecord,
     items: Vec<KeychainItem>,
     manifest: &ManifestDigest,
@@ -139,7 +139,7 @@ fn matching_item(
 }
 
 /// Whether the item's code came with this manifest.
-fn belongs_together(job: &JobId, pair: &PairRecord, item: &KeychainItem, manifest: &ManifestDigest) -> bool {
+fn belongs_together(job: &TargetId, pair: &PairRecord, item: &KeychainItem, manifest: &ManifestDigest) -> bool {
     match (&item.manifest, &pair.tag) {
         (Some(digest), _) => digest == manifest,
         (None, Some(tag)) => tag.fits(&item.code, job, manifest),

@@ -1,5 +1,6 @@
 //! What every state of the flow carries on, and what is told and put down of a run that fails.
 
+use super::cluster::ClusterRequest;
 use crate::device::{ArgvExposure, Device, OwnProfiles};
 use crate::error::Result;
 use crate::keychain::Keychain;
@@ -19,6 +20,8 @@ pub(super) struct RunContext<'a> {
     pub(super) audit: Audit,
     pub(super) state: StateFolder,
     pub(super) folder: JobFolder,
+    /// What was said of the cluster, if it is one.
+    pub(super) request: ClusterRequest,
     /// Where the private home is, until the run is over.
     pub(super) _note: Option<HomeNote>,
 }

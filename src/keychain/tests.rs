@@ -12,7 +12,7 @@ pub(super) fn settings(kind: KeychainKind) -> KeychainSettings {
     KeychainSettings { kind, deadline: Duration::from_secs(60), allow_plain: false }
 }
 
-pub(super) fn job(last: u8) -> JobId {
+pub(super) fn job(last: u8) -> TargetId {
     format!("JID123e4567-e89b-12d3-a456-4266554400{last:02x}").parse().unwrap()
 }
 
@@ -26,7 +26,7 @@ pub(super) fn manifest(number: u8) -> ManifestDigest {
 }
 
 /// The codes kept for a job, with their manifests.
-pub(super) fn codes(keychain: &Keychain, job: &JobId) -> Vec<(String, Option<ManifestDigest>)> {
+pub(super) fn codes(keychain: &Keychain, job: &TargetId) -> Vec<(String, Option<ManifestDigest>)> {
     let items = keychain.recall(job).unwrap();
     items.into_iter().map(|item| (item.code.expose(str::to_owned), item.manifest)).collect()
 }
@@ -177,7 +177,7 @@ fn fake_of_one_item(spoil: Spoil) -> (Keychain, Items) {
     (keychain, items)
 }
 
-fn add(items: &Items, job: &JobId, value: &str) {
+fn add(items: &Items, job: &TargetId, value: &str) {
     items.lock().unwrap().push((job.to_string(), value.as_bytes().to_vec()));
 }
 

@@ -10,7 +10,7 @@ use super::files::{TEMPORARY, check_private, make_or_check_private, open_ours, r
 use super::lock::JobLock;
 use crate::error::{Error, Result, Why};
 use crate::model::Record;
-use crate::model::{JobId, ManifestDigest};
+use crate::model::{ManifestDigest, TargetId};
 use crate::os;
 use crate::safety::path_trust::{self, OpenMode};
 use crate::safety::sanitize::sanitize;
@@ -24,7 +24,7 @@ const RECORD_LIMIT: u64 = 64 * 1024;
 /// A job's folder, locked for this process.
 #[derive(Debug)]
 pub struct JobFolder {
-    job: JobId,
+    job: TargetId,
     folder: PathBuf,
     incoming: PathBuf,
     draft: PathBuf,
@@ -56,7 +56,7 @@ pub struct Draft {
 
 impl JobFolder {
     pub(super) fn open(
-        job: JobId,
+        job: TargetId,
         folder: PathBuf,
         incoming_folder: PathBuf,
         lock: JobLock,
@@ -72,7 +72,7 @@ impl JobFolder {
 
     /// The job.
     #[must_use]
-    pub fn job(&self) -> &JobId {
+    pub fn job(&self) -> &TargetId {
         &self.job
     }
 
@@ -82,7 +82,7 @@ impl JobFolder {
         &self.folder
     }
 
-    /// Where the manifest lies when there is one: `<JobId>_manifest.bin`, the name it has at AWS.
+    /// Where the manifest lies when there is one: `<id>_manifest.bin`, the name it has at AWS.
     #[must_use]
     pub(crate) fn manifest_path(&self) -> PathBuf {
         self.folder.join(self.manifest_name())
@@ -252,12 +252,12 @@ impl JobFolder {
 }
 
 /// The files that a job's folder may hold.
-fn names_for(job: &JobId) -> [String; 3] {
+fn names_for(job: &TargetId) -> [String; 3] {
     [format!("{job}_manifest.bin"), RECORD.to_owned(), CLIENT_LOG.to_owned()]
 }
 
 /// Removes the folder of a single run with the files that are its own. What is not stays, and the folder with it.
-pub(super) fn remove_single_run(job: &JobId, folder: &Path) -> Result<()> {
+pub(super) fn remove_single_run(job: &TargetId, folder: &Path) -> Result<()> {
     for name in names_for(job) {
         match fs::remove_file(folder.join(&name)) {
             Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -296,7 +296,7 @@ impl Drop for JobFolder {
     }
 }
 
-pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> {
+pub(super) fn read_record(job: &TargetId, folder: &Path) -> Result<Option<Record>> {
     let path = folder.join(RECORD);
     let unreadable = |why: Why| Error::RecordUnreadable { job: job.to_string(), path: path.display().to_string(), why };
     let failed = |error: io::Error| unreadable(error.into());

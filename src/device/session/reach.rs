@@ -35,7 +35,7 @@ pub(crate) fn is_public(endpoint: &Endpoint) -> Option<IpAddr> {
     }
 }
 
-fn try_port(endpoint: &Endpoint) -> Result<Endpoint> {
+pub(super) fn try_port(endpoint: &Endpoint) -> Result<Endpoint> {
     let unreachable = |why| Error::DeviceUnreachable { endpoint: endpoint.with_port(), port: endpoint.port(), why };
     let addresses = match endpoint.host() {
         EndpointHost::Address(address) => vec![*address],

@@ -7,13 +7,13 @@ use super::port::MAX_PAUSE;
 use crate::device::client::data::StatesData;
 use crate::device::client::output::State;
 use crate::error::{Error, Result};
-use crate::model::HandOverMethod;
+use crate::model::{ClusterNode, HandOverMethod, JobId};
 use crate::report::{Backoff, WaitNotice};
 
 /// Time beyond the deadline after which the guard ends by itself: one look and a slow machine.
 const BEYOND: Duration = Duration::from_secs(5 * 60);
 
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A device that is open. The private home is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct DeviceUnlocked {
     pub argv_seconds: Option<u64>,
     /// Nothing had to be unlocked.
     pub was_open_already: bool,
+    /// Of a cluster, each node with what was said of it last.
+    pub nodes: Vec<ClusterNode>,
+    /// Of a cluster, the jobs of the nodes that are not ready.
+    pub missing: Vec<JobId>,
 }
 
 impl Session {
@@ -37,7 +41,10 @@ impl Session {
     /// [`Error::Disk`] if the home could not be removed. The home is gone after any of the others; what the client wrote
     /// into it is given to `keep_log` before, made fit to be kept.
     pub fn wait_until_unlocked(mut self, deadline: Duration, keep_log: &dyn Fn(&str)) -> Result<DeviceUnlocked> {
-        let watched = self.guard.end_within(deadline + BEYOND).and_then(|()| self.watch(deadline));
+        let watched = self.guard.end_within(deadline + BEYOND).and_then(|()| match self.cluster {
+            Some(_) => self.watch_cluster(deadline),
+            None => self.watch(deadline),
+        });
         self.warn_of_codes_in_clear();
         match watched {
             Ok(()) => self.opened(),
@@ -86,10 +93,12 @@ impl Session {
 
     fn opened(self) -> Result<DeviceUnlocked> {
         let unlocked = DeviceUnlocked {
-            device_id: self.device.device_id,
+            device_id: self.device.device_id.clone(),
             method: self.method,
             argv_seconds: self.exposure.seconds(),
             was_open_already: self.was_open_already,
+            nodes: self.nodes(),
+            missing: self.missing(),
         };
         self.guard.close()?;
         Ok(unlocked)
@@ -97,7 +106,7 @@ impl Session {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Watched {
+pub(super) enum Watched {
     Open,
     NotYet,
     /// It was opening.
@@ -111,7 +120,7 @@ enum Watched {
 }
 
 /// What a row of states means.
-struct Watch {
+pub(super) struct Watch {
     /// How long LOCKED may be a lag: whether it can be is documented nowhere, and AWS's own sample takes it for a
     /// failure.
     grace: Duration,
@@ -119,11 +128,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(states: &StatesData) -> Self {
+    pub(super) fn new(states: &StatesData) -> Self {
         Self { grace: states.locked_grace(), seen_unlocking: false }
     }
 
-    fn see(&mut self, state: &State, elapsed: Duration) -> Watched {
+    pub(super) fn see(&mut self, state: &State, elapsed: Duration) -> Watched {
         match state {
             State::Unlocked => Watched::Open,
             State::Locked if self.seen_unlocking => Watched::Relocked { after: elapsed },

@@ -33,7 +33,7 @@ pub(crate) use self::chain::AuditFlaw;
 use self::chain::{AuditChain, Link};
 pub(crate) use self::verify::{AuditEntry, AuditReport, KnownHead, verify_audit};
 use crate::error::{Error, Result};
-use crate::model::{AuditCopy, AuditDigest, AuditHead, JobId, ManifestDigest, Purpose};
+use crate::model::{AuditCopy, AuditDigest, AuditHead, ManifestDigest, Purpose, TargetId};
 use crate::os;
 use crate::safety::path_trust::{self, OpenMode};
 use crate::store::StateFolder;
@@ -94,7 +94,7 @@ struct AuditLine<'a> {
     #[serde(flatten)]
     actor: &'a Actor,
     pid: u32,
-    job: &'a JobId,
+    job: &'a TargetId,
     step: AuditStep,
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<Purpose>,
@@ -144,7 +144,7 @@ impl Audit {
     ///
     /// # Errors
     /// [`Error::Disk`]; [`Error::AuditBusy`]; [`Error::AuditNotCopied`], when the line is in the file.
-    pub(crate) fn note(&self, job: &JobId, step: AuditStep, manifest: Option<&ManifestDigest>) -> Result<AuditHead> {
+    pub(crate) fn note(&self, job: &TargetId, step: AuditStep, manifest: Option<&ManifestDigest>) -> Result<AuditHead> {
         self.check_copy()?;
         let actor = Actor::of_this_process();
         let writing = |error: io::Error| Error::disk("Writing", &self.path, error);

@@ -10,7 +10,7 @@ use super::*;
 struct Scene {
     _dir: tempfile::TempDir,
     audit: Audit,
-    job: JobId,
+    job: TargetId,
 }
 
 impl Scene {
@@ -70,7 +70,7 @@ fn lines_are_appended_to_a_private_file_and_chained() {
     let report = scene.audit.verify(&[], Some(&scene.job)).unwrap();
     assert_eq!((report.lines, report.chain_begins, report.head, report.entries.len()), (2, Some(1), Some(head), 2));
     assert!(report.flaws.is_empty() && report.unchained.is_empty(), "{report:?}");
-    let other: JobId = "JID00000000-e89b-12d3-a456-426655440000".parse().unwrap();
+    let other: TargetId = "JID00000000-e89b-12d3-a456-426655440000".parse().unwrap();
     assert!(scene.audit.verify(&[], Some(&other)).unwrap().entries.is_empty());
 }
 

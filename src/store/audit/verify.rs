@@ -11,7 +11,7 @@ use super::actor::account_in_words;
 use super::chain::AuditChain;
 use super::{Audit, AuditFlaw, MAX_WAIT};
 use crate::error::{Error, Result};
-use crate::model::{AuditCopy, AuditHead, JobId, Record};
+use crate::model::{AuditCopy, AuditHead, Record, TargetId};
 use crate::safety::path_trust::OpenMode;
 use crate::safety::sanitize::sanitize;
 use crate::store::StateFolder;
@@ -100,7 +100,7 @@ pub(crate) struct AuditReport {
     /// What is wrong.
     pub flaws: Vec<AuditFlaw>,
     /// Jobs of which the record can't be read, so that the head that it knows was not compared.
-    pub unread: Vec<JobId>,
+    pub unread: Vec<TargetId>,
     /// The lines about the job that was asked for.
     #[serde(skip)]
     pub entries: Vec<AuditEntry>,
@@ -111,7 +111,7 @@ impl Audit {
     ///
     /// # Errors
     /// [`Error::Disk`]; [`Error::AuditBusy`].
-    pub(crate) fn verify(&self, known: &[KnownHead], job: Option<&JobId>) -> Result<AuditReport> {
+    pub(crate) fn verify(&self, known: &[KnownHead], job: Option<&TargetId>) -> Result<AuditReport> {
         let reading = |error: io::Error| Error::disk("Reading", &self.path, error);
         let mut chain = AuditChain::new();
         let (mut entries, mut seen) = (Vec::new(), Vec::new());
@@ -160,7 +160,7 @@ impl Audit {
 ///
 /// # Errors
 /// Those of [`StateFolder::kept_below`]; [`Error::AuditBusy`].
-pub(crate) fn verify_audit(root: &Path, head: Option<KnownHead>, job: Option<&JobId>) -> Result<AuditReport> {
+pub(crate) fn verify_audit(root: &Path, head: Option<KnownHead>, job: Option<&TargetId>) -> Result<AuditReport> {
     // Before the log is: what a record knows is in the log by then.
     let records = StateFolder::kept_below(root)?;
     let unread = records.iter().filter(|(_, record)| record.is_none()).map(|(job, _)| job.clone()).collect();
