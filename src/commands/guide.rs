@@ -2,7 +2,7 @@
 //!
 //! Everything asked here can be given as a flag, and is asked only where somebody can answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -103,11 +103,15 @@ impl Guide<'_> {
             }
             region_was_typed = true;
         };
-        let mut on_their_way = Vec::new();
+        let (mut on_their_way, mut clusters) = (Vec::new(), BTreeMap::<TargetId, usize>::new());
         let rows: Vec<JobRow> = match listed {
             Ok(jobs) => {
                 on_their_way.clone_from(&jobs);
-                jobs.into_iter().map(|job| JobRow::new(job, &kept)).filter(JobRow::is_for_one_device).collect()
+                let rows: Vec<JobRow> = jobs.into_iter().map(|job| JobRow::new(job, &kept)).collect();
+                for cluster in rows.iter().filter_map(|row| row.ready_in_cluster()?.parse().ok()) {
+                    *clusters.entry(cluster).or_default() += 1;
+                }
+                rows.into_iter().filter(JobRow::is_for_one_device).collect()
             }
             Err(error) if !kept.is_empty() && is_no_reason_to_stop(&error) => {
                 self.ui.tell(&format!("{error}\nThe stored code and manifest can unlock their device without AWS."));
@@ -120,11 +124,14 @@ impl Guide<'_> {
             }
             Err(error) => return Err(error),
         };
-        let choices: Vec<(TargetId, String)> = if rows.is_empty() {
+        let choices: Vec<(TargetId, String)> = if rows.is_empty() && clusters.is_empty() {
             kept.iter().filter_map(|id| Some((id.parse().ok()?, "kept here".to_owned()))).collect()
         } else {
             let now = OffsetDateTime::now_utc();
-            rows.iter().filter_map(|row| Some((row.id().parse().ok()?, row.in_words(now)))).collect()
+            let of_cluster =
+                |(id, nodes): (&TargetId, &usize)| (id.clone(), format!("cluster, {nodes} nodes delivered"));
+            let rows = rows.iter().filter_map(|row| Some((row.id().parse().ok()?, row.in_words(now))));
+            rows.chain(clusters.iter().map(of_cluster)).collect()
         };
         match &choices[..] {
             [] => Err(no_job_ready(&on_their_way, |job| {

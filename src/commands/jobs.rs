@@ -80,6 +80,11 @@ impl JobRow {
         &self.job
     }
 
+    /// The cluster that `run` opens its device with, if it has been delivered.
+    pub(super) fn ready_in_cluster(&self) -> Option<&str> {
+        self.cluster.as_deref().filter(|_| self.ready)
+    }
+
     /// Whether `run` can open its device: a node of a cluster it can't open by itself.
     pub(super) fn is_for_one_device(&self) -> bool {
         self.ready && self.cluster.is_none()

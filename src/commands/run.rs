@@ -45,7 +45,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
     let endpoint = settings.endpoint.as_ref().ok_or(Error::EndpointMissing)?;
     let job = match named {
         Some(job) => job,
-        None => the_delivered_job(endpoint, settings, reporter)?.into(),
+        None => the_delivered_job(endpoint, settings, reporter)?,
     };
     open_or_cluster(job, endpoint, nodes, settings, ui, reporter)
 }
@@ -59,7 +59,7 @@ fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
     .to_owned()
 }
 
-/// Opens the device. A job that turns out to be a node of a cluster is opened with its cluster.
+/// Opens the device, or the cluster. A job that turns out to be a node of a cluster is opened with its cluster.
 fn open_or_cluster(
     job: TargetId,
     endpoint: &Endpoint,
@@ -68,6 +68,10 @@ fn open_or_cluster(
     ui: &Ui,
     reporter: &Reporter,
 ) -> Result<ExitCode> {
+    if let TargetId::Cluster(id) = &job {
+        let addresses = if nodes.addresses.is_empty() { vec![endpoint.clone()] } else { nodes.addresses };
+        return run_cluster(id, ClusterRequest { addresses, ..nodes }, settings, ui, reporter);
+    }
     match open(job, endpoint, settings, ui, reporter) {
         Err(Error::JobInCluster { job, cluster }) if ui.can_prompt() => {
             let Ok(id) = cluster.parse() else { return Err(Error::JobInCluster { job, cluster }) };
@@ -93,16 +97,19 @@ fn open(job: TargetId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, report
     Ok(ExitCode::Done)
 }
 
-/// The one job that has been delivered.
-fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Reporter) -> Result<JobId> {
+/// The one job that has been delivered, or the one cluster of which a node has.
+fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Reporter) -> Result<TargetId> {
     let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
     reporter.begin(Step::Job);
     let jobs = cloud.jobs()?;
-    let delivered: Vec<JobId> = jobs
+    let mut delivered: Vec<TargetId> = jobs
         .iter()
-        .filter(|job| job.state.readiness() == Readiness::Ready && !job.is_main && job.cluster.is_none())
-        .filter_map(|job| job.id.parse().ok())
+        .filter(|job| job.state.readiness() == Readiness::Ready && !job.is_main)
+        .filter_map(|job| job.cluster.as_ref().unwrap_or(&job.id).parse().ok())
         .collect();
+    // A cluster's nodes need not stand beside each other.
+    delivered.sort();
+    delivered.dedup();
     match &delivered[..] {
         [] => Err(no_job_ready(&jobs, |job| run_again(job, Some(endpoint), settings, |setting| setting.key != "wait"))),
         [job] => {
@@ -110,7 +117,7 @@ fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Report
             Ok(job.clone())
         }
         several => {
-            let jobs = several.iter().map(JobId::as_str).collect::<Vec<_>>().join(", ");
+            let jobs = several.iter().map(TargetId::as_str).collect::<Vec<_>>().join(", ");
             Err(Error::JobAmbiguous { jobs, hint: format!("snow-onboard run JID… --endpoint {endpoint}") })
         }
     }

@@ -37,10 +37,20 @@ impl ForgetChoice {
         }
         let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
         for job in stored {
+            const UNKNOWN: &str = "is not known to AWS with these credentials in this region";
             const NOT_SINGLE: &str = "is not a job of a single device";
-            let Some(of_device) = job.job() else {
-                choice.stays.push(ChosenJob { job, why: NOT_SINGLE.to_owned() });
-                continue;
+            let of_device = match &job {
+                TargetId::Job(of_device) => of_device,
+                TargetId::Cluster(cluster) => {
+                    let (part, why) = match cloud.cluster(cluster) {
+                        Ok(nodes) => (&mut choice.stays, format!("has {} nodes here or on their way", nodes.len())),
+                        Err(Error::JobTooLate { .. }) => (&mut choice.goes, "has no node here any more".to_owned()),
+                        Err(Error::JobUnknown { .. }) => (&mut choice.stays, UNKNOWN.to_owned()),
+                        Err(error) => return Err(error),
+                    };
+                    part.push(ChosenJob { job, why });
+                    continue;
+                }
             };
             match cloud.job(of_device) {
                 Ok(facts) => {
@@ -51,7 +61,7 @@ impl ForgetChoice {
                 }
                 Err(error @ (Error::JobUnknown { .. } | Error::JobInCluster { .. } | Error::JobIsMain { .. })) => {
                     let why = match error {
-                        Error::JobUnknown { .. } => "is not known to AWS with these credentials in this region",
+                        Error::JobUnknown { .. } => UNKNOWN,
                         _ => NOT_SINGLE,
                     };
                     choice.stays.push(ChosenJob { job, why: why.to_owned() });

@@ -56,7 +56,7 @@ pub(super) struct Cluster {
 struct Past {
     told: String,
     was_open: bool,
-    was_associated: bool,
+    was_ready: bool,
     was_reachable: bool,
     /// It was reachable, and then no more.
     was_lost: bool,
@@ -163,7 +163,7 @@ impl Cluster {
             let past = self.past.entry(id.clone()).or_default();
             past.was_lost |= past.was_reachable && !node.is_reachable;
             past.was_open |= node.is_opening();
-            past.was_associated |= node.is_associated;
+            past.was_ready |= node.is_ready();
             past.was_reachable |= node.is_reachable;
         }
         let is_whole = described.cluster_id.is_none_or(|id| id == self.id.as_str());
@@ -283,8 +283,7 @@ impl Cluster {
             let is_locked = node.device.state == State::Locked && (past.was_open || past.was_lost || was_silent);
             let is_out = !node.is_associated
                 && !node.association.is_empty()
-                && !node.is_opening()
-                && (past.was_associated || past.was_lost);
+                && (past.was_ready || past.was_lost && !node.is_opening());
             if is_locked || is_out {
                 back.push((id.clone(), address.as_node()));
             }
