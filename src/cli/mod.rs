@@ -25,7 +25,7 @@ pub(crate) use again::{flags_for_credentials, forget_all_again, given_flags, run
 pub use audit::AuditArgs;
 pub(crate) use audit::{SHOW, VERIFY};
 pub use client::RunClient;
-pub use cluster::NodeFlags;
+pub(crate) use cluster::NodeFlags;
 pub use credentials::Credentials;
 pub use flags::FlagsOf;
 pub use receipt::ReceiptArgs;

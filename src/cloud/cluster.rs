@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::{ClusterId, JobFacts, JobId, Readiness};
 
 /// A node, and how its job stands.
-struct Node {
+struct ListedNode {
     job: JobId,
     readiness: Readiness,
 }
@@ -51,7 +51,7 @@ impl Api {
                 Err(Refusal::Failed(error) | Refusal::Passing(error)) => return Err(error),
             };
             let mut not_compared = Vec::new();
-            for Node { job, readiness } in nodes.iter().filter(|node| node.job != *asked) {
+            for ListedNode { job, readiness } in nodes.iter().filter(|node| node.job != *asked) {
                 if pair_of.is_some() || *readiness == Readiness::NotYet {
                     not_compared.push(job.clone());
                     continue;
@@ -76,7 +76,7 @@ impl Api {
     }
 
     /// The nodes whose device is here or on its way.
-    async fn nodes(&self, cluster: &ClusterId) -> Result<Vec<Node>> {
+    async fn nodes(&self, cluster: &ClusterId) -> Result<Vec<ListedNode>> {
         let listed = self.list_nodes(cluster).await.map_err(|refusal| self.plain(cluster.as_str(), refusal))?;
         let mut gone = None;
         let mut nodes = Vec::new();
@@ -87,7 +87,7 @@ impl Api {
             if readiness == Readiness::TooLate {
                 gone = Some((job, facts));
             } else {
-                nodes.push(Node { job, readiness });
+                nodes.push(ListedNode { job, readiness });
             }
         }
         match (nodes.is_empty(), gone) {
@@ -120,7 +120,7 @@ impl Api {
 }
 
 /// The node whose pair is asked for: the one that was named, else the one that is most likely to have it.
-fn asked_for<'a>(nodes: &'a [Node], cluster: &ClusterId, named: Option<&JobId>) -> Result<&'a JobId> {
+fn asked_for<'a>(nodes: &'a [ListedNode], cluster: &ClusterId, named: Option<&JobId>) -> Result<&'a JobId> {
     const LIKELY: [Readiness; 3] = [Readiness::Ready, Readiness::OnItsWay, Readiness::Unknown];
     let found = match named {
         Some(named) => nodes.iter().find(|node| node.job == *named),
@@ -147,8 +147,8 @@ mod tests {
         let job = |node: usize| format!("JID123e4567-e89b-12d3-a456-42665544000{node}").parse::<JobId>().unwrap();
         let cluster = CLUSTER.parse().unwrap();
         let states = [Readiness::NotYet, Readiness::OnItsWay, Readiness::Ready, Readiness::Ready];
-        let nodes: Vec<Node> =
-            states.into_iter().enumerate().map(|(at, readiness)| Node { job: job(at), readiness }).collect();
+        let nodes: Vec<ListedNode> =
+            states.into_iter().enumerate().map(|(at, readiness)| ListedNode { job: job(at), readiness }).collect();
         assert_eq!(*asked_for(&nodes, &cluster, None).unwrap(), job(2));
         assert_eq!(*asked_for(&nodes[..2], &cluster, None).unwrap(), job(1));
         assert_eq!(*asked_for(&nodes[..1], &cluster, None).unwrap(), job(0));

@@ -1,6 +1,6 @@
 //! `run` of a cluster: the addresses of its nodes, and then the flow.
 
-use super::run::tell;
+use super::unlocked::tell;
 use crate::cli::NodeFlags;
 use crate::cloud::Cloud;
 use crate::device;

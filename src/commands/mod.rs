@@ -19,6 +19,7 @@ mod setup_profile;
 mod several;
 mod status;
 mod unlock;
+mod unlocked;
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! `unlock`: what is stored here is enough; AWS is not asked.
 
-use super::run::tell;
 use super::several::{DeviceRow, side_by_side, tell_all};
+use super::unlocked::tell;
 use super::{cluster, needs_stored_code};
 use crate::cli::Unlock;
 use crate::error::{Error, ExitCode, Result};

@@ -2,25 +2,13 @@
 
 use std::path::Path;
 
-use super::onboard::Checked;
-use super::run_context::{RunContext, job_in_words};
+use super::run_context::{ClusterRequest, RunContext, job_in_words};
 use crate::cloud::{Cloud, ClusterJobs, DescribedJob, FetchedPair, Sink};
 use crate::device::DeviceUnlocked;
 use crate::error::{Error, Result};
 use crate::model::{ClusterNode, Endpoint, JobId, KeychainKind, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
 use crate::store::{JobFolder, StateFolder};
-
-/// What an operator says of a cluster, beyond its id.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ClusterRequest {
-    /// Where its nodes are, all of them; where there are none, those of the last time are meant.
-    pub(crate) addresses: Vec<Endpoint>,
-    /// Goes on at once with the nodes that answer, and ends well with them.
-    pub(crate) without_missing: bool,
-    /// The node whose pair is taken without comparing it with the others'.
-    pub(crate) pair_of: Option<JobId>,
-}
 
 /// Whose pair is meant by an id: a node's id stands for the cluster whose pair is kept here, unless it has a pair of its own.
 ///
@@ -51,14 +39,6 @@ pub(crate) fn check_addresses(addresses: &[Endpoint]) -> Result<()> {
         Some((_, address)) => {
             Err(Error::Usage { why: format!("The address {address} was given twice. Each node has its own.") })
         }
-    }
-}
-
-impl Checked<'_> {
-    /// The same with what was said of the cluster.
-    pub(crate) fn of_cluster(mut self, request: ClusterRequest) -> Self {
-        self.context.request = request;
-        self
     }
 }
 

@@ -22,7 +22,7 @@ mod status;
 
 pub(crate) use after_unlock::keep_after_unlock;
 pub(crate) use client_command::{ClientCommand, ClientEnd};
-pub(crate) use cluster::{ClusterRequest, check_addresses, target_named};
+pub(crate) use cluster::{check_addresses, target_named};
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::forget_job;
 pub(crate) use forget_choice::{ChosenJob, ForgetChoice};
@@ -32,6 +32,7 @@ pub(crate) use onboard::Requested;
 pub use onboard::Unlocked;
 pub(crate) use prepare::SharedKeychains;
 pub(crate) use receipt::Receipt;
+pub(crate) use run_context::ClusterRequest;
 pub(crate) use setup_profile::{
     PlannedProfile, ProfileRequest, RemovedProfiles, ServiceAddress, Storage, remove_profiles, written_profiles,
 };

@@ -13,14 +13,14 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::cluster::{self, ClusterRequest};
+use super::cluster;
 use super::delivery::fetch_when_delivered;
 use super::keep::{About, apply_keep};
 use super::leftovers::open_state_folder;
 use super::open_session::{OpenSession, ReadyPair};
 use super::prepare::{SharedKeychains, prepare_client};
 use super::recovery::{kept_pair, settle};
-use super::run_context::{RunContext, version_in_words};
+use super::run_context::{ClusterRequest, RunContext, version_in_words};
 use crate::cloud::{Cloud, DescribedJob, FetchedPair, Sink};
 use crate::device::{self, Device, Preparing};
 use crate::error::{Error, Result};
@@ -235,6 +235,12 @@ impl<'a> Requested<'a> {
 }
 
 impl<'a> Checked<'a> {
+    /// The same with what was said of the cluster.
+    pub(crate) fn of_cluster(mut self, request: ClusterRequest) -> Self {
+        self.context.request = request;
+        self
+    }
+
     /// Takes the pair that is kept, or fetches one.
     ///
     /// # Errors

@@ -1,16 +1,27 @@
 //! What every state of the flow carries on, and what is told and put down of a run that fails.
 
-use super::cluster::ClusterRequest;
 use crate::device::{ArgvExposure, Device, OwnProfiles};
 use crate::error::Result;
 use crate::keychain::Keychain;
 use crate::model::{
-    AuditHead, ClientDigest, HandOverRecord, JobFacts, KeychainKind, ManifestDigest, Record, UnlockCode,
+    AuditHead, ClientDigest, Endpoint, HandOverRecord, JobFacts, JobId, KeychainKind, ManifestDigest, Record,
+    UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, HomeNote, JobFolder, StateFolder};
+
+/// What an operator says of a cluster, beyond its id.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClusterRequest {
+    /// Where its nodes are, all of them; where there are none, those of the last time are meant.
+    pub(crate) addresses: Vec<Endpoint>,
+    /// Goes on at once with the nodes that answer, and ends well with them.
+    pub(crate) without_missing: bool,
+    /// The node whose pair is taken without comparing it with the others'.
+    pub(crate) pair_of: Option<JobId>,
+}
 
 /// What every state carries on.
 pub(super) struct RunContext<'a> {

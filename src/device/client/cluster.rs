@@ -78,7 +78,7 @@ impl ClientData {
     fn described_node(&self, node: serde_json::Value) -> DescribedNode {
         let node: NodeAnswer = serde_json::from_value(node).unwrap_or_default();
         let device = self.described_as(node.device_id, node.unlock_status);
-        let word = |status: Option<Status>| status.and_then(|status| status.state).unwrap_or_default();
+        let word = |status: Option<NodeWord>| status.and_then(|status| status.state).unwrap_or_default();
         let (association, reachability) = (word(node.cluster_association), word(node.network_reachability));
         let is = |known: &[String], said: &str| known.iter().any(|known| known == said);
         DescribedNode {
@@ -107,20 +107,20 @@ struct ClusterAnswer {
 struct NodeAnswer {
     device_id: Option<String>,
     unlock_status: Option<UnlockStatus>,
-    active_network_interface: Option<Interface>,
-    cluster_association: Option<Status>,
-    network_reachability: Option<Status>,
+    active_network_interface: Option<NodeInterface>,
+    cluster_association: Option<NodeWord>,
+    network_reachability: Option<NodeWord>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Interface {
+struct NodeInterface {
     ip_address: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Status {
+struct NodeWord {
     state: Option<String>,
 }
 
