@@ -9,7 +9,7 @@ use crate::cli::{Forget, forget_all_again};
 use crate::device::OwnProfiles;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{ChosenJob, ForgetChoice, forget_job, open_state_folder};
-use crate::model::TargetId;
+use crate::model::{KeychainKind, TargetId};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -19,6 +19,8 @@ use crate::ui::{Failure, Ui};
 #[derive(Serialize)]
 struct ForgetResult<'a> {
     code_removed_from: &'a [String],
+    /// The keychains that may still have a code of the job: they were not searched, since another was named.
+    code_stays_in: &'a [KeychainKind],
     files_removed: bool,
     /// The files that a profile for the device was taken out of.
     profiles_removed_from: Vec<&'a Path>,
@@ -47,19 +49,32 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
         ui.result(
             Some(&job),
             &text,
-            ForgetResult { code_removed_from: &[], files_removed: false, profiles_removed_from: Vec::new() },
+            ForgetResult {
+                code_removed_from: &[],
+                code_stays_in: &[],
+                files_removed: false,
+                profiles_removed_from: Vec::new(),
+            },
         );
         return Ok(());
     };
     let (code, files) = (removed.code, removed.files);
+    let stays = stays_in_words(&job, &removed.stays_in);
     ui.result(
         Some(&job),
         &format!(
-            "The stored data of {job} was removed.\n\n  Unlock code          {code}\n  Manifest and record  {files}{}",
-            removed.profiles.in_words().map(|words| format!("\n  Profile              {words}")).unwrap_or_default()
+            "{}\n\n  Unlock code          {code}\n  Manifest and record  {files}{}{}",
+            if stays.is_some() {
+                format!("Not all stored data of {job} was removed.")
+            } else {
+                format!("The stored data of {job} was removed.")
+            },
+            removed.profiles.in_words().map(|words| format!("\n  Profile              {words}")).unwrap_or_default(),
+            stays.map(|words| format!("\n\n{words}")).unwrap_or_default()
         ),
         ForgetResult {
             code_removed_from: &removed.code_removed_from,
+            code_stays_in: &removed.stays_in,
             files_removed: removed.files_removed,
             profiles_removed_from: removed.profiles.profiles.iter().map(|(file, _)| &**file).collect(),
         },
@@ -67,6 +82,17 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
     // After the result, which they qualify.
     removed.copies_elsewhere.into_iter().for_each(|warning| reporter.notify(Event::Warning(warning)));
     Ok(())
+}
+
+/// That a code of the job is left in a keychain that was not searched, since another was named, and what removes it.
+fn stays_in_words(job: &TargetId, stays_in: &[KeychainKind]) -> Option<String> {
+    let kinds: Vec<String> = stays_in.iter().map(|kind| format!("“{kind}”")).collect();
+    (!kinds.is_empty()).then(|| {
+        format!(
+            "A code of {job} is stored in the keychain {}, which was not searched. To remove everything:\n  snow-onboard forget {job}",
+            kinds.join(" and ")
+        )
+    })
 }
 
 #[derive(Serialize)]
@@ -98,7 +124,7 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
     if !stored.is_empty() && ui.can_prompt() && !ui.ask(&question(&stored)) {
         return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
     }
-    let SeveralForgotten { rows, lines, mut failure } = forget_each(stored, &state, settings, ui, reporter);
+    let SeveralForgotten { rows, lines, mut failure, is_partial } = forget_each(stored, &state, settings, ui, reporter);
     let mut left = Vec::new();
     if failure.is_none() {
         match state.remove_all_but_audit() {
@@ -108,6 +134,7 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
         }
     }
     let mut text = match (lines.is_empty(), failure.is_none()) {
+        (false, true) if is_partial => format!("Not all stored data was removed.\n\n{}", lines.join("\n")),
         (true, _) => NOTHING_STORED.to_owned(),
         (false, true) => format!("The stored data of all jobs was removed.\n\n{}", lines.join("\n")),
         (false, false) => format!(
@@ -129,6 +156,8 @@ struct SeveralForgotten {
     lines: Vec<String>,
     /// How the first ended that could not be removed.
     failure: Option<ExitCode>,
+    /// Whether a code is left in a keychain that was not searched.
+    is_partial: bool,
 }
 
 fn forget_each(
@@ -138,7 +167,7 @@ fn forget_each(
     ui: &Ui,
     reporter: &Reporter,
 ) -> SeveralForgotten {
-    let (mut rows, mut lines, mut failure) = (Vec::new(), Vec::new(), None);
+    let (mut rows, mut lines, mut failure, mut is_partial) = (Vec::new(), Vec::new(), None, false);
     for job in jobs {
         let of_job = reporter.for_job(&job);
         let mut row = ForgottenRow {
@@ -157,6 +186,10 @@ fn forget_each(
                     row.profiles_removed_from = removed.profiles.profiles.into_iter().map(|(file, _)| file).collect();
                     row.code_removed_from = removed.code_removed_from;
                     row.files_removed = removed.files_removed;
+                    if let Some(words) = stays_in_words(&job, &removed.stays_in) {
+                        of_job.notify(Event::Warning(words));
+                        is_partial = true;
+                    }
                     removed.copies_elsewhere.into_iter().for_each(|warning| of_job.notify(Event::Warning(warning)));
                 }
             }
@@ -168,7 +201,7 @@ fn forget_each(
         }
         rows.push(row);
     }
-    SeveralForgotten { rows, lines, failure }
+    SeveralForgotten { rows, lines, failure, is_partial }
 }
 
 #[derive(Serialize)]
@@ -209,9 +242,10 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
     }
     let why = |job: &TargetId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
     let jobs = goes.iter().map(|chosen| chosen.job.clone()).collect();
-    let SeveralForgotten { rows, lines, failure } = forget_each(jobs, &state, settings, ui, reporter);
+    let SeveralForgotten { rows, lines, failure, is_partial } = forget_each(jobs, &state, settings, ui, reporter);
     let mut text = match (rows.is_empty(), failure) {
         (true, _) => "No stored job is to be removed.".to_owned(),
+        (false, None) if is_partial => format!("Not all of it was removed.\n\n{}", lines.join("\n")),
         (false, None) => format!("The stored data of these jobs was removed.\n\n{}", lines.join("\n")),
         (false, Some(_)) => format!(
             "Not all of it was removed.\n\n{}\n\nSolve the problem that is named above, then repeat the same command.",

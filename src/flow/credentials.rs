@@ -55,7 +55,7 @@ pub(crate) fn device_key(
         let record = StateFolder::record_below(&settings.state_dir, job)?;
         if !refresh && let Some(key) = stored(job, record.as_ref(), wanted, settings, reporter)? {
             // Not before it is certain that the device need not be opened.
-            if record.as_ref().is_some_and(|record| is_over(record, settings.keep)) {
+            if record.as_ref().is_some_and(|record| is_over(record, settings)) {
                 apply_keep(&open_state_folder(&settings.state_dir, reporter)?, settings, About::Job(job), reporter);
             }
             return Ok(key);

@@ -24,6 +24,8 @@ pub(crate) struct RemovedJob {
     pub files: &'static str,
     /// The profiles for the device that were taken out of other programs' files.
     pub profiles: RemovedProfiles,
+    /// The keychains that were not searched, since another was named, and in which the record says a code is.
+    pub stays_in: Vec<KeychainKind>,
     /// Where a half of the pair still is that is not ours to remove, with the command that does.
     pub copies_elsewhere: Vec<String>,
 }
@@ -117,7 +119,8 @@ fn remove_job(
         }
     }
     // A keychain that was named and is not the pair's: the pair that is kept stays whole.
-    let keeps_elsewhere = kept_in.iter().any(|kind| !look_in.contains(kind));
+    let stays_in: Vec<KeychainKind> = kept_in.into_iter().filter(|kind| !look_in.contains(kind)).collect();
+    let keeps_elsewhere = !stays_in.is_empty();
     let record = folder.record().ok().flatten();
     let mut profiles = RemovedProfiles::default();
     if !keeps_elsewhere && !is_policy {
@@ -158,6 +161,7 @@ fn remove_job(
         code,
         files,
         profiles,
+        stays_in,
         copies_elsewhere: in_clear,
     }))
 }
@@ -218,8 +222,8 @@ fn copies_of_manifest(folder: &JobFolder, own: &OwnProfiles) -> Vec<String> {
     copies.into_iter().map(warning).collect()
 }
 
-/// The keychain that was chosen, else those that the record names. A lock is no choice for this: it says where codes may be
-/// kept from now on, and one that got elsewhere before has to go all the more.
+/// The keychain that was named on the command line, else those that the record names. A lock, a settings file or a variable is no
+/// choice for this: it says where codes are kept from now on, and one that got elsewhere before has to go all the more.
 fn places_to_look_in(kept_in: &[KeychainKind], has_files: bool, settings: &Settings) -> Vec<KeychainKind> {
     let own = own_keychain(settings);
     match kept_in {
@@ -227,7 +231,7 @@ fn places_to_look_in(kept_in: &[KeychainKind], has_files: bool, settings: &Setti
         [] if has_files && settings.keychain == KeychainKind::None => vec![own],
         // Named for what is kept from now on; nothing is removed from a keychain of which the record knows nothing.
         named if settings.keychain == KeychainKind::None && !settings.is_locked(&setting::keychain) => named.to_vec(),
-        _ if settings.keychain_was_chosen() && !settings.is_locked(&setting::keychain) => vec![own],
+        _ if settings.keychain_was_typed() => vec![own],
         [] => vec![own],
         named => named.to_vec(),
     }
@@ -245,9 +249,10 @@ fn keychains_of(folder: &JobFolder, settings: &Settings, reporter: &Reporter) ->
         }
         result => result?,
     };
-    let Some(Record { pair, incoming, access_keys, .. }) = record else { return Ok(Vec::new()) };
+    let Some(Record { pair, incoming, access_keys, earlier_keychains, .. }) = record else { return Ok(Vec::new()) };
     let pairs = [pair, incoming].into_iter().flatten().map(|pair| pair.keychain);
-    let mut kinds: Vec<KeychainKind> = pairs.chain(access_keys.map(|keys| keys.keychain)).collect();
+    let mut kinds: Vec<KeychainKind> =
+        pairs.chain(access_keys.map(|keys| keys.keychain)).chain(earlier_keychains).collect();
     kinds.sort_unstable();
     kinds.dedup();
     Ok(kinds)

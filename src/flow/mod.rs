@@ -19,6 +19,7 @@ mod recovery;
 mod run_context;
 mod setup_profile;
 mod status;
+mod store_pair;
 
 pub(crate) use after_unlock::keep_after_unlock;
 pub(crate) use client_command::{ClientCommand, ClientEnd};

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use super::cluster;
 use super::delivery::fetch_when_delivered;
-use super::keep::{About, apply_keep};
+use super::keep::{About, apply_keep, keep_of, note_keep};
 use super::leftovers::open_state_folder;
 use super::open_session::{OpenSession, ReadyPair};
 use super::prepare::{SharedKeychains, prepare_client};
@@ -26,8 +26,8 @@ use crate::device::{self, Device, Preparing};
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, Prepared};
 use crate::model::{
-    ClusterNode, Endpoint, HandOverPolicy, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord,
-    Purpose, Record, TargetId, UnlockCode,
+    ClusterNode, Endpoint, HandOverPolicy, HandOverRecord, JobFacts, JobId, Keep, KeychainKind, PairRecord, Purpose,
+    Record, TargetId, UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter, Step, age_in_words, duration_in_words};
 use crate::safety::separation::Separation;
@@ -92,6 +92,8 @@ pub struct Unlocked {
     pub hand_over: HandOverRecord,
     /// Whether the device had been open before.
     pub was_open_already: bool,
+    /// How long the pair is to be kept.
+    pub keep: Keep,
     /// Whether the pair was removed since, because the setting `keep` says so.
     pub was_removed: bool,
     /// The nodes, if it is a cluster.
@@ -282,7 +284,8 @@ impl<'a> Checked<'a> {
         match kept_pair(&self.context.folder, self.keychain.kind(), items, &self.context.reporter)? {
             Some(kept) => {
                 self.finish_device()?;
-                let (record, pair, code) = kept.converted(&self.context.folder, &self.keychain)?;
+                let (mut record, mut pair, code) = kept.converted(&self.context.folder, &self.keychain)?;
+                note_keep(&mut record, &mut pair, self.context.settings, &self.context.folder)?;
                 let when = age_in_words(OffsetDateTime::now_utc() - pair.fetched_at);
                 self.context
                     .reporter
@@ -418,70 +421,6 @@ impl<'a> Fetched<'a> {
     }
 }
 
-impl Checked<'_> {
-    fn store(
-        &self,
-        facts: &JobFacts,
-        nodes: &[JobId],
-        code: &UnlockCode,
-        manifest: &Manifest,
-    ) -> Result<(Record, PairRecord)> {
-        let checked = self;
-        let folder = &checked.context.folder;
-        // A record that can't be read is of no use to anyone any more; a newer one is.
-        let old = match folder.record() {
-            Err(Error::RecordUnreadable { .. }) => None,
-            result => result?,
-        };
-        let mut pair = PairRecord {
-            fetched_at: OffsetDateTime::now_utc(),
-            keychain: checked.keychain.kind(),
-            manifest_sha256: manifest.digest,
-            manifest_bytes: manifest.bytes,
-            tag: None,
-            audit_head: None,
-        };
-        let replaced = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.manifest_sha256));
-        let earlier = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.keychain));
-        let mut record = old.unwrap_or_else(|| Record::new(folder.job().clone()));
-        record.summary = JobSummary::from(facts);
-        record.nodes = cluster::merged(nodes, &record.nodes);
-        record.incoming = Some(pair.clone());
-        folder.write_record(&record).inspect_err(|_| {
-            // Nothing has been changed yet. What could not be kept is not left lying on a disk that may be full.
-            let _ = folder.discard_incoming();
-        })?;
-
-        let reporter = &checked.context.reporter;
-        if checked.keychain.kind() != KeychainKind::None {
-            reporter.begin(Step::Code);
-        }
-        checked.keychain.keep(folder.job(), code, &pair.manifest_sha256, replaced)?;
-        folder.promote_incoming()?;
-        record.incoming = None;
-        checked.context.note_and_record(AuditStep::Kept, &manifest.digest, |head| {
-            pair.audit_head = head;
-            folder.write_record(&Record { pair: Some(pair.clone()), ..record.clone() })
-        })?;
-        record.pair = Some(pair.clone());
-        if checked.keychain.kind() != KeychainKind::None {
-            reporter.step(Step::Code, &format!("in {}, read back and compared", checked.keychain.name()));
-        }
-        reporter
-            .step(Step::Manifest, &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
-        // Not before: until here it was the last copy.
-        if let Some(other) =
-            earlier.filter(|other| *other != pair.keychain && checked.keychain.kind() != KeychainKind::None)
-        {
-            reporter.notify(Event::Warning(format!(
-                "The earlier code is no longer needed. Remove it with: snow-onboard forget {} --keychain {other}",
-                folder.job()
-            )));
-        }
-        Ok((record, pair))
-    }
-}
-
 impl<'a> Kept<'a> {
     /// Whether the pair had been kept before this run.
     #[must_use]
@@ -583,6 +522,7 @@ impl HandedOver<'_> {
             manifest: kept.then(|| context.folder.manifest_path()),
             hand_over,
             was_open_already: unlocked.was_open_already,
+            keep: keep_of(&record, context.settings).0,
             was_removed: false,
             nodes: unlocked.nodes,
             missing: unlocked.missing,

@@ -63,7 +63,7 @@ pub(super) fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn No
         )));
     } else if finish_change(folder, &incoming, items)? {
         notify.notify(Event::Fact("Finished keeping the pair that an interrupted run had fetched.".to_owned()));
-        record.pair = Some(incoming);
+        record.set_pair(incoming);
     }
     folder.write_record(&record)?;
     folder.discard_incoming()
@@ -202,6 +202,7 @@ mod tests {
             manifest_bytes: manifest.bytes,
             tag: None,
             audit_head: None,
+            keep: None,
         }
     }
 

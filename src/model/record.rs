@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
 use crate::model::{
-    AccessKeyId, AuditHead, ClientDigest, ClusterNode, Endpoint, HandOverMethod, JobFacts, JobId, KeychainKind,
+    AccessKeyId, AuditHead, ClientDigest, ClusterNode, Endpoint, HandOverMethod, JobFacts, JobId, Keep, KeychainKind,
     ManifestDigest, PairTag, ProfileName, TargetId,
 };
 
@@ -38,6 +38,9 @@ pub struct Record {
     /// The nodes, if the pair is a cluster's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<ClusterNode>,
+    /// The keychains that may still hold an earlier code of the job: its pair was fetched anew into another one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) earlier_keychains: Vec<KeychainKind>,
     /// The latest hand-overs, the latest one last. Formats 1 and 2 had that one alone, as `hand_over`.
     #[serde(default, alias = "hand_over", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub hand_overs: Vec<HandOverRecord>,
@@ -92,6 +95,9 @@ pub struct PairRecord {
     /// The audit log's head when the pair was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_head: Option<AuditHead>,
+    /// How long it is kept, where that was said for it alone, by a flag or a variable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
 }
 
 /// What the service said of the job, in its own words.
@@ -170,10 +176,22 @@ impl Record {
             pair: None,
             incoming: None,
             nodes: Vec::new(),
+            earlier_keychains: Vec::new(),
             hand_overs: Vec::new(),
             access_keys: None,
             profiles: Vec::new(),
         }
+    }
+
+    /// Notes the pair that is kept from now on. Where the one before it was in another keychain, its code may still be there.
+    pub(crate) fn set_pair(&mut self, pair: PairRecord) {
+        if let Some(before) = self.pair.as_ref().map(|before| before.keychain) {
+            self.earlier_keychains.push(before);
+        }
+        self.earlier_keychains.retain(|kind| *kind != pair.keychain);
+        self.earlier_keychains.sort_unstable();
+        self.earlier_keychains.dedup();
+        self.pair = Some(pair);
     }
 
     /// Notes a profile, in place of an earlier note of the same. Files that it names no more may still have its lines.

@@ -222,7 +222,7 @@ impl JobFolder {
         self.discard_incoming()?;
         remove_if_there(&self.manifest_path())?;
         // Last: while it says that there is a pair, the next command tries again.
-        self.write_record(&Record { pair: None, incoming: None, ..record.clone() })
+        self.write_record(&Record { pair: None, incoming: None, earlier_keychains: Vec::new(), ..record.clone() })
     }
 
     /// Removes the manifest, the record, and the folder. `true` if there was anything.

@@ -81,6 +81,43 @@ fn a_record_that_can_t_be_read_and_no_keychain_leave_no_code_behind() {
     }
 }
 
+/// A pair that was fetched anew into another keychain leaves its first code where it was, and the record knows of it.
+#[test]
+fn a_code_in_an_earlier_keychain_goes_too_and_one_that_stays_is_named() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    let path = state(&rehearsal).join("jobs").join(&id).join("record.json");
+    let record = || serde_json::from_slice::<serde_json::Value>(&fs::read(&path).unwrap()).unwrap();
+    let change = |how: &dyn Fn(&mut serde_json::Value)| {
+        let mut record = record();
+        how(&mut record);
+        fs::write(&path, record.to_string()).unwrap();
+    };
+    agent(&["fetch", &id]).done();
+    // As if it had been in the kernel's.
+    change(&|record| record["pair"]["keychain"] = "kernel".into());
+    agent(&["fetch", &id, "--keychain", "system"]).done();
+    assert_eq!(record()["earlier_keychains"], serde_json::json!(["kernel"]));
+    let ended = agent(&["forget", &id, "--keychain", "system", "--json"]).done();
+    assert_eq!(crate::events::flaw_of_all(&ended.stdout), None);
+    assert_eq!(ended.json("result")["code_stays_in"], serde_json::json!(["kernel"]));
+    assert_eq!((bus.lookup(&id), path.exists()), (None, true), "the record is the only note of the other code");
+
+    // The other way round: the code of before is in the system's, and no pair is kept any more.
+    fs::remove_file(&path).unwrap();
+    agent(&["fetch", &id]).done();
+    change(&|record| {
+        record["pair"] = serde_json::Value::Null;
+        record["earlier_keychains"] = serde_json::json!(["system"]);
+    });
+    assert!(bus.lookup(&id).is_some(), "the control");
+    // Where codes are kept from now on is no choice of where to look.
+    on_the_bus(Agent::new(&rehearsal, ["forget", "--all"]).env("SNOW_ONBOARD_KEYCHAIN", "kernel"), &bus).end().done();
+    assert_eq!((bus.lookup(&id), path.exists()), (None, false));
+}
+
 /// Two jobs that are stored, the second created on the day `age` days ago.
 fn two_stored(age: i64) -> (Rehearsal, KeyringBus, [String; 2]) {
     let created = time::OffsetDateTime::now_utc() - time::Duration::days(age);
