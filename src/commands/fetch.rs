@@ -38,6 +38,11 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Repor
         });
     }
     let pair_of = args.pair_of.as_deref().map(parse_node).transpose()?;
+    if pair_of.is_some() && job.job().is_some() {
+        return Err(Error::Usage {
+            why: "--pair-of is for a cluster, so it needs the cluster's id (CID…).".to_owned(),
+        });
+    }
     let checked =
         Requested { job: job.clone(), purpose: Purpose::Fetch, settings, reporter: reporter.clone(), ask: ui }
             .check()?

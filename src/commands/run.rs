@@ -26,6 +26,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
         _ => None,
     };
     if let Some(id) = of_cluster {
+        reporter.is_about(&id.clone().into());
         return run_cluster(&id, nodes, settings, ui, reporter);
     }
     if let Some(job) = &named {
