@@ -31,7 +31,7 @@ pub(super) fn run(stand_in: &StandIn, access: &Access, command: Command, subject
     let question = |wish| Question { wish, device_key: device_key.clone() };
     match command {
         Command::UnlockCluster => unlock(access, question)?,
-        // The endpoint is a node that is of the cluster already; the address is that of the one to come.
+        // What part the endpoint has in this is not documented: it may be this very node.
         Command::AssociateDevice => {
             ask(&format!("https://{subject}"), &question(Wish::Associate))?;
         }

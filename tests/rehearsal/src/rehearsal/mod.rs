@@ -24,7 +24,7 @@ use self::builder::Places;
 pub use self::{builder::Builder, cluster::ClusterHandle, job::JobHandle};
 use crate::{
     Error, api, bucket,
-    client::{ClientOptions, Invocation, install_client, invocations},
+    client::{ClientOptions, Command, Invocation, install_client, invocations},
     device::{Device, DeviceOptions},
     faults::{BucketFault, Fault, Operation, Times},
     log::{Request, Server},
@@ -36,7 +36,7 @@ use crate::{
 
 /// A rehearsal that is on. Ends, and removes everything it made, when dropped.
 pub struct Rehearsal {
-    device: Device,
+    devices: Vec<Device>,
     client: PathBuf,
     places: Places,
     proxy: OnceLock<Proxy>,
@@ -165,6 +165,15 @@ impl Rehearsal {
         Ok(invocations(&self.places.client)?)
     }
 
+    /// How often the first client was started for this command.
+    ///
+    /// # Errors
+    /// If its log can't be read.
+    pub fn client_starts(&self, command: Command) -> Result<usize, Error> {
+        let starts = self.client_invocations()?;
+        Ok(starts.iter().filter(|one| one.argv.iter().any(|word| word == command.name())).count())
+    }
+
     /// The first job.
     #[must_use]
     pub fn job(&self) -> JobHandle {
@@ -187,7 +196,13 @@ impl Rehearsal {
     /// The first job's device.
     #[must_use]
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.devices[0]
+    }
+
+    /// The devices that were there from the start: the first job's, or those of a pallet.
+    #[must_use]
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
     }
 
     /// Starts the device of another job.

@@ -1,7 +1,7 @@
 //! Keeping the stand-ins up, for people and for clients that are not ours.
 
 use std::{
-    io::{self, Read},
+    io::{self, Read, Write},
     path::Path,
     sync::mpsc,
     thread,
@@ -10,18 +10,24 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Keychain, keychain, say};
-use crate::{ClusterHandle, DeviceOptions, Error, Job, Rehearsal, sigv4::sha256_hex};
+use crate::{ClusterHandle, Device, DeviceOptions, Error, Job, Rehearsal, sigv4::sha256_hex};
 
 /// Serves until Ctrl-C, or with `json` until stdin closes.
-pub(super) fn serve(json: bool) -> Result<(), Error> {
+pub(super) fn serve(json: bool, devices: usize) -> Result<(), Error> {
     let rehearsal = Rehearsal::builder()
-        .job(Job::new())
+        .pallet(devices, DeviceOptions::default())
         .job(Job::new().state("InTransitToCustomer").description(Some("On its way")))
         .job(Job::new().state("PreparingAppliance").description(Some("Not ready")))
         .cluster(Job::new().job_type("LOCAL_USE").snowball_type("EDGE_C"), 3)
         .export(Job::new(), 2)
         .start()?;
     let cluster = rehearsal.start_cluster(&rehearsal.clusters()[0], |_| DeviceOptions::default())?;
+    let plan = rehearsal.root().join("plan.csv");
+    let row = |device: &Device| format!("{},{}\n", device.job_id(), device.endpoint());
+    // Under any umask a file that nobody else can change: the agent takes no other plan.
+    let mut draft = tempfile::NamedTempFile::new_in(rehearsal.root())?;
+    draft.write_all(rehearsal.devices().iter().map(row).collect::<String>().as_bytes())?;
+    draft.persist(&plan).map_err(|error| error.error)?;
     let (end, ended) = mpsc::channel();
     let interrupted = end.clone();
     rehearsal.runtime().spawn(async move {
@@ -29,14 +35,14 @@ pub(super) fn serve(json: bool) -> Result<(), Error> {
         let _ = interrupted.send(());
     });
     if json {
-        say(&describe(&rehearsal, &cluster).to_string());
+        say(&describe(&rehearsal, &plan, &cluster).to_string());
         thread::spawn(move || {
             // Closed or broken, either way nobody is left who wants us.
             let _ = io::stdin().read_to_end(&mut Vec::new());
             let _ = end.send(());
         });
     } else {
-        explain(&rehearsal, &cluster);
+        explain(&rehearsal, &plan, &cluster);
     }
     // The signal's task holds the other end for as long as the servers run.
     let _ = ended.recv();
@@ -59,7 +65,7 @@ pub(super) async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn explain(rehearsal: &Rehearsal, cluster: &ClusterHandle) {
+fn explain(rehearsal: &Rehearsal, plan: &Path, cluster: &ClusterHandle) {
     let shell = if cfg!(windows) { "another PowerShell window" } else { "another terminal" };
     say(&format!("The stand-ins are up. In {shell}, to be led by the hand:\n"));
     let path = |path: &Path| path.to_string_lossy().into_owned();
@@ -78,8 +84,11 @@ fn explain(rehearsal: &Rehearsal, cluster: &ClusterHandle) {
     let (job, endpoint) = (rehearsal.job(), rehearsal.device().endpoint());
     say(&format!("The device's display says {endpoint}, and its label {}.", job.id()));
     say(&format!("The same without questions:\n\nsnow-onboard run {} --endpoint {endpoint}\n", job.id()));
+    if rehearsal.devices().len() > 1 {
+        say(&format!("All the devices at once, by a plan:\n\nsnow-onboard run --plan {}\n", plan.display()));
+    }
     say("Other jobs of the account:");
-    for job in rehearsal.jobs().iter().skip(1) {
+    for job in rehearsal.jobs().iter().skip(rehearsal.devices().len()) {
         say(&format!("  {}  {}", job.id(), job.state()));
     }
     let addresses = cluster.addresses();
@@ -87,7 +96,7 @@ fn explain(rehearsal: &Rehearsal, cluster: &ClusterHandle) {
     say("\nCtrl-C ends it and removes everything.");
 }
 
-fn describe(rehearsal: &Rehearsal, cluster: &ClusterHandle) -> Value {
+fn describe(rehearsal: &Rehearsal, plan: &Path, cluster: &ClusterHandle) -> Value {
     let jobs: Vec<Value> = rehearsal
         .jobs()
         .iter()
@@ -106,6 +115,7 @@ fn describe(rehearsal: &Rehearsal, cluster: &ClusterHandle) -> Value {
         "endpoint_url": rehearsal.endpoint_url(),
         "bucket_url": rehearsal.bucket_url(),
         "device_endpoint": rehearsal.device().endpoint(),
+        "plan": plan,
         "ca_bundle": rehearsal.ca_bundle(),
         "access_key": rehearsal.access_key(),
         "secret_key": rehearsal.secret_key(),
