@@ -44,7 +44,7 @@ pub use crate::{
     faults::{BucketFault, Fault, MFA_CODE, MFA_DEVICE, Operation, Times},
     jobs::Job,
     log::{Claim, Protocol, Request, Server},
-    proxy::{Impostor, Proxy, ProxyFault},
+    proxy::{Impostor, Line, Proxy, ProxyFault},
     rehearsal::{Builder, ClusterHandle, JobHandle, Rehearsal},
 };
 

@@ -44,9 +44,8 @@ enum Verb {
         /// Print one line of JSON instead, and stay until stdin closes
         #[arg(long)]
         json: bool,
-        /// As many delivered jobs, each with its device, to open as a pallet
-        #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=50))]
-        devices: u8,
+        #[command(flatten)]
+        conditions: serve::Conditions,
     },
     /// Be found by the sampler
     #[command(hide = true)]
@@ -79,7 +78,7 @@ impl fmt::Display for Keychain {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Some(Verb::Serve { json, devices }) => serve::serve(json, devices.into()).map(|()| true),
+        Some(Verb::Serve { json, conditions }) => serve::serve(json, &conditions).map(|()| true),
         Some(Verb::Plant { .. }) => plant(),
         None => drill::drill(cli.keychain, cli.agent),
     };

@@ -5,29 +5,70 @@ use std::{
     path::Path,
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Keychain, keychain, say};
-use crate::{ClusterHandle, Device, DeviceOptions, Error, Job, Rehearsal, sigv4::sha256_hex};
+use crate::{ClusterHandle, Device, DeviceOptions, Error, Job, Line, Rehearsal, Unlocking, sigv4::sha256_hex};
+
+/// What there is, and what the line to AWS and the devices are like; `tests/bench` measures under several.
+#[derive(Args)]
+pub(super) struct Conditions {
+    /// As many delivered jobs, each with its device, to open as a pallet
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2000))]
+    devices: u16,
+    /// Nodes of the cluster
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    nodes: usize,
+    /// What a device takes to unlock, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    unlocking: u64,
+    /// What each request to AWS takes, in milliseconds, by way of a proxy
+    #[arg(long, value_name = "MS")]
+    round_trip: Option<u64>,
+    /// Of a thousand pieces from AWS, so many are lost
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "round_trip")]
+    lost: u16,
+    /// The same pieces are lost for the same seed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+impl Conditions {
+    fn device(&self) -> DeviceOptions {
+        DeviceOptions { unlocking: Unlocking::For(Duration::from_millis(self.unlocking)), ..DeviceOptions::default() }
+    }
+
+    fn line(&self) -> Option<Line> {
+        let round_trip = Duration::from_millis(self.round_trip?);
+        Some(Line { round_trip, lost_per_mille: self.lost, seed: self.seed })
+    }
+}
 
 /// Serves until Ctrl-C, or with `json` until stdin closes.
-pub(super) fn serve(json: bool, devices: usize) -> Result<(), Error> {
+pub(super) fn serve(json: bool, conditions: &Conditions) -> Result<(), Error> {
     let rehearsal = Rehearsal::builder()
-        .pallet(devices, DeviceOptions::default())
+        .pallet(conditions.devices.into(), conditions.device())
         .job(Job::new().state("InTransitToCustomer").description(Some("On its way")))
         .job(Job::new().state("PreparingAppliance").description(Some("Not ready")))
-        .cluster(Job::new().job_type("LOCAL_USE").snowball_type("EDGE_C"), 3)
+        .cluster(Job::new().job_type("LOCAL_USE").snowball_type("EDGE_C"), conditions.nodes)
         .export(Job::new(), 2)
         .start()?;
-    let cluster = rehearsal.start_cluster(&rehearsal.clusters()[0], |_| DeviceOptions::default())?;
+    let cluster = rehearsal.start_cluster(&rehearsal.clusters()[0], |_| conditions.device())?;
     let plan = rehearsal.root().join("plan.csv");
     let row = |device: &Device| format!("{},{}\n", device.job_id(), device.endpoint());
     // Under any umask a file that nobody else can change: the agent takes no other plan.
     let mut draft = tempfile::NamedTempFile::new_in(rehearsal.root())?;
     draft.write_all(rehearsal.devices().iter().map(row).collect::<String>().as_bytes())?;
     draft.persist(&plan).map_err(|error| error.error)?;
+    let mut variables = rehearsal.env();
+    if let Some(line) = conditions.line() {
+        rehearsal.proxy()?.set_line(line);
+        variables.push(("HTTPS_PROXY", rehearsal.proxy()?.url()));
+    }
     let (end, ended) = mpsc::channel();
     let interrupted = end.clone();
     rehearsal.runtime().spawn(async move {
@@ -35,14 +76,14 @@ pub(super) fn serve(json: bool, devices: usize) -> Result<(), Error> {
         let _ = interrupted.send(());
     });
     if json {
-        say(&describe(&rehearsal, &plan, &cluster).to_string());
+        say(&describe(&rehearsal, variables, &plan, &cluster).to_string());
         thread::spawn(move || {
             // Closed or broken, either way nobody is left who wants us.
             let _ = io::stdin().read_to_end(&mut Vec::new());
             let _ = end.send(());
         });
     } else {
-        explain(&rehearsal, &plan, &cluster);
+        explain(&rehearsal, variables, &plan, &cluster);
     }
     // The signal's task holds the other end for as long as the servers run.
     let _ = ended.recv();
@@ -65,12 +106,11 @@ pub(super) async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn explain(rehearsal: &Rehearsal, plan: &Path, cluster: &ClusterHandle) {
+fn explain(rehearsal: &Rehearsal, mut variables: Vec<(&str, String)>, plan: &Path, cluster: &ClusterHandle) {
     let shell = if cfg!(windows) { "another PowerShell window" } else { "another terminal" };
     say(&format!("The stand-ins are up. In {shell}, to be led by the hand:\n"));
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let (keychain, reasons) = keychain::choose();
-    let mut variables = rehearsal.env();
     variables.push(("SNOW_ONBOARD_CA_BUNDLE", path(rehearsal.ca_bundle())));
     variables.push(("SNOW_ONBOARD_CLIENT", path(rehearsal.client_path())));
     if keychain != Keychain::System {
@@ -96,7 +136,12 @@ fn explain(rehearsal: &Rehearsal, plan: &Path, cluster: &ClusterHandle) {
     say("\nCtrl-C ends it and removes everything.");
 }
 
-fn describe(rehearsal: &Rehearsal, plan: &Path, cluster: &ClusterHandle) -> Value {
+fn describe(rehearsal: &Rehearsal, variables: Vec<(&str, String)>, plan: &Path, cluster: &ClusterHandle) -> Value {
+    let devices: Vec<Value> = rehearsal
+        .devices()
+        .iter()
+        .map(|device| json!({ "id": device.job_id(), "device_endpoint": device.endpoint() }))
+        .collect();
     let jobs: Vec<Value> = rehearsal
         .jobs()
         .iter()
@@ -122,8 +167,9 @@ fn describe(rehearsal: &Rehearsal, plan: &Path, cluster: &ClusterHandle) -> Valu
         "session_token": rehearsal.session_token(),
         "region": rehearsal.region(),
         "client": rehearsal.client_path(),
-        "env": rehearsal.env().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "env": variables.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "jobs": jobs,
+        "devices": devices,
         "clusters": rehearsal.clusters(),
         "cluster_addresses": cluster.addresses(),
     })
