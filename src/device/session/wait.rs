@@ -59,9 +59,7 @@ impl Session {
     fn watch(&mut self, deadline: Duration) -> Result<()> {
         let (started, until) = (Instant::now(), Instant::now() + deadline);
         let mut watch = Watch::new(&self.client.data.states);
-        // A shorter pause than a quarter of a look brings nothing, and a longer one would be waited for after a device that
-        // opens at once.
-        let mut pause = Backoff::new((self.took / 4).max(SHORTEST_PAUSE), MAX_PAUSE);
+        let mut growing = Backoff::new(pause_after(self.took, Duration::ZERO), MAX_PAUSE);
         let mut notice = WaitNotice::long();
         // What it said before it was asked to open tells nothing of that.
         let mut at_once = self.is_asked;
@@ -84,7 +82,12 @@ impl Session {
             let what = format!("the device at {} to unlock (it reports {})", self.port.endpoint(), state.as_str());
             notice.tell(&*self.notify, &what);
             if !std::mem::take(&mut at_once) {
-                self.guard.pause(pause.next().min(until.saturating_duration_since(Instant::now())))?;
+                let pause = match self.method {
+                    // Each look shows the code on a command line anew.
+                    HandOverMethod::Argv => growing.next(),
+                    HandOverMethod::Profile | HandOverMethod::Configure => pause_after(self.took, started.elapsed()),
+                };
+                self.guard.pause(pause.min(until.saturating_duration_since(Instant::now())))?;
             }
             // One that can't be asked at the moment is not open yet.
             self.look(until)?;
@@ -103,6 +106,12 @@ impl Session {
         self.guard.close()?;
         Ok(unlocked)
     }
+}
+
+/// The pause after a look that took so long, when so much time has passed since the first. A shorter one than a quarter of a look
+/// brings nothing; an eighth of what was waited already adds little to it, however long the device takes.
+fn pause_after(took: Duration, waited: Duration) -> Duration {
+    (took / 4).max(waited / 8).clamp(SHORTEST_PAUSE, MAX_PAUSE)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -155,6 +164,16 @@ mod tests {
     fn watch(states: &[(State, u64)]) -> Watched {
         let mut watch = Watch::new(&ClientData::built_in().states);
         states.iter().fold(Watched::NotYet, |_, (state, at)| watch.see(state, Duration::from_secs(*at)))
+    }
+
+    #[test]
+    fn a_pause_is_a_small_part_of_the_wait() {
+        let pause = |took, waited| pause_after(Duration::from_millis(took), Duration::from_millis(waited)).as_millis();
+        assert_eq!(pause(20, 0), 100);
+        assert_eq!(pause(2_000, 0), 500);
+        assert_eq!(pause(2_000, 16_000), 2_000);
+        assert_eq!(pause(2_000, 600_000), 15_000);
+        assert_eq!(pause(200_000, 0), 15_000);
     }
 
     #[test]
