@@ -1,4 +1,4 @@
-"""What the timed programs run against: stand-ins, and a client made slow in this way or that. Used by `compare.py` and `pallet.py`."""
+"""What the timed programs run against: stand-ins, and a client made slow in this way or that. Used by `pallet.py`."""
 
 import contextlib
 import ctypes
