@@ -45,8 +45,15 @@ pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: About<
         reporter.notify(Event::Warning(format!("The setting keep is {}. {AFTER_POWER_CUT}", Keep::UntilUnlocked)));
     }
     let now = OffsetDateTime::now_utc();
-    // A folder that can't be listed is told by whatever needs it.
-    for (job, record) in state.kept().unwrap_or_default() {
+    let stored = match about {
+        // Its device is to be opened, or it is asked for by every AWS command: the others' records are not read for that.
+        About::Opens(job) | About::Job(job) => {
+            vec![(job.clone(), StateFolder::record_below(state.path(), job).ok().flatten())]
+        }
+        // A folder that can't be listed is told by whatever needs it.
+        About::All | About::Fetches(_) => state.kept().unwrap_or_default(),
+    };
+    for (job, record) in stored {
         let Some(record) = record else { continue };
         let of_job = reporter.for_job(&job);
         let (keep, is_of_pair) = keep_of(&record, settings);

@@ -75,7 +75,7 @@ class Bench:
         where the pair was fetched before, or not."""
 
         def measure(**conditions):
-            with self.stage(more_jobs=int(knows_client), **conditions) as stage:
+            with self.stage(devices=1 + int(knows_client), **conditions) as stage:
                 if knows_client:
                     self.make_known(stage)
                 if has_pair:
@@ -228,7 +228,7 @@ def pallet(bench):
 
     def plan(count):
         def measure():
-            with bench.stage(more_jobs=count) as stage:
+            with bench.stage(devices=1 + count) as stage:
                 jobs = stage.jobs[1:]
                 table = stage.folder / "plan.csv"
                 table.write_text("job,address\n" + "".join(f"{job['id']},{job['device_endpoint']}\n" for job in jobs))
@@ -240,7 +240,7 @@ def pallet(bench):
 
     def scripts(count, end):
         def measure():
-            with bench.stage(more_jobs=count) as stage:
+            with bench.stage(devices=1 + count) as stage:
                 commands = [" ".join(f"'{word}'" for word in by_hand("by_hand.py", stage, job, 1)) for job in stage.jobs[1:]]
                 text = "set -e\n" + "".join(f"{command}{end}\n" for command in commands)
                 return Run(["bash", "-c", text + "for job in $(jobs -p); do wait $job; done"], stage.environment())
@@ -293,7 +293,7 @@ def many(bench):
             return bench.part("many", "Many jobs", [note], [])
     figures = {}
     for number in (few, count):
-        with bench.stage(more_jobs=number) as stage:
+        with bench.stage(devices=1 + number) as stage:
             jobs = stage.jobs[1:]
             fetched = [bench.ours(stage, "fetch", job) for job in jobs]
             bench.load.append(os.getloadavg()[0])

@@ -42,8 +42,7 @@ class Stage:
         if not line:
             raise Failed("the stand-ins did not start")
         self.facts = json.loads(line)
-        first = {"id": self.facts["jobs"][0]["id"], "device_endpoint": self.facts["device_endpoint"]}
-        self.jobs = [first, *self.facts["more_jobs"]]
+        self.jobs = self.facts["devices"]
         self.client = self.install()
 
     def install(self):
