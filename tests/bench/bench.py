@@ -27,9 +27,9 @@ def main():
     bench = Bench(parse())
     join_a_session_keyring()
     allow_many_files()
-    for part in bench.options.only or list(PARTS):
-        PARTS[part](bench)
-    bench.write()
+    for name in bench.options.only or (["near", "many"] if bench.options.quick else list(PARTS)):
+        bench.load = [os.getloadavg()[0]]
+        PARTS[name](bench)
 
 
 def parse():
@@ -50,8 +50,7 @@ class Bench:
         self.binaries = options.target / options.profile
         self.agent = options.agent or self.binaries / "snow-onboard"
         self.rounds = options.rounds or (3 if options.quick else 10)
-        self.parts = []
-        self.load = [os.getloadavg()[0]]
+        self.load = []
 
     def stage(self, **conditions):
         return stage(self.options.target, self.binaries, **conditions)
@@ -114,22 +113,15 @@ class Bench:
         return {name: Figures(these) for name, these in runs.items()}
 
     def part(self, name, title, notes, rows, picture=None):
-        """Adds a table, and a plot of what is in `picture`."""
-        self.parts.append((name, title, notes, rows, picture))
-        print("\n".join([f"\n### {title}\n", *notes, "", *rows]), flush=True)
-
-    def write(self):
+        """Prints a part's table, and writes it with a plot of what is in `picture`."""
         folder = self.options.output
         folder.mkdir(parents=True, exist_ok=True)
-        text = [f"# What was measured\n\n{self.where()}"]
-        for name, title, notes, rows, picture in self.parts:
-            lines = [f"\n## {title}\n", *notes, ""]
-            if picture:
-                (folder / f"{name}.svg").write_text(plot(title, picture), encoding="utf-8")
-                lines += [f"![{title}: bars for the medians, whiskers to the 90th percentile]({name}.svg)", ""]
-            text += ["\n".join(lines + rows)]
-        (folder / "README.md").write_text("\n".join(text) + "\n", encoding="utf-8")
-        print(f"\n{self.where()}\nWritten to {folder}")
+        lines = [f"# {title}", "", self.where(), "", *notes, ""]
+        print("\n".join([*lines, *rows]), flush=True)
+        if picture:
+            (folder / f"{name}.svg").write_text(plot(title, picture), encoding="utf-8")
+            lines += [f"![Bars for the medians, whiskers to the 90th percentile]({name}.svg)", ""]
+        (folder / f"{name}.md").write_text("\n".join([*lines, *rows]) + "\n", encoding="utf-8")
 
     def where(self):
         with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -140,7 +132,7 @@ class Bench:
         return (
             f"{datetime.date.today()}, {version} ({built}), {platform.system()} {platform.machine()}, {os.cpu_count()} cores ({cpu}), "
             f"{java}, Python {platform.python_version()}; load during the measurement {min(self.load):.1f} to {max(self.load):.1f}. "
-            f"Rounds: {self.rounds} unless said otherwise; the contestants of a round run one after the other, each in turn first."
+            "The contestants of a round run one after the other, each in turn first."
         )
 
 
@@ -166,38 +158,38 @@ def bars(results):
     return [Bar(name, figures.median, figures.p90, name.startswith("ours")) for name, figures in results.items()]
 
 
-def line(bench):
-    """The line to AWS: near, far, very far and losing some."""
-    contestants = {
-        FRESH: bench.first_run(False, False),
-        FRESH_KNOWN: bench.first_run(True, False),
-        KEPT: bench.first_run(False, True),
-        KEPT_KNOWN: bench.first_run(True, True),
-        PEER: bench.script("by_hand.py", 1),
-        "AWS CLI script, a look every 1 s": bench.script("by_hand.sh", 1),
-    }
-    lines = {"No delay, no loss": {}}
-    if not bench.options.quick:
-        lines["50 ms a request, 1 % lost"] = {"round_trip": 50, "lost": 10}
-        lines["300 ms a request, 1 % lost"] = {"round_trip": 300, "lost": 10}
-    rows, groups = [], []
-    for title, conditions in lines.items():
-        print(title, file=sys.stderr)
+def line(name, title, **conditions):
+    """A line to AWS: near, far, very far and losing some."""
 
-        def of_round(number, conditions=conditions):
+    def measure(bench):
+        contestants = {
+            FRESH: bench.first_run(False, False),
+            FRESH_KNOWN: bench.first_run(True, False),
+            KEPT: bench.first_run(False, True),
+            KEPT_KNOWN: bench.first_run(True, True),
+            PEER: bench.script("by_hand.py", 1),
+            "AWS CLI script, a look every 1 s": bench.script("by_hand.sh", 1),
+        }
+
+        def of_round(number):
             return conditions and conditions | {"seed": number + 1}
 
         results = bench.compare(contestants, of_round, bench.rounds)
-        rows += [f"**{title}**", "", *COLUMNS, *(row(name, figures, results[PEER]) for name, figures in results.items()), ""]
-        groups.append(Group(title, bars(results)))
-    notes = [
-        "From the start of the command to UNLOCKED, with a device that is open 0.1 s after it was asked: what is measured is work, and "
-        "how often a script looks at the device makes no difference. “Client known”: an earlier run has asked this client for its "
-        "version and commands. “Own” is the program itself, “largest” the largest of all processes, a JVM. A request waits one round "
-        "trip, as do a new connection and its TLS; a lost piece comes a second later, and with every fourth the connection is reset. "
-        "“Repeated” counts runs that failed and were started again; their time is in.",
-    ]
-    bench.part("line", "The line to AWS", notes, rows, groups)
+        rows = [*COLUMNS, *(row(contestant, figures, results[PEER]) for contestant, figures in results.items())]
+        notes = [
+            f"{bench.rounds} rounds. From the start of the command to UNLOCKED, with a device that is open 0.1 s after it was asked: what "
+            "is measured is work, and how often a script looks at the device makes no difference. “Client known”: an earlier run has asked "
+            "this client for its version and commands. “Own” is the program itself, “largest” the largest of all its processes, a JVM.",
+        ]
+        if conditions:
+            notes += [
+                "",
+                "A request waits one round trip, as do a new connection and its TLS. A lost piece comes a second later, and with every "
+                "fourth the connection is reset. “Repeated” counts runs that failed and were started again; their time is in.",
+            ]
+        bench.part(name, title, notes, rows, [Group("", bars(results))])
+
+    return measure
 
 
 def slow(bench):
@@ -217,7 +209,7 @@ def slow(bench):
     results = bench.compare(contestants, of_round, bench.rounds)
     rows = [*COLUMNS, *(row(name, figures, results[PEER]) for name, figures in results.items())]
     notes = [
-        "The same with a device that takes between 3 s and 13 s to open, another time each round, on a line without delay. What real "
+        f"{bench.rounds} rounds with a device that takes between 3 s and 13 s to open, another time each round, on a line without delay. What real "
         "devices take is not documented; of published scripts AWS's own looks every 30 s, another every 10 s."
     ]
     bench.part("slow", "A device that takes some seconds", notes, rows, [Group("", bars(results))])
@@ -324,7 +316,15 @@ def many(bench):
     bench.part("many", f"{count} jobs", notes, rows)
 
 
-PARTS = {"line": line, "slow": slow, "pallet": pallet, "cluster": cluster, "many": many}
+PARTS = {
+    "near": line("near", "To UNLOCKED, without delay and loss"),
+    "far": line("far", "To UNLOCKED, 50 ms a request, 1 % lost", round_trip=50, lost=10),
+    "very-far": line("very-far", "To UNLOCKED, 300 ms a request, 1 % lost", round_trip=300, lost=10),
+    "slow": slow,
+    "pallet": pallet,
+    "cluster": cluster,
+    "many": many,
+}
 
 try:
     main()
