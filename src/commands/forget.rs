@@ -284,11 +284,11 @@ struct ProfileRemovedResult<'a> {
 fn remove_profile(profile: &str, job: &TargetId, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     let state = open_state_folder(&settings.state_dir, reporter)?;
     // One at a time, as far as it is ours to say.
-    let _locked = state.job(job)?;
+    let folder = state.job(job)?;
     let audit = Audit::of(&state, settings.audit_copy);
     audit.check()?;
     let files = OwnProfiles::of_this_user().remove(profile, job)?;
-    audit.note(job, AuditStep::ClientProfileRemoved, None)?;
+    audit.note(&folder, AuditStep::ClientProfileRemoved, None)?;
     let places: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     ui.result(
         Some(job),

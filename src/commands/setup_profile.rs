@@ -338,7 +338,7 @@ fn remove(
     }
     let RemovedProfiles { profiles, certificates, left } = remove_profiles(job, name, record.as_ref(), &state)?;
     if !profiles.is_empty() {
-        audit.note(job, AuditStep::ProfileRemoved, None)?;
+        audit.note(&folder, AuditStep::ProfileRemoved, None)?;
     }
     if let Some(record) = record.as_mut().filter(|record| left.is_empty() && !record.profiles.is_empty()) {
         record.profiles.retain(|noted| name.is_some_and(|name| noted.name != *name));

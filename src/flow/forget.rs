@@ -138,7 +138,7 @@ fn remove_job(
         }
         return Err(Error::NotKept { job: job.to_string() });
     }
-    audit.note(job, step, None)?;
+    audit.note(&folder, step, None)?;
     let code = match (removed_in_words.is_empty(), was_there) {
         (false, _) => format!("removed from {}", removed_in_words.join(" and ")),
         (true, true) => "overwritten".to_owned(),

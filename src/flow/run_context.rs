@@ -53,18 +53,18 @@ impl RunContext<'_> {
 
     /// Puts a step with the pair into the audit log.
     pub(super) fn note(&self, step: AuditStep, manifest: &ManifestDigest) -> Result<()> {
-        self.audit.note(self.folder.job(), step, Some(manifest)).map(drop)
+        self.audit.note(&self.folder, step, Some(manifest)).map(drop)
     }
 
-    /// The same, with a `record` to be written that knows the line: the record tells of a log that was shortened. It is written
-    /// all the same where the line can't be, which is what is told then.
+    /// The same, with a `record` to be written that has the line as its own. It is written all the same where the line can't be,
+    /// which is what is told then.
     pub(super) fn note_and_record(
         &self,
         step: AuditStep,
         manifest: &ManifestDigest,
         record: impl FnOnce(Option<AuditHead>) -> Result<()>,
     ) -> Result<()> {
-        let noted = self.audit.note(self.folder.job(), step, Some(manifest));
+        let noted = self.audit.note(&self.folder, step, Some(manifest));
         record(noted.as_ref().ok().copied())?;
         noted.map(drop)
     }

@@ -112,7 +112,7 @@
 //! (`src/store/audit/tests.rs::no_edit_goes_unseen`); of a log that is shorter than a record, or a receipt with `--head`, knows it
 //! (`tests/whole/audit.rs::what_was_done_to_the_log_is_told_by_its_line_also_by_doctor`); `snow-onboard doctor` does the same. It
 //! ends with exit code 9 and `audit_altered`. A line that a power cut tore is told until the next line covers it, and is named from
-//! then on. Lines of versions without a chain that are before the first link stay; the chain covers them from there on. After it, a
+//! then on; half a line that was added by hand looks the same. Lines of versions without a chain that are before the first link stay; the chain covers them from there on. After it, a
 //! whole line that is in no chain was added by hand, or by an older version: it is a flaw for ever, also when a later line covers it
 //! (`src/store/audit/tests.rs::a_whole_line_in_no_chain_is_told_for_ever_also_when_a_later_line_covers_it`), and `audit show` and
 //! `receipt` mark it (`tests/whole/audit.rs::a_cut_line_and_lines_of_an_older_version_are_told_and_the_next_run_goes_on`). Two runs at once take
@@ -120,8 +120,9 @@
 //!
 //! It shows accidents and clumsy edits. It does **not** show what a determined user does who may write the file: there is no key in
 //! it, so the same account, or an administrator, can write all lines and records anew. Nor does it show that lines
-//! at the end are gone, after the last one whose head a record or a receipt has: when the record is gone too, and after commands
-//! that write no head into it, such as `client`, `status`, `credentials`, `setup-profile` and hand-overs that failed. `audit verify`
+//! at the end are gone, after the last one whose head a record or a receipt has: after `forget`, which removes the record, and after
+//! a command that was killed, or a disk that was full, before the record was written. Every other command that writes a line about a
+//! job writes the head into the job's record (`tests/whole/audit.rs::every_command_leaves_the_log_s_head_in_the_record`). `audit verify`
 //! says which line is the last that is known (`tests/whole/audit.rs::what_was_done_to_the_log_is_told_by_its_line_also_by_doctor`).
 //! Against that there are two things outside of the user's reach: a receipt that somebody else has,
 //! and the copy of each line in the system's log. `audit_copy = "system"`, which an administrator can lock, sends each line to

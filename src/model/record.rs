@@ -50,6 +50,9 @@ pub struct Record {
     /// The profiles for the device that were written for other programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) profiles: Vec<ProfileRecord>,
+    /// The audit log's last line about the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) audit_head: Option<AuditHead>,
 }
 
 /// The access keys of a device.
@@ -180,6 +183,7 @@ impl Record {
             hand_overs: Vec::new(),
             access_keys: None,
             profiles: Vec::new(),
+            audit_head: None,
         }
     }
 

@@ -76,7 +76,12 @@ impl KnownHead {
         let pairs = record.pair.iter().filter_map(|pair| pair.audit_head);
         let hand_overs = record.hand_overs.iter().filter_map(|hand_over| hand_over.audit_head);
         let by = format!("the record of {}", record.job);
-        pairs.chain(hand_overs).map(move |head| Self { by: by.clone(), head }).collect::<Vec<_>>().into_iter()
+        pairs
+            .chain(hand_overs)
+            .chain(record.audit_head)
+            .map(move |head| Self { by: by.clone(), head })
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 }
 
@@ -230,6 +235,9 @@ impl AuditEntry {
             "handed_over_on_command_line" => "code put on the client's command line",
             "unlocked" => "device UNLOCKED",
             "not_unlocked" => "device not unlocked in time",
+            "profile_written" => "profile written into the AWS CLI's settings",
+            "profile_removed" => "profile removed from the AWS CLI's settings",
+            "device_key_written_to_file" => "the device's secret key written into a file that was asked for",
             "device_key_stored" => "the device's secret key read and stored in the keychain",
             "forgotten" => "stored data removed",
             "removed_by_policy" => "code and manifest removed, as the setting keep says",
