@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::cli::{Forget, forget_all_again};
 use crate::device::OwnProfiles;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{ChosenJob, ForgetChoice, forget_job, open_state_folder};
+use crate::flow::{ChosenJob, ForgetChoice, forget_job, jobs_in_keychain, open_state_folder};
 use crate::model::{KeychainKind, TargetId};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
@@ -113,18 +113,28 @@ struct ForgottenRow {
     error: Option<Failure>,
 }
 
-/// Every job that is stored here; one that can't be removed does not keep the others. Ends as the first of those did.
+/// Every job that is stored here, and every one of which only the keychain has something; one that can't be removed does not keep the others. Ends as the first of those did.
 fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
-    if !StateFolder::is_there(&settings.state_dir)? {
-        ui.result(None, NOTHING_STORED, ForgetAllResult { jobs: Vec::new(), left: Vec::new() });
+    let on_disk: Vec<TargetId> = StateFolder::kept_below(&settings.state_dir)?.into_iter().map(|(job, _)| job).collect();
+    let (in_keychain, unlisted) = match jobs_in_keychain(settings, reporter) {
+        Ok(jobs) => (jobs, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let stray: Vec<TargetId> = in_keychain.into_iter().filter(|job| !on_disk.contains(job)).collect();
+    if stray.is_empty() && !StateFolder::is_there(&settings.state_dir)? {
+        unlisted.map_or(Ok(()), Err)?;
+        ui.result(None, &nothing_stored(settings), ForgetAllResult { jobs: Vec::new(), left: Vec::new() });
         return Ok(ExitCode::Done);
     }
-    let state = open_state_folder(&settings.state_dir, reporter)?;
-    let stored: Vec<TargetId> = state.kept()?.into_iter().map(|(job, _)| job).collect();
-    if !stored.is_empty() && ui.can_prompt() && !ui.ask(&question(&stored)) {
+    if !(on_disk.is_empty() && stray.is_empty()) && ui.can_prompt() && !ui.ask(&question(&on_disk, &stray)) {
         return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
     }
+    let state = open_state_folder(&settings.state_dir, reporter)?;
+    let stored = [on_disk, stray].concat();
     let SeveralForgotten { rows, lines, mut failure, is_partial } = forget_each(stored, &state, settings, ui, reporter);
+    if let (None, Some(error)) = (failure, &unlisted) {
+        failure = Some(ui.failure_of_several(error));
+    }
     let mut left = Vec::new();
     if failure.is_none() {
         match state.remove_all_but_audit() {
@@ -135,7 +145,8 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
     }
     let mut text = match (lines.is_empty(), failure.is_none()) {
         (false, true) if is_partial => format!("Not all stored data was removed.\n\n{}", lines.join("\n")),
-        (true, _) => NOTHING_STORED.to_owned(),
+        (true, true) => nothing_stored(settings),
+        (true, false) => "No job has files on this machine.".to_owned(),
         (false, true) => format!("The stored data of all jobs was removed.\n\n{}", lines.join("\n")),
         (false, false) => format!(
             "Not all stored data was removed.\n\n{}\n\nSolve the problem that is named above, then repeat the same command:\n  {}",
@@ -269,8 +280,17 @@ fn listed(jobs: &[ChosenJob]) -> String {
 
 const NOTHING_STORED: &str = "No job is stored on this machine.";
 
-fn question(jobs: &[TargetId]) -> String {
-    let list: Vec<String> = jobs.iter().map(|job| format!("  {job}")).collect();
+/// That no keychain was searched is part of what `--all` says.
+fn nothing_stored(settings: &Settings) -> String {
+    match settings.keychain {
+        KeychainKind::None => format!("{NOTHING_STORED} No keychain was searched, because keychain is none."),
+        _ => NOTHING_STORED.to_owned(),
+    }
+}
+
+fn question(on_disk: &[TargetId], stray: &[TargetId]) -> String {
+    let on_disk = on_disk.iter().map(|job| format!("  {job}"));
+    let list: Vec<String> = on_disk.chain(stray.iter().map(|job| format!("  {job}  only in the keychain"))).collect();
     format!("{}\nRemove the unlock codes, manifests and records of these jobs from this machine?", list.join("\n"))
 }
 

@@ -75,7 +75,6 @@ fn remove_job(
         true if !kept_in.is_empty() => kept_in.clone(),
         _ => places_to_look_in(&kept_in, folder.path().exists(), settings),
     };
-    let access_keys = if is_policy { Vec::new() } else { access_keys_of(&folder) };
     // The code first: should the keychain fail, the record still says where the code is.
     let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
     let (mut not_in, mut in_clear) = (Vec::new(), Vec::new());
@@ -88,10 +87,13 @@ fn remove_job(
             Keychain::open(settings, reporter.shared()).map_err(|error| with_what_remains(error, &folder))?;
         // The last moment at which the code can be compared with anything.
         in_clear.extend(codes_in_clear(&keychain, job, &own, reporter));
-        let forgotten = keychain.forget(job)?.and(keychain.forget_secret_keys(job, &access_keys)?);
+        let mut forgotten = keychain.forget(job)?;
+        if !is_policy {
+            forgotten = forgotten.and(keychain.forget_every_secret_key(job, &access_keys_of(&folder))?);
+        }
         let was_here = forgotten.removed > 0 || !forgotten.warnings.is_empty();
-        if !was_here && kept_in.contains(kind) && !forgotten.elsewhere.is_empty() {
-            // What is kept on disk is the only note of the code.
+        if !was_here && (kept_in.contains(kind) || !folder.path().exists()) && !forgotten.elsewhere.is_empty() {
+            // What is kept on disk, if anything is, is the only note of the code.
             return Err(Error::KeychainElsewhere {
                 job: job.to_string(),
                 which: keychain.name().to_owned(),
@@ -164,6 +166,18 @@ fn remove_job(
         stays_in,
         copies_elsewhere: in_clear,
     }))
+}
+
+/// The jobs of which something is in the keychain that was chosen, sorted; with none, which is not searched, none.
+///
+/// # Errors
+/// Those of the keychain.
+pub(crate) fn jobs_in_keychain(settings: &Settings, reporter: &Reporter) -> Result<Vec<TargetId>> {
+    if settings.keychain == KeychainKind::None {
+        return Ok(Vec::new());
+    }
+    let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(settings.keychain) };
+    Keychain::open(settings, reporter.shared())?.jobs()
 }
 
 /// Nothing is removed while the code can't be: what is kept on disk is the only note of it.

@@ -46,6 +46,7 @@ mod linux_kernel {
     }
 }
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -304,6 +305,18 @@ impl Keychain {
         })
     }
 
+    /// The jobs of which something is stored, be it a code, a device's secret key or a test item, sorted. Of a keychain with several
+    /// collections also those whose items are in another one than the default.
+    ///
+    /// # Errors
+    /// Whatever the keychain says.
+    pub(crate) fn jobs(&self) -> Result<Vec<TargetId>> {
+        let Some(thread) = &self.thread else { return Ok(Vec::new()) };
+        let users = self.on(thread, "listing its items", SERVICE, |backend| backend.users())?;
+        let jobs: BTreeSet<TargetId> = users.iter().filter_map(|user| job_of(user)).collect();
+        Ok(jobs.into_iter().collect())
+    }
+
     /// Stores an item of no value under a name of its own, reads it back and removes it, where that asks nobody. Says whether it
     /// was tried.
     ///
@@ -341,8 +354,17 @@ impl Keychain {
     }
 }
 
+/// How the user name of a test item begins.
+const PROBE: &str = "probe for ";
+
 fn probe_for(job: &TargetId) -> String {
-    format!("probe for {job}")
+    format!("{PROBE}{job}")
+}
+
+/// The job that an item is about, from the user name under which it is stored.
+fn job_of(user: &str) -> Option<TargetId> {
+    let id = user.strip_prefix(PROBE).unwrap_or(user);
+    id.split(' ').next()?.parse().ok()
 }
 
 fn label_for(user: &str) -> String {

@@ -1,6 +1,8 @@
 //! The secret keys of a job's device: items of their own beside the unlock code's, under the names of job and access key. Unlike
 //! a code, each can be had again from the device, so that what is found damaged is replaced.
 
+use std::collections::BTreeSet;
+
 use zeroize::Zeroizing;
 
 use super::backend::{Asking, Backend, KeychainFailure, Removal, Stored};
@@ -59,9 +61,33 @@ impl Keychain {
     /// # Errors
     /// As [`Keychain::forget`].
     pub(crate) fn forget_secret_keys(&self, job: &TargetId, ids: &[AccessKeyId]) -> Result<Forgotten> {
-        let Some(thread) = self.thread.as_ref().filter(|_| !ids.is_empty()) else { return Ok(Forgotten::default()) };
-        let users: Vec<String> = ids.iter().map(|id| user_for(job, id)).collect();
+        if ids.is_empty() {
+            return Ok(Forgotten::default());
+        }
+        self.forget_users(job, ids, |_| Ok(Vec::new()))
+    }
+
+    /// The same of all that the keychain lists for the job's device, and of these: the record that names them may be gone.
+    ///
+    /// # Errors
+    /// As [`Keychain::forget`].
+    pub(crate) fn forget_every_secret_key(&self, job: &TargetId, ids: &[AccessKeyId]) -> Result<Forgotten> {
+        let of_the_device = format!("{job} ");
+        self.forget_users(job, ids, move |backend| {
+            Ok(backend.users()?.into_iter().filter(|user| user.starts_with(&of_the_device)).collect())
+        })
+    }
+
+    fn forget_users(
+        &self,
+        job: &TargetId,
+        ids: &[AccessKeyId],
+        more: impl FnOnce(&mut dyn Backend) -> std::result::Result<Vec<String>, KeychainFailure> + Send + 'static,
+    ) -> Result<Forgotten> {
+        let Some(thread) = &self.thread else { return Ok(Forgotten::default()) };
+        let mut users: BTreeSet<String> = ids.iter().map(|id| user_for(job, id)).collect();
         self.on(thread, "removing the secret keys", job.as_str(), move |backend| {
+            users.extend(more(backend)?);
             let mut forgotten = Forgotten::default();
             for user in users {
                 forgotten.elsewhere.extend(backend.elsewhere(&user)?);

@@ -77,6 +77,10 @@ impl Backend for Fake {
         Ok((0..count).rev().map(|number| ItemId(number.to_string())).collect())
     }
 
+    fn users(&mut self) -> Result<Vec<String>, KeychainFailure> {
+        Ok(self.items.lock().unwrap().iter().map(|(user, _)| user.clone()).collect())
+    }
+
     fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
         match self.spoil {
             Spoil::GetHangs => loop {
@@ -286,6 +290,25 @@ fn what_an_earlier_version_tried_the_keychain_out_with_goes_with_the_job() {
     keychain.forget(&job(0)).unwrap();
     assert_eq!(items.lock().unwrap()[0].0, probe_for(&job(1)));
     assert_eq!(values(&items).len(), 1);
+}
+
+#[test]
+fn the_jobs_are_those_of_any_item_and_a_key_that_no_record_names_goes_with_its_job() {
+    let (keychain, items) = fake(Spoil::Nothing);
+    for user in [
+        job(3).to_string(),
+        format!("{} AKIAIOSFODNN7EXAMPLE", job(2)),
+        format!("{} AKIAIOSFODNN7EXAMPLF", job(2)),
+        probe_for(&job(1)),
+        "the neighbour's".to_owned(),
+    ] {
+        items.lock().unwrap().push((user, b"something".to_vec()));
+    }
+    assert_eq!(keychain.jobs().unwrap(), [job(1), job(2), job(3)]);
+    assert_eq!(keychain.forget(&job(2)).unwrap().removed, 0, "the code's item alone");
+    assert_eq!(keychain.forget_secret_keys(&job(2), &[]).unwrap().removed, 0, "those that are named alone");
+    assert_eq!(keychain.forget_every_secret_key(&job(2), &[]).unwrap().removed, 2);
+    assert_eq!(keychain.jobs().unwrap(), [job(1), job(3)]);
 }
 
 #[test]

@@ -54,11 +54,52 @@ fn of_all_jobs_only_the_audit_log_is_left_and_one_that_is_busy_keeps_no_other() 
 #[test]
 fn where_nothing_was_ever_stored_nothing_is_made() {
     let rehearsal = Rehearsal::builder().start().unwrap();
-    let ended = Agent::new(&rehearsal, ["forget", "--all"]).end().done();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let ended = on_the_bus(Agent::new(&rehearsal, ["forget", "--all"]), &bus).end().done();
     assert!(ended.stdout.contains("No job is stored"), "{}", ended.stdout);
+    let ended = Agent::new(&rehearsal, ["forget", "--all", "--keychain", "none"]).end().done();
+    assert!(ended.stdout.contains("No keychain was searched"), "{}", ended.stdout);
+    // What can't be searched is not said to be empty.
+    Agent::new(&rehearsal, ["forget", "--all"])
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+        .end()
+        .failed(8, "");
     assert!(!state(&rehearsal).exists());
     Agent::new(&rehearsal, ["forget"]).end().failed(2, "required");
     Agent::new(&rehearsal, ["forget", rehearsal.job().id(), "--all"]).end().failed(2, "cannot be used with");
+}
+
+/// The state folder was removed by hand, or is another one than it was: the keychain alone still knows the jobs.
+#[test]
+fn a_code_and_a_device_key_without_files_are_found_named_and_removed() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    let job = rehearsal.job();
+    let id = job.id();
+    let strange = "JID00000000-e89b-12d3-a456-426655440000";
+    let key = format!("{strange} AKIAIOSFODNN7EXAMPLE");
+    for has_state in [true, false] {
+        agent(&["fetch", id]).done();
+        bus.store(&["--label=x"], &key, &[], "a key");
+        bus.store(&["--label=x"], "the neighbour's", &[], "something");
+        match has_state {
+            true => fs::remove_dir_all(state(&rehearsal).join("jobs").join(id)).unwrap(),
+            false => fs::remove_dir_all(state(&rehearsal)).unwrap(),
+        }
+        let ended = agent(&["forget", "--all"]).done();
+        for job in [id, strange] {
+            assert!(ended.stdout.contains(&format!("{job}  code removed from")), "{}", ended.stdout);
+        }
+        assert_eq!((bus.lookup(id), bus.lookup(&key)), (None, None));
+        assert!(bus.lookup("the neighbour's").is_some(), "what names no job is not touched");
+        let log = fs::read_to_string(state(&rehearsal).join("audit.jsonl")).unwrap();
+        assert!(log.lines().last().unwrap().contains("forgotten"), "{log}");
+    }
+    // `forget JOB` finds the keys as well.
+    bus.store(&["--label=x"], &key, &[], "a key");
+    agent(&["forget", strange]).done();
+    assert_eq!(bus.lookup(&key), None);
 }
 
 /// What is on the disk is the only note of a code, so it does not go before a keychain was searched.
