@@ -33,7 +33,7 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
         return Err(Error::ClientCommandMissing { job: job.to_string() });
     }
     let words = args.args.iter().map(unicode).collect::<Result<Vec<String>>>()?;
-    let command = ClientCommand::of(&words)?;
+    let command = ClientCommand::of(&words, &job)?;
     needs_stored_code("client", settings)?;
     let folder = std::env::current_dir().map_err(|error| Error::disk("Finding", ".".as_ref(), error))?;
     let stored = StateFolder::kept_below(&settings.state_dir)?;

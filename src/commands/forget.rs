@@ -115,7 +115,8 @@ struct ForgottenRow {
 
 /// Every job that is stored here, and every one of which only the keychain has something; one that can't be removed does not keep the others. Ends as the first of those did.
 fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
-    let on_disk: Vec<TargetId> = StateFolder::kept_below(&settings.state_dir)?.into_iter().map(|(job, _)| job).collect();
+    let on_disk: Vec<TargetId> =
+        StateFolder::kept_below(&settings.state_dir)?.into_iter().map(|(job, _)| job).collect();
     let (in_keychain, unlisted) = match jobs_in_keychain(settings, reporter) {
         Ok(jobs) => (jobs, None),
         Err(error) => (Vec::new(), Some(error)),

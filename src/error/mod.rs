@@ -122,6 +122,9 @@ errors! {
     CodeTyped = Usage "code_typed"
         "The command for the vendor's client contains an unlock code, or an option for one. Nothing was run."
         => "Leave it out: the client gets the code privately. Then remove that line from the history of your shell.";
+    ClientConfigures { job: String } = Usage "client_configures"
+        "The client's command “configure” asks for the unlock code and stores it unencrypted. Nothing was run."
+        => "Leave it out: every other command gets the code privately, without a profile of the client's own:\n  snow-onboard client {job} -- describe-device";
     JobIdInvalid { given: String, origin: String, why: String } = Usage "job_id_invalid"
         "The job id “{given}” ({origin}) {why}."
         => "A job id looks like JID123e4567-e89b-12d3-a456-426655440000. List yours with:\n  snow-onboard jobs";
