@@ -3,7 +3,7 @@
 use super::cluster::{self, cluster_of, run_cluster};
 use super::jobs::no_job_ready;
 use super::unlocked::tell;
-use super::{guide, run_plan};
+use super::{guide, run_all, run_plan};
 use crate::cli::{RunArgs, run_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, ExitCode, Result};
@@ -16,6 +16,9 @@ use crate::ui::Ui;
 pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     if let Some(plan) = &args.plan {
         return run_plan::run_plan(plan, settings, ui, reporter);
+    }
+    if args.all {
+        return run_all::run_all(args.no_input, settings, ui, reporter);
     }
     // Everything that can be mistyped is looked at before anything is asked of AWS.
     let named = args.job.as_deref().map(|job| super::parse_target(job, settings, reporter)).transpose()?;
@@ -33,7 +36,7 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
         reporter.is_about(job);
     }
     if args.is_bare && !ui.can_prompt() {
-        return Err(Error::NobodyToAsk { why: why_nobody_is_asked(args.no_input, ui) });
+        return Err(Error::NobodyToAsk { why: guide::why_nobody_is_asked(args.no_input, ui) });
     }
     if ui.can_prompt() && (args.is_bare || named.is_none() || settings.endpoint.is_none()) {
         let plan = guide::plan(named, settings, ui, reporter)?;
@@ -45,15 +48,6 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
         None => the_delivered_job(endpoint, settings, reporter)?,
     };
     open_or_cluster(job, endpoint, nodes, settings, ui, reporter)
-}
-
-fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
-    match (no_input, ui.is_for_programs()) {
-        (true, _) => "With --no-input nothing is asked",
-        (_, true) => "With --json nothing is asked",
-        _ => "This program cannot ask, because it has no terminal",
-    }
-    .to_owned()
 }
 
 /// Opens the device, or the cluster. A job that turns out to be a node of a cluster is opened with its cluster.

@@ -111,6 +111,10 @@ errors! {
     NobodyToAsk { why: String } = Usage "nobody_to_ask"
         "{why}, so give JOB and --endpoint on the command line."
         => "For example:\n  snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10";
+    /// `example` are the first lines of a plan; `command` runs it.
+    AddressesMissing { why: String, example: String, command: String } = Usage "addresses_missing"
+        "{why}, and run --all needs the address of each device."
+        => "Write the addresses into a plan that begins with these lines:\n{example}\nSave it, for example as pallet.csv, and run:\n  {command}";
     /// `hint` is the hint: the same without questions, as far as it is known by then.
     Cancelled { why: String, hint: String } = Usage "cancelled"
         "{why} Nothing was done."
