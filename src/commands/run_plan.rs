@@ -10,7 +10,7 @@ use super::several::{DeviceRow, side_by_side, tell_all};
 use crate::cloud::Cloud;
 use crate::device::Client;
 use crate::error::{Error, ExitCode, Result, Why};
-use crate::flow::{Requested, Unlocked, keep_after_unlock};
+use crate::flow::{Requested, Unlocked, check_address, keep_after_unlock};
 use crate::keychain::Keychain;
 use crate::model::{DevicePlan, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose};
 use crate::report::{Event, Nobody, Notify, Reporter, while_waiting};
@@ -122,6 +122,7 @@ fn fetch<'c>(
     reporter: &Reporter,
     cloud: impl FnOnce() -> Result<&'c Cloud>,
 ) -> Result<()> {
+    check_address(&device.endpoint, settings, &Nobody)?;
     let reporter = reporter.for_job(&device.job);
     let requested = Requested { job: device.job.clone(), purpose: Purpose::Run, settings, reporter, ask: ui };
     requested.check()?.keep_by(cloud).map(drop)

@@ -46,7 +46,7 @@ pub(crate) use guard::home::{is_home_name, remove_stale_home};
 pub use guard::process::{GUARD_ARGUMENT, guard_main};
 pub use session::Session;
 pub use session::open::{ArgvExposure, HandOver};
-pub(crate) use session::reach::is_public;
+pub(crate) use session::reach::check_address;
 pub use session::reach::reach;
 pub use session::run::ClientExit;
 pub use session::wait::DeviceUnlocked;

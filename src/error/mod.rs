@@ -147,9 +147,13 @@ errors! {
     KeyNotForTerminal { job: String } = Usage "key_not_for_terminal"
         "The output is the device's secret key, which a terminal would show and keep. Nothing was read."
         => "Let the AWS CLI run this command, by a profile for the device:\n  snow-onboard setup-profile {job}\nOr send the output to the program that needs it, with a pipe.";
-    EndpointPublic { name: String, address: String } = Usage "endpoint_public"
-        "The name {name} resolves to {address}, which is outside the local network. A device is on the local network."
-        => "Give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";
+    /// `what` begins the sentence: the address, or the name and what it leads to; `hint` is the hint.
+    EndpointPublic { what: String, hint: String } = Usage "endpoint_public"
+        "{what} is outside the local network. A device is on the local network."
+        => "{hint}";
+    EndpointExample { address: String } = Usage "endpoint_example"
+        "The address {address} is an example from the documentation. No device has it."
+        => "Give the IP address that the device's display shows, after --endpoint.";
 
     SettingInvalid { name: String, given: String, origin: String, why: String } = Settings "setting_invalid"
         "The value “{given}” of {name} ({origin}) {why}."

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::address::check_address;
 use super::delivery::fetch_when_delivered;
 use super::keep::{About, apply_keep};
 use super::leftovers::open_state_folder;
@@ -116,8 +117,18 @@ impl<'a> Requested<'a> {
     /// Preflight with a device, for `run`: the client is found and looked at while the keychain is opened.
     ///
     /// # Errors
-    /// Those of [`Requested::check`], and of the client and its private home.
+    /// Those of [`Requested::check`], and of the client and its private home; [`Error::EndpointPublic`],
+    /// [`Error::EndpointExample`].
     pub(crate) fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
+        check_address(endpoint, self.settings, self.ask)?;
+        self.check_with_device_at(endpoint)
+    }
+
+    /// The same at an address that was checked.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn check_with_device_at(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state, self.settings.audit_copy).check()?;
         self.reporter.begin(Step::Client);
@@ -195,11 +206,6 @@ impl<'a> Requested<'a> {
 
     fn prepare_device(&self, state: &StateFolder, endpoint: &Endpoint) -> Result<Preparing> {
         let preparing = prepare_client(self.settings, &self.reporter, self.ask, state)?;
-        if let Some(address) = device::is_public(endpoint) {
-            self.reporter.notify(Event::Warning(format!(
-                "{address} is a public internet address. A device is on the local network. Check its display."
-            )));
-        }
         match device::reach(endpoint, &self.reporter) {
             Ok(_) => {}
             // It may still be starting, which takes 10 to 20 minutes; fetching the pair meanwhile loses nothing.

@@ -119,11 +119,11 @@ pub(crate) fn assert_complete(shown: &[String]) {
 
 #[test]
 fn an_error_is_told_by_sentence_and_hint_together() {
-    let sentence = "Error: The name nas resolves to 203.0.113.7, which is outside the local network. A device is on\nthe local network.";
-    let hint = "Give the IP address from the device's display\ninstead:\n  --endpoint 192.0.2.10";
+    let sentence = "Error: This machine does not know the address of the device of\nJID1.";
+    let hint = "Add the IP address that its display\nshows:\n  snow-onboard unlock JID1 --endpoint 192.0.2.10";
     let told =
         |stdout: &str, stderr: &str, exit| told(&[("stdout", stdout.to_owned()), ("stderr", stderr.to_owned())], exit);
-    assert_eq!(told("", &format!("{sentence}\n\n{hint}\n"), 2).as_deref(), Some("endpoint_public"));
+    assert_eq!(told("", &format!("{sentence}\n\n{hint}\n"), 2).as_deref(), Some("endpoint_unknown"));
     assert_eq!(told("", &format!("{sentence}\n\n{hint}\n"), 3), None, "it ends with another exit code");
     assert_eq!(told("", sentence, 2), None, "a hint is missing");
     assert_eq!(told("", hint, 2), None);
