@@ -13,9 +13,10 @@ mod status;
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
-use crate::error::Error;
+use crate::error::{Error, HintRules, OtherKeychains};
+use crate::model::{JobId, tidy};
 use crate::safety::log::Verbosity;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
@@ -321,6 +322,25 @@ impl Command {
         }
     }
 
+    /// What hints say of this verb, besides what the settings say.
+    #[must_use]
+    pub(crate) fn hint_rules(&self, rules: HintRules) -> HintRules {
+        let for_job = |job: Option<&String>| {
+            let job = job.and_then(|job| tidy(job).parse::<JobId>().ok());
+            OtherKeychains::Fetched(job.map_or_else(|| "JID…".to_owned(), |job| job.to_string()))
+        };
+        let other_keychains = match self {
+            Self::Fetch(_) => OtherKeychains::Another,
+            Self::Unlock(Unlock { job, .. }) | Self::Status(ShowStatus { job, .. }) => for_job(job.as_ref()),
+            Self::Client(RunClient { job, .. }) => for_job(Some(job)),
+            // The device's key is there as well, or what is to be removed.
+            Self::Credentials(_) | Self::SetupProfile(_) | Self::Forget(_) | Self::Receipt(_) => OtherKeychains::This,
+            _ => OtherKeychains::AnyOrNone,
+        };
+        let verb = (!matches!(self, Self::Run(RunArgs { is_bare: true, .. }))).then(|| self.name().to_owned());
+        HintRules { verb, other_keychains, ..rules }
+    }
+
     /// Whether its output is all there is to it, so that it is in vain where that is lost.
     #[must_use]
     pub(crate) fn only_prints(&self) -> bool {
@@ -406,6 +426,15 @@ pub fn is_client_typed() -> bool {
     std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "client")
 }
 
+/// The verb that was typed, as far as that can be told where the parser could not.
+#[must_use]
+pub(crate) fn typed_verb() -> Option<String> {
+    let commands = Cli::command();
+    let mut words =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != "--");
+    words.find(|word| commands.find_subcommand(word).is_some())
+}
+
 /// Whether a word of the command line is, or contains, `-v`.
 #[must_use]
 pub(crate) fn asks_for_more(word: &str) -> bool {
@@ -427,7 +456,6 @@ pub(crate) fn not_a_command(complaint: &clap::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_definition_is_sound() {

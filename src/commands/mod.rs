@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::cli::{self, Cli, Command};
 use crate::device::ClientExit;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, HintRules, Result};
 use crate::model::{JobId, KeychainKind, tidy};
 use crate::os;
 use crate::report::{OPERATOR, Observer, Reporter};
@@ -104,7 +104,10 @@ fn run_command(cli: &Cli) -> Ended {
         let command = cli::run_again(None, settings.endpoint.as_ref(), settings, |_| true);
         const RUN: &str = "snow-onboard run";
         let rest = command.strip_prefix(RUN).unwrap_or_default().to_owned();
-        ui.hints_follow(settings.hint_rules((RUN.to_owned(), rest), cli::given_flags(settings)));
+        let rules = settings.hint_rules((RUN.to_owned(), rest), cli::given_flags(settings));
+        ui.hints_follow(cli.verb().map_or(rules.clone(), |verb| verb.hint_rules(rules)));
+    } else if let Some(verb) = cli.verb() {
+        ui.hints_follow(verb.hint_rules(HintRules::default()));
     }
     let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
     if let Err(error) = log::start(cli.verbosity(), log_file, || ui::Stderr, OPERATOR) {
@@ -139,6 +142,7 @@ pub fn report_parse_error(said: &clap::Error) -> u8 {
     if said.use_stderr() && typed("--json") && !typed("credentials") {
         let ui = Ui::new(OutputMode::Json);
         let ui = if is_of_client { ui.passing_through() } else { ui };
+        ui.hints_follow(HintRules { verb: cli::typed_verb(), ..HintRules::default() });
         return exit_of(ui.failure(None, &cli::not_a_command(said)), is_of_client);
     }
     let mut text = said.render().to_string();

@@ -11,7 +11,7 @@ mod tests;
 mod why;
 
 pub use exit_code::ExitCode;
-pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting};
+pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting, OtherKeychains};
 pub use why::Why;
 use why::WithSource;
 pub(crate) use why::io_in_words;
@@ -332,7 +332,7 @@ errors! {
     /// What to do depends on whose bus or service it is, so the sentence has it all.
     KeychainNotYours { why: String } = Keychain "keychain_not_yours"
         "The keychain on this D-Bus session bus is not used: {why}."
-        => "Run it in your own session, without sudo or su, and with the DBUS_SESSION_BUS_ADDRESS that your desktop set (or none). Or keep the code in the kernel (until the next reboot at the latest) or nowhere:\n  --keychain kernel\n  --keychain none";
+        => "Run it in your own session, without sudo or su, and with the DBUS_SESSION_BUS_ADDRESS that your desktop set (or none). Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
     /// `hint` is the hint, in the words of the keychain's own app.
     KeychainNoCollection { which: String, why: String, hint: String } = Keychain "keychain_no_collection"
         "{which} has no default keyring to keep the code in: {why}."
@@ -375,7 +375,7 @@ errors! {
     /// `remains` is what a command that removes has left, as sentences of their own.
     KernelKeyringClosed { why: String, remains: String } = Keychain "kernel_keyring_closed"
         "The kernel keyring can't be used: {why}.{remains}"
-        => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it:\n  keyctl session";
+        => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it (keyctl comes with the package keyutils):\n  keyctl session";
 
     StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."

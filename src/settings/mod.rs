@@ -79,6 +79,7 @@ impl Settings {
             locked: locked.collect(),
             run_without_storing: (self.keychain == KeychainKind::None).then_some(run),
             given,
+            ..HintRules::default()
         }
     }
 
