@@ -292,13 +292,21 @@ mod tests {
         let hints = |other: OtherKeychains| {
             let rules = HintRules { other_keychains: other, ..HintRules::default() };
             let keychain = |error: &Error| error.exit() == crate::error::ExitCode::Keychain;
-            Error::samples().iter().filter(|error| keychain(error)).map(|error| rules.apply(&error.report().hint)).collect::<Vec<_>>()
+            Error::samples()
+                .iter()
+                .filter(|error| keychain(error))
+                .map(|error| rules.apply(&error.report().hint))
+                .collect::<Vec<_>>()
         };
         let count = |hints: &[String], word: &str| hints.iter().filter(|hint| hint.contains(word)).count();
         let any = hints(OtherKeychains::AnyOrNone);
         assert_eq!(count(&any, "--keychain none"), 4, "{any:#?}");
         let another = hints(OtherKeychains::Another);
-        assert_eq!((count(&another, "--keychain none"), count(&another, "\n  --keychain kernel")), (0, 4), "{another:#?}");
+        assert_eq!(
+            (count(&another, "--keychain none"), count(&another, "\n  --keychain kernel")),
+            (0, 4),
+            "{another:#?}"
+        );
         let fetched = hints(OtherKeychains::Fetched("JID1".to_owned()));
         assert_eq!(count(&fetched, "--keychain none"), 0, "{fetched:#?}");
         assert_eq!(count(&fetched, "\n  snow-onboard fetch JID1 --keychain kernel\n"), 3, "{fetched:#?}");

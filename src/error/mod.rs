@@ -108,9 +108,9 @@ errors! {
     Usage { why: String } = Usage "usage"
         "{why}"
         => "See the examples in:\n  snow-onboard --help";
-    NobodyToAsk { why: String } = Usage "nobody_to_ask"
-        "{why}, so give JOB and --endpoint on the command line."
-        => "For example:\n  snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10";
+    NobodyToAsk { why: String, hint: String } = Usage "nobody_to_ask"
+        "{why}."
+        => "{hint}";
     /// `hint` is the hint: the same without questions, as far as it is known by then.
     Cancelled { why: String, hint: String } = Usage "cancelled"
         "{why} Nothing was done."
@@ -282,6 +282,9 @@ errors! {
     NotKept { job: String } = Job "not_kept"
         "This machine stores no code and no manifest for {job}."
         => "See what is stored here and what AWS has:\n  snow-onboard jobs";
+    NothingToWatch = Job "nothing_to_watch"
+        "No job is stored on this machine, so there is no device to watch."
+        => "See what AWS has, and fetch a job's code and manifest:\n  snow-onboard jobs\n  snow-onboard fetch JID…";
     PairNotKept { job: String } = Job "pair_not_kept"
         "The code and the manifest of {job} are not both stored on this machine."
         => "Fetch both from AWS, and unlock the device with them:\n  snow-onboard run {job} --endpoint 192.0.2.10";
@@ -547,6 +550,10 @@ errors! {
     DeviceRefused { job: String, what: String, said: String } = Device "device_refused"
         "`snowballEdge {what}` failed: {said}"
         => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check that this is the device of {job} (label and display), that the address is right, and that it has started. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
+    /// Where nobody waits for it to start. `said` comes from the client.
+    DeviceGivesNoAnswer { job: String, endpoint: String, said: String } = Device "device_gives_no_answer"
+        "The device at {endpoint} answers on the network, but the client gets no answer from it with the code and manifest of {job}. The client said: {said}."
+        => "If the device was started less than 20 minutes ago, wait, then repeat the same command. Otherwise it is another device, or its pair was replaced. Compare the label and the display with the job. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     /// `said` is the end of the sentence, and comes from the client.
     DeviceTellsNot { job: String, what: String, said: String } = Device "device_tells_not"
         "The device did not answer `snowballEdge {what}`: {said}"
@@ -568,8 +575,9 @@ errors! {
         "The client reported success, but the device still reports LOCKED after {seconds} seconds."
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     /// `states` is each device that is not open, with what was said of it last.
-    WatchTimeout { states: String, seconds: u64 } = DeviceTimeout "watch_timeout"
-        "Not every device reported UNLOCKED within {seconds} seconds: {states}."
+    /// `which` is the subject: one device, or so many of them.
+    WatchTimeout { which: String, states: String, seconds: u64 } = DeviceTimeout "watch_timeout"
+        "{which} did not report UNLOCKED within {seconds} seconds: {states}."
         => "Look at the displays, then repeat the same command, with more time if they are still busy:\n  --wait-timeout 12h";
     DeviceTimeout { state: String, seconds: u64 } = DeviceTimeout "device_timeout"
         "The device did not report UNLOCKED within {seconds} seconds. The state that was read last is: {state}."

@@ -498,7 +498,7 @@ impl<'a> Kept<'a> {
         reporter.step(Step::Pair, "code and manifest match; stored separately");
         reporter.begin(Step::HandOver);
         let (policy, patience) = (settings.handoff, settings.start_timeout());
-        let mut opened = self.ready.open_session(endpoint, policy, patience)?;
+        let mut opened = self.ready.open_session(endpoint, policy, patience, true)?;
         opened.unlock()?;
         let OpenSession { context, record, hand_over, pair, session, .. } = &mut opened;
         context.note_hand_over(AuditStep::HandedOver, &pair.manifest_sha256, record, hand_over)?;
@@ -507,12 +507,12 @@ impl<'a> Kept<'a> {
     }
 
     /// Opens a session with the client for a look or a command, and leaves the device as it is. The command line is not used. A
-    /// device that does not answer yet is waited for as long as `patience`.
+    /// device that does not answer yet is waited for as long as `patience`; one that answers, and not the client, is not.
     ///
     /// # Errors
     /// Those of the client, the hand-over and the device.
     pub(crate) fn open_session(self, endpoint: &Endpoint, patience: Duration) -> Result<OpenSession<'a>> {
-        self.ready.open_session(endpoint, HandOverPolicy::Private, patience).map_err(|error| match error {
+        self.ready.open_session(endpoint, HandOverPolicy::Private, patience, false).map_err(|error| match error {
             // What would be allowed to `run` is no way out here.
             Error::HandOverRefused { why } => Error::OnlyPrivate { why },
             error => error,

@@ -43,7 +43,7 @@ pub(crate) struct OpenSession<'a> {
 
 impl<'a> ReadyPair<'a> {
     /// Gives both halves to the vendor's client, which finds the device at `endpoint`. A device that does not answer yet is waited
-    /// for as long as `patience`. The code is gone from this process when it returns.
+    /// for as long as `patience`; one of which only the port answers, where it `waits_for_services`. The code is gone from this process when it returns.
     ///
     /// # Errors
     /// Those of the client, the hand-over and the device.
@@ -52,6 +52,7 @@ impl<'a> ReadyPair<'a> {
         endpoint: &Endpoint,
         policy: HandOverPolicy,
         patience: Duration,
+        waits_for_services: bool,
     ) -> Result<OpenSession<'a>> {
         let Self { context, record, pair, code, keychain, device, separation } = self;
         let Some(device) = device else {
@@ -100,6 +101,7 @@ impl<'a> ReadyPair<'a> {
                 on_argv: &|| context.note(AuditStep::HandedOverOnCommandLine, digest),
                 exposure: exposure.clone(),
                 patience,
+                waits_for_services,
                 keep_log: &|log| context.keep_client_log(log),
             },
         );

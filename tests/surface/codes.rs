@@ -24,6 +24,7 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ("audit_copy_unsupported", "told where the system is not Linux; these tests run on Linux"),
     ("key_not_for_terminal", "it takes a terminal at which nothing is asked: tests/terminal has it"),
     ("fetch_skipped", "it stands beside another failure and ends no command: tests/whole/plans.rs has it"),
+    ("device_gives_no_answer", "a row of status tells it, which ends no command: tests/device_behaviour has it"),
     ("profile_file_raced", "it takes another program at the right moment: src/store/shared_file has one"),
     ("profile_file_refused", "it takes a file that others can change: tests/whole/setup_profile.rs has one"),
     (
