@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorReport, ExitCode, Result};
 use crate::flow::{Depth, JobLook, Requested, SharedKeychains, look_at_job};
 use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Purpose, Record};
 use crate::report::{Ask, Backoff, Event, Nobody, Notify, Reporter, age_in_words, utc_in_words, with_jitter};
-use crate::safety::sanitize::sanitize;
+use crate::safety::sanitize::{phrase, sanitize};
 use crate::settings::Settings;
 use crate::store::StateFolder;
 use crate::ui::{Failure, Ui};
@@ -112,7 +112,10 @@ pub(super) fn status(args: &ShowStatus, settings: &Settings, ui: &Ui, reporter: 
     jobs.sort_by(|one, other| one.job.as_str().cmp(other.job.as_str()));
     let depth = if args.offline { Depth::Stored } else { Depth::Device };
     let look_out = LookOut { settings, ui, reporter, depth };
-    if args.watch && !jobs.is_empty() {
+    if args.watch && jobs.is_empty() {
+        return Err(Error::NothingToWatch);
+    }
+    if args.watch {
         return look_out.watch(&mut jobs, named.as_ref());
     }
     look_out.look(&mut jobs, |_| true);
@@ -159,21 +162,38 @@ impl LookOut<'_> {
                 continue;
             }
             if !left.iter().any(|job| job.may_open()) {
-                let exit = left.first().and_then(|job| job.look.failure.as_ref()).map_or(ExitCode::Done, |it| it.exit);
                 if self.ui.is_for_programs() {
                     self.result(jobs, named, "");
                 }
-                return Ok(exit);
+                return Ok(self.why_it_ends(&left));
             }
             if started.elapsed() >= limit {
                 let states: Vec<String> = left.iter().map(|job| format!("{} {}", job.job, job.in_short())).collect();
-                return Err(Error::WatchTimeout { states: states.join(", "), seconds: limit.as_secs() });
+                let which = match (left.len(), jobs.len()) {
+                    (_, 1) => "The device".to_owned(),
+                    (left, all) => format!("{left} of {all} devices"),
+                };
+                return Err(Error::WatchTimeout { which, states: states.join(", "), seconds: limit.as_secs() });
             }
-            let what = format!("{} of {} devices to be UNLOCKED", left.len(), jobs.len());
+            let what = match (left.len(), jobs.len()) {
+                (_, 1) => "the device to be UNLOCKED".to_owned(),
+                (left, all) => format!("{left} of {all} devices to be UNLOCKED"),
+            };
             self.reporter.notify(Event::Waiting { what, so_far: started.elapsed() });
             let pause = with_jitter(pauses.next(), 0.9..=1.1);
             std::thread::sleep(pause.min(limit.saturating_sub(started.elapsed())));
         }
+    }
+
+    /// Tells why those that are `left` are not waited for; the table has it where it can be drawn over again. Gives the exit code:
+    /// that of the first.
+    fn why_it_ends(&self, left: &[&WatchedJob]) -> ExitCode {
+        let failures: Vec<(&JobId, &ErrorReport)> =
+            left.iter().filter_map(|job| Some((&job.job, job.look.failure.as_ref()?))).collect();
+        if !self.ui.can_redraw() {
+            failures.iter().for_each(|(job, failure)| _ = self.ui.failure_of_job(job, failure));
+        }
+        failures.first().map_or(ExitCode::Done, |(_, failure)| failure.exit)
     }
 
     /// Draws all over again where that can be done; elsewhere tells of what changed, a line or an event each.
@@ -256,20 +276,13 @@ impl LookOut<'_> {
                     "Warning: AWS gives the code and manifest probably until {day} (an estimate), which is in {} days. After that a new pair may not be available.",
                     (expiry - now).whole_days()
                 ),
-                (false, false) => format!("estimated expiry {day}"),
+                (false, false) => format!("AWS gives code and manifest probably until {day} (an estimate)"),
             });
         }
         if let Some(failure) = &look.failure {
             let Failure { text: said, hint, .. } = self.ui.failure_of_row(failure);
             line(&said);
-            for hint in hint.lines() {
-                // A command to paste stays whole.
-                if hint.starts_with("  ") {
-                    text.push_str(&format!("{hint}\n"))
-                } else {
-                    text.push_str(&format!("    {hint}\n"))
-                }
-            }
+            hint.lines().for_each(line);
         }
         text
     }
@@ -303,7 +316,7 @@ impl WatchedJob {
     fn in_short(&self) -> String {
         match (&self.look.state, &self.look.failure) {
             (Some(state), _) => state.as_str().to_owned(),
-            (None, Some(failure)) => format!("not known ({})", failure.code),
+            (None, Some(failure)) => format!("not known: {}", phrase(&failure.sentence)),
             (None, None) => "not known".to_owned(),
         }
     }
