@@ -117,6 +117,9 @@ fn run_command(cli: &Cli) -> Ended {
         Some(Command::Client(args)) => client::client(args, &settings, &ui, &reporter).map(Ended::AsClient),
         _ => dispatch(cli, &settings, &ui, &reporter).map(Ended::Here),
     });
+    if let Ok(Ended::Here(exit)) = ended {
+        ui.ends_with(exit);
+    }
     ended.unwrap_or_else(|error| ui.failure(reporter.job(), &error).into())
 }
 

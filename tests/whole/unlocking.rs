@@ -59,6 +59,8 @@ fn of_all_jobs_one_without_an_address_keeps_no_other() {
     let row = |id: &str| rows.iter().find(|row| row["job"] == id).unwrap().clone();
     assert_eq!(row(rehearsal.job().id())["was_open_already"], false);
     assert_eq!(row(&other)["error"]["code"], "endpoint_unknown");
+    let last = ended.json("error");
+    assert_eq!((&last["code"], &last["job"]), (&"endpoint_unknown".into(), &other.clone().into()), "{last}");
     let text = offline(&rehearsal, &bus, &["unlock", "--all"]).end();
     assert!(text.stdout.contains("UNLOCKED already") && text.stdout.contains("not unlocked"), "{}", text.stdout);
 }
