@@ -5,15 +5,22 @@ use std::{
     path::Path,
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use super::{Keychain, keychain, say};
-use crate::{Error, Job, Rehearsal, sigv4::sha256_hex};
+use crate::{Device, Error, Job, Rehearsal, sigv4::sha256_hex};
+
+/// What is typed to cut the device's power.
+const POWER_CUT: &str = "power-cut";
+
+/// How long the device takes to start again: long enough to be seen off.
+const BOOT: Duration = Duration::from_secs(5);
 
 /// Serves until Ctrl-C, or with `json` until stdin closes.
-pub(super) fn serve(json: bool) -> Result<(), Error> {
+pub(super) fn serve(json: bool, keychain: Option<Keychain>) -> Result<(), Error> {
     let rehearsal = Rehearsal::builder()
         .job(Job::new())
         .job(Job::new().state("InTransitToCustomer").description(Some("On its way")))
@@ -35,11 +42,29 @@ pub(super) fn serve(json: bool) -> Result<(), Error> {
             let _ = end.send(());
         });
     } else {
-        explain(&rehearsal);
+        explain(&rehearsal, keychain);
+        let device = rehearsal.device().clone();
+        // Where nothing can be typed, the input is over at once, and nothing comes of it.
+        thread::spawn(move || io::stdin().lines().map_while(Result::ok).for_each(|line| say(&typed(&line, &device))));
     }
     // The signal's task holds the other end for as long as the servers run.
     let _ = ended.recv();
     Ok(())
+}
+
+/// Does what was typed, and tells what came of it.
+fn typed(line: &str, device: &Device) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words[..] {
+        [POWER_CUT] => {}
+        [POWER_CUT, job] if job == device.job_id() => {}
+        [POWER_CUT, job] => return format!("There is no device of {job} here."),
+        [] => return String::new(),
+        _ => return format!("Type “{POWER_CUT}” to cut the device's power, or Ctrl-C to end."),
+    }
+    device.power_loss_for(BOOT);
+    let (job, seconds) = (device.job_id(), BOOT.as_secs());
+    format!("The device has no power. It is on again in {seconds} seconds, and LOCKED:\n\nsnow-onboard unlock {job}\n")
 }
 
 /// Completes when somebody wants the program to end.
@@ -58,11 +83,11 @@ pub(super) async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn explain(rehearsal: &Rehearsal) {
+fn explain(rehearsal: &Rehearsal, wanted: Option<Keychain>) {
     let shell = if cfg!(windows) { "another PowerShell window" } else { "another terminal" };
     say(&format!("The stand-ins are up. In {shell}, to be led by the hand:\n"));
     let path = |path: &Path| path.to_string_lossy().into_owned();
-    let (keychain, reasons) = keychain::choose();
+    let (keychain, reasons) = wanted.map_or_else(keychain::choose, |wanted| (wanted, Vec::new()));
     let mut variables = rehearsal.env();
     variables.push(("SNOW_ONBOARD_CA_BUNDLE", path(rehearsal.ca_bundle())));
     variables.push(("SNOW_ONBOARD_CLIENT", path(rehearsal.client_path())));
@@ -81,6 +106,7 @@ fn explain(rehearsal: &Rehearsal) {
     for job in rehearsal.jobs().iter().skip(1) {
         say(&format!("  {}  {}", job.id(), job.state()));
     }
+    say(&format!("\nTo cut the device's power, which locks it, type here:\n\n{POWER_CUT}"));
     say("\nCtrl-C ends it and removes everything.");
 }
 
@@ -126,8 +152,22 @@ fn set_variable(name: &str, value: &str, powershell: bool) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_power_cut_is_typed_and_nothing_else_cuts_it() {
+        let rehearsal = Rehearsal::builder().start().unwrap();
+        let device = rehearsal.device();
+        for (line, told) in [("", ""), ("help", "Type “power-cut”"), ("power-cut JID1", "no device of JID1")] {
+            assert!(typed(line, device).contains(told), "{line}");
+            assert!(std::net::TcpStream::connect(device.endpoint()).is_ok(), "{line}");
+        }
+        let told = typed(&format!("power-cut {}", device.job_id()), device);
+        assert!(told.contains(&format!("snow-onboard unlock {}", device.job_id())), "{told}");
+        assert_eq!(device.state(), crate::State::Locked);
+    }
 
     #[test]
     fn quotes_what_a_shell_would_take_apart() {
