@@ -23,7 +23,8 @@ Examples:
   What is stored, without contacting a device:
     snow-onboard status --offline
   One job, at another address than that of the last time:
-    snow-onboard status JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.11
+    snow-onboard status JID123e4567-e89b-12d3-a456-426655440000 \\
+      --endpoint 192.0.2.11
   For a script:
     snow-onboard status --json
   Wait until somebody has unlocked every device:

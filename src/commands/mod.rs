@@ -148,7 +148,7 @@ pub fn report_parse_error(said: &clap::Error) -> u8 {
         ui.hints_follow(HintRules { verb: cli::typed_verb(), ..HintRules::default() });
         return exit_of(ui.failure(None, &cli::not_a_command(said)), is_of_client);
     }
-    let mut text = said.render().to_string();
+    let mut text = cli::in_our_form(&said.render().to_string());
     if said.kind() == clap::error::ErrorKind::DisplayVersion
         && std::env::args_os().any(|word| word.to_str().is_some_and(cli::asks_for_more))
     {
