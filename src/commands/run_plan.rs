@@ -62,8 +62,8 @@ fn read(path: &Path, reporter: &Reporter) -> Result<DevicePlan> {
             .map_err(|refused| unusable(refused.into_why(path)))?
             .ok_or_else(|| unusable("there is no such file".to_owned().into()))?
     };
-    let text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8".to_owned().into()))?;
-    DevicePlan::parse(&text, PlanFormat::of(&name, &text)).map_err(|PlanFlaw { line, why }| {
+    let plan = DevicePlan::text(bytes).and_then(|text| DevicePlan::parse(&text, PlanFormat::of(&name, &text)));
+    plan.map_err(|PlanFlaw { line, why }| {
         unusable(line.map_or(why.clone(), |line| format!("line {line}: {why}")).into())
     })
 }
