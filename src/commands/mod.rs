@@ -22,6 +22,7 @@ mod unlock;
 use std::sync::Arc;
 
 use crate::cli::{self, Cli, Command};
+use crate::cloud;
 use crate::device::ClientExit;
 use crate::error::{Error, ExitCode, HintRules, Result};
 use crate::model::{JobId, KeychainKind, tidy};
@@ -170,7 +171,21 @@ fn build_details() -> String {
     format!("system  {} {}\ncommit  {commit}\n", std::env::consts::OS, std::env::consts::ARCH)
 }
 
+/// Refuses what was typed and is wrong, also where it would not come to be used: a pair that is stored is not fetched. `doctor` and
+/// `settings` tell it in their own way.
+fn check_typed(cli: &Cli, settings: &Settings) -> Result<()> {
+    if matches!(cli.verb(), Some(Command::Doctor(_) | Command::Settings(_))) {
+        return Ok(());
+    }
+    settings.ca_bundle.as_ref().map_or(Ok(()), cloud::check_typed_file)?;
+    match (cli.verb(), &settings.profile) {
+        (Some(Command::Fetch(_)), Some(profile)) => cloud::check_profile(profile),
+        _ => Ok(()),
+    }
+}
+
 fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+    check_typed(cli, settings)?;
     let done = match cli.verb() {
         Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui, reporter)),
         Some(Command::Run(args)) => return run::run(args, settings, ui, reporter),

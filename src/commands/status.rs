@@ -260,7 +260,7 @@ impl LookOut<'_> {
         let mut line = |line: &str| text.push_str(&format!("    {line}\n"));
         if let Some(pair) = record.as_ref().and_then(|record| record.pair.as_ref()) {
             let fetched = age_in_words(now - pair.fetched_at);
-            line(&format!("{}; fetched {fetched}; keychain {}", halves_in_words(look), pair.keychain));
+            line(&format!("{}; fetched {fetched}; keychain: {}", halves_in_words(look), pair.keychain.in_words()));
         }
         if let Some(last) = record.as_ref().and_then(|record| record.hand_overs.last()) {
             let ended = if last.unlocked_at.is_some() { "unlocked" } else { "not seen to unlock" };

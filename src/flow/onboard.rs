@@ -495,7 +495,11 @@ impl<'a> Kept<'a> {
     /// Those of the client, the hand-over and the device.
     pub fn hand_over(self, endpoint: &Endpoint) -> Result<HandedOver<'a>> {
         let RunContext { reporter, settings, .. } = &self.ready.context;
-        reporter.step(Step::Pair, "code and manifest match; stored separately");
+        let stored = match self.ready.pair.keychain {
+            KeychainKind::None => "not stored, and kept separately during this run",
+            KeychainKind::System | KeychainKind::Kernel => "stored separately",
+        };
+        reporter.step(Step::Pair, &format!("code and manifest match; {stored}"));
         reporter.begin(Step::HandOver);
         let (policy, patience) = (settings.handoff, settings.start_timeout());
         let mut opened = self.ready.open_session(endpoint, policy, patience, true)?;

@@ -77,11 +77,8 @@ impl DevicePlan {
         if is(&[b"PK\x03\x04", b"\xd0\xcf\x11\xe0"]) {
             return Err(flaw("it is a spreadsheet file. Save it as CSV (UTF-8) in the spreadsheet's program"));
         }
-        let why = if is(&[b"\xff\xfe", b"\xfe\xff"]) {
-            "it is UTF-16. Save it as CSV (UTF-8)"
-        } else {
-            "it is not UTF-8"
-        };
+        let why =
+            if is(&[b"\xff\xfe", b"\xfe\xff"]) { "it is UTF-16. Save it as CSV (UTF-8)" } else { "it is not UTF-8" };
         String::from_utf8(bytes).map_err(|_| flaw(why))
     }
 

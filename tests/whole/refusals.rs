@@ -41,6 +41,7 @@ fn what_is_mistyped_is_refused_before_anything_is_asked() {
         (&["run", &job, "--endpoint", "192.0.2.10"], 2, "192.0.2.10 is an example"),
         (&["run", &job, "--endpoint", "192.0.2.10", "--allow-public-endpoint"], 2, "192.0.2.10 is an example"),
         (&["fetch", &job, "--keychain", "none"], 2, "keep it nowhere"),
+        (&["fetch", &job, "--region", "eu-central1"], 3, "did you mean eu-central-1?"),
         (&["fetch", &job, "--network-timeout", "soon"], 3, "“soon” of network_timeout (--network-timeout)"),
         (&["run", &job, "--endpoint", &endpoint, "--client-sha256", "abc"], 3, "(--client-sha256)"),
         (&["run", &job, "--allow-argv", "--handoff", "private"], 2, "cannot be used with"),
