@@ -6,7 +6,7 @@ use clap::CommandFactory;
 
 use super::Cli;
 use crate::error::GivenFlag;
-use crate::model::{Endpoint, JobId};
+use crate::model::{Endpoint, TargetId};
 use crate::safety::quote::quoted;
 use crate::settings::table::{EVERY, SESSION, Setting};
 use crate::settings::{Settings, Value, setting};
@@ -19,7 +19,7 @@ pub(crate) fn forget_all_again(settings: &Settings) -> String {
 
 /// `snow-onboard unlock` for this job and device, as [`run_again`].
 pub(crate) fn unlock_again(
-    job: &JobId,
+    job: &TargetId,
     endpoint: &Endpoint,
     settings: &Settings,
     matter: impl Fn(&Setting) -> bool,
@@ -30,7 +30,7 @@ pub(crate) fn unlock_again(
 /// `snow-onboard run` for this job and device, with flags for what flags and variables of ours said of the settings that
 /// `matter`. What is not settled yet is left out: an example in its place would be pasted with the rest.
 pub(crate) fn run_again(
-    job: Option<&JobId>,
+    job: Option<&TargetId>,
     endpoint: Option<&Endpoint>,
     settings: &Settings,
     matter: impl Fn(&Setting) -> bool,
@@ -40,7 +40,7 @@ pub(crate) fn run_again(
 
 fn again(
     verb: &str,
-    job: Option<&JobId>,
+    job: Option<&TargetId>,
     endpoint: Option<&Endpoint>,
     settings: &Settings,
     matter: impl Fn(&Setting) -> bool,
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_command_says_the_same_to_any_shell() {
-        let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        let job: TargetId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
         let endpoint: Endpoint = "[2001:db8::1]:9091".parse().unwrap();
         for (profile, words_of_it) in [
             ("a$(touch x)`id`", &["--profile", "a$(touch x)`id`"][..]),

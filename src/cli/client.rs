@@ -35,7 +35,7 @@ Examples:
 /// `client`
 #[derive(Debug, Args)]
 pub struct RunClient {
-    /// The job's id
+    /// The job's id, or the cluster's (CID…)
     // Numbered, since what is changed of an argument, as completions do, puts it behind the others.
     #[arg(value_name = "JOB", index = 1)]
     pub job: String,

@@ -18,7 +18,7 @@ Examples:
 /// `credentials`
 #[derive(Debug, Args)]
 pub struct Credentials {
-    /// The job's id
+    /// The job's id, or the cluster's (CID…)
     #[arg(value_name = "JOB")]
     pub job: String,
     /// Which access key of the device; not needed if it has one

@@ -4,6 +4,7 @@
 mod again;
 mod audit;
 mod client;
+mod cluster;
 mod credentials;
 mod flags;
 mod mistyped;
@@ -25,6 +26,7 @@ pub(crate) use again::{flags_for_credentials, forget_all_again, given_flags, run
 pub use audit::AuditArgs;
 pub(crate) use audit::{SHOW, VERIFY};
 pub use client::RunClient;
+pub(crate) use cluster::NodeFlags;
 pub use credentials::Credentials;
 pub use flags::FlagsOf;
 pub use receipt::ReceiptArgs;
@@ -84,6 +86,9 @@ Examples:
   Wait for the job and for the device, then unlock it:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 \\
       --endpoint 192.0.2.10 --wait --wait-device
+  A cluster, by its id, with the address of each node:
+    snow-onboard run CID123e4567-e89b-12d3-a456-426655440000 \\
+      --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12
   Ten devices at once, as a table says; again, it does only what is missing:
     snow-onboard run --plan pallet.csv
   With a client that is not in PATH, keeping nothing on this machine:
@@ -112,6 +117,9 @@ Examples:
   The device has another address now:
     snow-onboard unlock JID123e4567-e89b-12d3-a456-426655440000 \\
       --endpoint 192.0.2.11
+  A cluster, of which a node stays away:
+    snow-onboard unlock CID123e4567-e89b-12d3-a456-426655440000 \\
+      --without-missing
   After a power cut, every device that was unlocked from this machine:
     snow-onboard unlock --all",
         override_usage = "\
@@ -227,12 +235,17 @@ pub struct RunArgs {
     /// `--no-input` was typed.
     #[arg(skip)]
     pub no_input: bool,
-    /// The job's id; without it, the one job that has been delivered
+    /// The job's id, or the cluster's (CID…); without it, the one job or cluster that has been delivered
     #[arg(value_name = "JOB")]
     pub job: Option<String>,
     /// Unlock every device of a plan, side by side: a CSV file with the columns job, address and label, or TOML; - reads stdin
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::Unknown, conflicts_with_all = ["job", "endpoint", "wait"])]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::Unknown, conflicts_with_all = ["job", "endpoint", "wait", "nodes", "without_missing", "pair_of"])]
     pub plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) nodes: NodeFlags,
+    /// Use the code and manifest of this node of a cluster, and do not compare its code with the other nodes'
+    #[arg(long, value_name = "JOB")]
+    pub pair_of: Option<String>,
     #[command(flatten)]
     flags: FlagsOf<RUN>,
 }
@@ -240,12 +253,14 @@ pub struct RunArgs {
 /// `unlock`
 #[derive(Debug, Args)]
 pub struct Unlock {
-    /// The job's id
+    /// The job's id, or the cluster's (CID…)
     #[arg(value_name = "JOB", required_unless_present = "all")]
     pub job: Option<String>,
     /// Unlock the device of every job that is stored here, each at the address of its last time
-    #[arg(long, conflicts_with_all = ["job", "endpoint"])]
+    #[arg(long, conflicts_with_all = ["job", "endpoint", "nodes"])]
     pub all: bool,
+    #[command(flatten)]
+    pub(crate) nodes: NodeFlags,
     #[command(flatten)]
     flags: FlagsOf<UNLOCK>,
 }
@@ -253,12 +268,15 @@ pub struct Unlock {
 /// `fetch`
 #[derive(Debug, Args)]
 pub struct Fetch {
-    /// The job's id
+    /// The job's id, or the cluster's (CID…)
     #[arg(value_name = "JOB")]
     pub job: String,
     /// Fetch a new pair even if one is kept; the old one is replaced only when the new one is whole
     #[arg(long)]
     pub refresh: bool,
+    /// Use the code and manifest of this node of a cluster, and do not compare its code with the other nodes'
+    #[arg(long, value_name = "JOB")]
+    pub pair_of: Option<String>,
     #[command(flatten)]
     flags: FlagsOf<FETCH>,
 }
@@ -266,7 +284,7 @@ pub struct Fetch {
 /// `forget`
 #[derive(Debug, Args)]
 pub struct Forget {
-    /// The job's id
+    /// The job's id, or the cluster's (CID…)
     #[arg(value_name = "JOB", required_unless_present_any = ["all", "returned", "expired"])]
     pub job: Option<String>,
     /// Forget every job that is stored on this machine, and remove all files of this program but the audit log

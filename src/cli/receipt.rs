@@ -15,7 +15,7 @@ Examples:
 /// `receipt`
 #[derive(Debug, Args)]
 pub struct ReceiptArgs {
-    /// The job's id
+    /// The job's id, or the cluster's (CID…)
     #[arg(value_name = "JOB")]
     pub job: String,
     /// Write it as an HTML page to this file, which only you can read

@@ -33,7 +33,7 @@ Examples:
 /// `status`
 #[derive(Debug, Args)]
 pub struct ShowStatus {
-    /// The job's id; without it, every job that is stored here
+    /// The job's id, or the cluster's (CID…); without it, every job that is stored here
     #[arg(value_name = "JOB")]
     pub job: Option<String>,
     /// Show what is stored; start no client and contact no device

@@ -20,14 +20,14 @@ use super::failure::{CallContext, Refusal, Service};
 use super::http::{Clocks, Http, Https, read_timeout, without_secrets};
 use super::identity::Sts;
 use super::wait::{Wait, tries};
-use super::{CloudSettings, DescribedJob, FetchedPair, Sink, endpoints, logged};
+use super::{CloudSettings, ClusterJobs, DescribedJob, FetchedPair, Sink, endpoints, logged};
 use crate::error::{Error, Result};
 use crate::model::{JobFacts, JobId, JobState, ManifestUrl, Readiness, UnlockCode};
 use crate::report::{Event, Notify};
 use crate::safety::sanitize::phrase;
 
 /// Jobs asked for at once, the most that the API gives (Snowball API, ListJobs).
-const PAGE: i32 = 100;
+pub(super) const PAGE: i32 = 100;
 
 /// How long an error about an unknown job may be held back to find out who asked.
 const WHO_ASKED: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ const MAX_ADDRESSES: usize = 3;
 const MAX_FRUITLESS: usize = 5;
 
 /// Pages followed. A service that names a next page for ever must not hold the agent for ever.
-const MAX_PAGES: usize = 100;
+pub(super) const MAX_PAGES: usize = 100;
 
 /// The client with all that its errors need to be told.
 pub(super) struct Api {
@@ -140,7 +140,7 @@ impl Api {
     /// See [`Cloud::describe`](super::Cloud::describe).
     pub(super) async fn described(&self, job: &JobId) -> Result<DescribedJob> {
         let work = async {
-            let described = self.describe(job.as_str()).await.map_err(|refusal| self.plain(job, refusal))?;
+            let described = self.describe(job.as_str()).await.map_err(|refusal| self.plain(job.as_str(), refusal))?;
             of_single_device(&described.facts).map(|()| described)
         };
         let result = self.wait.run_with_deadline(self.setting.api(), work).await;
@@ -168,11 +168,11 @@ impl Api {
             let (pair, described) = tokio::join!(pair, describe);
             match (pair, described) {
                 (Ok((bytes, code)), Ok(DescribedJob { facts, .. })) => {
-                    of_single_device(&facts).map(|()| FetchedPair { facts, code, bytes })
+                    of_single_device(&facts).map(|()| FetchedPair { facts, code, bytes, nodes: ClusterJobs::default() })
                 }
                 (Err(Refusal::State | Refusal::Unknown), Ok(described)) => Err(not_released(job, described)),
                 (Err(Refusal::Failed(error) | Refusal::Passing(error)), _) => Err(error),
-                (_, Err(refusal)) => Err(self.plain(job, refusal)),
+                (_, Err(refusal)) => Err(self.plain(job.as_str(), refusal)),
             }
         };
         let result = self.wait.run_with_deadline(self.setting.api(), work).await;
@@ -226,7 +226,7 @@ impl Api {
         Ok(jobs)
     }
 
-    async fn describe(&self, job: &str) -> Result<DescribedJob, Refusal> {
+    pub(super) async fn describe(&self, job: &str) -> Result<DescribedJob, Refusal> {
         let answer = self.wait.with_retry("DescribeJob", async || {
             let started = Instant::now();
             let answer = self.client.describe_job().job_id(job).send().await;
@@ -243,7 +243,7 @@ impl Api {
     }
 
     /// The manifest, whole, in `sink`; gives its length.
-    async fn manifest(&self, job: &JobId, sink: &mut dyn Sink) -> Result<u64, Refusal> {
+    pub(super) async fn manifest(&self, job: &JobId, sink: &mut dyn Sink) -> Result<u64, Refusal> {
         const NAME: &str = "the manifest";
         let mut url = self.manifest_url(job).await?;
         let mut download =
@@ -305,7 +305,7 @@ impl Api {
         ManifestUrl::take(text).map_err(|no| Refusal::Failed(Error::ManifestUrlBad { why: no.why.to_owned() }))
     }
 
-    async fn unlock_code(&self, job: &JobId) -> Result<UnlockCode, Refusal> {
+    pub(super) async fn unlock_code(&self, job: &JobId) -> Result<UnlockCode, Refusal> {
         let answer = self.wait.with_retry("GetJobUnlockCode", async || {
             let started = Instant::now();
             let answer = self.client.get_job_unlock_code().job_id(job.as_str()).send().await;
@@ -319,7 +319,7 @@ impl Api {
 
     /// Adds to the error about an unknown job who asked for it: it may be another account's. Best effort and brief, since that
     /// error is the one to tell.
-    async fn with_who_asked<T>(&self, result: Result<T>) -> Result<T> {
+    pub(super) async fn with_who_asked<T>(&self, result: Result<T>) -> Result<T> {
         let Err(Error::JobUnknown { job, region, .. }) = result else { return result };
         let asked = self.wait.run_with_limit(WHO_ASKED, self.sts_in_words(), self.ask_identity()).await;
         let asked_as = asked.map_or_else(|_| String::new(), |identity| format!(" (asked as {})", identity.arn));
@@ -327,7 +327,7 @@ impl Api {
     }
 
     /// A refusal of DescribeJob itself.
-    fn plain(&self, job: &JobId, refusal: Refusal) -> Error {
+    pub(super) fn plain(&self, job: &str, refusal: Refusal) -> Error {
         match refusal {
             Refusal::Failed(error) | Refusal::Passing(error) => error,
             Refusal::Unknown => {
@@ -350,12 +350,12 @@ fn is_https(url: &str) -> bool {
     url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme() == Some(&http::uri::Scheme::HTTPS) && uri.host().is_some())
 }
 
-fn incomplete(operation: &str, missing: &str) -> Error {
+pub(super) fn incomplete(operation: &str, missing: &str) -> Error {
     Error::AnswerIncomplete { what: format!("Snowball {operation}"), missing: missing.to_owned() }
 }
 
 /// Why the pair of a job that exists is not given out: the API said no, and the job's state says why.
-fn not_released(job: &JobId, described: DescribedJob) -> Error {
+pub(super) fn not_released(job: &JobId, described: DescribedJob) -> Error {
     let DescribedJob { facts, parts } = described;
     let job = job.to_string();
     if facts.is_main {
@@ -396,7 +396,7 @@ fn described(asked: &str, job: JobMetadata, is_main: bool) -> Option<JobFacts> {
 }
 
 /// A line of the list. One without an id can't be named, so it is of no use to anyone.
-fn listed(job: JobListEntry) -> Option<JobFacts> {
+pub(super) fn listed(job: JobListEntry) -> Option<JobFacts> {
     Some(JobFacts {
         id: job.job_id?,
         state: JobState::from_api(job.job_state.as_ref().map_or("", |state| state.as_str())),

@@ -9,6 +9,7 @@ mod aws_files;
 mod causes;
 mod certificates;
 mod chain;
+mod cluster;
 mod code;
 mod config_change;
 mod credentials;
@@ -37,7 +38,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
-use crate::model::{JobFacts, JobId, Region, Sourced, UnlockCode};
+use crate::model::{ClusterId, JobFacts, JobId, Region, Sourced, UnlockCode};
 use crate::report::{Event, Notify};
 
 use api::Api;
@@ -77,6 +78,17 @@ pub struct FetchedPair {
     pub code: UnlockCode,
     /// Length of the manifest.
     pub bytes: u64,
+    /// The nodes that have this pair, if it is a cluster's.
+    pub nodes: ClusterJobs,
+}
+
+/// The nodes of a cluster, by their jobs.
+#[derive(Debug, Default)]
+pub struct ClusterJobs {
+    /// Those that have a device here, or will have, in the service's order.
+    pub jobs: Vec<JobId>,
+    /// Those of them whose code was not compared with the one that was fetched.
+    pub not_compared: Vec<JobId>,
 }
 
 /// What DescribeJob says of a job, for [`Cloud::fetch_pair`].
@@ -204,6 +216,39 @@ impl Cloud {
     ) -> Result<FetchedPair> {
         let (api, runtime) = self.parts();
         runtime.block_on(api.fetch_pair(job, described, manifest))
+    }
+
+    /// What AWS says of one job, be it a node of a cluster or not.
+    ///
+    /// # Errors
+    /// Those of [`Cloud::job`], but for [`Error::JobInCluster`].
+    pub(crate) fn job_or_node(&self, job: &JobId) -> Result<JobFacts> {
+        let (api, runtime) = self.parts();
+        runtime.block_on(api.job_or_node(job))
+    }
+
+    /// The jobs of a cluster, without those that were cancelled or whose device has left.
+    ///
+    /// # Errors
+    /// [`Error::JobUnknown`]; [`Error::JobTooLate`] if none is left; those of credentials, network and answers.
+    pub(crate) fn cluster(&self, cluster: &ClusterId) -> Result<Vec<JobId>> {
+        let (api, runtime) = self.parts();
+        runtime.block_on(api.cluster(cluster))
+    }
+
+    /// Obtains both halves of a cluster's pair, as [`Cloud::fetch_pair`] does a job's: those of `pair_of`, or of a node that has
+    /// been delivered. Then the code of each other node that is released is compared with it, in memory, and dropped at once.
+    ///
+    /// # Errors
+    /// Those of [`Cloud::fetch_pair`]; [`Error::ClusterCodesDiffer`]; [`Error::Usage`] if `pair_of` is no node of it.
+    pub(crate) fn fetch_cluster_pair(
+        &self,
+        cluster: &ClusterId,
+        pair_of: Option<&JobId>,
+        manifest: &mut dyn Sink,
+    ) -> Result<FetchedPair> {
+        let (api, runtime) = self.parts();
+        runtime.block_on(api.fetch_cluster_pair(cluster, pair_of, manifest))
     }
 
     /// All jobs of account and region, in the service's order; those on their way or delivered with tracking number

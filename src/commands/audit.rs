@@ -12,7 +12,7 @@ use crate::store::{AuditEntry, AuditReport, KnownHead, verify_audit};
 use crate::ui::Ui;
 
 pub(super) fn audit(args: &AuditArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
-    let job = args.job.as_deref().map(super::parse_job).transpose()?;
+    let job = args.job.as_deref().map(super::parse_id).transpose()?;
     let head = args.head.as_deref().map(parse_head).transpose()?;
     match (args.action.as_str(), job, head) {
         (VERIFY, Some(_), _) => {
@@ -89,15 +89,15 @@ fn in_words(report: &AuditReport) -> String {
         let more = report.unchained.len() - 1;
         let others = if more == 0 { String::new() } else { format!(" and {more} more") };
         text.push_str(&format!(
-            "\n  Line {first}{others} in no chain, but covered by a later line: written by an older version, or cut by a power failure"
+            "\n  Line {first}{others} in no chain, but covered by a later line: written by an older version, interrupted by a power cut, or added by hand"
         ));
     }
     text.push_str(&match report.known_to {
         Some(line) if line == report.lines => "\n\nThis proves that nobody edited a part of it.".to_owned(),
         Some(line) => format!(
-            "\n\nThis proves that nobody edited a part of it up to line {line}, the last one that a record or receipt knows. Lines after it could be cut off at the end without a trace."
+            "\n\nThis proves that nobody edited a part of it up to line {line}, the last one that a record or receipt knows. If lines after it were removed at the end, nothing shows it."
         ),
-        None => "\n\nThis proves that nobody edited a part of what is there. No record knows a line of it, so lines could be cut off at the end without a trace.".to_owned(),
+        None => "\n\nThis proves that nobody edited a part of what is there. No record knows a line of it. If lines at its end were removed, nothing shows it.".to_owned(),
     });
     text.push_str(
         " Who can act as this user can write all of it anew: for that, compare the head with a receipt, or the lines with the system's log (setting audit_copy).",

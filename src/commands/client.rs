@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
-use super::{needs_stored_code, parse_job};
+use super::{needs_stored_code, parse_target};
 use crate::cli::RunClient;
 use crate::device::{ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
 use crate::flow::{ClientCommand, ClientEnd, Requested};
-use crate::model::{JobId, Purpose, Record};
+use crate::model::{Purpose, Record, TargetId};
 use crate::os;
 use crate::report::{Event, Notify, Reporter};
 use crate::settings::Settings;
@@ -27,7 +27,7 @@ pub(super) fn pass_on(signal: i32) -> bool {
 }
 
 pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ClientExit> {
-    let job = parse_job(&args.job)?;
+    let job = parse_target(&args.job, settings, reporter)?;
     reporter.is_about(&job);
     if args.args.is_empty() {
         return Err(Error::ClientCommandMissing { job: job.to_string() });
@@ -70,7 +70,7 @@ fn unicode(word: &OsString) -> Result<String> {
 }
 
 /// For a command that failed on a device that is not open.
-fn hint(job: &JobId, state: &State) -> String {
+fn hint(job: &TargetId, state: &State) -> String {
     format!(
         "The device reports {}. Many of the client's commands need a device that is UNLOCKED. To unlock it: snow-onboard unlock {job}",
         state.as_str()

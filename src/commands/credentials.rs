@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 
 pub(super) fn credentials(args: &Credentials, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
-    let job = super::parse_job(&args.job)?;
+    let job = super::parse_target(&args.job, settings, reporter)?;
     reporter.is_about(&job);
     let wanted = args.access_key_id.as_deref().map(parse_id).transpose()?;
     check_keychain(settings)?;

@@ -5,9 +5,10 @@ use std::path::Path;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::cluster::parse_node;
 use crate::cli::{Fetch, run_again};
 use crate::error::{Error, Result};
-use crate::flow::Requested;
+use crate::flow::{ClusterRequest, Requested};
 use crate::model::{Endpoint, KeychainKind, ManifestDigest, Purpose};
 use crate::report::Reporter;
 use crate::settings::Settings;
@@ -27,7 +28,7 @@ struct FetchResult<'a> {
 }
 
 pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
-    let job = super::parse_job(&args.job)?;
+    let job = super::parse_target(&args.job, settings, reporter)?;
     reporter.is_about(&job);
     if settings.keychain == KeychainKind::None {
         return Err(Error::Usage {
@@ -36,9 +37,16 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Repor
                 .to_owned(),
         });
     }
+    let pair_of = args.pair_of.as_deref().map(parse_node).transpose()?;
+    if pair_of.is_some() && job.job().is_some() {
+        return Err(Error::Usage {
+            why: "--pair-of is for a cluster, so it needs the cluster's id (CID…).".to_owned(),
+        });
+    }
     let checked =
         Requested { job: job.clone(), purpose: Purpose::Fetch, settings, reporter: reporter.clone(), ask: ui }
-            .check()?;
+            .check()?
+            .of_cluster(ClusterRequest { pair_of, ..ClusterRequest::default() });
     let kept = if args.refresh { checked.refetch()? } else { checked.keep()? };
     let (manifest, keychain, pair) = (kept.manifest(), kept.keychain().to_owned(), kept.pair().clone());
     let was_kept_already = kept.was_kept_already();

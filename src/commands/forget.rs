@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use crate::cli::{Forget, forget_all_again};
 use crate::device::OwnProfiles;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{ChosenJob, ForgetChoice, forget_job, open_state_folder};
-use crate::model::JobId;
+use crate::flow::{ChosenJob, ForgetChoice, forget_job, jobs_in_keychain, open_state_folder};
+use crate::model::{KeychainKind, TargetId};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -19,6 +19,8 @@ use crate::ui::{Failure, Ui};
 #[derive(Serialize)]
 struct ForgetResult<'a> {
     code_removed_from: &'a [String],
+    /// The keychains that may still have a code of the job: they were not searched, since another was named.
+    code_stays_in: &'a [KeychainKind],
     files_removed: bool,
     /// The files that a profile for the device was taken out of.
     profiles_removed_from: Vec<&'a Path>,
@@ -33,7 +35,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
 }
 
 fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
-    let job = super::parse_job(job)?;
+    let job = super::parse_target(job, settings, reporter)?;
     reporter.is_about(&job);
     if let Some(profile) = &args.client_profile {
         return remove_profile(profile, &job, settings, ui, reporter);
@@ -47,19 +49,32 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
         ui.result(
             Some(&job),
             &text,
-            ForgetResult { code_removed_from: &[], files_removed: false, profiles_removed_from: Vec::new() },
+            ForgetResult {
+                code_removed_from: &[],
+                code_stays_in: &[],
+                files_removed: false,
+                profiles_removed_from: Vec::new(),
+            },
         );
         return Ok(());
     };
     let (code, files) = (removed.code, removed.files);
+    let stays = stays_in_words(&job, &removed.stays_in);
     ui.result(
         Some(&job),
         &format!(
-            "The stored data of {job} was removed.\n\n  Unlock code          {code}\n  Manifest and record  {files}{}",
-            removed.profiles.in_words().map(|words| format!("\n  Profile              {words}")).unwrap_or_default()
+            "{}\n\n  Unlock code          {code}\n  Manifest and record  {files}{}{}",
+            if stays.is_some() {
+                format!("Not all stored data of {job} was removed.")
+            } else {
+                format!("The stored data of {job} was removed.")
+            },
+            removed.profiles.in_words().map(|words| format!("\n  Profile              {words}")).unwrap_or_default(),
+            stays.map(|words| format!("\n\n{words}")).unwrap_or_default()
         ),
         ForgetResult {
             code_removed_from: &removed.code_removed_from,
+            code_stays_in: &removed.stays_in,
             files_removed: removed.files_removed,
             profiles_removed_from: removed.profiles.profiles.iter().map(|(file, _)| &**file).collect(),
         },
@@ -67,6 +82,17 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
     // After the result, which they qualify.
     removed.copies_elsewhere.into_iter().for_each(|warning| reporter.notify(Event::Warning(warning)));
     Ok(())
+}
+
+/// That a code of the job is left in a keychain that was not searched, since another was named, and what removes it.
+fn stays_in_words(job: &TargetId, stays_in: &[KeychainKind]) -> Option<String> {
+    let kinds: Vec<String> = stays_in.iter().map(|kind| format!("“{kind}”")).collect();
+    (!kinds.is_empty()).then(|| {
+        format!(
+            "A code of {job} is stored in the keychain {}, which was not searched. To remove everything:\n  snow-onboard forget {job}",
+            kinds.join(" and ")
+        )
+    })
 }
 
 #[derive(Serialize)]
@@ -78,7 +104,7 @@ struct ForgetAllResult {
 
 #[derive(Serialize)]
 struct ForgottenRow {
-    job: JobId,
+    job: TargetId,
     code_removed_from: Vec<String>,
     files_removed: bool,
     /// The files that a profile for the device was taken out of.
@@ -87,18 +113,29 @@ struct ForgottenRow {
     error: Option<Failure>,
 }
 
-/// Every job that is stored here; one that can't be removed does not keep the others. Ends as the first of those did.
+/// Every job that is stored here, and every one of which only the keychain has something; one that can't be removed does not keep the others. Ends as the first of those did.
 fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
-    if !StateFolder::is_there(&settings.state_dir)? {
-        ui.result(None, NOTHING_STORED, ForgetAllResult { jobs: Vec::new(), left: Vec::new() });
+    let on_disk: Vec<TargetId> =
+        StateFolder::kept_below(&settings.state_dir)?.into_iter().map(|(job, _)| job).collect();
+    let (in_keychain, unlisted) = match jobs_in_keychain(settings, reporter) {
+        Ok(jobs) => (jobs, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let stray: Vec<TargetId> = in_keychain.into_iter().filter(|job| !on_disk.contains(job)).collect();
+    if stray.is_empty() && !StateFolder::is_there(&settings.state_dir)? {
+        unlisted.map_or(Ok(()), Err)?;
+        ui.result(None, &nothing_stored(settings), ForgetAllResult { jobs: Vec::new(), left: Vec::new() });
         return Ok(ExitCode::Done);
     }
-    let state = open_state_folder(&settings.state_dir, reporter)?;
-    let stored: Vec<JobId> = state.kept()?.into_iter().map(|(job, _)| job).collect();
-    if !stored.is_empty() && ui.can_prompt() && !ui.ask(&question(&stored)) {
+    if !(on_disk.is_empty() && stray.is_empty()) && ui.can_prompt() && !ui.ask(&question(&on_disk, &stray)) {
         return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
     }
-    let SeveralForgotten { rows, lines, mut failure } = forget_each(stored, &state, settings, ui, reporter);
+    let state = open_state_folder(&settings.state_dir, reporter)?;
+    let stored = [on_disk, stray].concat();
+    let SeveralForgotten { rows, lines, mut failure, is_partial } = forget_each(stored, &state, settings, ui, reporter);
+    if let (None, Some(error)) = (failure, &unlisted) {
+        failure = Some(ui.failure_of_several(error));
+    }
     let mut left = Vec::new();
     if failure.is_none() {
         match state.remove_all_but_audit() {
@@ -108,7 +145,9 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
         }
     }
     let mut text = match (lines.is_empty(), failure.is_none()) {
-        (true, _) => NOTHING_STORED.to_owned(),
+        (false, true) if is_partial => format!("Not all stored data was removed.\n\n{}", lines.join("\n")),
+        (true, true) => nothing_stored(settings),
+        (true, false) => "No job has files on this machine.".to_owned(),
         (false, true) => format!("The stored data of all jobs was removed.\n\n{}", lines.join("\n")),
         (false, false) => format!(
             "Not all stored data was removed.\n\n{}\n\nSolve the problem that is named above, then repeat the same command:\n  {}",
@@ -129,16 +168,18 @@ struct SeveralForgotten {
     lines: Vec<String>,
     /// How the first ended that could not be removed.
     failure: Option<ExitCode>,
+    /// Whether a code is left in a keychain that was not searched.
+    is_partial: bool,
 }
 
 fn forget_each(
-    jobs: Vec<JobId>,
+    jobs: Vec<TargetId>,
     state: &StateFolder,
     settings: &Settings,
     ui: &Ui,
     reporter: &Reporter,
 ) -> SeveralForgotten {
-    let (mut rows, mut lines, mut failure) = (Vec::new(), Vec::new(), None);
+    let (mut rows, mut lines, mut failure, mut is_partial) = (Vec::new(), Vec::new(), None, false);
     for job in jobs {
         let of_job = reporter.for_job(&job);
         let mut row = ForgottenRow {
@@ -157,6 +198,10 @@ fn forget_each(
                     row.profiles_removed_from = removed.profiles.profiles.into_iter().map(|(file, _)| file).collect();
                     row.code_removed_from = removed.code_removed_from;
                     row.files_removed = removed.files_removed;
+                    if let Some(words) = stays_in_words(&job, &removed.stays_in) {
+                        of_job.notify(Event::Warning(words));
+                        is_partial = true;
+                    }
                     removed.copies_elsewhere.into_iter().for_each(|warning| of_job.notify(Event::Warning(warning)));
                 }
             }
@@ -168,7 +213,7 @@ fn forget_each(
         }
         rows.push(row);
     }
-    SeveralForgotten { rows, lines, failure }
+    SeveralForgotten { rows, lines, failure, is_partial }
 }
 
 #[derive(Serialize)]
@@ -179,7 +224,7 @@ struct ForgetSomeResult {
 
 #[derive(Serialize)]
 struct StayingRow {
-    job: JobId,
+    job: TargetId,
     /// Why.
     why: String,
 }
@@ -207,11 +252,12 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
             return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
         }
     }
-    let why = |job: &JobId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
+    let why = |job: &TargetId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
     let jobs = goes.iter().map(|chosen| chosen.job.clone()).collect();
-    let SeveralForgotten { rows, lines, failure } = forget_each(jobs, &state, settings, ui, reporter);
+    let SeveralForgotten { rows, lines, failure, is_partial } = forget_each(jobs, &state, settings, ui, reporter);
     let mut text = match (rows.is_empty(), failure) {
         (true, _) => "No stored job is to be removed.".to_owned(),
+        (false, None) if is_partial => format!("Not all of it was removed.\n\n{}", lines.join("\n")),
         (false, None) => format!("The stored data of these jobs was removed.\n\n{}", lines.join("\n")),
         (false, Some(_)) => format!(
             "Not all of it was removed.\n\n{}\n\nSolve the problem that is named above, then repeat the same command.",
@@ -235,8 +281,17 @@ fn listed(jobs: &[ChosenJob]) -> String {
 
 const NOTHING_STORED: &str = "No job is stored on this machine.";
 
-fn question(jobs: &[JobId]) -> String {
-    let list: Vec<String> = jobs.iter().map(|job| format!("  {job}")).collect();
+/// That no keychain was searched is part of what `--all` says.
+fn nothing_stored(settings: &Settings) -> String {
+    match settings.keychain {
+        KeychainKind::None => format!("{NOTHING_STORED} No keychain was searched, because keychain is none."),
+        _ => NOTHING_STORED.to_owned(),
+    }
+}
+
+fn question(on_disk: &[TargetId], stray: &[TargetId]) -> String {
+    let on_disk = on_disk.iter().map(|job| format!("  {job}"));
+    let list: Vec<String> = on_disk.chain(stray.iter().map(|job| format!("  {job}  only in the keychain"))).collect();
     format!("{}\nRemove the unlock codes, manifests and records of these jobs from this machine?", list.join("\n"))
 }
 
@@ -247,14 +302,14 @@ struct ProfileRemovedResult<'a> {
 }
 
 /// Takes a profile out of the client's own settings, and leaves what is kept here alone.
-fn remove_profile(profile: &str, job: &JobId, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
+fn remove_profile(profile: &str, job: &TargetId, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     let state = open_state_folder(&settings.state_dir, reporter)?;
     // One at a time, as far as it is ours to say.
-    let _locked = state.job(job)?;
+    let folder = state.job(job)?;
     let audit = Audit::of(&state, settings.audit_copy);
     audit.check()?;
     let files = OwnProfiles::of_this_user().remove(profile, job)?;
-    audit.note(job, AuditStep::ClientProfileRemoved, None)?;
+    audit.note(&folder, AuditStep::ClientProfileRemoved, None)?;
     let places: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     ui.result(
         Some(job),

@@ -2,7 +2,7 @@
 //!
 //! Everything asked here can be given as a flag, and is asked only where somebody can answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -15,7 +15,7 @@ use crate::device::{self, Client};
 use crate::error::{Error, ExitCode, Result};
 use crate::keychain::Keychain;
 use crate::model::{
-    Endpoint, HandOverPolicy, JobId, KeychainKind, Malformed, Region, looks_like_code, tidy, trimmed, typed_path,
+    Endpoint, HandOverPolicy, KeychainKind, Malformed, Region, TargetId, looks_like_code, tidy, trimmed, typed_path,
 };
 use crate::report::{Reporter, Step};
 use crate::safety::sanitize::sanitize;
@@ -26,7 +26,7 @@ use crate::ui::{Answer, Ui};
 
 /// What `run` is to do, agreed to.
 pub(super) struct Plan {
-    pub(super) job: JobId,
+    pub(super) job: TargetId,
     /// With what was answered in its place.
     pub(super) settings: Settings,
     pub(super) endpoint: Endpoint,
@@ -36,7 +36,7 @@ pub(super) struct Plan {
 struct Guide<'a> {
     ui: &'a Ui,
     reporter: &'a Reporter,
-    job: Option<JobId>,
+    job: Option<TargetId>,
     /// With what was answered so far.
     settings: Settings,
     /// The client that was found, to be shown; the run finds it anew.
@@ -44,7 +44,7 @@ struct Guide<'a> {
 }
 
 /// Asks for what is missing.
-pub(super) fn plan(named: Option<JobId>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<Plan> {
+pub(super) fn plan(named: Option<TargetId>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<Plan> {
     let mut guide = Guide { ui, reporter, job: named, settings: settings.clone(), client: None };
     guide.look_at_keychain()?;
     let job = match guide.job.clone() {
@@ -84,7 +84,7 @@ impl Guide<'_> {
     }
 
     /// One of those that have been delivered; without AWS, one of those that are kept here.
-    fn choose_job(&mut self) -> Result<JobId> {
+    fn choose_job(&mut self) -> Result<TargetId> {
         let kept = self.kept();
         let mut region_was_typed = false;
         let listed = loop {
@@ -103,11 +103,15 @@ impl Guide<'_> {
             }
             region_was_typed = true;
         };
-        let mut on_their_way = Vec::new();
+        let (mut on_their_way, mut clusters) = (Vec::new(), BTreeMap::<TargetId, usize>::new());
         let rows: Vec<JobRow> = match listed {
             Ok(jobs) => {
                 on_their_way.clone_from(&jobs);
-                jobs.into_iter().map(|job| JobRow::new(job, &kept)).filter(JobRow::is_for_one_device).collect()
+                let rows: Vec<JobRow> = jobs.into_iter().map(|job| JobRow::new(job, &kept)).collect();
+                for cluster in rows.iter().filter_map(|row| row.ready_in_cluster()?.parse().ok()) {
+                    *clusters.entry(cluster).or_default() += 1;
+                }
+                rows.into_iter().filter(JobRow::is_for_one_device).collect()
             }
             Err(error) if !kept.is_empty() && is_no_reason_to_stop(&error) => {
                 self.ui.tell(&format!("{error}\nThe stored code and manifest can unlock their device without AWS."));
@@ -120,11 +124,14 @@ impl Guide<'_> {
             }
             Err(error) => return Err(error),
         };
-        let choices: Vec<(JobId, String)> = if rows.is_empty() {
+        let choices: Vec<(TargetId, String)> = if rows.is_empty() && clusters.is_empty() {
             kept.iter().filter_map(|id| Some((id.parse().ok()?, "kept here".to_owned()))).collect()
         } else {
             let now = OffsetDateTime::now_utc();
-            rows.iter().filter_map(|row| Some((row.id().parse().ok()?, row.in_words(now)))).collect()
+            let of_cluster =
+                |(id, nodes): (&TargetId, &usize)| (id.clone(), format!("cluster, {nodes} nodes delivered"));
+            let rows = rows.iter().filter_map(|row| Some((row.id().parse().ok()?, row.in_words(now))));
+            rows.chain(clusters.iter().map(of_cluster)).collect()
         };
         match &choices[..] {
             [] => Err(no_job_ready(&on_their_way, |job| {
@@ -138,7 +145,7 @@ impl Guide<'_> {
         }
     }
 
-    fn choose_of(&self, choices: &[(JobId, String)]) -> Result<JobId> {
+    fn choose_of(&self, choices: &[(TargetId, String)]) -> Result<TargetId> {
         let list: Vec<String> =
             choices.iter().enumerate().map(|(at, (job, words))| format!("  {}  {job}\n     {words}", at + 1)).collect();
         self.ui.tell(&format!(
@@ -252,7 +259,7 @@ impl Guide<'_> {
         self.settings.wait_device || !self.settings.is_locked(&setting::wait_device)
     }
 
-    fn agree(&self, job: &JobId, endpoint: &Endpoint) -> Result<()> {
+    fn agree(&self, job: &TargetId, endpoint: &Endpoint) -> Result<()> {
         let settings = &self.settings;
         let folder = settings.state_dir.join("jobs").join(job.as_str());
         let (code, manifest) = match settings.keychain {

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::flow::{About, apply_keep, open_state_folder};
-use crate::model::{JobFacts, JobId, Readiness};
+use crate::model::{JobFacts, JobId, Readiness, TargetId};
 use crate::report::{Reporter, age_in_words};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -61,12 +61,12 @@ impl JobRow {
         let cleaned = |text: Option<String>| text.map(|text| sanitize(&text)).filter(|text| !text.is_empty());
         Self {
             ready: match job.state.readiness() {
-                _ if job.is_main || job.cluster.is_some() => Some(false),
+                _ if job.is_main => Some(false),
                 Readiness::Ready => Some(true),
                 Readiness::OnItsWay => None,
                 _ => Some(false),
             },
-            kept: kept.contains(&job.id),
+            kept: kept.contains(&job.id) || job.cluster.as_ref().is_some_and(|cluster| kept.contains(cluster)),
             state: sanitize(job.state.as_api()),
             state_in_words: if job.is_main {
                 "main job, without a device".to_owned()
@@ -87,9 +87,14 @@ impl JobRow {
         &self.job
     }
 
-    /// Whether `run` can open its device, as far as the state tells.
+    /// The cluster that `run` opens its device with, if it has been delivered.
+    pub(super) fn ready_in_cluster(&self) -> Option<&str> {
+        self.cluster.as_deref().filter(|_| self.ready == Some(true))
+    }
+
+    /// Whether `run` can open its device, as far as the state tells: a node of a cluster it can't open by itself.
     pub(super) fn is_for_one_device(&self) -> bool {
-        self.ready == Some(true)
+        self.ready == Some(true) && self.cluster.is_none()
     }
 
     /// What it is, how old, how it was sent; in one line, for whoever is to know it again.
@@ -128,7 +133,7 @@ fn table(rows: &[JobRow], now: OffsetDateTime) -> String {
         let ready = match row.ready {
             Some(true) => Some("ready"),
             None => Some("perhaps ready"),
-            Some(false) => row.cluster.as_ref().map(|_| "node of a cluster"),
+            Some(false) => None,
         };
         let marks: Vec<&str> = ready.into_iter().chain(row.kept.then_some("kept here")).collect();
         text.push_str(format!("{}  {}", row.job, marks.join(", ")).trim_end());
@@ -139,13 +144,16 @@ fn table(rows: &[JobRow], now: OffsetDateTime) -> String {
         if let Some(what) = row.what() {
             text.push_str(&format!("\n    {what}"));
         }
+        if let Some(cluster) = row.cluster.as_ref().filter(|_| row.ready == Some(true)) {
+            text.push_str(&format!("\n    unlocked with its cluster: snow-onboard run {cluster}"));
+        }
         text.push('\n');
     }
     text
 }
 
 /// None has been delivered, with those that are on their way. `command` makes the one that runs a job.
-pub(super) fn no_job_ready(jobs: &[JobFacts], command: impl Fn(Option<&JobId>) -> String) -> Error {
+pub(super) fn no_job_ready(jobs: &[JobFacts], command: impl Fn(Option<&TargetId>) -> String) -> Error {
     const MOST: usize = 3;
     let on_their_way = jobs.iter().filter(|job| job.state.readiness() == Readiness::OnItsWay && !job.is_main);
     let on_their_way: Vec<(JobId, &JobFacts)> =
@@ -155,7 +163,7 @@ pub(super) fn no_job_ready(jobs: &[JobFacts], command: impl Fn(Option<&JobId>) -
         format!(" {id} {}{}.", facts.state.in_words(), number.unwrap_or_default())
     };
     let others = on_their_way.iter().take(MOST).map(sentence).collect();
-    let line = |(id, _): &(JobId, &JobFacts)| format!("\n  {} --wait", command(Some(id)));
+    let line = |(id, _): &(JobId, &JobFacts)| format!("\n  {} --wait", command(Some(&id.clone().into())));
     let commands: String = on_their_way.iter().take(MOST).map(line).collect();
     let hint = if commands.is_empty() { commands } else { format!("To wait until it is delivered:{commands}\n") };
     Error::NoJobReady { others, hint }
@@ -197,6 +205,6 @@ mod tests {
         );
         let node = JobFacts { cluster: Some("CID1".to_owned()), ..facts(JobState::WithCustomer) };
         let row = JobRow::new(node, &BTreeSet::new());
-        assert!(!row.is_for_one_device() && table(&[row], now).contains("440000  node of a cluster\n"));
+        assert!(!row.is_for_one_device() && table(&[row], now).contains("with its cluster: snow-onboard run CID1"));
     }
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod client;
+mod cluster;
 pub mod completions;
 mod credentials;
 mod doctor;
@@ -18,6 +19,7 @@ mod setup_profile;
 mod several;
 mod status;
 mod unlock;
+mod unlocked;
 
 use std::sync::Arc;
 
@@ -25,7 +27,8 @@ use crate::cli::{self, Cli, Command};
 use crate::cloud;
 use crate::device::ClientExit;
 use crate::error::{Error, ExitCode, HintRules, Result};
-use crate::model::{JobId, KeychainKind, tidy};
+use crate::flow::target_named;
+use crate::model::{KeychainKind, TargetId, tidy};
 use crate::os;
 use crate::report::{OPERATOR, Observer, Reporter};
 use crate::safety::log::{self, Verbosity};
@@ -222,7 +225,12 @@ fn needs_stored_code(verb: &str, settings: &Settings) -> Result<()> {
     })
 }
 
-fn parse_job(given: &str) -> Result<JobId> {
+/// Whose pair is meant: a job's, a cluster's, or that of the cluster a job is a node of, if it is stored here.
+fn parse_target(given: &str, settings: &Settings, reporter: &Reporter) -> Result<TargetId> {
+    target_named(parse_id(given)?, &settings.state_dir, reporter)
+}
+
+fn parse_id(given: &str) -> Result<TargetId> {
     tidy(given).parse().map_err(|malformed: crate::model::Malformed| Error::JobIdInvalid {
         given: sanitize_typed(given),
         origin: "argument JOB".to_owned(),

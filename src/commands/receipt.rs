@@ -21,7 +21,7 @@ struct ReceiptResult<'a> {
 }
 
 pub(super) fn receipt(args: &ReceiptArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
-    let job = super::parse_job(&args.job)?;
+    let job = super::parse_target(&args.job, settings, reporter)?;
     reporter.is_about(&job);
     let receipt = Receipt::of(&job, settings)?;
     let text = match &args.html {

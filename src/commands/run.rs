@@ -1,19 +1,16 @@
 //! `run`: the whole flow.
 
-use std::path::PathBuf;
-
-use serde::Serialize;
-
+use super::cluster::{self, cluster_of, run_cluster};
 use super::jobs::no_job_ready;
+use super::unlocked::tell;
 use super::{guide, run_plan};
-use crate::cli::{RunArgs, run_again, unlock_again};
+use crate::cli::{RunArgs, run_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{Requested, Unlocked, keep_after_unlock};
-use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Purpose, Readiness};
-use crate::report::{Reporter, Step};
+use crate::flow::{ClusterRequest, Requested, keep_after_unlock};
+use crate::model::{Endpoint, Purpose, Readiness, TargetId};
+use crate::report::{Event, Notify, Reporter, Step};
 use crate::settings::Settings;
-use crate::store::StateFolder;
 use crate::ui::Ui;
 
 const EXAMPLE_JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
@@ -23,7 +20,17 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
         return run_plan::run_plan(plan, settings, ui, reporter);
     }
     // Everything that can be mistyped is looked at before anything is asked of AWS.
-    let named = args.job.as_deref().map(super::parse_job).transpose()?;
+    let named = args.job.as_deref().map(|job| super::parse_target(job, settings, reporter)).transpose()?;
+    let nodes = cluster::request(&args.nodes, args.pair_of.as_deref(), settings)?;
+    let of_cluster = match &named {
+        Some(TargetId::Cluster(id)) => Some(id.clone()),
+        Some(TargetId::Job(job)) if !args.nodes.nodes.is_empty() => Some(cluster_of(job, settings, reporter)?),
+        _ => None,
+    };
+    if let Some(id) = of_cluster {
+        reporter.is_about(&id.clone().into());
+        return run_cluster(&id, nodes, settings, ui, reporter);
+    }
     if let Some(job) = &named {
         reporter.is_about(job);
     }
@@ -34,17 +41,43 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
     }
     if ui.can_prompt() && (args.is_bare || named.is_none() || settings.endpoint.is_none()) {
         let plan = guide::plan(named, settings, ui, reporter)?;
-        return open(plan.job, &plan.endpoint, &plan.settings, ui, reporter);
+        return open_or_cluster(plan.job, &plan.endpoint, nodes, &plan.settings, ui, reporter);
     }
     let endpoint = settings.endpoint.as_ref().ok_or(Error::EndpointMissing)?;
     let job = match named {
         Some(job) => job,
         None => the_delivered_job(endpoint, settings, reporter)?,
     };
-    open(job, endpoint, settings, ui, reporter)
+    open_or_cluster(job, endpoint, nodes, settings, ui, reporter)
 }
 
-fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+/// Opens the device, or the cluster. A job that turns out to be a node of a cluster is opened with its cluster.
+fn open_or_cluster(
+    job: TargetId,
+    endpoint: &Endpoint,
+    nodes: ClusterRequest,
+    settings: &Settings,
+    ui: &Ui,
+    reporter: &Reporter,
+) -> Result<ExitCode> {
+    if let TargetId::Cluster(id) = &job {
+        let addresses = if nodes.addresses.is_empty() { vec![endpoint.clone()] } else { nodes.addresses };
+        return run_cluster(id, ClusterRequest { addresses, ..nodes }, settings, ui, reporter);
+    }
+    match open(job, endpoint, settings, ui, reporter) {
+        Err(Error::JobInCluster { job, cluster }) if ui.can_prompt() => {
+            let Ok(id) = cluster.parse() else { return Err(Error::JobInCluster { job, cluster }) };
+            reporter.notify(Event::Fact(format!(
+                "{job} is a node of the cluster {cluster}, which is unlocked as a whole."
+            )));
+            let addresses = vec![endpoint.clone()];
+            run_cluster(&id, ClusterRequest { addresses, ..nodes }, settings, ui, reporter)
+        }
+        ended => ended,
+    }
+}
+
+fn open(job: TargetId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     reporter.is_about(&job);
     let unlocked = Requested { job, purpose: Purpose::Run, settings, reporter: reporter.clone(), ask: ui }
         .check_with_device(endpoint)?
@@ -56,16 +89,19 @@ fn open(job: JobId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter:
     Ok(ExitCode::Done)
 }
 
-/// The one job that has been delivered.
-fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Reporter) -> Result<JobId> {
+/// The one job that has been delivered, or the one cluster of which a node has.
+fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Reporter) -> Result<TargetId> {
     let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
     reporter.begin(Step::Job);
     let jobs = cloud.jobs()?;
-    let delivered: Vec<JobId> = jobs
+    let mut delivered: Vec<TargetId> = jobs
         .iter()
-        .filter(|job| job.state.readiness() == Readiness::Ready && !job.is_main && job.cluster.is_none())
-        .filter_map(|job| job.id.parse().ok())
+        .filter(|job| job.state.readiness() == Readiness::Ready && !job.is_main)
+        .filter_map(|job| job.cluster.as_ref().unwrap_or(&job.id).parse().ok())
         .collect();
+    // A cluster's nodes need not stand beside each other.
+    delivered.sort();
+    delivered.dedup();
     match &delivered[..] {
         [] => Err(no_job_ready(&jobs, |job| run_again(job, Some(endpoint), settings, |setting| setting.key != "wait"))),
         [job] => {
@@ -73,74 +109,8 @@ fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Report
             Ok(job.clone())
         }
         several => {
-            let jobs = several.iter().map(JobId::as_str).collect::<Vec<_>>().join(", ");
+            let jobs = several.iter().map(TargetId::as_str).collect::<Vec<_>>().join(", ");
             Err(Error::JobAmbiguous { jobs, hint: format!("snow-onboard run JID… --endpoint {endpoint}") })
         }
     }
-}
-
-#[derive(Serialize)]
-struct RunResult<'a> {
-    device: &'static str,
-    endpoint: &'a Endpoint,
-    was_open_already: bool,
-    handed_over_by: HandOverMethod,
-    argv_seconds: Option<u64>,
-    keychain: KeychainKind,
-    /// What a person calls it.
-    keychain_name: &'a str,
-    manifest: Option<&'a PathBuf>,
-}
-
-/// Whether an earlier run has left a pair.
-fn is_kept(job: &JobId, settings: &Settings) -> bool {
-    StateFolder::pairs_below(&settings.state_dir).is_ok_and(|kept| kept.contains(job.as_str()))
-}
-
-pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) {
-    let hand_over = &unlocked.hand_over;
-    let mut text = format!("\nThe device at {} is UNLOCKED.\n\n", hand_over.endpoint);
-    match &unlocked.manifest {
-        Some(manifest) => {
-            text.push_str(&format!(
-                "  Unlock code  {}\n  Manifest     {}\n\n",
-                unlocked.keychain_name,
-                manifest.display()
-            ));
-            text.push_str(&format!(
-                "A device that loses power is locked again. To unlock it without internet{}, run:\n  {}",
-                // The kernel forgets the code then.
-                if unlocked.keychain == KeychainKind::Kernel { ", until this machine reboots or you log out" } else { "" },
-                unlock_again(&unlocked.job, endpoint, settings, |setting| setting.reopens)
-            ));
-        }
-        None if unlocked.was_removed => text.push_str(&format!(
-            "Code and manifest were removed from this machine, as the setting keep says. If the device loses power, it is locked again. To unlock it then, with internet and an AWS sign-in:\n  {}",
-            run_again(Some(&unlocked.job), Some(endpoint), settings, |_| true)
-        )),
-        None if is_kept(&unlocked.job, settings) => text.push_str(&format!(
-            "This run stored nothing. An earlier code and manifest of {0} are still stored on this machine. To remove them:\n  snow-onboard forget {0}",
-            unlocked.job
-        )),
-        None => text.push_str("Nothing is stored on this machine. If the device loses power, run the same command again. It fetches both anew, for which it needs internet and an AWS sign-in."),
-    }
-    if let Some(seconds) = hand_over.argv_seconds {
-        text.push_str(&format!(
-            "\nThe unlock code was on the client's command line for {seconds} s. Other programs on this machine could read it."
-        ));
-    }
-    ui.result(
-        Some(&unlocked.job),
-        &text,
-        RunResult {
-            device: "UNLOCKED",
-            endpoint: &hand_over.endpoint,
-            was_open_already: unlocked.was_open_already,
-            handed_over_by: hand_over.method,
-            argv_seconds: hand_over.argv_seconds,
-            keychain: unlocked.keychain,
-            keychain_name: &unlocked.keychain_name,
-            manifest: unlocked.manifest.as_ref(),
-        },
-    );
 }

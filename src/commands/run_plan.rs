@@ -110,7 +110,8 @@ fn plan_rows(plan: &DevicePlan, settings: &Settings, ui: &Ui, reporter: &Reporte
     }
     side_by_side(fetched, settings.parallel, |(device, kept)| {
         let opened = kept.and_then(|()| open(device, settings, reporter));
-        DeviceRow::new(device.job.clone(), Some(device.endpoint.clone()), opened, ui).labelled(device.label.clone())
+        DeviceRow::new(device.job.clone().into(), Some(device.endpoint.clone()), opened, ui)
+            .labelled(device.label.clone())
     })
 }
 
@@ -123,15 +124,15 @@ fn fetch<'c>(
     cloud: impl FnOnce() -> Result<&'c Cloud>,
 ) -> Result<()> {
     check_address(&device.endpoint, settings, &Nobody)?;
-    let reporter = reporter.for_job(&device.job);
-    let requested = Requested { job: device.job.clone(), purpose: Purpose::Run, settings, reporter, ask: ui };
+    let reporter = reporter.for_job(&device.job.clone().into());
+    let requested = Requested { job: device.job.clone().into(), purpose: Purpose::Run, settings, reporter, ask: ui };
     requested.check()?.keep_by(cloud).map(drop)
 }
 
 fn open(device: &PlannedDevice, settings: &Settings, reporter: &Reporter) -> Result<Unlocked> {
-    let reporter = reporter.for_job(&device.job);
+    let reporter = reporter.for_job(&device.job.clone().into());
     let told = reporter.clone();
-    Requested { job: device.job.clone(), purpose: Purpose::Run, settings, reporter: told, ask: &Nobody }
+    Requested { job: device.job.clone().into(), purpose: Purpose::Run, settings, reporter: told, ask: &Nobody }
         .check_with_device(&device.endpoint)?
         .take_kept()?
         .hand_over(&device.endpoint)?

@@ -11,7 +11,7 @@ use crate::flow::{
     PlannedProfile, ProfileRequest, RemovedProfiles, ServiceAddress, Storage, open_state_folder, remove_profiles,
     written_profiles,
 };
-use crate::model::{AccessKeyId, JobId, KeychainKind, Malformed, ProfileName, Purpose};
+use crate::model::{AccessKeyId, KeychainKind, Malformed, ProfileName, Purpose, TargetId};
 use crate::report::{Event, Notify as _, Reporter};
 use crate::safety::quote::quoted;
 use crate::safety::sanitize::sanitize_typed;
@@ -21,7 +21,7 @@ use crate::ui::Ui;
 
 pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     // Everything that can be mistyped is looked at first.
-    let job = super::parse_job(&args.job)?;
+    let job = super::parse_target(&args.job, settings, reporter)?;
     let name: Option<ProfileName> =
         args.name.as_deref().map(str::parse).transpose().map_err(|Malformed { why }| Error::Usage {
             why: format!("The profile name “{}” {why}.", sanitize_typed(args.name.as_deref().unwrap_or_default())),
@@ -73,7 +73,7 @@ pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, r
 }
 
 /// Asks whether to go on, once the change was shown.
-fn consent(question: &str, job: &JobId, args: &SetupProfile, ui: &Ui) -> Result<()> {
+fn consent(question: &str, job: &TargetId, args: &SetupProfile, ui: &Ui) -> Result<()> {
     let again = again(job, args);
     let hint = format!("See the change, then make it without a question:\n  {again} --dry-run\n  {again} --yes");
     if !ui.can_prompt() {
@@ -87,7 +87,7 @@ fn consent(question: &str, job: &JobId, args: &SetupProfile, ui: &Ui) -> Result<
 }
 
 /// This command for the same change: one that was to remove must not write when it is followed.
-fn again(job: &JobId, args: &SetupProfile) -> String {
+fn again(job: &TargetId, args: &SetupProfile) -> String {
     let mut command = format!("snow-onboard setup-profile {job}");
     let eksa = args.eksa.as_ref().map(|path| path.display().to_string());
     let given =
@@ -302,7 +302,7 @@ fn rows(profiles: Vec<(PathBuf, ProfileName)>) -> Vec<RemovedRow> {
 }
 
 fn remove(
-    job: &JobId,
+    job: &TargetId,
     name: Option<&ProfileName>,
     args: &SetupProfile,
     settings: &Settings,
@@ -338,7 +338,7 @@ fn remove(
     }
     let RemovedProfiles { profiles, certificates, left } = remove_profiles(job, name, record.as_ref(), &state)?;
     if !profiles.is_empty() {
-        audit.note(job, AuditStep::ProfileRemoved, None)?;
+        audit.note(&folder, AuditStep::ProfileRemoved, None)?;
     }
     if let Some(record) = record.as_mut().filter(|record| left.is_empty() && !record.profiles.is_empty()) {
         record.profiles.retain(|noted| name.is_some_and(|name| noted.name != *name));

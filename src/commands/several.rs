@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{ExitCode, Result};
 use crate::flow::Unlocked;
-use crate::model::{Endpoint, JobId};
+use crate::model::{Endpoint, TargetId};
 use crate::safety::sanitize::sanitize;
 use crate::ui::{Failure, Ui};
 
@@ -34,7 +34,7 @@ pub(super) fn side_by_side<T: Send, R: Send>(items: Vec<T>, at_once: usize, work
 /// What became of one of several devices.
 #[derive(Serialize)]
 pub(super) struct DeviceRow {
-    job: JobId,
+    job: TargetId,
     endpoint: Option<Endpoint>,
     /// What its plan calls it.
     label: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct DeviceRow {
 
 impl DeviceRow {
     /// Of a device that is open, or is not, which is told.
-    pub(super) fn new(job: JobId, endpoint: Option<Endpoint>, opened: Result<Unlocked>, ui: &Ui) -> Self {
+    pub(super) fn new(job: TargetId, endpoint: Option<Endpoint>, opened: Result<Unlocked>, ui: &Ui) -> Self {
         let (was_open_already, error, exit) = match opened {
             Ok(unlocked) => (Some(unlocked.was_open_already), None, ExitCode::Done),
             Err(error) => (None, Some(ui.failure_of_one(&job, &error)), error.exit()),

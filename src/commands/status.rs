@@ -6,12 +6,12 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::several::side_by_side;
-use super::{needs_stored_code, parse_job};
+use super::{needs_stored_code, parse_target};
 use crate::cli::ShowStatus;
 use crate::device::State;
 use crate::error::{Error, ErrorReport, ExitCode, Result};
 use crate::flow::{Depth, JobLook, Requested, SharedKeychains, look_at_job};
-use crate::model::{Endpoint, HandOverMethod, JobId, KeychainKind, Purpose, Record};
+use crate::model::{ClusterNode, Endpoint, HandOverMethod, KeychainKind, Purpose, Record, TargetId};
 use crate::report::{Ask, Backoff, Event, Nobody, Notify, Reporter, age_in_words, utc_in_words, with_jitter};
 use crate::safety::sanitize::{phrase, sanitize};
 use crate::settings::Settings;
@@ -37,7 +37,7 @@ struct StatusResult {
 
 #[derive(Serialize)]
 struct StatusRow {
-    job: JobId,
+    job: TargetId,
     #[serde(flatten)]
     content: StatusOfJob,
 }
@@ -57,6 +57,9 @@ struct StatusOfJob {
     last_hand_over: Option<LastHandOver>,
     endpoint: Option<Endpoint>,
     device: Option<String>,
+    /// Of a cluster.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nodes: Vec<ClusterNode>,
     /// Why the look did not get as far as that.
     error: Option<Failure>,
 }
@@ -72,7 +75,7 @@ struct LastHandOver {
 
 /// A job, and what the last look at it found.
 struct WatchedJob {
-    job: JobId,
+    job: TargetId,
     record: Option<Record>,
     endpoint: Option<Endpoint>,
     look: JobLook,
@@ -88,7 +91,7 @@ struct LookOut<'a> {
 }
 
 pub(super) fn status(args: &ShowStatus, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
-    let named = args.job.as_deref().map(parse_job).transpose()?;
+    let named = args.job.as_deref().map(|job| parse_target(job, settings, reporter)).transpose()?;
     if args.has_address_alone() {
         return Err(Error::Usage { why: "--endpoint is the address of one device, so it needs its JOB.".to_owned() });
     }
@@ -142,7 +145,7 @@ impl LookOut<'_> {
     }
 
     /// Looks until every device is open, as long as waiting may help.
-    fn watch(&self, jobs: &mut [WatchedJob], named: Option<&JobId>) -> Result<ExitCode> {
+    fn watch(&self, jobs: &mut [WatchedJob], named: Option<&TargetId>) -> Result<ExitCode> {
         let (started, limit) = (Instant::now(), self.settings.wait_timeout);
         let (mut pauses, mut drawn) = (Backoff::new(FIRST_PAUSE, MAX_PAUSE), None);
         let mut shown: Vec<Option<Shown>> = jobs.iter().map(|_| None).collect();
@@ -188,7 +191,7 @@ impl LookOut<'_> {
     /// Tells why those that are `left` are not waited for; the table has it where it can be drawn over again. Gives the exit code:
     /// that of the first.
     fn why_it_ends(&self, left: &[&WatchedJob]) -> ExitCode {
-        let failures: Vec<(&JobId, &ErrorReport)> =
+        let failures: Vec<(&TargetId, &ErrorReport)> =
             left.iter().filter_map(|job| Some((&job.job, job.look.failure.as_ref()?))).collect();
         if !self.ui.can_redraw() {
             failures.iter().for_each(|(job, failure)| _ = self.ui.failure_of_job(job, failure));
@@ -211,7 +214,7 @@ impl LookOut<'_> {
         }
     }
 
-    fn result(&self, jobs: &[WatchedJob], named: Option<&JobId>, text: &str) {
+    fn result(&self, jobs: &[WatchedJob], named: Option<&TargetId>, text: &str) {
         self.ui.result(named, text, StatusResult { jobs: jobs.iter().map(|job| self.row(job)).collect() });
     }
 
@@ -235,6 +238,7 @@ impl LookOut<'_> {
             }),
             endpoint: endpoint.clone(),
             device: look.state.as_ref().map(|state| state.as_str().to_owned()),
+            nodes: job_nodes(look, record.as_ref()),
             error: look.failure.as_ref().map(|failure| self.ui.failure_of_row(failure)),
         };
         StatusRow { job: job.clone(), content }
@@ -278,6 +282,9 @@ impl LookOut<'_> {
                 ),
                 (false, false) => format!("AWS gives code and manifest probably until {day} (an estimate)"),
             });
+        }
+        for node in job_nodes(look, record.as_ref()) {
+            line(&format!("node {}: {}", node.name(), node.state_in_words()));
         }
         if let Some(failure) = &look.failure {
             let Failure { text: said, hint, .. } = self.ui.failure_of_row(failure);
@@ -324,6 +331,12 @@ impl WatchedJob {
     fn estimated_expiry(&self) -> Option<OffsetDateTime> {
         Some(self.record.as_ref()?.summary.created? + GIVEN_FOR)
     }
+}
+
+/// The nodes of a cluster: as they were seen, else as the record has them.
+fn job_nodes(look: &JobLook, record: Option<&Record>) -> Vec<ClusterNode> {
+    let recorded = || record.map(|record| record.nodes.clone()).unwrap_or_default();
+    if look.nodes.is_empty() { recorded() } else { look.nodes.clone() }
 }
 
 fn is_near(expiry: OffsetDateTime) -> bool {

@@ -45,6 +45,7 @@ pub use guard::home::{Places, remove_stale_homes};
 pub(crate) use guard::home::{is_home_name, remove_stale_home};
 pub use guard::process::{GUARD_ARGUMENT, guard_main};
 pub use session::Session;
+pub use session::cluster::ClusterOrder;
 pub use session::open::{ArgvExposure, HandOver};
 pub(crate) use session::reach::check_address;
 pub use session::reach::reach;
@@ -401,7 +402,7 @@ impl Device {
         if !ran.succeeded() {
             return Ok(());
         }
-        let listed = self.client.data.commands_in(&ran.stdout, &ran.stderr);
+        let listed = self.client.data.commands_in(&ran.stdout, &ran.stderr, false);
         self.lists_commands = listed.missing.is_none();
         match listed.missing.filter(|_| listed.is_list) {
             Some(command) => Err(Error::ClientTooOld { path: self.client.program().to_owned(), command }),

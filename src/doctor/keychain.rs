@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 use super::{Check, Subject, WarningCollector};
 use crate::error::{Error, Result};
 use crate::keychain::Keychain;
-use crate::model::JobId;
 use crate::model::KeychainKind;
+use crate::model::TargetId;
 use crate::os;
 use crate::report::Notify;
 use crate::settings::Settings;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// nothing. So one at a time uses the name, guarded by a lock; then the next one takes over, and removes, what a killed one
 /// left. Where there is no lock to be had, the name is one of this process.
 struct Probe {
-    job: JobId,
+    job: TargetId,
     _lock: Option<File>,
 }
 

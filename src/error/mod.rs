@@ -277,8 +277,11 @@ errors! {
         "The code and manifest of {job} were not fetched, because AWS could not be asked for those of another device."
         => "Correct what the first failure names. Then repeat the same command. It does only what is missing.";
     JobInCluster { job: String, cluster: String } = Job "job_in_cluster"
-        "{job} is a node of the cluster {cluster}. This program unlocks single devices only, and unlocking one node alone does not start a cluster. Nothing was stored."
-        => "Unlock the cluster with the vendor's client, as “Setting up a cluster” in the AWS Snowball Edge developer guide says. For help with this, ask AWS Support with the cluster's id.";
+        "{job} is a node of the cluster {cluster}, whose nodes share one code and one manifest. Nothing was stored."
+        => "Unlock all nodes together. Use the cluster's id and the address that each node's display shows:\n  snow-onboard run {cluster} --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12";
+    ClusterAddressesMissing { cluster: String, nodes: usize } = Usage "cluster_addresses_missing"
+        "The addresses of the {nodes} nodes of {cluster} were not given."
+        => "Give the address that each node's display shows:\n  snow-onboard run {cluster} --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12";
     NotKept { job: String } = Job "not_kept"
         "This machine stores no code and no manifest for {job}."
         => "See what is stored here and what AWS has:\n  snow-onboard jobs";
@@ -298,6 +301,10 @@ errors! {
     AnswerTooLarge { what: String, limit: usize } = Answer "answer_too_large"
         "{what} answered with more than {limit} bytes, which no such answer has. It was discarded."
         => "If a proxy is in use, check that it does not change AWS traffic. Otherwise repeat the command in a few minutes.";
+    /// That all nodes have one code is documented; that each answers with it is not.
+    ClusterCodesDiffer { cluster: String, one: String, other: String } = Answer "cluster_codes_differ"
+        "AWS released different unlock codes for {one} and {other}, which are nodes of the cluster {cluster}. Both were discarded. Nothing was stored."
+        => "Ask AWS Support for help with this, with the cluster's id. To use the code and manifest of one node without comparing, name its job:\n  snow-onboard run {cluster} --endpoint 192.0.2.10 --node 192.0.2.11 --pair-of {one}";
     CodeMalformed { length: usize } = Answer "code_malformed"
         "The Snowball API returned {length} characters, which are not an unlock code. They were discarded and not shown."
         => "Repeat the command. If it fails again, show this to AWS Support with the job id.";
@@ -567,6 +574,14 @@ errors! {
     /// `which` follows "does not offer", `state` follows "it"; `hint` is the hint.
     StorageNotActive { which: String, state: String, hint: String } = Device "storage_not_active"
         "The device does not offer {which}: it {state}."
+        => "{hint}";
+    /// `silent` names those that do not answer, as a sentence of its own.
+    ClusterTooFew { cluster: String, answer: usize, nodes: usize, silent: String } = Device "cluster_too_few"
+        "{answer} of the {nodes} nodes of {cluster} answer, and this program needs more than half of them. Nothing was given to the client.{silent}"
+        => "Switch the missing nodes on, check their cables, and give the address of each with --endpoint and --node. Then repeat the same command. To unlock only the nodes that answer, add:\n  --without-missing";
+    /// `hint` is the hint: how the missing nodes are unlocked later.
+    ClusterIncomplete { cluster: String, open: usize, nodes: usize, missing: String, hint: String } = DeviceTimeout "cluster_incomplete"
+        "{open} of the {nodes} nodes of {cluster} are UNLOCKED, ASSOCIATED and REACHABLE. Missing: {missing}."
         => "{hint}";
     DeviceRelocked { seconds: u64 } = Device "device_relocked"
         "The device started to unlock but is locked again after {seconds} seconds."

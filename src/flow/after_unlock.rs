@@ -13,7 +13,7 @@ use crate::store::StateFolder;
 /// # Errors
 /// Those of [`StateFolder::open`]. A half that can't be removed is a warning.
 pub(crate) fn keep_after_unlock(unlocked: Unlocked, settings: &Settings, reporter: &Reporter) -> Result<Unlocked> {
-    if settings.keep != Keep::UntilUnlocked || unlocked.manifest.is_none() {
+    if unlocked.keep != Keep::UntilUnlocked || unlocked.manifest.is_none() {
         return Ok(unlocked);
     }
     let job = unlocked.job.clone();

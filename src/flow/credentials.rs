@@ -14,7 +14,7 @@ use crate::device::Session;
 use crate::error::{Error, Result};
 use crate::keychain::Keychain;
 use crate::model::{
-    AccessKeyId, AccessKeysRecord, Endpoint, JobId, KeychainKind, PairRecord, Purpose, Record, SecretKey,
+    AccessKeyId, AccessKeysRecord, Endpoint, KeychainKind, PairRecord, Purpose, Record, SecretKey, TargetId,
 };
 use crate::report::{Event, Nobody, Notify, Reporter, WaitNotice};
 use crate::safety::redact;
@@ -43,7 +43,7 @@ pub(crate) struct DeviceKey {
 /// [`Error::PairNotKept`]; [`Error::AccessKeyAmbiguous`], [`Error::AccessKeyUnknown`], [`Error::AccessKeysNone`];
 /// [`Error::EndpointUnknown`]; those of the keychain, the client and the device; [`Error::Busy`].
 pub(crate) fn device_key(
-    job: &JobId,
+    job: &TargetId,
     wanted: Option<&AccessKeyId>,
     refresh: bool,
     settings: &Settings,
@@ -55,7 +55,7 @@ pub(crate) fn device_key(
         let record = StateFolder::record_below(&settings.state_dir, job)?;
         if !refresh && let Some(key) = stored(job, record.as_ref(), wanted, settings, reporter)? {
             // Not before it is certain that the device need not be opened.
-            if record.as_ref().is_some_and(|record| is_over(record, settings.keep)) {
+            if record.as_ref().is_some_and(|record| is_over(record, settings)) {
                 apply_keep(&open_state_folder(&settings.state_dir, reporter)?, settings, About::Job(job), reporter);
             }
             return Ok(key);
@@ -72,7 +72,7 @@ pub(crate) fn device_key(
 
 /// What the keychain has.
 fn stored(
-    job: &JobId,
+    job: &TargetId,
     record: Option<&Record>,
     wanted: Option<&AccessKeyId>,
     settings: &Settings,
@@ -89,7 +89,7 @@ fn stored(
 }
 
 /// The one that is meant of those there are. `None` if it is not among them.
-pub(super) fn choose(job: &JobId, ids: &[AccessKeyId], wanted: Option<&AccessKeyId>) -> Result<Option<AccessKeyId>> {
+pub(super) fn choose(job: &TargetId, ids: &[AccessKeyId], wanted: Option<&AccessKeyId>) -> Result<Option<AccessKeyId>> {
     match (wanted, ids) {
         (Some(wanted), ids) => Ok(ids.iter().find(|id| *id == wanted).cloned()),
         (None, []) => Ok(None),
@@ -98,14 +98,14 @@ pub(super) fn choose(job: &JobId, ids: &[AccessKeyId], wanted: Option<&AccessKey
     }
 }
 
-fn lines(job: &JobId, ids: &[AccessKeyId]) -> String {
+fn lines(job: &TargetId, ids: &[AccessKeyId]) -> String {
     let lines: Vec<String> =
         ids.iter().map(|id| format!("  snow-onboard credentials {job} --access-key-id {id}")).collect();
     lines.join("\n")
 }
 
 fn ask_device(
-    job: &JobId,
+    job: &TargetId,
     record: Option<Record>,
     wanted: Option<&AccessKeyId>,
     settings: &Settings,
@@ -133,7 +133,7 @@ fn ask_device(
 /// The access keys that the open device lists, and the one that is meant.
 pub(super) fn read_key(
     session: &mut Session,
-    job: &JobId,
+    job: &TargetId,
     wanted: Option<&AccessKeyId>,
 ) -> Result<(Vec<AccessKeyId>, Result<DeviceKey>)> {
     let ids = session.access_keys()?;
@@ -146,7 +146,7 @@ pub(super) fn read_key(
     Ok((ids, key))
 }
 
-pub(super) fn endpoint_of(job: &JobId, record: &Record, settings: &Settings) -> Result<Endpoint> {
+pub(super) fn endpoint_of(job: &TargetId, record: &Record, settings: &Settings) -> Result<Endpoint> {
     settings
         .endpoint
         .clone()

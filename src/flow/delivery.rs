@@ -24,7 +24,6 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 /// the next look.
 pub(super) fn fetch_when_delivered<C: Borrow<Cloud>>(
     open: impl Fn() -> Result<C>,
-    job: &JobId,
     patience: Option<Duration>,
     notify: &dyn Notify,
     mut fetch: impl FnMut(&Cloud, bool) -> Result<FetchedPair>,
@@ -37,7 +36,7 @@ pub(super) fn fetch_when_delivered<C: Borrow<Cloud>>(
             result => return result,
         };
         let Some(patience) = patience else { return Err(not_ready) };
-        wait_for_change(&open, job, not_ready, (started, patience), notify)?;
+        wait_for_change(&open, not_ready, (started, patience), notify)?;
         has_waited = true;
     }
 }
@@ -45,12 +44,13 @@ pub(super) fn fetch_when_delivered<C: Borrow<Cloud>>(
 /// Waits until the job is in another state than the one that `not_ready` names.
 fn wait_for_change<C: Borrow<Cloud>>(
     open: impl Fn() -> Result<C>,
-    job: &JobId,
     not_ready: Error,
     (started, patience): (Instant, Duration),
     notify: &dyn Notify,
 ) -> Result<()> {
-    let Error::JobNotReady { was, state, .. } = &not_ready else { return Err(not_ready) };
+    // Of a cluster it is the job of the node that was asked for.
+    let Error::JobNotReady { job, was, state } = &not_ready else { return Err(not_ready) };
+    let Ok(job) = job.parse::<JobId>() else { return Err(not_ready) };
     loop {
         notify
             .notify(Event::Waiting { what: format!("{job} to be delivered (it {state})"), so_far: started.elapsed() });
@@ -59,7 +59,7 @@ fn wait_for_change<C: Borrow<Cloud>>(
             return Err(not_ready);
         }
         std::thread::sleep(pause(patience).min(left));
-        match open()?.borrow().job(job) {
+        match open()?.borrow().job_or_node(&job) {
             Ok(facts) => {
                 if facts.state != *was || !matches!(facts.state.readiness(), Readiness::NotYet | Readiness::OnItsWay) {
                     return Ok(());

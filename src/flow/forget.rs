@@ -6,7 +6,7 @@ use super::setup_profile::{RemovedProfiles, remove_profiles};
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainSettings};
-use crate::model::{AccessKeyId, JobId, KeychainKind, Record};
+use crate::model::{AccessKeyId, KeychainKind, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
 use crate::safety::quote::quoted;
 use crate::settings::{Settings, setting};
@@ -24,6 +24,8 @@ pub(crate) struct RemovedJob {
     pub files: &'static str,
     /// The profiles for the device that were taken out of other programs' files.
     pub profiles: RemovedProfiles,
+    /// The keychains that were not searched, since another was named, and in which the record says a code is.
+    pub stays_in: Vec<KeychainKind>,
     /// Where a half of the pair still is that is not ours to remove, with the command that does.
     pub copies_elsewhere: Vec<String>,
 }
@@ -33,7 +35,7 @@ pub(crate) struct RemovedJob {
 /// # Errors
 /// [`Error::NotKept`]; [`Error::KeychainElsewhere`]; those of the keychain, after which the files are still there.
 pub(crate) fn forget_job(
-    job: &JobId,
+    job: &TargetId,
     state: &StateFolder,
     settings: &Settings,
     reporter: &Reporter,
@@ -48,7 +50,7 @@ pub(crate) fn forget_job(
 /// # Errors
 /// As there.
 pub(super) fn remove_by_policy(
-    job: &JobId,
+    job: &TargetId,
     state: &StateFolder,
     settings: &Settings,
     reporter: &Reporter,
@@ -57,7 +59,7 @@ pub(super) fn remove_by_policy(
 }
 
 fn remove_job(
-    job: &JobId,
+    job: &TargetId,
     state: &StateFolder,
     settings: &Settings,
     reporter: &Reporter,
@@ -73,7 +75,6 @@ fn remove_job(
         true if !kept_in.is_empty() => kept_in.clone(),
         _ => places_to_look_in(&kept_in, folder.path().exists(), settings),
     };
-    let access_keys = if is_policy { Vec::new() } else { access_keys_of(&folder) };
     // The code first: should the keychain fail, the record still says where the code is.
     let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
     let (mut not_in, mut in_clear) = (Vec::new(), Vec::new());
@@ -86,10 +87,13 @@ fn remove_job(
             Keychain::open(settings, reporter.shared()).map_err(|error| with_what_remains(error, &folder))?;
         // The last moment at which the code can be compared with anything.
         in_clear.extend(codes_in_clear(&keychain, job, &own, reporter));
-        let forgotten = keychain.forget(job)?.and(keychain.forget_secret_keys(job, &access_keys)?);
+        let mut forgotten = keychain.forget(job)?;
+        if !is_policy {
+            forgotten = forgotten.and(keychain.forget_every_secret_key(job, &access_keys_of(&folder))?);
+        }
         let was_here = forgotten.removed > 0 || !forgotten.warnings.is_empty();
-        if !was_here && kept_in.contains(kind) && !forgotten.elsewhere.is_empty() {
-            // What is kept on disk is the only note of the code.
+        if !was_here && (kept_in.contains(kind) || !folder.path().exists()) && !forgotten.elsewhere.is_empty() {
+            // What is kept on disk, if anything is, is the only note of the code.
             return Err(Error::KeychainElsewhere {
                 job: job.to_string(),
                 which: keychain.name().to_owned(),
@@ -117,7 +121,8 @@ fn remove_job(
         }
     }
     // A keychain that was named and is not the pair's: the pair that is kept stays whole.
-    let keeps_elsewhere = kept_in.iter().any(|kind| !look_in.contains(kind));
+    let stays_in: Vec<KeychainKind> = kept_in.into_iter().filter(|kind| !look_in.contains(kind)).collect();
+    let keeps_elsewhere = !stays_in.is_empty();
     let record = folder.record().ok().flatten();
     let mut profiles = RemovedProfiles::default();
     if !keeps_elsewhere && !is_policy {
@@ -135,7 +140,7 @@ fn remove_job(
         }
         return Err(Error::NotKept { job: job.to_string() });
     }
-    audit.note(job, step, None)?;
+    audit.note(&folder, step, None)?;
     let code = match (removed_in_words.is_empty(), was_there) {
         (false, _) => format!("removed from {}", removed_in_words.join(" and ")),
         (true, true) => "overwritten".to_owned(),
@@ -158,8 +163,21 @@ fn remove_job(
         code,
         files,
         profiles,
+        stays_in,
         copies_elsewhere: in_clear,
     }))
+}
+
+/// The jobs of which something is in the keychain that was chosen, sorted; with none, which is not searched, none.
+///
+/// # Errors
+/// Those of the keychain.
+pub(crate) fn jobs_in_keychain(settings: &Settings, reporter: &Reporter) -> Result<Vec<TargetId>> {
+    if settings.keychain == KeychainKind::None {
+        return Ok(Vec::new());
+    }
+    let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(settings.keychain) };
+    Keychain::open(settings, reporter.shared())?.jobs()
 }
 
 /// Nothing is removed while the code can't be: what is kept on disk is the only note of it.
@@ -184,7 +202,7 @@ fn with_what_remains(error: Error, folder: &JobFolder) -> Error {
 
 /// Where else the code stands in clear, each as a warning with the command. The keychain, which may ask for each access, is
 /// asked only if there is a file to compare with.
-fn codes_in_clear(keychain: &Keychain, job: &JobId, own: &OwnProfiles, reporter: &Reporter) -> Vec<String> {
+fn codes_in_clear(keychain: &Keychain, job: &TargetId, own: &OwnProfiles, reporter: &Reporter) -> Vec<String> {
     if !own.are_there() {
         return Vec::new();
     }
@@ -218,8 +236,8 @@ fn copies_of_manifest(folder: &JobFolder, own: &OwnProfiles) -> Vec<String> {
     copies.into_iter().map(warning).collect()
 }
 
-/// The keychain that was chosen, else those that the record names. A lock is no choice for this: it says where codes may be
-/// kept from now on, and one that got elsewhere before has to go all the more.
+/// The keychain that was named on the command line, else those that the record names. A lock, a settings file or a variable is no
+/// choice for this: it says where codes are kept from now on, and one that got elsewhere before has to go all the more.
 fn places_to_look_in(kept_in: &[KeychainKind], has_files: bool, settings: &Settings) -> Vec<KeychainKind> {
     let own = own_keychain(settings);
     match kept_in {
@@ -227,7 +245,7 @@ fn places_to_look_in(kept_in: &[KeychainKind], has_files: bool, settings: &Setti
         [] if has_files && settings.keychain == KeychainKind::None => vec![own],
         // Named for what is kept from now on; nothing is removed from a keychain of which the record knows nothing.
         named if settings.keychain == KeychainKind::None && !settings.is_locked(&setting::keychain) => named.to_vec(),
-        _ if settings.keychain_was_chosen() && !settings.is_locked(&setting::keychain) => vec![own],
+        _ if settings.keychain_was_typed() => vec![own],
         [] => vec![own],
         named => named.to_vec(),
     }
@@ -245,9 +263,10 @@ fn keychains_of(folder: &JobFolder, settings: &Settings, reporter: &Reporter) ->
         }
         result => result?,
     };
-    let Some(Record { pair, incoming, access_keys, .. }) = record else { return Ok(Vec::new()) };
+    let Some(Record { pair, incoming, access_keys, earlier_keychains, .. }) = record else { return Ok(Vec::new()) };
     let pairs = [pair, incoming].into_iter().flatten().map(|pair| pair.keychain);
-    let mut kinds: Vec<KeychainKind> = pairs.chain(access_keys.map(|keys| keys.keychain)).collect();
+    let mut kinds: Vec<KeychainKind> =
+        pairs.chain(access_keys.map(|keys| keys.keychain)).chain(earlier_keychains).collect();
     kinds.sort_unstable();
     kinds.dedup();
     Ok(kinds)

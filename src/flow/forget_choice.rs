@@ -4,14 +4,14 @@ use time::OffsetDateTime;
 
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
-use crate::model::{JobId, Readiness, Record, estimated_expiry};
+use crate::model::{Readiness, Record, TargetId, estimated_expiry};
 use crate::report::{Reporter, utc_in_words};
 use crate::settings::Settings;
 
 /// A job, and why it goes or stays, as the end of a sentence about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChosenJob {
-    pub job: JobId,
+    pub job: TargetId,
     pub why: String,
 }
 
@@ -30,14 +30,29 @@ impl ForgetChoice {
     ///
     /// # Errors
     /// Those of credentials and network: then nothing is known of any.
-    pub(crate) fn returned(stored: Vec<JobId>, settings: &Settings, reporter: &Reporter) -> Result<Self> {
+    pub(crate) fn returned(stored: Vec<TargetId>, settings: &Settings, reporter: &Reporter) -> Result<Self> {
         let mut choice = Self::default();
         if stored.is_empty() {
             return Ok(choice);
         }
         let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
         for job in stored {
-            match cloud.job(&job) {
+            const UNKNOWN: &str = "is not known to AWS with these credentials in this region";
+            const NOT_SINGLE: &str = "is not a job of a single device";
+            let of_device = match &job {
+                TargetId::Job(of_device) => of_device,
+                TargetId::Cluster(cluster) => {
+                    let (part, why) = match cloud.cluster(cluster) {
+                        Ok(nodes) => (&mut choice.stays, format!("has {} nodes here or on their way", nodes.len())),
+                        Err(Error::JobTooLate { .. }) => (&mut choice.goes, "has no node here any more".to_owned()),
+                        Err(Error::JobUnknown { .. }) => (&mut choice.stays, UNKNOWN.to_owned()),
+                        Err(error) => return Err(error),
+                    };
+                    part.push(ChosenJob { job, why });
+                    continue;
+                }
+            };
+            match cloud.job(of_device) {
                 Ok(facts) => {
                     let why = facts.state.in_words().to_owned();
                     let has_left = facts.state.readiness() == Readiness::TooLate;
@@ -46,8 +61,8 @@ impl ForgetChoice {
                 }
                 Err(error @ (Error::JobUnknown { .. } | Error::JobInCluster { .. } | Error::JobIsMain { .. })) => {
                     let why = match error {
-                        Error::JobUnknown { .. } => "is not known to AWS with these credentials in this region",
-                        _ => "is not a job of a single device",
+                        Error::JobUnknown { .. } => UNKNOWN,
+                        _ => NOT_SINGLE,
                     };
                     choice.stays.push(ChosenJob { job, why: why.to_owned() });
                 }
@@ -58,7 +73,7 @@ impl ForgetChoice {
     }
 
     /// By the estimate, from what the records say. A job whose creation is not recorded stays.
-    pub(crate) fn expired(stored: Vec<(JobId, Option<Record>)>, now: OffsetDateTime) -> Self {
+    pub(crate) fn expired(stored: Vec<(TargetId, Option<Record>)>, now: OffsetDateTime) -> Self {
         let mut choice = Self::default();
         for (job, record) in stored {
             let expiry = record.and_then(|record| record.summary.created).and_then(estimated_expiry);

@@ -4,11 +4,11 @@
 use time::{Duration, OffsetDateTime};
 
 use super::forget::remove_by_policy;
-use crate::error::Error;
-use crate::model::{JobId, Keep, KeychainKind, Record, estimated_expiry};
+use crate::error::{Error, Result};
+use crate::model::{Keep, KeychainKind, PairRecord, Record, TargetId, estimated_expiry};
 use crate::report::{Event, Notify, Reporter, age_in_words, utc_in_words};
 use crate::settings::{Settings, setting};
-use crate::store::StateFolder;
+use crate::store::{JobFolder, StateFolder};
 
 /// So long before the estimated end of a pair's use it is told.
 const NOTICE: Duration = Duration::days(30);
@@ -19,15 +19,15 @@ pub(crate) enum About<'a> {
     /// No job in particular.
     All,
     /// This job, whose device it does not open.
-    Job(&'a JobId),
+    Job(&'a TargetId),
     /// This job, whose pair it fetches.
-    Fetches(&'a JobId),
+    Fetches(&'a TargetId),
     /// This job, whose pair it needs in a moment; and it may be about others as well, which need theirs.
-    Opens(&'a JobId),
+    Opens(&'a TargetId),
 }
 
 impl About<'_> {
-    fn is(self, job: &JobId) -> bool {
+    fn is(self, job: &TargetId) -> bool {
         matches!(self, Self::Job(about) | Self::Fetches(about) | Self::Opens(about) if about == job)
     }
 
@@ -36,8 +36,8 @@ impl About<'_> {
     }
 }
 
-/// Removes the pairs that `keep` no longer keeps: of all jobs if a settings file or a lock says so; what a flag or a variable
-/// says of one command concerns only the job that the command names. A run that opens a device says what `keep` will do with
+/// Removes the pairs that `keep` no longer keeps: what was said for a pair when it was fetched or last used, else what a settings
+/// file or a lock says; what a flag or a variable says of one command concerns only the job that the command names. A run that opens a device says what `keep` will do with
 /// that pair, and does not remove it beforehand: without it AWS would be needed. What can't be removed is named, and tried again
 /// by the next command.
 pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: About<'_>, reporter: &Reporter) {
@@ -45,18 +45,26 @@ pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: About<
         reporter.notify(Event::Warning(format!("The setting keep is {}. {AFTER_POWER_CUT}", Keep::UntilUnlocked)));
     }
     let now = OffsetDateTime::now_utc();
-    // With `unlock --all` and a plan the next job's device is to be opened in a moment.
-    let is_for_all = is_for_all_jobs(settings) && !matches!(about, About::Opens(_));
-    // A folder that can't be listed is told by whatever needs it.
-    for (job, record) in state.kept().unwrap_or_default() {
+    let stored = match about {
+        // Its device is to be opened, or it is asked for by every AWS command: the others' records are not read for that.
+        About::Opens(job) | About::Job(job) => {
+            vec![(job.clone(), StateFolder::record_below(state.path(), job).ok().flatten())]
+        }
+        // A folder that can't be listed is told by whatever needs it.
+        About::All | About::Fetches(_) => state.kept().unwrap_or_default(),
+    };
+    for (job, record) in stored {
         let Some(record) = record else { continue };
         let of_job = reporter.for_job(&job);
-        match reason_to_remove(&record, settings.keep, about.opens(), now) {
+        let (keep, is_of_pair) = keep_of(&record, settings);
+        // With `unlock --all` and a plan the next job's device is to be opened in a moment.
+        let counts = is_of_pair && !matches!(about, About::Opens(_));
+        match reason_to_remove(&record, keep, about.opens(), now) {
             Some(reason) if about.opens() && about.is(&job) => of_job.notify(Event::Warning(format!(
                 "{reason}. This run may need the code and manifest of {job}, so they are not removed now. The next command \
                  that does not open a device removes them."
             ))),
-            Some(reason) if is_for_all || about.is(&job) => _ = remove(&job, &reason, state, settings, &of_job),
+            Some(reason) if counts || about.is(&job) => _ = remove(&job, &reason, state, settings, &of_job),
             None if matches!(about, About::All) || about.is(&job) => warn_of_expiry(&job, &record, now, &of_job),
             _ => {}
         }
@@ -66,14 +74,48 @@ pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: About<
 const AFTER_POWER_CUT: &str = "Once the device is unlocked, its code and manifest are removed from this machine. After a power cut \
                                AWS is needed to unlock it again.";
 
+/// How long a record's pair is kept, and whether that was said for it, or for all pairs: not for one command about another job. A
+/// lock goes before what was said for the pair.
+pub(super) fn keep_of(record: &Record, settings: &Settings) -> (Keep, bool) {
+    match record.pair.as_ref().and_then(|pair| pair.keep) {
+        Some(keep) if !settings.is_locked(&setting::keep) => (keep, true),
+        _ => (settings.keep, is_for_all_jobs(settings)),
+    }
+}
+
+/// What this command's flag or variable says of the pair that it fetches or uses.
+pub(super) fn keep_said_for_pair(settings: &Settings) -> Option<Keep> {
+    (!is_for_all_jobs(settings)).then_some(settings.keep)
+}
+
+/// Puts down what this command says of a pair that is kept already.
+///
+/// # Errors
+/// Those of the disk.
+pub(super) fn note_keep(
+    record: &mut Record,
+    pair: &mut PairRecord,
+    settings: &Settings,
+    folder: &JobFolder,
+) -> Result<()> {
+    match keep_said_for_pair(settings) {
+        Some(keep) if pair.keep != Some(keep) => {
+            pair.keep = Some(keep);
+            record.pair = Some(pair.clone());
+            folder.write_record(record)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether what `keep` is was said for all jobs: by a settings file or a lock, not for one command.
 fn is_for_all_jobs(settings: &Settings) -> bool {
     settings.is_locked(&setting::keep) || settings.said().all(|(said, _)| said.key != setting::keep.key)
 }
 
-/// Whether the setting no longer keeps what this record is of.
-pub(super) fn is_over(record: &Record, keep: Keep) -> bool {
-    reason_to_remove(record, keep, false, OffsetDateTime::now_utc()).is_some()
+/// Whether what this record is of is no longer kept.
+pub(super) fn is_over(record: &Record, settings: &Settings) -> bool {
+    reason_to_remove(record, keep_of(record, settings).0, false, OffsetDateTime::now_utc()).is_some()
 }
 
 /// Why the pair is not kept any longer, as the beginning of a sentence.
@@ -96,7 +138,13 @@ fn reason_to_remove(record: &Record, keep: Keep, opens_devices: bool, now: Offse
 }
 
 /// Whether it was removed.
-pub(super) fn remove(job: &JobId, reason: &str, state: &StateFolder, settings: &Settings, reporter: &Reporter) -> bool {
+pub(super) fn remove(
+    job: &TargetId,
+    reason: &str,
+    state: &StateFolder,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> bool {
     match remove_by_policy(job, state, settings, reporter) {
         Ok(Some(removed)) => {
             reporter.notify(Event::Warning(format!(
@@ -121,7 +169,7 @@ pub(super) fn remove(job: &JobId, reason: &str, state: &StateFolder, settings: &
     }
 }
 
-fn warn_of_expiry(job: &JobId, record: &Record, now: OffsetDateTime, reporter: &Reporter) {
+fn warn_of_expiry(job: &TargetId, record: &Record, now: OffsetDateTime, reporter: &Reporter) {
     let expiry = record.pair.as_ref().and(record.summary.created).and_then(estimated_expiry);
     if let Some(expiry) = expiry.filter(|expiry| *expiry - now < NOTICE) {
         reporter.notify(Event::Warning(format!(

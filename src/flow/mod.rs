@@ -3,6 +3,7 @@
 mod address;
 mod after_unlock;
 mod client_command;
+mod cluster;
 mod credentials;
 mod delivery;
 mod forget;
@@ -19,12 +20,14 @@ mod recovery;
 mod run_context;
 mod setup_profile;
 mod status;
+mod store_pair;
 
 pub(crate) use address::check_address;
 pub(crate) use after_unlock::keep_after_unlock;
 pub(crate) use client_command::{ClientCommand, ClientEnd};
+pub(crate) use cluster::{check_addresses, target_named};
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
-pub(crate) use forget::forget_job;
+pub(crate) use forget::{forget_job, jobs_in_keychain};
 pub(crate) use forget_choice::{ChosenJob, ForgetChoice};
 pub(crate) use keep::{About, apply_keep};
 pub(crate) use leftovers::open_state_folder;
@@ -32,6 +35,7 @@ pub(crate) use onboard::Requested;
 pub use onboard::Unlocked;
 pub(crate) use prepare::SharedKeychains;
 pub(crate) use receipt::Receipt;
+pub(crate) use run_context::ClusterRequest;
 pub(crate) use setup_profile::{
     PlannedProfile, ProfileRequest, RemovedProfiles, ServiceAddress, Storage, remove_profiles, written_profiles,
 };

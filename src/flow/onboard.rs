@@ -14,20 +14,21 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::address::check_address;
+use super::cluster;
 use super::delivery::fetch_when_delivered;
-use super::keep::{About, apply_keep};
+use super::keep::{About, apply_keep, keep_of, note_keep};
 use super::leftovers::open_state_folder;
 use super::open_session::{OpenSession, ReadyPair};
 use super::prepare::{SharedKeychains, prepare_client};
 use super::recovery::{kept_pair, settle};
-use super::run_context::{RunContext, job_in_words, version_in_words};
-use crate::cloud::{Cloud, DescribedJob, Sink};
+use super::run_context::{ClusterRequest, RunContext, version_in_words};
+use crate::cloud::{Cloud, DescribedJob, FetchedPair, Sink};
 use crate::device::{self, Device, Preparing};
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, Prepared};
 use crate::model::{
-    Endpoint, HandOverPolicy, HandOverRecord, JobFacts, JobId, JobSummary, KeychainKind, PairRecord, Purpose, Record,
-    UnlockCode,
+    ClusterNode, Endpoint, HandOverPolicy, HandOverRecord, JobFacts, JobId, Keep, KeychainKind, PairRecord, Purpose,
+    Record, TargetId, UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter, Step, age_in_words, duration_in_words};
 use crate::safety::separation::Separation;
@@ -37,7 +38,7 @@ use crate::store::{Audit, AuditStep, Draft, HomeNote, JobFolder, Manifest, State
 /// A job was named, and how to go about it is settled. Nothing has been touched.
 pub(crate) struct Requested<'a> {
     /// The job.
-    pub job: JobId,
+    pub job: TargetId,
     /// What for.
     pub purpose: Purpose,
     /// How to go about it.
@@ -62,6 +63,8 @@ pub struct Checked<'a> {
 struct Fetched<'a> {
     checked: Checked<'a>,
     facts: JobFacts,
+    /// The nodes, if it is a cluster.
+    nodes: Vec<JobId>,
     code: UnlockCode,
     manifest: Manifest,
 }
@@ -79,7 +82,7 @@ pub struct HandedOver<'a>(OpenSession<'a>);
 #[derive(Debug)]
 pub struct Unlocked {
     /// The job.
-    pub job: JobId,
+    pub job: TargetId,
     /// Where the code is kept.
     pub keychain: KeychainKind,
     /// The same in words.
@@ -90,8 +93,14 @@ pub struct Unlocked {
     pub hand_over: HandOverRecord,
     /// Whether the device had been open before.
     pub was_open_already: bool,
+    /// How long the pair is to be kept.
+    pub keep: Keep,
     /// Whether the pair was removed since, because the setting `keep` says so.
     pub was_removed: bool,
+    /// The nodes, if it is a cluster.
+    pub nodes: Vec<ClusterNode>,
+    /// The jobs of those that are not open, which was agreed to.
+    pub missing: Vec<JobId>,
 }
 
 impl<'a> Requested<'a> {
@@ -227,12 +236,19 @@ impl<'a> Requested<'a> {
             audit: Audit::of(&state, self.settings.audit_copy).with_purpose(self.purpose),
             state,
             folder,
+            request: ClusterRequest::default(),
             _note: note,
         }
     }
 }
 
 impl<'a> Checked<'a> {
+    /// The same with what was said of the cluster.
+    pub(crate) fn of_cluster(mut self, request: ClusterRequest) -> Self {
+        self.context.request = request;
+        self
+    }
+
     /// Takes the pair that is kept, or fetches one.
     ///
     /// # Errors
@@ -274,7 +290,8 @@ impl<'a> Checked<'a> {
         match kept_pair(&self.context.folder, self.keychain.kind(), items, &self.context.reporter)? {
             Some(kept) => {
                 self.finish_device()?;
-                let (record, pair, code) = kept.converted(&self.context.folder, &self.keychain)?;
+                let (mut record, mut pair, code) = kept.converted(&self.context.folder, &self.keychain)?;
+                note_keep(&mut record, &mut pair, self.context.settings, &self.context.folder)?;
                 let when = age_in_words(OffsetDateTime::now_utc() - pair.fetched_at);
                 self.context
                     .reporter
@@ -312,8 +329,9 @@ impl<'a> Checked<'a> {
             return Ok(None);
         }
         let RunContext { settings, reporter, folder, .. } = &self.context;
+        let Some(job) = folder.job().job() else { return self.finish_device().map(|()| None) };
         let described = Cloud::open(&settings.cloud(), reporter.shared())
-            .and_then(|cloud| cloud.describe(folder.job()).map(|described| (cloud, described)));
+            .and_then(|cloud| cloud.describe(job).map(|described| (cloud, described)));
         // What is wrong here is told before what is wrong at AWS.
         self.finish_device()?;
         described.map(Some)
@@ -330,7 +348,7 @@ impl<'a> Checked<'a> {
             (None, Some(cloud)) => Ok(Connection::Own(Box::new(cloud))),
             (None, None) => Cloud::open(&settings.cloud(), reporter.shared()).map(Box::new).map(Connection::Own),
         };
-        let keychain = &mut self.keychain;
+        let (keychain, request) = (&mut self.keychain, &self.context.request);
         let fetch = |cloud: &Cloud, has_waited: bool| {
             if has_waited {
                 // Hours may have passed, and the screen's lock may have taken the keychain's along.
@@ -349,17 +367,18 @@ impl<'a> Checked<'a> {
             let path = draft.path().display().to_string();
             draft.restart().map_err(|error| Error::disk("Writing", draft.path(), error))?;
             reporter.begin(Step::Manifest);
-            cloud.fetch_pair(folder.job(), described.take(), &mut draft).map_err(|error| match error {
+            cluster::fetch_pair(cloud, folder, request, described.take(), &mut draft).map_err(|error| match error {
                 // The cloud knows the draft as something to write to; only here has it a name.
                 Error::Disk { what, why, .. } => Error::Disk { what, why, path },
                 other => other,
             })
         };
-        let fetched = fetch_when_delivered(open, folder.job(), settings.patience_for_delivery(), reporter, fetch);
+        let fetched = fetch_when_delivered(open, settings.patience_for_delivery(), reporter, fetch);
         let finished = fetched.and_then(|fetched| Ok((fetched, draft.finish()?)));
         let (fetched, manifest) = finished.inspect_err(|_| self.context.withdraw(&self.keychain))?;
-        reporter.step(Step::Job, &job_in_words(&fetched.facts));
-        Ok(Fetched { checked: self, facts: fetched.facts, code: fetched.code, manifest })
+        reporter.step(Step::Job, &cluster::fetched_in_words(&fetched, folder.job(), reporter));
+        let FetchedPair { facts, code, nodes, .. } = fetched;
+        Ok(Fetched { checked: self, facts, nodes: nodes.jobs, code, manifest })
     }
 
     fn into_kept(self, record: Record, pair: PairRecord, code: UnlockCode, was_kept_already: bool) -> Result<Kept<'a>> {
@@ -400,67 +419,11 @@ impl Borrow<Cloud> for Connection<'_> {
 impl<'a> Fetched<'a> {
     /// Puts both halves in their places. Killed anywhere in here, the next run finishes or undoes it.
     fn keep(self) -> Result<Kept<'a>> {
-        let Self { checked, facts, code, manifest } = self;
-        let (record, pair) =
-            checked.store(&facts, &code, &manifest).inspect_err(|_| checked.context.withdraw(&checked.keychain))?;
+        let Self { checked, facts, nodes, code, manifest } = self;
+        let (record, pair) = checked
+            .store(&facts, &nodes, &code, &manifest)
+            .inspect_err(|_| checked.context.withdraw(&checked.keychain))?;
         checked.into_kept(record, pair, code, false)
-    }
-}
-
-impl Checked<'_> {
-    fn store(&self, facts: &JobFacts, code: &UnlockCode, manifest: &Manifest) -> Result<(Record, PairRecord)> {
-        let checked = self;
-        let folder = &checked.context.folder;
-        // A record that can't be read is of no use to anyone any more; a newer one is.
-        let old = match folder.record() {
-            Err(Error::RecordUnreadable { .. }) => None,
-            result => result?,
-        };
-        let mut pair = PairRecord {
-            fetched_at: OffsetDateTime::now_utc(),
-            keychain: checked.keychain.kind(),
-            manifest_sha256: manifest.digest,
-            manifest_bytes: manifest.bytes,
-            tag: None,
-            audit_head: None,
-        };
-        let replaced = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.manifest_sha256));
-        let earlier = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.keychain));
-        let mut record = old.unwrap_or_else(|| Record::new(folder.job().clone()));
-        record.summary = JobSummary::from(facts);
-        record.incoming = Some(pair.clone());
-        folder.write_record(&record).inspect_err(|_| {
-            // Nothing has been changed yet. What could not be kept is not left lying on a disk that may be full.
-            let _ = folder.discard_incoming();
-        })?;
-
-        let reporter = &checked.context.reporter;
-        if checked.keychain.kind() != KeychainKind::None {
-            reporter.begin(Step::Code);
-        }
-        checked.keychain.keep(folder.job(), code, &pair.manifest_sha256, replaced)?;
-        folder.promote_incoming()?;
-        record.incoming = None;
-        checked.context.note_and_record(AuditStep::Kept, &manifest.digest, |head| {
-            pair.audit_head = head;
-            folder.write_record(&Record { pair: Some(pair.clone()), ..record.clone() })
-        })?;
-        record.pair = Some(pair.clone());
-        if checked.keychain.kind() != KeychainKind::None {
-            reporter.step(Step::Code, &format!("in {}, read back and compared", checked.keychain.name()));
-        }
-        reporter
-            .step(Step::Manifest, &format!("{} bytes, SHA-256 {}…", pair.manifest_bytes, pair.manifest_sha256.short()));
-        // Not before: until here it was the last copy.
-        if let Some(other) =
-            earlier.filter(|other| *other != pair.keychain && checked.keychain.kind() != KeychainKind::None)
-        {
-            reporter.notify(Event::Warning(format!(
-                "The earlier code is no longer needed. Remove it with: snow-onboard forget {} --keychain {other}",
-                folder.job()
-            )));
-        }
-        Ok((record, pair))
     }
 }
 
@@ -515,7 +478,9 @@ impl<'a> Kept<'a> {
     ///
     /// # Errors
     /// Those of the client, the hand-over and the device.
-    pub(crate) fn open_session(self, endpoint: &Endpoint, patience: Duration) -> Result<OpenSession<'a>> {
+    pub(crate) fn open_session(mut self, endpoint: &Endpoint, patience: Duration) -> Result<OpenSession<'a>> {
+        // A node that does not answer is no reason not to look at the others.
+        self.ready.context.request.without_missing = true;
         self.ready.open_session(endpoint, HandOverPolicy::Private, patience, false).map_err(|error| match error {
             // What would be allowed to `run` is no way out here.
             Error::HandOverRefused { why } => Error::OnlyPrivate { why },
@@ -530,7 +495,7 @@ impl HandedOver<'_> {
     /// # Errors
     /// Those of the device. The pair is kept.
     pub(crate) fn wait(self) -> Result<Unlocked> {
-        let OpenSession { context, record, mut hand_over, pair, keychain, session, exposure } = self.0;
+        let OpenSession { context, mut record, mut hand_over, pair, keychain, session, exposure } = self.0;
         context.reporter.begin(Step::Device);
         let start = std::time::Instant::now();
         let unlocked =
@@ -542,12 +507,17 @@ impl HandedOver<'_> {
                     return Err(error);
                 }
             };
+        hand_over.argv_seconds = unlocked.argv_seconds;
+        record.nodes.clone_from(&unlocked.nodes);
+        if let Some(error) = cluster::incomplete(&context, &unlocked, pair.keychain) {
+            context.note_hand_over(AuditStep::NotUnlocked, &pair.manifest_sha256, &record, &mut hand_over)?;
+            return Err(error);
+        }
         let took = duration_in_words(start.elapsed());
         context.reporter.step(
             Step::Device,
             &if unlocked.was_open_already { "UNLOCKED already".to_owned() } else { format!("UNLOCKED after {took}") },
         );
-        hand_over.argv_seconds = unlocked.argv_seconds;
         // Which is the job's, or the wait had failed.
         hand_over.device_id = unlocked.device_id.and_then(|id| id.parse().ok());
         hand_over.unlocked_at = Some(OffsetDateTime::now_utc());
@@ -562,7 +532,10 @@ impl HandedOver<'_> {
             manifest: kept.then(|| context.folder.manifest_path()),
             hand_over,
             was_open_already: unlocked.was_open_already,
+            keep: keep_of(&record, context.settings).0,
             was_removed: false,
+            nodes: unlocked.nodes,
+            missing: unlocked.missing,
         })
     }
 }

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::cluster;
 use super::run_context::{RunContext, version_in_words};
-use crate::device::{self, ArgvExposure, Device, Session};
+use crate::device::{self, ArgvExposure, ClusterOrder, Device, Session};
 use crate::error::{Error, Result};
-use crate::model::{Endpoint, HandOverMethod, HandOverPolicy, HandOverRecord, PairRecord, Record, UnlockCode};
+use crate::model::{
+    Endpoint, HandOverMethod, HandOverPolicy, HandOverRecord, JobId, PairRecord, Record, TargetId, UnlockCode,
+};
 use crate::safety::separation::Separation;
 use crate::store::AuditStep;
 
@@ -59,9 +62,13 @@ impl<'a> ReadyPair<'a> {
             return Err(Error::Internal { what: "a hand-over without a preflight of the client".to_owned() });
         };
         let client = device.client();
+        let is_cluster = context.folder.job().job().is_none();
+        let addresses = if is_cluster { cluster::addresses(&context, &record, endpoint)? } else { Vec::new() };
+        let jobs: Vec<JobId> = record.nodes.iter().map(|node| node.job.clone()).collect();
         let mut hand_over = HandOverRecord {
             at: OffsetDateTime::now_utc(),
-            endpoint: endpoint.clone(),
+            endpoint: addresses.first().unwrap_or(endpoint).clone(),
+            nodes: addresses.clone(),
             method: HandOverMethod::Profile,
             argv_seconds: None,
             client: client.launcher().to_owned(),
@@ -90,6 +97,13 @@ impl<'a> ReadyPair<'a> {
                 manifest_sha256: digest,
                 code,
                 endpoint,
+                cluster: match context.folder.job() {
+                    TargetId::Job(_) => None,
+                    TargetId::Cluster(id) => {
+                        let without_missing = context.request.without_missing;
+                        Some(ClusterOrder { id, jobs: &jobs, addresses: &addresses, without_missing })
+                    }
+                },
                 policy,
                 ask: &ask,
                 before_code: &|| {

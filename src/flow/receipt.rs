@@ -4,7 +4,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
-use crate::model::{AuditHead, HandOverRecord, JobId, JobSummary, KeychainKind, ManifestDigest, Record};
+use crate::model::{
+    AuditHead, ClusterNode, HandOverRecord, JobSummary, KeychainKind, ManifestDigest, Record, TargetId,
+};
 use crate::report::utc_in_words;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -21,9 +23,12 @@ pub(crate) struct Receipt {
     /// With which version of this program.
     version: &'static str,
     #[serde(skip)]
-    job: JobId,
+    job: TargetId,
     /// What AWS said of the job when the pair was fetched; none if the record is gone.
     summary: Option<JobSummary>,
+    /// The nodes, if the pair is a cluster's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nodes: Vec<ClusterNode>,
     /// The pair, if it is stored.
     pair: Option<ReceiptPair>,
     /// The latest hand-overs; none if the record is gone.
@@ -63,7 +68,7 @@ impl Receipt {
     ///
     /// # Errors
     /// [`Error::ReceiptEmpty`] if nothing is; those of the record and of the audit log.
-    pub(crate) fn of(job: &JobId, settings: &Settings) -> Result<Self> {
+    pub(crate) fn of(job: &TargetId, settings: &Settings) -> Result<Self> {
         let record = StateFolder::record_below(&settings.state_dir, job)?;
         let report = verify_audit(&settings.state_dir, None, Some(job))?;
         if record.is_none() && report.entries.is_empty() {
@@ -72,7 +77,8 @@ impl Receipt {
         Ok(Self::from(job, record, report))
     }
 
-    fn from(job: &JobId, record: Option<Record>, report: AuditReport) -> Self {
+    fn from(job: &TargetId, record: Option<Record>, report: AuditReport) -> Self {
+        let nodes = record.as_ref().map(|record| record.nodes.clone()).unwrap_or_default();
         let (summary, pair, hand_overs) =
             record.map_or((None, None, Vec::new()), |record| (Some(record.summary), record.pair, record.hand_overs));
         Self {
@@ -81,6 +87,7 @@ impl Receipt {
             version: env!("CARGO_PKG_VERSION"),
             job: job.clone(),
             summary: summary.map(sanitized),
+            nodes,
             pair: pair.map(|pair| ReceiptPair {
                 fetched_at: pair.fetched_at,
                 keychain: pair.keychain,
@@ -152,6 +159,8 @@ impl Receipt {
             ("State when fetched", Some(summary.state.clone()).filter(|state| !state.is_empty())),
         ];
         rows.extend(details.into_iter().filter_map(|(name, said)| Some(row(name, said?))));
+        let node = |node: &ClusterNode| row("Node", format!("{}: {}", node.name(), node.state_in_words()));
+        rows.extend(self.nodes.iter().map(node));
         rows
     }
 

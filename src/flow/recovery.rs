@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainItem};
-use crate::model::{JobId, KeychainKind, ManifestDigest, PairRecord, Record, UnlockCode};
+use crate::model::{KeychainKind, ManifestDigest, PairRecord, Record, TargetId, UnlockCode};
 use crate::report::{Event, Notify};
 use crate::store::JobFolder;
 
@@ -63,7 +63,7 @@ pub(super) fn settle(folder: &JobFolder, items: &[KeychainItem], notify: &dyn No
         )));
     } else if finish_change(folder, &incoming, items)? {
         notify.notify(Event::Fact("Finished keeping the pair that an interrupted run had fetched.".to_owned()));
-        record.pair = Some(incoming);
+        record.set_pair(incoming);
     }
     folder.write_record(&record)?;
     folder.discard_incoming()
@@ -109,7 +109,7 @@ pub(super) fn kept_pair(
 
 /// Of the codes in the keychain, the one that `pair` was made of together with the manifest.
 fn matching_item(
-    job: &JobId,
+    job: &TargetId,
     pair: &PairRecord,
     items: Vec<KeychainItem>,
     manifest: &ManifestDigest,
@@ -139,7 +139,7 @@ fn matching_item(
 }
 
 /// Whether the item's code came with this manifest.
-fn belongs_together(job: &JobId, pair: &PairRecord, item: &KeychainItem, manifest: &ManifestDigest) -> bool {
+fn belongs_together(job: &TargetId, pair: &PairRecord, item: &KeychainItem, manifest: &ManifestDigest) -> bool {
     match (&item.manifest, &pair.tag) {
         (Some(digest), _) => digest == manifest,
         (None, Some(tag)) => tag.fits(&item.code, job, manifest),
@@ -202,6 +202,7 @@ mod tests {
             manifest_bytes: manifest.bytes,
             tag: None,
             audit_head: None,
+            keep: None,
         }
     }
 

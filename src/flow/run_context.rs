@@ -4,12 +4,24 @@ use crate::device::{ArgvExposure, Device, OwnProfiles};
 use crate::error::Result;
 use crate::keychain::Keychain;
 use crate::model::{
-    AuditHead, ClientDigest, HandOverRecord, JobFacts, KeychainKind, ManifestDigest, Record, UnlockCode,
+    AuditHead, ClientDigest, Endpoint, HandOverRecord, JobFacts, JobId, KeychainKind, ManifestDigest, Record,
+    UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, HomeNote, JobFolder, StateFolder};
+
+/// What an operator says of a cluster, beyond its id.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClusterRequest {
+    /// Where its nodes are, all of them; where there are none, those of the last time are meant.
+    pub(crate) addresses: Vec<Endpoint>,
+    /// Goes on at once with the nodes that answer, and ends well with them.
+    pub(crate) without_missing: bool,
+    /// The node whose pair is taken without comparing it with the others'.
+    pub(crate) pair_of: Option<JobId>,
+}
 
 /// What every state carries on.
 pub(super) struct RunContext<'a> {
@@ -19,6 +31,8 @@ pub(super) struct RunContext<'a> {
     pub(super) audit: Audit,
     pub(super) state: StateFolder,
     pub(super) folder: JobFolder,
+    /// What was said of the cluster, if it is one.
+    pub(super) request: ClusterRequest,
     /// Where the private home is, until the run is over.
     pub(super) _note: Option<HomeNote>,
 }
@@ -39,18 +53,18 @@ impl RunContext<'_> {
 
     /// Puts a step with the pair into the audit log.
     pub(super) fn note(&self, step: AuditStep, manifest: &ManifestDigest) -> Result<()> {
-        self.audit.note(self.folder.job(), step, Some(manifest)).map(drop)
+        self.audit.note(&self.folder, step, Some(manifest)).map(drop)
     }
 
-    /// The same, with a `record` to be written that knows the line: the record tells of a log that was shortened. It is written
-    /// all the same where the line can't be, which is what is told then.
+    /// The same, with a `record` to be written that has the line as its own. It is written all the same where the line can't be,
+    /// which is what is told then.
     pub(super) fn note_and_record(
         &self,
         step: AuditStep,
         manifest: &ManifestDigest,
         record: impl FnOnce(Option<AuditHead>) -> Result<()>,
     ) -> Result<()> {
-        let noted = self.audit.note(self.folder.job(), step, Some(manifest));
+        let noted = self.audit.note(&self.folder, step, Some(manifest));
         record(noted.as_ref().ok().copied())?;
         noted.map(drop)
     }

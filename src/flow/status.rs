@@ -7,7 +7,7 @@ use super::prepare::{SharedKeychains, prepare_client};
 use super::recovery::kept_pair;
 use crate::device::{self, State};
 use crate::error::{Error, ErrorReport, Result};
-use crate::model::{Endpoint, Record};
+use crate::model::{ClusterNode, Endpoint, Record};
 use crate::report::Nobody;
 
 /// How far a look goes.
@@ -30,6 +30,8 @@ pub(crate) struct JobLook {
     pub(crate) paired: Option<bool>,
     /// What the device said.
     pub(crate) state: Option<State>,
+    /// Each node, if it is a cluster.
+    pub(crate) nodes: Vec<ClusterNode>,
     /// Why the look did not go on from there.
     pub(crate) failure: Option<ErrorReport>,
 }
@@ -84,10 +86,14 @@ impl JobLook {
         let Some(endpoint) = endpoint else { return Err(Error::EndpointUnknown { job: job.to_string() }) };
         // A watch would ask again and again.
         check_address(endpoint, checked.context.settings, &Nobody)?;
-        device::reach(endpoint, &reporter)?;
+        // Of a cluster, the first node may be the one that is missing.
+        if job.job().is_some() {
+            device::reach(endpoint, &reporter)?;
+        }
         checked.begin_client()?;
         let opened = checked.take_kept()?.open_session(endpoint, SHORT_PATIENCE)?;
-        self.state = Some(opened.session.device().state.clone());
+        self.nodes = opened.session.nodes();
+        self.state = Some(opened.session.state());
         opened.close()
     }
 }

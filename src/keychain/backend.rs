@@ -54,6 +54,9 @@ pub(super) trait Backend {
     /// The items that are stored under `user`.
     fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure>;
 
+    /// The user names under which this program has stored something, in whichever collection, as far as the keychain lists them.
+    fn users(&mut self) -> Result<Vec<String>, KeychainFailure>;
+
     /// Other collections in which something is stored under `user`, by what a person calls them. Unlocks none.
     fn elsewhere(&mut self, _user: &str) -> Result<Vec<String>, KeychainFailure> {
         Ok(Vec::new())
@@ -162,6 +165,13 @@ pub(super) fn system_store() -> Result<Arc<CredentialStore>, KeychainFailure> {
         CredentialPersistence::UntilDelete => Ok(store),
         _ => Err(KeychainFailure::NotStored("it says that it keeps items for a while only".to_owned())),
     }
+}
+
+/// The user names of the entries that a search of the store found, of this program's service.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn users_of(entries: &[keyring_core::Entry]) -> Vec<String> {
+    let specifiers = entries.iter().filter_map(keyring_core::Entry::get_specifiers);
+    specifiers.filter(|(service, _)| service == super::SERVICE).map(|(_, user)| user).collect()
 }
 
 /// Why a keychain did not do as asked. Becomes an [`Error`] where the step and the job are known.

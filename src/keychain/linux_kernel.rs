@@ -60,6 +60,18 @@ impl Backend for SessionKeyring {
         Ok(self.read(user, &ItemId::only())?.map(|it| it.id).into_iter().collect())
     }
 
+    fn users(&mut self) -> Result<Vec<String>, KeychainFailure> {
+        let mut users = Vec::new();
+        for ring in [Some(self.session), self.persistent].into_iter().flatten() {
+            let links = ring.get_links(MAX_LINKS).map_err(closed)?;
+            // One that can't be looked at is not this program's, whose keys its session may view.
+            let about = links.iter().filter_map(LinkNode::as_key).filter_map(|key| key.metadata().ok());
+            users
+                .extend(about.filter_map(|key| Some(key.get_description().strip_prefix(&description(""))?.to_owned())));
+        }
+        Ok(users)
+    }
+
     fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
         match entry(user)?.get_secret() {
             Err(keyring_core::Error::NoEntry) => Ok(None),

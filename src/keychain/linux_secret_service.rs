@@ -144,14 +144,18 @@ impl Backend for DefaultCollection {
         Ok(found.into_iter().map(|item| ItemId(item.item_path.to_string())).collect())
     }
 
+    fn users(&mut self) -> Result<Vec<String>, KeychainFailure> {
+        self.unlock_collection()?;
+        let items = self.in_all_collections(&HashMap::from([("service", SERVICE)]))?;
+        // An item of a keyring that has not been open since the login may not tell its attributes.
+        let attributes =
+            items.iter().filter_map(|path| self.item(&ItemId(path.to_string())).ok()?.get_attributes().ok());
+        Ok(attributes.filter_map(|mut attributes| attributes.remove("username")).collect())
+    }
+
     fn elsewhere(&mut self, user: &str) -> Result<Vec<String>, KeychainFailure> {
-        self.same_owner()?;
-        let attributes = HashMap::from([("service", SERVICE), ("username", user)]);
-        let answer = self.call(&object(SERVICE_PATH)?, SERVICE_INTERFACE, "SearchItems", &(attributes,))?;
-        let (open, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
-            answer.body().deserialize().map_err(|_| not_understood())?;
         let mut found = Vec::new();
-        for item in open.iter().chain(&locked) {
+        for item in self.in_all_collections(&HashMap::from([("service", SERVICE), ("username", user)]))? {
             let collection = item.rsplit_once('/').map_or("", |(collection, _)| collection);
             let name = self.provider.name_with(&self.label_of_collection(collection));
             if collection != self.collection.as_str() && !found.contains(&name) {
@@ -298,6 +302,16 @@ impl DefaultCollection {
             }
             other => other.map_err(failed),
         }
+    }
+
+    /// The items with these attributes, of open collections and of locked ones.
+    fn in_all_collections(&self, attributes: &HashMap<&str, &str>) -> Result<Vec<OwnedObjectPath>, KeychainFailure> {
+        self.same_owner()?;
+        let answer = self.call(&object(SERVICE_PATH)?, SERVICE_INTERFACE, "SearchItems", &(attributes,))?;
+        let (mut open, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
+            answer.body().deserialize().map_err(|_| not_understood())?;
+        open.extend(locked);
+        Ok(open)
     }
 
     fn set(&mut self, id: &ItemId, value: &[u8]) -> Result<(), KeychainFailure> {

@@ -1,11 +1,14 @@
 //! macOS: the user's login keychain.
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry};
 
-use super::backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, if_there, only, system_store};
+use super::backend::{
+    Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, if_there, only, system_store, users_of,
+};
 use super::{Opening, SERVICE};
 use crate::error::Result;
 
@@ -51,6 +54,10 @@ impl LoginKeychain {
 impl Backend for LoginKeychain {
     fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure> {
         Ok(self.read(user, &ItemId::only())?.map(|it| it.id).into_iter().collect())
+    }
+
+    fn users(&mut self) -> Result<Vec<String>, KeychainFailure> {
+        Ok(users_of(&self.store.search(&HashMap::from([("service", SERVICE)]))?))
     }
 
     fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, KeychainFailure> {

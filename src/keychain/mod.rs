@@ -46,13 +46,14 @@ mod linux_kernel {
     }
 }
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg_attr(not(doc), allow(unused_imports, reason = "the documentation names errors"))]
 use crate::error::Error;
 use crate::error::Result;
-use crate::model::{JobId, KeychainKind, ManifestDigest, UnlockCode};
+use crate::model::{KeychainKind, ManifestDigest, TargetId, UnlockCode};
 use crate::report::Notify;
 use backend::{Asking, Backend, CurrentPrompt, ItemId, KeychainFailure, Opened, Removal, Stored};
 pub use item::KeychainItem;
@@ -175,7 +176,7 @@ impl Keychain {
     /// [`Error::KeychainForeignItem`] if the keychain has one item a job, and it holds something that is no code;
     /// [`Error::KeychainNotStored`], [`Error::KeychainInClear`] (a keyring's file may come to be by the first write), or
     /// whatever else went wrong.
-    pub fn prepare(&self, job: &JobId) -> Result<Prepared> {
+    pub fn prepare(&self, job: &TargetId) -> Result<Prepared> {
         let Some(thread) = &self.thread else { return Ok(Prepared::Nothing) };
         let user = job.as_str().to_owned();
         self.on(thread, "storing the job's item", job.as_str(), move |backend| {
@@ -198,7 +199,7 @@ impl Keychain {
     ///
     /// # Errors
     /// Whatever the keychain says.
-    pub fn withdraw(&self, job: &JobId) -> Result<Vec<String>> {
+    pub fn withdraw(&self, job: &TargetId) -> Result<Vec<String>> {
         let Some(thread) = &self.thread else { return Ok(Vec::new()) };
         let user = job.as_str().to_owned();
         self.on(thread, "removing the job's empty item", job.as_str(), move |backend| {
@@ -224,7 +225,7 @@ impl Keychain {
     /// it is), [`Error::KeychainNotStored`], or whatever else went wrong.
     pub fn keep(
         &self,
-        job: &JobId,
+        job: &TargetId,
         code: &UnlockCode,
         manifest: &ManifestDigest,
         replaced: Option<ManifestDigest>,
@@ -254,7 +255,7 @@ impl Keychain {
     ///
     /// # Errors
     /// As [`keep`](Self::keep).
-    pub fn complete(&self, job: &JobId, item: &KeychainItem, manifest: &ManifestDigest) -> Result<()> {
+    pub fn complete(&self, job: &TargetId, item: &KeychainItem, manifest: &ManifestDigest) -> Result<()> {
         let Some(thread) = &self.thread else { return Ok(()) };
         let (user, id) = (job.as_str().to_owned(), item.id.clone());
         let value = item::value(&item.code, manifest);
@@ -270,7 +271,7 @@ impl Keychain {
     ///
     /// # Errors
     /// [`Error::KeychainForeignItem`] if the job has items, and all hold something else, or whatever else went wrong.
-    pub fn recall(&self, job: &JobId) -> Result<Vec<KeychainItem>> {
+    pub fn recall(&self, job: &TargetId) -> Result<Vec<KeychainItem>> {
         let Some(thread) = &self.thread else { return Ok(Vec::new()) };
         let user = job.as_str().to_owned();
         self.on(thread, "reading the unlock code", job.as_str(), move |backend| {
@@ -290,7 +291,7 @@ impl Keychain {
     ///
     /// # Errors
     /// Whatever the keychain says. What it does not remove is no error: it is in [`Forgotten::warnings`].
-    pub fn forget(&self, job: &JobId) -> Result<Forgotten> {
+    pub fn forget(&self, job: &TargetId) -> Result<Forgotten> {
         let Some(thread) = &self.thread else { return Ok(Forgotten::default()) };
         let (user, probe) = (job.as_str().to_owned(), probe_for(job));
         self.on(thread, "removing the unlock code", job.as_str(), move |backend| {
@@ -304,12 +305,24 @@ impl Keychain {
         })
     }
 
+    /// The jobs of which something is stored, be it a code, a device's secret key or a test item, sorted. Of a keychain with several
+    /// collections also those whose items are in another one than the default.
+    ///
+    /// # Errors
+    /// Whatever the keychain says.
+    pub(crate) fn jobs(&self) -> Result<Vec<TargetId>> {
+        let Some(thread) = &self.thread else { return Ok(Vec::new()) };
+        let users = self.on(thread, "listing its items", SERVICE, |backend| backend.users())?;
+        let jobs: BTreeSet<TargetId> = users.iter().filter_map(|user| job_of(user)).collect();
+        Ok(jobs.into_iter().collect())
+    }
+
     /// Stores an item of no value under a name of its own, reads it back and removes it, where that asks nobody. Says whether it
     /// was tried.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
-    pub fn try_out(&self, name: &JobId) -> Result<bool> {
+    pub fn try_out(&self, name: &TargetId) -> Result<bool> {
         let Some(thread) = &self.thread else { return Ok(false) };
         // The name that it had in earlier versions, so that what a killed one left goes too.
         let user = probe_for(name);
@@ -341,8 +354,17 @@ impl Keychain {
     }
 }
 
-fn probe_for(job: &JobId) -> String {
-    format!("probe for {job}")
+/// How the user name of a test item begins.
+const PROBE: &str = "probe for ";
+
+fn probe_for(job: &TargetId) -> String {
+    format!("{PROBE}{job}")
+}
+
+/// The job that an item is about, from the user name under which it is stored.
+fn job_of(user: &str) -> Option<TargetId> {
+    let id = user.strip_prefix(PROBE).unwrap_or(user);
+    id.split(' ').next()?.parse().ok()
 }
 
 fn label_for(user: &str) -> String {

@@ -1,19 +1,21 @@
 //! The secret keys of a job's device: items of their own beside the unlock code's, under the names of job and access key. Unlike
 //! a code, each can be had again from the device, so that what is found damaged is replaced.
 
+use std::collections::BTreeSet;
+
 use zeroize::Zeroizing;
 
 use super::backend::{Asking, Backend, KeychainFailure, Removal, Stored};
 use super::{Forgotten, Keychain, read_all, write_and_verify};
 use crate::error::Result;
-use crate::model::{AccessKeyId, JobId, SecretKey};
+use crate::model::{AccessKeyId, SecretKey, TargetId};
 
 impl Keychain {
     /// Stores a secret key, in place of what is stored under its name, and reads it back and compares.
     ///
     /// # Errors
     /// Whatever the keychain says.
-    pub(crate) fn keep_secret_key(&self, job: &JobId, id: &AccessKeyId, key: &SecretKey) -> Result<()> {
+    pub(crate) fn keep_secret_key(&self, job: &TargetId, id: &AccessKeyId, key: &SecretKey) -> Result<()> {
         let Some(thread) = &self.thread else { return Ok(()) };
         let (user, label) = (user_for(job, id), label_for(job, id));
         let value = Zeroizing::new(key.expose(|key| key.as_bytes().to_vec()));
@@ -33,7 +35,7 @@ impl Keychain {
     ///
     /// # Errors
     /// Whatever the keychain says.
-    pub(crate) fn recall_secret_key(&self, job: &JobId, id: &AccessKeyId) -> Result<Option<SecretKey>> {
+    pub(crate) fn recall_secret_key(&self, job: &TargetId, id: &AccessKeyId) -> Result<Option<SecretKey>> {
         let Some(thread) = &self.thread else { return Ok(None) };
         let user = user_for(job, id);
         self.on(thread, "reading the secret key", job.as_str(), move |backend| {
@@ -48,7 +50,7 @@ impl Keychain {
     ///
     /// # Errors
     /// Whatever the keychain says.
-    pub(crate) fn asks_before_reading(&self, job: &JobId, id: &AccessKeyId) -> Result<bool> {
+    pub(crate) fn asks_before_reading(&self, job: &TargetId, id: &AccessKeyId) -> Result<bool> {
         let Some(thread) = &self.thread else { return Ok(false) };
         let user = user_for(job, id);
         self.on(thread, "looking at the secret key", job.as_str(), move |backend| backend.asks_before_reading(&user))
@@ -58,10 +60,34 @@ impl Keychain {
     ///
     /// # Errors
     /// As [`Keychain::forget`].
-    pub(crate) fn forget_secret_keys(&self, job: &JobId, ids: &[AccessKeyId]) -> Result<Forgotten> {
-        let Some(thread) = self.thread.as_ref().filter(|_| !ids.is_empty()) else { return Ok(Forgotten::default()) };
-        let users: Vec<String> = ids.iter().map(|id| user_for(job, id)).collect();
+    pub(crate) fn forget_secret_keys(&self, job: &TargetId, ids: &[AccessKeyId]) -> Result<Forgotten> {
+        if ids.is_empty() {
+            return Ok(Forgotten::default());
+        }
+        self.forget_users(job, ids, |_| Ok(Vec::new()))
+    }
+
+    /// The same of all that the keychain lists for the job's device, and of these: the record that names them may be gone.
+    ///
+    /// # Errors
+    /// As [`Keychain::forget`].
+    pub(crate) fn forget_every_secret_key(&self, job: &TargetId, ids: &[AccessKeyId]) -> Result<Forgotten> {
+        let of_the_device = format!("{job} ");
+        self.forget_users(job, ids, move |backend| {
+            Ok(backend.users()?.into_iter().filter(|user| user.starts_with(&of_the_device)).collect())
+        })
+    }
+
+    fn forget_users(
+        &self,
+        job: &TargetId,
+        ids: &[AccessKeyId],
+        more: impl FnOnce(&mut dyn Backend) -> std::result::Result<Vec<String>, KeychainFailure> + Send + 'static,
+    ) -> Result<Forgotten> {
+        let Some(thread) = &self.thread else { return Ok(Forgotten::default()) };
+        let mut users: BTreeSet<String> = ids.iter().map(|id| user_for(job, id)).collect();
         self.on(thread, "removing the secret keys", job.as_str(), move |backend| {
+            users.extend(more(backend)?);
             let mut forgotten = Forgotten::default();
             for user in users {
                 forgotten.elsewhere.extend(backend.elsewhere(&user)?);
@@ -97,11 +123,11 @@ pub(super) fn remove_all(
 }
 
 /// No job id and no access key id has a blank in it.
-fn user_for(job: &JobId, id: &AccessKeyId) -> String {
+fn user_for(job: &TargetId, id: &AccessKeyId) -> String {
     format!("{job} {id}")
 }
 
-fn label_for(job: &JobId, id: &AccessKeyId) -> String {
+fn label_for(job: &TargetId, id: &AccessKeyId) -> String {
     format!("snow-onboard secret key of {id} for {job}")
 }
 

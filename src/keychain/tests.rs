@@ -12,7 +12,7 @@ pub(super) fn settings(kind: KeychainKind) -> KeychainSettings {
     KeychainSettings { kind, deadline: Duration::from_secs(60), allow_plain: false }
 }
 
-pub(super) fn job(last: u8) -> JobId {
+pub(super) fn job(last: u8) -> TargetId {
     format!("JID123e4567-e89b-12d3-a456-4266554400{last:02x}").parse().unwrap()
 }
 
@@ -26,7 +26,7 @@ pub(super) fn manifest(number: u8) -> ManifestDigest {
 }
 
 /// The codes kept for a job, with their manifests.
-pub(super) fn codes(keychain: &Keychain, job: &JobId) -> Vec<(String, Option<ManifestDigest>)> {
+pub(super) fn codes(keychain: &Keychain, job: &TargetId) -> Vec<(String, Option<ManifestDigest>)> {
     let items = keychain.recall(job).unwrap();
     items.into_iter().map(|item| (item.code.expose(str::to_owned), item.manifest)).collect()
 }
@@ -75,6 +75,10 @@ impl Backend for Fake {
         let count = self.items.lock().unwrap().iter().filter(|(name, _)| name == user).count();
         // From the last on: a removal leaves the numbers of the others as they are.
         Ok((0..count).rev().map(|number| ItemId(number.to_string())).collect())
+    }
+
+    fn users(&mut self) -> Result<Vec<String>, KeychainFailure> {
+        Ok(self.items.lock().unwrap().iter().map(|(user, _)| user.clone()).collect())
     }
 
     fn read(&mut self, user: &str, id: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
@@ -177,7 +181,7 @@ fn fake_of_one_item(spoil: Spoil) -> (Keychain, Items) {
     (keychain, items)
 }
 
-fn add(items: &Items, job: &JobId, value: &str) {
+fn add(items: &Items, job: &TargetId, value: &str) {
     items.lock().unwrap().push((job.to_string(), value.as_bytes().to_vec()));
 }
 
@@ -286,6 +290,25 @@ fn what_an_earlier_version_tried_the_keychain_out_with_goes_with_the_job() {
     keychain.forget(&job(0)).unwrap();
     assert_eq!(items.lock().unwrap()[0].0, probe_for(&job(1)));
     assert_eq!(values(&items).len(), 1);
+}
+
+#[test]
+fn the_jobs_are_those_of_any_item_and_a_key_that_no_record_names_goes_with_its_job() {
+    let (keychain, items) = fake(Spoil::Nothing);
+    for user in [
+        job(3).to_string(),
+        format!("{} AKIAIOSFODNN7EXAMPLE", job(2)),
+        format!("{} AKIAIOSFODNN7EXAMPLF", job(2)),
+        probe_for(&job(1)),
+        "the neighbour's".to_owned(),
+    ] {
+        items.lock().unwrap().push((user, b"something".to_vec()));
+    }
+    assert_eq!(keychain.jobs().unwrap(), [job(1), job(2), job(3)]);
+    assert_eq!(keychain.forget(&job(2)).unwrap().removed, 0, "the code's item alone");
+    assert_eq!(keychain.forget_secret_keys(&job(2), &[]).unwrap().removed, 0, "those that are named alone");
+    assert_eq!(keychain.forget_every_secret_key(&job(2), &[]).unwrap().removed, 2);
+    assert_eq!(keychain.jobs().unwrap(), [job(1), job(3)]);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry};
 
-use super::backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, if_there, only, system_store};
+use super::backend::{
+    Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, if_there, only, system_store, users_of,
+};
 use super::{Opening, SERVICE};
 use crate::error::Result;
 
@@ -42,6 +44,12 @@ impl CredentialManager {
 impl Backend for CredentialManager {
     fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure> {
         Ok(self.read(user, &ItemId::only())?.map(|it| it.id).into_iter().collect())
+    }
+
+    fn users(&mut self) -> Result<Vec<String>, KeychainFailure> {
+        // The store's pattern is a regular expression on "<user>.<service>".
+        let pattern = format!("\\.{SERVICE}$");
+        Ok(users_of(&self.store.search(&HashMap::from([("pattern", &*pattern)]))?))
     }
 
     fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
@@ -102,7 +110,9 @@ mod tests {
             assert_eq!(codes(&keychain, &job), [(text(digit), Some(manifest(1)))]);
             assert_eq!(foreign_entry(job.as_str()).get_attributes().unwrap()["persistence"], "Local");
         }
+        assert!(keychain.jobs().unwrap().contains(&job));
         assert_eq!(keychain.forget(&job).unwrap().removed, 1);
+        assert!(!keychain.jobs().unwrap().contains(&job));
         assert_eq!(keychain.forget(&job).unwrap(), Forgotten::default(), "it is gone");
         assert!(matches!(foreign_entry(job.as_str()).get_secret(), Err(keyring_core::Error::NoEntry)));
     }

@@ -91,6 +91,31 @@
 //!    and an AWS sign-in (`tests/whole/keep.rs::until_unlocked_removes_both_halves_after_the_device_is_open_and_says_so_before`).
 //!    That AWS releases a pair for 360 days is told when they are nearly over, and removes nothing by itself.
 //!
+//! # Clusters
+//!
+//! The nodes of a cluster share one code and one manifest. They are stored once, under the cluster's id (`CID…`).
+//!
+//! 1. Rack, cable and start all nodes. Read the address off each display.
+//! 2. Run `snow-onboard run CID… --endpoint A --node B --node C`, with one address for each node. The job of any node may stand for
+//!    the cluster. On a terminal the addresses are asked for, one by one.
+//! 3. AWS is asked for the pair of one delivered node. The code of each other released node is compared with it, in memory, and is
+//!    not stored. That all nodes answer with the same code is documented for the cluster and not for each job: if one differs,
+//!    nothing is stored (`tests/whole/clusters.rs::codes_that_differ_are_an_error_and_one_node_s_may_be_taken_on_its_word`). Then ask
+//!    AWS Support, or name the node to trust with `--pair-of JID…`.
+//! 4. The client's `unlock-cluster` is sent once, with all addresses. Each node is reported until it is UNLOCKED, ASSOCIATED and
+//!    REACHABLE. A `DeviceId` that is no job of the cluster ends the run before anything is unlocked
+//!    (`tests/whole/clusters.rs::a_device_of_nobody_s_cluster_is_not_unlocked`).
+//!
+//! | a node | what happens |
+//! | --- | --- |
+//! | is slow | It is waited for, for `--unlock-timeout`; with `--wait-device`, for `--wait-timeout` |
+//! | does not answer | It is named. If more than half answer when that time is over, they are unlocked, and the run ends with exit code 14 and names the missing node. With `--without-missing` it goes on at once and ends with exit code 0 (`tests/whole/clusters.rs::a_missing_node_is_named_with_what_to_do_and_may_be_left_out`) |
+//! | loses power in between | When it is back, it is associated again, once (`tests/whole/clusters.rs::a_node_that_loses_power_in_between_is_associated_again_when_it_is_back`) |
+//! | lost power later | Switch it on, wait until it has started, up to 20 minutes, and run `snow-onboard unlock CID…` |
+//!
+//! This program never runs `disassociate-device`, which can't be undone. How many nodes a cluster needs is not documented in detail;
+//! "more than half" is this program's own rule.
+//!
 //! # Commands of the vendor's client
 //!
 //! `snow-onboard client JID… -- ARGS…` runs the client as if it had been started alone
@@ -107,9 +132,11 @@
 //!
 //! # Taking the program off this machine
 //!
-//! 1. `snow-onboard forget --all`. It removes the code of every stored job from the keychain, which removing the program would not, and all other
-//!    files of this program but the audit log
-//!    (`tests/whole/forgetting.rs::of_all_jobs_only_the_audit_log_is_left_and_one_that_is_busy_keeps_no_other`).
+//! 1. `snow-onboard forget --all`. It removes every code and every device's key from the keychain that is set, which removing the program would
+//!    not, and all files of this program but the audit log
+//!    (`tests/whole/forgetting.rs::of_all_jobs_only_the_audit_log_is_left_and_one_that_is_busy_keeps_no_other`). Codes and keys of jobs whose
+//!    files are gone are found in the keychain and named
+//!    (`tests/whole/forgetting.rs::a_code_and_a_device_key_without_files_are_found_named_and_removed`).
 //! 2. Remove the state folder with `audit.jsonl`, unless your rules want it kept, and your settings file
 //!    (`snow-onboard settings --path`).
 //! 3. Remove the program: `cargo uninstall snow-onboard`.

@@ -15,7 +15,7 @@
 //! | Whoever collects crash dumps | No core file of the program, nor of the client | `tests/leak/cores.rs::an_agent_that_crashes_with_the_code_in_its_hands_leaves_no_core`, `tests/leak/cores.rs::a_crash_while_the_client_has_the_code_leaves_no_core` |
 //! | A program put in the client's place by another user | Launcher, package and all folders above must not be writable by others | `src/device/client/integrity.rs::anything_that_others_can_write_to_is_refused_by_name` |
 //! | Another user who can change something that a run goes by: a settings file, the CA file, the AWS profile files, a folder above one | It is refused before it is read (below) | `tests/paths/two_users.rs::a_second_user_has_no_say_in_what_a_run_goes_by`, `tests/paths/two_users.rs::a_second_user_has_no_say_in_the_state_folder` |
-//! | A device that is not the one of the job | Its id is compared before anything is asked of it | `tests/whole/first_start.rs::another_device_is_refused_before_it_is_touched` |
+//! | A device that is not the one of the job, or none of the cluster's nodes | Its id is compared before anything is asked of it. A cluster has one code for all nodes: whoever has it can open each of them | `tests/whole/first_start.rs::another_device_is_refused_before_it_is_touched` |
 //! | A server that only pretends to be AWS | https with a known CA everywhere, no redirect to another host | `tests/cloud/network.rs::certificates_are_taken_from_where_they_should_be`, `tests/whole/refusals.rs::bad_downloads_cost_nothing` |
 //! | An operator in a hurry, where rules forbid the command line or a keychain | What the system's file locks can't be said otherwise (`tests/whole/locks.rs::no_flag_and_no_variable_goes_before_a_lock`), and that file counts only if the administrator alone can write it. It binds this program; whoever wants to can run another one | `tests/whole/locks.rs::a_system_file_that_others_can_write_is_refused_with_what_is_wrong` |
 //!
@@ -112,7 +112,7 @@
 //! (`src/store/audit/tests.rs::no_edit_goes_unseen`); of a log that is shorter than a record, or a receipt with `--head`, knows it
 //! (`tests/whole/audit.rs::what_was_done_to_the_log_is_told_by_its_line_also_by_doctor`); `snow-onboard doctor` does the same. It
 //! ends with exit code 9 and `audit_altered`. A line that a power cut tore is told until the next line covers it, and is named from
-//! then on. Lines of versions without a chain that are before the first link stay; the chain covers them from there on. After it, a
+//! then on; half a line that was added by hand looks the same. Lines of versions without a chain that are before the first link stay; the chain covers them from there on. After it, a
 //! whole line that is in no chain was added by hand, or by an older version: it is a flaw for ever, also when a later line covers it
 //! (`src/store/audit/tests.rs::a_whole_line_in_no_chain_is_told_for_ever_also_when_a_later_line_covers_it`), and `audit show` and
 //! `receipt` mark it (`tests/whole/audit.rs::a_cut_line_and_lines_of_an_older_version_are_told_and_the_next_run_goes_on`). Two runs at once take
@@ -120,8 +120,9 @@
 //!
 //! It shows accidents and clumsy edits. It does **not** show what a determined user does who may write the file: there is no key in
 //! it, so the same account, or an administrator, can write all lines and records anew. Nor does it show that lines
-//! at the end are gone, after the last one whose head a record or a receipt has: when the record is gone too, and after commands
-//! that write no head into it, such as `client`, `status`, `credentials`, `setup-profile` and hand-overs that failed. `audit verify`
+//! at the end are gone, after the last one whose head a record or a receipt has: after `forget`, which removes the record, and after
+//! a command that was killed, or a disk that was full, before the record was written. Every other command that writes a line about a
+//! job writes the head into the job's record (`tests/whole/audit.rs::every_command_leaves_the_log_s_head_in_the_record`). `audit verify`
 //! says which line is the last that is known (`tests/whole/audit.rs::what_was_done_to_the_log_is_told_by_its_line_also_by_doctor`).
 //! Against that there are two things outside of the user's reach: a receipt that somebody else has,
 //! and the copy of each line in the system's log. `audit_copy = "system"`, which an administrator can lock, sends each line to

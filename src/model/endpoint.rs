@@ -75,6 +75,29 @@ impl Endpoint {
         Self { host: EndpointHost::Address(address), port: self.port }
     }
 
+    /// The one at this address, with no port named.
+    #[must_use]
+    pub(crate) fn of(address: IpAddr) -> Self {
+        Self { host: EndpointHost::Address(address), port: None }
+    }
+
+    /// Whether it leads to the same place, however it is written.
+    #[must_use]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.host == other.host && self.port() == other.port()
+    }
+
+    /// As the vendor's client takes the address of a cluster's node: the address alone, with a port only if it is another than
+    /// the management service's.
+    #[must_use]
+    pub(crate) fn as_node(&self) -> String {
+        match (&self.host, self.port()) {
+            (EndpointHost::Address(address), Self::MANAGEMENT_PORT) => address.to_string(),
+            (EndpointHost::Name(name), Self::MANAGEMENT_PORT) => name.clone(),
+            _ => self.to_string(),
+        }
+    }
+
     /// As the vendor's client takes it: `https://192.0.2.10`, with a port only if one was given.
     #[must_use]
     pub fn as_url(&self) -> String {
@@ -240,6 +263,21 @@ mod tests {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!((endpoint.as_url().as_str(), endpoint.port()), (url, port));
         }
+    }
+
+    #[test]
+    fn a_node_s_address_has_a_port_only_if_it_is_another() {
+        for (text, node) in [
+            ("192.0.2.10", "192.0.2.10"),
+            ("192.0.2.10:9091", "192.0.2.10"),
+            ("192.0.2.10:9092", "192.0.2.10:9092"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:1", "[2001:db8::1]:1"),
+        ] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().as_node(), node);
+        }
+        let (one, other): (Endpoint, Endpoint) = ("192.0.2.10".parse().unwrap(), "192.0.2.10:9091".parse().unwrap());
+        assert!(one.is_same(&other) && one != other);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::typed::{meant_by, odd_character};
 pub struct JobId(String);
 
 /// A cluster id: `CID` and a lower-case UUID, 39 characters (Snowball API, ClusterId).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClusterId(String);
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::Malformed;
@@ -12,7 +13,8 @@ use super::Malformed;
 const RELEASED: Duration = Duration::days(360);
 
 /// How long code and manifest are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Keep {
     /// Until somebody removes them.
     UntilForgotten,
@@ -53,6 +55,20 @@ impl FromStr for Keep {
         .ok_or_else(|| Malformed {
             why: format!("is not until-forgotten, until-unlocked, or days:N with N from 1 to {}", Self::MAX_DAYS),
         })
+    }
+}
+
+impl TryFrom<String> for Keep {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        text.parse()
+    }
+}
+
+impl From<Keep> for String {
+    fn from(keep: Keep) -> Self {
+        keep.to_string()
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::digest::{hex_text, to_hex};
-use crate::model::{JobId, UnlockCode};
+use crate::model::{TargetId, UnlockCode};
 
 /// SHA-256 of a manifest. Not secret; written as 64 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,18 +61,18 @@ impl ManifestDigest {
 impl PairTag {
     /// Tag of this code, job and manifest, as the versions made it that wrote record format 1.
     #[cfg(test)]
-    pub(crate) fn of(code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> Self {
+    pub(crate) fn of(code: &UnlockCode, job: &TargetId, manifest: &ManifestDigest) -> Self {
         Self(mac(code, job, manifest).finalize().into_bytes().into())
     }
 
     /// Whether the tag was made of this code, job and manifest. Takes the same time wherever it differs.
     #[must_use]
-    pub(crate) fn fits(&self, code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> bool {
+    pub(crate) fn fits(&self, code: &UnlockCode, job: &TargetId, manifest: &ManifestDigest) -> bool {
         mac(code, job, manifest).verify_slice(&self.0).is_ok()
     }
 }
 
-fn mac(code: &UnlockCode, job: &JobId, manifest: &ManifestDigest) -> Hmac<Sha256> {
+fn mac(code: &UnlockCode, job: &TargetId, manifest: &ManifestDigest) -> Hmac<Sha256> {
     let mut mac =
         code.expose(|code| Hmac::<Sha256>::new_from_slice(code.as_bytes())).expect("HMAC takes keys of any length");
     mac.update(TAG_CONTEXT);
@@ -93,7 +93,7 @@ mod tests {
     fn code() -> UnlockCode {
         UnlockCode::take(CODE).unwrap()
     }
-    fn job() -> JobId {
+    fn job() -> TargetId {
         "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap()
     }
 

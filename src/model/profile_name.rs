@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, Malformed};
+use super::{Malformed, TargetId};
 
 /// A name that every reader of an AWS configuration file takes as it is, unquoted: letters, digits, `-`, `_` and `.`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ impl ProfileName {
 
     /// The one that a job's device has unless another is asked for: short enough to be typed.
     #[must_use]
-    pub(crate) fn of(job: &JobId) -> Self {
+    pub(crate) fn of(job: &TargetId) -> Self {
         Self(format!("snow-{}", &job.as_str()[3..11]))
     }
 
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_that_needs_no_quotes() {
-        let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        let job: TargetId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
         assert_eq!(ProfileName::of(&job).as_str(), "snow-123e4567");
         for good in ["snow", "a.b_c-d", "9", &"x".repeat(64)] {
             assert_eq!(good.parse::<ProfileName>().unwrap().as_str(), good);

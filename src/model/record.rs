@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
 use crate::model::{
-    AccessKeyId, AuditHead, ClientDigest, Endpoint, HandOverMethod, JobFacts, JobId, KeychainKind, ManifestDigest,
-    PairTag, ProfileName,
+    AccessKeyId, AuditHead, ClientDigest, ClusterNode, Endpoint, HandOverMethod, JobFacts, JobId, Keep, KeychainKind,
+    ManifestDigest, PairTag, ProfileName, TargetId,
 };
 
 /// So many hand-overs are kept in the record; the audit log keeps all.
@@ -26,7 +26,7 @@ pub struct Record {
     /// Format of the record: [`Record::VERSION`].
     pub version: u32,
     /// The job it is about.
-    pub job: JobId,
+    pub job: TargetId,
     /// What the service said of the job when the pair was fetched.
     pub summary: JobSummary,
     /// The pair that is kept.
@@ -35,6 +35,12 @@ pub struct Record {
     /// The pair that is about to be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incoming: Option<PairRecord>,
+    /// The nodes, if the pair is a cluster's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<ClusterNode>,
+    /// The keychains that may still hold an earlier code of the job: its pair was fetched anew into another one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) earlier_keychains: Vec<KeychainKind>,
     /// The latest hand-overs, the latest one last. Formats 1 and 2 had that one alone, as `hand_over`.
     #[serde(default, alias = "hand_over", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub hand_overs: Vec<HandOverRecord>,
@@ -44,6 +50,9 @@ pub struct Record {
     /// The profiles for the device that were written for other programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) profiles: Vec<ProfileRecord>,
+    /// The audit log's last line about the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) audit_head: Option<AuditHead>,
 }
 
 /// The access keys of a device.
@@ -89,6 +98,9 @@ pub struct PairRecord {
     /// The audit log's head when the pair was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_head: Option<AuditHead>,
+    /// How long it is kept, where that was said for it alone, by a flag or a variable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
 }
 
 /// What the service said of the job, in its own words.
@@ -123,6 +135,9 @@ pub struct HandOverRecord {
     pub at: OffsetDateTime,
     /// The device's address.
     pub endpoint: Endpoint,
+    /// Of a cluster, the addresses of all its nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<Endpoint>,
     /// The hand-over method.
     // As format 1 has it on the disks of users.
     #[serde(alias = "rung")]
@@ -156,17 +171,31 @@ impl Record {
 
     /// A record of nothing yet.
     #[must_use]
-    pub fn new(job: JobId) -> Self {
+    pub fn new(job: TargetId) -> Self {
         Self {
             version: Self::VERSION,
             job,
             summary: JobSummary::default(),
             pair: None,
             incoming: None,
+            nodes: Vec::new(),
+            earlier_keychains: Vec::new(),
             hand_overs: Vec::new(),
             access_keys: None,
             profiles: Vec::new(),
+            audit_head: None,
         }
+    }
+
+    /// Notes the pair that is kept from now on. Where the one before it was in another keychain, its code may still be there.
+    pub(crate) fn set_pair(&mut self, pair: PairRecord) {
+        if let Some(before) = self.pair.as_ref().map(|before| before.keychain) {
+            self.earlier_keychains.push(before);
+        }
+        self.earlier_keychains.retain(|kind| *kind != pair.keychain);
+        self.earlier_keychains.sort_unstable();
+        self.earlier_keychains.dedup();
+        self.pair = Some(pair);
     }
 
     /// Notes a profile, in place of an earlier note of the same. Files that it names no more may still have its lines.
@@ -185,6 +214,16 @@ impl Record {
     #[must_use]
     pub(crate) fn last_endpoint(&self) -> Option<Endpoint> {
         self.hand_overs.last().map(|hand_over| hand_over.endpoint.clone())
+    }
+
+    /// Where the nodes of the cluster were the last time, or the one device.
+    #[must_use]
+    pub(crate) fn last_addresses(&self) -> Vec<Endpoint> {
+        match self.hand_overs.last() {
+            Some(last) if last.nodes.is_empty() => vec![last.endpoint.clone()],
+            Some(last) => last.nodes.clone(),
+            None => Vec::new(),
+        }
     }
 
     /// The same with this hand-over as the latest.
@@ -281,6 +320,18 @@ mod tests {
             assert_eq!(written["hand_overs"], serde_json::json!([literal["hand_over"]]));
             assert_eq!(written["pair"], literal["pair"]);
         }
+    }
+
+    #[test]
+    fn a_cluster_s_nodes_and_their_addresses_come_back() {
+        let mut record = read(&FORMAT_2.replace("\"version\"", "\"version\"")).unwrap();
+        assert_eq!(record.last_addresses().len(), 1, "that of the one device");
+        let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        record.nodes = vec![ClusterNode { address: "192.0.2.11".parse().ok(), state: None, job }];
+        record.hand_overs[0].nodes = ["192.0.2.11", "192.0.2.12"].map(|at| at.parse().unwrap()).to_vec();
+        let again = read(&serde_json::to_string(&record).unwrap()).unwrap();
+        assert_eq!(again.nodes, record.nodes);
+        assert_eq!(again.last_addresses(), record.hand_overs[0].nodes);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! `Reporter`; `ui` alone shows it.
 
 mod check;
+mod node;
 mod reporter;
 mod step;
 mod times;
@@ -9,10 +10,11 @@ mod wait;
 
 use std::time::Duration;
 
-use crate::model::JobId;
+use crate::model::TargetId;
 pub use check::Check;
 pub use check::Subject;
 pub use check::Verdict;
+pub use node::NodeState;
 pub(crate) use reporter::Reporter;
 pub use step::Step;
 pub(crate) use times::{age_in_words, duration_in_words, utc_in_words};
@@ -37,6 +39,8 @@ pub enum Event {
     },
     /// `doctor` looked at one thing.
     Checked(Check),
+    /// The state of a cluster's node is another than the one that was told last.
+    Node(NodeState),
     /// Both halves are in their places: what ends the run from here on leaves them there.
     PairKept,
     /// A step waits for something outside: "the device at 192.0.2.10 to start". Said again as the wait goes on.
@@ -76,7 +80,7 @@ pub trait Notify: Send + Sync {
 /// Who is told of every job's events. Called from any thread; never blocks for long.
 pub(crate) trait Observer: Send + Sync {
     /// Shows the event. `job` is the one that it is about, where that is known.
-    fn event(&self, job: Option<&JobId>, event: &Event);
+    fn event(&self, job: Option<&TargetId>, event: &Event);
 
     /// See [`Notify::ask_unseen`].
     fn ask_for_unseen_line(&self, question: &str, patience: Duration) -> Option<String> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Check, Event, Notify, OPERATOR, Observer, Step};
-use crate::model::JobId;
+use crate::model::TargetId;
 use crate::safety::sanitize::{sanitize, sanitize_lines};
 
 /// Reports for one job: times its steps, leaves out what it has just said, and names the job to whoever is told. A clone
@@ -15,7 +15,7 @@ use crate::safety::sanitize::{sanitize, sanitize_lines};
 pub(crate) struct Reporter(Arc<OfOneJob>);
 
 struct OfOneJob {
-    job: OnceLock<JobId>,
+    job: OnceLock<TargetId>,
     observer: Arc<dyn Observer>,
     /// When the steps began that are not done.
     begun: Mutex<BTreeMap<Step, Instant>>,
@@ -31,24 +31,24 @@ impl fmt::Debug for Reporter {
 impl Reporter {
     /// Reports to `observer`, for `job` if it is known.
     #[must_use]
-    pub(crate) fn new(observer: Arc<dyn Observer>, job: Option<JobId>) -> Self {
+    pub(crate) fn new(observer: Arc<dyn Observer>, job: Option<TargetId>) -> Self {
         let job = job.map_or_else(OnceLock::new, OnceLock::from);
         Self(Arc::new(OfOneJob { job, observer, begun: Mutex::default(), last: Mutex::default() }))
     }
 
     /// Reports to the same observer, for another job.
-    pub(crate) fn for_job(&self, job: &JobId) -> Self {
+    pub(crate) fn for_job(&self, job: &TargetId) -> Self {
         Self::new(Arc::clone(&self.0.observer), Some(job.clone()))
     }
 
     /// From here on everything is about this job. A reporter is for one job: another one later changes nothing.
-    pub(crate) fn is_about(&self, job: &JobId) {
+    pub(crate) fn is_about(&self, job: &TargetId) {
         let _ = self.0.job.set(job.clone());
     }
 
     /// The job, once it is known.
     #[must_use]
-    pub(crate) fn job(&self) -> Option<&JobId> {
+    pub(crate) fn job(&self) -> Option<&TargetId> {
         self.0.job.get()
     }
 
@@ -95,6 +95,7 @@ impl Reporter {
             Event::Checked(Check { subject, verdict, text, .. }) => {
                 tracing::info!(target: OPERATOR, job, "{subject}: {verdict}: {text}");
             }
+            Event::Node(node) => tracing::info!(target: OPERATOR, job, "{}", node.in_words()),
             Event::PairKept => {}
             Event::Waiting { what, so_far } => {
                 tracing::info!(target: OPERATOR, job, seconds = so_far.as_secs(), "waiting for {what}");
@@ -134,15 +135,15 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Told(Mutex<Vec<(Option<JobId>, Event)>>);
+    struct Told(Mutex<Vec<(Option<TargetId>, Event)>>);
 
     impl Observer for Told {
-        fn event(&self, job: Option<&JobId>, event: &Event) {
+        fn event(&self, job: Option<&TargetId>, event: &Event) {
             self.0.lock().unwrap().push((job.cloned(), event.clone()));
         }
     }
 
-    fn job(digit: char) -> JobId {
+    fn job(digit: char) -> TargetId {
         format!("JID{0}{0}{0}{0}{0}{0}{0}{0}-0000-4000-8000-000000000000", digit).parse().unwrap()
     }
 
@@ -151,7 +152,7 @@ mod tests {
         const PART: Duration = Duration::from_millis(40);
         let told = Arc::new(Told::default());
         let (one, other) = (job('1'), job('2'));
-        let reporter = |job: &JobId| Reporter::new(Arc::clone(&told) as Arc<dyn Observer>, Some(job.clone()));
+        let reporter = |job: &TargetId| Reporter::new(Arc::clone(&told) as Arc<dyn Observer>, Some(job.clone()));
         let (first, second) = (reporter(&one), reporter(&other));
         let warning = || Event::Warning("the same".to_owned());
 
@@ -167,7 +168,7 @@ mod tests {
         first.step(Step::Device, "open\n");
 
         let events = std::mem::take(&mut *told.0.lock().unwrap());
-        let of = |job: &JobId| {
+        let of = |job: &TargetId| {
             let mine = events.iter().filter(|(of, _)| of.as_ref() == Some(job)).map(|(_, event)| event.clone());
             mine.collect::<Vec<_>>()
         };

@@ -88,6 +88,12 @@ impl Settings {
         self.layers.of(&setting::keychain).is_some_and(|given| given.origin != Origin::Default)
     }
 
+    /// Whether it was named on the command line, and that counts.
+    pub(crate) fn keychain_was_typed(&self) -> bool {
+        let is_flag = |given: &Given| matches!(given.origin, Origin::Flag(_));
+        self.layers.of(&setting::keychain).is_some_and(is_flag) && !self.is_locked(&setting::keychain)
+    }
+
     /// How long a job that is not ready may be waited for, if at all.
     pub(crate) fn patience_for_delivery(&self) -> Option<Duration> {
         self.wait.then_some(self.wait_timeout)

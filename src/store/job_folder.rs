@@ -3,14 +3,14 @@
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
 use super::files::{TEMPORARY, check_private, make_or_check_private, open_ours, remove_if_there, replace};
 use super::lock::JobLock;
 use crate::error::{Error, Result, Why};
-use crate::model::Record;
-use crate::model::{JobId, ManifestDigest};
+use crate::model::{AuditHead, ManifestDigest, Record, TargetId};
 use crate::os;
 use crate::safety::path_trust::{self, OpenMode};
 use crate::safety::sanitize::sanitize;
@@ -24,12 +24,21 @@ const RECORD_LIMIT: u64 = 64 * 1024;
 /// A job's folder, locked for this process.
 #[derive(Debug)]
 pub struct JobFolder {
-    job: JobId,
+    job: TargetId,
     folder: PathBuf,
     incoming: PathBuf,
     draft: PathBuf,
     once: bool,
+    noted: Mutex<NotedHead>,
     _lock: JobLock,
+}
+
+/// The audit log's last line about the job that this process wrote.
+#[derive(Debug, Default)]
+struct NotedHead {
+    head: Option<AuditHead>,
+    /// Whether the record on disk may not have it.
+    is_new: bool,
 }
 
 /// A manifest on disk, whole and synced, with what its bytes amount to.
@@ -56,7 +65,7 @@ pub struct Draft {
 
 impl JobFolder {
     pub(super) fn open(
-        job: JobId,
+        job: TargetId,
         folder: PathBuf,
         incoming_folder: PathBuf,
         lock: JobLock,
@@ -67,12 +76,12 @@ impl JobFolder {
         let incoming = incoming_folder.join(format!("{job}_{suffix}.bin"));
         let draft = incoming_folder.join(format!("{job}_{suffix}.draft"));
         check_private(&folder)?;
-        Ok(Self { job, folder, incoming, draft, once, _lock: lock })
+        Ok(Self { job, folder, incoming, draft, once, noted: Mutex::default(), _lock: lock })
     }
 
     /// The job.
     #[must_use]
-    pub fn job(&self) -> &JobId {
+    pub fn job(&self) -> &TargetId {
         &self.job
     }
 
@@ -82,7 +91,7 @@ impl JobFolder {
         &self.folder
     }
 
-    /// Where the manifest lies when there is one: `<JobId>_manifest.bin`, the name it has at AWS.
+    /// Where the manifest lies when there is one: `<id>_manifest.bin`, the name it has at AWS.
     #[must_use]
     pub(crate) fn manifest_path(&self) -> PathBuf {
         self.folder.join(self.manifest_name())
@@ -114,11 +123,22 @@ impl JobFolder {
     /// # Errors
     /// [`Error::Disk`]; the old record is then untouched.
     pub fn write_record(&self, record: &Record) -> Result<()> {
-        let record = Record { version: Record::VERSION, ..record.clone() };
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        // The caller's was read before the line was written.
+        let audit_head = noted.head.or(record.audit_head);
+        let record = Record { version: Record::VERSION, audit_head, ..record.clone() };
         let mut text = serde_json::to_vec_pretty(&record)
             .map_err(|error| Error::Internal { what: format!("the record can't be written as JSON: {error}") })?;
         text.push(b'\n');
-        self.put(RECORD, "record", &text)
+        self.put(RECORD, "record", &text)?;
+        noted.is_new = false;
+        Ok(())
+    }
+
+    /// Has the record name this line of the audit log as the last about the job: with the next that is written, else when this is
+    /// dropped. So a command costs at most one write of the record for all its lines.
+    pub(super) fn note_audit_head(&self, head: AuditHead) {
+        *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = NotedHead { head: Some(head), is_new: true };
     }
 
     /// Keeps what the client logged, in place of an earlier log. Gives where it lies.
@@ -222,7 +242,7 @@ impl JobFolder {
         self.discard_incoming()?;
         remove_if_there(&self.manifest_path())?;
         // Last: while it says that there is a pair, the next command tries again.
-        self.write_record(&Record { pair: None, incoming: None, ..record.clone() })
+        self.write_record(&Record { pair: None, incoming: None, earlier_keychains: Vec::new(), ..record.clone() })
     }
 
     /// Removes the manifest, the record, and the folder. `true` if there was anything.
@@ -252,12 +272,12 @@ impl JobFolder {
 }
 
 /// The files that a job's folder may hold.
-fn names_for(job: &JobId) -> [String; 3] {
+fn names_for(job: &TargetId) -> [String; 3] {
     [format!("{job}_manifest.bin"), RECORD.to_owned(), CLIENT_LOG.to_owned()]
 }
 
 /// Removes the folder of a single run with the files that are its own. What is not stays, and the folder with it.
-pub(super) fn remove_single_run(job: &JobId, folder: &Path) -> Result<()> {
+pub(super) fn remove_single_run(job: &TargetId, folder: &Path) -> Result<()> {
     for name in names_for(job) {
         match fs::remove_file(folder.join(&name)) {
             Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -288,6 +308,13 @@ pub(super) fn is_unfinished(rest: &str) -> bool {
 
 impl Drop for JobFolder {
     fn drop(&mut self) {
+        let is_new = self.noted.get_mut().unwrap_or_else(PoisonError::into_inner).is_new;
+        if is_new && let Ok(Some(record)) = self.record() {
+            // What was done is done, and in the log; the record then knows an earlier line of it.
+            if let Err(error) = self.write_record(&record) {
+                tracing::debug!(why = %error, "the record does not get the audit log's head");
+            }
+        }
         if self.once {
             // What can't be removed now is removed by the next command (`StateFolder::sweep`).
             let _ = fs::remove_file(&self.incoming);
@@ -296,7 +323,7 @@ impl Drop for JobFolder {
     }
 }
 
-pub(super) fn read_record(job: &JobId, folder: &Path) -> Result<Option<Record>> {
+pub(super) fn read_record(job: &TargetId, folder: &Path) -> Result<Option<Record>> {
     let path = folder.join(RECORD);
     let unreadable = |why: Why| Error::RecordUnreadable { job: job.to_string(), path: path.display().to_string(), why };
     let failed = |error: io::Error| unreadable(error.into());

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{open_ours, remove_if_there, replace};
 use super::state_folder::{INCOMING, StateFolder};
 use crate::error::{Error, Result};
-use crate::model::{ClientDigest, JobId, KnownClient};
+use crate::model::{ClientDigest, KnownClient, TargetId};
 use crate::safety::path_trust::{self, OpenMode};
 
 const CLIENTS: &str = "clients.json";
@@ -39,7 +39,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// [`Error::Disk`]; the old file is then untouched.
-    pub(crate) fn keep_known_client(&self, job: &JobId, client: KnownClient) -> Result<()> {
+    pub(crate) fn keep_known_client(&self, job: &TargetId, client: KnownClient) -> Result<()> {
         let path = self.path().join(CLIENTS);
         let mut clients = match read(&path) {
             Err(Error::RecordNewer { .. }) => return Ok(()),
@@ -56,7 +56,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// [`Error::Disk`]; the old file is then untouched.
-    pub(crate) fn forget_known_client(&self, job: &JobId, digest: &ClientDigest) -> Result<()> {
+    pub(crate) fn forget_known_client(&self, job: &TargetId, digest: &ClientDigest) -> Result<()> {
         let is_of_it = |known: &KnownClient| known.client_sha256 == *digest;
         let (forgotten, others): (Vec<_>, Vec<_>) = self.known_clients().into_iter().partition(is_of_it);
         if forgotten.is_empty() { Ok(()) } else { self.write_clients(job, others) }
@@ -70,7 +70,7 @@ impl StateFolder {
         remove_if_there(&self.path().join(CLIENTS))
     }
 
-    fn write_clients(&self, job: &JobId, clients: Vec<KnownClient>) -> Result<()> {
+    fn write_clients(&self, job: &TargetId, clients: Vec<KnownClient>) -> Result<()> {
         let path = self.path().join(CLIENTS);
         let mut text = serde_json::to_vec_pretty(&Clients { version: VERSION, clients })
             .map_err(|error| Error::Internal { what: format!("{CLIENTS} can't be written as JSON: {error}") })?;
@@ -107,7 +107,7 @@ mod tests {
         KnownClient { client_sha256, asked: "version".to_owned(), version: version.to_owned(), jvm_is_bare: false }
     }
 
-    fn job() -> JobId {
+    fn job() -> TargetId {
         "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap()
     }
 

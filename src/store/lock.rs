@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::files::open_ours;
 use crate::error::{Error, Result};
-use crate::model::JobId;
+use crate::model::TargetId;
 use crate::safety::path_trust::{self, OpenMode};
 
 /// How long a lock file that is removed again and again is tried.
@@ -25,7 +25,7 @@ impl JobLock {
     /// # Errors
     /// [`Error::Busy`] with the number of the process that holds it; [`Error::FileAliased`];
     /// [`Error::StateFolderNoLocks`]; [`Error::Disk`].
-    pub(super) fn take(job: &JobId, path: &Path) -> Result<Self> {
+    pub(super) fn take(job: &TargetId, path: &Path) -> Result<Self> {
         let until = Instant::now() + MAX_RETRY;
         while Instant::now() < until {
             let Some(lock) = Self::take_once(job, path)? else { continue };
@@ -39,7 +39,7 @@ impl JobLock {
     }
 
     /// `None` if the file went between two steps.
-    fn take_once(job: &JobId, path: &Path) -> Result<Option<Self>> {
+    fn take_once(job: &TargetId, path: &Path) -> Result<Option<Self>> {
         let opening = |error: io::Error| Error::disk("Opening", path, error);
         let mut file = match path_trust::create_private_file(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

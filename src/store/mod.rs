@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! <state folder>/snow-onboard/          0700
-//!     jobs/<JobId>/                     0700: the files below and nothing else
-//!         <JobId>_manifest.bin          0600
+//!     jobs/<id>/                        0700: the files below and nothing else
+//!         <id>_manifest.bin             0600
 //!         record.json                   0600: states, times, digests; never the code or the presigned URL
 //!         client.log                    0600: after a hand-over that failed; without the code
 //!     incoming/                         0700: what is not whole yet
-//!     once/<JobId>/                     0700: as jobs/, for one run with `--keychain none`
+//!     once/<id>/                        0700: as jobs/, for one run with `--keychain none`
 //!     homes/<name>                      0600: where a run that is at work has its private home
-//!     certificates/<JobId>.pem          0600: of the job's device, for programs that use it
-//!     locks/<JobId>                     0600: locked by the run that is at work on the job
+//!     certificates/<id>.pem             0600: of the job's device, for programs that use it
+//!     locks/<id>                        0600: locked by the run that is at work on the job
 //!     audit.jsonl                       0600
 //!     clients.json                      0600: what clients answered in earlier runs
 //! ```

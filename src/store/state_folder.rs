@@ -11,8 +11,8 @@ use super::files::{bad, check_private, make_or_check_private, remove_if_there, r
 use super::job_folder::{JobFolder, is_unfinished, remove_single_run};
 use super::lock::JobLock;
 use crate::error::{Error, Result, io_in_words};
-use crate::model::JobId;
 use crate::model::Record;
+use crate::model::TargetId;
 use crate::os;
 use crate::safety::path_trust::{self, OpenMode};
 
@@ -102,7 +102,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// [`Error::Busy`] while another process is at work on the job; [`Error::Disk`].
-    pub fn job(&self, job: &JobId) -> Result<JobFolder> {
+    pub fn job(&self, job: &TargetId) -> Result<JobFolder> {
         let lock = self.lock(job)?;
         let folder = self.root.join(JOBS).join(job.as_str());
         JobFolder::open(job.clone(), folder, self.root.join(INCOMING), lock, false)
@@ -112,7 +112,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// As [`StateFolder::job`].
-    pub(crate) fn job_for_once(&self, job: &JobId) -> Result<JobFolder> {
+    pub(crate) fn job_for_once(&self, job: &TargetId) -> Result<JobFolder> {
         let lock = self.lock(job)?;
         let folder = make_or_check_private(&self.root.join(ONCE))?.join(job.as_str());
         remove_single_run(job, &folder)?;
@@ -123,7 +123,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// [`Error::Disk`] if the folder can't be listed. An unreadable record is no error: the job is still named.
-    pub fn kept(&self) -> Result<Vec<(JobId, Option<Record>)>> {
+    pub fn kept(&self) -> Result<Vec<(TargetId, Option<Record>)>> {
         let jobs = self.root.join(JOBS);
         jobs_in(&jobs).map_err(|error| Error::disk("Listing", &jobs, error))
     }
@@ -132,7 +132,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// Those of [`StateFolder::open`] and of [`StateFolder::kept`].
-    pub(crate) fn kept_below(root: &Path) -> Result<Vec<(JobId, Option<Record>)>> {
+    pub(crate) fn kept_below(root: &Path) -> Result<Vec<(TargetId, Option<Record>)>> {
         let place = path_trust::look_at_private_folder(root).map_err(|refused| bad(root, refused))?;
         let jobs = place.real.join(JOBS);
         check_private(&jobs)?;
@@ -149,7 +149,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// Those of [`StateFolder::open`] and of [`JobFolder::record`].
-    pub(crate) fn record_below(root: &Path, job: &JobId) -> Result<Option<Record>> {
+    pub(crate) fn record_below(root: &Path, job: &TargetId) -> Result<Option<Record>> {
         let place = path_trust::look_at_private_folder(root).map_err(|refused| bad(root, refused))?;
         let folder = place.real.join(JOBS).join(job.as_str());
         check_private(&folder)?;
@@ -179,8 +179,8 @@ impl StateFolder {
             let entries = self.root.join(part).read_dir().into_iter().flatten().flatten();
             for path in entries.map(|entry| entry.path()) {
                 let name = path.file_name().and_then(|name| name.to_str());
-                let Some((job, rest)) = name.and_then(|name| name.split_at_checked(JobId::LENGTH)) else { continue };
-                let Ok(job) = job.parse::<JobId>() else { continue };
+                let Some((job, rest)) = name.and_then(|name| name.split_at_checked(TargetId::LENGTH)) else { continue };
+                let Ok(job) = job.parse::<TargetId>() else { continue };
                 let is_ours = if part == ONCE { rest.is_empty() } else { is_unfinished(rest) };
                 if !is_ours {
                     continue;
@@ -215,7 +215,7 @@ impl StateFolder {
 
     /// Where the certificates of a job's device are once they are kept.
     #[must_use]
-    pub(crate) fn certificates_path(&self, job: &JobId) -> PathBuf {
+    pub(crate) fn certificates_path(&self, job: &TargetId) -> PathBuf {
         self.root.join(CERTIFICATES).join(format!("{job}.pem"))
     }
 
@@ -223,7 +223,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// [`Error::Disk`].
-    pub(crate) fn keep_certificates(&self, job: &JobId, pem: &str) -> Result<()> {
+    pub(crate) fn keep_certificates(&self, job: &TargetId, pem: &str) -> Result<()> {
         make_or_check_private(&self.root.join(CERTIFICATES))?;
         replace(
             &self.certificates_path(job),
@@ -237,7 +237,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// [`Error::Disk`].
-    pub(crate) fn remove_certificates(&self, job: &JobId) -> Result<bool> {
+    pub(crate) fn remove_certificates(&self, job: &TargetId) -> Result<bool> {
         let path = self.certificates_path(job);
         let was_there = path.symlink_metadata().is_ok();
         remove_if_there(&path)?;
@@ -255,14 +255,15 @@ impl StateFolder {
         // Of a first fetch that was killed: nobody will finish it.
         for entry in self.root.join(INCOMING).read_dir().into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let job = name.to_str().and_then(|name| name.get(..JobId::LENGTH)).and_then(|id| id.parse::<JobId>().ok());
+            let job =
+                name.to_str().and_then(|name| name.get(..TargetId::LENGTH)).and_then(|id| id.parse::<TargetId>().ok());
             if let Some(job) = job {
                 self.job(&job)?.discard_incoming()?;
             }
         }
         let locks = self.root.join(LOCKS);
         for entry in locks.read_dir().into_iter().flatten().flatten() {
-            let job = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok());
+            let job = entry.file_name().to_str().and_then(|name| name.parse::<TargetId>().ok());
             if let Some(job) = job {
                 // Removed while it is held; whoever waits for it sees that its name is gone.
                 let _lock = self.lock(&job)?;
@@ -282,7 +283,7 @@ impl StateFolder {
         Ok(left)
     }
 
-    fn lock(&self, job: &JobId) -> Result<JobLock> {
+    fn lock(&self, job: &TargetId) -> Result<JobLock> {
         JobLock::take(job, &self.root.join(LOCKS).join(job.as_str()))
     }
 }
@@ -298,16 +299,16 @@ pub(super) fn check_unicode(root: &Path) -> Result<()> {
     }
 }
 
-fn with_pair(kept: Vec<(JobId, Option<Record>)>) -> BTreeSet<String> {
+fn with_pair(kept: Vec<(TargetId, Option<Record>)>) -> BTreeSet<String> {
     let has_pair = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.pair.is_some());
     kept.into_iter().filter(|(_, record)| has_pair(record)).map(|(job, _)| job.to_string()).collect()
 }
 
-fn jobs_in(folder: &Path) -> io::Result<Vec<(JobId, Option<Record>)>> {
+fn jobs_in(folder: &Path) -> io::Result<Vec<(TargetId, Option<Record>)>> {
     let mut kept = Vec::new();
     for entry in folder.read_dir()? {
         let entry = entry?;
-        let Some(job) = entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok()) else { continue };
+        let Some(job) = entry.file_name().to_str().and_then(|name| name.parse::<TargetId>().ok()) else { continue };
         let record = super::job_folder::read_record(&job, &entry.path()).ok().flatten();
         kept.push((job, record));
     }
@@ -370,7 +371,7 @@ fn synchronised(path: &Path) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn job() -> JobId {
+    fn job() -> TargetId {
         "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap()
     }
 

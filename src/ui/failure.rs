@@ -2,7 +2,7 @@
 
 use super::{OutputMode, Ui, json, style};
 use crate::error::{Error, ErrorReport, ExitCode};
-use crate::model::JobId;
+use crate::model::TargetId;
 use crate::report::OPERATOR;
 use crate::safety::sanitize::sanitize_lines;
 use crate::ui::json::Failure;
@@ -10,7 +10,7 @@ use crate::ui::out::to_stderr;
 
 impl Ui {
     /// A failure, with its hint; `job` is the one that it is about. Returns the exit code of the process.
-    pub fn failure(&self, job: Option<&JobId>, error: &Error) -> ExitCode {
+    pub fn failure(&self, job: Option<&TargetId>, error: &Error) -> ExitCode {
         self.status.clear();
         let failure = self.log_failure(error);
         match self.mode {
@@ -24,7 +24,7 @@ impl Ui {
     }
 
     /// An interruption. What passes the client through says nothing of its own then, as the client alone would not.
-    pub(crate) fn interrupted(&self, job: Option<&JobId>, error: &Error) {
+    pub(crate) fn interrupted(&self, job: Option<&TargetId>, error: &Error) {
         if self.passes_through {
             self.status.clear();
             return;
@@ -44,12 +44,12 @@ impl Ui {
     }
 
     /// The same for one of several jobs: the command goes on, and its result says it to programs.
-    pub(crate) fn failure_of_one(&self, job: &JobId, error: &Error) -> Failure {
+    pub(crate) fn failure_of_one(&self, job: &TargetId, error: &Error) -> Failure {
         self.failure_of_job(job, &error.report())
     }
 
     /// The same for one that was told of already as a part of a result.
-    pub(crate) fn failure_of_job(&self, job: &JobId, report: &ErrorReport) -> Failure {
+    pub(crate) fn failure_of_job(&self, job: &TargetId, report: &ErrorReport) -> Failure {
         self.status.clear();
         let failure = self.failure_of_row(report);
         tracing::error!(target: OPERATOR, code = failure.code, exit = failure.exit, "{}", failure.text);
@@ -72,8 +72,8 @@ impl Ui {
     }
 
     /// The steps of a job that fails are over, those included that began before it was known.
-    fn close_steps(&self, job: Option<&JobId>) {
-        let is_meant = |of: &Option<JobId>| job.is_none() || of.is_none() || of.as_ref() == job;
+    fn close_steps(&self, job: Option<&TargetId>) {
+        let is_meant = |of: &Option<TargetId>| job.is_none() || of.is_none() || of.as_ref() == job;
         let open = std::mem::take(&mut self.reported().open);
         let (failed, still): (Vec<_>, Vec<_>) = open.into_iter().partition(|(of, _)| is_meant(of));
         self.reported().open = still;

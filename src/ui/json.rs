@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::JobId;
+use crate::model::TargetId;
 use crate::report::{Check, Step, Subject, Verdict};
 
 /// Version of the lines. Grows when a field changes its meaning or goes; fields may be added within a version.
@@ -13,7 +13,7 @@ struct Line<'a, T> {
     v: u32,
     event: &'a str,
     /// The one that the line is about, where that is known.
-    job: Option<&'a JobId>,
+    job: Option<&'a TargetId>,
     #[serde(flatten)]
     content: T,
 }
@@ -94,6 +94,6 @@ pub(crate) struct Failure {
 
 /// One line, with its end. `None` if it can't be made: every content here is plain data, and a line too few does not end
 /// the run.
-pub(super) fn line(event: &str, job: Option<&JobId>, content: impl Serialize) -> Option<String> {
+pub(super) fn line(event: &str, job: Option<&TargetId>, content: impl Serialize) -> Option<String> {
     serde_json::to_string(&Line { v: VERSION, event, job, content }).ok().map(|line| line + "\n")
 }

@@ -30,7 +30,7 @@ use indicatif::DecimalBytes;
 use serde::Serialize;
 
 use crate::error::{Error, ExitCode, HintRules, io_in_words};
-use crate::model::JobId;
+use crate::model::TargetId;
 use crate::os;
 use crate::report::{Ask, Check, Event, OPERATOR, Observer, Step, Verdict, duration_in_words};
 use crate::safety::sanitize::sanitize_lines;
@@ -71,15 +71,15 @@ pub struct Ui {
 /// What has been reported by now.
 #[derive(Debug, Default)]
 struct Reported {
-    jobs: BTreeSet<JobId>,
+    jobs: BTreeSet<TargetId>,
     /// Those of which the pair is kept, for whoever is interrupted.
-    kept: BTreeSet<JobId>,
+    kept: BTreeSet<TargetId>,
     /// The steps that are not done, the last that began at the end.
-    open: Vec<(Option<JobId>, Step)>,
+    open: Vec<(Option<TargetId>, Step)>,
     /// What failed beside a result, with the job that it is about.
-    failures: Vec<(Option<JobId>, Failure)>,
+    failures: Vec<(Option<TargetId>, Failure)>,
     /// When a download was last told of in a line of its own.
-    received: BTreeMap<Option<JobId>, Instant>,
+    received: BTreeMap<Option<TargetId>, Instant>,
 }
 
 impl Ui {
@@ -152,7 +152,7 @@ impl Ui {
     /// What is kept, for the sentence about an interruption.
     #[must_use]
     pub fn kept(&self) -> String {
-        let kept: Vec<String> = self.reported().kept.iter().map(JobId::to_string).collect();
+        let kept: Vec<String> = self.reported().kept.iter().map(TargetId::to_string).collect();
         match &kept[..] {
             [] => "What was kept before is still kept.".to_owned(),
             jobs => format!("The code and manifest of {} are stored.", jobs.join(", ")),
@@ -160,7 +160,7 @@ impl Ui {
     }
 
     /// The result, for people: `text` may have several lines. With `--json`, `machine` instead, and the job that it is about.
-    pub fn result(&self, job: Option<&JobId>, text: &str, machine: impl Serialize) {
+    pub fn result(&self, job: Option<&TargetId>, text: &str, machine: impl Serialize) {
         self.status.clear();
         match self.mode {
             OutputMode::Plain | OutputMode::Quiet => {
@@ -191,7 +191,7 @@ impl Ui {
     }
 
     /// Something that a command is there to tell while it goes on: for people a line, for programs an event of this name.
-    pub(crate) fn told(&self, event: &str, job: &JobId, text: &str, machine: impl Serialize) {
+    pub(crate) fn told(&self, event: &str, job: &TargetId, text: &str, machine: impl Serialize) {
         self.status.clear();
         match self.mode {
             OutputMode::Json => self.line(event, Some(job), machine),
@@ -290,7 +290,7 @@ impl Ui {
         if is_an_error { to_stderr(&text) } else { to_stdout(&text) }
     }
 
-    fn line(&self, event: &str, job: Option<&JobId>, content: impl Serialize) {
+    fn line(&self, event: &str, job: Option<&TargetId>, content: impl Serialize) {
         if let Some(line) = json::line(event, job, content) {
             if self.passes_through { to_stderr(&line) } else { to_stdout(&line) }
         }
@@ -300,7 +300,7 @@ impl Ui {
         self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show_to_people(&self, job: Option<&JobId>, event: &Event) {
+    fn show_to_people(&self, job: Option<&TargetId>, event: &Event) {
         let whose = |text| self.attributed(job, text);
         match event {
             Event::Started(step) => self.status.begin(&step.to_string()),
@@ -315,6 +315,9 @@ impl Ui {
             Event::Checked(check) => {
                 self.status.clear();
                 to_stdout(&style::checked(check));
+            }
+            Event::Node(node) => {
+                self.status.above(&style::named("", &whose(&node.in_words()), &style::of_names()));
             }
             Event::PairKept => {}
             Event::Waiting { what, so_far } => {
@@ -350,7 +353,7 @@ impl Ui {
         }
     }
 
-    fn show_to_programs(&self, job: Option<&JobId>, event: &Event) {
+    fn show_to_programs(&self, job: Option<&TargetId>, event: &Event) {
         match event {
             Event::Started(step) => self.line("step", job, json::Started { step: *step, status: "started" }),
             Event::Finished { step, text, took } => {
@@ -358,6 +361,7 @@ impl Ui {
                 self.line("step", job, content);
             }
             Event::Checked(check) => self.line("check", job, json::CheckLine::from(check)),
+            Event::Node(node) => self.line("node", job, node),
             Event::PairKept => {}
             Event::Waiting { what, so_far } => {
                 self.line("waiting", job, json::Waiting { what, seconds: so_far.as_secs() });
@@ -369,7 +373,7 @@ impl Ui {
     }
 
     /// `text` as it is; where several jobs report, with the one that it is about.
-    fn attributed<'a>(&self, job: Option<&JobId>, text: &'a str) -> Cow<'a, str> {
+    fn attributed<'a>(&self, job: Option<&TargetId>, text: &'a str) -> Cow<'a, str> {
         match job {
             Some(job) if self.reported().jobs.len() > 1 => format!("{job}: {text}").into(),
             _ => text.into(),
@@ -377,7 +381,7 @@ impl Ui {
     }
 
     /// Whether the last line about this download is some time ago: who reads a log does not want one twice a second.
-    fn is_time_for_a_line(&self, job: Option<&JobId>) -> bool {
+    fn is_time_for_a_line(&self, job: Option<&TargetId>) -> bool {
         const BETWEEN: Duration = Duration::from_secs(5);
         let mut reported = self.reported();
         let is_time = reported.received.get(&job.cloned()).is_none_or(|last| last.elapsed() >= BETWEEN);
@@ -389,7 +393,7 @@ impl Ui {
 }
 
 impl Reported {
-    fn note(&mut self, job: Option<&JobId>, event: &Event) {
+    fn note(&mut self, job: Option<&TargetId>, event: &Event) {
         self.jobs.extend(job.cloned());
         match event {
             Event::Started(step) => {
@@ -403,13 +407,13 @@ impl Reported {
     }
 
     /// Also what began before the job was known.
-    fn close(&mut self, job: Option<&JobId>, step: Step) {
+    fn close(&mut self, job: Option<&TargetId>, step: Step) {
         self.open.retain(|(of, open)| *open != step || of.as_ref().is_some_and(|of| Some(of) != job));
     }
 }
 
 impl Observer for Ui {
-    fn event(&self, job: Option<&JobId>, event: &Event) {
+    fn event(&self, job: Option<&TargetId>, event: &Event) {
         self.reported().note(job, event);
         if let Event::Checked(Check {
             verdict: Verdict::Fails,
@@ -501,9 +505,10 @@ mod tests {
     #[test]
     fn lines_name_their_job_once_a_second_one_reports() {
         let ui = Ui::new(OutputMode::Quiet);
-        let job = |digit: &str| format!("JID{}-0000-4000-8000-000000000000", digit.repeat(8)).parse::<JobId>().unwrap();
+        let job =
+            |digit: &str| format!("JID{}-0000-4000-8000-000000000000", digit.repeat(8)).parse::<TargetId>().unwrap();
         let (one, other) = (job("1"), job("2"));
-        let report = |job: &JobId| ui.event(Some(job), &Event::Started(Step::Device));
+        let report = |job: &TargetId| ui.event(Some(job), &Event::Started(Step::Device));
         report(&one);
         report(&one);
         assert_eq!(ui.attributed(Some(&one), "text"), "text");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use snow_onboard::device::{ArgvExposure, Client, ClientSettings, Device, HandOver, Places, Preparation, Session};
 use snow_onboard::error::Result;
-use snow_onboard::model::{Endpoint, HandOverPolicy, JobId, ManifestDigest, Origin, Sourced, UnlockCode};
+use snow_onboard::model::{Endpoint, HandOverPolicy, ManifestDigest, Origin, Sourced, TargetId, UnlockCode};
 use snow_onboard::report::{Event, Notify};
 use snow_onboard::safety::separation::Separation;
 
@@ -178,11 +178,12 @@ impl Stage {
             device,
             HandOver {
                 separation: separation(),
-                job: &JOB.parse::<JobId>().unwrap(),
+                job: &JOB.parse::<TargetId>().unwrap(),
                 manifest: &self.manifest(),
                 manifest_sha256: &ManifestDigest::of(MANIFEST).unwrap(),
                 code: UnlockCode::take(CODE).unwrap(),
                 endpoint: &self.endpoint,
+                cluster: None,
                 policy,
                 ask,
                 before_code: &|| {

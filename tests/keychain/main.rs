@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use keyring_bus::{Keyring, KeyringBus};
 use snow_onboard::keychain::{Keychain, KeychainItem, KeychainSettings, Prepared};
-use snow_onboard::model::{JobId, KeychainKind, ManifestDigest, UnlockCode};
+use snow_onboard::model::{KeychainKind, ManifestDigest, TargetId, UnlockCode};
 use snow_onboard::report::{Event, Notify};
 
 const JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
@@ -108,7 +108,7 @@ fn in_a_child() {
     let mut words = script.split_whitespace();
     let mut word = || words.next().unwrap();
     let kind: KeychainKind = word().parse().unwrap();
-    let job: JobId = word().parse().unwrap();
+    let job: TargetId = word().parse().unwrap();
     let deadline = Duration::from_secs(word().parse().unwrap());
     let settings = KeychainSettings { kind, deadline, allow_plain: word() == "true" };
     let sockets_before = sockets();

@@ -3,26 +3,33 @@
 //!
 //! A row says what an operator should get by the README; the verdict is on the program, not on the row. To see the
 //! table: `cargo test --test matrix -- --nocapture`.
-#![cfg(target_os = "linux")]
+#![cfg(any(target_os = "linux", windows))]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../events/mod.rs"]
 mod events;
+#[cfg(target_os = "linux")]
 #[path = "../keyring_bus/mod.rs"]
 mod keyring_bus;
+#[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "looks at more processes than are looked at here")]
 #[path = "../leak/process.rs"]
 mod process;
 
 mod groups;
+#[cfg_attr(target_os = "linux", path = "machine_linux.rs")]
+#[cfg_attr(windows, path = "machine_windows.rs")]
+mod machine;
 mod play;
 mod row;
 mod scene;
 mod sight;
 
+#[cfg(target_os = "linux")]
 use std::collections::HashSet;
 
 use groups::groups;
+#[cfg(target_os = "linux")]
 use row::{Ends, Row};
 
 #[track_caller]
@@ -48,13 +55,19 @@ tests! {
     credentials_of_aws: "credentials",
     states_of_the_job: "job states",
     the_bucket_of_the_manifest: "bucket",
-    the_disk: "disk",
-    keychains_of_the_system: "keychains",
-    clients_of_the_vendor: "clients",
     devices_on_the_desk: "devices",
     pairs_that_are_kept: "pairs",
 }
 
+// Disks that are full, keyrings of Linux, clients that are shell scripts.
+#[cfg(target_os = "linux")]
+tests! {
+    the_disk: "disk",
+    keychains_of_the_system: "keychains",
+    clients_of_the_vendor: "clients",
+}
+
+#[cfg(target_os = "linux")]
 #[test]
 fn the_disk_in_ways_that_only_root_can_bring_about() {
     if process::may_mount_or_rerun("the_disk_in_ways_that_only_root_can_bring_about") {
@@ -62,6 +75,7 @@ fn the_disk_in_ways_that_only_root_can_bring_about() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn the_matrix_has_a_row_for_every_kind_of_failure() {
     let groups = groups();

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::events;
-use crate::keyring_bus::{Keyring, KeyringBus};
+use crate::machine::{self, Keychain};
 use crate::row::{Again, Ends, Given, Kept, Row, Touch, Verb};
 use crate::scene::{Ended, Scene};
 use crate::sight::{self, Sight};
 
 /// Rows at a time: most of their time is spent waiting.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = if cfg!(windows) { 3 } else { 10 };
 
 /// What became of a row.
 struct Verdict {
@@ -36,7 +36,7 @@ impl Verdict {
 /// Plays all rows, prints them, and fails with all that do not hold.
 #[track_caller]
 pub(crate) fn all(group: &str, rows: &[Row]) {
-    let bus = KeyringBus::start(Keyring::Unlocked);
+    let bus = machine::keychain();
     let next = AtomicUsize::new(0);
     let verdicts: Vec<Mutex<Option<Verdict>>> = rows.iter().map(|_| Mutex::default()).collect();
     thread::scope(|scope| {
@@ -66,7 +66,7 @@ pub(crate) fn all(group: &str, rows: &[Row]) {
     assert!(failed.is_empty(), "{} of {} rows do not hold:\n{}", failed.len(), rows.len(), failed.join("\n"));
 }
 
-fn judge(row: &Row, bus: &KeyringBus) -> Verdict {
+fn judge(row: &Row, bus: &Keychain) -> Verdict {
     let start = Instant::now();
     // A thread of its own: what a row does to its view of the file system ends with it.
     let flaws = thread::scope(|scope| scope.spawn(|| play(row, bus)).join());
@@ -79,7 +79,7 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned())).unwrap_or_default()
 }
 
-fn play(row: &Row, bus: &KeyringBus) -> Vec<String> {
+fn play(row: &Row, bus: &Keychain) -> Vec<String> {
     let scene = Scene::set(row, bus);
     if row.given != Given::Nothing {
         let ended = scene.run(Verb::Fetch, &[], row.limit());

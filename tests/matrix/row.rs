@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use snow_rehearsal::{BucketFault, ClientOptions, Fault as ApiFault, Job, Mode, Operation, ProxyFault, Server, Times};
 
+#[cfg(target_os = "linux")]
 use crate::keyring_bus::Keyring;
 use crate::scene::Scene;
 
@@ -85,7 +86,9 @@ pub(crate) enum Fault {
     Env(Vec<(&'static str, Option<String>)>),
     JobState(&'static str),
     /// Another session, with such a keyring.
+    #[cfg(target_os = "linux")]
     Keyring(Keyring),
+    #[cfg_attr(windows, allow(dead_code, reason = "the odd clients are shell scripts"))]
     Client(Box<ClientOptions>),
     Device(Mode),
     /// Anything else: done, and undone.
@@ -111,6 +114,7 @@ pub(crate) enum Kept {
     /// Whatever was there, byte for byte: file for file, and what the keychain holds.
     AsItWas,
     /// The code and the record; the manifest was taken by others.
+    #[cfg_attr(windows, allow(dead_code, reason = "of a row that is not played there"))]
     CodeAlone,
 }
 
@@ -135,6 +139,7 @@ pub(crate) enum Again {
     /// It fails as before, until this command, which the hint names, has been given.
     WellAfter(Verb),
     /// It fails otherwise, because of what the fault has left, until this command has been given.
+    #[cfg_attr(windows, allow(dead_code, reason = "of a row that is not played there"))]
     Fails(u8, &'static str, Verb),
     /// It fails as before: that is how it is.
     Stays,
@@ -217,6 +222,7 @@ impl Row {
         self
     }
 
+    #[cfg_attr(windows, allow(dead_code, reason = "of a row that is not played there"))]
     pub(crate) fn on_argv(mut self) -> Self {
         self.on_argv = true;
         self

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -13,15 +11,17 @@ use std::time::{Duration, Instant};
 use snow_rehearsal::{ClientOptions, Invocation, Job, Mode, Rehearsal};
 use tempfile::TempDir;
 
+#[cfg(target_os = "linux")]
 use crate::keyring_bus::KeyringBus;
+use crate::machine::{self, Keychain, Surroundings};
 use crate::row::{Fault, Row, Verb};
 
 /// One row's own world, but for the keyring, which it shares with others under a job id of its own.
 pub(crate) struct Scene<'a> {
     pub(crate) rehearsal: Rehearsal,
-    pub(crate) bus: &'a KeyringBus,
+    pub(crate) bus: &'a Keychain,
     pub(crate) state: Mutex<State>,
-    /// In memory, as a session manager makes one; the private home comes to lie in it.
+    /// Where the private home comes to lie, if the system has such a place.
     pub(crate) runtime: TempDir,
     small_disk: bool,
 }
@@ -35,26 +35,12 @@ pub(crate) struct State {
     pub(crate) client: Option<PathBuf>,
     /// Instead of the first device's.
     pub(crate) endpoint: Option<String>,
-    /// Instead of the shared one.
-    pub(crate) other_bus: Option<KeyringBus>,
     /// Another agent, at work at the same time.
     pub(crate) other_agent: Option<Child>,
-    pub(crate) session: Session,
-    /// How many files and connections the agent may have open at a time.
-    pub(crate) open_files: Option<u32>,
+    /// What is about its process.
+    pub(crate) around: Surroundings,
     /// What a fault took away, to be put back.
     pub(crate) aside: Vec<u8>,
-}
-
-/// The kernel's session keyring of the agent.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Session {
-    #[default]
-    AsItIs,
-    /// One of its own.
-    Own,
-    /// None: it was revoked.
-    Revoked,
 }
 
 /// How the agent ended.
@@ -69,7 +55,7 @@ pub(crate) struct Ended {
 }
 
 impl<'a> Scene<'a> {
-    pub(crate) fn set(row: &Row, bus: &'a KeyringBus) -> Self {
+    pub(crate) fn set(row: &Row, bus: &'a Keychain) -> Self {
         let cast = row.cast.clone();
         let mut builder = Rehearsal::builder();
         builder = match cast.job {
@@ -90,13 +76,11 @@ impl<'a> Scene<'a> {
         let rehearsal = builder.start().unwrap();
         let temporary = rehearsal.root().join("tmp");
         fs::create_dir(&temporary).unwrap();
-        fs::set_permissions(&temporary, fs::Permissions::from_mode(0o700)).unwrap();
+        machine::keep_private(&temporary);
         if cast.small_disk {
-            mounts_of_its_own();
-            let size = "size=1m,mode=700";
-            run_tool(Command::new("mount").args(["-t", "tmpfs", "-o", size, "tmpfs"]).arg(rehearsal.state_home()));
+            machine::mount_small_disk(rehearsal.state_home());
         }
-        let runtime = tempfile::Builder::new().prefix("snow-matrix-").tempdir_in("/dev/shm").unwrap();
+        let runtime = machine::runtime_folder();
         let scene = Self { rehearsal, bus, state: Mutex::default(), runtime, small_disk: cast.small_disk };
         if matches!(row.fault, Fault::Line(..)) {
             let url = scene.rehearsal.proxy().unwrap().url();
@@ -145,13 +129,14 @@ impl<'a> Scene<'a> {
     }
 
     /// A client whose launcher is this shell script, laid out as the vendor's is.
+    #[cfg(target_os = "linux")]
     pub(crate) fn script(&self, text: &str) {
         let launcher = self.rehearsal.install_client("script", &ClientOptions::default()).unwrap();
         let draft = self.rehearsal.root().join("tmp/draft");
         fs::write(&draft, text).unwrap();
         // By another process: a child that some thread is just starting would hold it open for writing.
-        run_tool(Command::new("cp").arg("--remove-destination").args([&draft, &launcher]));
-        run_tool(Command::new("chmod").arg("755").arg(&launcher));
+        machine::run_tool(Command::new("cp").arg("--remove-destination").args([&draft, &launcher]));
+        machine::run_tool(Command::new("chmod").arg("755").arg(&launcher));
         fs::remove_file(draft).unwrap();
         self.change(|state| state.client = Some(launcher));
     }
@@ -178,7 +163,10 @@ impl<'a> Scene<'a> {
             Fault::Line(to, fault, times) => rehearsal.proxy().unwrap().plant(to, fault, times),
             Fault::Env(variables) => variables.iter().for_each(|(name, value)| self.env(name, value.as_deref())),
             Fault::JobState(state) => rehearsal.job().set_state(state),
-            Fault::Keyring(keyring) => self.change(|state| state.other_bus = Some(KeyringBus::start(keyring))),
+            #[cfg(target_os = "linux")]
+            Fault::Keyring(keyring) => {
+                self.change(|state| state.around.other_keychain = Some(KeyringBus::start(keyring)));
+            }
             Fault::Client(options) => self.install("odd", &options),
             Fault::Device(mode) => rehearsal.device().set_mode(mode),
             Fault::Do(what, _) => what(self),
@@ -196,7 +184,8 @@ impl<'a> Scene<'a> {
                 }
             }),
             Fault::JobState(_) => rehearsal.job().set_state("WithCustomer"),
-            Fault::Keyring(_) => self.change(|state| state.other_bus = None),
+            #[cfg(target_os = "linux")]
+            Fault::Keyring(_) => self.change(|state| state.around.other_keychain = None),
             Fault::Client(_) => self.change(|state| state.client = None),
             Fault::Device(_) => {
                 rehearsal.device().set_mode(Mode::Normal);
@@ -238,18 +227,10 @@ impl<'a> Scene<'a> {
     pub(crate) fn bare_agent(&self) -> Command {
         let state = self.state.lock().unwrap();
         let rehearsal = &self.rehearsal;
-        let agent = env!("CARGO_BIN_EXE_snow-onboard");
-        let mut command = Command::new(if state.open_files.is_some() { "sh" } else { agent });
-        if let Some(limit) = state.open_files {
-            command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), agent]);
-        }
-        command.env_clear().stdin(Stdio::null());
-        let bus = state.other_bus.as_ref().unwrap_or(self.bus);
-        let of_the_keyring = |name: &&str| matches!(*name, "DBUS_SESSION_BUS_ADDRESS" | "XDG_DATA_HOME");
-        command.envs(bus.environment().into_iter().filter(|(name, _)| of_the_keyring(name)));
+        let mut command = state.around.agent(self.bus, &rehearsal.root().join("tmp"), self.runtime.path());
+        command.stdin(Stdio::null());
         command.envs(rehearsal.env());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("TMPDIR", rehearsal.root().join("tmp")).env("XDG_RUNTIME_DIR", self.runtime.path());
         // A machine that plays two dozen rows at once may need longer than an impatient operator grants.
         command.env("SNOW_ONBOARD_NETWORK_TIMEOUT", "60s");
         for (name, value) in &state.env {
@@ -258,7 +239,6 @@ impl<'a> Scene<'a> {
                 None => command.env_remove(name),
             };
         }
-        enter(state.session, &mut command);
         command
     }
 
@@ -276,7 +256,7 @@ impl<'a> Scene<'a> {
             command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap()).spawn().unwrap();
         let (exit, signal) = loop {
             match agent.try_wait().unwrap() {
-                Some(status) => break (status.code(), status.signal()),
+                Some(status) => break (status.code(), machine::signal(status)),
                 None if start.elapsed() > limit => {
                     agent.kill().unwrap();
                     agent.wait().unwrap();
@@ -299,63 +279,7 @@ impl Drop for Scene<'_> {
             let _ = agent.wait();
         }
         if self.small_disk {
-            // Else the folder could not be removed.
-            let _ = Command::new("umount").arg(self.rehearsal.state_home()).status();
+            machine::unmount_small_disk(self.rehearsal.state_home());
         }
     }
-}
-
-/// Runs a tool of the system that can't but succeed.
-#[track_caller]
-pub(crate) fn run_tool(command: &mut Command) {
-    assert!(command.status().unwrap().success(), "{}", command.get_program().to_string_lossy());
-}
-
-/// What this thread mounts is seen by it and by the processes that it starts, and gone with them.
-#[allow(unsafe_code)]
-pub(crate) fn mounts_of_its_own() {
-    // SAFETY: the call takes flags alone and changes nothing but what this thread sees of the file system.
-    let result = unsafe { libc::unshare(libc::CLONE_NEWNS) };
-    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
-    run_tool(Command::new("mount").args(["--make-rprivate", "/"]));
-}
-
-const JOIN_SESSION_KEYRING: libc::c_int = 1;
-const REVOKE: libc::c_int = 3;
-const SESSION: libc::c_int = -3;
-
-/// Gives this process a new session keyring (keyctl(2)); there is no safe wrapper.
-#[allow(unsafe_code)]
-fn join_session() -> std::io::Result<()> {
-    // SAFETY: the operation takes a name, and a null one makes an anonymous keyring; no memory is touched.
-    let result = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) };
-    if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Lets a process begin with such a session keyring.
-#[allow(unsafe_code)]
-fn enter(session: Session, command: &mut Command) {
-    let begin = move || match session {
-        Session::AsItIs => Ok(()),
-        Session::Own => join_session(),
-        Session::Revoked => {
-            // Where there are no keyrings at all there is none to revoke either.
-            if join_session().is_ok() {
-                // SAFETY: the operation takes a key's number alone.
-                unsafe { libc::syscall(libc::SYS_keyctl, REVOKE, SESSION) };
-            }
-            Ok(())
-        }
-    };
-    if session != Session::AsItIs {
-        // SAFETY: between fork and exec it makes two system calls and allocates nothing.
-        unsafe { command.pre_exec(begin) };
-    }
-}
-
-/// Whether this system gives a process a session keyring.
-pub(crate) fn has_session_keyrings() -> bool {
-    let mut command = Command::new("true");
-    enter(Session::Own, &mut command);
-    command.status().is_ok_and(|status| status.success())
 }

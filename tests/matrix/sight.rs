@@ -9,7 +9,10 @@ use memchr::memmem;
 use serde_json::Value;
 use snow_rehearsal::State as DeviceState;
 
-use crate::process;
+#[cfg(windows)]
+use crate::machine::is_alive;
+#[cfg(target_os = "linux")]
+use crate::process::is_alive;
 use crate::row::{Kept, Row, Touch};
 use crate::scene::{Ended, Scene};
 
@@ -112,7 +115,7 @@ pub(crate) fn flaws(row: &Row, scene: &Scene<'_>, ended: &Ended, secrets: &[Stri
     if !within_a_moment(|| calls.iter().all(|call| !is_ours(&call.user_home) || !call.user_home.exists())) {
         flaws.push("a private home is left".to_owned());
     }
-    if !within_a_moment(|| calls.iter().all(|call| !process::is_alive(call.pid))) {
+    if !within_a_moment(|| calls.iter().all(|call| !is_alive(call.pid))) {
         flaws.push("a process of the client is left".to_owned());
     }
     for path in files(root).into_iter().chain(files(scene.runtime.path())) {
@@ -126,7 +129,8 @@ pub(crate) fn flaws(row: &Row, scene: &Scene<'_>, ended: &Ended, secrets: &[Stri
             flaws.push(format!("a secret is in {}", path.display()));
         }
     }
-    if let Some(bus) = &scene.state.lock().unwrap().other_bus {
+    #[cfg(target_os = "linux")]
+    if let Some(bus) = &scene.state.lock().unwrap().around.other_keychain {
         for path in files(&bus.keyrings()) {
             if memmem::find(&fs::read(&path).unwrap_or_default(), scene.rehearsal.job().unlock_code().as_bytes())
                 .is_some()

@@ -33,6 +33,10 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ),
     ("program_changeable", "it takes an agent that others can change: tests/whole/setup_profile.rs has one"),
     ("storage_not_active", "it takes a device whose storage is off: tests/whole/setup_profile.rs has one"),
+    ("cluster_addresses_missing", "it takes a cluster: tests/whole/clusters.rs has one"),
+    ("cluster_codes_differ", "it takes a cluster: tests/whole/clusters.rs has one"),
+    ("cluster_incomplete", "it takes a cluster: tests/whole/clusters.rs has one"),
+    ("cluster_too_few", "it takes a cluster: tests/whole/clusters.rs has one"),
     ("internal", "told of a bug, of which none is known"),
     ("sts_not_https", "doctor tells its sentence in a warning, which has no code; no run asks STS"),
 ];

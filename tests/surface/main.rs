@@ -23,6 +23,8 @@ mod events;
 mod groups;
 #[path = "../keyring_bus/mod.rs"]
 mod keyring_bus;
+#[path = "../matrix/machine_linux.rs"]
+mod machine;
 #[allow(dead_code, reason = "looks at more processes than are looked at here")]
 #[path = "../leak/process.rs"]
 mod process;

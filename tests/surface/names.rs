@@ -62,7 +62,7 @@ fn values(scene: &Scene<'_>) -> Vec<(&'static str, String)> {
     values
         .extend(jobs.iter().zip(["[JOB]", "[JOB_TWO]", "[JOB_THREE]"]).map(|(job, name)| (name, job.id().to_owned())));
     let state = scene.state.lock().unwrap();
-    values.push(("[KEYRINGS]", text(&state.other_bus.as_ref().unwrap_or(scene.bus).keyrings())));
+    values.push(("[KEYRINGS]", text(&state.around.other_keychain.as_ref().unwrap_or(scene.bus).keyrings())));
     let proxy = state.env.get("HTTPS_PROXY").and_then(|value| value.as_ref()?.to_str());
     values.extend(proxy.map(|url| ("[PROXY]", without_scheme(url.to_owned()))));
     values

@@ -11,10 +11,11 @@ use rustix::process::Signal;
 use snow_rehearsal::{ClientOptions, Command as ClientCommand, Fault as ApiFault, Job, Operation, Times, Trick};
 
 use crate::keyring_bus::{Keyring, KeyringBus};
+use crate::machine::{mounts_of_its_own, run_tool};
 use crate::process;
 use crate::row::Verb::{Fetch, Jobs, Run};
 use crate::row::{Cast, Fault, Given, Row, Verb};
-use crate::scene::{Scene, mounts_of_its_own, run_tool};
+use crate::scene::Scene;
 
 /// All of them; a group may have the name of one of the matrix.
 pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
@@ -27,13 +28,13 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
             "keychains",
             vec![
                 row(Fetch, "the keyring's file is not found", hidden_keyring, |it| {
-                    it.change(|state| state.other_bus = None);
+                    it.change(|state| state.around.other_keychain = None);
                 }),
                 row(Fetch, "the bus lets nobody at the keychain", forbidden, |it| {
-                    it.change(|state| state.other_bus = None);
+                    it.change(|state| state.around.other_keychain = None);
                 }),
                 row(Fetch, "the bus lets no new item through", no_new_items, |it| {
-                    it.change(|state| state.other_bus = None);
+                    it.change(|state| state.around.other_keychain = None);
                 }),
             ],
         ),
@@ -72,8 +73,8 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Row>)> {
                 row(
                     Jobs,
                     "hardly any file may be opened",
-                    |it| it.change(|state| state.open_files = Some(10)),
-                    |it| it.change(|state| state.open_files = None),
+                    |it| it.change(|state| state.around.open_files = Some(10)),
+                    |it| it.change(|state| state.around.open_files = None),
                 ),
             ],
         ),
@@ -134,20 +135,20 @@ fn etc_of_its_own(scene: &Scene<'_>) {
 }
 
 fn hidden_keyring(scene: &Scene<'_>) {
-    scene.change(|state| state.other_bus = Some(KeyringBus::start(Keyring::Hidden)));
+    scene.change(|state| state.around.other_keychain = Some(KeyringBus::start(Keyring::Hidden)));
 }
 
 /// As in a sandbox.
 fn forbidden(scene: &Scene<'_>) {
     let bus = KeyringBus::start(Keyring::Unlocked);
     bus.refuse("send_destination=\"org.freedesktop.secrets\"");
-    scene.change(|state| state.other_bus = Some(bus));
+    scene.change(|state| state.around.other_keychain = Some(bus));
 }
 
 fn no_new_items(scene: &Scene<'_>) {
     let bus = KeyringBus::start(Keyring::Unlocked);
     bus.refuse_new_items();
-    scene.change(|state| state.other_bus = Some(bus));
+    scene.change(|state| state.around.other_keychain = Some(bus));
 }
 
 /// A launcher by itself, as somebody makes one to have it in PATH.

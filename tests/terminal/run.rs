@@ -1,6 +1,6 @@
 //! `run` in a terminal.
 
-use snow_rehearsal::Rehearsal;
+use snow_rehearsal::{DeviceOptions, Job, Rehearsal};
 
 use crate::pty::Terminal;
 use crate::stage::agent;
@@ -15,6 +15,25 @@ fn a_run_ends_with_an_open_device_on_the_screen() {
     terminal.wait_for("is UNLOCKED.");
     assert_eq!(terminal.end(), 0, "{}", terminal.screen());
     assert!(!terminal.transcript().contains(&job.unlock_code()));
+}
+
+#[test]
+fn the_addresses_of_a_cluster_are_asked_for_one_by_one() {
+    let rehearsal = Rehearsal::builder().cluster(Job::new(), 3).start().unwrap();
+    let id = rehearsal.clusters()[0].clone();
+    let cluster = rehearsal.start_cluster(&id, |_| DeviceOptions::default()).unwrap();
+    let addresses = cluster.addresses();
+    let mut command = agent(&rehearsal, ["run", &id]);
+    command.arg("--client").arg(rehearsal.client_path()).args(["--keychain", "none"]);
+    let mut terminal = Terminal::start(command, 120, 50);
+    terminal.answer("Address of node 1 of 3", &addresses[0]);
+    terminal.answer("Address of node 2 of 3", &addresses[0]);
+    terminal.wait_for("of another node already");
+    terminal.answer("Address of node 2 of 3", &addresses[2]);
+    terminal.answer("Address of node 3 of 3", &addresses[1]);
+    terminal.wait_for("3 of 3 nodes");
+    assert_eq!(terminal.end(), 0, "{}", terminal.screen());
+    assert!(cluster.is_open() && !terminal.transcript().contains(&rehearsal.job().unlock_code()));
 }
 
 #[test]

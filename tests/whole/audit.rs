@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use snow_rehearsal::{Job, Rehearsal};
+use snow_rehearsal::{ClientOptions, Command, Job, Rehearsal, Trick};
 
 use crate::agent::{Agent, Ended, state};
 use crate::keyring_bus::{Keyring, KeyringBus};
@@ -156,10 +156,37 @@ fn what_was_done_to_the_log_is_told_by_its_line_also_by_doctor() {
     scene.agent(&["audit", "verify", "--head", &head]).done();
     scene.put(&lines[..lines.len() - 1]);
     let ended = scene.agent(&["audit", "verify"]).done();
-    assert!(ended.stdout.contains("lines could be cut off at the end without a trace"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("If lines at its end were removed, nothing shows it"), "{}", ended.stdout);
     let ended = scene.agent(&["audit", "verify", "--head", &head]).failed(9, "1 flaw");
     assert!(ended.stdout.contains("the receipt knows line"), "{}", ended.stdout);
     scene.agent(&["audit", "verify", "--head", "7"]).failed(2, "is not a number, a colon and a SHA-256");
+}
+
+#[test]
+fn every_command_leaves_the_log_s_head_in_the_record() {
+    let scene = Scene::unlocked();
+    let id = scene.rehearsal.job().id().to_owned();
+    let client = scene.rehearsal.client_path().to_str().unwrap().to_owned();
+    let broken = ClientOptions::default().trick(Command::DescribeDevice, Trick::Fail);
+    let broken = scene.rehearsal.install_client("broken", &broken).unwrap().display().to_string();
+    for (args, ends_well) in [
+        (vec!["client", &id, "--client", &client, "--", "list-services"], true),
+        (vec!["client", &id, "--client", &client, "--", "no-command"], false),
+        (vec!["status", &id, "--client", &client], true),
+        (vec!["credentials", &id, "--client", &client], true),
+        (vec!["unlock", &id, "--client", &broken], false),
+    ] {
+        let before = scene.lines().len();
+        let ended = scene.agent(&args);
+        assert_eq!(ended.status.success(), ends_well, "{args:?}: {}", ended.stderr);
+        let result = scene.verified();
+        assert!(scene.lines().len() > before, "{args:?}");
+        assert_eq!(result["known_to"], result["lines"], "{args:?}");
+    }
+    let lines = scene.lines();
+    scene.put(&lines[..lines.len() - 1]);
+    let text = scene.verified()["flaws"][0]["text"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("1 line is missing at the end"), "{text}");
 }
 
 #[test]
@@ -169,7 +196,12 @@ fn a_cut_line_and_lines_of_an_older_version_are_told_and_the_next_run_goes_on() 
     let old = "{\"at\":\"2026-01-02T03:04:05Z\",\"user\":\"anna\",\"pid\":7,\"job\":\"JID123e4567-e89b-12d3-a456-426655440000\",\"step\":\"kept\"}\n";
     fs::write(scene.log(), format!("{log}{}", &log[..100])).unwrap();
     let last = scene.lines().len();
-    assert_eq!(scene.verified()["flaws"][0]["text"], format!("line {last}, the last one, is cut"));
+    assert_eq!(
+        scene.verified()["flaws"][0]["text"],
+        format!(
+            "line {last}, the last one, is incomplete: a power cut interrupted its writing, or it was added or cut by hand"
+        )
+    );
     let id = scene.rehearsal.job().id().to_owned();
     scene.agent(&["fetch", "--refresh", &id]).done();
     let result = scene.verified();

@@ -51,7 +51,10 @@ fn in_prose(text: &str) -> Vec<Vec<String>> {
 
 /// Asserts that the parser takes it. In prose a command line may leave its job out.
 fn parses(words: &[String], is_prose: bool) {
-    let words = words.iter().map(|word| word.replace("JID…", SAMPLE)).filter(|word| !word.is_empty());
+    let words = words
+        .iter()
+        .map(|word| word.replace("JID…", SAMPLE).replace("CID…", &SAMPLE.replace("JID", "CID")))
+        .filter(|word| !word.is_empty());
     let words: Vec<String> = words.collect();
     let outcome = match Cli::try_parse_from(&words) {
         Err(error) if is_prose && error.kind() == ErrorKind::MissingRequiredArgument => {
@@ -101,6 +104,14 @@ mod run {
     const NOT_RUN: &[(&str, &str)] = &[
         ("snow-onboard", "asks for everything on a terminal; the terminal tests answer it"),
         ("snow-onboard setup-profile JID123e4567-e89b-12d3-a456-426655440000", "asks before it writes"),
+        (
+            "snow-onboard run CID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12",
+            "needs a cluster; tests/whole/clusters.rs runs it with one",
+        ),
+        (
+            "snow-onboard unlock CID123e4567-e89b-12d3-a456-426655440000 --without-missing",
+            "needs a cluster with a missing node; tests/whole/clusters.rs runs it with one",
+        ),
     ];
 
     /// The stand-ins, with what the examples take for given: a profile `field`, a client in PATH and one below the home, the

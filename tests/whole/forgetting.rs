@@ -54,13 +54,54 @@ fn of_all_jobs_only_the_audit_log_is_left_and_one_that_is_busy_keeps_no_other() 
 #[test]
 fn where_nothing_was_ever_stored_nothing_is_made() {
     let rehearsal = Rehearsal::builder().start().unwrap();
-    let ended = Agent::new(&rehearsal, ["forget", "--all"]).end().done();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let ended = on_the_bus(Agent::new(&rehearsal, ["forget", "--all"]), &bus).end().done();
     assert!(ended.stdout.contains("No job is stored"), "{}", ended.stdout);
+    let ended = Agent::new(&rehearsal, ["forget", "--all", "--keychain", "none"]).end().done();
+    assert!(ended.stdout.contains("No keychain was searched"), "{}", ended.stdout);
+    // What can't be searched is not said to be empty.
+    Agent::new(&rehearsal, ["forget", "--all"])
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+        .end()
+        .failed(8, "");
     assert!(!state(&rehearsal).exists());
     Agent::new(&rehearsal, ["forget"])
         .end()
         .failed(2, "Error: A job is required; type JOB, or --all, --returned or --expired");
     Agent::new(&rehearsal, ["forget", rehearsal.job().id(), "--all"]).end().failed(2, "cannot be used with");
+}
+
+/// The state folder was removed by hand, or is another one than it was: the keychain alone still knows the jobs.
+#[test]
+fn a_code_and_a_device_key_without_files_are_found_named_and_removed() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    let job = rehearsal.job();
+    let id = job.id();
+    let strange = "JID00000000-e89b-12d3-a456-426655440000";
+    let key = format!("{strange} AKIAIOSFODNN7EXAMPLE");
+    for has_state in [true, false] {
+        agent(&["fetch", id]).done();
+        bus.store(&["--label=x"], &key, &[], "a key");
+        bus.store(&["--label=x"], "the neighbour's", &[], "something");
+        match has_state {
+            true => fs::remove_dir_all(state(&rehearsal).join("jobs").join(id)).unwrap(),
+            false => fs::remove_dir_all(state(&rehearsal)).unwrap(),
+        }
+        let ended = agent(&["forget", "--all"]).done();
+        for job in [id, strange] {
+            assert!(ended.stdout.contains(&format!("{job}  code removed from")), "{}", ended.stdout);
+        }
+        assert_eq!((bus.lookup(id), bus.lookup(&key)), (None, None));
+        assert!(bus.lookup("the neighbour's").is_some(), "what names no job is not touched");
+        let log = fs::read_to_string(state(&rehearsal).join("audit.jsonl")).unwrap();
+        assert!(log.lines().last().unwrap().contains("forgotten"), "{log}");
+    }
+    // `forget JOB` finds the keys as well.
+    bus.store(&["--label=x"], &key, &[], "a key");
+    agent(&["forget", strange]).done();
+    assert_eq!(bus.lookup(&key), None);
 }
 
 /// What is on the disk is the only note of a code, so it does not go before a keychain was searched.
@@ -81,6 +122,43 @@ fn a_record_that_can_t_be_read_and_no_keychain_leave_no_code_behind() {
         on_the_bus(Agent::new(&rehearsal, &args), &bus).end().done();
         assert_eq!((bus.lookup(&id), record.exists()), (None, false));
     }
+}
+
+/// A pair that was fetched anew into another keychain leaves its first code where it was, and the record knows of it.
+#[test]
+fn a_code_in_an_earlier_keychain_goes_too_and_one_that_stays_is_named() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    let path = state(&rehearsal).join("jobs").join(&id).join("record.json");
+    let record = || serde_json::from_slice::<serde_json::Value>(&fs::read(&path).unwrap()).unwrap();
+    let change = |how: &dyn Fn(&mut serde_json::Value)| {
+        let mut record = record();
+        how(&mut record);
+        fs::write(&path, record.to_string()).unwrap();
+    };
+    agent(&["fetch", &id]).done();
+    // As if it had been in the kernel's.
+    change(&|record| record["pair"]["keychain"] = "kernel".into());
+    agent(&["fetch", &id, "--keychain", "system"]).done();
+    assert_eq!(record()["earlier_keychains"], serde_json::json!(["kernel"]));
+    let ended = agent(&["forget", &id, "--keychain", "system", "--json"]).done();
+    assert_eq!(crate::events::flaw_of_all(&ended.stdout), None);
+    assert_eq!(ended.json("result")["code_stays_in"], serde_json::json!(["kernel"]));
+    assert_eq!((bus.lookup(&id), path.exists()), (None, true), "the record is the only note of the other code");
+
+    // The other way round: the code of before is in the system's, and no pair is kept any more.
+    fs::remove_file(&path).unwrap();
+    agent(&["fetch", &id]).done();
+    change(&|record| {
+        record["pair"] = serde_json::Value::Null;
+        record["earlier_keychains"] = serde_json::json!(["system"]);
+    });
+    assert!(bus.lookup(&id).is_some(), "the control");
+    // Where codes are kept from now on is no choice of where to look.
+    on_the_bus(Agent::new(&rehearsal, ["forget", "--all"]).env("SNOW_ONBOARD_KEYCHAIN", "kernel"), &bus).end().done();
+    assert_eq!((bus.lookup(&id), path.exists()), (None, false));
 }
 
 /// Two jobs that are stored, the second created on the day `age` days ago.

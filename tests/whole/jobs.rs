@@ -40,7 +40,11 @@ fn the_policy_that_comes_with_the_program_is_what_it_needs() {
     let rehearsal = several();
     Agent::new(&rehearsal, ["jobs"]).end().done();
     Agent::run(&rehearsal, &["--keychain", "none"]).end().done();
-    let asked = rehearsal.requests().into_iter().filter(|request| request.server == Server::Api);
+    let with_cluster = Rehearsal::builder().cluster(Job::new(), 2).start().unwrap();
+    // Asks how many nodes it has, to tell of how many no address was given.
+    Agent::new(&with_cluster, ["run", &with_cluster.clusters()[0]]).end().failed(2, "2 nodes of CID");
+    let asked = rehearsal.requests().into_iter().chain(with_cluster.requests());
+    let asked = asked.filter(|request| request.server == Server::Api);
     let needed: BTreeSet<String> = asked.map(|request| format!("snowball:{}", request.operation)).collect();
     let policy = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/iam-policy.json")).unwrap();
     let policy: serde_json::Value = serde_json::from_str(&policy).unwrap();

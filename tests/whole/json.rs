@@ -62,7 +62,7 @@ fn every_verb_s_lines_are_by_the_schema() {
         vec!["settings", "--sample"],
         vec!["status"],
         vec!["status", "--offline"],
-        vec!["forget", "--all"],
+        vec!["forget", "--all", "--keychain", "none"],
         vec!["run", &id, "--endpoint", &endpoint, "--client", &client, "--keychain", "none"],
     ];
     let bad: Vec<Vec<&str>> = vec![

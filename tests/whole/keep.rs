@@ -28,10 +28,14 @@ impl Scene {
 
     /// The same with a settings file that says so: for all jobs, not for one.
     fn agent_with_file(&self, keep: &str, args: &[&str]) -> Ended {
+        on_the_bus(self.with_file(keep, Agent::new(&self.rehearsal, args)), &self.bus).end()
+    }
+
+    fn with_file(&self, keep: &str, agent: Agent) -> Agent {
         let config = self.rehearsal.home().join("settings");
         fs::create_dir_all(config.join("snow-onboard")).unwrap();
         fs::write(config.join("snow-onboard/config.toml"), format!("keep = \"{keep}\"\n")).unwrap();
-        on_the_bus(Agent::new(&self.rehearsal, args).env("XDG_CONFIG_HOME", config), &self.bus).end()
+        agent.env("XDG_CONFIG_HOME", config)
     }
 
     fn run(&self, more: &[&str]) -> Ended {
@@ -135,7 +139,7 @@ fn days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone() {
     scene.agent(&["jobs", "--keep", "days:8"]).done();
     scene.agent(&["fetch", &other, "--keep", "days:8"]).done();
     assert!(scene.is_kept());
-    let ended = scene.run(&["--keep", "days:8"]).done();
+    let ended = on_the_bus(scene.with_file("days:8", Agent::run(&scene.rehearsal, &[])), &scene.bus).end().done();
     assert!(ended.stderr.contains("so they are not removed now") && scene.is_kept(), "{}", ended.stderr);
 
     // Nor does a settings file, in a command that opens devices: the next one may be this job's, and AWS out of reach.
@@ -151,6 +155,34 @@ fn days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone() {
     assert!(!scene.is_kept());
     assert!(scene.bus.lookup(&other).is_some(), "that one was fetched just now");
     scene.agent(&["jobs", "--keep", "days:0"]).failed(3, "from 1 to 3650");
+}
+
+/// A flag or a variable says it for the pair that the command fetches or uses, and it counts from then on.
+#[test]
+fn what_was_said_for_one_pair_counts_until_it_is_said_anew() {
+    let scene = Scene::new();
+    let other = scene.rehearsal.jobs()[1].id().to_owned();
+    scene.agent(&["fetch", &other]).done();
+    scene.agent(&["fetch", &scene.id, "--keep", "days:3"]).done();
+    scene.fetched_days_ago(2);
+    scene.agent(&["jobs"]).done();
+    assert!(scene.is_kept(), "not before the time");
+    // It goes before the file of all jobs, until it is said otherwise.
+    scene.agent_with_file("days:1", &["jobs"]).done();
+    assert!(scene.is_kept());
+    on_the_bus(Agent::new(&scene.rehearsal, ["fetch", &scene.id]).env("SNOW_ONBOARD_KEEP", "days:2"), &scene.bus)
+        .end()
+        .done();
+    assert!(scene.is_kept(), "the command that needs it does not remove it");
+    let ended = scene.agent(&["jobs"]).done();
+    assert!(ended.stderr.contains("The setting keep is days:2, and they were fetched 2 days ago"), "{}", ended.stderr);
+    assert!(!scene.is_kept());
+    assert!(scene.bus.lookup(&other).is_some(), "nothing was said of that one");
+
+    // Until-unlocked as well, by a run that says nothing of it.
+    scene.agent(&["fetch", &scene.id, "--keep", "until-unlocked"]).done();
+    scene.run(&[]).done();
+    assert!(!scene.is_kept());
 }
 
 #[test]

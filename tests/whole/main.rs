@@ -17,6 +17,8 @@ mod process;
 
 #[cfg(target_os = "linux")]
 mod client;
+#[cfg(target_os = "linux")]
+mod clusters;
 mod completions;
 #[cfg(target_os = "linux")]
 mod credentials;

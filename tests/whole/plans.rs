@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use snow_rehearsal::{Device, DeviceOptions, Job, Operation, Rehearsal, State, Unlocking};
+use snow_rehearsal::{Device, DeviceOptions, Operation, Rehearsal, State, Unlocking};
 
 use crate::agent::{Agent, files_with, state, wait_until};
 use crate::events;
@@ -20,9 +20,8 @@ struct Pallet {
 
 impl Pallet {
     fn of(count: usize, options: &DeviceOptions) -> Self {
-        let builder = (0..count).fold(Rehearsal::builder(), |builder, _| builder.job(Job::new()));
-        let rehearsal = builder.start().unwrap();
-        let devices = rehearsal.jobs().iter().map(|job| rehearsal.add_device(job, options.clone()).unwrap()).collect();
+        let rehearsal = Rehearsal::builder().pallet(count, options.clone()).start().unwrap();
+        let devices = rehearsal.devices().to_vec();
         Self { bus: KeyringBus::start(Keyring::Unlocked), rehearsal, devices }
     }
 

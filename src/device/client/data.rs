@@ -56,6 +56,9 @@ pub(in crate::device) struct Commands {
     pub(in crate::device) service: CommandData,
     pub(in crate::device) certificates: CommandData,
     pub(in crate::device) certificate: CommandData,
+    pub(in crate::device) describe_cluster: CommandData,
+    pub(in crate::device) unlock_cluster: CommandData,
+    pub(in crate::device) associate: CommandData,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -110,6 +113,9 @@ pub(in crate::device) struct StatesData {
     pub(in crate::device) locked: Vec<String>,
     pub(in crate::device) unlocking: Vec<String>,
     pub(in crate::device) unlocked: Vec<String>,
+    /// Of a cluster's node.
+    pub(in crate::device) associated: Vec<String>,
+    pub(in crate::device) reachable: Vec<String>,
     locked_grace_seconds: u64,
 }
 
@@ -148,13 +154,13 @@ pub(in crate::device) struct CommandList {
 }
 
 impl ClientData {
-    /// Reads the output of `help`.
-    pub(in crate::device) fn commands_in(&self, stdout: &str, stderr: &str) -> CommandList {
+    /// Reads the output of `help`, for a device or for a cluster.
+    pub(in crate::device) fn commands_in(&self, stdout: &str, stderr: &str, of_cluster: bool) -> CommandList {
         let help = format!("{stdout}\n{stderr}");
         let forms =
             [&self.commands.describe.argv, &self.commands.unlock.argv, &self.configure.args, &self.version.args];
         let is_list = forms.iter().filter_map(|form| form.first()).any(|name| is_listed(name, &help));
-        CommandList { is_list, missing: self.commands.missing_in(&help).map(str::to_owned) }
+        CommandList { is_list, missing: self.commands.missing_in(&help, of_cluster).map(str::to_owned) }
     }
 }
 
@@ -163,9 +169,11 @@ fn is_listed(name: &str, help: &str) -> bool {
 }
 
 impl Commands {
-    /// The first one that a client does not list in its `help`.
-    fn missing_in(&self, help: &str) -> Option<&str> {
-        [&self.describe, &self.unlock]
+    /// The first one that is needed and that a client does not list in its `help`.
+    fn missing_in(&self, help: &str, of_cluster: bool) -> Option<&str> {
+        let needed =
+            if of_cluster { [&self.describe_cluster, &self.unlock_cluster] } else { [&self.describe, &self.unlock] };
+        needed
             .into_iter()
             .filter_map(|command| command.argv.first())
             .map(String::as_str)
@@ -219,18 +227,23 @@ pub(in crate::device) struct Values<'a> {
     pub(in crate::device) endpoint: &'a str,
     /// What the command is about, for one that is about a part of the device.
     pub(in crate::device) id: &'a str,
+    /// The addresses of a cluster's nodes.
+    pub(in crate::device) nodes: &'a [String],
 }
 
 impl Values<'_> {
-    /// Fills whole-argument placeholders. An argument that merely contains one stays: a path may contain anything.
+    /// Fills whole-argument placeholders, that of the nodes with an argument each. An argument that merely contains one stays: a
+    /// path may contain anything.
     pub(in crate::device) fn fill(&self, form: &[String]) -> Vec<String> {
+        let one = |text: &str| vec![text.to_owned()];
         form.iter()
-            .map(|arg| match arg.as_str() {
-                "{profile}" => self.profile.to_owned(),
-                "{manifest}" => self.manifest.to_owned(),
-                "{endpoint}" => self.endpoint.to_owned(),
-                "{id}" => self.id.to_owned(),
-                other => other.to_owned(),
+            .flat_map(|arg| match arg.as_str() {
+                "{profile}" => one(self.profile),
+                "{manifest}" => one(self.manifest),
+                "{endpoint}" => one(self.endpoint),
+                "{id}" => one(self.id),
+                "{nodes}" => self.nodes.to_vec(),
+                other => one(other),
             })
             .collect()
     }
@@ -245,9 +258,12 @@ mod tests {
     fn the_data_file_reads_and_no_private_form_carries_the_code() {
         let data = ClientData::built_in();
         assert_eq!(data.methods(), [HandOverMethod::Profile, HandOverMethod::Configure, HandOverMethod::Argv]);
-        let Commands { describe, unlock, access_keys, secret_key, services, service, certificates, certificate } =
-            &data.commands;
-        for command in [describe, unlock, access_keys, secret_key, services, service, certificates, certificate] {
+        let Commands {
+            describe, unlock, access_keys, secret_key, services, service, certificates, certificate, ..
+        } = &data.commands;
+        let Commands { describe_cluster, unlock_cluster, associate, .. } = &data.commands;
+        let of_device = [describe, unlock, access_keys, secret_key, services, service, certificates, certificate];
+        for command in of_device.into_iter().chain([describe_cluster, unlock_cluster, associate]) {
             assert!(!command.profile.iter().any(|arg| arg.contains(CODE_PLACEHOLDER)));
             assert_eq!(command.argv.iter().filter(|arg| *arg == CODE_PLACEHOLDER).count(), 1);
             // The client may save what it is given under a profile's name, in clear.
@@ -261,9 +277,10 @@ mod tests {
     #[test]
     fn a_client_that_does_not_list_the_commands_is_seen() {
         let commands = ClientData::built_in().commands;
-        assert_eq!(commands.missing_in("  describe-device  Describes\n  unlock-device\n"), None);
-        assert_eq!(commands.missing_in("describe-device, unlock-devices"), Some("unlock-device"));
-        assert_eq!(commands.missing_in("unlock"), Some("describe-device"));
+        assert_eq!(commands.missing_in("  describe-device  Describes\n  unlock-device\n", false), None);
+        assert_eq!(commands.missing_in("describe-device, unlock-devices", false), Some("unlock-device"));
+        assert_eq!(commands.missing_in("unlock", false), Some("describe-device"));
+        assert_eq!(commands.missing_in("describe-device, unlock-device", true), Some("describe-cluster"));
     }
 
     #[test]
@@ -275,8 +292,11 @@ mod tests {
 
     #[test]
     fn only_whole_arguments_are_placeholders() {
-        let form = ["--manifest-file", "{manifest}", "{code}"].map(str::to_owned);
-        let values = Values { profile: "p", manifest: "/x/{endpoint}", endpoint: "https://192.0.2.10", id: "" };
-        assert_eq!(values.fill(&form), ["--manifest-file", "/x/{endpoint}", "{code}"]);
+        let form = ["--manifest-file", "{manifest}", "{code}", "--nodes", "{nodes}"].map(str::to_owned);
+        let nodes = ["192.0.2.10", "192.0.2.11"].map(str::to_owned);
+        let values =
+            Values { profile: "p", manifest: "/x/{endpoint}", endpoint: "https://192.0.2.10", id: "", nodes: &nodes };
+        let filled = ["--manifest-file", "/x/{endpoint}", "{code}", "--nodes", "192.0.2.10", "192.0.2.11"];
+        assert_eq!(values.fill(&form), filled);
     }
 }

@@ -2,6 +2,7 @@
 //! are read.
 
 pub(in crate::device) mod access_keys;
+pub(in crate::device) mod cluster;
 pub(in crate::device) mod data;
 pub(in crate::device) mod find;
 pub(in crate::device) mod integrity;

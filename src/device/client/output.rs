@@ -1,5 +1,6 @@
 //! Text of the client: made fit to be shown, and read for the little that is decided by it.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::device::client::data::ClientData;
@@ -34,6 +35,9 @@ pub enum State {
 }
 
 impl State {
+    /// In place of a state that was not told.
+    pub(in crate::device) const NOT_TOLD: &str = "not told";
+
     /// The client's word for it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -70,32 +74,23 @@ impl ClientData {
     /// Finds the description in the stdout of `describe-device`, which other lines may precede or follow.
     #[must_use]
     pub fn described(&self, stdout: &str) -> Option<Described> {
+        first_document(stdout, |DescribeAnswer { device_id, unlock_status }| {
+            let tells = device_id.is_some() || unlock_status.is_some();
+            tells.then(|| self.described_as(device_id, unlock_status))
+        })
+    }
+
+    pub(super) fn described_as(&self, device_id: Option<String>, unlock_status: Option<UnlockStatus>) -> Described {
         let states = &self.states;
-        let mut from = 0;
-        // Each "{" is a candidate; a log line may well contain one. The bound keeps a flood of them cheap.
-        for _ in 0..256 {
-            let start = from + stdout.get(from..)?.find('{')?;
-            let mut stream = serde_json::Deserializer::from_str(&stdout[start..]).into_iter::<DescribeAnswer>();
-            match stream.next() {
-                Some(Ok(DescribeAnswer { device_id, unlock_status }))
-                    if device_id.is_some() || unlock_status.is_some() =>
-                {
-                    let text = unlock_status.and_then(|status| status.state).unwrap_or_default();
-                    let state = match text.as_str() {
-                        text if states.unlocked.iter().any(|known| known == text) => State::Unlocked,
-                        text if states.unlocking.iter().any(|known| known == text) => State::Unlocking,
-                        text if states.locked.iter().any(|known| known == text) => State::Locked,
-                        "" => State::Other("not told".to_owned()),
-                        text => State::Other(sanitize(text)),
-                    };
-                    return Some(Described { device_id: device_id.filter(|id| !id.is_empty()), state });
-                }
-                // Another JSON document, whole: what is inside it is not ours.
-                Some(Ok(_)) => from = start + stream.byte_offset().max(1),
-                _ => from = start + 1,
-            }
-        }
-        None
+        let text = unlock_status.and_then(|status| status.state).unwrap_or_default();
+        let state = match text.as_str() {
+            text if states.unlocked.iter().any(|known| known == text) => State::Unlocked,
+            text if states.unlocking.iter().any(|known| known == text) => State::Unlocking,
+            text if states.locked.iter().any(|known| known == text) => State::Locked,
+            "" => State::Other(State::NOT_TOLD.to_owned()),
+            text => State::Other(sanitize(text)),
+        };
+        Described { device_id: device_id.filter(|id| !id.is_empty()), state }
     }
 
     /// The client's version as it says it, such as `1.2.0`.
@@ -141,6 +136,25 @@ impl ClientData {
     }
 }
 
+/// The first JSON document in what a client says of which `take` makes something; other lines may precede or follow it.
+pub(super) fn first_document<A: DeserializeOwned, T>(stdout: &str, take: impl Fn(A) -> Option<T>) -> Option<T> {
+    let mut from = 0;
+    // Each "{" is a candidate; a log line may well contain one. The bound keeps a flood of them cheap.
+    for _ in 0..256 {
+        let start = from + stdout.get(from..)?.find('{')?;
+        let mut stream = serde_json::Deserializer::from_str(&stdout[start..]).into_iter::<A>();
+        from = match stream.next() {
+            Some(Ok(answer)) => match take(answer) {
+                Some(taken) => return Some(taken),
+                // Another JSON document, whole: what is inside it is not ours.
+                None => start + stream.byte_offset().max(1),
+            },
+            _ => start + 1,
+        };
+    }
+    None
+}
+
 /// The part of `describe-device`'s answer that is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -151,7 +165,7 @@ struct DescribeAnswer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct UnlockStatus {
+pub(super) struct UnlockStatus {
     state: Option<String>,
 }
 

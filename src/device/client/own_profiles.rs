@@ -14,7 +14,7 @@ use crate::device::client::data::{ClientData, ProfileData};
 use crate::device::client::profile;
 use crate::device::homes;
 use crate::error::{Error, Result, Why};
-use crate::model::{JobId, ManifestDigest, UnlockCode};
+use crate::model::{ManifestDigest, TargetId, UnlockCode};
 use crate::os;
 use crate::safety::path_trust::{self, Whose};
 
@@ -40,13 +40,13 @@ pub(crate) struct OwnProfile {
     /// The profile's name; `None` if the file can't be read as the client's, and only holds the code somewhere.
     pub profile: Option<String>,
     /// The job that the profile names: for a node of a cluster it may be another node's, which has the same code.
-    pub job: Option<JobId>,
+    pub job: Option<TargetId>,
 }
 
 impl OwnProfile {
     /// Says so to the person, with the command that takes it out where one can be pasted. `job` is whose code it is.
     #[must_use]
-    pub(crate) fn warning(&self, job: &JobId) -> String {
+    pub(crate) fn warning(&self, job: &TargetId) -> String {
         let file = self.file.display();
         let begin = format!("{file} contains the unlock code of {job} unencrypted");
         match (&self.profile, &self.job) {
@@ -152,7 +152,7 @@ impl OwnProfiles {
     /// [`Error::OwnProfileMissing`] if no file has it; [`Error::OwnProfileOfAnother`] if it names another job;
     /// [`Error::OwnProfilesUnreadable`] for a file that is not as the client writes it: all of these before anything is
     /// changed. [`Error::Disk`], also if the file changes meanwhile.
-    pub(crate) fn remove(&self, name: &str, job: &JobId) -> Result<Vec<PathBuf>> {
+    pub(crate) fn remove(&self, name: &str, job: &TargetId) -> Result<Vec<PathBuf>> {
         let mut changes = Vec::new();
         for file in &self.files {
             let unreadable = |why: Why| Error::OwnProfilesUnreadable { path: file.display().to_string(), why };
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn the_command_to_paste_is_one_that_works() {
-        let job: JobId = JOB.parse().unwrap();
+        let job: TargetId = JOB.parse().unwrap();
         let of = |profile: &str, of: Option<&str>| {
             let job_of = of.and_then(|of| of.parse().ok());
             OwnProfile { file: "/f".into(), profile: Some(profile.to_owned()), job: job_of }.warning(&job)
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn just_the_named_profile_is_taken_out() {
         let (_home, own, file) = home_with(&document());
-        let job: JobId = JOB.parse().unwrap();
+        let job: TargetId = JOB.parse().unwrap();
         let refused = |name: &str| own.remove(name, &job).unwrap_err().code();
         assert_eq!(refused("absent"), "own_profile_missing");
         assert_eq!(refused("a"), "own_profile_of_another");

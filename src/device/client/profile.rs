@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::device::client::data::ProfileData;
 use crate::device::homes;
 use crate::error::{Error, Result, io_in_words};
-use crate::model::{Endpoint, JobId, UnlockCode};
+use crate::model::{Endpoint, UnlockCode};
 use crate::safety::path_trust;
 
 /// Stands before the code in a file that we wrote.
@@ -32,11 +32,15 @@ pub(in crate::device) fn new_name() -> String {
 }
 
 /// What a profile says.
+#[derive(Clone, Copy)]
 pub(in crate::device) struct Profile<'a> {
     pub(in crate::device) name: &'a str,
-    pub(in crate::device) job: &'a JobId,
+    /// The job, of a cluster that of a node.
+    pub(in crate::device) job: &'a str,
     pub(in crate::device) manifest: &'a str,
     pub(in crate::device) endpoint: &'a Endpoint,
+    /// The addresses of a cluster's nodes, as the client takes them. None of a device that is in no cluster.
+    pub(in crate::device) nodes: &'a [String],
 }
 
 /// Path of the client's profile file below a home.
@@ -103,12 +107,14 @@ fn make_folders(home: &Path, parts: &[String]) -> Result<()> {
 /// The file's text. Put together by hand in a buffer that never grows: a JSON library would leave copies of the code.
 fn text(version: u32, profile: &Profile<'_>, code: &UnlockCode) -> Zeroizing<Vec<u8>> {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let (name, job) = (quoted(profile.name), quoted(profile.job.as_str()));
+    let (name, job) = (quoted(profile.name), quoted(profile.job));
     let head = format!("{{\"version\":{version},\"profiles\":{{{name}:{{\"name\":{name},\"jobId\":{job},");
     let tail = format!(
-        "\",\"manifestPath\":{},\"defaultEndpoint\":{},\"isCluster\":false,\"deviceIps\":[]}}}}}}\n",
+        "\",\"manifestPath\":{},\"defaultEndpoint\":{},\"isCluster\":{},\"deviceIps\":{}}}}}}}\n",
         quoted(profile.manifest),
-        quoted(&profile.endpoint.as_url())
+        quoted(&profile.endpoint.as_url()),
+        !profile.nodes.is_empty(),
+        serde_json::Value::from(profile.nodes)
     );
     let length = head.len() + BEFORE_CODE.len() + UnlockCode::LENGTH + tail.len();
     let mut text = Zeroizing::new(Vec::with_capacity(length));
@@ -210,10 +216,9 @@ mod tests {
     fn the_file_is_the_documented_json_and_private() {
         let home = tempfile::tempdir().unwrap();
         let data = ClientData::built_in().profile;
-        let job = JOB.parse().unwrap();
         let endpoint = "192.0.2.10:8443".parse().unwrap();
         let manifest = "C:\\Users\\Jürgen \"J\" Müller\\m.bin";
-        let profile = Profile { name: "snow-onboard-1", job: &job, manifest, endpoint: &endpoint };
+        let profile = Profile { name: "snow-onboard-1", job: JOB, manifest, endpoint: &endpoint, nodes: &[] };
         let path = write(home.path(), &data, &profile, UnlockCode::take(CODE).unwrap()).unwrap();
 
         let text = std::fs::read_to_string(&path).unwrap();
@@ -226,6 +231,13 @@ mod tests {
         assert_eq!(path_trust::privacy_flaw(&path).unwrap(), None);
         assert!(home.path().join(".aws/snowball/logs").is_dir());
         assert!(read_code(&path).unwrap().expose(|code| code == CODE));
+        let nodes = ["192.0.2.10", "192.0.2.11:9092"].map(str::to_owned);
+        let cluster = Profile { nodes: &nodes, ..profile };
+        let other = tempfile::tempdir().unwrap();
+        let of_cluster = write(other.path(), &data, &cluster, UnlockCode::take(CODE).unwrap()).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(of_cluster).unwrap()).unwrap();
+        let written = &json["profiles"]["snow-onboard-1"];
+        assert_eq!((&written["isCluster"], &written["deviceIps"]), (&true.into(), &nodes.to_vec().into()));
         let again = write(home.path(), &data, &profile, UnlockCode::take(CODE).unwrap());
         assert_eq!(again.unwrap_err().code(), "disk", "an existing file is not written over");
     }
@@ -234,8 +246,8 @@ mod tests {
     fn a_profile_gets_more_names_and_another_one_keeps_its_own() {
         let home = tempfile::tempdir().unwrap();
         let data = ClientData::built_in().profile;
-        let (job, endpoint) = (JOB.parse().unwrap(), "192.0.2.10".parse().unwrap());
-        let profile = Profile { name: "one", job: &job, manifest: "/m", endpoint: &endpoint };
+        let endpoint = "192.0.2.10".parse().unwrap();
+        let profile = Profile { name: "one", job: JOB, manifest: "/m", endpoint: &endpoint, nodes: &[] };
         let path = write(home.path(), &data, &profile, UnlockCode::take(CODE).unwrap()).unwrap();
         let names = [data.default.clone(), NAME.to_owned()];
         add_names(&path, "one", &names).unwrap();

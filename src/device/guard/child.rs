@@ -225,6 +225,7 @@ impl<'a> Running<'a> {
             stdout: self.out.text(),
             stderr: self.err.text(),
             described: None,
+            cluster: None,
             secret_key: None,
             dropped: self.out.dropped() + self.err.dropped(),
             millis,

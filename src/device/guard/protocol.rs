@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::device::client::access_keys::{ShownKey, shown_key};
+use crate::device::client::cluster::DescribedCluster;
 use crate::device::client::data::{ClientData, Prompt};
 use crate::device::client::output::Described;
 use crate::device::client::own_profiles::OwnProfile;
@@ -101,6 +102,8 @@ pub(in crate::device) enum Reads {
     Nothing,
     /// What it says of the device.
     Description,
+    /// What it says of the nodes of a cluster.
+    Cluster,
     /// The device's S3 secret key. Nothing else of what it says on stdout is passed on.
     SecretKey,
 }
@@ -221,6 +224,8 @@ pub(in crate::device) struct Ran {
     pub(in crate::device) stderr: String,
     /// What a command that describes the device said of it.
     pub(in crate::device) described: Option<Described>,
+    /// What one that describes the cluster said of its nodes.
+    pub(in crate::device) cluster: Option<DescribedCluster>,
     /// The secret key that a command showed which is asked for one.
     pub(in crate::device) secret_key: Option<ShownKey>,
     /// Bytes of output beyond what is kept.
@@ -237,7 +242,10 @@ impl Ran {
             Reads::Description if self.succeeded() => {
                 self.described = ClientData::built_in().described(&self.stdout);
             }
-            Reads::Description => {}
+            Reads::Cluster if self.succeeded() => {
+                self.cluster = ClientData::built_in().described_cluster(&self.stdout);
+            }
+            Reads::Description | Reads::Cluster => {}
             Reads::SecretKey => {
                 self.secret_key = shown_key(&self.stdout).filter(|_| self.succeeded());
                 let errors = crate::safety::redact::redacted_beside(self.stderr.as_bytes(), self.stdout.as_bytes());
@@ -258,6 +266,9 @@ impl Ran {
         if let Some(described) = &mut self.described {
             let (id, state) = described.texts();
             id.into_iter().chain(state).for_each(|text| redact(text, code));
+        }
+        if let Some(cluster) = &mut self.cluster {
+            cluster.texts().for_each(|text| redact(text, code));
         }
         if let Some(key) = &mut self.secret_key {
             // One that holds a part of the code is none.

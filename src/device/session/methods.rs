@@ -107,7 +107,7 @@ impl Session {
         let run = self.command(help.args.clone(), help.limit());
         let guard = &mut self.guard;
         let ran = while_waiting(&*self.notify, "the client to list its commands", || guard.run(run))?;
-        let why = match self.client.data.commands_in(&ran.stdout, &ran.stderr).missing {
+        let why = match self.client.data.commands_in(&ran.stdout, &ran.stderr, self.cluster.is_some()).missing {
             _ if !ran.succeeded() => {
                 format!("it fails when asked for its help (it said: {})", output::client_output(&ran))
             }
@@ -290,7 +290,8 @@ impl Session {
         }
         let snapshot = ProfileSnapshot::look(&self.client.data.profile);
         let endpoint = self.port.address().as_url();
-        let values = Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint, id: "" };
+        let values =
+            Values { profile: &self.profile, manifest: &self.manifest, endpoint: &endpoint, id: "", nodes: &[] };
         let order = Order::Configure(Configure {
             run: self.command(values.fill(&data.args), data.limit()),
             prompts: data.prompts.clone(),

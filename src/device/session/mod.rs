@@ -6,6 +6,7 @@
 //! What is decided here is decided by exit status and `describe-device`, never by what the client says in words.
 
 mod access_keys;
+pub(in crate::device) mod cluster;
 pub(in crate::device) mod contact;
 mod methods;
 pub(in crate::device) mod open;
@@ -27,8 +28,9 @@ use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Ran, Reads, Run};
 use crate::device::millis;
 use crate::error::{Error, Result};
-use crate::model::{HandOverMethod, JobId};
+use crate::model::{HandOverMethod, JobId, TargetId};
 use crate::report::{Event, Notify, while_waiting};
+use cluster::Cluster;
 use open::ArgvExposure;
 use port::Port;
 
@@ -50,9 +52,11 @@ pub struct Session {
     notify: Arc<dyn Notify>,
     jvm: JvmOptions,
     port: Port,
+    /// Its nodes, where it is a cluster.
+    cluster: Option<Cluster>,
     /// How long the client took for its last look.
     took: Duration,
-    job: JobId,
+    job: TargetId,
     manifest: String,
     /// Name of this run's profile.
     profile: String,
@@ -107,7 +111,7 @@ impl Session {
     /// [`Error::DeviceRefused`], [`Error::ClientHung`], [`Error::DeviceIsAnother`], [`Error::ClientUnusable`],
     /// [`Error::GuardLost`].
     pub fn unlock(&mut self, keep_log: &dyn Fn(&str)) -> Result<()> {
-        if matches!(self.device.state, State::Unlocked | State::Unlocking) {
+        if self.is_opening() {
             return Ok(());
         }
         let asked = self.send_unlock();
@@ -124,7 +128,8 @@ impl Session {
     }
 
     fn send_unlock(&mut self) -> Result<()> {
-        let command = self.client.data.commands.unlock.clone();
+        let commands = &self.client.data.commands;
+        let command = if self.cluster.is_some() { &commands.unlock_cluster } else { &commands.unlock }.clone();
         let run = self.command(self.args(&command), command.limit());
         let ran = self.run_waiting(run, "the client to send the unlock request")?;
         self.is_asked = true;
@@ -133,15 +138,21 @@ impl Session {
         }
         // The request may have arrived all the same, or somebody else's may have. Only the device knows.
         let until = Instant::now() + self.client.data.commands.describe.limit();
-        if self.look(until)? && matches!(self.device.state, State::Unlocked | State::Unlocking) {
+        if self.look(until)? && self.is_opening() {
             return Ok(());
         }
-        let what = "unlock-device".to_owned();
+        let what = command.name().to_owned();
         Err(if ran.timed_out {
             Error::ClientHung { what, seconds: command.limit().as_secs() }
         } else {
             self.refused(&what, &ran)
         })
+    }
+
+    fn is_opening(&self) -> bool {
+        // Of a cluster, some nodes may be on their way and others not.
+        matches!(self.device.state, State::Unlocked | State::Unlocking)
+            && !self.cluster.as_ref().is_some_and(Cluster::is_locked)
     }
 
     /// Looks at the device. `false` if it can't be asked at the moment.
@@ -214,6 +225,9 @@ impl Session {
 
     /// One `describe-device`.
     fn attempt(&mut self, until: Instant) -> Result<Attempt> {
+        if self.cluster.is_some() {
+            return self.attempt_cluster(until);
+        }
         let command = self.client.data.commands.describe.clone();
         let args = self.args(&command);
         // A deadline is no reason not to see it open at the very end.
@@ -227,10 +241,14 @@ impl Session {
         Ok(described.map_or(Attempt::Failed(ran), Attempt::Described))
     }
 
-    /// Promise 2: `DeviceId` is the job's id. One that is not told is no contradiction.
+    /// Promise 2: `DeviceId` is the job's id, or that of one of the cluster's jobs. One that is not told is no contradiction.
     fn check_identity(&self, described: &Described) -> Result<()> {
-        match &described.device_id {
-            Some(found) if found != self.job.as_str() => {
+        let stranger = match &self.cluster {
+            Some(cluster) => cluster.stranger(),
+            None => described.device_id.as_deref().filter(|found| *found != self.job.as_str()),
+        };
+        match stranger {
+            Some(found) => {
                 let endpoint = self.port.endpoint().to_string();
                 // Nothing that a device says gets into a line to paste, unless it is a job id and nothing else.
                 let hint = match found.parse::<JobId>() {
@@ -242,7 +260,7 @@ impl Session {
                 let (expected, found) = (self.job.to_string(), crate::safety::sanitize::sanitize(found));
                 Err(Error::DeviceIsAnother { expected, found, endpoint, hint })
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -259,7 +277,8 @@ impl Session {
     fn args_about(&self, command: &CommandData, id: &str) -> Vec<String> {
         let endpoint = self.port.address().as_url();
         let (profile, manifest) = (&*self.profile, &*self.manifest);
-        command.args(self.method, &Values { profile, manifest, endpoint: &endpoint, id })
+        let nodes = self.cluster.as_ref().map(Cluster::for_client).unwrap_or_default();
+        command.args(self.method, &Values { profile, manifest, endpoint: &endpoint, id, nodes: &nodes })
     }
 
     fn run_waiting(&mut self, run: Run, waiting_for: &str) -> Result<Ran> {

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Session;
+use super::cluster::{Cluster, ClusterOrder};
 use super::port::Port;
 use crate::device::client::output::{Described, State};
 use crate::device::client::profile::{self, Profile};
 use crate::device::{Device, millis};
 use crate::error::{Error, Result};
-use crate::model::{Endpoint, HandOverMethod, HandOverPolicy, JobId, ManifestDigest, UnlockCode};
+use crate::model::{Endpoint, HandOverMethod, HandOverPolicy, JobId, ManifestDigest, TargetId, UnlockCode};
 use crate::report::while_waiting;
 use crate::safety::path_trust::{self, OpenMode};
 use crate::safety::separation::Separation;
@@ -26,7 +27,7 @@ pub struct HandOver<'a> {
     /// The proof that code and manifest are stored separately. Nothing is handed over without it.
     pub separation: Separation,
     /// Whose device it is: `DeviceId` must be its id.
-    pub job: &'a JobId,
+    pub job: &'a TargetId,
     /// The manifest, by an absolute path.
     pub manifest: &'a Path,
     /// Its SHA-256 as it was fetched.
@@ -35,6 +36,8 @@ pub struct HandOver<'a> {
     pub code: UnlockCode,
     /// The device.
     pub endpoint: &'a Endpoint,
+    /// The nodes, if it is a cluster; `endpoint` counts for nothing then.
+    pub cluster: Option<ClusterOrder<'a>>,
     /// Which methods may be used.
     pub policy: HandOverPolicy,
     /// Asks the person whether the command line may be used. `false` when there is no terminal.
@@ -99,6 +102,9 @@ impl Session {
         };
         let Device { client, jvm, handle: mut guard, notify, .. } = device;
         guard.end_within(patience + BEYOND)?;
+        let cluster =
+            order.cluster.as_ref().map(|nodes| Cluster::wait(nodes, &mut guard, patience, &*notify)).transpose()?;
+        let endpoint = cluster.as_ref().and_then(Cluster::endpoint).unwrap_or(endpoint);
         let mut port = Port::new(endpoint.clone(), patience, Arc::clone(&notify));
         port.wait(&mut guard)?;
         // Hours may have passed since they were looked at.
@@ -108,7 +114,10 @@ impl Session {
         guard.pause(Duration::ZERO)?;
         (order.before_code)()?;
         let name = profile::new_name();
-        let profile = Profile { name: &name, job, manifest: manifest_text, endpoint: port.address() };
+        let nodes = cluster.as_ref().map(Cluster::for_client).unwrap_or_default();
+        let of_job = cluster.as_ref().and_then(Cluster::job).map_or(job.as_str(), JobId::as_str);
+        let profile =
+            Profile { name: &name, job: of_job, manifest: manifest_text, endpoint: port.address(), nodes: &nodes };
         let written = profile::write(guard.home(), &client.data.profile, &profile, order.code)?;
         guard.take_code(&written)?;
         let mut session = Self {
@@ -117,6 +126,7 @@ impl Session {
             notify,
             jvm,
             port,
+            cluster,
             took: Duration::ZERO,
             job: job.clone(),
             manifest: manifest_text.to_owned(),
@@ -147,7 +157,7 @@ impl Session {
 }
 
 /// Promise 2: the manifest is the one that came with the code, right before it is handed over.
-fn check_unchanged(manifest: &Path, expected: &ManifestDigest, job: &JobId) -> Result<()> {
+fn check_unchanged(manifest: &Path, expected: &ManifestDigest, job: &TargetId) -> Result<()> {
     let mismatch = |why: String| Err(Error::PairMismatch { job: job.to_string(), why });
     let file = path_trust::open_own(manifest, OpenMode::Read)
         .map_err(|refused| Error::refused("Reading", manifest, refused))?;

@@ -47,7 +47,7 @@ fn public(what: String, hint: &str) -> Error {
     Error::EndpointPublic { what, hint: hint.to_owned() }
 }
 
-fn try_port(endpoint: &Endpoint) -> Result<Endpoint> {
+pub(super) fn try_port(endpoint: &Endpoint) -> Result<Endpoint> {
     let unreachable = |why| Error::DeviceUnreachable { endpoint: endpoint.with_port(), port: endpoint.port(), why };
     let addresses = match endpoint.host() {
         EndpointHost::Address(address) => vec![*address],

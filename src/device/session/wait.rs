@@ -7,13 +7,13 @@ use super::port::MAX_PAUSE;
 use crate::device::client::data::StatesData;
 use crate::device::client::output::State;
 use crate::error::{Error, Result};
-use crate::model::HandOverMethod;
+use crate::model::{ClusterNode, HandOverMethod, JobId};
 use crate::report::{Backoff, WaitNotice};
 
 /// Time beyond the deadline after which the guard ends by itself: one look and a slow machine.
 const BEYOND: Duration = Duration::from_secs(5 * 60);
 
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A device that is open. The private home is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct DeviceUnlocked {
     pub argv_seconds: Option<u64>,
     /// Nothing had to be unlocked.
     pub was_open_already: bool,
+    /// Of a cluster, each node with what was said of it last.
+    pub nodes: Vec<ClusterNode>,
+    /// Of a cluster, the jobs of the nodes that are not ready.
+    pub missing: Vec<JobId>,
 }
 
 impl Session {
@@ -37,7 +41,10 @@ impl Session {
     /// [`Error::Disk`] if the home could not be removed. The home is gone after any of the others; what the client wrote
     /// into it is given to `keep_log` before, made fit to be kept.
     pub fn wait_until_unlocked(mut self, deadline: Duration, keep_log: &dyn Fn(&str)) -> Result<DeviceUnlocked> {
-        let watched = self.guard.end_within(deadline + BEYOND).and_then(|()| self.watch(deadline));
+        let watched = self.guard.end_within(deadline + BEYOND).and_then(|()| match self.cluster {
+            Some(_) => self.watch_cluster(deadline),
+            None => self.watch(deadline),
+        });
         self.warn_of_codes_in_clear();
         match watched {
             Ok(()) => self.opened(),
@@ -52,9 +59,7 @@ impl Session {
     fn watch(&mut self, deadline: Duration) -> Result<()> {
         let (started, until) = (Instant::now(), Instant::now() + deadline);
         let mut watch = Watch::new(&self.client.data.states);
-        // A shorter pause than a quarter of a look brings nothing, and a longer one would be waited for after a device that
-        // opens at once.
-        let mut pause = Backoff::new((self.took / 4).max(SHORTEST_PAUSE), MAX_PAUSE);
+        let mut growing = Backoff::new(pause_after(self.took, Duration::ZERO), MAX_PAUSE);
         let mut notice = WaitNotice::long();
         // What it said before it was asked to open tells nothing of that.
         let mut at_once = self.is_asked;
@@ -77,7 +82,12 @@ impl Session {
             let what = format!("the device at {} to unlock (it reports {})", self.port.endpoint(), state.as_str());
             notice.tell(&*self.notify, &what);
             if !std::mem::take(&mut at_once) {
-                self.guard.pause(pause.next().min(until.saturating_duration_since(Instant::now())))?;
+                let pause = match self.method {
+                    // Each look shows the code on a command line anew.
+                    HandOverMethod::Argv => growing.next(),
+                    HandOverMethod::Profile | HandOverMethod::Configure => pause_after(self.took, started.elapsed()),
+                };
+                self.guard.pause(pause.min(until.saturating_duration_since(Instant::now())))?;
             }
             // One that can't be asked at the moment is not open yet.
             self.look(until)?;
@@ -86,18 +96,26 @@ impl Session {
 
     fn opened(self) -> Result<DeviceUnlocked> {
         let unlocked = DeviceUnlocked {
-            device_id: self.device.device_id,
+            device_id: self.device.device_id.clone(),
             method: self.method,
             argv_seconds: self.exposure.seconds(),
             was_open_already: self.was_open_already,
+            nodes: self.nodes(),
+            missing: self.missing(),
         };
         self.guard.close()?;
         Ok(unlocked)
     }
 }
 
+/// The pause after a look that took so long, when so much time has passed since the first. A shorter one than a quarter of a look
+/// brings nothing; an eighth of what was waited already adds little to it, however long the device takes.
+fn pause_after(took: Duration, waited: Duration) -> Duration {
+    (took / 4).max(waited / 8).clamp(SHORTEST_PAUSE, MAX_PAUSE)
+}
+
 #[derive(Debug, PartialEq, Eq)]
-enum Watched {
+pub(super) enum Watched {
     Open,
     NotYet,
     /// It was opening.
@@ -111,7 +129,7 @@ enum Watched {
 }
 
 /// What a row of states means.
-struct Watch {
+pub(super) struct Watch {
     /// How long LOCKED may be a lag: whether it can be is documented nowhere, and AWS's own sample takes it for a
     /// failure.
     grace: Duration,
@@ -119,11 +137,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(states: &StatesData) -> Self {
+    pub(super) fn new(states: &StatesData) -> Self {
         Self { grace: states.locked_grace(), seen_unlocking: false }
     }
 
-    fn see(&mut self, state: &State, elapsed: Duration) -> Watched {
+    pub(super) fn see(&mut self, state: &State, elapsed: Duration) -> Watched {
         match state {
             State::Unlocked => Watched::Open,
             State::Locked if self.seen_unlocking => Watched::Relocked { after: elapsed },
@@ -146,6 +164,16 @@ mod tests {
     fn watch(states: &[(State, u64)]) -> Watched {
         let mut watch = Watch::new(&ClientData::built_in().states);
         states.iter().fold(Watched::NotYet, |_, (state, at)| watch.see(state, Duration::from_secs(*at)))
+    }
+
+    #[test]
+    fn a_pause_is_a_small_part_of_the_wait() {
+        let pause = |took, waited| pause_after(Duration::from_millis(took), Duration::from_millis(waited)).as_millis();
+        assert_eq!(pause(20, 0), 100);
+        assert_eq!(pause(2_000, 0), 500);
+        assert_eq!(pause(2_000, 16_000), 2_000);
+        assert_eq!(pause(2_000, 600_000), 15_000);
+        assert_eq!(pause(200_000, 0), 15_000);
     }
 
     #[test]

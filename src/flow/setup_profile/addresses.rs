@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::device::check_address;
 use crate::error::{Error, Result};
-use crate::model::{CertificateArn, DeviceService, Endpoint, JobId, ServiceEndpoint, ServiceId, StoragePart};
+use crate::model::{CertificateArn, DeviceService, Endpoint, ServiceEndpoint, ServiceId, StoragePart, TargetId};
 
 /// Ids of services, as the device has them.
 const ADAPTER: &str = "s3";
@@ -93,7 +93,12 @@ pub(super) fn to_describe(listed: &[ServiceId]) -> impl Iterator<Item = &Service
 ///
 /// # Errors
 /// [`Error::StorageNotActive`] if the device does not offer what is wanted, or none at all.
-pub(super) fn decide(job: &JobId, told: &ToldServices, address: IpAddr, wanted: Option<Storage>) -> Result<Addresses> {
+pub(super) fn decide(
+    job: &TargetId,
+    told: &ToldServices,
+    address: IpAddr,
+    wanted: Option<Storage>,
+) -> Result<Addresses> {
     let mut notes = Vec::new();
     let adapter = of_service(told, ADAPTER).or_else(|| documented(told, ADAPTER, address, ADAPTER_PORT));
     let objects = of_storage(told, StoragePart::Objects);
@@ -184,7 +189,13 @@ fn assumed(address: IpAddr, port: u16) -> FoundAddress {
     (ServiceEndpoint { at: (address, port).into(), certificate: None, storage: None, is_active: true }, true)
 }
 
-fn not_active(job: &JobId, which: &str, wanted: Option<Storage>, told: &ToldServices, other: Option<Storage>) -> Error {
+fn not_active(
+    job: &TargetId,
+    which: &str,
+    wanted: Option<Storage>,
+    told: &ToldServices,
+    other: Option<Storage>,
+) -> Error {
     let id = if wanted == Some(Storage::S3Snow) { S3_SNOW } else { ADAPTER };
     let state = match told.described.get(id) {
         Some(service) if service.state.is_empty() => "does not say its state".to_owned(),

@@ -23,7 +23,7 @@ use crate::cloud::{ConfigChange, config_file};
 use crate::device::Session;
 use crate::error::{Error, Result};
 use crate::keychain::Keychain;
-use crate::model::{AccessKeyId, CertificateArn, JobId, PairRecord, ProfileName, ProfileRecord, Purpose, Record};
+use crate::model::{AccessKeyId, CertificateArn, PairRecord, ProfileName, ProfileRecord, Purpose, Record, TargetId};
 use crate::report::{Ask, Event, Notify as _, Reporter};
 use crate::safety::path_trust;
 use crate::settings::Settings;
@@ -38,7 +38,7 @@ const MAX_CERTIFICATES: usize = 32;
 
 /// A profile that somebody asked for.
 pub(crate) struct ProfileRequest<'a> {
-    pub job: &'a JobId,
+    pub job: &'a TargetId,
     /// What it is called; after the job, unless it is said.
     pub name: Option<ProfileName>,
     /// Which storage `s3` is; what the device offers, unless it is said.
@@ -410,7 +410,7 @@ fn ask_certificates(session: &mut Session, needed: &[CertificateArn], reporter: 
 /// What the AWS CLI is to run for the device's key.
 fn command(
     program: &Path,
-    job: &JobId,
+    job: &TargetId,
     ids: &[AccessKeyId],
     id: &AccessKeyId,
     was_named: bool,

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::config_path;
 use crate::error::{Result, Why};
-use crate::model::{JobId, ProfileName, Record};
+use crate::model::{ProfileName, Record, TargetId};
 use crate::safety::path_trust;
 use crate::store::{BlockKey, MadeFor, NotChanged, SharedFile, StateFolder, blocks, lines_of, without_block};
 
@@ -42,7 +42,7 @@ impl RemovedProfiles {
 
 /// The profiles of a job, or the one called `name`, with the file that each is in and its lines there.
 pub(crate) fn written_profiles(
-    job: &JobId,
+    job: &TargetId,
     name: Option<&ProfileName>,
     record: Option<&Record>,
 ) -> Vec<(PathBuf, ProfileName, Vec<String>)> {
@@ -63,7 +63,7 @@ pub(crate) fn written_profiles(
 /// # Errors
 /// [`Error::Disk`](crate::error::Error::Disk) for the certificates.
 pub(crate) fn remove_profiles(
-    job: &JobId,
+    job: &TargetId,
     name: Option<&ProfileName>,
     record: Option<&Record>,
     state: &StateFolder,
@@ -124,7 +124,7 @@ fn in_words(not_changed: NotChanged) -> String {
 fn remove_from(
     path: &Path,
     is_noted: bool,
-    job: &JobId,
+    job: &TargetId,
     name: Option<&ProfileName>,
 ) -> Result<Vec<ProfileName>, String> {
     match may_have_block(path) {
@@ -153,7 +153,7 @@ fn remove_from(
 }
 
 /// The blocks of a job in a text, or the one called `name`.
-fn keys_in(text: &[u8], job: &JobId, name: Option<&ProfileName>) -> Result<Vec<BlockKey>, NotChanged> {
+fn keys_in(text: &[u8], job: &TargetId, name: Option<&ProfileName>) -> Result<Vec<BlockKey>, NotChanged> {
     let keys = blocks(text)?.into_iter().map(|block| block.key);
     Ok(keys.filter(|key| key.job == *job && name.is_none_or(|name| key.name == *name)).collect())
 }

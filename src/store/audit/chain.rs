@@ -178,7 +178,7 @@ impl AuditChain {
         let line = self.lines;
         let mut flaws: Vec<AuditFlaw> = self.whole.iter().copied().map(in_no_chain).collect();
         if self.is_cut {
-            flaws.push(AuditFlaw { line, text: format!("line {line}, the last one, is cut") });
+            flaws.push(AuditFlaw { line, text: format!("line {line}, the last one, is incomplete: a power cut interrupted its writing, or it was added or cut by hand") });
         } else if let Some((last, _)) = self.last
             && last < line
             && !self.whole.contains(&line)

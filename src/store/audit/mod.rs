@@ -33,10 +33,10 @@ pub(crate) use self::chain::AuditFlaw;
 use self::chain::{AuditChain, Link};
 pub(crate) use self::verify::{AuditEntry, AuditReport, KnownHead, verify_audit};
 use crate::error::{Error, Result};
-use crate::model::{AuditCopy, AuditDigest, AuditHead, JobId, ManifestDigest, Purpose};
+use crate::model::{AuditCopy, AuditDigest, AuditHead, ManifestDigest, Purpose, TargetId};
 use crate::os;
 use crate::safety::path_trust::{self, OpenMode};
-use crate::store::StateFolder;
+use crate::store::{JobFolder, StateFolder};
 
 /// How long another process may hold the log: it writes one line.
 const MAX_WAIT: Duration = Duration::from_secs(10);
@@ -94,7 +94,7 @@ struct AuditLine<'a> {
     #[serde(flatten)]
     actor: &'a Actor,
     pid: u32,
-    job: &'a JobId,
+    job: &'a TargetId,
     step: AuditStep,
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<Purpose>,
@@ -140,11 +140,23 @@ impl Audit {
         self.open_existing(OpenMode::Append).map(drop)
     }
 
-    /// Appends a line, syncs it, and copies it. Gives the head of the chain, which it is.
+    /// Appends a line about the folder's job, syncs it, and copies it. The job's record, if there is one, gets the head of the chain,
+    /// which the line is: it tells of a log that was shortened.
     ///
     /// # Errors
     /// [`Error::Disk`]; [`Error::AuditBusy`]; [`Error::AuditNotCopied`], when the line is in the file.
-    pub(crate) fn note(&self, job: &JobId, step: AuditStep, manifest: Option<&ManifestDigest>) -> Result<AuditHead> {
+    pub(crate) fn note(
+        &self,
+        folder: &JobFolder,
+        step: AuditStep,
+        manifest: Option<&ManifestDigest>,
+    ) -> Result<AuditHead> {
+        let head = self.append(folder.job(), step, manifest)?;
+        folder.note_audit_head(head);
+        Ok(head)
+    }
+
+    fn append(&self, job: &TargetId, step: AuditStep, manifest: Option<&ManifestDigest>) -> Result<AuditHead> {
         self.check_copy()?;
         let actor = Actor::of_this_process();
         let writing = |error: io::Error| Error::disk("Writing", &self.path, error);
@@ -166,7 +178,7 @@ impl Audit {
             .map_err(|error| Error::Internal { what: format!("an audit line can't be written as JSON: {error}") })?;
         text.push(b'\n');
         let head = AuditHead { seq: link.seq, sha256: AuditDigest::from_hasher(Sha256::new_with_prefix(&text)) };
-        append(&mut file, is_cut, &text).map_err(writing)?;
+        append_line(&mut file, is_cut, &text).map_err(writing)?;
         // Whoever waits for it need not wait for the copy.
         drop(file);
         if self.copy == AuditCopy::System {
@@ -273,7 +285,7 @@ fn read_end(file: &mut File) -> io::Result<AuditChain> {
 }
 
 /// Appends a line, whole and synced, or not at all where that can be had. One that was cut before it ends first.
-fn append(file: &mut File, is_cut: bool, line: &[u8]) -> io::Result<()> {
+fn append_line(file: &mut File, is_cut: bool, line: &[u8]) -> io::Result<()> {
     let text = if is_cut { [b"\n", line].concat() } else { line.to_vec() };
     let length = file.seek(SeekFrom::End(0))?;
     file.write_all(&text).and_then(|()| file.sync_data()).inspect_err(|_| {

@@ -10,7 +10,7 @@ use super::*;
 struct Scene {
     _dir: tempfile::TempDir,
     audit: Audit,
-    job: JobId,
+    job: TargetId,
 }
 
 impl Scene {
@@ -22,7 +22,7 @@ impl Scene {
     }
 
     fn note(&self, step: AuditStep) -> AuditHead {
-        self.audit.note(&self.job, step, None).unwrap()
+        self.audit.append(&self.job, step, None).unwrap()
     }
 
     fn text(&self) -> String {
@@ -70,7 +70,7 @@ fn lines_are_appended_to_a_private_file_and_chained() {
     let report = scene.audit.verify(&[], Some(&scene.job)).unwrap();
     assert_eq!((report.lines, report.chain_begins, report.head, report.entries.len()), (2, Some(1), Some(head), 2));
     assert!(report.flaws.is_empty() && report.unchained.is_empty(), "{report:?}");
-    let other: JobId = "JID00000000-e89b-12d3-a456-426655440000".parse().unwrap();
+    let other: TargetId = "JID00000000-e89b-12d3-a456-426655440000".parse().unwrap();
     assert!(scene.audit.verify(&[], Some(&other)).unwrap().entries.is_empty());
 }
 
@@ -91,7 +91,12 @@ fn a_line_that_a_power_cut_tore_is_told_until_the_next_line_covers_it() {
     let whole = scene.text();
     for length in [1, whole.len() / 2, whole.len() - 2] {
         scene.put(format!("{whole}{}", &whole[..length]));
-        assert_eq!(scene.flaws(&[]), ["line 2, the last one, is cut"]);
+        assert_eq!(
+            scene.flaws(&[]),
+            [
+                "line 2, the last one, is incomplete: a power cut interrupted its writing, or it was added or cut by hand"
+            ]
+        );
         scene.note(AuditStep::Forgotten);
         let head = scene.note(AuditStep::Forgotten);
         let text = scene.text();
@@ -111,7 +116,10 @@ fn a_line_that_a_power_cut_tore_is_told_until_the_next_line_covers_it() {
     }
     // Of the line all but its end was written.
     scene.put(&whole[..whole.len() - 1]);
-    assert_eq!(scene.flaws(&[]), ["line 1, the last one, is cut"]);
+    assert_eq!(
+        scene.flaws(&[]),
+        ["line 1, the last one, is incomplete: a power cut interrupted its writing, or it was added or cut by hand"]
+    );
     scene.note(AuditStep::Forgotten);
     assert!(scene.text().starts_with(&whole));
     assert!(scene.flaws(&[]).is_empty());

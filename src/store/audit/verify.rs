@@ -11,7 +11,7 @@ use super::actor::account_in_words;
 use super::chain::AuditChain;
 use super::{Audit, AuditFlaw, MAX_WAIT};
 use crate::error::{Error, Result};
-use crate::model::{AuditCopy, AuditHead, JobId, Record};
+use crate::model::{AuditCopy, AuditHead, Record, TargetId};
 use crate::safety::path_trust::OpenMode;
 use crate::safety::sanitize::sanitize;
 use crate::store::StateFolder;
@@ -76,7 +76,12 @@ impl KnownHead {
         let pairs = record.pair.iter().filter_map(|pair| pair.audit_head);
         let hand_overs = record.hand_overs.iter().filter_map(|hand_over| hand_over.audit_head);
         let by = format!("the record of {}", record.job);
-        pairs.chain(hand_overs).map(move |head| Self { by: by.clone(), head }).collect::<Vec<_>>().into_iter()
+        pairs
+            .chain(hand_overs)
+            .chain(record.audit_head)
+            .map(move |head| Self { by: by.clone(), head })
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 }
 
@@ -100,7 +105,7 @@ pub(crate) struct AuditReport {
     /// What is wrong.
     pub flaws: Vec<AuditFlaw>,
     /// Jobs of which the record can't be read, so that the head that it knows was not compared.
-    pub unread: Vec<JobId>,
+    pub unread: Vec<TargetId>,
     /// The lines about the job that was asked for.
     #[serde(skip)]
     pub entries: Vec<AuditEntry>,
@@ -111,7 +116,7 @@ impl Audit {
     ///
     /// # Errors
     /// [`Error::Disk`]; [`Error::AuditBusy`].
-    pub(crate) fn verify(&self, known: &[KnownHead], job: Option<&JobId>) -> Result<AuditReport> {
+    pub(crate) fn verify(&self, known: &[KnownHead], job: Option<&TargetId>) -> Result<AuditReport> {
         let reading = |error: io::Error| Error::disk("Reading", &self.path, error);
         let mut chain = AuditChain::new();
         let (mut entries, mut seen) = (Vec::new(), Vec::new());
@@ -160,7 +165,7 @@ impl Audit {
 ///
 /// # Errors
 /// Those of [`StateFolder::kept_below`]; [`Error::AuditBusy`].
-pub(crate) fn verify_audit(root: &Path, head: Option<KnownHead>, job: Option<&JobId>) -> Result<AuditReport> {
+pub(crate) fn verify_audit(root: &Path, head: Option<KnownHead>, job: Option<&TargetId>) -> Result<AuditReport> {
     // Before the log is: what a record knows is in the log by then.
     let records = StateFolder::kept_below(root)?;
     let unread = records.iter().filter(|(_, record)| record.is_none()).map(|(job, _)| job.clone()).collect();
@@ -230,6 +235,9 @@ impl AuditEntry {
             "handed_over_on_command_line" => "code put on the client's command line",
             "unlocked" => "device UNLOCKED",
             "not_unlocked" => "device not unlocked in time",
+            "profile_written" => "profile written into the AWS CLI's settings",
+            "profile_removed" => "profile removed from the AWS CLI's settings",
+            "device_key_written_to_file" => "the device's secret key written into a file that was asked for",
             "device_key_stored" => "the device's secret key read and stored in the keychain",
             "forgotten" => "stored data removed",
             "removed_by_policy" => "code and manifest removed, as the setting keep says",

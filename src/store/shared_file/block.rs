@@ -14,7 +14,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::model::{JobId, ProfileName};
+use crate::model::{ProfileName, TargetId};
 
 const BEGIN: &[u8] = b"# >>> snow-onboard ";
 const END: &[u8] = b"# <<< snow-onboard ";
@@ -23,7 +23,7 @@ const END: &[u8] = b"# <<< snow-onboard ";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BlockKey {
     /// The job whose device the lines are about.
-    pub(crate) job: JobId,
+    pub(crate) job: TargetId,
     /// The name that the operator knows the lines by.
     pub(crate) name: ProfileName,
 }

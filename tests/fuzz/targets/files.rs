@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use snow_onboard::error::Error;
-use snow_onboard::model::{JobId, Record};
+use snow_onboard::model::{Record, TargetId};
 use snow_onboard::settings::{Flags, ProcessEnvironment, Settings};
 use snow_onboard::store::{JobFolder, StateFolder};
 use tempfile::TempDir;
@@ -65,7 +65,7 @@ pub(super) fn record(input: &[u8]) {
         static STAGE: (JobFolder, PathBuf, TempDir) = {
             let folder = folder();
             let state = StateFolder::open(&folder.path().join("state")).unwrap();
-            let job = state.job(&JOB.parse::<JobId>().unwrap()).unwrap();
+            let job = state.job(&JOB.parse::<TargetId>().unwrap()).unwrap();
             // Makes the folder, as private as it has to be.
             job.write_record(&Record::new(job.job().clone())).unwrap();
             let file = job.path().join("record.json");

@@ -64,7 +64,11 @@ pub(crate) fn rows() -> Vec<Row> {
 
 const SSO: &str = "[profile field]\nsso_session = field\nsso_account_id = 123456789012\nsso_role_name = operator\n\
                    [sso-session field]\nsso_region = us-east-1\nsso_start_url = https://127.0.0.1:9/start\n";
-const PROCESS: &str = "[profile field]\ncredential_process = /bin/false\n";
+const PROCESS: &str = if cfg!(windows) {
+    "[profile field]\ncredential_process = cmd.exe /c exit 1\n"
+} else {
+    "[profile field]\ncredential_process = /bin/false\n"
+};
 const MFA: &str = "[profile field]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n\
                    mfa_serial = arn:aws:iam::123456789012:mfa/operator\n\
                    [profile base]\naws_access_key_id = AKIAX\naws_secret_access_key = x\n";

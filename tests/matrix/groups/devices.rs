@@ -15,26 +15,13 @@ pub(crate) fn rows() -> Vec<Row> {
     let on = |name: &str, mode| Row::new(Run, name, Fault::Device(mode)).kept(Kept::New);
     let row = |name: &str, what, undo| Row::new(Run, name, Fault::Do(what, undo)).kept(Kept::New);
     let other = || Mode::OtherDevice(STRANGER.to_owned());
-    vec![
+    let mut rows = vec![
         row("nobody is at the address", nobody, right_address).args(&SOON).fails(13, "device_unreachable"),
         row("nobody is at the address", nobody, right_address)
             .given(Given::Pair)
             .kept(Kept::Old)
             .args(&SOON)
             .fails(13, "device_unreachable"),
-        row(
-            "it starts, and is done in time",
-            |it| it.rehearsal.device().power_loss_for(Duration::from_secs(3)),
-            |_| (),
-        )
-        .well(),
-        row(
-            "it starts, and is not done in time",
-            |it| it.rehearsal.device().power_loss_for(Duration::from_secs(12)),
-            started,
-        )
-        .args(&SOON)
-        .fails(13, "device_unreachable"),
         on("it says it is another", other()).fails(13, "device_is_another").device(Touch::LookedAt),
         on("it says it is another", other())
             .given(Given::Pair)
@@ -76,7 +63,26 @@ pub(crate) fn rows() -> Vec<Row> {
         row("power is lost while it opens", loses_power, locked_again)
             .fails(13, "device_relocked")
             .device(Touch::Asked),
-    ]
+    ];
+    // The stand-in takes its port again; wine, which asks Linux, gives it only when the last connection's minute is over.
+    if cfg!(not(windows)) {
+        rows.extend([
+            row(
+                "it starts, and is done in time",
+                |it| it.rehearsal.device().power_loss_for(Duration::from_secs(3)),
+                |_| (),
+            )
+            .well(),
+            row(
+                "it starts, and is not done in time",
+                |it| it.rehearsal.device().power_loss_for(Duration::from_secs(12)),
+                started,
+            )
+            .args(&SOON)
+            .fails(13, "device_unreachable"),
+        ]);
+    }
+    rows
 }
 
 fn nobody(scene: &Scene<'_>) {
@@ -88,7 +94,7 @@ fn right_address(scene: &Scene<'_>) {
 }
 
 fn started(scene: &Scene<'_>) {
-    crate::process::wait_until("the device to have started", || scene.rehearsal.device().state() == State::Locked);
+    crate::machine::wait_until("the device to have started", || scene.rehearsal.device().state() == State::Locked);
 }
 
 fn open_stranger(scene: &Scene<'_>) {
@@ -119,7 +125,7 @@ fn loses_power(scene: &Scene<'_>) {
     let device = scene.rehearsal.device().clone();
     device.set_unlocking(Unlocking::For(Duration::from_secs(600)));
     std::thread::spawn(move || {
-        crate::process::wait_until("the device to be looked at while it opens", || {
+        crate::machine::wait_until("the device to be looked at while it opens", || {
             device.unlock_requests() > 0 && device.descriptions() > 2
         });
         device.power_loss();

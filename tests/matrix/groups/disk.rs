@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::keyring_bus::{Keyring, KeyringBus};
+use crate::machine::run_tool;
 use crate::row::Verb::{Fetch, Forget, Jobs, Refresh, Run};
 use crate::row::{Cast, Fault, Given, Kept, Row};
-use crate::scene::{Scene, run_tool};
+use crate::scene::Scene;
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = |verb, name: &str, what, undo| Row::new(verb, name, Fault::Do(what, undo)).given(Given::Pair);
@@ -198,7 +199,7 @@ fn other_at_work(scene: &Scene<'_>) {
     });
     scene.change(|state| {
         state.other_agent = Some(other);
-        state.other_bus = Some(bus);
+        state.around.other_keychain = Some(bus);
     });
     // The other one has its bus; this one is to have the usual.
     let usual = scene.bus.environment().into_iter().find(|(name, _)| *name == "DBUS_SESSION_BUS_ADDRESS").unwrap().1;
@@ -211,7 +212,7 @@ fn other_ends(scene: &Scene<'_>) {
         assert!(other.try_wait().unwrap().is_none(), "it was at work all the time");
         other.kill().unwrap();
         other.wait().unwrap();
-        state.other_bus = None;
+        state.around.other_keychain = None;
         state.env.remove("DBUS_SESSION_BUS_ADDRESS");
     });
 }

@@ -1,9 +1,10 @@
 //! Where the code is to be kept.
 
 use crate::keyring_bus::Keyring;
+use crate::machine::{Session, has_session_keyrings};
 use crate::row::Verb::{Fetch, Forget, Refresh, Run};
 use crate::row::{Again, Fault, Given, Kept, Row};
-use crate::scene::{Scene, Session, has_session_keyrings};
+use crate::scene::Scene;
 
 pub(crate) fn rows() -> Vec<Row> {
     let on = |verb, name: &str, keyring| Row::new(verb, name, Fault::Keyring(keyring));
@@ -71,7 +72,7 @@ fn bus_again(scene: &Scene<'_>) {
 }
 
 fn session(scene: &Scene<'_>, session: Session) {
-    scene.change(|state| state.session = session);
+    scene.change(|state| state.around.session = session);
 }
 
 fn shopping_list(scene: &Scene<'_>) {

@@ -37,14 +37,15 @@ pub use crate::{
     api::REFRESH_TOKEN,
     client::{ClientOptions, Command, Invocation, Trick, VersionText, client_binary, install_client},
     device::{
-        AccessKey, Device, DeviceCertificate, DeviceOptions, Interface, Mode, Purpose, Services, State, Unlocking,
+        AccessKey, ClusterRequests, Device, DeviceCertificate, DeviceOptions, Interface, Mode, Purpose, Services,
+        State, Unlocking,
     },
     error::Error,
     faults::{BucketFault, Fault, MFA_CODE, MFA_DEVICE, Operation, Times},
     jobs::Job,
     log::{Claim, Protocol, Request, Server},
-    proxy::{Impostor, Proxy, ProxyFault},
-    rehearsal::{Builder, JobHandle, Rehearsal},
+    proxy::{Impostor, Line, Proxy, ProxyFault},
+    rehearsal::{Builder, ClusterHandle, JobHandle, Rehearsal},
 };
 
 /// Says why a test was not tried on this machine, where whoever runs the tests reads it: in what is printed, and in the file

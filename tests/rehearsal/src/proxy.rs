@@ -8,7 +8,7 @@ use std::{
     net::Ipv4Addr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -53,6 +53,21 @@ pub enum ProxyFault {
     Impostor(Impostor),
 }
 
+/// What the line is like for every connection, with a fault or without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// What a connection takes to be made, and each request on it, TLS's own included.
+    pub round_trip: Duration,
+    /// Of a thousand pieces from the server, of 16 KiB at most, so many are lost: they come a second later, as TCP first waits
+    /// before it sends again, and with every fourth the connection is reset.
+    pub lost_per_mille: u16,
+    /// With the same seed the same pieces are lost, in the order in which they come.
+    pub seed: u64,
+}
+
+/// How much later a lost piece comes.
+const SENT_AGAIN: Duration = Duration::from_secs(1);
+
 /// What is wrong with the certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Impostor {
@@ -75,6 +90,9 @@ struct Inner {
     bucket: String,
     impostors: Impostors,
     faults: Mutex<Planted<Option<Server>, ProxyFault>>,
+    line: Mutex<Line>,
+    /// Pieces that came over the line.
+    pieces: AtomicU64,
     asked: Mutex<Vec<Server>>,
     fooled: AtomicU32,
 }
@@ -90,6 +108,8 @@ impl Proxy {
             bucket,
             impostors,
             faults: Mutex::default(),
+            line: Mutex::default(),
+            pieces: AtomicU64::default(),
             asked: Mutex::default(),
             fooled: AtomicU32::new(0),
         });
@@ -109,6 +129,11 @@ impl Proxy {
         lock(&self.inner.faults).plant(to, fault, times);
     }
 
+    /// What the line is like from now on.
+    pub fn set_line(&self, line: Line) {
+        *lock(&self.inner.line) = line;
+    }
+
     /// Takes all faults back; a connection that has met one keeps it.
     pub fn heal(&self) {
         lock(&self.inner.faults).clear();
@@ -124,6 +149,29 @@ impl Proxy {
     #[must_use]
     pub fn fooled(&self) -> u32 {
         self.inner.fooled.load(Ordering::Relaxed)
+    }
+}
+
+/// What becomes of one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece {
+    Comes,
+    Late,
+    /// And the connection with it.
+    Lost,
+}
+
+impl Line {
+    /// SplitMix64: what is drawn depends on nothing but the seed and the piece's number.
+    fn piece(self, number: u64) -> Piece {
+        let mut drawn = self.seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        match (drawn ^ (drawn >> 31)) % 4000 {
+            drawn if drawn >= 4 * u64::from(self.lost_per_mille) => Piece::Comes,
+            drawn if drawn % 4 == 0 => Piece::Lost,
+            _ => Piece::Late,
+        }
     }
 }
 
@@ -152,6 +200,8 @@ async fn converse(inner: Arc<Inner>, mut near: TcpStream) -> io::Result<()> {
     };
     lock(&inner.asked).push(to);
     let fault = lock(&inner.faults).strike(|planted| planted.is_none_or(|planted| planted == to));
+    let round_trip = lock(&inner.line).round_trip;
+    tokio::time::sleep(round_trip).await;
     match fault {
         Some(ProxyFault::Refuses(status)) => return refuse(near, status).await,
         Some(ProxyFault::Silent) => return until_gone(near).await,
@@ -171,14 +221,26 @@ async fn converse(inner: Arc<Inner>, mut near: TcpStream) -> io::Result<()> {
     let far = TcpStream::connect(target).await?;
     far.set_nodelay(true)?;
     let ((mut from_near, mut to_near), (mut from_far, mut to_far)) = (near.into_split(), far.into_split());
+    // Whether the server has spoken last, so that what comes now is a new request.
+    let is_request = AtomicBool::new(true);
     let up = async {
-        tokio::io::copy(&mut from_near, &mut to_far).await?;
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let read = from_near.read(&mut buffer).await?;
+            if read == 0 {
+                break;
+            }
+            if is_request.swap(false, Ordering::Relaxed) {
+                tokio::time::sleep(round_trip).await;
+            }
+            to_far.write_all(&buffer[..read]).await?;
+        }
         to_far.shutdown().await?;
         // Who has nothing more to say may still be listening.
         std::future::pending::<io::Result<Ended>>().await
     };
     let ended = tokio::select! {
-        ended = deliver(&mut from_far, &mut to_near, fault) => ended?,
+        ended = deliver(&mut from_far, &mut to_near, fault, &inner, &is_request) => ended?,
         failed = up => failed?,
     };
     match ended {
@@ -203,7 +265,13 @@ enum Ended {
 }
 
 /// Passes on what the server says, as the fault wants it.
-async fn deliver(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, fault: Option<ProxyFault>) -> io::Result<Ended> {
+async fn deliver(
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
+    fault: Option<ProxyFault>,
+    inner: &Inner,
+    has_spoken: &AtomicBool,
+) -> io::Result<Ended> {
     let mut passed: u64 = 0;
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -222,6 +290,14 @@ async fn deliver(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, fault: Optio
         if read == 0 {
             return Ok(Ended::Closed);
         }
+        let number = inner.pieces.fetch_add(1, Ordering::Relaxed);
+        let line = *lock(&inner.line);
+        match line.piece(number) {
+            Piece::Comes => {}
+            Piece::Late => tokio::time::sleep(SENT_AGAIN).await,
+            Piece::Lost => return Ok(Ended::Reset),
+        }
+        has_spoken.store(true, Ordering::Relaxed);
         let came = &mut buffer[..read];
         match fault {
             Some(ProxyFault::Closes(after) | ProxyFault::Resets(after) | ProxyFault::Stalls(after)) => {
@@ -273,4 +349,24 @@ async fn until_gone(mut stream: impl tokio::io::AsyncRead + Unpin) -> io::Result
     let mut buffer = [0; 1024];
     while stream.read(&mut buffer).await? > 0 {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_pieces_are_lost_as_asked_and_the_same_for_a_seed() {
+        let fates = |seed, lost_per_mille| -> Vec<Piece> {
+            let line = Line { lost_per_mille, seed, ..Line::default() };
+            (0..20_000).map(|number| line.piece(number)).collect()
+        };
+        let count = |fates: &[Piece], what| fates.iter().filter(|fate| **fate == what).count();
+        let lost = fates(1, 10);
+        assert!((100..200).contains(&count(&lost, Piece::Late)), "{}", count(&lost, Piece::Late));
+        assert!((25..75).contains(&count(&lost, Piece::Lost)), "{}", count(&lost, Piece::Lost));
+        assert_eq!(lost, fates(1, 10));
+        assert_ne!(lost, fates(2, 10));
+        assert_eq!(count(&fates(1, 0), Piece::Comes), 20_000);
+    }
 }

@@ -1,15 +1,16 @@
 //! What the servers, the device and the test share.
 
 use std::{
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use time::OffsetDateTime;
 
 use crate::{
+    device::Nodes,
     faults::{BucketFault, Fault, Operation, Planted},
-    jobs::{Account, Pair, READY_STATES},
+    jobs::{Account, Entry, Pair, READY_STATES},
     log::Request,
     sigv4::Keys,
     source::Source,
@@ -31,6 +32,8 @@ pub(crate) struct World {
     pub(crate) region: String,
     pub(crate) source: Source,
     pub(crate) account: Mutex<Account>,
+    /// The clusters' devices, which know of each other.
+    pub(crate) nodes: Nodes,
     pub(crate) settings: Mutex<Settings>,
     pub(crate) api_faults: Mutex<Planted<ApiKey, Fault>>,
     pub(crate) bucket_faults: Mutex<Planted<Option<String>, BucketFault>>,
@@ -94,6 +97,18 @@ impl World {
             let ids = [job_id.to_owned()];
             job.pair = Pair::with_code(code, &ids, job.job.manifest_size, &self.source).into();
         }
+    }
+
+    /// Another manifest under the same code for all nodes of a cluster.
+    pub(crate) fn renew_cluster(&self, cluster: &str) {
+        let mut account = lock(&self.account);
+        let of_cluster = |job: &&mut Entry| job.cluster.as_deref() == Some(cluster);
+        let nodes: Vec<&mut Entry> = account.jobs.iter_mut().filter(of_cluster).collect();
+        let Some(first) = nodes.first() else { return };
+        let ids: Vec<String> = nodes.iter().map(|node| node.id.clone()).collect();
+        let pair = Pair::with_code(first.pair.code.clone(), &ids, first.job.manifest_size, &self.source);
+        let pair = Arc::new(pair);
+        nodes.into_iter().for_each(|node| node.pair = pair.clone());
     }
 
     pub(crate) fn record(&self, request: Request) {

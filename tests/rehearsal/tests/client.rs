@@ -104,6 +104,7 @@ fn a_device_is_configured_described_unlocked_and_locked_again_by_a_power_cut() {
     device.power_loss();
     assert_eq!(set.state(), "LOCKED");
 
+    assert_eq!(set.rehearsal.client_starts(Verb::DescribeDevice).unwrap(), 5);
     let invocations = set.rehearsal.client_invocations().unwrap();
     assert_eq!(invocations.len(), 7);
     assert!(invocations.iter().all(|one| one.user_home == set.home && !one.terminal));
@@ -271,6 +272,15 @@ fn what_hangs_or_lingers_ends_with_the_rehearsal() {
     drop(set);
     hanging.wait().unwrap();
     reader.join().unwrap();
+}
+
+#[test]
+fn a_pallet_has_a_device_for_each_job() {
+    let rehearsal = Rehearsal::builder().pallet(3, slow()).job(Job::new()).start().unwrap();
+    let (devices, jobs) = (rehearsal.devices(), rehearsal.jobs());
+    assert_eq!((devices.len(), jobs.len()), (3, 4));
+    assert!(devices.iter().zip(&jobs).all(|(device, job)| device.job_id() == job.id()));
+    assert_ne!(devices[1].address(), devices[2].address());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use snow_rehearsal::{Impostor, ProxyFault, Rehearsal, Server, Times};
+use snow_rehearsal::{Impostor, Line, ProxyFault, Rehearsal, Server, Times};
 use tokio_rustls::rustls::{CertificateError, ClientConnection, Error as TlsError, StreamOwned, pki_types::ServerName};
 
 /// Longer than anything that is on its way takes on loopback.
@@ -146,6 +146,28 @@ fn a_drip_brings_everything_and_takes_its_time() {
     assert!(ask(&rehearsal, &api(&rehearsal)).unwrap().starts_with("HTTP/1.1 4"));
     // A handshake alone is several hundred bytes.
     assert!(start.elapsed() >= 3 * pause, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_round_trip_is_waited_for_by_each_request() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let round_trip = Duration::from_millis(50);
+    rehearsal.proxy().unwrap().set_line(Line { round_trip, ..Line::default() });
+    let start = Instant::now();
+    assert!(ask(&rehearsal, &api(&rehearsal)).unwrap().starts_with("HTTP/1.1 4"));
+    // The connection, the handshake, the request.
+    assert!(start.elapsed() >= 3 * round_trip, "{:?}", start.elapsed());
+}
+
+#[test]
+fn what_is_lost_comes_late_or_breaks_the_line() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    rehearsal.proxy().unwrap().set_line(Line { lost_per_mille: 1000, ..Line::default() });
+    let start = Instant::now();
+    match ask(&rehearsal, &api(&rehearsal)) {
+        Ok(_) => assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed()),
+        Err(error) => assert!(is_broken(error.kind()), "{error}"),
+    }
 }
 
 #[test]

@@ -11,6 +11,14 @@ pub enum Command {
     UnlockDevice,
     /// Says what the device is doing.
     DescribeDevice,
+    /// Asks all nodes of a cluster to unlock.
+    UnlockCluster,
+    /// Says what all nodes of a cluster are doing.
+    DescribeCluster,
+    /// Asks one node to unlock and into its cluster.
+    AssociateDevice,
+    /// Takes a node out of its cluster for good: the stand-in's nodes refuse it.
+    DisassociateDevice,
     /// Lists the ids of the device's access keys.
     ListAccessKeys,
     /// Shows an access key with its secret.
@@ -35,10 +43,14 @@ pub enum Command {
 
 impl Command {
     /// All of them, in the order of `help`.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Configure,
         Self::UnlockDevice,
         Self::DescribeDevice,
+        Self::UnlockCluster,
+        Self::DescribeCluster,
+        Self::AssociateDevice,
+        Self::DisassociateDevice,
         Self::ListAccessKeys,
         Self::GetSecretAccessKey,
         Self::ListCertificates,
@@ -58,6 +70,10 @@ impl Command {
             Self::Configure => "configure",
             Self::UnlockDevice => "unlock-device",
             Self::DescribeDevice => "describe-device",
+            Self::UnlockCluster => "unlock-cluster",
+            Self::DescribeCluster => "describe-cluster",
+            Self::AssociateDevice => "associate-device",
+            Self::DisassociateDevice => "disassociate-device",
             Self::ListAccessKeys => "list-access-keys",
             Self::GetSecretAccessKey => "get-secret-access-key",
             Self::ListCertificates => "list-certificates",
@@ -74,6 +90,8 @@ impl Command {
     /// The option that names what the command is about, for one that needs it.
     pub(super) const fn subject(self) -> Option<&'static str> {
         match self {
+            Self::AssociateDevice => Some("--device-ip-address"),
+            Self::DisassociateDevice => Some("--device-id"),
             Self::GetSecretAccessKey => Some("--access-key-id"),
             Self::GetCertificate => Some("--certificate-arn"),
             Self::DescribeService => Some("--service-id"),
@@ -91,21 +109,30 @@ pub(super) struct Options {
     pub(super) profile: Option<String>,
     /// The value of the command's own option.
     pub(super) subject: Option<String>,
+    /// `--device-ip-addresses` of `unlock-cluster`, which has as many values as follow.
+    pub(super) addresses: Vec<String>,
 }
 
-/// Takes a command line apart.
+/// Takes the command line of a client that lacks some commands apart.
 ///
 /// # Errors
 /// Names what is unknown or incomplete. The value of an option is never part of it: it may be the code.
-pub(super) fn parse(args: &[String]) -> Result<(Command, Options), String> {
-    let mut args = args.iter();
+pub(super) fn parse(args: &[String], lacks: &[Command]) -> Result<(Command, Options), String> {
+    let mut args = args.iter().peekable();
     let name = args.next().ok_or("no command given; try help")?;
     let command = Command::ALL
         .into_iter()
-        .find(|command| command.name() == name)
+        .find(|command| command.name() == name && !lacks.contains(command))
         .ok_or_else(|| format!("unknown command {name}; try help"))?;
     let mut options = Options::default();
     while let Some(option) = args.next() {
+        if command == Command::UnlockCluster && option == "--device-ip-addresses" {
+            options.addresses.extend(std::iter::from_fn(|| args.next_if(|arg| !arg.starts_with("--"))).cloned());
+            if options.addresses.is_empty() {
+                return Err(format!("{option} needs a value"));
+            }
+            continue;
+        }
         let place = match option.as_str() {
             _ if matches!(command, Command::Version | Command::Help) => None,
             "--endpoint" => Some(&mut options.endpoint),
@@ -130,7 +157,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<(Command, Options), String> {
-        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), &[Command::ListServices])
     }
 
     #[test]
@@ -144,6 +171,11 @@ mod tests {
         assert_eq!(parsed("describe-device --profile p").unwrap().1.profile.as_deref(), Some("p"));
         let (_, options) = parsed("get-secret-access-key --access-key-id AKIA1 --profile p").unwrap();
         assert_eq!(options.subject.as_deref(), Some("AKIA1"));
+        let (_, options) = parsed("unlock-cluster --device-ip-addresses 192.0.2.0 192.0.2.1:9 --profile p").unwrap();
+        assert_eq!(options.addresses, ["192.0.2.0", "192.0.2.1:9"]);
+        assert_eq!(options.profile.as_deref(), Some("p"));
+        let (_, options) = parsed("associate-device --device-ip-address 192.0.2.3").unwrap();
+        assert_eq!(options.subject.as_deref(), Some("192.0.2.3"));
     }
 
     #[test]
@@ -158,6 +190,12 @@ mod tests {
             "version --profile p",
             "get-secret-access-key --profile p",
             "list-access-keys --access-key-id AKIA1",
+            "list-services --profile p",
+            "unlock-cluster --device-ip-addresses --profile p",
+            "unlock-device --device-ip-addresses 192.0.2.0",
+            "associate-device --device-ip-address 192.0.2.0 192.0.2.1",
+            "associate-device --profile p",
+            "disassociate-device",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }

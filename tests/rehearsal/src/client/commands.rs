@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{
     Command, INVENTED, StandIn, Trick,
     args::Options,
+    cluster,
     configure::configure,
     device, json,
     output::{Output, report_parse_error},
@@ -59,9 +60,10 @@ pub(super) fn run(
         Command::Version => output.line(stand_in.options.version.line()),
         Command::Help => {
             output.line(&format!("{INVENTED} snowballEdge: commands"));
-            Command::ALL.iter().for_each(|command| output.line(&format!("  {}", command.name())));
+            let there = Command::ALL.iter().filter(|command| !stand_in.options.lacks.contains(command));
+            there.for_each(|command| output.line(&format!("  {}", command.name())));
         }
-        _ if stand_in.does(command, Trick::Pretend) => output.line(UNLOCKING),
+        _ if stand_in.does(command, Trick::Pretend) => output.line(cluster::promise(command).unwrap_or(UNLOCKING)),
         Command::Configure => configure(stand_in, home, options, output)?,
         Command::UnlockDevice => {
             let access = Access::resolve(stand_in, home, options)?;
@@ -75,6 +77,12 @@ pub(super) fn run(
             if let Answer::Lock { state, device_id } = asked.map_err(|failure| failure.knowing(&access.code))? {
                 output.line(&json::pretty(&description(&access.endpoint, &state, device_id.as_deref())));
             }
+        }
+        Command::UnlockCluster | Command::DescribeCluster | Command::AssociateDevice | Command::DisassociateDevice => {
+            let subject = options.subject.clone().unwrap_or_default();
+            let access = Access::resolve(stand_in, home, options)?;
+            let said = cluster::run(stand_in, &access, command, &subject);
+            output.line(&said.map_err(|failure| failure.knowing(&access.code))?);
         }
         command => tell(stand_in, home, command, options, output)?,
     }
@@ -126,10 +134,12 @@ pub(super) fn open_pair(manifest: &Path, code: &str) -> Result<Contents, Failure
 }
 
 /// What a command needs to reach a device, from the command line or from a profile.
-struct Access {
-    endpoint: String,
+pub(super) struct Access {
+    pub(super) endpoint: String,
     manifest: PathBuf,
     code: String,
+    /// Of the nodes of a cluster.
+    pub(super) addresses: Vec<String>,
 }
 
 impl Access {
@@ -138,21 +148,27 @@ impl Access {
             (&options.endpoint, &options.manifest_file, &options.unlock_code)
         {
             let (endpoint, code) = (endpoint.clone(), code.clone());
-            return Ok(Self { endpoint, manifest: manifest.into(), code });
+            return Ok(Self { endpoint, manifest: manifest.into(), code, addresses: options.addresses });
         }
         let name = options.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
         let mut config = profile::load(home).map_err(|text| Failure::new(&text))?;
         let found = config.profiles.remove(name).filter(|_| !stand_in.options.no_profiles);
         let profile = found.ok_or_else(|| Failure::new(&format!("there is no profile {name}")))?;
+        let stored = if profile.is_cluster { profile.device_ips } else { Vec::new() };
         Ok(Self {
+            addresses: if options.addresses.is_empty() { stored } else { options.addresses },
             endpoint: options.endpoint.unwrap_or(profile.default_endpoint),
             manifest: options.manifest_file.map_or(profile.manifest_path, PathBuf::from),
             code: options.unlock_code.unwrap_or(profile.unlock_code),
         })
     }
 
-    /// The pair is checked before the device hears of anything.
     fn ask(&self, stand_in: &StandIn, command: Command, wish: Wish) -> Result<Answer, Failure> {
+        device::ask(&self.endpoint, &Question { wish, device_key: self.device_key(stand_in, command)? })
+    }
+
+    /// The pair is checked before any device hears of anything.
+    pub(super) fn device_key(&self, stand_in: &StandIn, command: Command) -> Result<String, Failure> {
         if stand_in.does(command, Trick::SayCode) {
             report_parse_error(&format!("{INVENTED} using {}", self.code));
         }
@@ -163,7 +179,7 @@ impl Access {
         if stand_in.does(command, Trick::RewriteManifest) {
             let _ = fs::write(&self.manifest, INVENTED);
         }
-        device::ask(&self.endpoint, &Question { wish, device_key: contents.device_key })
+        Ok(contents.device_key)
     }
 }
 

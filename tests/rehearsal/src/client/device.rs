@@ -15,18 +15,30 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks the device at `endpoint`.
 pub(super) fn ask(endpoint: &str, question: &Question) -> Result<Answer, Failure> {
-    let (host, port) =
-        parse(endpoint).ok_or_else(|| Failure::new("the endpoint is not https://ADDRESS or https://ADDRESS:PORT"))?;
-    let answer = exchange(&host, port, question).map_err(|error| match error.kind() {
+    try_ask(&place(endpoint)?, question)?.map_err(|error| match error.kind() {
         // The one error that the guide names.
         io::ErrorKind::ConnectionRefused => Failure::new("connection refused"),
         _ => Failure::new(&format!("no answer from the device: {error}")),
-    })?;
-    match answer {
-        Answer::Stranger => Err(Failure::new("the device does not accept this manifest")),
-        Answer::Refused(text) => Err(Failure::new(&text)),
+    })
+}
+
+/// Asks the device there; the inner error is that of a device that does not answer.
+pub(super) fn try_ask((host, port): &(String, u16), question: &Question) -> Result<io::Result<Answer>, Failure> {
+    match exchange(host, *port, question) {
+        Ok(Answer::Stranger) => Err(Failure::new("the device does not accept this manifest")),
+        Ok(Answer::Refused(text)) => Err(Failure::new(&text)),
         answer => Ok(answer),
     }
+}
+
+/// Host and port of an endpoint.
+pub(super) fn place(endpoint: &str) -> Result<(String, u16), Failure> {
+    parse(endpoint).ok_or_else(|| Failure::new("the endpoint is not https://ADDRESS or https://ADDRESS:PORT"))
+}
+
+/// Host and port of a device's address, `IP` or `IP:PORT`.
+pub(super) fn address(text: &str) -> Result<(String, u16), Failure> {
+    parse(&format!("https://{text}")).ok_or_else(|| Failure::new(&format!("{text} is not IP or IP:PORT")))
 }
 
 fn exchange(host: &str, port: u16, question: &Question) -> io::Result<Answer> {

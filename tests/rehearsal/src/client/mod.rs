@@ -5,6 +5,7 @@
 //! is written beside its `jre` at installation.
 
 mod args;
+mod cluster;
 mod commands;
 mod configure;
 mod device;
@@ -111,6 +112,8 @@ pub struct ClientOptions {
     pub other_jvm: bool,
     /// How long the JVM takes to start, in milliseconds.
     pub start_delay_ms: u64,
+    /// Commands that it does not have.
+    pub lacks: Vec<Command>,
     /// What goes wrong, command by command.
     pub tricks: Vec<(Command, Trick)>,
 }
@@ -131,6 +134,7 @@ impl Default for ClientOptions {
             java_8: false,
             other_jvm: false,
             start_delay_ms: 0,
+            lacks: Vec::new(),
             tricks: Vec::new(),
         }
     }

@@ -66,7 +66,8 @@ pub fn main() -> ExitCode {
 
 /// What the JVM runs.
 fn program(stand_in: &StandIn, place: &Path, home: &Path, args: &[String]) -> ExitCode {
-    let outcome = args::parse(args).map_err(|text| Failure::new(&text)).and_then(|(command, options)| {
+    let parsed = args::parse(args, &stand_in.options.lacks).map_err(|text| Failure::new(&text));
+    let outcome = parsed.and_then(|(command, options)| {
         let mut output = Output::new(command == Command::Configure && stand_in.options.buffers_prompts);
         tricks(stand_in, place, command, &mut output)?;
         commands::run(stand_in, home, command, options, &mut output)

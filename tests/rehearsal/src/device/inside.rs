@@ -69,7 +69,13 @@ impl Inside {
         let (own, storage) = (self.address_certificate(), self.storage_certificate());
         let refused = |what: &str, id: &str| Answer::Refused(format!("this device has no {what} {id}"));
         match wish {
-            Wish::Unlock | Wish::Describe => Answer::Refused("the lock answers to this".to_owned()),
+            Wish::Unlock
+            | Wish::Describe
+            | Wish::UnlockCluster
+            | Wish::Join
+            | Wish::Associate
+            | Wish::DescribeCluster
+            | Wish::Disassociate(_) => Answer::Refused("the lock answers to this".to_owned()),
             Wish::AccessKeys => {
                 let ids: Vec<&str> = self.access_keys.iter().map(|key| key.id.as_str()).collect();
                 Answer::Json(json!({ "AccessKeyIds": ids }))

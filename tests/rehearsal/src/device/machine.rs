@@ -27,6 +27,8 @@ pub enum Mode {
     OtherDevice(String),
     /// Describes itself without a `DeviceId`.
     NoDeviceId,
+    /// Of a node: opens, and stays DISASSOCIATED for ever.
+    StaysDisassociated,
 }
 
 /// The lock's state.
@@ -63,11 +65,15 @@ pub(super) struct Machine {
     asked_at: Instant,
     polls: u32,
     boots_until: Instant,
+    /// Whether it was asked into its cluster since it last got power, and whether it ever was.
+    joins: bool,
+    joined: bool,
 }
 
 impl Machine {
     pub(super) fn new(mode: Mode, unlocking: Unlocking, boots_until: Instant) -> Self {
-        Self { mode, unlocking, state: State::Locked, asked_at: boots_until, polls: 0, boots_until }
+        let (state, asked_at) = (State::Locked, boots_until);
+        Self { mode, unlocking, state, asked_at, polls: 0, boots_until, joins: false, joined: false }
     }
 
     /// The state at this moment.
@@ -113,14 +119,31 @@ impl Machine {
         }
     }
 
-    /// Opens the device without anybody asking.
+    /// Asks a node to unlock and into its cluster.
+    pub(super) fn join(&mut self, now: Instant) {
+        self.unlock(now);
+        (self.joins, self.joined) = (true, true);
+    }
+
+    /// Whether a node is of its cluster. While nobody reaches it, the others say what they knew; that is a guess, and so is
+    /// that a node which lost power has to be asked again for more than its lock.
+    pub(super) fn is_associated(&mut self, now: Instant) -> bool {
+        match self.state(now) {
+            State::Booting => self.joined,
+            State::Unlocked => self.joins && !matches!(self.mode, Mode::StaysDisassociated | Mode::Says(_)),
+            State::Locked | State::Unlocking => false,
+        }
+    }
+
+    /// Opens the device without anybody asking; a node is of its cluster then.
     pub(super) fn open(&mut self) {
         self.state = State::Unlocked;
+        (self.joins, self.joined) = (true, true);
     }
 
     /// Cuts the power, and gives it back for a boot that ends at `boots_until`. Locks the device.
     pub(super) fn power_loss(&mut self, boots_until: Instant) {
-        (self.state, self.boots_until) = (State::Locked, boots_until);
+        (self.state, self.boots_until, self.joins) = (State::Locked, boots_until, false);
     }
 }
 
@@ -177,5 +200,24 @@ mod tests {
         let (mut machine, now) = locked(Mode::Normal, Unlocking::For(SECOND));
         machine.open();
         assert_eq!(machine.describe(now), "UNLOCKED");
+        assert!(machine.is_associated(now));
+    }
+
+    #[test]
+    fn a_node_is_of_its_cluster_once_it_is_open_and_until_it_loses_power() {
+        let (mut node, now) = locked(Mode::Normal, Unlocking::For(SECOND));
+        node.join(now);
+        assert!(!node.is_associated(now));
+        assert!(node.is_associated(now + SECOND));
+        node.power_loss(now + 3 * SECOND);
+        assert!(node.is_associated(now + 2 * SECOND), "the others know no better yet");
+        node.unlock(now + 3 * SECOND);
+        assert_eq!((node.state(now + 9 * SECOND), node.is_associated(now + 9 * SECOND)), (State::Unlocked, false));
+        node.join(now + 9 * SECOND);
+        assert!(node.is_associated(now + 9 * SECOND));
+        for mode in [Mode::StaysDisassociated, Mode::Says("DEGRADED".to_owned())] {
+            node.mode = mode;
+            assert!(!node.is_associated(now + 9 * SECOND));
+        }
     }
 }

@@ -7,6 +7,7 @@ mod access_keys;
 mod certificates;
 mod inside;
 mod machine;
+mod nodes;
 mod services;
 
 use std::{
@@ -25,10 +26,12 @@ use tokio::{
     task::JoinSet,
 };
 
+pub(crate) use self::nodes::Nodes;
 pub use self::{
     access_keys::AccessKey,
     certificates::DeviceCertificate,
     machine::{Mode, State, Unlocking},
+    nodes::ClusterRequests,
     services::{Interface, Purpose, Services},
 };
 use self::{inside::Inside, machine::Machine};
@@ -47,6 +50,12 @@ pub(crate) struct Question {
 pub(crate) enum Wish {
     Unlock,
     Describe,
+    /// Of the node that is the endpoint of `unlock-cluster`; each node is then asked to join.
+    UnlockCluster,
+    Join,
+    Associate,
+    DescribeCluster,
+    Disassociate(String),
     AccessKeys,
     SecretKey(String),
     Certificates,
@@ -63,6 +72,10 @@ impl Wish {
         match self {
             Self::Unlock => "unlock-device",
             Self::Describe => "describe-device",
+            Self::UnlockCluster | Self::Join => "unlock-cluster",
+            Self::Associate => "associate-device",
+            Self::DescribeCluster => "describe-cluster",
+            Self::Disassociate(_) => "disassociate-device",
             Self::AccessKeys => "list-access-keys",
             Self::SecretKey(_) => "get-secret-access-key",
             Self::Certificates => "list-certificates",
@@ -80,7 +93,7 @@ impl Wish {
 pub(crate) enum Answer {
     /// The key is another device's: nothing more is said.
     Stranger,
-    /// To unlock, and to describe.
+    /// To unlock in whatever way, and to describe.
     Lock { state: String, device_id: Option<String> },
     /// A document.
     Json(serde_json::Value),
@@ -130,6 +143,8 @@ struct Inner {
     /// The next network address, bound already.
     moved: Mutex<Option<TcpSocket>>,
     job_id: String,
+    /// Whose node it is.
+    cluster: Option<String>,
     world: Arc<World>,
     runtime: Handle,
 }
@@ -139,11 +154,12 @@ struct Counts {
     unlocks: u32,
     descriptions: u32,
     strangers: u32,
+    of_cluster: ClusterRequests,
     questions: Vec<&'static str>,
 }
 
 impl Device {
-    /// Starts the device of a job on a free port.
+    /// Starts the device of a job on a free port; that of a cluster's job is one of its nodes.
     pub(crate) fn start(world: Arc<World>, job_id: &str, options: DeviceOptions, runtime: &Handle) -> io::Result<Self> {
         let boots_until = Instant::now() + options.boot;
         let mut machine = Machine::new(options.mode, options.unlocking, boots_until);
@@ -153,6 +169,7 @@ impl Device {
         let _runtime = runtime.enter();
         let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = socket.local_addr()?;
+        let cluster = lock(&world.account).find(job_id).and_then(|job| job.cluster.clone());
         let inside = Inside::new(job_id, options.access_keys, options.services, address.ip());
         let inner = Arc::new(Inner {
             machine: Mutex::new(machine),
@@ -162,9 +179,13 @@ impl Device {
             power_lost: Notify::new(),
             moved: Mutex::default(),
             job_id: job_id.to_owned(),
+            cluster,
             world,
             runtime: runtime.clone(),
         });
+        if let Some(cluster) = &inner.cluster {
+            inner.world.nodes.add(cluster, &inner);
+        }
         // A device that needs no time to boot answers from the moment it exists.
         if options.boot.is_zero() {
             runtime.spawn(run(inner.clone(), Power::On(socket.listen(64)?)));
@@ -198,10 +219,27 @@ impl Device {
         lock(&self.inner.machine).state(Instant::now())
     }
 
-    /// How often somebody with the right manifest and code asked it to unlock.
+    /// How often somebody with the right manifest and code asked it to unlock, alone or with its cluster.
     #[must_use]
     pub fn unlock_requests(&self) -> u32 {
         lock(&self.inner.counts).unlocks
+    }
+
+    /// What was asked of it as a node of its cluster.
+    #[must_use]
+    pub fn cluster_requests(&self) -> ClusterRequests {
+        lock(&self.inner.counts).of_cluster
+    }
+
+    /// Whether it is a node that is of its cluster now.
+    #[must_use]
+    pub fn is_associated(&self) -> bool {
+        self.inner.cluster.is_some() && lock(&self.inner.machine).is_associated(Instant::now())
+    }
+
+    /// The device of this job, if it is a node that was started.
+    pub(crate) fn node(world: &World, job_id: &str) -> Option<Self> {
+        Some(Self { inner: world.nodes.find(job_id)? })
     }
 
     /// How often somebody with the right manifest and code asked what it is.
@@ -395,39 +433,84 @@ async fn converse(inner: Arc<Inner>, stream: TcpStream) -> io::Result<()> {
 impl Inner {
     fn answer(&self, question: &Question) -> Answer {
         let key = lock(&self.world.account).find(&self.job_id).map(|job| job.pair.device_key.clone());
-        let mut counts = lock(&self.counts);
         if key.as_deref() != Some(&question.device_key) {
-            counts.strangers += 1;
+            lock(&self.counts).strangers += 1;
             return Answer::Stranger;
         }
-        let mut machine = lock(&self.machine);
-        let mut inside = lock(&self.inside);
         let now = Instant::now();
-        let state = match &question.wish {
-            Wish::Unlock => {
-                counts.unlocks += 1;
-                machine.unlock(now);
-                inside.unlock_at(lock(&self.address).ip());
-                machine.state(now).word().to_owned()
+        match (&question.wish, self.cluster.as_deref()) {
+            (Wish::Unlock, None) | (Wish::Describe, _) => self.answer_of_lock(&question.wish, now),
+            (Wish::Unlock, Some(_)) => {
+                Answer::Refused("a node of a cluster is unlocked with unlock-cluster".to_owned())
             }
-            Wish::Describe => {
-                counts.descriptions += 1;
-                machine.describe(now)
-            }
+            (
+                Wish::UnlockCluster | Wish::Join | Wish::Associate | Wish::DescribeCluster | Wish::Disassociate(_),
+                cluster,
+            ) => self.answer_of_node(&question.wish, cluster, now),
             // The guide lists what works while it is locked; nothing of this is there.
-            wish if machine.state(now) != State::Unlocked => {
-                return Answer::Refused(format!("{} needs an unlocked device", wish.name()));
+            (wish, _) if lock(&self.machine).state(now) != State::Unlocked => {
+                Answer::Refused(format!("{} needs an unlocked device", wish.name()))
             }
-            wish => {
-                counts.questions.push(wish.name());
-                return inside.answer(wish);
+            (wish, _) => {
+                lock(&self.counts).questions.push(wish.name());
+                lock(&self.inside).answer(wish)
             }
+        }
+    }
+
+    fn answer_of_lock(&self, wish: &Wish, now: Instant) -> Answer {
+        let mut machine = lock(&self.machine);
+        let state = if *wish == Wish::Describe {
+            lock(&self.counts).descriptions += 1;
+            machine.describe(now)
+        } else {
+            self.unlock(&mut machine, now, Machine::unlock)
         };
-        let device_id = match &machine.mode {
+        Answer::Lock { state, device_id: self.device_id(&machine) }
+    }
+
+    /// What is asked of a node for its cluster.
+    fn answer_of_node(&self, wish: &Wish, cluster: Option<&str>, now: Instant) -> Answer {
+        let Some(cluster) = cluster else {
+            return Answer::Refused(format!("{} needs a node of a cluster", wish.name()));
+        };
+        {
+            let counts = &mut lock(&self.counts).of_cluster;
+            match wish {
+                Wish::UnlockCluster => counts.unlock_cluster += 1,
+                Wish::Associate => counts.associate_device += 1,
+                Wish::DescribeCluster => counts.describe_cluster += 1,
+                Wish::Disassociate(_) => counts.disassociate_device += 1,
+                _ => {}
+            }
+        }
+        match wish {
+            Wish::Join | Wish::Associate => {
+                let mut machine = lock(&self.machine);
+                let state = self.unlock(&mut machine, now, Machine::join);
+                Answer::Lock { state, device_id: self.device_id(&machine) }
+            }
+            // Every node is locked in its turn: none may be held meanwhile, this one included.
+            Wish::DescribeCluster => Answer::Json(self.world.nodes.describe(cluster, now)),
+            // The guide: an error for a healthy node, and irreversible for any other.
+            Wish::Disassociate(id) => Answer::Refused(format!("{id} stays in its cluster")),
+            _ => Answer::Text(String::new()),
+        }
+    }
+
+    fn unlock(&self, machine: &mut Machine, now: Instant, how: impl Fn(&mut Machine, Instant)) -> String {
+        lock(&self.counts).unlocks += 1;
+        how(machine, now);
+        lock(&self.inside).unlock_at(lock(&self.address).ip());
+        machine.state(now).word().to_owned()
+    }
+
+    /// What it says that it is.
+    fn device_id(&self, machine: &Machine) -> Option<String> {
+        match &machine.mode {
             Mode::OtherDevice(id) => Some(id.clone()),
             Mode::NoDeviceId => None,
             _ => Some(self.job_id.clone()),
-        };
-        Answer::Lock { state, device_id }
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::{Rehearsal, Stage};
 use crate::{
     Error,
     client::{ClientOptions, client_binary, install_client},
-    device::{Device, DeviceOptions},
+    device::{Device, DeviceOptions, Nodes},
     jobs::{Account, Job},
     sigv4::Keys,
     source::Source,
@@ -25,6 +25,7 @@ use crate::{
 pub struct Builder {
     cast: Vec<Cast>,
     device: DeviceOptions,
+    devices: usize,
     client: ClientOptions,
     settings: Settings,
     seed: Option<u64>,
@@ -46,7 +47,7 @@ impl Builder {
         self
     }
 
-    /// Adds a cluster of `nodes` jobs that share one manifest and one code.
+    /// Adds a cluster of `nodes` jobs that share one manifest and one code; [`Rehearsal::start_cluster`] starts its devices.
     #[must_use]
     pub fn cluster(mut self, node: Job, nodes: usize) -> Self {
         self.cast.push(Cast::Cluster(node, nodes));
@@ -57,6 +58,14 @@ impl Builder {
     #[must_use]
     pub fn export(mut self, job: Job, parts: usize) -> Self {
         self.cast.push(Cast::Export(job, parts));
+        self
+    }
+
+    /// Adds so many delivered jobs, each with its device, which begin alike. To be called first.
+    #[must_use]
+    pub fn pallet(mut self, count: usize, options: DeviceOptions) -> Self {
+        self.cast.extend((0..count).map(|_| Cast::Job(Job::new())));
+        (self.device, self.devices) = (options, count);
         self
     }
 
@@ -149,7 +158,8 @@ impl Builder {
         if account.jobs.is_empty() {
             account.add(Job::new(), &source);
         }
-        let first = account.jobs[0].id.clone();
+        let with_device: Vec<String> =
+            account.jobs.iter().take(self.devices.max(1)).map(|job| job.id.clone()).collect();
         let world = Arc::new(World {
             keys: keys(&source, self.session_token.then_some(100)),
             // Of another source, so that what is drawn from the first stays the same.
@@ -160,6 +170,7 @@ impl Builder {
             region: "us-east-1".to_owned(),
             source,
             account: Mutex::new(account),
+            nodes: Nodes::default(),
             settings: Mutex::new(self.settings),
             api_faults: Mutex::default(),
             bucket_faults: Mutex::default(),
@@ -174,8 +185,9 @@ impl Builder {
         let client = install_client(&places.client, &self.client)?;
         let stage = Stage::start(&world, tls.server)?;
         let (proxy, impostors) = (OnceLock::new(), tls.impostors);
-        let device = Device::start(world.clone(), &first, self.device, &stage.runtime)?;
-        Ok(Rehearsal { device, client, places, proxy, impostors, stage, world, dir })
+        let start = |id: &String| Device::start(world.clone(), id, self.device.clone(), &stage.runtime);
+        let devices = with_device.iter().map(start).collect::<Result<_, _>>()?;
+        Ok(Rehearsal { devices, client, places, proxy, impostors, stage, world, dir })
     }
 }
 

@@ -1,10 +1,11 @@
 //! Starting the stand-ins, and handles on them.
 
 mod builder;
+mod cluster;
 mod job;
 
 use std::{
-    fs,
+    fs, io,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
@@ -20,10 +21,10 @@ use tokio::{
 };
 
 use self::builder::Places;
-pub use self::{builder::Builder, job::JobHandle};
+pub use self::{builder::Builder, cluster::ClusterHandle, job::JobHandle};
 use crate::{
     Error, api, bucket,
-    client::{ClientOptions, Invocation, install_client, invocations},
+    client::{ClientOptions, Command, Invocation, install_client, invocations},
     device::{Device, DeviceOptions},
     faults::{BucketFault, Fault, Operation, Times},
     log::{Request, Server},
@@ -35,7 +36,7 @@ use crate::{
 
 /// A rehearsal that is on. Ends, and removes everything it made, when dropped.
 pub struct Rehearsal {
-    device: Device,
+    devices: Vec<Device>,
     client: PathBuf,
     places: Places,
     proxy: OnceLock<Proxy>,
@@ -164,6 +165,15 @@ impl Rehearsal {
         Ok(invocations(&self.places.client)?)
     }
 
+    /// How often the first client was started for this command.
+    ///
+    /// # Errors
+    /// If its log can't be read.
+    pub fn client_starts(&self, command: Command) -> Result<usize, Error> {
+        let starts = self.client_invocations()?;
+        Ok(starts.iter().filter(|one| one.argv.iter().any(|word| word == command.name())).count())
+    }
+
     /// The first job.
     #[must_use]
     pub fn job(&self) -> JobHandle {
@@ -186,7 +196,13 @@ impl Rehearsal {
     /// The first job's device.
     #[must_use]
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.devices[0]
+    }
+
+    /// The devices that were there from the start: the first job's, or those of a pallet.
+    #[must_use]
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
     }
 
     /// Starts the device of another job.
@@ -195,6 +211,28 @@ impl Rehearsal {
     /// If no port can be had.
     pub fn add_device(&self, job: &JobHandle, options: DeviceOptions) -> Result<Device, Error> {
         Ok(Device::start(self.world.clone(), job.id(), options, &self.stage.runtime)?)
+    }
+
+    /// Starts the devices of a cluster, each on a port of its own. `options` tells how the device with this number begins; one
+    /// that is there already, as the first job's is, stays as it is.
+    ///
+    /// # Errors
+    /// If there is no such cluster, or no port can be had.
+    pub fn start_cluster(&self, id: &str, options: impl Fn(usize) -> DeviceOptions) -> Result<ClusterHandle, Error> {
+        let jobs: Vec<String> = {
+            let account = lock(&self.world.account);
+            let of_cluster = account.jobs.iter().filter(|job| job.cluster.as_deref() == Some(id));
+            of_cluster.map(|job| job.id.clone()).collect()
+        };
+        if jobs.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no cluster {id}")).into());
+        }
+        let start = |(number, job): (usize, &String)| match Device::node(&self.world, job) {
+            Some(node) => Ok(node),
+            None => Device::start(self.world.clone(), job, options(number), &self.stage.runtime),
+        };
+        let nodes = jobs.iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        Ok(ClusterHandle { id: id.to_owned(), nodes, world: self.world.clone() })
     }
 
     /// What API and bucket were asked so far, oldest first.

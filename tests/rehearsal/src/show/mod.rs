@@ -44,6 +44,8 @@ enum Verb {
         /// Print one line of JSON instead, and stay until stdin closes
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        conditions: serve::Conditions,
     },
     /// Be found by the sampler
     #[command(hide = true)]
@@ -76,7 +78,7 @@ impl fmt::Display for Keychain {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Some(Verb::Serve { json }) => serve::serve(json, cli.keychain).map(|()| true),
+        Some(Verb::Serve { json, conditions }) => serve::serve(json, &conditions, cli.keychain).map(|()| true),
         Some(Verb::Plant { .. }) => plant(),
         None => drill::drill(cli.keychain, cli.agent),
     };

@@ -1,17 +1,18 @@
 //! Keeping the stand-ins up, for people and for clients that are not ours.
 
 use std::{
-    io::{self, Read},
+    io::{self, Read, Write},
     path::Path,
     sync::mpsc,
     thread,
     time::Duration,
 };
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Keychain, keychain, say};
-use crate::{Device, Error, Job, Rehearsal, sigv4::sha256_hex};
+use crate::{ClusterHandle, Device, DeviceOptions, Error, Job, Line, Rehearsal, Unlocking, sigv4::sha256_hex};
 
 /// What is typed to cut the device's power.
 const POWER_CUT: &str = "power-cut";
@@ -19,15 +20,61 @@ const POWER_CUT: &str = "power-cut";
 /// How long the device takes to start again: long enough to be seen off.
 const BOOT: Duration = Duration::from_secs(5);
 
+/// What there is, and what the line to AWS and the devices are like; `tests/bench` measures under several.
+#[derive(Args)]
+pub(super) struct Conditions {
+    /// As many delivered jobs, each with its device, to open as a pallet
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2000))]
+    devices: u16,
+    /// Nodes of the cluster
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    nodes: usize,
+    /// What a device takes to unlock, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    unlocking: u64,
+    /// What each request to AWS takes, in milliseconds, by way of a proxy
+    #[arg(long, value_name = "MS")]
+    round_trip: Option<u64>,
+    /// Of a thousand pieces from AWS, so many are lost
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "round_trip")]
+    lost: u16,
+    /// The same pieces are lost for the same seed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+impl Conditions {
+    fn device(&self) -> DeviceOptions {
+        DeviceOptions { unlocking: Unlocking::For(Duration::from_millis(self.unlocking)), ..DeviceOptions::default() }
+    }
+
+    fn line(&self) -> Option<Line> {
+        let round_trip = Duration::from_millis(self.round_trip?);
+        Some(Line { round_trip, lost_per_mille: self.lost, seed: self.seed })
+    }
+}
+
 /// Serves until Ctrl-C, or with `json` until stdin closes.
-pub(super) fn serve(json: bool, keychain: Option<Keychain>) -> Result<(), Error> {
+pub(super) fn serve(json: bool, conditions: &Conditions, keychain: Option<Keychain>) -> Result<(), Error> {
     let rehearsal = Rehearsal::builder()
-        .job(Job::new())
+        .pallet(conditions.devices.into(), conditions.device())
         .job(Job::new().state("InTransitToCustomer").description(Some("On its way")))
         .job(Job::new().state("PreparingAppliance").description(Some("Not ready")))
-        .cluster(Job::new().job_type("LOCAL_USE").snowball_type("EDGE_C"), 3)
+        .cluster(Job::new().job_type("LOCAL_USE").snowball_type("EDGE_C"), conditions.nodes)
         .export(Job::new(), 2)
         .start()?;
+    let cluster = rehearsal.start_cluster(&rehearsal.clusters()[0], |_| conditions.device())?;
+    let plan = rehearsal.root().join("plan.csv");
+    let row = |device: &Device| format!("{},{}\n", device.job_id(), device.endpoint());
+    // Under any umask a file that nobody else can change: the agent takes no other plan.
+    let mut draft = tempfile::NamedTempFile::new_in(rehearsal.root())?;
+    draft.write_all(rehearsal.devices().iter().map(row).collect::<String>().as_bytes())?;
+    draft.persist(&plan).map_err(|error| error.error)?;
+    let mut variables = rehearsal.env();
+    if let Some(line) = conditions.line() {
+        rehearsal.proxy()?.set_line(line);
+        variables.push(("HTTPS_PROXY", rehearsal.proxy()?.url()));
+    }
     let (end, ended) = mpsc::channel();
     let interrupted = end.clone();
     rehearsal.runtime().spawn(async move {
@@ -35,17 +82,17 @@ pub(super) fn serve(json: bool, keychain: Option<Keychain>) -> Result<(), Error>
         let _ = interrupted.send(());
     });
     if json {
-        say(&describe(&rehearsal).to_string());
+        say(&describe(&rehearsal, variables, &plan, &cluster).to_string());
         thread::spawn(move || {
             // Closed or broken, either way nobody is left who wants us.
             let _ = io::stdin().read_to_end(&mut Vec::new());
             let _ = end.send(());
         });
     } else {
-        explain(&rehearsal, keychain);
-        let device = rehearsal.device().clone();
+        explain(&rehearsal, keychain, variables, &plan, &cluster);
+        let devices = rehearsal.devices().to_vec();
         // Where nothing can be typed, the input is over at once, and nothing comes of it.
-        thread::spawn(move || io::stdin().lines().map_while(Result::ok).for_each(|line| say(&typed(&line, &device))));
+        thread::spawn(move || io::stdin().lines().map_while(Result::ok).for_each(|line| say(&typed(&line, &devices))));
     }
     // The signal's task holds the other end for as long as the servers run.
     let _ = ended.recv();
@@ -53,15 +100,15 @@ pub(super) fn serve(json: bool, keychain: Option<Keychain>) -> Result<(), Error>
 }
 
 /// Does what was typed, and tells what came of it.
-fn typed(line: &str, device: &Device) -> String {
+fn typed(line: &str, devices: &[Device]) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
-    match words[..] {
-        [POWER_CUT] => {}
-        [POWER_CUT, job] if job == device.job_id() => {}
-        [POWER_CUT, job] => return format!("There is no device of {job} here."),
+    let device = match words[..] {
+        [POWER_CUT] => devices.first(),
+        [POWER_CUT, job] => devices.iter().find(|device| device.job_id() == job),
         [] => return String::new(),
         _ => return format!("Type “{POWER_CUT}” to cut the device's power, or Ctrl-C to end."),
-    }
+    };
+    let Some(device) = device else { return format!("There is no device of {} here.", words[1..].join(" ")) };
     device.power_loss_for(BOOT);
     let (job, seconds) = (device.job_id(), BOOT.as_secs());
     format!("The device has no power. It is on again in {seconds} seconds, and LOCKED:\n\nsnow-onboard unlock {job}\n")
@@ -83,12 +130,17 @@ pub(super) async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn explain(rehearsal: &Rehearsal, wanted: Option<Keychain>) {
+fn explain(
+    rehearsal: &Rehearsal,
+    wanted: Option<Keychain>,
+    mut variables: Vec<(&str, String)>,
+    plan: &Path,
+    cluster: &ClusterHandle,
+) {
     let shell = if cfg!(windows) { "another PowerShell window" } else { "another terminal" };
     say(&format!("The stand-ins are up. In {shell}, to be led by the hand:\n"));
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let (keychain, reasons) = wanted.map_or_else(keychain::choose, |wanted| (wanted, Vec::new()));
-    let mut variables = rehearsal.env();
     variables.push(("SNOW_ONBOARD_CA_BUNDLE", path(rehearsal.ca_bundle())));
     variables.push(("SNOW_ONBOARD_CLIENT", path(rehearsal.client_path())));
     if keychain != Keychain::System {
@@ -102,15 +154,25 @@ fn explain(rehearsal: &Rehearsal, wanted: Option<Keychain>) {
     let (job, endpoint) = (rehearsal.job(), rehearsal.device().endpoint());
     say(&format!("The device's display says {endpoint}, and its label {}.", job.id()));
     say(&format!("The same without questions:\n\nsnow-onboard run {} --endpoint {endpoint}\n", job.id()));
+    if rehearsal.devices().len() > 1 {
+        say(&format!("All the devices at once, by a plan:\n\nsnow-onboard run --plan {}\n", plan.display()));
+    }
     say("Other jobs of the account:");
-    for job in rehearsal.jobs().iter().skip(1) {
+    for job in rehearsal.jobs().iter().skip(rehearsal.devices().len()) {
         say(&format!("  {}  {}", job.id(), job.state()));
     }
+    let addresses = cluster.addresses();
+    say(&format!("\nThe cluster {} is opened by all its nodes' addresses: {}", cluster.id(), addresses.join(" ")));
     say(&format!("\nTo cut the device's power, which locks it, type here:\n\n{POWER_CUT}"));
     say("\nCtrl-C ends it and removes everything.");
 }
 
-fn describe(rehearsal: &Rehearsal) -> Value {
+fn describe(rehearsal: &Rehearsal, variables: Vec<(&str, String)>, plan: &Path, cluster: &ClusterHandle) -> Value {
+    let devices: Vec<Value> = rehearsal
+        .devices()
+        .iter()
+        .map(|device| json!({ "id": device.job_id(), "device_endpoint": device.endpoint() }))
+        .collect();
     let jobs: Vec<Value> = rehearsal
         .jobs()
         .iter()
@@ -129,15 +191,18 @@ fn describe(rehearsal: &Rehearsal) -> Value {
         "endpoint_url": rehearsal.endpoint_url(),
         "bucket_url": rehearsal.bucket_url(),
         "device_endpoint": rehearsal.device().endpoint(),
+        "plan": plan,
         "ca_bundle": rehearsal.ca_bundle(),
         "access_key": rehearsal.access_key(),
         "secret_key": rehearsal.secret_key(),
         "session_token": rehearsal.session_token(),
         "region": rehearsal.region(),
         "client": rehearsal.client_path(),
-        "env": rehearsal.env().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "env": variables.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "jobs": jobs,
+        "devices": devices,
         "clusters": rehearsal.clusters(),
+        "cluster_addresses": cluster.addresses(),
     })
 }
 
@@ -159,12 +224,12 @@ mod tests {
     #[test]
     fn a_power_cut_is_typed_and_nothing_else_cuts_it() {
         let rehearsal = Rehearsal::builder().start().unwrap();
-        let device = rehearsal.device();
+        let (device, devices) = (rehearsal.device(), rehearsal.devices());
         for (line, told) in [("", ""), ("help", "Type “power-cut”"), ("power-cut JID1", "no device of JID1")] {
-            assert!(typed(line, device).contains(told), "{line}");
+            assert!(typed(line, devices).contains(told), "{line}");
             assert!(std::net::TcpStream::connect(device.endpoint()).is_ok(), "{line}");
         }
-        let told = typed(&format!("power-cut {}", device.job_id()), device);
+        let told = typed(&format!("power-cut {}", device.job_id()), devices);
         assert!(told.contains(&format!("snow-onboard unlock {}", device.job_id())), "{told}");
         assert_eq!(device.state(), crate::State::Locked);
     }

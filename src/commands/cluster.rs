@@ -1,0 +1,151 @@
+//! `run` of a cluster: the addresses of its nodes, and then the flow.
+
+use super::unlocked::tell;
+use crate::cli::NodeFlags;
+use crate::cloud::Cloud;
+use crate::device;
+use crate::error::{Error, ExitCode, Result};
+use crate::flow::{ClusterRequest, Requested, check_address, check_addresses, keep_after_unlock};
+use crate::model::{ClusterId, Endpoint, JobId, Malformed, Purpose, Record, TargetId, looks_like_code, tidy};
+use crate::report::{Event, Nobody, Notify, Reporter, Step};
+use crate::safety::sanitize::{sanitize, sanitize_typed};
+use crate::settings::Settings;
+use crate::store::StateFolder;
+use crate::ui::{Answer, Ui};
+
+/// What was typed of a cluster.
+pub(super) fn request(flags: &NodeFlags, pair_of: Option<&str>, settings: &Settings) -> Result<ClusterRequest> {
+    let node = |given: &String| {
+        Endpoint::typed(given).map_err(|malformed| Error::EndpointInvalid {
+            given: sanitize_typed(given),
+            origin: "--node".to_owned(),
+            why: malformed.why,
+        })
+    };
+    let nodes = flags.nodes.iter().map(node).collect::<Result<Vec<Endpoint>>>()?;
+    let addresses: Vec<Endpoint> = settings.endpoint.iter().cloned().chain(nodes).collect();
+    check_addresses(&addresses)?;
+    let pair_of = pair_of.map(parse_node).transpose()?;
+    Ok(ClusterRequest { addresses, without_missing: flags.without_missing, pair_of })
+}
+
+/// The job of a node.
+pub(super) fn parse_node(given: &str) -> Result<JobId> {
+    tidy(given).parse().map_err(|malformed: Malformed| Error::JobIdInvalid {
+        given: sanitize_typed(given),
+        origin: "--pair-of".to_owned(),
+        why: malformed.why,
+    })
+}
+
+/// The cluster of a node that was named with the addresses of all nodes.
+pub(super) fn cluster_of(job: &JobId, settings: &Settings, reporter: &Reporter) -> Result<ClusterId> {
+    reporter.begin(Step::Job);
+    let facts = Cloud::open(&settings.cloud(), reporter.shared())?.job_or_node(job)?;
+    let cluster = facts.cluster.and_then(|cluster| cluster.parse().ok());
+    cluster.ok_or_else(|| Error::Usage {
+        why: format!("{job} is not a node of a cluster, so it has no other nodes. Leave --node out."),
+    })
+}
+
+/// Opens a cluster. What is not said of its nodes' addresses is remembered, or asked for.
+pub(super) fn run_cluster(
+    id: &ClusterId,
+    mut request: ClusterRequest,
+    settings: &Settings,
+    ui: &Ui,
+    reporter: &Reporter,
+) -> Result<ExitCode> {
+    let target = TargetId::from(id.clone());
+    let reporter = reporter.for_job(&target);
+    let record = StateFolder::record_below(&settings.state_dir, &target).ok().flatten();
+    if request.addresses.is_empty() {
+        request.addresses = remembered(record.as_ref(), &reporter);
+    }
+    let mut cloud = None;
+    if request.addresses.is_empty() || request.addresses.len() == 1 && ui.can_prompt() {
+        let kept = record.filter(|record| record.pair.is_some()).map_or(0, |record| record.nodes.len());
+        let nodes = match kept {
+            0 => {
+                reporter.begin(Step::Job);
+                // Whoever signs in with a code or a fingerprint is not to do so twice.
+                let opened = cloud.insert(Cloud::open(&settings.cloud(), reporter.shared())?);
+                opened.cluster(id)?.len()
+            }
+            kept => kept,
+        };
+        if !ui.can_prompt() {
+            return Err(Error::ClusterAddressesMissing { cluster: id.to_string(), nodes });
+        }
+        ask_for_addresses(&mut request.addresses, id, nodes, ui)?;
+    }
+    let first = request.addresses.first().cloned().ok_or(Error::EndpointMissing)?;
+    // Before anything is fetched; somebody who can be asked is asked when it is used.
+    if !ui.can_prompt() {
+        request.addresses.iter().try_for_each(|address| check_address(address, settings, &Nobody))?;
+    }
+    let requested = Requested { job: target, purpose: Purpose::Run, settings, reporter: reporter.clone(), ask: ui };
+    let checked = requested.check_with_device(&first)?.of_cluster(request);
+    let kept = match &cloud {
+        Some(cloud) => checked.keep_by(|| Ok(cloud))?,
+        None => checked.keep()?,
+    };
+    // Its buffers have held the code.
+    drop(cloud);
+    let unlocked = keep_after_unlock(kept.hand_over(&first)?.wait()?, settings, &reporter)?;
+    tell(&unlocked, &first, settings, ui);
+    Ok(ExitCode::Done)
+}
+
+/// Where the nodes were the last time.
+pub(super) fn remembered(record: Option<&Record>, reporter: &Reporter) -> Vec<Endpoint> {
+    let addresses = record.map(Record::last_addresses).unwrap_or_default();
+    if !addresses.is_empty() {
+        let list = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        reporter.notify(Event::Fact(format!("The addresses of the nodes are those of the last time: {list}.")));
+    }
+    addresses
+}
+
+/// Asks for the addresses that are missing, one by one, as the displays show them.
+fn ask_for_addresses(addresses: &mut Vec<Endpoint>, id: &ClusterId, nodes: usize, ui: &Ui) -> Result<()> {
+    ui.tell(&format!("\n{id} has {nodes} nodes. Each shows its address on its display."));
+    while addresses.len() < nodes {
+        let question = format!("Address of node {} of {nodes}, or Enter if there are no more:", addresses.len() + 1);
+        let line = match ui.ask_for_line(&question) {
+            Answer::Line(line) if looks_like_code(&line) => {
+                ui.tell("This looks like an unlock code. Do not type it here. Answer the question instead.");
+                continue;
+            }
+            Answer::Line(line) => line,
+            Answer::End => return Err(cancelled("The input ended.", addresses, id)),
+            Answer::Silence => return Err(cancelled("No answer came.", addresses, id)),
+        };
+        if line.trim().is_empty() {
+            if addresses.is_empty() {
+                return Err(cancelled("No address was given.", addresses, id));
+            }
+            return Ok(());
+        }
+        match Endpoint::typed(&line) {
+            Err(malformed) => ui.tell(&format!("“{}” {}.", sanitize(&line), malformed.why)),
+            Ok(address) if addresses.iter().any(|known| known.is_same(&address)) => {
+                ui.tell(&format!("{address} is the address of another node already."));
+            }
+            Ok(address) => match device::check_address(&address) {
+                Err(error @ Error::EndpointExample { .. }) => ui.tell(&error.to_string()),
+                // Of one outside the local network it is asked before it is used.
+                _ => addresses.push(address),
+            },
+        }
+    }
+    Ok(())
+}
+
+fn cancelled(why: &str, addresses: &[Endpoint], id: &ClusterId) -> Error {
+    let flags =
+        |(at, address): (usize, &Endpoint)| format!(" {} {address}", if at == 0 { "--endpoint" } else { "--node" });
+    let given: String = addresses.iter().enumerate().map(flags).collect();
+    let hint = format!("To be asked for the rest again:\n  snow-onboard run {id}{given}");
+    Error::Cancelled { why: why.to_owned(), hint }
+}

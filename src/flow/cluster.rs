@@ -1,0 +1,157 @@
+//! What is different where the pair is a cluster's: whose it is, what AWS is asked, where the nodes are, which are still missing.
+
+use std::path::Path;
+
+use super::address::check_address;
+use super::run_context::{ClusterRequest, RunContext, job_in_words};
+use crate::cloud::{Cloud, ClusterJobs, DescribedJob, FetchedPair, Sink};
+use crate::device::DeviceUnlocked;
+use crate::error::{Error, Result};
+use crate::model::{ClusterNode, Endpoint, JobId, KeychainKind, Record, TargetId};
+use crate::report::{Event, Notify, Reporter};
+use crate::store::{JobFolder, StateFolder};
+
+/// Whose pair is meant by an id: a node's id stands for the cluster whose pair is kept here, unless it has a pair of its own.
+///
+/// # Errors
+/// Those of the state folder.
+pub(crate) fn target_named(id: TargetId, state_dir: &Path, reporter: &Reporter) -> Result<TargetId> {
+    let Some(job) = id.job() else { return Ok(id) };
+    let kept = StateFolder::kept_below(state_dir)?;
+    if kept.iter().any(|(kept, _)| *kept == id) {
+        return Ok(id);
+    }
+    let has_node = |record: &Record| record.nodes.iter().any(|node| node.job == *job);
+    let Some((cluster, _)) = kept.into_iter().find(|(_, record)| record.as_ref().is_some_and(has_node)) else {
+        return Ok(id);
+    };
+    reporter.notify(Event::Fact(format!("{job} is a node of the cluster {cluster}, whose pair is stored here.")));
+    Ok(cluster)
+}
+
+/// Refuses addresses of which two lead to the same place: each node has its own.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub(crate) fn check_addresses(addresses: &[Endpoint]) -> Result<()> {
+    let twice = (1..).zip(addresses).find(|(at, address)| addresses[*at..].iter().any(|other| other.is_same(address)));
+    match twice {
+        None => Ok(()),
+        Some((_, address)) => {
+            Err(Error::Usage { why: format!("The address {address} was given twice. Each node has its own.") })
+        }
+    }
+}
+
+/// Has both halves fetched: a job's, or a cluster's.
+pub(super) fn fetch_pair(
+    cloud: &Cloud,
+    folder: &JobFolder,
+    request: &ClusterRequest,
+    described: Option<DescribedJob>,
+    sink: &mut dyn Sink,
+) -> Result<FetchedPair> {
+    match folder.job() {
+        TargetId::Job(job) => cloud.fetch_pair(job, described, sink),
+        TargetId::Cluster(cluster) => cloud.fetch_cluster_pair(cluster, request.pair_of.as_ref(), sink),
+    }
+}
+
+/// Tells of whom a pair was fetched. Where nodes were not compared, it says which.
+pub(super) fn fetched_in_words(fetched: &FetchedPair, target: &TargetId, reporter: &Reporter) -> String {
+    let ClusterJobs { jobs, not_compared } = &fetched.nodes;
+    if jobs.is_empty() {
+        return job_in_words(&fetched.facts);
+    }
+    if !not_compared.is_empty() {
+        let list = not_compared.iter().map(JobId::as_str).collect::<Vec<_>>().join(", ");
+        reporter.notify(Event::Warning(format!(
+            "These nodes of {target} were left out when the nodes' codes were compared, because AWS has not released theirs or \
+             --pair-of was given: {list}."
+        )));
+    }
+    let compared = jobs.len() - not_compared.len();
+    format!("{target}, {} nodes; {compared} have one code; {}", jobs.len(), job_in_words(&fetched.facts))
+}
+
+/// The nodes for the record, with what it knows of them already.
+pub(super) fn merged(jobs: &[JobId], before: &[ClusterNode]) -> Vec<ClusterNode> {
+    let known = |job: &JobId| before.iter().find(|node| node.job == *job).cloned();
+    jobs.iter().map(|job| known(job).unwrap_or_else(|| ClusterNode::of(job.clone()))).collect()
+}
+
+/// Where the nodes are: as was said, else as the last time. `first` is where that is a single address.
+///
+/// # Errors
+/// [`Error::Usage`] if there are more addresses than nodes, or one of them stands twice.
+pub(super) fn addresses(context: &RunContext<'_>, record: &Record, first: &Endpoint) -> Result<Vec<Endpoint>> {
+    let given = &context.request.addresses;
+    let mut addresses = if given.is_empty() { record.last_addresses() } else { given.clone() };
+    if !addresses.iter().any(|address| address.is_same(first)) {
+        addresses.insert(0, first.clone());
+        // The one that it takes the place of is not known.
+        addresses.truncate(record.nodes.len().max(1));
+    }
+    check_addresses(&addresses)?;
+    // The first was checked before the client was started.
+    let others = addresses.iter().filter(|address| !address.is_same(first));
+    others.into_iter().try_for_each(|address| check_address(address, context.settings, context.ask))?;
+    let (count, nodes) = (addresses.len(), record.nodes.len());
+    if count > nodes {
+        return Err(Error::Usage {
+            why: format!("{count} addresses were given, and {} has {nodes} nodes.", context.folder.job()),
+        });
+    }
+    Ok(addresses)
+}
+
+/// The end of a run after which nodes are missing, unless that was agreed to.
+pub(super) fn incomplete(context: &RunContext<'_>, unlocked: &DeviceUnlocked, keychain: KeychainKind) -> Option<Error> {
+    if unlocked.missing.is_empty() {
+        return None;
+    }
+    let (nodes, cluster) = (unlocked.nodes.len(), context.folder.job().to_string());
+    let open = nodes - unlocked.missing.len();
+    let state = |job: &JobId| {
+        let node = unlocked.nodes.iter().find(|node| node.job == *job);
+        node.map_or(job.to_string(), |node| format!("{} ({})", node.name(), node.state_in_words()))
+    };
+    let missing = unlocked.missing.iter().map(state).collect::<Vec<_>>().join("; ");
+    if context.request.without_missing {
+        context.reporter.notify(Event::Warning(format!(
+            "{open} of the {nodes} nodes of {cluster} are UNLOCKED, ASSOCIATED and REACHABLE. Missing: {missing}."
+        )));
+        return None;
+    }
+    let later = match keychain {
+        KeychainKind::None => "Switch the missing nodes on and wait until they have started, up to 20 minutes. Then repeat the same command.".to_owned(),
+        KeychainKind::System | KeychainKind::Kernel => format!(
+            "Switch the missing nodes on and wait until they have started, up to 20 minutes. Then run:\n  snow-onboard unlock {cluster}"
+        ),
+    };
+    let hint = format!("The nodes that are open stay open. {later}");
+    Some(Error::ClusterIncomplete { cluster, open, nodes, missing, hint })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_stand_once_however_it_is_written() {
+        let parse = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect::<Vec<Endpoint>>();
+        assert!(check_addresses(&parse(&["192.0.2.10", "192.0.2.11", "192.0.2.10:9092"])).is_ok());
+        for twice in [["192.0.2.10", "192.0.2.10"], ["192.0.2.10", "192.0.2.10:9091"]] {
+            assert!(check_addresses(&parse(&twice)).unwrap_err().to_string().contains("twice"));
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_node_stays_and_a_new_one_comes_in() {
+        let job = |node: u8| format!("JID123e4567-e89b-12d3-a456-42665544000{node}").parse::<JobId>().unwrap();
+        let known = ClusterNode { state: Some("UNLOCKED".to_owned()), ..ClusterNode::of(job(1)) };
+        let nodes = merged(&[job(1), job(2)], &[known.clone(), ClusterNode::of(job(3))]);
+        assert_eq!(nodes, [known, ClusterNode::of(job(2))]);
+    }
+}

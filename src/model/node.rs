@@ -1,0 +1,42 @@
+//! A node of a cluster.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Endpoint, JobId};
+
+/// A node of a cluster, and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterNode {
+    /// Its job, whose id is its `DeviceId` (guide, "Cluster overview").
+    pub job: JobId,
+    /// Where it was seen last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Endpoint>,
+    /// What was said of it last, such as "UNLOCKED, ASSOCIATED, REACHABLE". Cleaned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+impl ClusterNode {
+    /// A node of which nothing is known but its job.
+    #[must_use]
+    pub(crate) fn of(job: JobId) -> Self {
+        Self { job, address: None, state: None }
+    }
+
+    /// Its name: the job, and the address where that is known.
+    #[must_use]
+    pub(crate) fn name(&self) -> String {
+        match &self.address {
+            Some(address) => format!("{} at {address}", self.job),
+            None => self.job.to_string(),
+        }
+    }
+
+    /// What was said of it last, in words.
+    #[must_use]
+    pub(crate) fn state_in_words(&self) -> &str {
+        self.state.as_deref().unwrap_or("state not known")
+    }
+}
