@@ -8,11 +8,12 @@ use crate::settings::table::SESSION;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   In the profile of the AWS CLI for the device, in ~/.aws/config:
-    credential_process = snow-onboard credentials JID123e4567-e89b-12d3-a456-426655440000
+    credential_process = snow-onboard credentials JID…
   If the device has several access keys:
-    credential_process = snow-onboard credentials JID123e4567-e89b-12d3-a456-426655440000 --access-key-id AKIAIOSFODNN7EXAMPLE
+    credential_process = snow-onboard credentials JID… --access-key-id AKIA…
   After the device was wiped or its key changed:
-    snow-onboard credentials JID123e4567-e89b-12d3-a456-426655440000 --refresh > /dev/null";
+    snow-onboard credentials JID123e4567-e89b-12d3-a456-426655440000 --refresh \\
+      > /dev/null";
 
 /// `credentials`
 #[derive(Debug, Args)]

@@ -64,6 +64,23 @@ pub(super) fn client_command(complaint: clap::Error) -> clap::Error {
     Cli::command().error(ErrorKind::UnknownArgument, text)
 }
 
+/// The parser's complaint of a job that is missing, where there are other ways to say which are meant.
+pub(super) fn missing(complaint: clap::Error) -> clap::Error {
+    let others = match super::typed_verb().as_deref() {
+        Some("unlock") => "--all",
+        Some("forget") => "--all, --returned or --expired",
+        _ => return complaint,
+    };
+    if complaint.kind() != ErrorKind::MissingRequiredArgument {
+        return complaint;
+    }
+    let mut command = Cli::command();
+    command.build();
+    let of_verb = super::typed_verb().and_then(|verb| command.find_subcommand_mut(verb).cloned());
+    let text = format!("a job is required; type JOB, or {others} for several");
+    of_verb.unwrap_or(command).error(ErrorKind::MissingRequiredArgument, text)
+}
+
 /// The parser's complaint of a verb that is called otherwise here, with what it is called.
 pub(super) fn verb(complaint: clap::Error) -> clap::Error {
     let Some(ContextValue::String(typed)) = complaint.get(ContextKind::InvalidSubcommand) else { return complaint };

@@ -14,9 +14,10 @@ mod status;
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
-use crate::error::Error;
+use crate::error::{Error, HintRules, OtherKeychains};
+use crate::model::{JobId, tidy};
 use crate::safety::log::Verbosity;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
@@ -60,13 +61,15 @@ Examples:
   See your jobs, and which have been delivered:
     snow-onboard jobs
   Bring the device of a job through its first start:
-    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10
+    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 \\
+      --endpoint 192.0.2.10
   Unlock it again after a power cut, without internet:
     snow-onboard unlock JID123e4567-e89b-12d3-a456-426655440000
   See what is stored, and the state of each device:
     snow-onboard status
   Run another command of the vendor's client:
-    snow-onboard client JID123e4567-e89b-12d3-a456-426655440000 -- describe-device
+    snow-onboard client JID123e4567-e89b-12d3-a456-426655440000 \\
+      -- describe-device
   Fetch code and manifest before the device arrives, to be offline later:
     snow-onboard fetch JID123e4567-e89b-12d3-a456-426655440000
   Remove both when the device goes back:
@@ -76,22 +79,30 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Fetch the code and manifest if they are not stored, unlock the device, and wait until it is unlocked
-    #[command(after_help = "\
+    #[command(
+        after_help = "\
 Examples:
   With the address from the device's display:
-    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10
+    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 \\
+      --endpoint 192.0.2.10
   Wait for the job and for the device, then unlock it:
-    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 --wait --wait-device
+    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 \\
+      --endpoint 192.0.2.10 --wait --wait-device
   A cluster, by its id, with the address of each node:
-    snow-onboard run CID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 --node 192.0.2.11 \\
-      --node 192.0.2.12
+    snow-onboard run CID123e4567-e89b-12d3-a456-426655440000 \\
+      --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12
   Ten devices at once, as a table says; again, it does only what is missing:
     snow-onboard run --plan pallet.csv
   Every job that has been delivered; asks for the address of each device:
     snow-onboard run --all
   With a client that is not in PATH, keeping nothing on this machine:
-    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 \\
-      --client ~/snowball-client-linux/bin/snowballEdge --keychain none")]
+    snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 \\
+      --endpoint 192.0.2.10 \\
+      --client ~/snowball-client-linux/bin/snowballEdge --keychain none",
+        override_usage = "\
+snow-onboard run [OPTIONS] [JOB]
+       snow-onboard run [OPTIONS] --plan <FILE>"
+    )]
     Run(RunArgs),
     /// Fetch the code and manifest and store them; no device is needed
     #[command(after_help = "\
@@ -102,16 +113,23 @@ Examples:
     snow-onboard fetch --refresh JID123e4567-e89b-12d3-a456-426655440000")]
     Fetch(Fetch),
     /// Unlock a device again from what is stored here: after a power cut, without internet and without AWS
-    #[command(after_help = "\
+    #[command(
+        after_help = "\
 Examples:
   At the address of the last time:
     snow-onboard unlock JID123e4567-e89b-12d3-a456-426655440000
   The device has another address now:
-    snow-onboard unlock JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.11
+    snow-onboard unlock JID123e4567-e89b-12d3-a456-426655440000 \\
+      --endpoint 192.0.2.11
   A cluster, of which a node stays away:
-    snow-onboard unlock CID123e4567-e89b-12d3-a456-426655440000 --without-missing
+    snow-onboard unlock CID123e4567-e89b-12d3-a456-426655440000 \\
+      --without-missing
   After a power cut, every device that was unlocked from this machine:
-    snow-onboard unlock --all")]
+    snow-onboard unlock --all",
+        override_usage = "\
+snow-onboard unlock [OPTIONS] <JOB>
+       snow-onboard unlock [OPTIONS] --all"
+    )]
     Unlock(Unlock),
     /// Print the device's own access key for the AWS CLI and other programs (credential_process)
     ///
@@ -154,7 +172,8 @@ Examples:
     #[command(after_help = setup_profile::EXAMPLES)]
     SetupProfile(SetupProfile),
     /// Remove a job's code from the keychain, and its manifest and record from the disk
-    #[command(after_help = "\
+    #[command(
+        after_help = "\
 Examples:
   When the device goes back:
     snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000
@@ -163,7 +182,14 @@ Examples:
   Before this program is removed, or the laptop goes to somebody else:
     snow-onboard forget --all
   Only take a profile with the code in clear out of the client's own settings:
-    snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000 --client-profile NAME")]
+    snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000 \\
+      --client-profile NAME",
+        override_usage = "\
+snow-onboard forget [OPTIONS] <JOB>
+       snow-onboard forget [OPTIONS] --all
+       snow-onboard forget [OPTIONS] --returned
+       snow-onboard forget [OPTIONS] --expired"
+    )]
     Forget(Forget),
     /// Show what was done with a job: when, by whom, with which client; as text or as a page to print
     #[command(after_help = receipt::RECEIPT_EXAMPLES)]
@@ -193,7 +219,8 @@ Examples:
 Examples:
   bash, for every new shell:
     mkdir -p ~/.local/share/bash-completion/completions
-    snow-onboard completions bash > ~/.local/share/bash-completion/completions/snow-onboard
+    snow-onboard completions bash \\
+      > ~/.local/share/bash-completion/completions/snow-onboard
   zsh, after compinit in ~/.zshrc:
     source <(snow-onboard completions zsh)
   fish:
@@ -345,6 +372,25 @@ impl Command {
         }
     }
 
+    /// What hints say of this verb, besides what the settings say.
+    #[must_use]
+    pub(crate) fn hint_rules(&self, rules: HintRules) -> HintRules {
+        let for_job = |job: Option<&String>| {
+            let job = job.and_then(|job| tidy(job).parse::<JobId>().ok());
+            OtherKeychains::Fetched(job.map_or_else(|| "JID…".to_owned(), |job| job.to_string()))
+        };
+        let other_keychains = match self {
+            Self::Fetch(_) => OtherKeychains::Another,
+            Self::Unlock(Unlock { job, .. }) | Self::Status(ShowStatus { job, .. }) => for_job(job.as_ref()),
+            Self::Client(RunClient { job, .. }) => for_job(Some(job)),
+            // The device's key is there as well, or what is to be removed.
+            Self::Credentials(_) | Self::SetupProfile(_) | Self::Forget(_) | Self::Receipt(_) => OtherKeychains::This,
+            _ => OtherKeychains::AnyOrNone,
+        };
+        let verb = (!matches!(self, Self::Run(RunArgs { is_bare: true, .. }))).then(|| self.name().to_owned());
+        HintRules { verb, other_keychains, ..rules }
+    }
+
     /// Whether its output is all there is to it, so that it is in vain where that is lost.
     #[must_use]
     pub(crate) fn only_prints(&self) -> bool {
@@ -367,7 +413,8 @@ impl Cli {
         if let Some(flag) = mistyped::flag(typed()) {
             return Err(flag);
         }
-        let mistyped = |complaint| mistyped::client_command(mistyped::code(mistyped::verb(complaint)));
+        let mistyped =
+            |complaint| mistyped::missing(mistyped::client_command(mistyped::code(mistyped::verb(complaint))));
         let mut cli = Self::try_parse().map_err(mistyped)?;
         let no_input = cli.common.no_input;
         let bare = || Command::Run(RunArgs { is_bare: true, ..RunArgs::default() });
@@ -433,6 +480,15 @@ pub fn is_client_typed() -> bool {
     std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "client")
 }
 
+/// The verb that was typed, as far as that can be told where the parser could not.
+#[must_use]
+pub(crate) fn typed_verb() -> Option<String> {
+    let commands = Cli::command();
+    let mut words =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != "--");
+    words.find(|word| commands.find_subcommand(word).is_some())
+}
+
 /// Whether a word of the command line is, or contains, `-v`.
 #[must_use]
 pub(crate) fn asks_for_more(word: &str) -> bool {
@@ -445,20 +501,43 @@ pub(crate) fn asks_for_more(word: &str) -> bool {
 pub(crate) fn not_a_command(complaint: &clap::Error) -> Error {
     let text = complaint.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();
-    let words = sanitize(first).trim_start_matches("error: ").to_owned();
-    let (begin, rest) = words.split_at(words.chars().next().map_or(0, char::len_utf8));
-    let end = if rest.ends_with(['.', '?']) { "" } else { "." };
-    Error::Usage { why: format!("{}{rest}{end}", begin.to_uppercase()) }
+    let words = capitalized(sanitize(first).trim_start_matches(BEGINS));
+    let end = if words.ends_with(['.', '?']) { "" } else { "." };
+    Error::Usage { why: format!("{words}{end}") }
+}
+
+/// How the parser begins what it complains of.
+const BEGINS: &str = "error: ";
+
+/// What the parser says to people, which begins as every error does.
+#[must_use]
+pub(crate) fn in_our_form(said: &str) -> String {
+    said.strip_prefix(BEGINS).map_or_else(|| said.to_owned(), |said| format!("Error: {}", capitalized(said)))
+}
+
+fn capitalized(text: &str) -> String {
+    let (begin, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
+    format!("{}{rest}", begin.to_uppercase())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_example_is_broken_where_a_terminal_of_80_columns_ends() {
+        let commands = Cli::command();
+        let helps = commands.get_subcommands().chain([&commands]).filter_map(clap::Command::get_after_help);
+        let text: Vec<String> = helps.map(ToString::to_string).collect();
+        assert!(text.len() > 10);
+        for line in text.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("  ")) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@ Examples:
   What was done with a job's code and manifest:
     snow-onboard receipt JID123e4567-e89b-12d3-a456-426655440000
   A page to print and to file:
-    snow-onboard receipt JID123e4567-e89b-12d3-a456-426655440000 --html receipt.html";
+    snow-onboard receipt JID123e4567-e89b-12d3-a456-426655440000 \\
+      --html receipt.html";
 
 /// `receipt`
 #[derive(Debug, Args)]

@@ -15,7 +15,8 @@ Examples:
   See what would be written:
     snow-onboard setup-profile JID123e4567-e89b-12d3-a456-426655440000 --dry-run
   Take it out again:
-    snow-onboard setup-profile JID123e4567-e89b-12d3-a456-426655440000 --remove --yes";
+    snow-onboard setup-profile JID123e4567-e89b-12d3-a456-426655440000 \\
+      --remove --yes";
 
 /// `setup-profile`
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ says now. For the last it starts the client once per device, which takes some se
 it privately and never on a command line. A device that can't be looked at is shown with the reason, and the others are looked at \
 all the same. The device is left as it is.\n\n\
 The exit code is 0 when this was told, whatever the state is: the state is in the output. With --watch it is 0 when every device is \
-UNLOCKED, 14 when --wait-timeout is over before, else that of the first job for which waiting does not help.";
+UNLOCKED, 14 when --wait-timeout is over before, 6 when nothing is stored, else that of the first job for which waiting does not help.";
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +23,8 @@ Examples:
   What is stored, without contacting a device:
     snow-onboard status --offline
   One job, at another address than that of the last time:
-    snow-onboard status JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.11
+    snow-onboard status JID123e4567-e89b-12d3-a456-426655440000 \\
+      --endpoint 192.0.2.11
   For a script:
     snow-onboard status --json
   Wait until somebody has unlocked every device:

@@ -49,7 +49,7 @@ pub use examine::Action;
 pub(crate) use examine::{Examined, Way};
 pub use identity::Identity;
 pub use process::{CREDENTIALS_ARGUMENT, credentials_main};
-pub(crate) use trust::TrustInUse;
+pub(crate) use trust::{TrustInUse, check_typed_file};
 
 /// What the operator decides about AWS and the way to it.
 #[derive(Debug, Clone)]
@@ -113,6 +113,14 @@ pub struct Cloud {
     /// `None` only while it is dropped.
     parts: Option<(Api, tokio::runtime::Runtime)>,
     notify: Arc<dyn Notify>,
+}
+
+/// Whether a profile that was named is one. It may be wrong and never come to be used.
+///
+/// # Errors
+/// [`Error::CredentialsFailed`].
+pub(crate) fn check_profile(name: &str) -> Result<()> {
+    credentials::Profiles::load(Some(name)).map(drop)
 }
 
 impl Cloud {

@@ -53,6 +53,17 @@ pub(super) fn named_file(settings: &CloudSettings, profiles: Option<&Profiles>) 
     settings.ca_bundle.clone().or_else(of_profile).or_else(of_requests)
 }
 
+/// Whether a CA file can be used that a flag names, for a command that may come to need none.
+///
+/// # Errors
+/// [`Error::CaFileBad`].
+pub(crate) fn check_typed_file(file: &Sourced<PathBuf>) -> Result<()> {
+    match file.origin {
+        Origin::Flag(_) => of_file(file).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// The certificates of `file`, or else the system's.
 ///
 /// # Errors

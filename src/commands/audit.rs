@@ -51,11 +51,7 @@ fn verify(report: &AuditReport, ui: &Ui, reporter: &Reporter) -> ExitCode {
         )));
     }
     let error = report.error_beside_report();
-    let exit = match &error {
-        // For programs the result has all of it.
-        Some(error) if !ui.is_for_programs() => ui.failure_of_several(error),
-        error => error.as_ref().map_or(ExitCode::Done, |error| error.exit()),
-    };
+    let exit = error.as_ref().map_or(ExitCode::Done, |error| ui.failure_of_several(error));
     let code = error.as_ref().map(Error::code);
     ui.result(None, &in_words(report), VerifyResult { is_whole: error.is_none(), code, report });
     exit

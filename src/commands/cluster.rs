@@ -5,9 +5,9 @@ use crate::cli::NodeFlags;
 use crate::cloud::Cloud;
 use crate::device;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{ClusterRequest, Requested, check_addresses, keep_after_unlock};
+use crate::flow::{ClusterRequest, Requested, check_address, check_addresses, keep_after_unlock};
 use crate::model::{ClusterId, Endpoint, JobId, Malformed, Purpose, Record, TargetId, looks_like_code, tidy};
-use crate::report::{Event, Notify, Reporter, Step};
+use crate::report::{Event, Nobody, Notify, Reporter, Step};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -80,6 +80,10 @@ pub(super) fn run_cluster(
         ask_for_addresses(&mut request.addresses, id, nodes, ui)?;
     }
     let first = request.addresses.first().cloned().ok_or(Error::EndpointMissing)?;
+    // Before anything is fetched; somebody who can be asked is asked when it is used.
+    if !ui.can_prompt() {
+        request.addresses.iter().try_for_each(|address| check_address(address, settings, &Nobody))?;
+    }
     let requested = Requested { job: target, purpose: Purpose::Run, settings, reporter: reporter.clone(), ask: ui };
     let checked = requested.check_with_device(&first)?.of_cluster(request);
     let kept = match &cloud {
@@ -128,16 +132,11 @@ fn ask_for_addresses(addresses: &mut Vec<Endpoint>, id: &ClusterId, nodes: usize
             Ok(address) if addresses.iter().any(|known| known.is_same(&address)) => {
                 ui.tell(&format!("{address} is the address of another node already."));
             }
-            Ok(address) => {
-                if let Some(public) = device::is_public(&address) {
-                    ui.tell(&format!("{public} is a public internet address. A device is on the local network."));
-                    match ui.ask_for_line("Is that what its display says? [yes/N]") {
-                        Answer::Line(line) if line.eq_ignore_ascii_case("yes") => {}
-                        _ => continue,
-                    }
-                }
-                addresses.push(address);
-            }
+            Ok(address) => match device::check_address(&address) {
+                Err(error @ Error::EndpointExample { .. }) => ui.tell(&error.to_string()),
+                // Of one outside the local network it is asked before it is used.
+                _ => addresses.push(address),
+            },
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::cluster::parse_node;
 use crate::cli::{Fetch, run_again};
 use crate::error::{Error, Result};
 use crate::flow::{ClusterRequest, Requested};
-use crate::model::{KeychainKind, ManifestDigest, Purpose};
+use crate::model::{Endpoint, KeychainKind, ManifestDigest, Purpose};
 use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -50,14 +50,16 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Repor
     let kept = if args.refresh { checked.refetch()? } else { checked.keep()? };
     let (manifest, keychain, pair) = (kept.manifest(), kept.keychain().to_owned(), kept.pair().clone());
     let was_kept_already = kept.was_kept_already();
+    // Pasted as it is, it says what to put there.
+    let endpoint = settings.endpoint.clone().or_else(Endpoint::example);
     // Writing the result may take as long as its reader likes, and the code is of no more use here.
     drop(kept);
     ui.result(
         Some(&job),
         &format!(
-            "\nThe code and manifest of {job} are stored.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\nWhen the device is on the network, run:\n  {}",
+            "\nThe code and manifest of {job} are stored.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\nWhen the device is on the network, run, with the address on its display:\n  {}",
             manifest.display(),
-            run_again(Some(&job), None, settings, |setting| setting.reopens),
+            run_again(Some(&job), endpoint.as_ref(), settings, |setting| setting.reopens),
         ),
         FetchResult {
             was_kept_already,

@@ -213,12 +213,20 @@ impl Guide<'_> {
                     }
                 },
             };
-            if let Some(address) = device::is_public(&endpoint) {
-                let text = format!("{address} is a public internet address. A device is on the local network.");
-                self.ui.tell(&text);
-                if !matches!(self.ask("Is that what its display says? [yes/N]")?.as_str(), "yes" | "YES" | "Yes") {
+            match device::check_address(&endpoint) {
+                Err(error @ Error::EndpointPublic { .. }) if self.may_be_public() => {
+                    self.ui.tell(&error.to_string());
+                    if !matches!(self.ask("Is that what its display says? [yes/N]")?.as_str(), "yes" | "YES" | "Yes") {
+                        continue;
+                    }
+                    self.take(&setting::allow_public_endpoint, true)?;
+                }
+                Err(Error::EndpointPublic { .. }) if self.settings.allow_public_endpoint => {}
+                Err(error) => {
+                    self.ui.tell(&error.to_string());
                     continue;
                 }
+                Ok(()) => {}
             }
             match device::reach(&endpoint, self.reporter) {
                 Ok(_) => {
@@ -239,6 +247,11 @@ impl Guide<'_> {
                 Err(error) => self.ui.tell(&error.to_string()),
             }
         }
+    }
+
+    /// An address that the administrator has ruled out is not offered either.
+    fn may_be_public(&self) -> bool {
+        !self.settings.allow_public_endpoint && !self.settings.is_locked(&setting::allow_public_endpoint)
     }
 
     /// A wait that the administrator has ruled out is not offered.
@@ -299,16 +312,6 @@ impl Guide<'_> {
         let hint = format!("{what}:\n  {}", self.command());
         Error::Cancelled { why: why.to_owned(), hint }
     }
-}
-
-/// Why nothing is asked, as the beginning of a sentence.
-pub(super) fn why_nobody_is_asked(no_input: bool, ui: &Ui) -> String {
-    match (no_input, ui.is_for_programs()) {
-        (true, _) => "With --no-input nothing is asked",
-        (_, true) => "With --json nothing is asked",
-        _ => "This program cannot ask, because it has no terminal",
-    }
-    .to_owned()
 }
 
 /// Asks for a line that is no unlock code: such a one is neither said again nor used for anything.

@@ -25,7 +25,8 @@ struct JobsResult {
 pub(super) struct JobRow {
     job: String,
     state: String,
-    ready: bool,
+    /// `None` where the state does not tell: AWS decides.
+    ready: Option<bool>,
     kept: bool,
     kind: Option<String>,
     device_type: Option<String>,
@@ -47,8 +48,9 @@ pub(super) fn jobs(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<
     let kept = StateFolder::pairs_below(&settings.state_dir)?;
     let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
     let mut rows: Vec<JobRow> = cloud.jobs()?.into_iter().map(|job| JobRow::new(job, &kept)).collect();
-    // What is ready first, then the youngest.
-    rows.sort_by(|a, b| b.ready.cmp(&a.ready).then(b.created.cmp(&a.created)));
+    // What is ready first, then what may be, then the youngest.
+    let readiness = |row: &JobRow| row.ready.map_or(1, |ready| if ready { 2 } else { 0 });
+    rows.sort_by(|a, b| readiness(b).cmp(&readiness(a)).then(b.created.cmp(&a.created)));
     ui.result(None, &table(&rows, OffsetDateTime::now_utc()), JobsResult { jobs: rows });
     Ok(())
 }
@@ -58,7 +60,12 @@ impl JobRow {
     pub(super) fn new(job: JobFacts, kept: &BTreeSet<String>) -> Self {
         let cleaned = |text: Option<String>| text.map(|text| sanitize(&text)).filter(|text| !text.is_empty());
         Self {
-            ready: job.state.readiness() == Readiness::Ready && !job.is_main,
+            ready: match job.state.readiness() {
+                _ if job.is_main => Some(false),
+                Readiness::Ready => Some(true),
+                Readiness::OnItsWay => None,
+                _ => Some(false),
+            },
             kept: kept.contains(&job.id) || job.cluster.as_ref().is_some_and(|cluster| kept.contains(cluster)),
             state: sanitize(job.state.as_api()),
             state_in_words: if job.is_main {
@@ -82,17 +89,17 @@ impl JobRow {
 
     /// The cluster that `run` opens its device with, if it has been delivered.
     pub(super) fn ready_in_cluster(&self) -> Option<&str> {
-        self.cluster.as_deref().filter(|_| self.ready)
+        self.cluster.as_deref().filter(|_| self.ready == Some(true))
     }
 
-    /// Whether `run` can open its device: a node of a cluster it can't open by itself.
+    /// Whether `run` can open its device, as far as the state tells: a node of a cluster it can't open by itself.
     pub(super) fn is_for_one_device(&self) -> bool {
-        self.ready && self.cluster.is_none()
+        self.ready == Some(true) && self.cluster.is_none()
     }
 
     /// Whether it is a node of a cluster, which has been delivered.
     pub(super) fn is_ready_node(&self) -> bool {
-        self.ready && self.cluster.is_some()
+        self.ready == Some(true) && self.cluster.is_some()
     }
 
     /// What it is, how old, how it was sent; in one line, for whoever is to know it again.
@@ -128,13 +135,13 @@ fn table(rows: &[JobRow], now: OffsetDateTime) -> String {
     }
     let mut text = String::new();
     for row in rows {
-        let mark = match (row.ready, row.kept) {
-            (true, true) => "ready, kept here",
-            (true, false) => "ready",
-            (false, true) => "kept here",
-            (false, false) => "",
+        let ready = match row.ready {
+            Some(true) => Some("ready"),
+            None => Some("perhaps ready"),
+            Some(false) => None,
         };
-        text.push_str(format!("{}  {mark}", row.job).trim_end());
+        let marks: Vec<&str> = ready.into_iter().chain(row.kept.then_some("kept here")).collect();
+        text.push_str(format!("{}  {}", row.job, marks.join(", ")).trim_end());
         text.push_str(&format!("\n    {}", row.state_in_words));
         for part in [row.age(now), row.tracking()].into_iter().flatten() {
             text.push_str(&format!(", {part}"));
@@ -142,7 +149,7 @@ fn table(rows: &[JobRow], now: OffsetDateTime) -> String {
         if let Some(what) = row.what() {
             text.push_str(&format!("\n    {what}"));
         }
-        if let Some(cluster) = row.cluster.as_ref().filter(|_| row.ready) {
+        if let Some(cluster) = row.cluster.as_ref().filter(|_| row.ready == Some(true)) {
             text.push_str(&format!("\n    unlocked with its cluster: snow-onboard run {cluster}"));
         }
         text.push('\n');
@@ -197,6 +204,12 @@ mod tests {
             "JID123e4567-e89b-12d3-a456-426655440000  ready, kept here\n    has been delivered to you, created 12 days ago, tracking number 1Z999\n    EDGE_S, LOCAL_USE, Ship log\n"
         );
         let text = table(&[JobRow::new(facts(JobState::InTransitToCustomer), &BTreeSet::new())], now);
-        assert!(text.starts_with("JID123e4567-e89b-12d3-a456-426655440000\n    is in transit to you"), "{text}");
+        assert!(
+            text.starts_with("JID123e4567-e89b-12d3-a456-426655440000  perhaps ready\n    is in transit to you"),
+            "{text}"
+        );
+        let node = JobFacts { cluster: Some("CID1".to_owned()), ..facts(JobState::WithCustomer) };
+        let row = JobRow::new(node, &BTreeSet::new());
+        assert!(!row.is_for_one_device() && table(&[row], now).contains("with its cluster: snow-onboard run CID1"));
     }
 }

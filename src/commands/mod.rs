@@ -25,8 +25,9 @@ mod unlocked;
 use std::sync::Arc;
 
 use crate::cli::{self, Cli, Command};
+use crate::cloud;
 use crate::device::ClientExit;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, HintRules, Result};
 use crate::flow::target_named;
 use crate::model::{KeychainKind, TargetId, tidy};
 use crate::os;
@@ -108,7 +109,10 @@ fn run_command(cli: &Cli) -> Ended {
         let command = cli::run_again(None, settings.endpoint.as_ref(), settings, |_| true);
         const RUN: &str = "snow-onboard run";
         let rest = command.strip_prefix(RUN).unwrap_or_default().to_owned();
-        ui.hints_follow(settings.hint_rules((RUN.to_owned(), rest), cli::given_flags(settings)));
+        let rules = settings.hint_rules((RUN.to_owned(), rest), cli::given_flags(settings));
+        ui.hints_follow(cli.verb().map_or(rules.clone(), |verb| verb.hint_rules(rules)));
+    } else if let Some(verb) = cli.verb() {
+        ui.hints_follow(verb.hint_rules(HintRules::default()));
     }
     let log_file = settings.as_ref().ok().and_then(|settings| settings.log_file.as_ref());
     if let Err(error) = log::start(cli.verbosity(), log_file, || ui::Stderr, OPERATOR) {
@@ -118,6 +122,9 @@ fn run_command(cli: &Cli) -> Ended {
         Some(Command::Client(args)) => client::client(args, &settings, &ui, &reporter).map(Ended::AsClient),
         _ => dispatch(cli, &settings, &ui, &reporter).map(Ended::Here),
     });
+    if let Ok(Ended::Here(exit)) = ended {
+        ui.ends_with(exit);
+    }
     ended.unwrap_or_else(|error| ui.failure(reporter.job(), &error).into())
 }
 
@@ -143,9 +150,10 @@ pub fn report_parse_error(said: &clap::Error) -> u8 {
     if said.use_stderr() && typed("--json") && !typed("credentials") {
         let ui = Ui::new(OutputMode::Json);
         let ui = if is_of_client { ui.passing_through() } else { ui };
+        ui.hints_follow(HintRules { verb: cli::typed_verb(), ..HintRules::default() });
         return exit_of(ui.failure(None, &cli::not_a_command(said)), is_of_client);
     }
-    let mut text = said.render().to_string();
+    let mut text = cli::in_our_form(&said.render().to_string());
     if said.kind() == clap::error::ErrorKind::DisplayVersion
         && std::env::args_os().any(|word| word.to_str().is_some_and(cli::asks_for_more))
     {
@@ -167,7 +175,21 @@ fn build_details() -> String {
     format!("system  {} {}\ncommit  {commit}\n", std::env::consts::OS, std::env::consts::ARCH)
 }
 
+/// Refuses what was typed and is wrong, also where it would not come to be used: a pair that is stored is not fetched. `doctor` and
+/// `settings` tell it in their own way.
+fn check_typed(cli: &Cli, settings: &Settings) -> Result<()> {
+    if matches!(cli.verb(), Some(Command::Doctor(_) | Command::Settings(_))) {
+        return Ok(());
+    }
+    settings.ca_bundle.as_ref().map_or(Ok(()), cloud::check_typed_file)?;
+    match (cli.verb(), &settings.profile) {
+        (Some(Command::Fetch(_)), Some(profile)) => cloud::check_profile(profile),
+        _ => Ok(()),
+    }
+}
+
 fn dispatch(cli: &Cli, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+    check_typed(cli, settings)?;
     let done = match cli.verb() {
         Some(Command::Doctor(_)) => return Ok(doctor::doctor(settings, ui, reporter)),
         Some(Command::Run(args)) => return run::run(args, settings, ui, reporter),

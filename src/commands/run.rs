@@ -13,6 +13,8 @@ use crate::report::{Event, Notify, Reporter, Step};
 use crate::settings::Settings;
 use crate::ui::Ui;
 
+const EXAMPLE_JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
+
 pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     if let Some(plan) = &args.plan {
         return run_plan::run_plan(plan, settings, ui, reporter);
@@ -36,7 +38,9 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
         reporter.is_about(job);
     }
     if args.is_bare && !ui.can_prompt() {
-        return Err(Error::NobodyToAsk { why: guide::why_nobody_is_asked(args.no_input, ui) });
+        let why = format!("{}, so give JOB and --endpoint on the command line", ui.why_nobody_is_asked(args.no_input));
+        let hint = format!("For example:\n  snow-onboard run {EXAMPLE_JOB} --endpoint 192.0.2.10");
+        return Err(Error::NobodyToAsk { why, hint });
     }
     if ui.can_prompt() && (args.is_bare || named.is_none() || settings.endpoint.is_none()) {
         let plan = guide::plan(named, settings, ui, reporter)?;

@@ -5,17 +5,18 @@ use std::collections::HashMap;
 
 use time::OffsetDateTime;
 
-use super::guide::{asked_to_continue, typed_line, why_nobody_is_asked};
+use super::guide::{asked_to_continue, typed_line};
 use super::jobs::{JobRow, no_job_ready};
 use super::run_plan::{PlanRun, needs_keychain};
 use crate::cli::{run_again, run_plan_again};
 use crate::cloud::Cloud;
 use crate::device;
 use crate::error::{Error, ExitCode, Result};
+use crate::flow::check_address;
 use crate::model::{
     DevicePlan, Endpoint, JobFacts, JobId, KeychainKind, PlannedDevice, Record, TargetId, plan_label, plan_line,
 };
-use crate::report::{Event, Notify, Reporter, Step};
+use crate::report::{Event, Nobody, Notify, Reporter, Step};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -43,7 +44,7 @@ pub(super) fn run_all(no_input: bool, settings: &Settings, ui: &Ui, reporter: &R
         };
         let example = format!("  {HEADER}{}", delivered.iter().map(line).collect::<String>());
         let command = run_plan_again("pallet.csv", settings);
-        return Err(Error::AddressesMissing { why: why_nobody_is_asked(no_input, ui), example, command });
+        return Err(Error::AddressesMissing { why: ui.why_nobody_is_asked(no_input).to_owned(), example, command });
     }
     // Without a keychain and a client the answers would be lost.
     let run = PlanRun::prepare(settings, ui, reporter)?;
@@ -143,11 +144,10 @@ impl Questions<'_> {
                 self.ui.tell(&format!("{endpoint} is the address that you gave for {}.", other.job));
                 continue;
             }
-            if let Some(address) = device::is_public(&endpoint) {
-                self.ui.tell(&format!("{address} is a public internet address. A device is on the local network."));
-                if !self.ask("Is that what its display says? [yes/N]")?.eq_ignore_ascii_case("yes") {
-                    continue;
-                }
+            // What is agreed to for one address would not be known any more when its turn comes: the setting says it for all.
+            if let Err(error) = check_address(&endpoint, self.settings, &Nobody) {
+                self.ui.tell(&format!("{error}\n{}", error.report().hint));
+                continue;
             }
             match device::reach(&endpoint, self.reporter) {
                 Ok(_) => return Ok(Some(endpoint)),

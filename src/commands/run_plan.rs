@@ -12,9 +12,9 @@ use super::several::{DeviceRow, open_stored, side_by_side, tell_all};
 use crate::cloud::Cloud;
 use crate::device::Client;
 use crate::error::{Error, ExitCode, Result, Why};
-use crate::flow::{Requested, SharedKeychains};
+use crate::flow::{Requested, SharedKeychains, check_address};
 use crate::model::{DevicePlan, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose};
-use crate::report::{Event, Notify, Reporter, Step, while_waiting};
+use crate::report::{Event, Nobody, Notify, Reporter, Step, while_waiting};
 use crate::safety::path_trust::{self, Whose};
 use crate::settings::Settings;
 use crate::ui::{NamedDevice, Ui};
@@ -61,8 +61,8 @@ fn read(path: &Path, reporter: &Reporter) -> Result<DevicePlan> {
             .map_err(|refused| unusable(refused.into_why(path)))?
             .ok_or_else(|| unusable("there is no such file".to_owned().into()))?
     };
-    let text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8".to_owned().into()))?;
-    DevicePlan::parse(&text, PlanFormat::of(&name, &text)).map_err(|PlanFlaw { line, why }| {
+    let plan = DevicePlan::text(bytes).and_then(|text| DevicePlan::parse(&text, PlanFormat::of(&name, &text)));
+    plan.map_err(|PlanFlaw { line, why }| {
         unusable(line.map_or(why.clone(), |line| format!("line {line}: {why}")).into())
     })
 }
@@ -152,6 +152,7 @@ impl<'a> PlanRun<'a> {
 
     /// Has the pair kept, and lets go of it again.
     fn fetch(&self, device: &PlannedDevice, may_ask: bool) -> Result<()> {
+        check_address(&device.endpoint, &self.settings, &Nobody)?;
         let reporter = self.reporter.for_job(&device.job.clone().into());
         let requested = Requested {
             job: device.job.clone().into(),

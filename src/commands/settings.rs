@@ -122,7 +122,13 @@ fn in_use(settings: &Settings) -> Vec<AwsInUse> {
 fn table_of_aws(aws: &[AwsInUse]) -> String {
     let line = |row: &AwsInUse| match &row.problem {
         Some(problem) => format!("{}\n    {problem}\n", row.key),
-        None => table(&[Listed { key: row.key, value: row.value.clone(), origin: row.origin.clone(), locked: false }]),
+        None => table(&[Listed {
+            key: row.key,
+            value: row.value.clone(),
+            typed: None,
+            origin: row.origin.clone(),
+            locked: false,
+        }]),
     };
     aws.iter().map(line).collect()
 }
@@ -158,7 +164,7 @@ mod tests {
     use super::*;
 
     fn shown(key: &'static str, value: Option<&str>, origin: Option<&str>, locked: bool) -> Listed {
-        Listed { key, value: value.map(str::to_owned), origin: origin.map(str::to_owned), locked }
+        Listed { key, value: value.map(str::to_owned), typed: None, origin: origin.map(str::to_owned), locked }
     }
 
     #[test]

@@ -74,16 +74,16 @@ pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, r
 
 /// Asks whether to go on, once the change was shown.
 fn consent(question: &str, job: &TargetId, args: &SetupProfile, ui: &Ui) -> Result<()> {
-    let why = if !ui.can_prompt() {
-        "Nobody can be asked whether to change the file."
-    } else if ui.ask_lightly(question) {
-        return Ok(());
-    } else {
-        "The change was not agreed to."
-    };
     let again = again(job, args);
     let hint = format!("See the change, then make it without a question:\n  {again} --dry-run\n  {again} --yes");
-    Err(Error::Cancelled { why: why.to_owned(), hint })
+    if !ui.can_prompt() {
+        let why = format!("{}. The file was not changed", ui.why_nobody_is_asked(false));
+        return Err(Error::NobodyToAsk { why, hint });
+    }
+    if ui.ask_lightly(question) {
+        return Ok(());
+    }
+    Err(Error::Cancelled { why: "The change was not agreed to.".to_owned(), hint })
 }
 
 /// This command for the same change: one that was to remove must not write when it is followed.

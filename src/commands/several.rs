@@ -58,7 +58,6 @@ pub(super) struct DeviceRow {
     job: TargetId,
     endpoint: Option<Endpoint>,
     /// What its plan calls it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     /// `null` if the device was not unlocked.
     was_open_already: Option<bool>,

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorReport, ExitCode, Result};
 use crate::flow::{Depth, JobLook, Requested, SharedKeychains, look_at_job};
 use crate::model::{ClusterNode, Endpoint, HandOverMethod, KeychainKind, Purpose, Record, TargetId};
 use crate::report::{Ask, Backoff, Event, Nobody, Notify, Reporter, age_in_words, utc_in_words, with_jitter};
-use crate::safety::sanitize::sanitize;
+use crate::safety::sanitize::{phrase, sanitize};
 use crate::settings::Settings;
 use crate::store::StateFolder;
 use crate::ui::{Failure, NamedDevice, Stage, Ui};
@@ -115,8 +115,11 @@ pub(super) fn status(args: &ShowStatus, settings: &Settings, ui: &Ui, reporter: 
     jobs.sort_by(|one, other| one.job.as_str().cmp(other.job.as_str()));
     let depth = if args.offline { Depth::Stored } else { Depth::Device };
     let look_out = LookOut { settings, ui, reporter, depth };
+    if args.watch && jobs.is_empty() {
+        return Err(Error::NothingToWatch);
+    }
     ui.begin_devices(&jobs.iter().map(WatchedJob::named).collect::<Vec<_>>());
-    if args.watch && !jobs.is_empty() {
+    if args.watch {
         return look_out.watch(&mut jobs, named.as_ref());
     }
     look_out.look(&mut jobs, |_| true);
@@ -164,24 +167,40 @@ impl LookOut<'_> {
                 continue;
             }
             if !left.iter().any(|job| job.may_open()) {
-                let exit = left.first().and_then(|job| job.look.failure.as_ref()).map_or(ExitCode::Done, |it| it.exit);
                 if is_drawn || self.ui.is_for_programs() {
                     self.result(jobs, named, &self.table(jobs));
                 }
-                return Ok(exit);
+                return Ok(self.why_it_ends(&left, is_drawn));
             }
             if started.elapsed() >= limit {
                 if is_drawn {
                     self.result(jobs, named, &self.table(jobs));
                 }
                 let states: Vec<String> = left.iter().map(|job| format!("{} {}", job.job, job.in_short())).collect();
-                return Err(Error::WatchTimeout { states: states.join(", "), seconds: limit.as_secs() });
+                let which = match (left.len(), jobs.len()) {
+                    (_, 1) => "The device".to_owned(),
+                    (left, all) => format!("{left} of {all} devices"),
+                };
+                return Err(Error::WatchTimeout { which, states: states.join(", "), seconds: limit.as_secs() });
             }
-            let what = format!("{} of {} devices to be UNLOCKED", left.len(), jobs.len());
+            let what = match (left.len(), jobs.len()) {
+                (_, 1) => "the device to be UNLOCKED".to_owned(),
+                (left, all) => format!("{left} of {all} devices to be UNLOCKED"),
+            };
             self.reporter.notify(Event::Waiting { what, so_far: started.elapsed() });
             let pause = with_jitter(pauses.next(), 0.9..=1.1);
             std::thread::sleep(pause.min(limit.saturating_sub(started.elapsed())));
         }
+    }
+
+    /// Tells why those that are `left` are not waited for, where no table has it. Gives the exit code: that of the first.
+    fn why_it_ends(&self, left: &[&WatchedJob], is_drawn: bool) -> ExitCode {
+        let failures: Vec<(&TargetId, &ErrorReport)> =
+            left.iter().filter_map(|job| Some((&job.job, job.look.failure.as_ref()?))).collect();
+        if !is_drawn {
+            failures.iter().for_each(|(job, failure)| _ = self.ui.failure_of_one(job, failure));
+        }
+        failures.first().map_or(ExitCode::Done, |(_, failure)| failure.exit)
     }
 
     /// In the table where one is drawn; elsewhere tells of what changed, a line or an event each.
@@ -252,7 +271,7 @@ impl LookOut<'_> {
         let mut line = |line: &str| text.push_str(&format!("    {line}\n"));
         if let Some(pair) = record.as_ref().and_then(|record| record.pair.as_ref()) {
             let fetched = age_in_words(now - pair.fetched_at);
-            line(&format!("{}; fetched {fetched}; keychain {}", halves_in_words(look), pair.keychain));
+            line(&format!("{}; fetched {fetched}; keychain: {}", halves_in_words(look), pair.keychain.in_words()));
         }
         if let Some(last) = record.as_ref().and_then(|record| record.hand_overs.last()) {
             let ended = if last.unlocked_at.is_some() { "unlocked" } else { "not seen to unlock" };
@@ -268,7 +287,7 @@ impl LookOut<'_> {
                     "Warning: AWS gives the code and manifest probably until {day} (an estimate), which is in {} days. After that a new pair may not be available.",
                     (expiry - now).whole_days()
                 ),
-                (false, false) => format!("estimated expiry {day}"),
+                (false, false) => format!("AWS gives code and manifest probably until {day} (an estimate)"),
             });
         }
         for node in job_nodes(look, record.as_ref()) {
@@ -277,14 +296,7 @@ impl LookOut<'_> {
         if let Some(failure) = &look.failure {
             let Failure { text: said, hint, .. } = self.ui.failure_of_row(failure);
             line(&said);
-            for hint in hint.lines() {
-                // A command to paste stays whole.
-                if hint.starts_with("  ") {
-                    text.push_str(&format!("{hint}\n"))
-                } else {
-                    text.push_str(&format!("    {hint}\n"))
-                }
-            }
+            hint.lines().for_each(line);
         }
         text
     }
@@ -322,7 +334,7 @@ impl WatchedJob {
     fn in_short(&self) -> String {
         match (&self.look.state, &self.look.failure) {
             (Some(state), _) => state.as_str().to_owned(),
-            (None, Some(failure)) => format!("not known ({})", failure.code),
+            (None, Some(failure)) => format!("not known: {}", phrase(&failure.sentence)),
             (None, None) => "not known".to_owned(),
         }
     }

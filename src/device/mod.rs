@@ -47,7 +47,7 @@ pub use guard::process::{GUARD_ARGUMENT, guard_main};
 pub use session::Session;
 pub use session::cluster::ClusterOrder;
 pub use session::open::{ArgvExposure, HandOver};
-pub(crate) use session::reach::is_public;
+pub(crate) use session::reach::check_address;
 pub use session::reach::reach;
 pub use session::run::ClientExit;
 pub use session::wait::DeviceUnlocked;

@@ -1,7 +1,7 @@
 //! Whether anything answers at the device's address.
 
 use super::{Check, Subject};
-use crate::device::{is_public, reach};
+use crate::device::{check_address, reach};
 use crate::error::Error;
 use crate::report::Notify;
 use crate::settings::Settings;
@@ -13,14 +13,13 @@ pub(super) fn answers(settings: &Settings, notify: &dyn Notify) -> Check {
         let hint = "When it has started, with the address on its display:\n  snow-onboard doctor --endpoint 192.0.2.10";
         return Check::skipped(SUBJECT, "not looked for: no address was given").hint(hint);
     };
-    if let Some(address) = is_public(endpoint) {
-        return Check::warning(
-            SUBJECT,
-            format!(
-                "{address} is outside the local network, so no connection was tried; a device is on the local network"
-            ),
-            "Read the IP address off the device's display once more.",
-        );
+    match check_address(endpoint) {
+        Err(Error::EndpointPublic { .. }) if settings.allow_public_endpoint => {}
+        Err(error @ Error::EndpointPublic { .. }) => {
+            return Check::warning(SUBJECT, format!("{error} No connection was tried."), error.report().hint);
+        }
+        Err(error) => return Check::failed(SUBJECT, &error),
+        Ok(()) => {}
     }
     match reach(endpoint, notify) {
         Ok(_) => Check::ok(SUBJECT, format!("{endpoint} answers on port {}", endpoint.port())),

@@ -31,12 +31,34 @@ pub(crate) struct HintRules {
     pub(crate) run_without_storing: Option<(String, String)>,
     /// What this command was given.
     pub(crate) given: Vec<GivenFlag>,
+    /// The verb, whose own help has the examples.
+    pub(crate) verb: Option<String>,
+    /// What it can do where a keychain can't be used.
+    pub(crate) other_keychains: OtherKeychains,
+}
+
+/// What a command can do where a keychain can't be used, other than to reach it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum OtherKeychains {
+    /// It stores a code, or none.
+    #[default]
+    AnyOrNone,
+    /// It is there to store one.
+    Another,
+    /// It needs the code that is stored. With AWS there is a new pair for this job.
+    Fetched(String),
+    /// It needs what is stored in that very keychain.
+    This,
 }
 
 const OURS: &str = "snow-onboard ";
 const ENDPOINT: &str = "--endpoint";
 /// As the sentences of the error table have it.
 const EXAMPLE: &str = " --endpoint 192.0.2.10";
+/// What follows how a keychain is reached.
+const ANY_OR_NONE: &str = " Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
+const NONE: &str = "Do not store the code on this machine:\n  --keychain none";
+const HELP: &str = "  snow-onboard --help";
 const REFRESH: &str = "snow-onboard fetch --refresh ";
 
 impl HintRules {
@@ -46,6 +68,11 @@ impl HintRules {
         let hint = match &self.run_without_storing {
             Some((run, rest)) => without_storing(hint, run, rest),
             None => hint.to_owned(),
+        };
+        let hint = self.other_keychains.apply(&hint);
+        let hint = match &self.verb {
+            Some(verb) => hint.replace(HELP, &format!("  snow-onboard {verb} --help")),
+            None => hint,
         };
         let mut lines: Vec<String> = hint.split('\n').map(|line| self.unless_locked(&self.in_full(line))).collect();
         // Two commands that are not allowed are one thing to ask for.
@@ -72,6 +99,9 @@ impl HintRules {
             return line.to_owned();
         };
         let words = words(command);
+        if words.last().is_some_and(|word| word == "--help") {
+            return line.to_owned();
+        }
         let Some(verb) = words.iter().skip_while(|word| *word != OURS.trim_end()).nth(1) else {
             return line.to_owned();
         };
@@ -91,6 +121,25 @@ impl HintRules {
             Some((ours, of_client)) => format!("{ours}{missing} -- {of_client}"),
             None => format!("{line}{missing}"),
         }
+    }
+}
+
+impl OtherKeychains {
+    fn apply(&self, hint: &str) -> String {
+        const KERNEL: &str = "tore the code in kernel memory (until reboot at the latest, often only until logout):\n  --keychain kernel";
+        const ITS_APP: &str = "Open the keychain's own app to see whether it works, then repeat the same command.";
+        let (or, instead) = match self {
+            Self::AnyOrNone => return hint.to_owned(),
+            Self::Another => (format!(" Or s{KERNEL}"), format!("S{KERNEL}")),
+            Self::Fetched(job) => (
+                format!(
+                    " The code is in that keychain, and this command needs it. With internet and an AWS sign-in, a new pair can be stored in kernel memory (until reboot at the latest, often only until logout):\n  snow-onboard fetch {job} --keychain kernel\nThen repeat the same command."
+                ),
+                ITS_APP.to_owned(),
+            ),
+            Self::This => (" What this command needs is in that keychain.".to_owned(), ITS_APP.to_owned()),
+        };
+        hint.replace(ANY_OR_NONE, &or).replace(NONE, &instead)
     }
 }
 
@@ -166,6 +215,7 @@ mod tests {
                 " --endpoint 192.0.2.10 --keychain none".to_owned(),
             )),
             given: Vec::new(),
+            ..HintRules::default()
         }
     }
 
@@ -235,6 +285,39 @@ mod tests {
         ] {
             assert_eq!(rules.apply(same), same);
         }
+    }
+
+    #[test]
+    fn a_keychain_that_holds_what_is_needed_is_not_to_be_replaced_by_none() {
+        let hints = |other: OtherKeychains| {
+            let rules = HintRules { other_keychains: other, ..HintRules::default() };
+            let keychain = |error: &Error| error.exit() == crate::error::ExitCode::Keychain;
+            Error::samples()
+                .iter()
+                .filter(|error| keychain(error))
+                .map(|error| rules.apply(&error.report().hint))
+                .collect::<Vec<_>>()
+        };
+        let count = |hints: &[String], word: &str| hints.iter().filter(|hint| hint.contains(word)).count();
+        let any = hints(OtherKeychains::AnyOrNone);
+        assert_eq!(count(&any, "--keychain none"), 4, "{any:#?}");
+        let another = hints(OtherKeychains::Another);
+        assert_eq!(
+            (count(&another, "--keychain none"), count(&another, "\n  --keychain kernel")),
+            (0, 4),
+            "{another:#?}"
+        );
+        let fetched = hints(OtherKeychains::Fetched("JID1".to_owned()));
+        assert_eq!(count(&fetched, "--keychain none"), 0, "{fetched:#?}");
+        assert_eq!(count(&fetched, "\n  snow-onboard fetch JID1 --keychain kernel\n"), 3, "{fetched:#?}");
+        assert_eq!(count(&hints(OtherKeychains::This), "--keychain"), 0);
+    }
+
+    #[test]
+    fn an_example_is_looked_for_in_the_help_of_the_verb() {
+        let rules = HintRules { verb: Some("fetch".to_owned()), ..rules() };
+        let hint = rules.apply(&Error::Usage { why: String::new() }.report().hint);
+        assert_eq!(hint, "See the examples in:\n  snow-onboard fetch --help");
     }
 
     #[test]

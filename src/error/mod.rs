@@ -11,7 +11,7 @@ mod tests;
 mod why;
 
 pub use exit_code::ExitCode;
-pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting};
+pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting, OtherKeychains};
 pub use why::Why;
 use why::WithSource;
 pub(crate) use why::io_in_words;
@@ -108,9 +108,9 @@ errors! {
     Usage { why: String } = Usage "usage"
         "{why}"
         => "See the examples in:\n  snow-onboard --help";
-    NobodyToAsk { why: String } = Usage "nobody_to_ask"
-        "{why}, so give JOB and --endpoint on the command line."
-        => "For example:\n  snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10";
+    NobodyToAsk { why: String, hint: String } = Usage "nobody_to_ask"
+        "{why}."
+        => "{hint}";
     /// `example` are the first lines of a plan; `command` runs it.
     AddressesMissing { why: String, example: String, command: String } = Usage "addresses_missing"
         "{why}, and run --all needs the address of each device."
@@ -154,9 +154,13 @@ errors! {
     KeyNotForTerminal { job: String } = Usage "key_not_for_terminal"
         "The output is the device's secret key, which a terminal would show and keep. Nothing was read."
         => "Let the AWS CLI run this command, by a profile for the device:\n  snow-onboard setup-profile {job}\nOr send the output to the program that needs it, with a pipe.";
-    EndpointPublic { name: String, address: String } = Usage "endpoint_public"
-        "The name {name} resolves to {address}, which is outside the local network. A device is on the local network."
-        => "Give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";
+    /// `what` begins the sentence: the address, or the name and what it leads to; `hint` is the hint.
+    EndpointPublic { what: String, hint: String } = Usage "endpoint_public"
+        "{what} is outside the local network. A device is on the local network."
+        => "{hint}";
+    EndpointExample { address: String } = Usage "endpoint_example"
+        "The address {address} is an example from the documentation. No device has it."
+        => "Give the IP address that the device's display shows, after --endpoint.";
 
     SettingInvalid { name: String, given: String, origin: String, why: String } = Settings "setting_invalid"
         "The value “{given}” of {name} ({origin}) {why}."
@@ -288,6 +292,9 @@ errors! {
     NotKept { job: String } = Job "not_kept"
         "This machine stores no code and no manifest for {job}."
         => "See what is stored here and what AWS has:\n  snow-onboard jobs";
+    NothingToWatch = Job "nothing_to_watch"
+        "No job is stored on this machine, so there is no device to watch."
+        => "See what AWS has, and fetch a job's code and manifest:\n  snow-onboard jobs\n  snow-onboard fetch JID…";
     PairNotKept { job: String } = Job "pair_not_kept"
         "The code and the manifest of {job} are not both stored on this machine."
         => "Fetch both from AWS, and unlock the device with them:\n  snow-onboard run {job} --endpoint 192.0.2.10";
@@ -342,7 +349,7 @@ errors! {
     /// What to do depends on whose bus or service it is, so the sentence has it all.
     KeychainNotYours { why: String } = Keychain "keychain_not_yours"
         "The keychain on this D-Bus session bus is not used: {why}."
-        => "Run it in your own session, without sudo or su, and with the DBUS_SESSION_BUS_ADDRESS that your desktop set (or none). Or keep the code in the kernel (until the next reboot at the latest) or nowhere:\n  --keychain kernel\n  --keychain none";
+        => "Run it in your own session, without sudo or su, and with the DBUS_SESSION_BUS_ADDRESS that your desktop set (or none). Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
     /// `hint` is the hint, in the words of the keychain's own app.
     KeychainNoCollection { which: String, why: String, hint: String } = Keychain "keychain_no_collection"
         "{which} has no default keyring to keep the code in: {why}."
@@ -385,7 +392,7 @@ errors! {
     /// `remains` is what a command that removes has left, as sentences of their own.
     KernelKeyringClosed { why: String, remains: String } = Keychain "kernel_keyring_closed"
         "The kernel keyring can't be used: {why}.{remains}"
-        => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it:\n  keyctl session";
+        => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it (keyctl comes with the package keyutils):\n  keyctl session";
 
     StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."
@@ -557,6 +564,10 @@ errors! {
     DeviceRefused { job: String, what: String, said: String } = Device "device_refused"
         "`snowballEdge {what}` failed: {said}"
         => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check that this is the device of {job} (label and display), that the address is right, and that it has started. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
+    /// Where nobody waits for it to start. `said` comes from the client.
+    DeviceGivesNoAnswer { job: String, endpoint: String, said: String } = Device "device_gives_no_answer"
+        "The device at {endpoint} answers on the network, but the client gets no answer from it with the code and manifest of {job}. The client said: {said}."
+        => "If the device was started less than 20 minutes ago, wait, then repeat the same command. Otherwise it is another device, or its pair was replaced. Compare the label and the display with the job. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     /// `said` is the end of the sentence, and comes from the client.
     DeviceTellsNot { job: String, what: String, said: String } = Device "device_tells_not"
         "The device did not answer `snowballEdge {what}`: {said}"
@@ -586,8 +597,9 @@ errors! {
         "The client reported success, but the device still reports LOCKED after {seconds} seconds."
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     /// `states` is each device that is not open, with what was said of it last.
-    WatchTimeout { states: String, seconds: u64 } = DeviceTimeout "watch_timeout"
-        "Not every device reported UNLOCKED within {seconds} seconds: {states}."
+    /// `which` is the subject: one device, or so many of them.
+    WatchTimeout { which: String, states: String, seconds: u64 } = DeviceTimeout "watch_timeout"
+        "{which} did not report UNLOCKED within {seconds} seconds: {states}."
         => "Look at the displays, then repeat the same command, with more time if they are still busy:\n  --wait-timeout 12h";
     DeviceTimeout { state: String, seconds: u64 } = DeviceTimeout "device_timeout"
         "The device did not report UNLOCKED within {seconds} seconds. The state that was read last is: {state}."

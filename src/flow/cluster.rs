@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::address::check_address;
 use super::run_context::{ClusterRequest, RunContext, job_in_words};
 use crate::cloud::{Cloud, ClusterJobs, DescribedJob, FetchedPair, Sink};
 use crate::device::DeviceUnlocked;
@@ -92,6 +93,9 @@ pub(super) fn addresses(context: &RunContext<'_>, record: &Record, first: &Endpo
         addresses.truncate(record.nodes.len().max(1));
     }
     check_addresses(&addresses)?;
+    // The first was checked before the client was started.
+    let others = addresses.iter().filter(|address| !address.is_same(first));
+    others.into_iter().try_for_each(|address| check_address(address, context.settings, context.ask))?;
     let (count, nodes) = (addresses.len(), record.nodes.len());
     if count > nodes {
         return Err(Error::Usage {

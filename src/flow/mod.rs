@@ -1,5 +1,6 @@
 //! What a run does, in which order: [`onboard`] is the flow, read from top to bottom; the rest serves it.
 
+mod address;
 mod after_unlock;
 mod client_command;
 mod cluster;
@@ -21,6 +22,7 @@ mod setup_profile;
 mod status;
 mod store_pair;
 
+pub(crate) use address::check_address;
 pub(crate) use after_unlock::keep_after_unlock;
 pub(crate) use client_command::{ClientCommand, ClientEnd};
 pub(crate) use cluster::{check_addresses, target_named};

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::address::check_address;
 use super::cluster;
 use super::delivery::fetch_when_delivered;
 use super::keep::{About, apply_keep, keep_of, note_keep};
@@ -125,7 +126,8 @@ impl<'a> Requested<'a> {
     /// Preflight with a device, for `run`: the client is found and looked at while the keychain is opened.
     ///
     /// # Errors
-    /// Those of [`Requested::check`], and of the client and its private home.
+    /// Those of [`Requested::check`], and of the client and its private home; [`Error::EndpointPublic`],
+    /// [`Error::EndpointExample`].
     pub(crate) fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
         self.check_device_sharing(endpoint, &SharedKeychains::default())
     }
@@ -135,6 +137,15 @@ impl<'a> Requested<'a> {
     /// # Errors
     /// Those of [`Requested::check_with_device`].
     pub(crate) fn check_device_sharing(self, endpoint: &Endpoint, keychains: &SharedKeychains) -> Result<Checked<'a>> {
+        check_address(endpoint, self.settings, self.ask)?;
+        self.check_with_device_at(endpoint, keychains)
+    }
+
+    /// The same at an address that was checked.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn check_with_device_at(self, endpoint: &Endpoint, keychains: &SharedKeychains) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state, self.settings.audit_copy).check()?;
         self.reporter.begin(Step::Client);
@@ -212,11 +223,6 @@ impl<'a> Requested<'a> {
 
     fn prepare_device(&self, state: &StateFolder, endpoint: &Endpoint) -> Result<Preparing> {
         let preparing = prepare_client(self.settings, &self.reporter, self.ask, state)?;
-        if let Some(address) = device::is_public(endpoint) {
-            self.reporter.notify(Event::Warning(format!(
-                "{address} is a public internet address. A device is on the local network. Check its display."
-            )));
-        }
         match device::reach(endpoint, &self.reporter) {
             Ok(_) => {}
             // It may still be starting, which takes 10 to 20 minutes; fetching the pair meanwhile loses nothing.
@@ -460,10 +466,14 @@ impl<'a> Kept<'a> {
     /// Those of the client, the hand-over and the device.
     pub fn hand_over(self, endpoint: &Endpoint) -> Result<HandedOver<'a>> {
         let RunContext { reporter, settings, .. } = &self.ready.context;
-        reporter.step(Step::Pair, "code and manifest match; stored separately");
+        let stored = match self.ready.pair.keychain {
+            KeychainKind::None => "not stored, and kept separately during this run",
+            KeychainKind::System | KeychainKind::Kernel => "stored separately",
+        };
+        reporter.step(Step::Pair, &format!("code and manifest match; {stored}"));
         reporter.begin(Step::HandOver);
         let (policy, patience) = (settings.handoff, settings.start_timeout());
-        let mut opened = self.ready.open_session(endpoint, policy, patience)?;
+        let mut opened = self.ready.open_session(endpoint, policy, patience, true)?;
         opened.unlock()?;
         let OpenSession { context, record, hand_over, pair, session, .. } = &mut opened;
         context.note_hand_over(AuditStep::HandedOver, &pair.manifest_sha256, record, hand_over)?;
@@ -472,14 +482,14 @@ impl<'a> Kept<'a> {
     }
 
     /// Opens a session with the client for a look or a command, and leaves the device as it is. The command line is not used. A
-    /// device that does not answer yet is waited for as long as `patience`.
+    /// device that does not answer yet is waited for as long as `patience`; one that answers, and not the client, is not.
     ///
     /// # Errors
     /// Those of the client, the hand-over and the device.
     pub(crate) fn open_session(mut self, endpoint: &Endpoint, patience: Duration) -> Result<OpenSession<'a>> {
         // A node that does not answer is no reason not to look at the others.
         self.ready.context.request.without_missing = true;
-        self.ready.open_session(endpoint, HandOverPolicy::Private, patience).map_err(|error| match error {
+        self.ready.open_session(endpoint, HandOverPolicy::Private, patience, false).map_err(|error| match error {
             // What would be allowed to `run` is no way out here.
             Error::HandOverRefused { why } => Error::OnlyPrivate { why },
             error => error,

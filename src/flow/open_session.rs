@@ -46,7 +46,7 @@ pub(crate) struct OpenSession<'a> {
 
 impl<'a> ReadyPair<'a> {
     /// Gives both halves to the vendor's client, which finds the device at `endpoint`. A device that does not answer yet is waited
-    /// for as long as `patience`. The code is gone from this process when it returns.
+    /// for as long as `patience`; one of which only the port answers, where it `waits_for_services`. The code is gone from this process when it returns.
     ///
     /// # Errors
     /// Those of the client, the hand-over and the device.
@@ -55,6 +55,7 @@ impl<'a> ReadyPair<'a> {
         endpoint: &Endpoint,
         policy: HandOverPolicy,
         patience: Duration,
+        waits_for_services: bool,
     ) -> Result<OpenSession<'a>> {
         let Self { context, record, pair, code, keychain, device, separation } = self;
         let Some(device) = device else {
@@ -114,6 +115,7 @@ impl<'a> ReadyPair<'a> {
                 on_argv: &|| context.note(AuditStep::HandedOverOnCommandLine, digest),
                 exposure: exposure.clone(),
                 patience,
+                waits_for_services,
                 keep_log: &|log| context.keep_client_log(log),
             },
         );

@@ -168,7 +168,7 @@ impl Receipt {
         match &self.pair {
             Some(pair) => vec![
                 row("Fetched", utc_in_words(pair.fetched_at)),
-                row("Code", format!("in the keychain “{}”", pair.keychain)),
+                row("Code", format!("in {}", pair.keychain.in_words())),
                 row("Manifest", format!("{} bytes", pair.manifest_bytes)),
                 row("Manifest SHA-256", pair.manifest_sha256.to_string()),
             ],

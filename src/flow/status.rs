@@ -1,5 +1,6 @@
 //! What is stored for one job, and what state its device is in: one look.
 
+use super::address::check_address;
 use super::onboard::{Checked, Requested};
 use super::open_session::SHORT_PATIENCE;
 use super::prepare::{SharedKeychains, prepare_client};
@@ -7,6 +8,7 @@ use super::recovery::kept_pair;
 use crate::device::{self, State};
 use crate::error::{Error, ErrorReport, Result};
 use crate::model::{ClusterNode, Endpoint, Record};
+use crate::report::Nobody;
 
 /// How far a look goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +84,8 @@ impl JobLook {
             return Ok(());
         }
         let Some(endpoint) = endpoint else { return Err(Error::EndpointUnknown { job: job.to_string() }) };
+        // A watch would ask again and again.
+        check_address(endpoint, checked.context.settings, &Nobody)?;
         // Of a cluster, the first node may be the one that is missing.
         if job.job().is_some() {
             device::reach(endpoint, &reporter)?;

@@ -2,12 +2,18 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
+use toml::de::{DeTable, DeValue};
 
 use super::job::Malformed;
 use super::secret::{UnlockCode, has_shape_of_code, looks_like_code};
 use super::typed::{tidy, trimmed};
 use super::{Endpoint, JobId};
+use crate::safety::sanitize::{phrase, sanitize_typed};
+
+/// So many flaws are told at once.
+const MAX_FLAWS: usize = 10;
+
+const NOT_BOTH: &str = "the first row names the columns, but not both of job and address. The columns are job, address and, if you like, label";
 
 /// More than this is no plan for one machine.
 const MAX_DEVICES: usize = 1000;
@@ -59,26 +65,27 @@ pub(crate) struct PlanFlaw {
 /// A device as it was written: line, job, address, label.
 type Written = (Option<u64>, String, String, Option<String>);
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TomlPlan {
-    #[serde(default)]
-    device: Vec<toml::Spanned<TomlDevice>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TomlDevice {
-    job: String,
-    address: String,
-    label: Option<String>,
-}
-
 impl DevicePlan {
+    /// The text of a plan's file.
+    ///
+    /// # Errors
+    /// What is no text, or a text that no plan is written in.
+    pub(crate) fn text(bytes: Vec<u8>) -> Result<String, PlanFlaw> {
+        // Of a spreadsheet's file, as it is now and as it was; of UTF-16.
+        let is = |begins: &[&[u8]]| begins.iter().any(|begin| bytes.starts_with(begin));
+        let flaw = |why: &str| PlanFlaw { line: None, why: why.to_owned() };
+        if is(&[b"PK\x03\x04", b"\xd0\xcf\x11\xe0"]) {
+            return Err(flaw("it is a spreadsheet file. Save it as CSV (UTF-8) in the spreadsheet's program"));
+        }
+        let why =
+            if is(&[b"\xff\xfe", b"\xfe\xff"]) { "it is UTF-16. Save it as CSV (UTF-8)" } else { "it is not UTF-8" };
+        String::from_utf8(bytes).map_err(|_| flaw(why))
+    }
+
     /// Reads a plan, and checks all of it.
     ///
     /// # Errors
-    /// The first flaw: what is no plan, no job or no address; a job or an address that stands twice; anything in the shape of an
+    /// The flaws, as one, with the line of the first: what is no plan, no job or no address; a job or an address that stands twice; anything in the shape of an
     /// unlock code, which has no place in a file.
     pub(crate) fn parse(text: &str, format: PlanFormat) -> Result<Self, PlanFlaw> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -87,13 +94,17 @@ impl DevicePlan {
         {
             return Err(PlanFlaw { line: Some(at as u64 + 1), why: HOLDS_CODE.to_owned() });
         }
+        let mut flaws = Vec::new();
         let written = match format {
-            PlanFormat::Csv => of_csv(text)?,
-            PlanFormat::Toml => of_toml(text)?,
+            PlanFormat::Csv => of_csv(text, &mut flaws)?,
+            PlanFormat::Toml => of_toml(text, &mut flaws)?,
         };
-        let rows: Vec<(Option<u64>, PlannedDevice)> =
-            written.into_iter().map(|row| Ok((row.0, planned(row)?))).collect::<Result<_, PlanFlaw>>()?;
-        Self::of(rows)
+        let mut rows = Vec::new();
+        for row in written {
+            let line = row.0;
+            planned(row).map_or_else(|flaw| flaws.push(flaw), |device| rows.push((line, device)));
+        }
+        if flaws.is_empty() { Self::of(rows) } else { Err(PlanFlaw::all(flaws)) }
     }
 
     /// The plan of these devices, each with its line.
@@ -108,6 +119,7 @@ impl DevicePlan {
         if rows.len() > MAX_DEVICES {
             return flaw(None, format!("it has more than {MAX_DEVICES} devices"));
         }
+        let mut flaws = Vec::new();
         let (mut jobs, mut endpoints) = (HashMap::new(), HashMap::new());
         for (line, device) in &rows {
             let before = jobs.insert(device.job.as_str().to_owned(), *line);
@@ -115,8 +127,11 @@ impl DevicePlan {
             let before = endpoints.insert(device.endpoint.with_port(), *line);
             if let Some((what, first)) = what.or(before.map(|first| (device.endpoint.to_string(), first))) {
                 let first = first.map(|line| format!(", first in line {line}")).unwrap_or_default();
-                return flaw(*line, format!("{what} stands in it twice{first}"));
+                flaws.push(PlanFlaw { line: *line, why: format!("{what} stands in it twice{first}") });
             }
+        }
+        if !flaws.is_empty() {
+            return Err(PlanFlaw::all(flaws));
         }
         Ok(Self(rows.into_iter().map(|(_, device)| device).collect()))
     }
@@ -124,6 +139,25 @@ impl DevicePlan {
     /// The devices, in the plan's order.
     pub(crate) fn devices(&self) -> &[PlannedDevice] {
         &self.0
+    }
+}
+
+impl PlanFlaw {
+    /// Several as one, by their lines: that of the first, which tells of the others.
+    fn all(mut flaws: Vec<Self>) -> Self {
+        flaws.sort_by_key(|flaw| flaw.line);
+        let more = flaws.len().saturating_sub(MAX_FLAWS);
+        flaws.truncate(MAX_FLAWS);
+        let mut flaws = flaws.into_iter();
+        let Some(mut first) = flaws.next() else { return Self { line: None, why: "it has a flaw".to_owned() } };
+        for Self { line, why } in flaws {
+            let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            first.why += &format!("; {line}{why}");
+        }
+        if more > 0 {
+            first.why += &format!("; and {more} more");
+        }
+        first
     }
 }
 
@@ -156,7 +190,7 @@ fn planned((line, job, address, label): Written) -> Result<PlannedDevice, PlanFl
     if [&job, &address].into_iter().chain(&label).any(|cell| holds_code(cell)) {
         return Err(flaw(HOLDS_CODE.to_owned()));
     }
-    let shown = |text: &str| crate::safety::sanitize::sanitize_typed(text);
+    let shown = sanitize_typed;
     let endpoint = Endpoint::typed(&address)
         .map_err(|Malformed { why, .. }| flaw(format!("the address “{}” {why}", shown(&address))))?;
     let job =
@@ -165,22 +199,69 @@ fn planned((line, job, address, label): Written) -> Result<PlannedDevice, PlanFl
     Ok(PlannedDevice { job, endpoint, label })
 }
 
-fn of_toml(text: &str) -> Result<Vec<Written>, PlanFlaw> {
+fn of_toml(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFlaw> {
     let line_at = |offset: usize| text[..offset].matches('\n').count() as u64 + 1;
-    let plan: TomlPlan = toml::from_str(text).map_err(|error| PlanFlaw {
-        line: error.span().map(|span| line_at(span.start)),
-        // The parser's own words may have a value in them, whatever that is.
-        why: "it is not a table [[device]] with texts for job, address and perhaps label".to_owned(),
+    // A name, never a value: that may be anything.
+    let named = |key: &str| if holds_code(key) { "…".to_owned() } else { sanitize_typed(key) };
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map(|span| line_at(span.start));
+        PlanFlaw { line, why: format!("it is not TOML ({})", phrase(error.message())) }
     })?;
-    let devices = plan.device.into_iter().map(|device| {
-        let line = line_at(device.span().start);
-        let TomlDevice { job, address, label } = device.into_inner();
-        (Some(line), job, address, label)
-    });
-    Ok(devices.collect())
+    let mut written = Vec::new();
+    for (key, value) in table.get_ref() {
+        let mut flaw = |at, why: String| flaws.push(PlanFlaw { line: Some(line_at(at)), why });
+        let DeValue::Array(devices) = value.get_ref() else {
+            flaw(
+                key.span().start,
+                format!("“{}” is not known. Each device begins with [[device]]", named(key.get_ref())),
+            );
+            continue;
+        };
+        if key.get_ref() != "device" {
+            flaw(
+                key.span().start,
+                format!("“{}” is not known. Each device begins with [[device]]", named(key.get_ref())),
+            );
+            continue;
+        }
+        for device in devices {
+            let begins = device.span().start;
+            let DeValue::Table(values) = device.get_ref() else {
+                flaw(begins, "a device is no table. Each begins with [[device]]".to_owned());
+                continue;
+            };
+            let (mut cells, mut is_whole) = ([None, None, None], true);
+            for (key, value) in values {
+                let at = KEYS.iter().position(|known| *known == key.get_ref().as_ref());
+                let why = match (at, value.get_ref()) {
+                    (Some(at), DeValue::String(text)) => {
+                        cells[at] = Some(text.to_string());
+                        continue;
+                    }
+                    (Some(_), _) => format!("the value of “{}” is no text in quotes", named(key.get_ref())),
+                    (None, _) => format!(
+                        "“{}” is not known. The keys are job, address and, if you like, label",
+                        named(key.get_ref())
+                    ),
+                };
+                flaw(key.span().start, why);
+                is_whole = false;
+            }
+            match cells {
+                [Some(job), Some(address), label] => written.push((Some(line_at(begins)), job, address, label)),
+                // Of a key that was written otherwise it is told already.
+                _ if !is_whole => {}
+                _ => flaw(begins, "a device needs a job and an address".to_owned()),
+            }
+        }
+    }
+    Ok(written)
 }
 
-fn of_csv(text: &str) -> Result<Vec<Written>, PlanFlaw> {
+/// Of a device in TOML, in the order of what is written.
+const KEYS: [&str; 3] = ["job", "address", "label"];
+
+fn of_csv(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFlaw> {
     let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#')).unwrap_or_default();
     let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| first.as_bytes().contains(delimiter));
     let mut reader = csv::ReaderBuilder::new()
@@ -214,15 +295,17 @@ fn of_csv(text: &str) -> Result<Vec<Written>, PlanFlaw> {
         };
         // As of a label with a comma in it, or a column that nobody has named.
         if record.iter().skip(named.unwrap_or(UNNAMED)).any(|cell| !cell.is_empty()) {
-            return Err(flaw(if named.is_none() {
+            flaws.push(flaw(if named.is_none() {
                 "a row has job, address and label, and nothing beyond. To have other columns, name all of them in the first row"
             } else {
                 "it has more values than the first row names columns. Put a label with a comma in it in quotes"
             }));
+            continue;
         }
         let cell = |at: usize| record.get(at).filter(|cell| !cell.is_empty()).map(str::to_owned);
         let (Some(job), Some(address)) = (cell(job), cell(address)) else {
-            return Err(flaw("a row needs a job and an address"));
+            flaws.push(flaw("a row needs a job and an address"));
+            continue;
         };
         written.push((line, job, address, label.and_then(cell)));
     }
@@ -244,13 +327,15 @@ impl Columns {
     /// As the first row names them. `None` if it names nothing: then it is a device.
     fn named(first: &csv::StringRecord) -> Option<Result<Self, &'static str>> {
         let at = |name: &str| first.iter().position(|cell| cell.eq_ignore_ascii_case(name));
-        let known = ["job", "address", "label"];
-        if !first.iter().any(|cell| known.iter().any(|name| cell.eq_ignore_ascii_case(name))) {
+        let is_name = |cell: &str| KEYS.iter().any(|name| cell.eq_ignore_ascii_case(name));
+        // No job id and no address is without a digit or a dot.
+        let is_word = |cell: &str| cell.chars().all(|c| c.is_alphabetic() || " _-".contains(c));
+        if !first.iter().any(is_name) && !first.iter().take(2).all(is_word) {
             return None;
         }
         Some(match (at("job"), at("address")) {
             (Some(job), Some(address)) => Ok(Self { job, address, label: at("label") }),
-            _ => Err("the first row names the columns, but not both of job and address"),
+            _ => Err(NOT_BOTH),
         })
     }
 }
@@ -306,12 +391,14 @@ mod tests {
             (format!("job,address,label\n{ONE},192.0.2.10,dock 1,left"), Some(2), "more values"),
             (format!("{ONE},192.0.2.300"), Some(1), "the address “192.0.2.300”"),
             (format!("{ONE},192.0.2.10\nJID1,192.0.2.11"), Some(2), "the job id “JID1”"),
-            (format!("[[device]]\njob = \"{ONE}\"\n"), Some(1), "not a table [[device]]"),
-            (
-                format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.1\"\nport = 1"),
-                Some(4),
-                "not a table [[device]]",
-            ),
+            (format!("Job,IP,Name\n{ONE},192.0.2.10,x"), Some(1), "The columns are job, address and"),
+            (format!("Order,IP\n{ONE},192.0.2.10"), Some(1), "The columns are job, address and"),
+            (format!("[[device]]\njob = \"{ONE}\"\n"), Some(1), "needs a job and an address"),
+            (format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.1\"\nport = 1"), Some(4), "“port” is not known"),
+            (format!("[[device]]\njob = \"{ONE}\"\nadress = \"192.0.2.1\""), Some(3), "“adress” is not known"),
+            (format!("[[device]\njob = \"{ONE}\""), Some(1), "it is not TOML"),
+            (format!("[[devices]]\njob = \"{ONE}\""), Some(1), "“devices” is not known"),
+            (format!("[[device]]\njob = 1\naddress = \"192.0.2.1\""), Some(2), "“job” is no text"),
         ] {
             let flaw = plan(&text).unwrap_err();
             assert_eq!(flaw.line, line, "{text}: {flaw:?}");
@@ -345,6 +432,32 @@ mod tests {
         }
         let open = plan_line(&ONE.parse().unwrap(), "", None);
         assert!(plan(&open).unwrap_err().why.contains("needs a job and an address"), "{open}");
+    }
+
+    #[test]
+    fn all_flaws_are_told_at_once_up_to_ten() {
+        let flaw = plan(&format!("{ONE},192.0.2.300\n{OTHER}\nJID1,192.0.2.11")).unwrap_err();
+        assert_eq!(flaw.line, Some(1));
+        for told in ["“192.0.2.300”", "; line 2: a row needs", "; line 3: the job id “JID1”"] {
+            assert!(flaw.why.contains(told), "{flaw:?}");
+        }
+        let flaw = plan(&"x1,y2\n".repeat(13)).unwrap_err();
+        assert!(flaw.why.contains("; line 10: ") && flaw.why.ends_with("; and 3 more"), "{flaw:?}");
+        let twice = plan(&format!("{ONE},192.0.2.10\n{ONE},192.0.2.11\n{OTHER},192.0.2.10")).unwrap_err();
+        assert!(twice.why.contains("; line 3: 192.0.2.10 stands in it twice"), "{twice:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_told_as_what_it_is() {
+        for (bytes, why) in [
+            (&b"PK\x03\x04\x14\x00\xff"[..], "spreadsheet file"),
+            (b"\xd0\xcf\x11\xe0\xa1", "spreadsheet file"),
+            (b"\xff\xfej\x00", "UTF-16"),
+            (b"j\xfc", "not UTF-8"),
+        ] {
+            assert!(DevicePlan::text(bytes.to_vec()).unwrap_err().why.contains(why));
+        }
+        assert_eq!(DevicePlan::text(b"job".to_vec()).as_deref(), Ok("job"));
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl Endpoint {
     /// Port of the device's management service, where the client goes when the address names none.
     pub(crate) const MANAGEMENT_PORT: u16 = 9091;
 
+    /// The address of our texts, which no device has.
+    pub(crate) fn example() -> Option<Self> {
+        "192.0.2.10".parse().ok()
+    }
+
     /// As people type it: with what they copied around it, and without a port that is another service's.
     ///
     /// # Errors

@@ -23,6 +23,17 @@ pub enum KeychainKind {
 impl KeychainKind {
     /// The words for them, in settings, records and JSON.
     pub(crate) const WORDS: &'static [&'static str] = &["system", "kernel", "none"];
+
+    /// As people call it, where no more is known of it; after "in".
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Self::System if cfg!(target_os = "macos") => "the macOS Keychain",
+            Self::System if cfg!(windows) => "the Windows Credential Manager",
+            Self::System => "the desktop's keychain (Secret Service)",
+            Self::Kernel => "kernel memory",
+            Self::None => "no keychain",
+        }
+    }
 }
 
 impl fmt::Display for KeychainKind {

@@ -56,6 +56,17 @@ impl Region {
         nearest.map(|(_, known)| known)
     }
 
+    /// Words and a number, with hyphens between, as every region of AWS is called.
+    pub(crate) fn has_usual_form(&self) -> bool {
+        let parts: Vec<&str> = self.0.split('-').collect();
+        let is_of = |part: &str, of: fn(&u8) -> bool| !part.is_empty() && part.as_bytes().iter().all(of);
+        parts.split_last().is_some_and(|(number, words)| {
+            words.len() >= 2
+                && is_of(number, u8::is_ascii_digit)
+                && words.iter().all(|word| is_of(word, u8::is_ascii_lowercase))
+        })
+    }
+
     /// The region as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

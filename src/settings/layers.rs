@@ -66,6 +66,16 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    /// The value as JSON has it: a switch, a number, else a text as it was written.
+    pub(super) fn typed(&self) -> Option<serde_json::Value> {
+        Some(match self.value.as_ref().ok()? {
+            Value::YesNo(value) => (*value).into(),
+            Value::Bytes(value) => (*value).into(),
+            Value::Count(value) => (*value).into(),
+            _ => sanitize(&self.written).into(),
+        })
+    }
+
     /// A value that was chosen, as if the setting's flag had been typed.
     pub(crate) fn of(setting: &'static Setting, value: Value) -> Self {
         Self { setting, written: value.written(), value: Ok(value), origin: Origin::Flag(setting.flag()) }

@@ -79,6 +79,7 @@ impl Settings {
             locked: locked.collect(),
             run_without_storing: (self.keychain == KeychainKind::None).then_some(run),
             given,
+            ..HintRules::default()
         }
     }
 
@@ -110,6 +111,7 @@ impl Settings {
             Listed {
                 key: setting.key,
                 value: given.map(|given| sanitize(&given.written)),
+                typed: given.and_then(Given::typed),
                 origin: given.map(|given| given.origin.to_string()),
                 locked: self.is_locked(setting),
             }
@@ -124,7 +126,11 @@ pub(crate) struct Listed {
     /// The setting.
     pub(crate) key: &'static str,
     /// Its value, as it was written; `None` if it is not set.
+    #[serde(skip)]
     pub(crate) value: Option<String>,
+    /// The same for programs, of its type.
+    #[serde(rename = "value")]
+    pub(crate) typed: Option<serde_json::Value>,
     /// Where that was said; `None` if nowhere.
     pub(crate) origin: Option<String>,
     /// Whether the system's file locks it.

@@ -49,6 +49,11 @@ settings! {
     endpoint: Option<Endpoint> = "The device's address, as its display shows it"
         => verbs: RUN | UNLOCK | SESSION | LOOK | DOCTOR, value_name: "ADDRESS", short: Some('e'), example: "192.0.2.10";
 
+    /// Whether an address outside the local network is taken for a device's.
+    allow_public_endpoint: bool
+        = "Accept a device address outside the local network, for networks that number their own machines so"
+        => verbs: RUN | UNLOCK | SESSION | LOOK | DOCTOR, default: Some("false"), lock: Some("false");
+
     /// AWS profile, if one was named to us. `AWS_PROFILE` is the SDK's to read.
     profile: Option<String> = "AWS profile (else AWS_PROFILE, else the default one)"
         => value_name: "NAME", example: "field", reopens: false;

@@ -58,7 +58,7 @@ macro_rules! values {
 }
 values! {
     Address(Endpoint): address, ToString::to_string;
-    Region(Region): from_str, ToString::to_string;
+    Region(Region): region, ToString::to_string;
     /// What it may be is for somebody else to say.
     Name(String): |text: &str| Ok(text.to_owned()), String::clone;
     /// Absolute: it is to mean the same wherever it is said again.
@@ -101,6 +101,18 @@ words!(private_home of PrivateHome: "memory" = Memory, "ask" = Ask, "disk" = Dis
 
 fn from_str<T: FromStr<Err = Malformed>>(text: &str) -> Result<T, String> {
     tidy(text).parse().map_err(|malformed: Malformed| malformed.why)
+}
+
+/// As a person writes it, which is another matter than what a profile may have for a service of its own.
+fn region(text: &str) -> Result<Region, String> {
+    let region: Region = from_str(text)?;
+    if region.has_usual_form() {
+        return Ok(region);
+    }
+    Err(match region.nearest_known() {
+        Some(meant) => format!("is no AWS region; did you mean {meant}?"),
+        None => "is no AWS region, such as eu-central-1".to_owned(),
+    })
 }
 
 fn address(text: &str) -> Result<Endpoint, String> {
@@ -165,6 +177,17 @@ mod tests {
         for text in ["", "0", "s", "-1", "1d", "1.5h", "99999999999999999999h", "200h", "5ß"] {
             assert!(Duration::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_region_has_the_form_that_regions_have() {
+        for text in ["eu-central-1", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1", "xx-new-12"] {
+            assert!(Region::parse(text).is_ok(), "{text}");
+        }
+        for text in ["eu-central1", "eucentral-1", "eu-central-", "1-eu-1", "eu"] {
+            assert!(Region::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(Region::parse("eu-central1"), Err("is no AWS region; did you mean eu-central-1?".to_owned()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ struct Line<'a, T> {
     content: T,
 }
 
-/// A step begins.
+/// A step begins, or ends with the failure of the command.
 #[derive(Serialize)]
 pub(super) struct Started {
     pub(super) step: Step,

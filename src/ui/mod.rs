@@ -7,6 +7,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `failure` | what failed, for people and for programs |
 //! | `json` | the lines of `--json` |
 //! | `look` | width, colours, lines broken to fit a terminal |
 //! | `status` | the line, or the table of devices, that is drawn over again while something is under way |
@@ -15,6 +16,7 @@
 //! | `out` | the two streams |
 
 mod devices;
+mod failure;
 mod json;
 mod out;
 mod prompt;
@@ -29,10 +31,10 @@ use std::time::{Duration, Instant};
 use indicatif::DecimalBytes;
 use serde::Serialize;
 
-use crate::error::{Error, ErrorReport, ExitCode, HintRules, io_in_words};
+use crate::error::{Error, ExitCode, HintRules, io_in_words};
 use crate::model::TargetId;
 use crate::os;
-use crate::report::{Ask, Event, OPERATOR, Observer, Step, Verdict, duration_in_words};
+use crate::report::{Ask, Check, Event, OPERATOR, Observer, Step, Verdict, duration_in_words};
 use crate::safety::sanitize::sanitize_lines;
 pub(crate) use devices::{NamedDevice, Stage};
 pub(crate) use json::Failure;
@@ -79,6 +81,8 @@ struct Reported {
     kept: BTreeSet<TargetId>,
     /// The steps that are not done, the last that began at the end.
     open: Vec<(Option<TargetId>, Step)>,
+    /// What failed beside a result, with the job that it is about.
+    failures: Vec<(Option<TargetId>, Failure)>,
     /// When a download was last told of in a line of its own.
     received: BTreeMap<Option<TargetId>, Instant>,
 }
@@ -212,64 +216,6 @@ impl Ui {
         to_stdout(answer);
     }
 
-    /// A failure, with its hint; `job` is the one that it is about. Returns the exit code of the process.
-    pub fn failure(&self, job: Option<&TargetId>, error: &Error) -> ExitCode {
-        self.status.clear();
-        let failure = self.log_failure(error);
-        match self.mode {
-            OutputMode::Json => self.line("error", job, failure),
-            OutputMode::Plain | OutputMode::Quiet => show_failure(&failure.text, &failure.hint),
-        }
-        error.exit()
-    }
-
-    /// An interruption. What passes the client through says nothing of its own then, as the client alone would not.
-    pub(crate) fn interrupted(&self, job: Option<&TargetId>, error: &Error) {
-        if self.passes_through {
-            self.status.clear();
-            return;
-        }
-        self.status.leave();
-        self.failure(job, error);
-    }
-
-    /// A failure after which a result is still told; programs read it as a warning. Returns the exit code of the process.
-    pub(crate) fn failure_of_several(&self, error: &Error) -> ExitCode {
-        self.status.clear();
-        let failure = self.log_failure(error);
-        match self.mode {
-            OutputMode::Json => self.event(None, &Event::Warning(format!("{} {}", failure.text, failure.hint))),
-            OutputMode::Plain | OutputMode::Quiet => show_failure(&failure.text, &failure.hint),
-        }
-        error.exit()
-    }
-
-    /// The same for one of several jobs: the command goes on, and its result says it to programs.
-    pub(crate) fn failure_of_one(&self, job: &TargetId, report: &ErrorReport) -> Failure {
-        let failure = self.failure_of_row(report);
-        tracing::error!(target: OPERATOR, %job, code = failure.code, exit = failure.exit, "{}", failure.text);
-        if self.mode != OutputMode::Json {
-            let name = self.reported().names.get(job).cloned().unwrap_or_else(|| job.to_string());
-            self.status.above(&failure_in_words(&format!("{name}: {}", failure.text), &failure.hint));
-        }
-        failure
-    }
-
-    /// What a result says of a failure, which is told nowhere else.
-    pub(crate) fn failure_of_row(&self, report: &ErrorReport) -> Failure {
-        // Paths in it may hold what no terminal should be sent, and no log.
-        let tidy = |text: &str| sanitize_lines(text).trim_end_matches('\n').to_owned();
-        let (text, hint) = (tidy(&report.sentence), tidy(&self.hint(&report.hint)));
-        Failure { code: report.code, exit: report.exit as u8, text, hint }
-    }
-
-    fn log_failure(&self, error: &Error) -> Failure {
-        let exit = if self.passes_through { ExitCode::NotTheClients as u8 } else { exit_of(error) };
-        let failure = Failure { exit, ..self.failure_of_row(&error.report()) };
-        tracing::error!(target: OPERATOR, code = failure.code, exit, "{}", failure.text);
-        failure
-    }
-
     /// The end of a command of which the output is all there is to it: a failure if some of that could not be written, of
     /// which stderr is told in words, since nothing more can be said on stdout.
     #[must_use]
@@ -284,6 +230,16 @@ impl Ui {
     #[must_use]
     pub(crate) fn can_prompt(&self) -> bool {
         self.may_ask && style::is_seen()
+    }
+
+    /// Why it can't be asked for what is missing; begins a sentence.
+    pub(crate) fn why_nobody_is_asked(&self, no_input: bool) -> &'static str {
+        match (no_input, self.is_for_programs()) {
+            (true, _) => "With --no-input nothing is asked",
+            (_, true) => "With --json nothing is asked",
+            _ if self.is_seen() && style::terminals_are_there() => "With --no-input nothing is asked",
+            _ => "This program cannot ask, because it has no terminal",
+        }
     }
 
     /// Whether programs are spoken to.
@@ -455,6 +411,17 @@ impl Reported {
 impl Observer for Ui {
     fn event(&self, job: Option<&TargetId>, event: &Event) {
         self.reported().note(job, event);
+        if let Event::Checked(Check {
+            verdict: Verdict::Fails,
+            text,
+            hint: Some(hint),
+            error: Some((code, exit)),
+            ..
+        }) = event
+        {
+            let failure = Failure { code, exit: *exit as u8, text: text.clone(), hint: self.hint(hint) };
+            self.reported().failures.push((None, failure));
+        }
         let event = &match event {
             Event::Warning(text) => Event::Warning(self.hint(text)),
             Event::Checked(check) => {
@@ -529,23 +496,6 @@ impl Ask for Ui {
 fn received_in_words(bytes: u64, of: Option<u64>) -> String {
     let of = of.map_or_else(String::new, |of| format!(" of {}", DecimalBytes(of)));
     format!("received {}{of}", DecimalBytes(bytes))
-}
-
-fn show_failure(text: &str, hint: &str) {
-    to_stderr(&failure_in_words(text, hint));
-}
-
-fn failure_in_words(text: &str, hint: &str) -> String {
-    let text = format!("{} {text}\n\n{hint}\n", style::of_errors().apply_to("Error:"));
-    format!("\n{}", style::sentences(&text, style::Stream::Stderr))
-}
-
-/// What the process ends with: that of an interruption follows the signal, as a shell says it.
-fn exit_of(error: &Error) -> u8 {
-    match error {
-        Error::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(ExitCode::Interrupted as u8),
-        error => error.exit() as u8,
-    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ const NAME: usize = 11;
 /// The indentation of what is said about an entry of a list.
 const ENTRY: usize = 4;
 
+/// The indentation of a command to paste below that.
+const COMMAND: usize = ENTRY + 2;
+
 /// Narrower than this there is no room for a column of names.
 const NARROW: usize = 60;
 
@@ -73,9 +76,14 @@ pub(super) fn named(name: &str, text: &str, style: &Style) -> String {
 fn named_within(name: &str, text: &str, style: &Style, width: Option<usize>) -> String {
     let name = format!("{name:<NAME$}");
     let first = style.apply_to(&name).to_string();
-    let Some(width) = width else { return format!("{first}{text}\n") };
-    let rest = if width < NARROW { "  ".to_owned() } else { " ".repeat(NAME) };
-    broken(text, width, &first, &rest) + "\n"
+    let rest = if width.is_some_and(|width| width < NARROW) { "  ".to_owned() } else { " ".repeat(NAME) };
+    // A command to paste stands alone.
+    let (text, command) = match text.rsplit_once(": snow-onboard ") {
+        Some((text, command)) => (format!("{text}:"), format!("\n{rest}  snow-onboard {command}")),
+        None => (text.to_owned(), String::new()),
+    };
+    let text = width.map_or_else(|| format!("{first}{text}"), |width| broken(&text, width, &first, &rest));
+    format!("{text}{command}\n")
 }
 
 /// The columns at which what was looked at begins, and what was found.
@@ -122,7 +130,7 @@ fn of_verdict(verdict: Verdict) -> Style {
 }
 
 /// Text of several lines, sentences broken where the terminal ends. A line that begins with two spaces is a command to paste
-/// or a row of a table, and stays whole; one that begins with [`ENTRY`] or more belongs to an entry of a list, and is
+/// or a row of a table, and stays whole, as does one of [`COMMAND`]; any other that begins with [`ENTRY`] or more belongs to an entry of a list, and is
 /// broken under itself.
 pub(super) fn sentences(text: &str, stream: Stream) -> String {
     sentences_within(text, width(stream))
@@ -131,6 +139,7 @@ pub(super) fn sentences(text: &str, stream: Stream) -> String {
 fn sentences_within(text: &str, width: Option<usize>) -> String {
     let Some(width) = width else { return text.to_owned() };
     let line = |line: &str| match line.len() - line.trim_start_matches(' ').len() {
+        COMMAND => line.to_owned(),
         indent @ (0 | ENTRY..) => broken(line.trim_start_matches(' '), width, &line[..indent], &line[..indent]),
         _ => line.to_owned(),
     };
@@ -199,11 +208,20 @@ mod tests {
 
     #[test]
     fn a_command_to_paste_stays_whole() {
+        let plain = Style::new().force_styling(false);
+        let paste = format!("snow-onboard fetch --refresh {PATH}");
+        for width in [None, Some(40), Some(100)] {
+            let warning = named_within("Warning", &format!("It said: no. Fetch a new pair: {paste}"), &plain, width);
+            let lines: Vec<&str> = warning.lines().collect();
+            assert!(lines.len() > 1 && lines.last().unwrap().trim_start() == paste, "{warning}");
+        }
         let command = format!("  snow-onboard fetch --refresh {PATH} --network-timeout 600");
         let text = sentences_within(&format!("Fetch a new pair, which takes a moment:\n{command}"), Some(20));
         assert!(text.lines().any(|line| line == command), "{text}");
         assert!(text.lines().count() > 2, "{text}");
         let entry = sentences_within("     EDGE_C, LOCAL_USE, created 9 days ago", Some(30));
         assert_eq!(entry, "     EDGE_C, LOCAL_USE,\n     created 9 days ago");
+        let below = format!("    {command}");
+        assert_eq!(sentences_within(&below, Some(20)), below);
     }
 }

@@ -215,6 +215,7 @@ fn agent_to_be_killed() {
             on_argv: &|| Ok(()),
             exposure: snow_onboard::device::ArgvExposure::default(),
             patience: Duration::from_secs(30),
+            waits_for_services: true,
             keep_log: &|_| (),
         },
     );

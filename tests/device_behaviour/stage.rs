@@ -72,6 +72,8 @@ pub struct Stage {
     pub endpoint: Endpoint,
     /// How long a device that is still starting is waited for.
     pub patience: Duration,
+    /// Whether one counts as starting of which only the port answers.
+    pub waits_for_services: bool,
     /// What was given away to be kept.
     pub logs: Mutex<Vec<String>>,
     /// What the homes held right before the code was written.
@@ -86,7 +88,8 @@ impl Stage {
         let endpoint = device.local_addr().unwrap().to_string().parse().unwrap();
         let (notices, patience, logs) = (Arc::default(), Duration::from_secs(60), Mutex::default());
         let homes_before_code = Mutex::default();
-        let stage = Self { folder, device, notices, endpoint, patience, logs, homes_before_code };
+        let waits_for_services = true;
+        let stage = Self { folder, device, notices, endpoint, patience, waits_for_services, logs, homes_before_code };
         fs::create_dir(stage.work()).unwrap();
         fs::create_dir_all(stage.place()).unwrap();
         // A package of its own, in which nothing changes while it is digested.
@@ -190,6 +193,7 @@ impl Stage {
                 on_argv,
                 exposure,
                 patience: self.patience,
+                waits_for_services: self.waits_for_services,
                 keep_log: &self.keep_log(),
             },
         )?;
@@ -298,6 +302,7 @@ impl Unplugged {
             notices: self.notices,
             endpoint: self.endpoint,
             patience: Duration::from_secs(60),
+            waits_for_services: true,
             logs: Mutex::default(),
             homes_before_code: Mutex::default(),
         };

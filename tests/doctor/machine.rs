@@ -260,12 +260,12 @@ fn a_device_that_does_not_answer() {
 #[test]
 fn a_device_that_is_elsewhere() {
     fn public(scene: &Scene<'_>) {
-        scene.change(|state| state.endpoint = Some("203.0.113.7".to_owned()));
+        scene.change(|state| state.endpoint = Some("8.8.8.8".to_owned()));
     }
     let line = Line(
         "device",
         "warning",
-        &["203.0.113.7 is outside the local network", "no connection was tried"],
+        &["8.8.8.8 is outside the local network", "No connection was tried"],
         &["display"],
         None,
     );

@@ -37,7 +37,7 @@ pub(crate) fn flaw(line: &Value) -> Option<String> {
 }
 
 /// What is wrong with all of stdout, if anything is: each line an event by the schema, and the last, and only the last, a
-/// result or an error. Before a result every step that began is done.
+/// result or an error; the error of a command that told a result stands right after that. Before both every step that began is done.
 pub(crate) fn flaw_of_all(stdout: &str) -> Option<String> {
     let mut events = Vec::new();
     let mut begun = BTreeSet::new();
@@ -49,8 +49,8 @@ pub(crate) fn flaw_of_all(stdout: &str) -> Option<String> {
         match (event["status"].as_str(), event["step"].as_str()) {
             (Some("started"), Some(step)) => _ = begun.insert(step.to_owned()),
             (_, Some(step)) => _ = begun.remove(step),
-            _ if event["event"] == "result" && !begun.is_empty() => {
-                return Some(format!("not done before the result: {begun:?}: {stdout}"));
+            _ if (event["event"] == "result" || event["event"] == "error") && !begun.is_empty() => {
+                return Some(format!("not done before the end: {begun:?}: {stdout}"));
             }
             _ => {}
         }
@@ -58,5 +58,10 @@ pub(crate) fn flaw_of_all(stdout: &str) -> Option<String> {
     }
     let ends = |event: &Value| event["event"] == "result" || event["event"] == "error";
     let end = events.iter().position(ends);
-    (end.map(|end| end + 1) != Some(events.len())).then(|| format!("no end, or something after it: {stdout}"))
+    let is_last = match events.get(end.unwrap_or_default()..) {
+        Some([_]) => end.is_some(),
+        Some([result, error]) => result["event"] == "result" && error["event"] == "error",
+        _ => false,
+    };
+    (!is_last).then(|| format!("no end, or something after it: {stdout}"))
 }

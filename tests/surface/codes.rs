@@ -24,6 +24,7 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ("audit_copy_unsupported", "told where the system is not Linux; these tests run on Linux"),
     ("key_not_for_terminal", "it takes a terminal at which nothing is asked: tests/terminal has it"),
     ("fetch_skipped", "it stands beside another failure and ends no command: tests/whole/plans.rs has it"),
+    ("device_gives_no_answer", "a row of status tells it, which ends no command: tests/device_behaviour has it"),
     ("profile_file_raced", "it takes another program at the right moment: src/store/shared_file has one"),
     ("profile_file_refused", "it takes a file that others can change: tests/whole/setup_profile.rs has one"),
     (
@@ -123,11 +124,11 @@ pub(crate) fn assert_complete(shown: &[String]) {
 
 #[test]
 fn an_error_is_told_by_sentence_and_hint_together() {
-    let sentence = "Error: The name nas resolves to 203.0.113.7, which is outside the local network. A device is on\nthe local network.";
-    let hint = "Give the IP address from the device's display\ninstead:\n  --endpoint 192.0.2.10";
+    let sentence = "Error: This machine does not know the address of the device of\nJID1.";
+    let hint = "Add the IP address that its display\nshows:\n  snow-onboard unlock JID1 --endpoint 192.0.2.10";
     let told =
         |stdout: &str, stderr: &str, exit| told(&[("stdout", stdout.to_owned()), ("stderr", stderr.to_owned())], exit);
-    assert_eq!(told("", &format!("{sentence}\n\n{hint}\n"), 2).as_deref(), Some("endpoint_public"));
+    assert_eq!(told("", &format!("{sentence}\n\n{hint}\n"), 2).as_deref(), Some("endpoint_unknown"));
     assert_eq!(told("", &format!("{sentence}\n\n{hint}\n"), 3), None, "it ends with another exit code");
     assert_eq!(told("", sentence, 2), None, "a hint is missing");
     assert_eq!(told("", hint, 2), None);

@@ -220,7 +220,7 @@ fn said(line: &str, exit: Option<i32>, texts: Vec<(&'static str, String)>, scene
         // What is asked anew says what was wrong with the answer.
         (Some(0), Some(_)) if texts.iter().any(|(place, _)| *place == TERMINAL) => "exit 0".to_owned(),
         (Some(exit), Some(code)) if exit != 0 => format!("exit {exit}, {code}"),
-        (Some(exit @ (2 | 125)), None) if whole.starts_with("error: ") => format!("exit {exit}"),
+        (Some(exit @ (2 | 125)), None) if whole.starts_with("Error: ") => format!("exit {exit}"),
         (Some(exit), code) => panic!("“{line}” ends with {exit} and tells {code:?}:\n{whole}"),
         (None, _) => panic!("“{line}” did not end by itself:\n{whole}"),
     };

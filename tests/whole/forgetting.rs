@@ -65,7 +65,9 @@ fn where_nothing_was_ever_stored_nothing_is_made() {
         .end()
         .failed(8, "");
     assert!(!state(&rehearsal).exists());
-    Agent::new(&rehearsal, ["forget"]).end().failed(2, "required");
+    Agent::new(&rehearsal, ["forget"])
+        .end()
+        .failed(2, "Error: A job is required; type JOB, or --all, --returned or --expired");
     Agent::new(&rehearsal, ["forget", rehearsal.job().id(), "--all"]).end().failed(2, "cannot be used with");
 }
 

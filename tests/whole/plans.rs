@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use snow_rehearsal::{Device, DeviceOptions, Operation, Rehearsal, State, Unlocking};
+use snow_rehearsal::{Device, DeviceOptions, Job, Operation, Rehearsal, State, Unlocking};
 
 use crate::agent::{Agent, files_with, state, wait_until};
 use crate::events;
@@ -113,6 +113,19 @@ fn one_device_s_failure_is_its_own() {
         "{}",
         told.stdout
     );
+}
+
+#[test]
+fn nothing_is_fetched_for_an_address_outside_the_local_network() {
+    let pallet = Pallet::of(2, &DeviceOptions::default());
+    let ids: Vec<_> = pallet.devices.iter().map(Device::job_id).collect();
+    pallet.plan(&format!("{},8.8.8.8\n{},192.0.2.10\n", ids[0], ids[1]));
+    let ended = pallet.agent(&["--json"]).end();
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stdout);
+    let result = ended.json("result");
+    let codes = [&result["jobs"][0]["error"]["code"], &result["jobs"][1]["error"]["code"]];
+    assert_eq!(codes, ["endpoint_public", "endpoint_example"], "{result}");
+    assert!(pallet.rehearsal.requests().is_empty(), "AWS is not asked");
 }
 
 #[test]

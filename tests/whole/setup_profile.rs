@@ -79,7 +79,7 @@ fn a_profile_is_shown_written_and_taken_out_to_the_last_byte() {
     ] {
         assert!(shown.contains(&line), "{line}: {shown}");
     }
-    site.setup(&[]).failed(2, "Nobody can be asked");
+    site.setup(&[]).failed(2, "This program cannot ask");
     assert_eq!((fs::read(site.config()).unwrap(), site.certificates().exists()), (BEFORE.to_vec(), false));
     assert_eq!(site.bus.lookup(&format!("{} {}", site.id, key.id)), None, "nor was the key stored");
 
@@ -120,7 +120,7 @@ fn a_profile_is_shown_written_and_taken_out_to_the_last_byte() {
     assert!(site.setup(&["--yes"]).done().stdout.contains("as it should be"));
     assert_eq!(site.setup(&["--yes", "--json"]).done().json("result")["written"], false);
     assert_eq!((fs::read(site.config()).unwrap(), lines()), (config, 1));
-    let refused = site.setup(&["--remove", "--name", &name]).failed(2, "Nobody can be asked");
+    let refused = site.setup(&["--remove", "--name", &name]).failed(2, "This program cannot ask");
     let line = format!("setup-profile {} --name {name} --remove --yes", site.id);
     assert!(refused.stderr.contains(&line), "{}", refused.stderr);
     let shown = site.setup(&["--remove", "--dry-run"]).done().stdout;
@@ -282,7 +282,7 @@ fn eks_anywhere_gets_its_two_files_and_loses_them_again() {
     let key = site.rehearsal.device().access_keys().remove(0);
     let file = site.rehearsal.home().join("eksa");
     let eksa = file.to_str().unwrap();
-    let refused = site.setup(&["--eksa", eksa]).failed(2, "Nobody can be asked");
+    let refused = site.setup(&["--eksa", eksa]).failed(2, "This program cannot ask");
     assert!(refused.stderr.contains(&format!("--eksa {eksa} --yes")), "{}", refused.stderr);
     let shown = site.setup(&["--dry-run", "--eksa", eksa]).done().stdout;
     assert!(shown.contains(&format!("{eksa}.pem")) && shown.contains("unencrypted"), "{shown}");

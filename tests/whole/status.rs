@@ -102,7 +102,7 @@ fn each_job_is_told_with_its_device_and_one_that_is_not_there_keeps_no_other() {
         "LOCKED at",
         "state not known, address not known",
         "code and manifest match",
-        "estimated expiry",
+        "AWS gives code and manifest probably until",
         "last hand-over",
     ] {
         assert!(text.stdout.contains(words), "“{words}” is not in {}", text.stdout);
@@ -237,7 +237,7 @@ fn a_watch_ends_when_every_device_is_open_and_tells_each_change() {
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     let ended = Ended::from(agent.wait_with_output().unwrap()).done();
     assert!(rest.last().unwrap().ends_with("  UNLOCKED"), "{rest:?}");
-    assert!(ended.stderr.contains("waiting for 1 of 1 devices"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("waiting for the device to be UNLOCKED"), "{}", ended.stderr);
 
     scene.rehearsal.device().power_loss();
     let (agent, lines, first) = watch(&["--watch", "--json"]);
@@ -258,15 +258,20 @@ fn a_watch_waits_for_nothing_that_does_not_come_and_not_for_ever() {
     let ended = scene.status(&["--watch"]).end();
     assert_eq!(ended.status.code(), Some(2), "{}{}", ended.stdout, ended.stderr);
     assert!(
-        ended.stdout.contains("UNLOCKED") && ended.stdout.contains("not known (endpoint_unknown)"),
+        ended.stdout.contains("UNLOCKED") && ended.stdout.contains("not known: This machine does not know the address"),
         "{}",
         ended.stdout
     );
+    assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("endpoint_unknown"), "a name for programs");
+    ended.failed(2, &format!("snow-onboard unlock {} --endpoint", scene.id(1)));
+    let ended = scene.status(&["--watch", "--json"]).end();
+    assert_eq!(events::flaw_of_all(&ended.stdout), None);
+    assert_eq!(ended.json("error")["code"], "endpoint_unknown", "{}", ended.stdout);
     scene.rehearsal.device().power_loss();
     scene
         .status(&[&scene.id(0), "--watch", "--wait-timeout", "1s"])
         .end()
-        .failed(14, "Not every device reported UNLOCKED");
+        .failed(14, "The device did not report UNLOCKED");
     assert_eq!(scene.rehearsal.device().state(), State::Locked);
 }
 
@@ -281,5 +286,5 @@ fn what_makes_no_sense_is_refused() {
     scene.status(&["JID00000000-0000-4000-8000-000000000000"]).end().failed(6, "stores no code and no manifest");
     on_the_bus(Agent::new(&scene.rehearsal, ["forget", "--all"]), &scene.bus).end().done();
     assert!(scene.status(&[]).end().done().stdout.contains("No job is stored"));
-    assert_eq!(scene.rows(&scene.status(&["--watch", "--json"]).end().done()).len(), 0);
+    scene.status(&["--watch"]).end().failed(6, "no device to watch");
 }

@@ -59,8 +59,33 @@ fn of_all_jobs_one_without_an_address_keeps_no_other() {
     let row = |id: &str| rows.iter().find(|row| row["job"] == id).unwrap().clone();
     assert_eq!(row(rehearsal.job().id())["was_open_already"], false);
     assert_eq!(row(&other)["error"]["code"], "endpoint_unknown");
+    let last = ended.json("error");
+    assert_eq!((&last["code"], &last["job"]), (&"endpoint_unknown".into(), &other.clone().into()), "{last}");
     let text = offline(&rehearsal, &bus, &["unlock", "--all"]).end();
     assert!(text.stdout.contains("UNLOCKED already") && text.stdout.contains("not unlocked"), "{}", text.stdout);
+}
+
+#[test]
+fn without_the_keychain_that_has_the_code_the_hint_leads_to_it_or_to_a_new_pair() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    on_the_bus(Agent::new(&rehearsal, ["fetch", &id]), &bus).end().done();
+    let without = |args: &[&str]| {
+        let agent = Agent::new(&rehearsal, args).arg("--client").arg(rehearsal.client_path());
+        let ended = agent.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent").arg("--json").end();
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        let error = said.lines().find(|line| line.contains("keychain_unavailable")).unwrap_or_else(|| panic!("{said}"));
+        assert!(!error.contains("--keychain none"), "{error}");
+        error.to_owned()
+    };
+    let endpoint = rehearsal.device().endpoint();
+    let fetch = format!("\\n  snow-onboard fetch {id} --keychain kernel");
+    for args in [&["unlock", &id, "-e", &endpoint][..], &["status", &id]] {
+        assert!(without(args).contains(&fetch), "{args:?}");
+    }
+    let needs_it = without(&["forget", &id]);
+    assert!(!needs_it.contains("--keychain") && needs_it.contains("is in that keychain"), "{needs_it}");
 }
 
 #[test]

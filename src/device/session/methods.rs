@@ -18,6 +18,7 @@ use crate::device::millis;
 use crate::error::{Error, Result};
 use crate::model::{HandOverMethod, HandOverPolicy};
 use crate::report::{Backoff, Event, while_waiting};
+use crate::safety::sanitize::phrase;
 
 /// Time for the last method when the device's time was used up by the one before.
 const LAST_METHOD: Duration = Duration::from_secs(60);
@@ -166,6 +167,13 @@ impl Session {
                 if Instant::now() >= self.port.until {
                     return Err(self.refused("describe-device", &ran));
                 }
+                if !self.waits_for_services && (self.method == HandOverMethod::Configure || self.reads_profile) {
+                    return Err(Error::DeviceGivesNoAnswer {
+                        job: self.job.to_string(),
+                        endpoint: self.port.endpoint().to_string(),
+                        said: phrase(&output::client_output(&ran)),
+                    });
+                }
                 if failures > 1 {
                     self.port.say_starting();
                 }
@@ -189,8 +197,8 @@ impl Session {
             return;
         }
         self.notify.notify(Event::Warning(format!(
-            "The device at {} is on the network but not ready yet, so this run goes on waiting. The client said: {said}\nIf the device has been on for more than 20 minutes, stop this run (Ctrl-C), check that it is the device of {}, and fetch a new pair: snow-onboard fetch --refresh {}",
-            self.port.endpoint(), self.job, self.job
+            "The device at {} is on the network but not ready yet, so this run goes on waiting. The client said: {}. If the device has been on for more than 20 minutes, stop this run (Ctrl-C), check that it is the device of {}, and fetch a new pair: snow-onboard fetch --refresh {}",
+            self.port.endpoint(), phrase(&said), self.job, self.job
         )));
         words.at = Some(words.since.elapsed());
         words.said = Some(said);
@@ -206,7 +214,8 @@ impl Session {
         if let Configured::Refused(first) = &configured {
             tracing::info!(said = output::client_output(first), "the client refuses to save the pair");
             self.method = HandOverMethod::Profile;
-            for pause in BETWEEN_REFUSALS {
+            let pauses = if self.waits_for_services { &BETWEEN_REFUSALS[..] } else { &BETWEEN_REFUSALS[..1] };
+            for &pause in pauses {
                 self.guard.pause(pause)?;
                 if let Attempt::Described(described) = self.attempt(self.port.until)? {
                     return Ok(MethodResult::Found(described));

@@ -61,6 +61,8 @@ pub struct Session {
     /// Name of this run's profile.
     profile: String,
     exposure: ArgvExposure,
+    /// Whether a device that the client gets nothing from is waited for.
+    waits_for_services: bool,
     /// Whether the last method may come to be used.
     may_show: bool,
     /// What the client had left in the home when that was emptied.

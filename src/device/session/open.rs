@@ -51,6 +51,8 @@ pub struct HandOver<'a> {
     pub exposure: ArgvExposure,
     /// How long a device that is still starting is waited for.
     pub patience: Duration,
+    /// Whether one whose port answers, and the client gets nothing from it, counts as starting. Else that is the end.
+    pub waits_for_services: bool,
     /// Called when the hand-over fails, with what the client wrote into its home, made fit to be kept.
     pub keep_log: &'a dyn Fn(&str),
 }
@@ -90,7 +92,7 @@ impl Session {
     /// what it was; [`Error::HandOverRefused`] when no permitted method works; [`Error::DeviceIsAnother`];
     /// [`Error::DeviceUnidentified`] when it is open and does not say whose it is; [`Error::DeviceUnreachable`],
     /// [`Error::DeviceRefused`], [`Error::DeviceTimeout`], [`Error::ClientHung`], [`Error::EndpointPublic`],
-    /// [`Error::ProfileLeaked`] when the client wrote the code past our home, [`Error::GuardLost`],
+    /// [`Error::DeviceGivesNoAnswer`], [`Error::ProfileLeaked`] when the client wrote the code past our home, [`Error::GuardLost`],
     /// [`Error::StateFolderBad`] if the manifest's path can't be told to the client; what `before_code` and `on_argv` say.
     pub fn open(device: Device, order: HandOver<'_>) -> Result<Self> {
         let HandOver { job, manifest, endpoint, patience, .. } = order;
@@ -130,6 +132,7 @@ impl Session {
             manifest: manifest_text.to_owned(),
             profile: name,
             exposure: order.exposure,
+            waits_for_services: order.waits_for_services,
             may_show: order.policy != HandOverPolicy::Private,
             log: None,
             in_clear: Vec::new(),

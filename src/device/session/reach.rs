@@ -23,16 +23,28 @@ pub fn reach(endpoint: &Endpoint, notify: &dyn Notify) -> Result<Endpoint> {
     while_waiting(notify, "the device's port", || try_port(endpoint))
 }
 
-/// The address, if it is one outside the local network; of a name [`reach`] finds that out.
+/// Refuses an address at which no device of the local network is, before anything is fetched for it or sent there. That of a name
+/// is known to [`reach`] alone.
 ///
-/// Such an address is a matter for a warning or a question, not a refusal: large networks number their own machines so, and
-/// what stands on a display was typed on purpose. What a name leads to is up to whoever answers for it.
-#[must_use]
-pub(crate) fn is_public(endpoint: &Endpoint) -> Option<IpAddr> {
+/// # Errors
+/// [`Error::EndpointExample`] for an address that exists in texts only; [`Error::EndpointPublic`] for one outside the local network,
+/// which may be right all the same: large networks number their own machines so. What a name leads to is up to whoever answers
+/// for it.
+pub(crate) fn check_address(endpoint: &Endpoint) -> Result<()> {
     match endpoint.host() {
-        EndpointHost::Address(address) if !is_local(*address) => Some(*address),
-        _ => None,
+        EndpointHost::Address(address) if is_example(*address) => {
+            Err(Error::EndpointExample { address: address.to_string() })
+        }
+        EndpointHost::Address(address) if !is_local(*address) => Err(public(
+            format!("The address {address}"),
+            "Read the IP address off the device's display once more. If it is this one, because your network uses such addresses for its own machines, add:\n  --allow-public-endpoint",
+        )),
+        _ => Ok(()),
     }
+}
+
+fn public(what: String, hint: &str) -> Error {
+    Error::EndpointPublic { what, hint: hint.to_owned() }
 }
 
 pub(super) fn try_port(endpoint: &Endpoint) -> Result<Endpoint> {
@@ -43,7 +55,10 @@ pub(super) fn try_port(endpoint: &Endpoint) -> Result<Endpoint> {
             let unknown = |why| Error::DeviceNameUnknown { name: name.clone(), why };
             let addresses = look_up(name).map_err(unknown)?;
             if let Some(address) = addresses.iter().find(|address| !is_local(**address)) {
-                return Err(Error::EndpointPublic { name: name.clone(), address: address.to_string() });
+                return Err(public(
+                    format!("The name {name} resolves to {address}, which"),
+                    "Give the IP address from the device's display instead:\n  --endpoint 192.0.2.10",
+                ));
             }
             addresses
         }
@@ -87,10 +102,32 @@ fn is_local(address: IpAddr) -> bool {
     }
 }
 
+/// Of the ranges that are set aside for texts (RFC 5737, RFC 3849), which our own help and hints use.
+fn is_example(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_documentation(),
+        IpAddr::V6(v6) => v6.segments()[..2] == [0x2001, 0xdb8],
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_an_example_and_a_public_one_are_told_apart() {
+        let code = |text: &str| check_address(&text.parse().unwrap()).err().map(|error| error.code());
+        for example in ["192.0.2.10", "198.51.100.7:9091", "203.0.113.7", "2001:db8::1", "[::ffff:192.0.2.1]"] {
+            assert_eq!(code(example), Some("endpoint_example"), "{example}");
+        }
+        for public in ["8.8.8.8", "192.0.3.1", "2001:db9::1"] {
+            assert_eq!(code(public), Some("endpoint_public"), "{public}");
+        }
+        for local in ["10.0.0.1", "snow1.lan", "fd00::1"] {
+            assert_eq!(code(local), None, "{local}");
+        }
+    }
 
     #[test]
     fn local_addresses_are_told_from_public_ones() {

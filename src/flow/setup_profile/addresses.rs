@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::device::is_public;
+use crate::device::check_address;
 use crate::error::{Error, Result};
 use crate::model::{CertificateArn, DeviceService, Endpoint, ServiceEndpoint, ServiceId, StoragePart, TargetId};
 
@@ -149,7 +149,7 @@ pub(super) fn decide(
         if !addresses.hosts.contains(&host) {
             // As with an address that is typed: large networks number their own machines so.
             let typed: Option<Endpoint> = endpoint.at.to_string().parse().ok();
-            if host != address && typed.is_some_and(|typed| is_public(&typed).is_some()) {
+            if host != address && typed.is_some_and(|typed| check_address(&typed).is_err()) {
                 addresses.notes.push(format!(
                     "The device says that {name} is at {host}, which is outside the local network. Check that the address is its own."
                 ));

@@ -30,7 +30,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Verb>,
     /// Where the agent is to keep the unlock code; found out if not given
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, global = true)]
     keychain: Option<Keychain>,
     /// An agent to rehearse with, instead of the one beside this program, in PATH, or built from this workspace
     #[arg(long, value_name = "PATH")]
@@ -39,7 +39,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Keep the stand-ins up until Ctrl-C, to try things by hand
+    /// Keep the stand-ins up until Ctrl-C, to try things by hand; a line “power-cut” on its input cuts the device's power
     Serve {
         /// Print one line of JSON instead, and stay until stdin closes
         #[arg(long)]
@@ -78,7 +78,7 @@ impl fmt::Display for Keychain {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Some(Verb::Serve { json, conditions }) => serve::serve(json, &conditions).map(|()| true),
+        Some(Verb::Serve { json, conditions }) => serve::serve(json, &conditions, cli.keychain).map(|()| true),
         Some(Verb::Plant { .. }) => plant(),
         None => drill::drill(cli.keychain, cli.agent),
     };
@@ -101,4 +101,17 @@ fn plant() -> Result<bool, Error> {
 /// A line for whoever watches. A pipe that was closed does not stop the rehearsal, which still has to clean up.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keychain_is_named_before_or_after_the_verb() {
+        for line in ["snow-rehearsal serve --keychain none", "snow-rehearsal --keychain none serve"] {
+            let cli = Cli::try_parse_from(line.split(' ')).ok();
+            assert!(cli.is_some_and(|cli| cli.keychain == Some(Keychain::None)), "{line}");
+        }
+    }
 }

@@ -14,6 +14,12 @@ use serde_json::{Value, json};
 use super::{Keychain, keychain, say};
 use crate::{ClusterHandle, Device, DeviceOptions, Error, Job, Line, Rehearsal, Unlocking, sigv4::sha256_hex};
 
+/// What is typed to cut the device's power.
+const POWER_CUT: &str = "power-cut";
+
+/// How long the device takes to start again: long enough to be seen off.
+const BOOT: Duration = Duration::from_secs(5);
+
 /// What there is, and what the line to AWS and the devices are like; `tests/bench` measures under several.
 #[derive(Args)]
 pub(super) struct Conditions {
@@ -49,7 +55,7 @@ impl Conditions {
 }
 
 /// Serves until Ctrl-C, or with `json` until stdin closes.
-pub(super) fn serve(json: bool, conditions: &Conditions) -> Result<(), Error> {
+pub(super) fn serve(json: bool, conditions: &Conditions, keychain: Option<Keychain>) -> Result<(), Error> {
     let rehearsal = Rehearsal::builder()
         .pallet(conditions.devices.into(), conditions.device())
         .job(Job::new().state("InTransitToCustomer").description(Some("On its way")))
@@ -83,11 +89,29 @@ pub(super) fn serve(json: bool, conditions: &Conditions) -> Result<(), Error> {
             let _ = end.send(());
         });
     } else {
-        explain(&rehearsal, variables, &plan, &cluster);
+        explain(&rehearsal, keychain, variables, &plan, &cluster);
+        let devices = rehearsal.devices().to_vec();
+        // Where nothing can be typed, the input is over at once, and nothing comes of it.
+        thread::spawn(move || io::stdin().lines().map_while(Result::ok).for_each(|line| say(&typed(&line, &devices))));
     }
     // The signal's task holds the other end for as long as the servers run.
     let _ = ended.recv();
     Ok(())
+}
+
+/// Does what was typed, and tells what came of it.
+fn typed(line: &str, devices: &[Device]) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let device = match words[..] {
+        [POWER_CUT] => devices.first(),
+        [POWER_CUT, job] => devices.iter().find(|device| device.job_id() == job),
+        [] => return String::new(),
+        _ => return format!("Type “{POWER_CUT}” to cut the device's power, or Ctrl-C to end."),
+    };
+    let Some(device) = device else { return format!("There is no device of {} here.", words[1..].join(" ")) };
+    device.power_loss_for(BOOT);
+    let (job, seconds) = (device.job_id(), BOOT.as_secs());
+    format!("The device has no power. It is on again in {seconds} seconds, and LOCKED:\n\nsnow-onboard unlock {job}\n")
 }
 
 /// Completes when somebody wants the program to end.
@@ -106,11 +130,17 @@ pub(super) async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn explain(rehearsal: &Rehearsal, mut variables: Vec<(&str, String)>, plan: &Path, cluster: &ClusterHandle) {
+fn explain(
+    rehearsal: &Rehearsal,
+    wanted: Option<Keychain>,
+    mut variables: Vec<(&str, String)>,
+    plan: &Path,
+    cluster: &ClusterHandle,
+) {
     let shell = if cfg!(windows) { "another PowerShell window" } else { "another terminal" };
     say(&format!("The stand-ins are up. In {shell}, to be led by the hand:\n"));
     let path = |path: &Path| path.to_string_lossy().into_owned();
-    let (keychain, reasons) = keychain::choose();
+    let (keychain, reasons) = wanted.map_or_else(keychain::choose, |wanted| (wanted, Vec::new()));
     variables.push(("SNOW_ONBOARD_CA_BUNDLE", path(rehearsal.ca_bundle())));
     variables.push(("SNOW_ONBOARD_CLIENT", path(rehearsal.client_path())));
     if keychain != Keychain::System {
@@ -133,6 +163,7 @@ fn explain(rehearsal: &Rehearsal, mut variables: Vec<(&str, String)>, plan: &Pat
     }
     let addresses = cluster.addresses();
     say(&format!("\nThe cluster {} is opened by all its nodes' addresses: {}", cluster.id(), addresses.join(" ")));
+    say(&format!("\nTo cut the device's power, which locks it, type here:\n\n{POWER_CUT}"));
     say("\nCtrl-C ends it and removes everything.");
 }
 
@@ -186,8 +217,22 @@ fn set_variable(name: &str, value: &str, powershell: bool) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_power_cut_is_typed_and_nothing_else_cuts_it() {
+        let rehearsal = Rehearsal::builder().start().unwrap();
+        let (device, devices) = (rehearsal.device(), rehearsal.devices());
+        for (line, told) in [("", ""), ("help", "Type “power-cut”"), ("power-cut JID1", "no device of JID1")] {
+            assert!(typed(line, devices).contains(told), "{line}");
+            assert!(std::net::TcpStream::connect(device.endpoint()).is_ok(), "{line}");
+        }
+        let told = typed(&format!("power-cut {}", device.job_id()), devices);
+        assert!(told.contains(&format!("snow-onboard unlock {}", device.job_id())), "{told}");
+        assert_eq!(device.state(), crate::State::Locked);
+    }
 
     #[test]
     fn quotes_what_a_shell_would_take_apart() {
