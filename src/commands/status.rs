@@ -10,7 +10,7 @@ use super::{needs_stored_code, parse_target};
 use crate::cli::ShowStatus;
 use crate::device::State;
 use crate::error::{Error, ErrorReport, ExitCode, Result};
-use crate::flow::{Depth, JobLook, Requested, SharedKeychains, look_at_job};
+use crate::flow::{Depth, JobLook, Requested, SharedKeychains, keep_of, look_at_job};
 use crate::model::{ClusterNode, Endpoint, HandOverMethod, KeychainKind, Purpose, Record, TargetId};
 use crate::report::{Ask, Backoff, Event, Nobody, Notify, Reporter, age_in_words, utc_in_words, with_jitter};
 use crate::safety::sanitize::{phrase, sanitize};
@@ -54,6 +54,9 @@ struct StatusOfJob {
     #[serde(with = "time::serde::rfc3339::option")]
     estimated_expiry: Option<OffsetDateTime>,
     expiry_is_near: bool,
+    /// When the setting `keep` has code and manifest removed, if it names days.
+    #[serde(with = "time::serde::rfc3339::option")]
+    kept_until: Option<OffsetDateTime>,
     last_hand_over: Option<LastHandOver>,
     endpoint: Option<Endpoint>,
     device: Option<String>,
@@ -131,8 +134,8 @@ impl LookOut<'_> {
     /// Looks at those that are `due`, side by side.
     fn look(&self, jobs: &mut [WatchedJob], due: impl Fn(&WatchedJob) -> bool) {
         let ask: &dyn Ask = if jobs.len() > 1 { &Nobody } else { self.ui };
-        let keychains = SharedKeychains::default();
         let due: Vec<&mut WatchedJob> = jobs.iter_mut().filter(|job| due(job)).collect();
+        let keychains = SharedKeychains::of(due.len());
         side_by_side(due, self.settings.parallel, |job| {
             let (settings, purpose, reporter) = (self.settings, Purpose::Status, self.reporter.for_job(&job.job));
             let requested = Requested { job: job.job.clone(), purpose, settings, reporter, ask };
@@ -238,6 +241,7 @@ impl LookOut<'_> {
             fetched_at: pair.map(|pair| pair.fetched_at),
             estimated_expiry: expiry,
             expiry_is_near: expiry.is_some_and(is_near),
+            kept_until: pair.and_then(|pair| keep_of(record.as_ref()?, self.settings).0.ends(pair.fetched_at)),
             last_hand_over: last.map(|last| LastHandOver {
                 at: last.at,
                 method: last.method,
@@ -272,13 +276,17 @@ impl LookOut<'_> {
         if let Some(pair) = record.as_ref().and_then(|record| record.pair.as_ref()) {
             let fetched = age_in_words(now - pair.fetched_at);
             line(&format!("{}; fetched {fetched}; keychain: {}", halves_in_words(look), pair.keychain.in_words()));
+            let keep = record.as_ref().map(|record| keep_of(record, self.settings).0);
+            if let Some(end) = keep.and_then(|keep| keep.ends(pair.fetched_at)) {
+                line(&format!("removed after {}, as the setting keep says", day(end)));
+            }
         }
         if let Some(last) = record.as_ref().and_then(|record| record.hand_overs.last()) {
             let ended = if last.unlocked_at.is_some() { "unlocked" } else { "not seen to unlock" };
             line(&format!("last hand-over {}: {ended}; {}", age_in_words(now - last.at), last.method.in_words()));
         }
         if let Some(expiry) = watched.estimated_expiry() {
-            let day = utc_in_words(expiry).chars().take("2026-01-31".len()).collect::<String>();
+            let day = day(expiry);
             line(&match (is_near(expiry), expiry < now) {
                 (_, true) => format!(
                     "Warning: AWS gave the code and manifest probably until {day} only (an estimate). A new pair may no longer be available."
@@ -348,6 +356,10 @@ impl WatchedJob {
 fn job_nodes(look: &JobLook, record: Option<&Record>) -> Vec<ClusterNode> {
     let recorded = || record.map(|record| record.nodes.clone()).unwrap_or_default();
     if look.nodes.is_empty() { recorded() } else { look.nodes.clone() }
+}
+
+fn day(at: OffsetDateTime) -> String {
+    utc_in_words(at).chars().take("2026-01-31".len()).collect()
 }
 
 fn is_near(expiry: OffsetDateTime) -> bool {

@@ -297,7 +297,7 @@ errors! {
         => "See what AWS has, and fetch a job's code and manifest:\n  snow-onboard jobs\n  snow-onboard fetch JID…";
     PairNotKept { job: String } = Job "pair_not_kept"
         "The code and the manifest of {job} are not both stored on this machine."
-        => "Fetch both from AWS, and unlock the device with them:\n  snow-onboard run {job} --endpoint 192.0.2.10";
+        => "Fetch both from AWS, then repeat the same command:\n  snow-onboard fetch {job}";
 
     AnswerIncomplete { what: String, missing: String } = Answer "answer_incomplete"
         "{what} answered without {missing}."

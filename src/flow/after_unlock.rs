@@ -22,7 +22,7 @@ pub(crate) fn keep_after_unlock(unlocked: Unlocked, settings: &Settings, reporte
         Keep::UntilUnlocked
     )));
     let state = StateFolder::open(&settings.state_dir)?;
-    if !remove(&job, "So they are not kept any longer", &state, settings, reporter) {
+    if !remove(&job, "The device is unlocked", &state, settings, reporter) {
         return Ok(unlocked);
     }
     let keychain = KeychainKind::None;

@@ -76,7 +76,7 @@ const AFTER_POWER_CUT: &str = "Once the device is unlocked, its code and manifes
 
 /// How long a record's pair is kept, and whether that was said for it, or for all pairs: not for one command about another job. A
 /// lock goes before what was said for the pair.
-pub(super) fn keep_of(record: &Record, settings: &Settings) -> (Keep, bool) {
+pub(crate) fn keep_of(record: &Record, settings: &Settings) -> (Keep, bool) {
     match record.pair.as_ref().and_then(|pair| pair.keep) {
         Some(keep) if !settings.is_locked(&setting::keep) => (keep, true),
         _ => (settings.keep, is_for_all_jobs(settings)),

@@ -29,7 +29,7 @@ pub(crate) use cluster::{check_addresses, target_named};
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::{forget_job, jobs_in_keychain};
 pub(crate) use forget_choice::{ChosenJob, ForgetChoice};
-pub(crate) use keep::{About, apply_keep};
+pub(crate) use keep::{About, apply_keep, keep_of};
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;
 pub use onboard::Unlocked;

@@ -40,9 +40,35 @@ pub(super) fn prepare_client(
 pub(crate) struct SharedKeychains {
     opened: Mutex<Vec<Arc<Keychain>>>,
     failed: Mutex<Vec<(KeychainKind, ErrorReport)>>,
+    /// How many jobs have yet to take their code out of one.
+    waiting: Mutex<usize>,
+}
+
+/// A job that has yet to take its code out of a shared keychain. When the last is dropped, the keychains are closed: what comes then,
+/// a session with a device, may take minutes.
+pub(super) struct KeychainTurn<'a>(&'a SharedKeychains);
+
+impl Drop for KeychainTurn<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        *waiting = waiting.saturating_sub(1);
+        if *waiting == 0 {
+            self.0.opened.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
 }
 
 impl SharedKeychains {
+    /// Those of so many jobs, each of which takes its turn.
+    pub(crate) fn of(jobs: usize) -> Self {
+        Self { waiting: Mutex::new(jobs), ..Self::default() }
+    }
+
+    /// The turn of one job.
+    pub(super) fn turn(&self) -> KeychainTurn<'_> {
+        KeychainTurn(self)
+    }
+
     /// The keychain of this kind, opened now or before.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::address::check_address;
 use super::onboard::{Checked, Requested};
 use super::open_session::SHORT_PATIENCE;
-use super::prepare::{SharedKeychains, prepare_client};
+use super::prepare::{KeychainTurn, SharedKeychains, prepare_client};
 use super::recovery::kept_pair;
 use crate::device::{self, State};
 use crate::error::{Error, ErrorReport, Result};
@@ -48,9 +48,10 @@ pub(crate) fn look_at_job(
     let mut look = JobLook::default();
     let kept_in = record.and_then(|record| Some(record.pair.as_ref()?.keychain));
     let settings = requested.settings.keychain_settings(requested.settings.keychain_for(kept_in));
+    let turn = keychains.turn();
     let opened = keychains.open_once(settings, requested.reporter.shared());
     let looked = opened.and_then(|()| {
-        let looked = look.go(requested, endpoint, depth, keychains);
+        let looked = look.go(requested, endpoint, depth, (keychains, turn));
         looked.map_err(|error| error.report())
     });
     look.failure = looked.err();
@@ -63,7 +64,7 @@ impl JobLook {
         requested: Requested<'_>,
         endpoint: Option<&Endpoint>,
         depth: Depth,
-        keychains: &SharedKeychains,
+        (keychains, turn): (&SharedKeychains, KeychainTurn<'_>),
     ) -> Result<()> {
         let (job, reporter) = (requested.job.clone(), requested.reporter.clone());
         let mut checked = requested.check_sharing(keychains)?;
@@ -91,7 +92,9 @@ impl JobLook {
             device::reach(endpoint, &reporter)?;
         }
         checked.begin_client()?;
-        let opened = checked.take_kept()?.open_session(endpoint, SHORT_PATIENCE)?;
+        let kept = checked.take_kept()?;
+        drop(turn);
+        let opened = kept.open_session(endpoint, SHORT_PATIENCE)?;
         self.nodes = opened.session.nodes();
         self.state = Some(opened.session.state());
         opened.close()

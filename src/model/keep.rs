@@ -30,7 +30,15 @@ impl Keep {
 
     /// Whether it has been kept for longer than that many days, if it is days.
     pub(crate) fn is_over(self, fetched_at: OffsetDateTime, now: OffsetDateTime) -> bool {
-        matches!(self, Self::Days(days) if now - fetched_at >= Duration::days(days.into()))
+        self.ends(fetched_at).is_some_and(|end| end <= now)
+    }
+
+    /// When the days are over, if it is days.
+    pub(crate) fn ends(self, fetched_at: OffsetDateTime) -> Option<OffsetDateTime> {
+        match self {
+            Self::Days(days) => fetched_at.checked_add(Duration::days(days.into())),
+            Self::UntilForgotten | Self::UntilUnlocked => None,
+        }
     }
 }
 

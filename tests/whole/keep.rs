@@ -196,3 +196,51 @@ fn the_estimate_of_360_days_is_told_and_removes_nothing() {
     assert!(ended.stderr.contains("360 days after the job was created"), "{}", ended.stderr);
     assert!(bus.lookup(&id).is_some());
 }
+
+/// `run` removes the pair again, so it is no help to a command that needs what is stored.
+#[test]
+fn the_hint_for_a_pair_that_is_not_kept_ends_well_when_it_is_followed() {
+    let scene = Scene::new();
+    let (client, endpoint) = (scene.rehearsal.client_path().display().to_string(), scene.rehearsal.device().endpoint());
+    let at = ["--client", &client, "--endpoint", &endpoint];
+    let agent = |args: &[&str]| match args.contains(&"--") {
+        // Which has nothing added behind the client's own words.
+        true => {
+            let bare = Agent::bare(args).envs(scene.rehearsal.env());
+            on_the_bus(bare.env("XDG_CONFIG_HOME", scene.rehearsal.home().join("settings")), &scene.bus).end()
+        }
+        false => scene.agent_with_file("until-unlocked", args),
+    };
+    for (args, of_client) in [
+        (&["client", &scene.id][..], &["--", "describe-device"][..]),
+        (&["setup-profile", &scene.id, "--dry-run"], &[]),
+        (&["unlock", &scene.id], &[]),
+        (&["credentials", &scene.id], &[]),
+    ] {
+        agent(&[&["run", &scene.id][..], &at].concat()).done();
+        assert!(!scene.is_kept(), "the control");
+        let command = [args, &at, of_client].concat();
+        let mut ended = agent(&command);
+        assert!(ended.stderr.contains("are not both stored"), "{args:?}: {}", ended.stderr);
+        let hint: Vec<&str> =
+            ended.stderr.lines().filter_map(|line| line.trim().strip_prefix("snow-onboard ")).collect();
+        assert_eq!(hint.len(), 1, "{args:?}: {}", ended.stderr);
+        agent(&hint[0].split(' ').collect::<Vec<_>>()).done();
+        ended = agent(&command);
+        assert!(ended.status.success(), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn status_says_on_which_day_the_pair_goes() {
+    let scene = Scene::new();
+    scene.agent(&["fetch", &scene.id]).done();
+    scene.fetched_days_ago(3);
+    let until = (time::OffsetDateTime::now_utc() + time::Duration::days(4)).date().to_string();
+    let status = scene.agent_with_file("days:7", &["status", "--offline"]).done();
+    assert!(status.stdout.contains(&format!("removed after {until}, as the setting keep says")), "{}", status.stdout);
+    let json = scene.agent_with_file("days:7", &["status", "--offline", "--json"]).done();
+    assert_eq!(crate::events::flaw_of_all(&json.stdout), None);
+    assert!(json.json("result")["jobs"][0]["kept_until"].as_str().unwrap().starts_with(&until), "{}", json.stdout);
+    assert!(!scene.agent(&["status", "--offline"]).done().stdout.contains("removed after"));
+}
