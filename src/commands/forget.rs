@@ -58,6 +58,8 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
         );
         return Ok(());
     };
+    // Before the result, which is the last line for programs.
+    removed.copies_elsewhere.into_iter().for_each(|warning| reporter.notify(Event::Warning(warning)));
     let (code, files) = (removed.code, removed.files);
     let stays = stays_in_words(&job, &removed.stays_in);
     ui.result(
@@ -79,8 +81,6 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
             profiles_removed_from: removed.profiles.profiles.iter().map(|(file, _)| &**file).collect(),
         },
     );
-    // After the result, which they qualify.
-    removed.copies_elsewhere.into_iter().for_each(|warning| reporter.notify(Event::Warning(warning)));
     Ok(())
 }
 

@@ -23,6 +23,12 @@ struct ReceiptResult<'a> {
 pub(super) fn receipt(args: &ReceiptArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     let job = super::parse_target(&args.job, settings, reporter)?;
     reporter.is_about(&job);
+    if args.html.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+        return Err(Error::Usage {
+            why: "--html writes a file, so “-” does not stand for stdout. Name a file; one that is called so is ./-."
+                .to_owned(),
+        });
+    }
     let receipt = Receipt::of(&job, settings)?;
     let text = match &args.html {
         Some(path) => {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::cli::{SetupProfile, flags_for_credentials};
 use crate::error::{Error, Result};
 use crate::flow::{
-    PlannedProfile, ProfileRequest, RemovedProfiles, ServiceAddress, Storage, open_state_folder, remove_profiles,
-    written_profiles,
+    PlannedProfile, ProfileRequest, RemovedProfiles, ServiceAddress, Storage, WrittenLines, open_state_folder,
+    remove_profiles, warn_of_edits, written_profiles,
 };
 use crate::model::{AccessKeyId, KeychainKind, Malformed, ProfileName, Purpose, TargetId};
 use crate::report::{Event, Notify as _, Reporter};
@@ -56,6 +56,8 @@ pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, r
     };
     let planned = request.plan()?;
     let change = planned.difference();
+    let gone: Vec<String> = change.iter().filter_map(|line| line.strip_prefix("- ").map(str::to_owned)).collect();
+    warn_of_edits(&[(planned.config().to_owned(), planned.name().clone(), gone)], &job, reporter);
     let told = ProfileInWords::of(&planned);
     if args.dry_run {
         ui.result(Some(&job), &told.in_words(&change, false), told.for_programs(&change, false));
@@ -316,6 +318,10 @@ fn remove(
     let audit = Audit::of(&state, settings.audit_copy).with_purpose(Purpose::SetupProfile);
     audit.check()?;
     let written = written_profiles(job, name, record.as_ref());
+    if let (Some(name), true) = (name, written.is_empty()) {
+        return Err(not_there(job, name, &written_profiles(job, None, record.as_ref())));
+    }
+    warn_of_edits(&written, job, reporter);
     let shown: Vec<String> = written
         .iter()
         .map(|(file, _, lines)| {
@@ -354,9 +360,19 @@ fn remove(
         lines.push("The device's certificates were removed.".to_owned());
     }
     let result = RemoveProfileResult { profiles: rows(profiles), removed: true, certificates_removed: certificates };
-    ui.result(Some(job), &lines.join("\n"), result);
     left.into_iter().for_each(|left| reporter.notify(Event::Warning(left)));
+    ui.result(Some(job), &lines.join("\n"), result);
     Ok(())
+}
+
+fn not_there(job: &JobId, name: &ProfileName, others: &[WrittenLines]) -> Error {
+    let each =
+        others.iter().map(|(_, other, _)| format!("\n  snow-onboard setup-profile {job} --remove --name {other}"));
+    let hint = match others {
+        [] => format!("It wrote no other one either. To write one:\n  snow-onboard setup-profile {job}"),
+        _ => format!("To remove one that is there:{}", each.collect::<String>()),
+    };
+    Error::ProfileNotThere { job: job.to_string(), name: name.to_string(), hint }
 }
 
 /// A line as it is shown: the one of a file for EKS Anywhere that has the key without it.

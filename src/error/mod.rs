@@ -432,6 +432,10 @@ errors! {
     FileExists { path: String } = Usage "file_exists"
         "The file {path} exists. It was not changed."
         => "Name another file, or add --force to replace this one.";
+    /// `hint` names those that there are.
+    ProfileNotThere { job: String, name: String, hint: String } = Usage "profile_not_there"
+        "This program wrote no profile “{name}” for {job} into a file that is still there. Nothing was removed."
+        => "{hint}";
     ReceiptEmpty { job: String } = Job "receipt_empty"
         "This machine knows nothing of {job}: it has no record of it, and no line in the audit log."
         => "Run the command on the machine from which the device was unlocked. The jobs that are known here:\n  snow-onboard audit show";

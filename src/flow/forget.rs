@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::setup_profile::{RemovedProfiles, remove_profiles};
+use super::setup_profile::{RemovedProfiles, remove_profiles, warn_of_edits, written_profiles};
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainSettings};
@@ -126,6 +126,7 @@ fn remove_job(
     let record = folder.record().ok().flatten();
     let mut profiles = RemovedProfiles::default();
     if !keeps_elsewhere && !is_policy {
+        warn_of_edits(&written_profiles(job, None, record.as_ref()), job, reporter);
         profiles = remove_profiles(job, None, record.as_ref(), state)?;
     }
     let still_notes =

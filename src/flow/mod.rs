@@ -37,6 +37,7 @@ pub(crate) use prepare::SharedKeychains;
 pub(crate) use receipt::Receipt;
 pub(crate) use run_context::ClusterRequest;
 pub(crate) use setup_profile::{
-    PlannedProfile, ProfileRequest, RemovedProfiles, ServiceAddress, Storage, remove_profiles, written_profiles,
+    PlannedProfile, ProfileRequest, RemovedProfiles, ServiceAddress, Storage, WrittenLines, remove_profiles,
+    warn_of_edits, written_profiles,
 };
 pub(crate) use status::{Depth, JobLook, look_at_job};

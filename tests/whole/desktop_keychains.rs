@@ -165,3 +165,25 @@ fn kwallet_closed_is_waited_for_until_the_deadline() {
     assert!(bus.windows().iter().any(|title| title.contains("KDE Wallet")), "its own prompt was shown");
     assert!(rehearsal.requests().is_empty());
 }
+
+/// What the AWS CLI would come to, found out before it does: a window at each of its calls.
+#[test]
+fn keepassxc_asks_at_each_call_and_setup_profile_says_so_with_what_to_do() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::KeePassXc);
+    let somebody = bus.answer(REQUEST, "Return");
+    run(&rehearsal, &bus, &[]).done();
+    let id = rehearsal.job().id().to_owned();
+    let agent = |args: &[&str]| {
+        on_the_bus(Agent::new(&rehearsal, args).arg("--client").arg(rehearsal.client_path()), &bus).end().done()
+    };
+    let ended = agent(&["setup-profile", &id, "--yes"]);
+    for said in
+        ["asks you each time that a program wants the device's key", "Confirm when passwords are retrieved by clients"]
+    {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    let key = rehearsal.device().access_keys().remove(0);
+    assert!(agent(&["credentials", &id]).stdout.contains(&key.secret));
+    assert!(somebody.count() >= 1, "the control: it asks");
+}

@@ -322,3 +322,39 @@ fn eks_anywhere_gets_its_two_files_and_loses_them_again() {
     assert_eq!(fs::read_to_string(&file).unwrap(), other);
     assert!(!file.with_extension("pem").exists() && files_with(site.rehearsal.home(), &key.secret).is_empty());
 }
+
+#[test]
+fn a_name_that_is_not_there_is_no_success_and_lines_of_others_are_named_before_they_go() {
+    let site = Site::new();
+    let refused = site.setup(&["--remove", "--yes", "--name", "other"]).failed(2, "wrote no profile “other”");
+    assert!(refused.stderr.contains("wrote no other one"), "{}", refused.stderr);
+    site.setup(&["--yes"]).done();
+    let line = format!("setup-profile {} --remove --name {}", site.id, site.name());
+    for more in [&["--yes"][..], &["--dry-run"]] {
+        let refused =
+            site.setup(&[&["--remove", "--name", "other"][..], more].concat()).failed(2, "wrote no profile “other”");
+        assert!(refused.stderr.contains(&line), "{}", refused.stderr);
+    }
+    let written = site.text();
+    let edited = written.replace("region = snow\r\n", "region = snow\r\noutput = json\r\nx_token = abc\r\n");
+    assert_ne!(edited, written);
+    let warns = |ended: &Ended| {
+        assert!(
+            ended.stderr.contains("was edited by hand") && ended.stderr.contains("output = json"),
+            "{}",
+            ended.stderr
+        );
+        assert!(!ended.stderr.contains("abc"), "{}", ended.stderr);
+    };
+    fs::write(site.config(), &edited).unwrap();
+    warns(&site.setup(&["--remove", "--dry-run"]).done());
+    warns(&site.setup(&["--yes"]).done());
+    assert_eq!(site.text(), written, "the control: they are replaced");
+    fs::write(site.config(), &edited).unwrap();
+    warns(&site.setup(&["--remove", "--yes"]).done());
+    site.setup(&["--yes"]).done();
+    fs::write(site.config(), &edited).unwrap();
+    let json = on_the_bus(Agent::new(&site.rehearsal, ["forget", &site.id, "--json"]), &site.bus).end().done();
+    assert!(json.stdout.contains("was edited by hand"), "{}", json.stdout);
+    assert!(json.stdout.lines().last().unwrap().contains("\"event\":\"result\""), "{}", json.stdout);
+}

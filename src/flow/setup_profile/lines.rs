@@ -61,6 +61,39 @@ impl ProfileText<'_> {
     }
 }
 
+/// Whether this program writes such a line into a profile or a file for EKS Anywhere. A value that it takes from the device or from the
+/// settings may be any; an edit of such a value is not told from an earlier one of its own.
+pub(super) fn is_of_this_program(line: &str) -> bool {
+    const WHOLE: [&str; 7] = [
+        "",
+        "region = snow",
+        "request_checksum_calculation = when_required",
+        "response_checksum_validation = when_required",
+        "  addressing_style = path",
+        "-----BEGIN CERTIFICATE-----",
+        "-----END CERTIFICATE-----",
+    ];
+    const BEGIN: [&str; 9] = [
+        "# >>> snow-onboard ",
+        "# <<< snow-onboard ",
+        "[",
+        "credential_process = ",
+        "ca_bundle = ",
+        "services = ",
+        "endpoint_url = ",
+        "  endpoint_url = ",
+        "aws_",
+    ];
+    let is_service =
+        || line.strip_suffix(" =").is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    // The body of a certificate.
+    let is_base64 = || {
+        let body = line.trim_end_matches('=');
+        line.len() - body.len() <= 2 && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte))
+    };
+    WHOLE.contains(&line) || BEGIN.iter().any(|begin| line.starts_with(begin)) || is_service() || is_base64()
+}
+
 /// Whether a value means the same to all that read such a file: some take what follows a blank and `#` or `;` for a comment.
 fn is_plain_value(value: &str) -> bool {
     !value.is_empty()
@@ -103,6 +136,12 @@ s3 =
 ec2 =
   endpoint_url = https://192.0.2.10:8243";
         assert_eq!(text(&command, "/home/x y/certificates/JID1.pem").unwrap().join("\n"), expected);
+        assert!(expected.lines().all(is_of_this_program));
+        for line in
+            ["region = eu-west-1", "output = json", "# mine", "s3 = x", "  max_concurrent_requests = 2", "cli_pager="]
+        {
+            assert!(!is_of_this_program(line), "{line}");
+        }
         for path in ["/a\nregion = x", "/a #b", "/a ;b", " /a", ""] {
             assert!(text(&command, path).unwrap_err().contains("ca_bundle"), "{path}");
         }

@@ -14,7 +14,7 @@ use addresses::{Addresses, ToldServices, decide, to_describe};
 pub(crate) use addresses::{ServiceAddress, Storage};
 pub(crate) use eksa::EksaFiles;
 use lines::ProfileText;
-pub(crate) use remove::{RemovedProfiles, remove_profiles, written_profiles};
+pub(crate) use remove::{RemovedProfiles, WrittenLines, remove_profiles, warn_of_edits, written_profiles};
 
 use super::credentials::{DeviceKey, endpoint_of, keep, read_key};
 use super::onboard::Requested;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::config_path;
+use super::lines::is_of_this_program;
 use crate::error::{Result, Why};
 use crate::model::{ProfileName, Record, TargetId};
+use crate::report::{Event, Notify};
 use crate::safety::path_trust;
 use crate::store::{BlockKey, MadeFor, NotChanged, SharedFile, StateFolder, blocks, lines_of, without_block};
 
@@ -40,12 +42,34 @@ impl RemovedProfiles {
     }
 }
 
+/// A file, the profile in it, and its lines there.
+pub(crate) type WrittenLines = (PathBuf, ProfileName, Vec<String>);
+
+/// Says which of the lines that go were not written by this program. What may be a secret is not shown.
+pub(crate) fn warn_of_edits(written: &[WrittenLines], job: &TargetId, notify: &dyn Notify) {
+    for (file, _, lines) in written {
+        let edited: Vec<&str> = lines.iter().map(String::as_str).filter(|line| !is_of_this_program(line)).collect();
+        if edited.is_empty() {
+            continue;
+        }
+        let shown = edited.iter().map(|line| match line.to_ascii_lowercase() {
+            line if line.contains("secret") || line.contains("token") => "\n  (one that may hold a secret)".to_owned(),
+            _ => format!("\n  {line}"),
+        });
+        notify.notify(Event::Warning(format!(
+            "The profile of {job} in {} was edited by hand. These lines go with it:{}",
+            file.display(),
+            shown.collect::<String>()
+        )));
+    }
+}
+
 /// The profiles of a job, or the one called `name`, with the file that each is in and its lines there.
 pub(crate) fn written_profiles(
     job: &TargetId,
     name: Option<&ProfileName>,
     record: Option<&Record>,
-) -> Vec<(PathBuf, ProfileName, Vec<String>)> {
+) -> Vec<WrittenLines> {
     let mut written = Vec::new();
     for path in files(record).into_iter().filter(|path| may_have_block(path).unwrap_or(false)) {
         let Ok(file) = SharedFile::read(&path) else { continue };
