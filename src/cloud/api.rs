@@ -370,7 +370,12 @@ pub(super) fn not_released(job: &JobId, described: DescribedJob) -> Error {
         state = format!("{state} (tracking number {})", phrase(number));
     }
     match facts.state.readiness() {
-        Readiness::NotYet | Readiness::OnItsWay => Error::JobNotReady { job, was: facts.state, state },
+        Readiness::NotYet | Readiness::OnItsWay => Error::JobNotReady {
+            job,
+            was: facts.state,
+            state,
+            wait: "To let the command wait for the delivery, add:\n  --wait",
+        },
         Readiness::TooLate => Error::JobTooLate { job, state },
         Readiness::Ready | Readiness::Unknown => Error::JobNotUsable { job, state },
     }

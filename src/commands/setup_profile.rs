@@ -365,7 +365,7 @@ fn remove(
     Ok(())
 }
 
-fn not_there(job: &JobId, name: &ProfileName, others: &[WrittenLines]) -> Error {
+fn not_there(job: &TargetId, name: &ProfileName, others: &[WrittenLines]) -> Error {
     let each =
         others.iter().map(|(_, other, _)| format!("\n  snow-onboard setup-profile {job} --remove --name {other}"));
     let hint = match others {

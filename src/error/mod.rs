@@ -256,10 +256,11 @@ errors! {
     JobUnknown { job: String, region: String, asked_as: String } = Job "job_unknown"
         "These credentials cannot see a job {job} in region {region}{asked_as}."
         => "Check the id, the region and the account. The jobs you can see:\n  snow-onboard jobs";
-    /// `was` is the state that a wait begins with, `state` the same in words, with the tracking number.
-    JobNotReady { job: String, was: JobState, state: String } = Job "job_not_ready"
+    /// `was` is the state that a wait begins with, `state` the same in words, with the tracking number. `wait` is how to wait, or to
+    /// wait longer.
+    JobNotReady { job: String, was: JobState, state: String, wait: &'static str } = Job "job_not_ready"
         "AWS has not released the code and manifest of {job} yet: the job {state}."
-        => "AWS releases them when the job is “Delivered to you”. Show the state of the job:\n  snow-onboard jobs\nTo let the command wait for the delivery, add:\n  --wait";
+        => "AWS releases them when the job is “Delivered to you”. Show the state of the job:\n  snow-onboard jobs\n{wait}";
     JobTooLate { job: String, state: String } = Job "job_too_late"
         "AWS no longer releases the code and manifest of {job}: the job {state}."
         => "Check that this is the job of the device in front of you:\n  snow-onboard jobs";

@@ -39,10 +39,13 @@ impl Why {
                 format!("The disk is full. Free {ROOM} on it, which is enough for a manifest.{look}")
             }
             io::ErrorKind::QuotaExceeded => {
-                format!("Your disk quota is used up. Remove files of yours, or ask the administrator for {ROOM} more.{look}")
+                format!(
+                    "Your disk quota is used up. Remove files of yours, or ask the administrator for {ROOM} more.{look}"
+                )
             }
             io::ErrorKind::ReadOnlyFilesystem => {
-                "The file system is read-only. Ask the administrator to make it writable, or keep the data on another disk:\n  --state-dir PATH".to_owned()
+                // Not another state folder: what is stored is in this one.
+                "The file system is read-only. Ask the administrator to make it writable.".to_owned()
             }
             _ => return None,
         })

@@ -49,14 +49,16 @@ fn wait_for_change<C: Borrow<Cloud>>(
     notify: &dyn Notify,
 ) -> Result<()> {
     // Of a cluster it is the job of the node that was asked for.
-    let Error::JobNotReady { job, was, state } = &not_ready else { return Err(not_ready) };
-    let Ok(job) = job.parse::<JobId>() else { return Err(not_ready) };
+    let Error::JobNotReady { job: id, was, state, .. } = &not_ready else { return Err(not_ready) };
+    let Ok(job) = id.parse::<JobId>() else { return Err(not_ready) };
     loop {
         notify
             .notify(Event::Waiting { what: format!("{job} to be delivered (it {state})"), so_far: started.elapsed() });
         let left = patience.saturating_sub(started.elapsed());
         if left.is_zero() {
-            return Err(not_ready);
+            let (job, was, state) = (id.clone(), was.clone(), state.clone());
+            let wait = "To let the command wait longer, repeat it with:\n  --wait-timeout 48h";
+            return Err(Error::JobNotReady { job, was, state, wait });
         }
         std::thread::sleep(pause(patience).min(left));
         match open()?.borrow().job_or_node(&job) {

@@ -24,7 +24,7 @@ const MAX_LINKS: usize = 1024;
 pub(super) fn open() -> Result<Opened> {
     let session = own_session_keyring().map_err(|why| Error::KernelKeyringClosed { why, remains: String::new() })?;
     let persistent = KeyRing::get_persistent(KeyRingIdentifier::Session).ok();
-    let end = if persistent.is_some() { "until the next reboot" } else { "until you log out" };
+    let end = if persistent.is_some() { "until log-out or the next reboot" } else { "until you log out" };
     Ok(Opened { backend: Box::new(SessionKeyring { session, persistent }), name: format!("kernel keyring ({end})") })
 }
 

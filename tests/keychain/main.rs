@@ -567,7 +567,7 @@ fn the_kernel_keeps_a_code_for_its_session_alone() {
 
     let answers = script("join-session keep-a").run_in(None);
     let elsewhere = script("join-session recall forget recall").run_in(None);
-    let lasts = answers[1] == "kernel keyring (until the next reboot)";
+    let lasts = answers[1] == "kernel keyring (until log-out or the next reboot)";
     let expected = if lasts { ["a", "1", "none"] } else { ["none", "0", "none"] };
     assert_eq!(elsewhere[2..5], expected, "another session of the same user: {answers:?}");
 }

@@ -47,8 +47,10 @@ fn tells_of_itself(argv: &[String]) -> bool {
 fn a_job_that_does_not_come_in_time_or_can_t_come_any_more_ends_the_wait() {
     let rehearsal = on_its_way();
     let start = Instant::now();
+    // The hint does not name what was given already.
     let args = ["--keychain", "none", "--wait", "--wait-timeout", "3s"];
-    Agent::run(&rehearsal, &args).end().failed(6, "has not released the code and manifest");
+    let ended = Agent::run(&rehearsal, &args).end().failed(6, "has not released the code and manifest");
+    assert!(ended.stderr.contains("\n  --wait-timeout 48h\n"), "{}", ended.stderr);
     assert!(start.elapsed() >= Duration::from_secs(3));
 
     let agent = Agent::run(&rehearsal, &["--keychain", "none", "--wait", "--wait-timeout", "20s"]).spawn();

@@ -197,7 +197,7 @@ impl Session {
             return;
         }
         self.notify.notify(Event::Warning(format!(
-            "The device at {} is on the network but not ready yet, so this run goes on waiting. The client said: {}. If the device has been on for more than 20 minutes, stop this run (Ctrl-C), check that it is the device of {}, and fetch a new pair: snow-onboard fetch --refresh {}",
+            "The device at {} is on the network but not ready yet. This command waits for it. The client said: {}.\nIf the device has been on for more than 20 minutes, stop this command (Ctrl-C), check that it is the device of {}, and fetch a new pair: snow-onboard fetch --refresh {}",
             self.port.endpoint(), phrase(&said), self.job, self.job
         )));
         words.at = Some(words.since.elapsed());
