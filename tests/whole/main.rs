@@ -17,7 +17,6 @@ mod process;
 
 #[cfg(target_os = "linux")]
 mod client;
-mod client_commands;
 #[cfg(target_os = "linux")]
 mod client_commands;
 #[cfg(target_os = "linux")]
