@@ -1,23 +1,28 @@
-//! The chain of providers: the SDK's own for what it does as we promise, and between them ours.
+//! The provider of the credentials: the SDK's own for what it does as we promise, and before them ours.
 
 use std::sync::Arc;
 
 use aws_config::BehaviorVersion;
-use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCredentialsProvider};
 use aws_credential_types::Credentials;
+use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use super::CloudSettings;
 use super::aws_files::{CredentialKind, OUR_SOURCE, sdk_name};
 use super::code::{CodeProvider, RoleWithCode};
-use super::credentials::Profiles;
+use super::credentials::{Choice, Profiles};
 use super::endpoints::empty_variable;
 use super::http::Https;
 use super::process::ProcessProvider;
+use super::usable::UsableSource;
+use super::variables::{self, WebIdentity};
 use super::wait::Wait;
+use crate::error::Error;
 use crate::model::Region;
 use crate::safety::sanitize::phrase;
 
@@ -33,25 +38,14 @@ pub(super) struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    /// Environment, profile (keys, SSO, assume-role, credential process), web identity, container. A profile named explicitly
-    /// stands alone, as with the AWS CLI.
+    /// What [`Profiles::choice`] says, and nothing else if that fails: whatever came next would be another identity.
     pub(super) fn provider(&self) -> SharedCredentialsProvider {
-        let config = self.config();
-        let profile = self.of_profile(self.profiles.name(), &mut Vec::new());
-        let chain = if self.profiles.is_explicit() {
-            CredentialsProviderChain::first_try("profile", profile)
-        } else {
-            let environment = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
-            let web_identity = aws_config::web_identity_token::WebIdentityTokenCredentialsProvider::builder()
-                .configure(&config)
-                .build();
-            let container = self.container();
-            CredentialsProviderChain::first_try("environment", environment)
-                .or_else("profile", profile)
-                .or_else("web identity", web_identity)
-                .or_else("container", container)
-        };
-        SharedCredentialsProvider::new(chain)
+        match self.profiles.choice() {
+            Choice::Variables => keys_in_variables(),
+            Choice::Profile => self.of_profile(self.profiles.name(), &mut Vec::new()),
+            Choice::WebIdentity(identity) => self.web_identity(identity),
+            Choice::Container => self.container(),
+        }
     }
 
     fn config(&self) -> ProviderConfig {
@@ -65,13 +59,31 @@ impl Chain<'_> {
             .with_http_client(http.clone())
     }
 
-    fn container(&self) -> aws_config::ecs::EcsCredentialsProvider {
-        aws_config::ecs::EcsCredentialsProvider::builder().configure(&self.config_over(&self.local_services)).build()
+    fn container(&self) -> SharedCredentialsProvider {
+        let config = self.config_over(&self.local_services);
+        SharedCredentialsProvider::new(aws_config::ecs::EcsCredentialsProvider::builder().configure(&config).build())
     }
 
-    fn instance(&self) -> aws_config::imds::credentials::ImdsCredentialsProvider {
+    fn instance(&self) -> SharedCredentialsProvider {
         let config = self.config_over(&self.local_services);
-        aws_config::imds::credentials::ImdsCredentialsProvider::builder().configure(&config).build()
+        let instance = aws_config::imds::credentials::ImdsCredentialsProvider::builder().configure(&config).build();
+        SharedCredentialsProvider::new(instance)
+    }
+
+    fn web_identity(&self, identity: &WebIdentity) -> SharedCredentialsProvider {
+        if let Some(empty) = empty_variable() {
+            return endpoint_is_empty(&empty);
+        }
+        let WebIdentity { token_file, role, session } = identity.clone();
+        let now = || format!("snow-onboard-{}", OffsetDateTime::now_utc().unix_timestamp());
+        let configuration = StaticConfiguration {
+            web_identity_token_file: token_file.into(),
+            role_arn: role,
+            session_name: session.unwrap_or_else(now),
+        };
+        let provider =
+            WebIdentityTokenCredentialsProvider::builder().static_configuration(configuration).configure(&self.config());
+        SharedCredentialsProvider::new(provider.build())
     }
 
     /// The provider of one profile; `before` are those that borrow from it, the one in use first.
@@ -82,33 +94,48 @@ impl Chain<'_> {
         }
         let is_source = !before.is_empty();
         before.push(name.to_owned());
-        let asks_aws = files.lineage(name).iter().any(|name| {
-            !matches!(files.kind(name, true), None | Some(CredentialKind::Keys | CredentialKind::Process))
-                || !matches!(files.kind(name, false), None | Some(CredentialKind::Keys | CredentialKind::Process))
-        });
-        if let Some(empty) = empty_variable().filter(|_| asks_aws) {
-            return unobtainable(format!("{empty} is set to nothing, so AWS can't be asked for them; unset it"));
+        let kind = files.kind(name, is_source);
+        match kind {
+            Some(CredentialKind::Process) => return self.process(name),
+            Some(CredentialKind::Keys) => return self.keys(name),
+            None if is_source => {
+                return unobtainable(format!("profile “{}”, from which another one borrows, has none", phrase(name)));
+            }
+            None => return SharedCredentialsProvider::new(NoSource),
+            Some(
+                CredentialKind::Role | CredentialKind::WebIdentity | CredentialKind::Sso | CredentialKind::Login,
+            ) => {}
         }
-        if files.is_ours(name, is_source) {
-            return match files.kind(name, is_source) {
-                Some(CredentialKind::Process) => self.process(name),
-                _ => self.with_code(name, before),
-            };
+        if let Some(empty) = empty_variable() {
+            return endpoint_is_empty(&empty);
+        }
+        let is_role = kind == Some(CredentialKind::Role);
+        if is_role && files.get(name, "mfa_serial").is_some() {
+            return self.with_code(name, before);
         }
         let mut sdk = aws_config::profile::ProfileFileCredentialsProvider::builder()
             .configure(&self.config())
             .profile_name(sdk_name(name))
-            .profile_files(self.profiles.for_sdk())
-            // By the names of credential_source. The SDK's own would have the client that knows no http.
-            .with_custom_provider("EcsContainer", self.container())
-            .with_custom_provider("Ec2InstanceMetadata", self.instance());
-        // The first further along that is ours; the SDK assumes the roles that stand before it.
-        if files.lends_itself_a_program(name) {
-            sdk = sdk.with_custom_provider(OUR_SOURCE, self.process(name));
-        } else if let Some(ours) = files.lineage(name).into_iter().skip(1).find(|source| files.is_ours(source, true)) {
-            sdk = sdk.with_custom_provider(OUR_SOURCE, self.of_profile(ours, before));
+            .profile_files(self.profiles.for_sdk());
+        if is_role {
+            sdk = sdk.with_custom_provider(OUR_SOURCE, self.source(name, before));
         }
         SharedCredentialsProvider::new(sdk.build())
+    }
+
+    /// What the role of a profile is assumed with.
+    fn source(&self, name: &str, before: &mut Vec<String>) -> UsableSource {
+        let files = self.profiles.files();
+        let provider = match (files.source_of(name, before.len() > 1), files.get(name, "credential_source")) {
+            (Some(source), _) if source == name && files.lends_itself_a_program(name) => self.process(name),
+            (Some(source), _) if source == name => self.keys(name),
+            (Some(source), _) => self.of_profile(source, before),
+            (None, Some("Environment")) => keys_in_variables(),
+            (None, Some("EcsContainer")) => self.container(),
+            (None, Some("Ec2InstanceMetadata")) => self.instance(),
+            (None, _) => unobtainable(format!("profile “{}” has no source for its role", phrase(name))),
+        };
+        UsableSource { provider, name: format!("the source of profile “{}”", phrase(name)) }
     }
 
     /// A role that asks for a one-time code, assumed with what the profile names as its source.
@@ -118,24 +145,7 @@ impl Chain<'_> {
         let (Some(role), Some(serial)) = (said("role_arn"), said("mfa_serial")) else {
             return unobtainable(format!("profile “{}” names no role", phrase(name)));
         };
-        let source = match (files.source_of(name), said("credential_source").as_deref()) {
-            (Some(source), None) if source == name && files.lends_itself_a_program(name) => self.process(name),
-            (Some(source), None) if source == name => match self.keys(name) {
-                Some(keys) => SharedCredentialsProvider::new(keys),
-                None => return unobtainable(format!("profile “{}” borrows from itself", phrase(name))),
-            },
-            (Some(source), None) => self.of_profile(source, before),
-            (None, Some("Environment")) => {
-                SharedCredentialsProvider::new(aws_config::environment::EnvironmentVariableCredentialsProvider::new())
-            }
-            (None, Some("EcsContainer")) => SharedCredentialsProvider::new(self.container()),
-            _ => {
-                let name = phrase(name);
-                return unobtainable(format!(
-                    "profile “{name}” names no source_profile and no credential_source to ask"
-                ));
-            }
-        };
+        let source = SharedCredentialsProvider::new(self.source(name, before));
         let role = RoleWithCode {
             profile: phrase(name),
             role,
@@ -156,11 +166,16 @@ impl Chain<'_> {
     }
 
     /// The keys that stand in a profile itself.
-    fn keys(&self, name: &str) -> Option<Credentials> {
-        let files = self.profiles.files();
-        let said = |key: &str| files.get(name, key);
-        let token = said("aws_security_token").or_else(|| said("aws_session_token")).map(str::to_owned);
-        Some(Credentials::new(said("aws_access_key_id")?, said("aws_secret_access_key")?, token, None, "profile"))
+    fn keys(&self, name: &str) -> SharedCredentialsProvider {
+        let Some((id, secret, token)) = self.profiles.files().keys(name) else {
+            let name = phrase(name);
+            return unobtainable(format!(
+                "profile “{name}” has no aws_access_key_id, or no aws_secret_access_key beside it in the same file"
+            ));
+        };
+        let mut keys = Credentials::new(id, secret, token.map(str::to_owned), None, "profile");
+        keys.get_property_mut_or_default::<Vec<AwsCredentialFeature>>().push(AwsCredentialFeature::CredentialsProfile);
+        SharedCredentialsProvider::new(keys)
     }
 
     fn process(&self, name: &str) -> SharedCredentialsProvider {
@@ -179,8 +194,34 @@ impl Chain<'_> {
     }
 }
 
+fn keys_in_variables() -> SharedCredentialsProvider {
+    match variables::keys() {
+        Ok(Some(keys)) => SharedCredentialsProvider::new(keys),
+        Ok(None) => unobtainable("AWS_ACCESS_KEY_ID is not set".to_owned()),
+        Err(Error::CredentialsFailed { why }) => unobtainable(why),
+        Err(error) => unobtainable(error.to_string()),
+    }
+}
+
+fn endpoint_is_empty(variable: &str) -> SharedCredentialsProvider {
+    unobtainable(format!("{variable} is set to nothing, so AWS can't be asked for them; unset it"))
+}
+
 fn unobtainable(why: String) -> SharedCredentialsProvider {
     SharedCredentialsProvider::new(Unobtainable(why))
+}
+
+/// A profile that says nothing of credentials.
+#[derive(Debug)]
+struct NoSource;
+
+impl ProvideCredentials for NoSource {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded_no_source()))
+    }
 }
 
 /// What no credentials can come from, and why.

@@ -1,7 +1,7 @@
 //! Which profile, which region, whose credentials.
 //!
-//! The chain is built by hand: the SDK's default one ends at the instance metadata service, which costs a laptop
-//! seconds, and lets credentials in the environment win over a profile that was named on the command line.
+//! The choice is made here, by what is set: the SDK's chain goes on to the next identity where one fails, ends at the instance
+//! metadata service, which costs a laptop seconds, and lets variables win over a profile that was named on the command line.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
-use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use time::OffsetDateTime;
 
-use super::aws_files::{AwsFiles, CredentialKind, Source, Unusable, odd_key_character, sdk_name};
+use super::aws_files::{AwsFiles, CredentialKind, Source, Unusable, sdk_name};
 use super::logged::millis;
+use super::usable::usable;
+use super::variables::{self, WebIdentity, variable};
 use super::wait::Wait;
 use crate::error::{Error, Result};
 use crate::model::{Malformed, Origin, Region, Sourced, expanded_path};
@@ -23,6 +25,8 @@ use crate::safety::quote::quoted;
 use crate::safety::sanitize::{phrase, sanitize, sanitize_typed};
 use crate::safety::search_path;
 
+const CONTAINER_TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+
 /// What the profile files say, and which profile counts.
 #[derive(Debug)]
 pub(super) struct Profiles {
@@ -30,6 +34,22 @@ pub(super) struct Profiles {
     name: String,
     /// Named on the command line or in the settings: then it wins over the environment.
     explicit: bool,
+    /// Named there, or in a variable: then it has to be there.
+    is_named: bool,
+    choice: Choice,
+}
+
+/// Whose credentials count.
+#[derive(Debug)]
+pub(super) enum Choice {
+    /// Keys in variables.
+    Variables,
+    /// What the profile says.
+    Profile,
+    /// A role and a token file, which variables name, or the profile and variables.
+    WebIdentity(WebIdentity),
+    /// The credential service of the container.
+    Container,
 }
 
 impl Profiles {
@@ -45,22 +65,42 @@ impl Profiles {
         let files = AwsFiles::read(config.as_ref(), credentials.as_ref());
         // One that is named as nothing is none, as with the AWS CLI.
         let explicit = explicit.filter(|name| !name.is_empty());
-        let name = explicit.map_or_else(|| profile_of_environment().value, str::to_owned);
-        let profiles = Self { files, name, explicit: explicit.is_some() };
+        let of_environment = profile_of_environment()?;
+        let is_named = explicit.is_some() || of_environment.origin != Origin::Default;
+        let name = explicit.map_or(of_environment.value, str::to_owned);
+        let mut profiles = Self { files, name, explicit: explicit.is_some(), is_named, choice: Choice::Profile };
         profiles.files.check(&profiles.name).map_err(Unusable::into_error)?;
+        profiles.choice = profiles.choose()?;
         profiles.check_what_they_lead_to()?;
-        if let Some(why) = explicit.is_none().then(half_a_key).flatten() {
-            return Err(Error::CredentialsFailed { why });
-        }
-        // A profile that AWS_PROFILE names may be missing where the environment holds credentials as well.
-        if explicit.is_some() && !profiles.files.has(&profiles.name) {
-            return Err(profiles.no_such_profile());
-        }
         Ok(profiles)
     }
 
-    /// Looks at the programs and files that the profile in use, those that it borrows from, and the environment name: they are
-    /// started and read later.
+    /// In the order of the AWS CLI: keys in variables, the role of the profile, a token file, what else the profile says, the
+    /// container. A profile that is named explicitly stands alone.
+    fn choose(&self) -> Result<Choice> {
+        // A profile that AWS_PROFILE names may be missing where the variables hold keys as well.
+        if !self.explicit && variables::keys()?.is_some() {
+            return Ok(Choice::Variables);
+        }
+        if let Some(missing) = self.missing_profile() {
+            return Err(missing);
+        }
+        let kind = self.files.kind(&self.name, false);
+        if self.explicit || kind == Some(CredentialKind::Role) {
+            return Ok(Choice::Profile);
+        }
+        if let Some(identity) = variables::web_identity(|key| self.text(key))? {
+            return Ok(Choice::WebIdentity(identity));
+        }
+        Ok(if kind.is_some() { Choice::Profile } else { Choice::Container })
+    }
+
+    /// Whose credentials count.
+    pub(super) fn choice(&self) -> &Choice {
+        &self.choice
+    }
+
+    /// Looks at the programs and files that lead to the credentials that count: they are started and read later.
     fn check_what_they_lead_to(&self) -> Result<()> {
         let failed = |what: &str, refused: &path_trust::Refused| Error::CredentialsFailed {
             why: format!("{what} can't be used: {refused}"),
@@ -71,17 +111,21 @@ impl Profiles {
                 .map(drop)
                 .map_err(|refused| failed(what, &refused))
         };
-        for variable in ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
-            if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
-                token(&format!("the token file of {variable}"), Path::new(&path))?;
+        let of_container = || match variable(CONTAINER_TOKEN_FILE)? {
+            Some(path) => token(&format!("the token file of {CONTAINER_TOKEN_FILE}"), Path::new(&path)),
+            None => Ok(()),
+        };
+        match &self.choice {
+            Choice::Variables => return Ok(()),
+            Choice::WebIdentity(identity) => {
+                return token("the web identity token file", Path::new(&identity.token_file));
             }
+            Choice::Container => return of_container(),
+            Choice::Profile => {}
         }
         for name in self.files.lineage(&self.name) {
             let shown = phrase(name);
             let value = |key: &str| self.files.get(name, key);
-            if let Some(path) = value("web_identity_token_file") {
-                token(&format!("the token file of profile “{shown}”"), Path::new(path))?;
-            }
             let kind = self.files.kind(name, name != self.name);
             if (kind == Some(CredentialKind::Process) || self.files.lends_itself_a_program(name))
                 && let Some((words, _)) = self.files.process(name)
@@ -90,10 +134,15 @@ impl Profiles {
                 check_program(program)
                     .map_err(|refused| failed(&format!("the credential_process of profile “{shown}”"), &refused))?;
             }
-            if value("credential_source") == Some("Environment")
-                && let Some((variable, odd)) = odd_variable()
+            if kind == Some(CredentialKind::WebIdentity)
+                && let Some(path) = value("web_identity_token_file")
             {
-                return Err(Error::CredentialsFailed { why: format!("{variable} has {odd} in it") });
+                token(&format!("the token file of profile “{shown}”"), Path::new(path))?;
+            }
+            match value("credential_source").filter(|_| kind == Some(CredentialKind::Role)) {
+                Some("Environment") => drop(variables::keys()?),
+                Some("EcsContainer") => of_container()?,
+                _ => {}
             }
             let home = std::env::home_dir().map(|home| home.join(".aws"));
             let cache = match kind {
@@ -126,11 +175,6 @@ impl Profiles {
         &self.files
     }
 
-    /// Whether the profile was named on the command line or in the settings: then it stands alone.
-    pub(super) fn is_explicit(&self) -> bool {
-        self.explicit
-    }
-
     /// The selected profile's name.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -147,21 +191,18 @@ impl Profiles {
     /// [`Error::RegionMissing`]; [`Error::CredentialsFailed`] where that is since the profile is missing;
     /// [`Error::SettingInvalid`] if it is none.
     pub(super) fn region(&self, explicit: Option<&Sourced<Region>>) -> Result<Sourced<Region>> {
-        let variable = |name: &str| {
-            let value = std::env::var(name).ok()?.trim().to_owned();
-            (!value.is_empty()).then(|| (value, Origin::Variable(name.to_owned())))
-        };
         if let Some(region) = explicit {
             return Ok(region.clone());
         }
-        let (region, origin) = variable("AWS_REGION")
-            .or_else(|| variable("AWS_DEFAULT_REGION"))
-            .or_else(|| {
-                let region = self.files.get(&self.name, "region").filter(|value| !value.is_empty())?;
-                Some((region.to_owned(), Origin::Profile(self.name.clone())))
-            })
-            .ok_or_else(|| self.missing_profile().unwrap_or(Error::RegionMissing))?;
-        parse_region(&region, origin)
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            if let Some(value) = variable(name)? {
+                return parse_region(value.trim(), Origin::Variable(name.to_owned()));
+            }
+        }
+        match self.text("region") {
+            Some(region) => parse_region(region, Origin::Profile(self.name.clone())),
+            None => Err(self.missing_profile().unwrap_or(Error::RegionMissing)),
+        }
     }
 
     /// What the profile says of something.
@@ -179,6 +220,9 @@ impl Profiles {
 
     /// What signs the user in again, if the profile in use, or the one it borrows from, signs in.
     pub(super) fn sign_in(&self) -> Option<String> {
+        if !matches!(self.choice, Choice::Profile) {
+            return None;
+        }
         let lineage = self.files.lineage(&self.name);
         let command = lineage.iter().enumerate().find_map(|(depth, &name)| match self.files.kind(name, depth > 0)? {
             CredentialKind::Sso => Some(("aws sso login", name)),
@@ -243,9 +287,9 @@ impl Profiles {
         }
     }
 
-    /// Set by `AWS_PROFILE`, but in neither file: the reason why nothing was found.
+    /// Named, but in neither file: the reason why nothing was found.
     pub(super) fn missing_profile(&self) -> Option<Error> {
-        let is_missing = self.name != "default" && !self.files.has(&self.name);
+        let is_missing = self.is_named && !self.files.has(&self.name);
         is_missing.then(|| self.no_such_profile())
     }
 
@@ -273,12 +317,16 @@ impl Profiles {
 
 /// The profile if none is named to us, in the order of the AWS CLI. A variable that is set to nothing is not set, and does not
 /// hide the other.
-pub(super) fn profile_of_environment() -> Sourced<String> {
-    let variable = |name: &&str| std::env::var(name).ok().filter(|profile| !profile.is_empty());
-    ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"]
-        .into_iter()
-        .find_map(|name| Some(Sourced { value: variable(&name)?, origin: Origin::Variable(name.to_owned()) }))
-        .unwrap_or_else(|| Sourced { value: "default".to_owned(), origin: Origin::Default })
+///
+/// # Errors
+/// [`Error::CredentialsFailed`] if one that counts is not Unicode.
+pub(super) fn profile_of_environment() -> Result<Sourced<String>> {
+    for name in ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"] {
+        if let Some(value) = variable(name)? {
+            return Ok(Sourced { value, origin: Origin::Variable(name.to_owned()) });
+        }
+    }
+    Ok(Sourced { value: "default".to_owned(), origin: Origin::Default })
 }
 
 /// `provider` with its wait told, what it finds taken out of everything that is said, and its origin noted in `found`.
@@ -391,20 +439,6 @@ fn check_kept_sign_ins(cache: &Path) -> Result<(), path_trust::Refused> {
     Ok(())
 }
 
-/// Says so where the environment names a key and not its secret.
-fn half_a_key() -> Option<String> {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    (is_set("AWS_ACCESS_KEY_ID") && !is_set("AWS_SECRET_ACCESS_KEY"))
-        .then(|| "AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not".to_owned())
-}
-
-/// The first of the variables with keys that has a character which no key has, and the character in words.
-fn odd_variable() -> Option<(&'static str, String)> {
-    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
-        .into_iter()
-        .find_map(|name| Some((name, odd_key_character(&std::env::var(name).ok()?)?)))
-}
-
 fn parse_region(region: &str, origin: Origin) -> Result<Sourced<Region>> {
     match region.parse() {
         Ok(value) => Ok(Sourced { value, origin }),
@@ -437,7 +471,8 @@ impl ProvideCredentials for NotifyingProvider {
             let before = self.wait.begin("the AWS sign-in".to_owned());
             let credentials = self.provider.provide_credentials().await;
             self.wait.begin(before);
-            let credentials = credentials.and_then(|found| self.usable(found));
+            let source = |found: &Credentials| CredentialsInUse::new(found, &self.profiles).source;
+            let credentials = credentials.and_then(|found| usable(found, source));
             match &credentials {
                 Ok(found) => {
                     crate::safety::redact::register(found.secret_access_key());
@@ -454,41 +489,6 @@ impl ProvideCredentials for NotifyingProvider {
     }
 }
 
-impl NotifyingProvider {
-    /// The credentials without blanks and line breaks around their parts, which a file from Windows or a program leaves there.
-    /// What has one within is no key: the SDK would panic where it can't stand in a header.
-    fn usable(&self, found: Credentials) -> provider::Result {
-        let parts = [
-            ("access key id", Some(found.access_key_id())),
-            ("secret access key", Some(found.secret_access_key())),
-            ("session token", found.session_token()),
-        ];
-        let trimmed = parts.map(|(what, part)| (what, part.map(str::trim)));
-        for (what, part) in trimmed {
-            if let Some(odd) = part.and_then(odd_key_character) {
-                let source = CredentialsInUse::new(&found, &self.profiles).source;
-                let why = format!("the {what} of {source} has {odd} in it");
-                return Err(provider::error::CredentialsError::invalid_configuration(why));
-            }
-        }
-        if trimmed == parts {
-            return Ok(found);
-        }
-        let [(_, id), (_, secret), (_, token)] = trimmed;
-        let mut rebuilt = Credentials::new(
-            id.unwrap_or_default(),
-            secret.unwrap_or_default(),
-            token.map(str::to_owned),
-            found.expiry(),
-            "trimmed",
-        );
-        if let Some(features) = found.get_property::<Vec<AwsCredentialFeature>>() {
-            rebuilt.get_property_mut_or_default::<Vec<AwsCredentialFeature>>().extend(features.iter().cloned());
-        }
-        Ok(rebuilt)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(super) mod tests {
@@ -497,14 +497,16 @@ pub(super) mod tests {
     /// Profiles from a text instead of the user's files.
     pub(in crate::cloud) fn profiles(config: &str, name: &str, explicit: bool) -> Profiles {
         let source = Source { path: PathBuf::from("config"), text: config.to_owned() };
-        Profiles { files: AwsFiles::read(Some(&source), None), name: name.to_owned(), explicit }
+        let is_named = explicit || name != "default";
+        let files = AwsFiles::read(Some(&source), None);
+        Profiles { files, name: name.to_owned(), explicit, is_named, choice: Choice::Profile }
     }
 
     #[test]
     fn the_sign_in_command_names_the_profile_that_signs_in() {
         let config = "[profile a]\nsource_profile = b\nrole_arn = arn:aws:iam::123456789012:role/r\n\
-                      [profile b]\nsso_session = s\n\
-                      [profile old]\nsso_start_url = https://x.example/start\n\
+                      [profile b]\nsso_session = s\nsso_account_id = 1\n\
+                      [profile old]\nsso_start_url = https://x.example/start\nsso_role_name = r\n\
                       [profile ring]\nsource_profile = gnir\n[profile gnir]\nsource_profile = ring\n\
                       [profile keys]\naws_access_key_id = A\n";
         let login = |name| profiles(config, name, true).sign_in();

@@ -4,6 +4,7 @@
 use super::aws_files::Unusable;
 use super::credentials::Profiles;
 use super::failure::Service;
+use super::variables::variable;
 use crate::error::Result;
 use crate::model::{Origin, Sourced};
 use crate::os;
@@ -14,19 +15,16 @@ use crate::os;
 /// # Errors
 /// [`Error::CredentialsFailed`](crate::error::Error::CredentialsFailed) if the profile's services section can't be used.
 pub(super) fn configured(profiles: &Profiles, service: Service) -> Result<Option<Sourced<String>>> {
-    let variable = |name: String| {
-        let value = std::env::var(&name).ok()?.trim().to_owned();
-        (!value.is_empty()).then_some(Sourced { value, origin: Origin::Variable(name) })
-    };
-    let ignored = std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
-    let ignored = ignored.ok().or_else(|| Some(profiles.text("ignore_configured_endpoint_urls")?.to_owned()));
+    let ignored = variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")?;
+    let ignored = ignored.as_deref().or_else(|| profiles.text("ignore_configured_endpoint_urls"));
     if ignored.is_some_and(|ignored| ignored.eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
-    if let Some(found) = variable(format!("AWS_ENDPOINT_URL_{}", service.name().to_uppercase()))
-        .or_else(|| variable("AWS_ENDPOINT_URL".to_owned()))
-    {
-        return Ok(Some(found));
+    for name in [format!("AWS_ENDPOINT_URL_{}", service.name().to_uppercase()), "AWS_ENDPOINT_URL".to_owned()] {
+        let value = variable(&name)?.map(|value| value.trim().to_owned());
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            return Ok(Some(Sourced { value, origin: Origin::Variable(name) }));
+        }
     }
     let of_profile = profiles.endpoint_url(&service.name().to_lowercase()).map_err(Unusable::into_error)?;
     let origin = || Origin::Profile(profiles.name().to_owned());

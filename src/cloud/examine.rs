@@ -10,7 +10,7 @@ use super::proxy::Proxy;
 use super::trust::{TrustInUse, named_file, trusted};
 use super::{CloudSettings, Identity, endpoints, logged};
 use crate::error::Result;
-use crate::model::{Region, Sourced};
+use crate::model::{Origin, Region, Sourced};
 use crate::safety::sanitize::phrase;
 
 /// An id of the right shape that no job has: what is asked for with it can't be obtained.
@@ -59,7 +59,9 @@ impl Way {
                 (Err(error), again.and_then(|profiles| endpoint(&profiles)))
             }
         };
-        Self { profile: profile_of_environment(), region, endpoint, proxy: proxy(), trust }
+        // Whatever can't be read is told with the region.
+        let unreadable = |_| Sourced { value: "default".to_owned(), origin: Origin::Default };
+        Self { profile: profile_of_environment().unwrap_or_else(unreadable), region, endpoint, proxy: proxy(), trust }
     }
 }
 

@@ -378,7 +378,7 @@ mod tests {
     }
 
     fn answered(status: u16, code: Option<&str>, message: Option<&str>, date: Option<&str>) -> Refusal {
-        let setting = setting("[profile p]\nsso_session = s\n", "p");
+        let setting = setting("[profile p]\nsso_session = s\nsso_role_name = r\n", "p");
         setting.answered("GetJobUnlockCode", &ServiceAnswer { status, code, message, date })
     }
 
@@ -513,7 +513,7 @@ mod tests {
 
     #[test]
     fn credentials_that_fail_are_told_with_the_way_out() {
-        let config = "[profile p]\nsso_session = s\n[profile k]\nregion = x\n";
+        let config = "[profile p]\nsso_session = s\nsso_role_name = r\n[profile k]\nregion = x\n";
         let told = |profile, error: CredentialsError| {
             let outer = ConnectorError::other(error.into(), None);
             setting(config, profile).unanswered("the Snowball API", &outer, &wait()).report()

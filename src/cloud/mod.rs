@@ -25,6 +25,8 @@ mod process;
 mod proxy;
 mod text;
 mod trust;
+mod usable;
+mod variables;
 mod wait;
 
 use std::fmt;

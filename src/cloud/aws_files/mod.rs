@@ -4,8 +4,8 @@
 //! blank for a comment, knows no `key: value`, and of several kinds of credentials in one profile it takes another one. So the files
 //! are read as the CLI reads them ([`ini`]), and written anew: names that the SDK does not take are spelled in
 //! hexadecimal, and of each profile there is one kind of credentials, the one that the CLI takes. What can't be written so that it
-//! means the same is refused, with file and line, if the profile in use depends on it. What the SDK does otherwise than we promise
-//! (it runs programs, and asks for no one-time code) is left out of it, and done by providers of ours ([`AwsFiles::is_ours`]).
+//! means the same is refused, with file and line, if the profile in use depends on it. Keys and programs are left out of it, as is
+//! whatever a role is assumed with: providers of ours have those ([`OUR_SOURCE`]).
 
 mod dialect;
 mod ini;
@@ -113,10 +113,13 @@ const ROLE: [&str; 7] = [
 /// Roles that are assumed one after the other. AWS ends a session of the second at an hour.
 const MAX_ROLES: usize = 50;
 
+/// What a role is assumed with that is no profile.
+const SOURCES: [&str; 3] = ["Environment", "EcsContainer", "Ec2InstanceMetadata"];
+
 const TOKEN_FILE: &str = "web_identity_token_file";
 const PROCESS: &str = "credential_process";
 
-/// Where the SDK is told to take the credentials from that a provider of ours has.
+/// Where the SDK is told to take the credentials from with which it assumes a role: a provider of ours has them.
 pub(super) const OUR_SOURCE: &str = "snow-onboard";
 
 impl AwsFiles {
@@ -262,7 +265,7 @@ impl AwsFiles {
     /// The profile and those that it borrows from, in turn. They can form a circle.
     pub(super) fn lineage<'a>(&'a self, profile: &'a str) -> Vec<&'a str> {
         let (mut names, mut seen) = (vec![profile], HashSet::from([profile]));
-        while let Some(source) = self.source_of(names[names.len() - 1])
+        while let Some(source) = self.source_of(names[names.len() - 1], names.len() > 1)
             && seen.insert(source)
         {
             names.push(source);
@@ -270,11 +273,11 @@ impl AwsFiles {
         names
     }
 
-    /// The profile that this one borrows from, which may be itself.
-    pub(super) fn source_of(&self, profile: &str) -> Option<&str> {
-        let settings = self.profiles.get(profile)?;
-        settings.text("role_arn")?;
-        settings.text("source_profile")
+    /// The profile that this one borrows from, which may be itself. With a token in a file, or with keys of its own for another one,
+    /// it borrows from none, whatever it names.
+    pub(super) fn source_of(&self, profile: &str, is_source: bool) -> Option<&str> {
+        let assumes = self.kind(profile, is_source) == Some(CredentialKind::Role);
+        self.profiles.get(profile).filter(|_| assumes)?.text("source_profile")
     }
 
     /// How the profile comes to credentials; as one that another borrows from if `is_source`.
@@ -284,11 +287,11 @@ impl AwsFiles {
         let keys =
             |in_credentials| settings.entries.get(KEYS[0]).is_some_and(|said| said.in_credentials == in_credentials);
         // With keys of its own it lends no role, and then is looked at as any other.
-        let assumes = says("role_arn") && !(is_source && (keys(true) || keys(false)));
+        let assumes = says("role_arn") && !(is_source && (says(KEYS[0]) || says(KEYS[1])));
         [
             (assumes && !says(TOKEN_FILE), CredentialKind::Role),
             (says("role_arn") && says(TOKEN_FILE), CredentialKind::WebIdentity),
-            (says("sso_session") || says("sso_start_url"), CredentialKind::Sso),
+            (says("sso_account_id") || says("sso_role_name"), CredentialKind::Sso),
             (keys(true), CredentialKind::Keys),
             (says("login_session"), CredentialKind::Login),
             (says("credential_process"), CredentialKind::Process),
@@ -298,20 +301,23 @@ impl AwsFiles {
         .find_map(|(is_so, kind)| is_so.then_some(kind))
     }
 
-    /// Whether the profile's credentials come from a provider of ours: of those of a program, and of a role that asks for a
-    /// one-time code.
-    pub(super) fn is_ours(&self, profile: &str, is_source: bool) -> bool {
-        match self.kind(profile, is_source) {
-            Some(CredentialKind::Process) => true,
-            Some(CredentialKind::Role) => self.get(profile, "mfa_serial").is_some(),
-            _ => false,
-        }
+    /// The keys that stand in a profile: id, secret and token, all of the file in which the id stands. `None` without id or secret.
+    pub(super) fn keys(&self, profile: &str) -> Option<(&str, &str, Option<&str>)> {
+        let settings = self.profiles.get(profile)?;
+        let in_credentials = settings.entries.get(KEYS[0])?.in_credentials;
+        let beside = |key: &str| {
+            settings.entries.get(key).filter(|said| said.in_credentials == in_credentials)?;
+            settings.text(key)
+        };
+        // The older name goes first.
+        let token = beside("aws_security_token").or_else(|| beside("aws_session_token"));
+        Some((beside(KEYS[0])?, beside(KEYS[1])?, token.filter(|token| !token.is_empty())))
     }
 
     /// Whether the profile assumes its role with what a program of its own gives: it names itself as its source, and the program
     /// goes before the keys in it.
     pub(super) fn lends_itself_a_program(&self, profile: &str) -> bool {
-        self.source_of(profile) == Some(profile) && self.kind(profile, true) == Some(CredentialKind::Process)
+        self.source_of(profile, false) == Some(profile) && self.kind(profile, true) == Some(CredentialKind::Process)
     }
 
     /// Program and arguments of a profile's `credential_process`, and where it says so: "line 3 of /x". `None` if it names none.
@@ -331,13 +337,29 @@ impl AwsFiles {
         if let Some(outside) = &self.outside {
             return Err(outside.clone());
         }
-        for (depth, name) in self.lineage(profile).into_iter().enumerate() {
+        let lineage = self.lineage(profile);
+        for (depth, &name) in lineage.iter().enumerate() {
             let Some(settings) = self.profiles.get(name) else { continue };
             settings.check()?;
-            if let Some(source) = self.source_of(name) {
+            let kind = self.kind(name, depth > 0);
+            if kind == Some(CredentialKind::Role) {
+                check_source(settings)?;
+            }
+            if let Some(source) = self.source_of(name, depth > 0) {
                 let said = &settings.entries["source_profile"];
                 if !self.has(source) {
                     return Err(said.unusable(format!("names the source_profile “{source}”, which is in neither file")));
+                }
+                // The first may borrow from itself, if it has something to lend.
+                match self.kind(source, true) {
+                    _ if !lineage[..=depth].contains(&source) => {}
+                    Some(CredentialKind::Keys | CredentialKind::Process) if depth == 0 => {}
+                    Some(CredentialKind::Sso | CredentialKind::Login) if depth == 0 => {
+                        return Err(said.unusable(format!(
+                            "names “{source}” itself, which has a sign-in beside its keys; give the sign-in a profile of its own"
+                        )));
+                    }
+                    _ => return Err(said.unusable(format!("leads back to “{source}”, which borrows from itself"))),
                 }
                 if depth >= MAX_ROLES {
                     return Err(said.unusable(format!(
@@ -345,7 +367,7 @@ impl AwsFiles {
                     )));
                 }
             }
-            for key in &KEYS[..3] {
+            for key in &KEYS {
                 if let Some(said) = settings.entries.get(*key)
                     && let EntryValue::Text(text) = &said.value
                     && let Some(odd) = odd_key_character(text)
@@ -353,7 +375,10 @@ impl AwsFiles {
                     return Err(said.unusable(format!("has {odd} in {key}")));
                 }
             }
-            match self.kind(name, depth > 0) {
+            if let Some(said) = settings.entries.get(TOKEN_FILE).filter(|_| !settings.entries.contains_key("role_arn")) {
+                return Err(said.unusable(format!("has a {TOKEN_FILE}, and the profile has no role_arn")));
+            }
+            match kind {
                 Some(CredentialKind::Sso) => self.check_sso(settings)?,
                 kind if (kind == Some(CredentialKind::Process) || self.lends_itself_a_program(name))
                     && self.process(name).is_none() =>
@@ -367,22 +392,33 @@ impl AwsFiles {
         Ok(())
     }
 
-    /// Where a profile names a session and says the same things itself, they have to be the same, as the CLI has it.
+    /// All that a sign-in takes has to be there, of the profile or of the session that it names. What both say has to be the same.
     fn check_sso(&self, settings: &SectionSettings) -> Result<(), Unusable> {
-        let Some(said) = settings.entries.get("sso_session") else { return Ok(()) };
-        let EntryValue::Text(name) = &said.value else { return Ok(()) };
-        let Some(session) = self.sso_sessions.get(name) else {
-            return Err(said.unusable(format!("names the sso_session “{name}”, which is not in the config file")));
-        };
-        session.check()?;
-        for key in ["sso_start_url", "sso_region"] {
-            if let (Some(own), Some(its)) = (settings.entries.get(key), session.text(key))
-                && own.value != EntryValue::Text(its.to_owned())
-            {
-                return Err(own.unusable(format!("says another {key} than the sso_session “{name}”")));
+        let mut session = None;
+        if let (Some(said), Some(name)) = (settings.entries.get("sso_session"), settings.text("sso_session")) {
+            let Some(named) = self.sso_sessions.get(name) else {
+                return Err(said.unusable(format!("names the sso_session “{name}”, which is not in the config file")));
+            };
+            named.check()?;
+            for (key, its) in &named.entries {
+                if let Some(own) = settings.entries.get(key).filter(|own| own.value != its.value) {
+                    return Err(own.unusable(format!("says another {key} than the sso_session “{name}”")));
+                }
             }
+            session = Some(named);
         }
-        Ok(())
+        let says = |key: &str| {
+            let says = |section: &SectionSettings| section.entries.contains_key(key);
+            says(settings) || session.is_some_and(says)
+        };
+        let missing = ["sso_start_url", "sso_region", "sso_account_id", "sso_role_name"].into_iter().find(|key| !says(key));
+        let said = settings.entries.get("sso_account_id").or_else(|| settings.entries.get("sso_role_name"));
+        match (said, missing) {
+            (Some(said), Some(missing)) => {
+                Err(said.unusable(format!("belongs to a sign-in with IAM Identity Center, and the profile has no {missing}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The text for the SDK: of `profile`, and of those that it borrows from.
@@ -391,19 +427,15 @@ impl AwsFiles {
         let places: BTreeMap<&str, usize> = self.lineage(profile).into_iter().zip(0..).collect();
         for (&name, place) in &places {
             let Some((name, settings)) = self.profiles.get_key_value(name) else { continue };
-            let is_source = *place > 0;
-            let kind = self.kind(name, is_source);
-            let borrows_ours = self.source_of(name).is_some_and(|source| source != name && self.is_ours(source, true))
-                || self.lends_itself_a_program(name);
+            let kind = self.kind(name, *place > 0);
             let _ = writeln!(text, "[profile {}]", sdk_name(name));
-            if borrows_ours {
+            if kind == Some(CredentialKind::Role) {
                 let _ = writeln!(text, "credential_source = {OUR_SOURCE}");
             }
             settings.write(
                 &mut text,
                 |key| match key {
-                    PROCESS => false,
-                    "source_profile" if borrows_ours => false,
+                    PROCESS | "source_profile" | "credential_source" => false,
                     "login_session" => kind == Some(CredentialKind::Login),
                     TOKEN_FILE => kind == Some(CredentialKind::WebIdentity),
                     // The session says the same.
@@ -412,14 +444,11 @@ impl AwsFiles {
                     key if ROLE.contains(&key) => {
                         matches!(kind, Some(CredentialKind::Role | CredentialKind::WebIdentity))
                     }
-                    key if KEYS.contains(&key) => {
-                        let is_own_source = settings.text("source_profile") == Some(name.as_str());
-                        kind == Some(CredentialKind::Keys) || (is_own_source && !borrows_ours)
-                    }
+                    key if KEYS.contains(&key) => false,
                     _ => true,
                 },
                 |key, value| match key {
-                    "source_profile" | "sso_session" | "services" => sdk_name(value),
+                    "sso_session" | "services" => sdk_name(value),
                     _ => value.to_owned(),
                 },
             );
@@ -431,6 +460,21 @@ impl AwsFiles {
             }
         }
         text
+    }
+}
+
+/// A role is assumed with what one of the two names, and the CLI knows three sources that are no profiles.
+fn check_source(settings: &SectionSettings) -> Result<(), Unusable> {
+    let said = |key: &str| settings.entries.get(key);
+    match (said("role_arn"), said("source_profile"), said("credential_source")) {
+        (_, Some(_), Some(said)) => Err(said.unusable("has a credential_source beside the source_profile".to_owned())),
+        (Some(said), None, None) => {
+            Err(said.unusable("names a role, and the profile has no source_profile and no credential_source".to_owned()))
+        }
+        (_, None, Some(said)) if settings.text("credential_source").is_none_or(|source| !SOURCES.contains(&source)) => {
+            Err(said.unusable(format!("has a credential_source that is none of {}", SOURCES.join(", "))))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -486,20 +530,15 @@ impl SectionSettings {
     /// Writes what is `wanted` and can be written; the rest nobody depends on, or [`AwsFiles::check`] refuses it.
     fn write(&self, text: &mut String, wanted: impl Fn(&str) -> bool, value: impl Fn(&str, &str) -> String) {
         for (key, said) in self.entries.iter().filter(|(key, _)| is_identifier(key) && wanted(key)) {
-            // An older name of the same thing, which goes first with the CLI.
-            let name = if key == "aws_security_token" { "aws_session_token" } else { key };
-            if key == "aws_session_token" && self.entries.contains_key("aws_security_token") {
-                continue;
-            }
             match &said.value {
                 EntryValue::Text(said) => {
                     let written = value(key, said);
                     if !written.is_empty() && !written.contains('\n') && !is_cut_by_sdk(&written) {
-                        let _ = writeln!(text, "{name} = {written}");
+                        let _ = writeln!(text, "{key} = {written}");
                     }
                 }
                 EntryValue::Nested(nested) => {
-                    let _ = writeln!(text, "{name} =");
+                    let _ = writeln!(text, "{key} =");
                     for (key, value) in nested.iter().filter(|(_, value)| !is_cut_by_sdk(value)) {
                         let _ = writeln!(text, "  {key} = {value}");
                     }

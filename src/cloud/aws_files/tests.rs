@@ -24,7 +24,7 @@ fn names_that_the_sdk_does_not_take_are_spelled() {
     assert_eq!(
         text,
         format!(
-            "[profile {base}]\naws_access_key_id = A\naws_secret_access_key = S\n[profile {field}]\nregion = x\nrole_arn = r\nsource_profile = {base}\n"
+            "[profile {base}]\n[profile {field}]\ncredential_source = snow-onboard\nregion = x\nrole_arn = r\n"
         )
     );
     assert_eq!(sdk_name("a/b.c@d:e+f%g_h-i"), "a/b.c@d:e+f%g_h-i");
@@ -37,7 +37,8 @@ fn of_several_kinds_the_cli_s_is_written() {
     let keys = "[a]\naws_access_key_id=A\naws_secret_access_key=S\n";
     assert_eq!(kind("[profile a]\ncredential_process = x\n", keys), CredentialKind::Keys);
     assert_eq!(kind("[profile a]\ncredential_process = x\naws_access_key_id=A\n", ""), CredentialKind::Process);
-    assert_eq!(kind("[profile a]\nsso_session = s\n", keys), CredentialKind::Sso);
+    assert_eq!(kind("[profile a]\nsso_account_id = 1\n", keys), CredentialKind::Sso);
+    assert_eq!(kind("[profile a]\nsso_session = s\n", keys), CredentialKind::Keys, "that alone is a sign-in for a token");
     assert_eq!(kind("[profile a]\nrole_arn = r\nsource_profile = a\n", keys), CredentialKind::Role);
     assert_eq!(
         kind("[profile a]\nrole_arn = r\nweb_identity_token_file = f\nsource_profile = a\n", ""),
@@ -53,11 +54,14 @@ fn of_several_kinds_the_cli_s_is_written() {
     assert_eq!(written(role, "", "a"), "[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n[profile b]\n");
     let mfa = "[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\nrole_arn = s\nmfa_serial = m\nsource_profile = c\n";
     assert!(written(mfa, "", "a").starts_with("[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n"));
-    let own = written("[profile a]\nrole_arn = r\nsource_profile = a\n", keys, "a");
-    assert!(own.contains("role_arn = r\n") && own.contains("aws_access_key_id = A\n"), "{own}");
+    let role = "[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n";
+    assert_eq!(written("[profile a]\nrole_arn = r\nsource_profile = a\n", keys, "a"), role);
+    let token = "[profile a]\nrole_arn = r\nweb_identity_token_file = f\nsource_profile = gone\n";
+    assert_eq!(written(token, "", "a"), "[profile a]\nrole_arn = r\nweb_identity_token_file = f\n");
+    assert_eq!(files(token, "").check("a"), Ok(()), "the source_profile beside a token file is not read");
     let beside = "credential_process = x\naws_access_key_id = A\naws_secret_access_key = S\n";
     let own = written(&format!("[profile a]\nrole_arn = r\nsource_profile = a\n{beside}"), "", "a");
-    assert_eq!(own, "[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n", "a program goes before keys");
+    assert_eq!(own, role, "what it borrows is never written");
     let source = files(&format!("[profile a]\nrole_arn = s\nsource_profile = b\n{beside}"), "").kind("a", true);
     assert_eq!(source, Some(CredentialKind::Process));
     let both = written(
@@ -69,10 +73,19 @@ fn of_several_kinds_the_cli_s_is_written() {
         both,
         "[profile a]\nsso_role_name = n\nsso_session = s\n[sso-session s]\nsso_region = r\nsso_start_url = u\n"
     );
-    assert!(
-        written("", "[a]\naws_access_key_id=A\naws_security_token=T\naws_session_token=U\n", "a")
-            .ends_with("aws_session_token = T\n")
-    );
+}
+
+#[test]
+fn keys_are_of_one_file() {
+    let keys = |config: &str, credentials: &str| {
+        let files = files(config, credentials);
+        let keys = files.keys("a").map(|(id, secret, token)| (id.to_owned(), secret.to_owned(), token.map(str::to_owned)));
+        keys.map(|(id, secret, token)| format!("{id} {secret} {}", token.unwrap_or_default()))
+    };
+    let both = "[a]\naws_access_key_id=A\naws_secret_access_key=S\n";
+    assert_eq!(keys("", &format!("{both}aws_security_token=T\naws_session_token=U\n")).unwrap(), "A S T");
+    assert_eq!(keys("[profile a]\naws_session_token=OLD\n", both).unwrap(), "A S ");
+    assert_eq!(keys("[profile a]\naws_secret_access_key=S\n", "[a]\naws_access_key_id=A\n"), None);
 }
 
 #[test]
@@ -90,12 +103,20 @@ fn what_would_mean_something_else_is_refused_by_line() {
         ("[profile a]\nregion = eu-central-1 # mine\n", 2, "“#”"),
         ("[profile a]\nregion = eu\n  central\n", 2, "more than one line"),
         ("[profile a]\nrole_arn = r\nsource_profile = gone\n", 3, "in neither file"),
-        ("[profile a]\nsso_session = gone\n", 2, "not in the config file"),
+        ("[profile a]\nsso_session = gone\nsso_role_name = n\n", 2, "not in the config file"),
         (
-            "[profile a]\nsso_session = s\nsso_region = r\n[sso-session s]\nsso_region = other\n",
+            "[profile a]\nsso_account_id = 1\nsso_region = r\nsso_session = s\n[sso-session s]\nsso_region = other\n",
             3,
             "another sso_region",
         ),
+        ("[profile a]\nsso_account_id = 1\naws_access_key_id = A\n", 2, "no sso_start_url"),
+        ("[profile a]\nweb_identity_token_file = f\naws_access_key_id = A\n", 2, "no role_arn"),
+        ("[profile a]\nrole_arn = r\n", 2, "no source_profile"),
+        ("[profile a]\nrole_arn = r\nsource_profile = a\n", 3, "leads back"),
+        ("[profile a]\nrole_arn = r\nsource_profile = a\naws_access_key_id = A\nlogin_session = l\n", 3, "sign-in beside"),
+        ("[profile a]\nrole_arn = r\ncredential_source = snow-onboard\n", 3, "none of Environment"),
+        ("[profile a]\nrole_arn = r\ncredential_source = EcsContainer\nsource_profile = a\n", 3, "beside the source"),
+        ("[profile a]\naws_access_key_id = A\naws_security_token = T T\n", 3, "a blank in aws_security_token"),
         ("[profile a]\ncredential_process = \"x y\n", 2, "a quote open"),
         ("[profile a]\ncredential_process =\n", 2, "no program"),
         ("[profile a]\naws_access_key_id = AK ID\n", 2, "a blank"),
