@@ -82,8 +82,12 @@ impl Proxy {
         Ok(Some(Self { config, host, port, variable: name, except, bypass: rules, login, is_https, is_asked }))
     }
 
-    /// Whether a rule says that the proxy is not for this host, or not for it at this port.
+    /// Whether the proxy is not for this: it is for https, and a rule may except a host, or a host at one port. The services that hand
+    /// out credentials over http are on this machine.
     pub(super) fn is_bypassed(&self, uri: &http::Uri) -> bool {
+        if uri.scheme() != Some(&http::uri::Scheme::HTTPS) {
+            return true;
+        }
         let host = bare(uri.host().unwrap_or_default()).to_ascii_lowercase();
         let port = uri.port_u16().unwrap_or(443);
         let address = host.parse::<IpAddr>();
@@ -425,6 +429,7 @@ mod tests {
         for uri in ["https://abelow.example", "https://192.0.2.10", "https://[::2]"] {
             assert!(!at_any_port.is_bypassed(&uri.parse().unwrap()), "{uri}");
         }
+        assert!(is_bypassed("http://127.0.0.1:1/credentials") && !is_bypassed("https://127.0.0.1:1/"));
         for uri in [
             "https://HOST.example:4443/x",
             "https://a.host.example:4443",
