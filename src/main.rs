@@ -38,7 +38,7 @@ fn status() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == cloud::CREDENTIALS_ARGUMENT) {
         return u8::try_from(cloud::credentials_main()).map_or(ExitCode::FAILURE, ExitCode::from);
     }
-    cloud::forget_empty_endpoints();
+    cloud::forget_empty_variables();
     if let Some(answer) = completions::answer() {
         Ui::shell_reads(&answer);
         return ExitCode::SUCCESS;

@@ -37,9 +37,12 @@ pub(super) fn empty_variable() -> Option<String> {
     empty_variables().into_iter().next()
 }
 
-/// Takes endpoints that are set to nothing out of the environment. To be called at the start of the program, before there is
+/// Takes endpoints and places of CA certificates that are set to nothing out of the environment: to the AWS CLI and to OpenSSL they
+/// are unset, and the libraries take them for an address and a path. To be called at the start of the program, before there is
 /// another thread.
-pub fn forget_empty_endpoints() {
+pub fn forget_empty_variables() {
+    let is_empty = |name: &&str| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter(is_empty).for_each(os::forget_variable);
     empty_variables().iter().for_each(|name| os::forget_variable(name));
 }
 

@@ -46,7 +46,7 @@ use crate::report::{Event, Notify};
 use api::Api;
 pub(crate) use config_change::{ConfigChange, config_file, credentials_file};
 pub use credentials::CredentialsInUse;
-pub use endpoints::forget_empty_endpoints;
+pub use endpoints::forget_empty_variables;
 pub use examine::Action;
 pub(crate) use examine::{Examined, Way};
 pub use identity::Identity;

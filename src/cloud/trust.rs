@@ -1,5 +1,6 @@
 //! Which CA certificates are trusted: those of a file that somebody named, else the system's.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use aws_smithy_http_client::tls::TrustStore;
@@ -18,6 +19,8 @@ use crate::safety::sanitize::phrase;
 
 /// CA bundles of whole distributions are a quarter of a megabyte.
 const MAX_CA_FILE: u64 = 16 * 1024 * 1024;
+
+const SYSTEM: &str = "the system's certificate store";
 
 /// The CA certificates that are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,34 +116,58 @@ fn of_system() -> Result<(TrustStore, TrustInUse)> {
     let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
     let mut checked = CertificateBundle::default();
     let found = match (&file, &folders) {
-        (None, None) => rustls_native_certs::load_native_certs().certs,
+        (None, None) => certificates_of_system(&mut checked)?,
         (file, folders) => {
             let mut found = Vec::new();
             if let Some((file, origin)) = file {
                 found.extend(certificates_of(Path::new(file), origin, &mut checked)?);
             }
             if let Some((folders, origin)) = folders {
-                for folder in std::env::split_paths(folders) {
-                    found.extend(certificates_below(&folder, origin, &mut checked)?);
+                for folder in std::env::split_paths(folders).filter(|folder| !folder.as_os_str().is_empty()) {
+                    found.extend(certificates_below(&folder, Some(origin), &mut checked)?);
                 }
             }
             found
         }
     };
-    // A system's store may hold oddities that never mattered.
-    found.into_iter().for_each(|certificate| {
-        checked.add(certificate);
-    });
+    // A system's store may hold oddities that never mattered, and has most certificates twice: in one file, and each in its own.
+    let mut seen = HashSet::new();
+    for certificate in found {
+        if seen.insert(certificate.clone()) {
+            checked.add(certificate);
+        }
+    }
     let named = file.or(folders);
     if checked.count > 0 {
         let file = named.map(|(path, name)| Sourced { value: path.into(), origin: Origin::Variable(name.to_owned()) });
         return Ok(checked.finish(file));
     }
     let (path, origin) = named.map_or_else(
-        || ("of this system".to_owned(), "the system's certificate store"),
+        || ("of this system".to_owned(), SYSTEM),
         |(path, origin)| (path.to_string_lossy().into_owned(), origin),
     );
     Err(Error::CaFileBad { path, origin: origin.to_owned(), why: "it holds no usable certificate".to_owned().into() })
+}
+
+/// The system's own: files and folders like any other, which nobody else may change.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn certificates_of_system(checked: &mut CertificateBundle) -> Result<Vec<CertificateDer<'static>>> {
+    let places = openssl_probe::probe();
+    let mut found = Vec::new();
+    if let Some(file) = places.cert_file {
+        found.extend(certificates_of(&file, SYSTEM, checked)?);
+    }
+    for folder in places.cert_dir {
+        found.extend(certificates_below(&folder, None, checked)?);
+    }
+    Ok(found)
+}
+
+/// The system's own, which the system gives out.
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+#[allow(clippy::unnecessary_wraps, reason = "it is a matter of files elsewhere")]
+fn certificates_of_system(_: &mut CertificateBundle) -> Result<Vec<CertificateDer<'static>>> {
+    Ok(rustls_native_certs::load_native_certs().certs)
 }
 
 /// The certificates of a file that a variable names. None if it is not there.
@@ -152,10 +179,11 @@ fn certificates_of(path: &Path, origin: &str, checked: &mut CertificateBundle) -
     Ok(found.certificates.into_iter().map(|(_, certificate)| certificate).collect())
 }
 
-/// Those of the files in a folder that a variable names, as OpenSSL takes them: what is no certificate lies beside them.
+/// Those of the files in a folder that a variable names, as OpenSSL takes them: what is no certificate lies beside them. In the
+/// system's folder a file that others can change is left out; one that was named to us is refused.
 fn certificates_below(
     folder: &Path,
-    origin: &str,
+    origin: Option<&str>,
     checked: &mut CertificateBundle,
 ) -> Result<Vec<CertificateDer<'static>>> {
     if let Err(refused) = path_trust::folder(folder, Whose::Own, Position::Whole) {
@@ -164,7 +192,8 @@ fn certificates_below(
             Ok(Vec::new())
         } else {
             let why = refused.into_why(folder);
-            Err(Error::CaFileBad { path: folder.display().to_string(), origin: origin.to_owned(), why })
+            let origin = origin.unwrap_or(SYSTEM).to_owned();
+            Err(Error::CaFileBad { path: folder.display().to_string(), origin, why })
         };
     }
     let mut found = Vec::new();
@@ -177,10 +206,13 @@ fn certificates_below(
             }
             // A folder, or a link that leads nowhere, beside the certificates.
             Err(refused) if refused.is_of(Fault::Kind) || refused.is_of(Fault::Link) => {}
-            Err(refused) => {
-                let why = refused.into_why(&path);
-                return Err(Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why });
-            }
+            Err(refused) => match origin {
+                Some(origin) => {
+                    let why = refused.into_why(&path);
+                    return Err(Error::CaFileBad { path: path.display().to_string(), origin: origin.to_owned(), why });
+                }
+                None => checked.leave_out_of_system(&refused),
+            },
         }
     }
     Ok(found)
@@ -202,6 +234,14 @@ impl CertificateBundle {
         self.left_out.extend(lines.iter().map(|line| {
             format!("The certificate that begins in line {line} of {path} is not used: the file says that it is not trusted for servers.")
         }));
+    }
+
+    /// Notes why a file is not taken, once: links with several names lead to it.
+    fn leave_out_of_system(&mut self, refused: &path_trust::Refused) {
+        let note = format!("A CA certificate of this system is not used: {}.", phrase(&refused.to_string()));
+        if !self.left_out.contains(&note) {
+            self.left_out.push(note);
+        }
     }
 
     /// Takes a certificate, unless rustls would not.
@@ -344,6 +384,25 @@ mod tests {
             matches!(of_file(&named(folder.path())), Err(Error::CaFileBad { why, .. }) if why.to_string().contains("not a file"))
         );
         assert!(matches!(of_file(&named(&folder.path().join("none.pem"))), Err(Error::CaFileBad { .. })));
+    }
+
+    #[cfg(all(unix, not(target_os = "macos")))]
+    #[test]
+    fn a_file_in_the_system_s_folder_that_others_can_change_is_left_out_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, "").unwrap();
+        let chmod = std::process::Command::new("chmod").arg("666").arg(&path).status().unwrap();
+        assert!(chmod.success());
+        let mut checked = CertificateBundle::default();
+        for _ in 0..2 {
+            assert_eq!(certificates_below(folder.path(), None, &mut checked).unwrap(), []);
+        }
+        assert!(checked.left_out.len() == 1 && checked.left_out[0].contains("ca.pem"), "{:?}", checked.left_out);
+        assert!(matches!(
+            certificates_below(folder.path(), Some("SSL_CERT_DIR"), &mut checked),
+            Err(Error::CaFileBad { .. })
+        ));
     }
 
     #[test]
