@@ -39,13 +39,13 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// `https_proxy`, then `HTTPS_PROXY`, then the same of `ALL_PROXY`: the order of curl and of the AWS CLI. An
-    /// empty variable switches the proxy off, as it does there.
+    /// `https_proxy`, then `HTTPS_PROXY`, as the AWS CLI, which knows no `ALL_PROXY`. An empty variable switches the proxy off, as
+    /// it does there.
     pub(super) fn from_variables(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Option<Self>> {
-        let read = |name: &str| match variable(name).map(std::ffi::OsString::into_string) {
+        let read = |name: &'static str| match variable(name).map(std::ffi::OsString::into_string) {
             None => Ok(None),
             Some(Ok(value)) => Ok(Some(value.trim().to_owned())),
-            Some(Err(_)) => Err(Error::ProxyBad { why: format!("{name} is not valid text") }),
+            Some(Err(_)) => Err(Error::ProxyBad { variable: name, why: "is not valid text".to_owned() }),
         };
         let first = |names: [&'static str; 2]| -> Result<Option<(&'static str, String)>> {
             for name in names {
@@ -55,25 +55,23 @@ impl Proxy {
             }
             Ok(None)
         };
-        let Some((name, value)) = first(["https_proxy", "HTTPS_PROXY"])?
-            .map_or_else(|| first(["all_proxy", "ALL_PROXY"]), |found| Ok(Some(found)))?
-        else {
-            return Ok(None);
-        };
+        let Some((name, value)) = first(["https_proxy", "HTTPS_PROXY"])? else { return Ok(None) };
         if value.is_empty() {
             return Ok(None);
         }
-        let (uri, login) = parse_proxy(&value).map_err(|why| Error::ProxyBad { why: format!("{name} {why}") })?;
+        let (uri, login) =
+            parse_proxy(&value).map_err(|why| Error::ProxyBad { variable: name, why: why.to_owned() })?;
         let (host, port) = (uri.host().unwrap_or_default().to_owned(), uri.port_u16());
         let is_https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
-        let unusable = |_| Error::ProxyBad { why: format!("{name} is not the address of a proxy") };
+        let unusable = |_| Error::ProxyBad { variable: name, why: "is not the address of a proxy".to_owned() };
         let config = ProxyConfig::https(uri).map_err(unusable)?;
         let (mut except, mut rules) = (None, Vec::new());
         if let Some((_, bypass)) = first(["no_proxy", "NO_PROXY"])? {
-            rules = bypass_rules(&bypass);
-            if rules.iter().any(|(host, port)| host == "*" && port.is_none()) {
+            // Alone it means every host, and among others none.
+            if bypass == "*" {
                 return Ok(None);
             }
+            rules = bypass_rules(&bypass);
             // A network, as in 10.0.0.0/8, is nothing to the AWS CLI, which goes through the proxy then.
             rules.retain(|(host, _)| !host.contains('/'));
             except = Some(bypass).filter(|bypass| !bypass.is_empty());
@@ -313,10 +311,10 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The hosts in `NO_PROXY`, each with its port if it has one, in the forms that curl and Python take. `*.example.com`, which many
+/// The hosts in `NO_PROXY`, each with its port if it has one, in the forms that Python takes, which splits at commas alone. `*.example.com`, which many
 /// write and neither knows, means `.example.com`.
 fn bypass_rules(text: &str) -> Vec<(String, Option<u16>)> {
-    let words = text.split([',', ' ', '\t']).map(str::trim).filter(|word| !word.is_empty());
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
     let rule = |word: &str| {
         let word = word.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(word).to_ascii_lowercase();
         match word.rsplit_once(':') {
@@ -353,14 +351,12 @@ mod tests {
     fn proxy_variables_have_the_order_of_the_aws_cli() {
         assert_eq!(host(&[]), None);
         assert_eq!(host(&[("HTTPS_PROXY", "http://upper:3128"), ("https_proxy", "lower:3128")]).unwrap(), "lower");
-        assert_eq!(
-            host(&[("ALL_PROXY", "http://all:1"), ("HTTPS_PROXY", "https://u:p%40w@upper:2")]).unwrap(),
-            "upper"
-        );
-        assert_eq!(host(&[("ALL_PROXY", "http://[2001:db8::1]:1")]).unwrap(), "[2001:db8::1]");
-        assert_eq!(host(&[("HTTPS_PROXY", ""), ("ALL_PROXY", "http://all:1")]), None, "empty switches it off");
+        assert_eq!(host(&[("ALL_PROXY", "socks5h://all:1"), ("all_proxy", "http://all:1")]), None);
+        assert_eq!(host(&[("HTTPS_PROXY", "https://u:p%40w@[2001:db8::1]:2")]).unwrap(), "[2001:db8::1]");
+        assert_eq!(host(&[("HTTPS_PROXY", "http://upper:1"), ("https_proxy", "")]), None, "empty switches it off");
         assert_eq!(host(&[("HTTP_PROXY", "http://plain:1")]), None, "nothing goes over http");
-        assert_eq!(host(&[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", "x, *")]), None);
+        assert_eq!(host(&[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", " * ")]), None);
+        assert_eq!(host(&[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", "x, *")]).unwrap(), "proxy");
     }
 
     #[test]
@@ -374,10 +370,10 @@ mod tests {
             ("ftp://user:hunter2@proxy", "other than http"),
             ("http://user:hunter2@pro xy", "is not the address"),
         ] {
-            let Err(Error::ProxyBad { why: said }) = proxy(&[("HTTPS_PROXY", value)]) else {
+            let Err(Error::ProxyBad { variable: "HTTPS_PROXY", why: said }) = proxy(&[("HTTPS_PROXY", value)]) else {
                 panic!("{value} was taken")
             };
-            assert!(said.starts_with("HTTPS_PROXY ") && said.contains(why), "{value}: {said}");
+            assert!(said.contains(why), "{value}: {said}");
             assert!(!said.contains("hunter2"), "{said}");
         }
     }
@@ -401,7 +397,7 @@ mod tests {
 
     #[test]
     fn no_proxy_is_taken_in_every_form() {
-        let text = "*.example.com, 10.0.0.0/8 .a localhost:4443,[::1],[2001:db8::1]:443,2001:db8::2,*,x:y";
+        let text = "*.example.com, 10.0.0.0/8,.a , localhost:4443,[::1],[2001:db8::1]:443,2001:db8::2,*,x:y";
         let rules = bypass_rules(text);
         let expected = [
             (".example.com", None),

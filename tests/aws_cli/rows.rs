@@ -79,7 +79,7 @@ const NO_KEY: &str = "there is no such key at AWS";
 const OWN_WAY: &str = "a mistake in a colleague's profile is no reason not to find one's own";
 
 pub(crate) fn all() -> Vec<Row> {
-    let rows = [profiles(), regions(), forms(), sources(), ways()];
+    let rows = [profiles(), regions(), forms(), sources(), order(), ways()];
     rows.into_iter().flatten().collect()
 }
 
@@ -311,6 +311,68 @@ fn sources() -> Vec<Row> {
         row("a role with itself and a program against keys beside it").config(&format!("{}role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = a\naws_access_key_id = AKIDA\naws_secret_access_key = S\n", process(&format!("/bin/echo \"{PROCESS}\"")))).profile("a"),
         row("a key with a blank before its line end").config("[profile a]\nregion = us-east-1\naws_access_key_id = AKIDA \naws_secret_access_key = S\n").profile("a"),
         row("a session that is missing").config("[profile a]\nregion = us-east-1\nsso_session = gone\nsso_account_id = 123456789012\nsso_role_name = r\n").profile("a"),
+    ]
+}
+
+/// Which identity counts where there are several, and none where the one that counts fails. The stand-in assumes no role with a token,
+/// so that whoever would is refused.
+fn order() -> Vec<Row> {
+    const KEYS: &str = "region = us-east-1\naws_access_key_id = AKIDA\naws_secret_access_key = S\n";
+    const ROLE: &str = "arn:aws:iam::123456789012:role/r";
+    const CONTAINER: (&str, &str) = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/");
+    let keys = |more: &str| format!("[profile a]\n{KEYS}{more}");
+    let both = |row: Row| {
+        row.file("token", "t0ken")
+            .var("AWS_WEB_IDENTITY_TOKEN_FILE", "{home}/token")
+            .var("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+    };
+    let echo = "credential_process = /bin/echo '{\"Version\": 1, \"AccessKeyId\": \"AKIDBASE\", \"SecretAccessKey\": \"S\"}'\n";
+    let in_variables = |row: Row| row.var("AWS_ACCESS_KEY_ID", "AKIDENV").var("AWS_SECRET_ACCESS_KEY", "S");
+    vec![
+        row("a role with a token file beside a source_profile")
+            .config(&format!("[profile a]\nregion = us-east-1\nrole_arn = {ROLE}\nweb_identity_token_file = {{home}}/token\nsource_profile = base\n[profile base]\n{echo}"))
+            .file("token", "t0ken")
+            .profile("a"),
+        both(row("a token file in variables against keys in the profile").config(&keys("")).var("AWS_PROFILE", "a")),
+        both(row("a token file in variables against keys in [default]").config(TWO)),
+        both(row("a token file in variables and a profile in a flag").config(TWO).profile("a")),
+        both(in_variables(row("a token file in variables against keys in variables").config(TWO))),
+        in_variables(row("keys in variables and a token file that is not there").config(TWO))
+            .var("AWS_WEB_IDENTITY_TOKEN_FILE", "{home}/gone"),
+        row("a token file in a variable without a role").config(TWO).var("AWS_WEB_IDENTITY_TOKEN_FILE", "{home}/gone"),
+        row("a token file without a role against keys beside it")
+            .config(&keys("web_identity_token_file = {home}/token\n"))
+            .file("token", "t0ken")
+            .profile("a"),
+        row("half a sign-in against keys beside it").config(&keys("sso_account_id = 123456789012\nsso_role_name = r\n")).profile("a"),
+        row("a sign-in for a token alone against keys beside it")
+            .config(&keys("sso_session = s\n[sso-session s]\nsso_region = us-east-1\nsso_start_url = https://127.0.0.1:1\n"))
+            .profile("a"),
+        row("a profile that is not there and a container").config(TWO).var("AWS_PROFILE", "gone").var(CONTAINER.0, CONTAINER.1),
+        row("roles in a circle and a container")
+            .config(&format!("[profile a]\nregion = us-east-1\nrole_arn = {ROLE}\nsource_profile = b\n[profile b]\nrole_arn = {ROLE}\nsource_profile = a\n"))
+            .var("AWS_PROFILE", "a")
+            .var(CONTAINER.0, CONTAINER.1),
+        row("a role with itself and a sign-in beside its keys")
+            .config(&keys(&format!("role_arn = {ROLE}\nsource_profile = a\nsso_account_id = 123456789012\nsso_role_name = r\nsso_start_url = https://127.0.0.1:1\nsso_region = us-east-1\n")))
+            .profile("a"),
+        row("an older token in the other file")
+            .config("[profile a]\nregion = us-east-1\naws_session_token = OLD\n")
+            .credentials("[a]\naws_access_key_id = AKIDA\naws_secret_access_key = S\n")
+            .profile("a"),
+        in_variables(row("an older token in a variable").config(TWO))
+            .var("AWS_SECURITY_TOKEN", "OLDER")
+            .var("AWS_SESSION_TOKEN", "TOKEN"),
+        row("a secret of blanks in a variable")
+            .config(TWO)
+            .var("AWS_ACCESS_KEY_ID", "AKIDENV")
+            .var("AWS_SECRET_ACCESS_KEY", " ")
+            .than(Than::Refuses(NO_KEY)),
+        row("a star among hosts without the proxy")
+            .config(TWO)
+            .var("HTTPS_PROXY", "http://127.0.0.1:1")
+            .var("NO_PROXY", "x.example, *"),
+        row("ALL_PROXY").config(TWO).var("ALL_PROXY", "socks5h://127.0.0.1:1"),
     ]
 }
 
