@@ -81,8 +81,9 @@ impl Chain<'_> {
             role_arn: role,
             session_name: session.unwrap_or_else(now),
         };
-        let provider =
-            WebIdentityTokenCredentialsProvider::builder().static_configuration(configuration).configure(&self.config());
+        let provider = WebIdentityTokenCredentialsProvider::builder()
+            .static_configuration(configuration)
+            .configure(&self.config());
         SharedCredentialsProvider::new(provider.build())
     }
 
@@ -102,9 +103,7 @@ impl Chain<'_> {
                 return unobtainable(format!("profile “{}”, from which another one borrows, has none", phrase(name)));
             }
             None => return SharedCredentialsProvider::new(NoSource),
-            Some(
-                CredentialKind::Role | CredentialKind::WebIdentity | CredentialKind::Sso | CredentialKind::Login,
-            ) => {}
+            Some(CredentialKind::Role | CredentialKind::WebIdentity | CredentialKind::Sso | CredentialKind::Login) => {}
         }
         if let Some(empty) = empty_variable() {
             return endpoint_is_empty(&empty);
@@ -198,7 +197,7 @@ fn keys_in_variables() -> SharedCredentialsProvider {
     match variables::keys() {
         Ok(Some(keys)) => SharedCredentialsProvider::new(keys),
         Ok(None) => unobtainable("AWS_ACCESS_KEY_ID is not set".to_owned()),
-        Err(Error::CredentialsFailed { why }) => unobtainable(why),
+        Err(Error::CredentialsFailed { why }) => unobtainable(why.to_string()),
         Err(error) => unobtainable(error.to_string()),
     }
 }

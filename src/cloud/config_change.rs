@@ -18,7 +18,7 @@ pub(crate) struct ConfigChange {
 /// # Errors
 /// [`Error::CredentialsFailed`] for a variable that names no path.
 pub(crate) fn config_file() -> Result<Option<PathBuf>> {
-    aws_file("AWS_CONFIG_FILE", "config").map_err(|why| Error::CredentialsFailed { why })
+    aws_file("AWS_CONFIG_FILE", "config").map_err(|why| Error::CredentialsFailed { why: why.into() })
 }
 
 /// The AWS CLI's file for credentials, likewise.
@@ -26,7 +26,7 @@ pub(crate) fn config_file() -> Result<Option<PathBuf>> {
 /// # Errors
 /// Those of [`config_file`].
 pub(crate) fn credentials_file() -> Result<Option<PathBuf>> {
-    aws_file("AWS_SHARED_CREDENTIALS_FILE", "credentials").map_err(|why| Error::CredentialsFailed { why })
+    aws_file("AWS_SHARED_CREDENTIALS_FILE", "credentials").map_err(|why| Error::CredentialsFailed { why: why.into() })
 }
 
 impl ConfigChange {

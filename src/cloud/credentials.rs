@@ -19,7 +19,7 @@ use super::usable::usable;
 use super::variables::{self, WebIdentity, variable};
 use super::wait::Wait;
 use crate::error::{Error, Result};
-use crate::model::{Malformed, Origin, Region, Sourced, expanded_path};
+use crate::model::{Malformed, Origin, Region, Sourced, expanded_path, odd_character};
 use crate::safety::path_trust::{self, Position, Whose};
 use crate::safety::quote::quoted;
 use crate::safety::sanitize::{phrase, sanitize, sanitize_typed};
@@ -37,6 +37,7 @@ pub(super) struct Profiles {
     /// Named there, or in a variable: then it has to be there.
     is_named: bool,
     choice: Choice,
+    notes: Vec<String>,
 }
 
 /// Whose credentials count.
@@ -68,10 +69,11 @@ impl Profiles {
         let of_environment = profile_of_environment()?;
         let is_named = explicit.is_some() || of_environment.origin != Origin::Default;
         let name = explicit.map_or(of_environment.value, str::to_owned);
-        let mut profiles = Self { files, name, explicit: explicit.is_some(), is_named, choice: Choice::Profile };
+        let (choice, notes) = (Choice::Profile, Vec::new());
+        let mut profiles = Self { files, name, explicit: explicit.is_some(), is_named, choice, notes };
         profiles.files.check(&profiles.name).map_err(Unusable::into_error)?;
         profiles.choice = profiles.choose()?;
-        profiles.check_what_they_lead_to()?;
+        profiles.notes = profiles.check_what_they_lead_to()?;
         Ok(profiles)
     }
 
@@ -101,26 +103,27 @@ impl Profiles {
     }
 
     /// Looks at the programs and files that lead to the credentials that count: they are started and read later.
-    fn check_what_they_lead_to(&self) -> Result<()> {
-        let failed = |what: &str, refused: &path_trust::Refused| Error::CredentialsFailed {
-            why: format!("{what} can't be used: {refused}"),
+    fn check_what_they_lead_to(&self) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        let failed = |what: &str, path: &Path, refused: path_trust::Refused| Error::CredentialsFailed {
+            why: refused.into_why_of(what, path),
         };
         let token = |what: &str, path: &Path| {
             path_trust::open_file(path, Whose::Own)
                 .and_then(|file| file.ok_or_else(|| path_trust::Refused::nothing_at(path)))
                 .map(drop)
-                .map_err(|refused| failed(what, &refused))
+                .map_err(|refused| failed(what, path, refused))
         };
         let of_container = || match variable(CONTAINER_TOKEN_FILE)? {
             Some(path) => token(&format!("the token file of {CONTAINER_TOKEN_FILE}"), Path::new(&path)),
             None => Ok(()),
         };
         match &self.choice {
-            Choice::Variables => return Ok(()),
+            Choice::Variables => return Ok(notes),
             Choice::WebIdentity(identity) => {
-                return token("the web identity token file", Path::new(&identity.token_file));
+                return token("the web identity token file", Path::new(&identity.token_file)).map(|()| notes);
             }
-            Choice::Container => return of_container(),
+            Choice::Container => return of_container().map(|()| notes),
             Choice::Profile => {}
         }
         for name in self.files.lineage(&self.name) {
@@ -131,8 +134,16 @@ impl Profiles {
                 && let Some((words, _)) = self.files.process(name)
                 && let Some(program) = words.first()
             {
-                check_program(program)
-                    .map_err(|refused| failed(&format!("the credential_process of profile “{shown}”"), &refused))?;
+                let (path, left_out) = search_path::trusted();
+                notes.extend(left_out.map(|folders| {
+                    format!("The credential_process of profile “{shown}” runs without these folders of PATH, because other users can change them: {folders}.")
+                }));
+                // One that is not there can't be started either, which is told then.
+                if let Some(program) = search_path::program(program, &path) {
+                    path_trust::open_file(&program, Whose::Own).map_err(|refused| {
+                        failed(&format!("the credential_process of profile “{shown}”"), &program, refused)
+                    })?;
+                }
             }
             if kind == Some(CredentialKind::WebIdentity)
                 && let Some(path) = value("web_identity_token_file")
@@ -153,10 +164,15 @@ impl Profiles {
                 _ => None,
             };
             if let Some(cache) = cache {
-                check_kept_sign_ins(&cache).map_err(|refused| failed("the kept sign-in", &refused))?;
+                check_kept_sign_ins(&cache).map_err(|refused| failed("the kept sign-in", &cache, refused))?;
             }
         }
-        Ok(())
+        Ok(notes)
+    }
+
+    /// What was left out of what leads to the credentials: whole sentences.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// What the files held when they were read, for the SDK.
@@ -247,17 +263,21 @@ impl Profiles {
         let name = quoted(&sanitize(&self.name));
         let export = format!("aws configure export-credentials --profile {name} --format");
         let mut again = vec!["snow-onboard".to_owned()];
-        let mut arguments = std::env::args_os().skip(1);
+        // What follows two hyphens are no options of ours.
+        let (mut at, mut arguments) = (None, std::env::args_os().skip(1));
         while let Some(argument) = arguments.next() {
             match &*argument.to_string_lossy() {
-                "--profile" => drop(arguments.next()),
-                given if given.starts_with("--profile=") => {}
-                given => again.push(quoted(&sanitize(given))),
+                "--profile" if at.is_none() => drop(arguments.next()),
+                given if at.is_none() && given.starts_with("--profile=") => {}
+                given => {
+                    at = at.or((given == "--").then_some(again.len()));
+                    again.push(quoted(&sanitize(given)));
+                }
             }
         }
         // One that is named goes before the variables, and one of this variable does not.
         let named = if self.explicit {
-            again.push("--profile=".to_owned());
+            again.insert(at.unwrap_or(again.len()), "--profile=".to_owned());
             if cfg!(windows) {
                 format!("$env:AWS_DEFAULT_PROFILE = '{}'; ", sanitize(&self.name).replace('\'', "''"))
             } else {
@@ -305,13 +325,22 @@ impl Profiles {
 
     fn no_such_profile(&self) -> Error {
         let name = phrase(&self.name);
+        let place = |variable: &str, file: &str| match std::env::var_os(variable).filter(|path| !path.is_empty()) {
+            Some(path) => phrase(&path.to_string_lossy()),
+            None => format!("~/.aws/{file}"),
+        };
+        let config = place("AWS_CONFIG_FILE", "config");
         let why = if self.files.has_without_prefix(&self.name) {
-            format!("~/.aws/config has a section [{name}], which has to be called [profile {name}]")
+            format!("{config} has a section [{name}], which has to be called [profile {name}]")
         } else {
             let others = self.others().map(|others| format!("; {others}")).unwrap_or_default();
-            format!("there is no profile “{name}” in ~/.aws/config or ~/.aws/credentials{others}")
+            // It would look like one that is there.
+            let odd = odd_character(&self.name).filter(|_| self.files.has(self.name.trim()) || name != self.name);
+            let odd = odd.map(|odd| format!(" (the name {odd})")).unwrap_or_default();
+            let credentials = place("AWS_SHARED_CREDENTIALS_FILE", "credentials");
+            format!("there is no profile “{name}”{odd} in {config} or {credentials}{others}")
         };
-        Error::CredentialsFailed { why }
+        Error::CredentialsFailed { why: why.into() }
     }
 }
 
@@ -388,19 +417,6 @@ impl CredentialsInUse {
     }
 }
 
-/// Looks at a program that is to be started: at itself, and at the folders of PATH in which it, and whatever it starts, are
-/// found.
-fn check_program(program: &str) -> Result<(), path_trust::Refused> {
-    for folder in std::env::split_paths(&search_path::of_caller()) {
-        match path_trust::folder(&folder, Whose::Own, Position::Whole) {
-            Err(refused) if !refused.is_missing() => return Err(refused),
-            _ => {}
-        }
-    }
-    // One that is not there can't be started either, which is told then.
-    search_path::program(program).map_or(Ok(()), |program| path_trust::open_file(&program, Whose::Own).map(drop))
-}
-
 /// Where one of the AWS CLI's two files is: where a variable says, or in its usual place. `None` if the CLI is to read none.
 ///
 /// # Errors
@@ -418,10 +434,10 @@ pub(super) fn aws_file(variable: &str, name: &str) -> Result<Option<PathBuf>, St
 pub(super) fn trusted_file(variable: &str, name: &str) -> Result<Option<Source>> {
     /// Hundreds of profiles are some hundred kilobytes.
     const MAX_SIZE: u64 = 16 << 20;
-    let failed = |why: String| Error::CredentialsFailed { why };
+    let failed = |why: String| Error::CredentialsFailed { why: why.into() };
     let Some(path) = aws_file(variable, name).map_err(failed)? else { return Ok(None) };
     let content = path_trust::read_file(&path, Whose::Own, MAX_SIZE)
-        .map_err(|refused| failed(format!("{} can't be used: {}", path.display(), refused.clause(&path))))?;
+        .map_err(|refused| Error::CredentialsFailed { why: refused.into_why_of(&path.display().to_string(), &path) })?;
     let text = content.map(String::from_utf8).transpose();
     let text = text.map_err(|_| failed(format!("{} is not UTF-8", path.display())))?;
     Ok(text.map(|text| Source { path, text }))
@@ -433,7 +449,9 @@ fn check_kept_sign_ins(cache: &Path) -> Result<(), path_trust::Refused> {
         Err(refused) if !refused.is_missing() => return Err(refused),
         _ => {}
     }
-    for file in cache.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
+    // The SDK reads those alone; whatever else lies there, folders too, is no matter.
+    let is_read = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
+    for file in cache.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_read) {
         path_trust::open_file(&file, Whose::Own)?;
     }
     Ok(())
@@ -499,7 +517,7 @@ pub(super) mod tests {
         let source = Source { path: PathBuf::from("config"), text: config.to_owned() };
         let is_named = explicit || name != "default";
         let files = AwsFiles::read(Some(&source), None);
-        Profiles { files, name: name.to_owned(), explicit, is_named, choice: Choice::Profile }
+        Profiles { files, name: name.to_owned(), explicit, is_named, choice: Choice::Profile, notes: Vec::new() }
     }
 
     #[test]

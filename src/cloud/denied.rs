@@ -12,10 +12,21 @@ pub(super) fn denied(called: String, why: String) -> Error {
     let named = why.split_once("not authorized to perform: ").and_then(|(_, rest)| rest.split_whitespace().next());
     let named = named.map(|word| word.trim_end_matches(['.', ','])).filter(is_action).map(str::to_owned);
     let action = named.unwrap_or(called);
-    let mut statement = format!("{{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"*\"}}");
+    // No permission lifts it, and a policy of the organization is not the identity's.
+    if let Some((_, policy)) = why.split_once("with an explicit deny") {
+        let policy = policy.trim_start_matches(" in ").trim_start_matches("a ").trim_start_matches("an ");
+        let policy = policy.split([':', '.', ',']).next().unwrap_or_default().trim();
+        let policy = if policy.is_empty() { "policy".to_owned() } else { policy.to_owned() };
+        let hint =
+            format!("The {policy} forbids it. Ask your AWS administrator to except {action} from its Deny statement.");
+        return Error::AccessDenied { action, why, hint };
+    }
+    let mut hint = format!(
+        "Ask your AWS administrator to add this statement to the identity's IAM policy:\n  {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"*\"}}"
+    );
     // Both halves are encrypted with the key of the job (Snow Family, "Encryption").
     if matches!(&*action, "snowball:GetJobManifest" | "snowball:GetJobUnlockCode") {
-        statement.push_str("\nIf the policy already has it, ask for kms:Decrypt on the job's KMS key.");
+        hint.push_str("\nIf the policy already has it, ask for kms:Decrypt on the job's KMS key.");
     }
-    Error::AccessDenied { action, why, statement }
+    Error::AccessDenied { action, why, hint }
 }

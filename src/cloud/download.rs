@@ -171,7 +171,7 @@ impl<'a> Download<'a> {
         // A weak one (`W/…`) may stand for other bytes. One that no header can carry back is of no use.
         self.etag = header("etag").filter(|etag| etag.starts_with('"') && etag.is_ascii()).map(str::to_owned);
         if self.length.is_some_and(|length| length > self.limit) {
-            return Err(AttemptFailure::Failed(Error::ManifestTooLarge { limit: self.limit }));
+            return Err(AttemptFailure::Failed(too_large(self.limit)));
         }
         Ok(())
     }
@@ -217,7 +217,7 @@ impl<'a> Download<'a> {
     fn take(&mut self, mut data: &[u8]) -> Result<(), AttemptFailure> {
         self.received += data.len() as u64;
         if self.received > self.limit {
-            return Err(AttemptFailure::Failed(Error::ManifestTooLarge { limit: self.limit }));
+            return Err(AttemptFailure::Failed(too_large(self.limit)));
         }
         if let Some((_, hasher)) = &mut self.sha256 {
             hasher.update(data);
@@ -343,6 +343,10 @@ async fn start_of(mut body: SdkBody) -> String {
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, after) = xml.split_once(&format!("<{name}>"))?;
     after.split_once(&format!("</{name}>")).map(|(text, _)| text.trim()).filter(|text| !text.is_empty())
+}
+
+fn too_large(limit: u64) -> Error {
+    Error::ManifestTooLarge { limit, more: limit.saturating_mul(4) }
 }
 
 #[cfg(test)]

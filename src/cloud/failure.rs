@@ -243,7 +243,7 @@ impl CallContext {
             return Error::MfaCodeNeeded { profile: profile.clone(), why, hint };
         }
         if let Some(failed) = find::<ProgramFailed>(error) {
-            return Error::CredentialsFailed { why: failed.in_words() };
+            return Error::CredentialsFailed { why: failed.in_words().into() };
         }
         // A role is assumed with credentials that may fail themselves; what lies deepest is the cause.
         if let Some(connector) = find::<ConnectorError>(error) {
@@ -281,14 +281,14 @@ impl CallContext {
         if expired {
             return self.expired(why);
         }
-        Error::CredentialsFailed { why }
+        Error::CredentialsFailed { why: why.into() }
     }
 
     fn sign_in_unanswered(&self, error: &ConnectorError, wait: &Wait) -> Error {
         match self.unanswered("the AWS sign-in", error, wait) {
             // It is not the Snowball API's address that is wrong here.
             Error::ApiNotHttps { url } | Error::StsNotHttps { url } => {
-                Error::CredentialsFailed { why: format!("the sign-in address {url} is not an https address") }
+                Error::CredentialsFailed { why: format!("the sign-in address {url} is not an https address").into() }
             }
             error => error,
         }
@@ -449,6 +449,20 @@ mod tests {
         let statement: serde_json::Value = serde_json::from_str(&line(&report.hint)).unwrap();
         assert_eq!(statement["Action"], "kms:Decrypt");
         assert!(!report.hint.contains("ask for kms:Decrypt") && report.sentence.contains("call kms:Decrypt"));
+        for (said, policy) in [
+            (" with an explicit deny in a service control policy", "The service control policy forbids it."),
+            (
+                " with an explicit deny in an identity-based policy: arn:aws:iam::1:policy/p",
+                "The identity-based policy",
+            ),
+            (" with an explicit deny", "The policy forbids it."),
+        ] {
+            let hint = denied(&format!("x is not authorized to perform: snowball:ListJobs on resource: *{said}")).hint;
+            assert!(
+                hint.contains(policy) && hint.contains("except snowball:ListJobs") && !hint.contains("Allow"),
+                "{hint}"
+            );
+        }
         let report = denied("x is not authorized to perform: \"},{\"Action\":\"*\" on y");
         assert!(line(&report.hint).contains("\"snowball:GetJobUnlockCode\""), "{}", report.hint);
     }

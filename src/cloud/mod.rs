@@ -163,6 +163,7 @@ impl Cloud {
         credentials: Option<SharedCredentialsProvider>,
         notify: Arc<dyn Notify>,
     ) -> Result<Self> {
+        profiles.notes().iter().for_each(|note| notify.notify(Event::Warning(note.clone())));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

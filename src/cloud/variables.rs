@@ -23,7 +23,11 @@ pub(super) struct WebIdentity {
 /// # Errors
 /// [`Error::CredentialsFailed`] if it is not Unicode.
 pub(super) fn variable(name: &str) -> Result<Option<String>> {
-    match var(name) {
+    said(name, var(name))
+}
+
+fn said(name: &str, value: std::result::Result<String, VarError>) -> Result<Option<String>> {
+    match value {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(_)) => Err(failed(format!("{name} is not valid text (UTF-8)"))),
@@ -84,5 +88,21 @@ pub(super) fn web_identity<'a>(of_profile: impl Fn(&str) -> Option<&'a str>) -> 
 }
 
 fn failed(why: String) -> Error {
-    Error::CredentialsFailed { why }
+    Error::CredentialsFailed { why: why.into() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_unicode_is_not_taken_for_unset() {
+        let of = |value| said("AWS_PROFILE", value).map_err(|error| error.report().sentence);
+        assert_eq!(of(Err(VarError::NotPresent)), Ok(None));
+        assert_eq!(of(Ok(String::new())), Ok(None));
+        assert_eq!(of(Ok(" ".to_owned())), Ok(Some(" ".to_owned())), "a profile may be called that");
+        let refused = of(Err(VarError::NotUnicode("?".into()))).unwrap_err();
+        assert!(refused.contains("AWS_PROFILE is not valid text"), "{refused}");
+    }
 }

@@ -193,17 +193,17 @@ errors! {
     MfaCodeNeeded { profile: String, why: String, hint: String } = Credentials "mfa_code_needed"
         "Profile “{profile}” asks for a one-time code (mfa_serial), and {why}."
         => "{hint}";
-    CredentialsFailed { why: String } = Credentials "credentials_failed"
+    CredentialsFailed { why: Why } = Credentials "credentials_failed"
         "AWS credentials could not be obtained: {why}."
         => "Check the profile in ~/.aws/config, or try another one:\n  snow-onboard doctor --profile NAME";
     /// `region` is a part of the hint, where the region may be the cause; `list` is the command that tells where they come from.
     CredentialsRefused { why: String, region: String, list: String } = Credentials "credentials_refused"
         "AWS does not accept these credentials: {why}."
         => "Check where the credentials come from, and replace them{region}:\n  {list}";
-    /// `statement` is the hint's: what would allow it, to paste into a policy.
-    AccessDenied { action: String, why: String, statement: String } = Credentials "access_denied"
+    /// `hint` is the hint: what would allow it, to paste into a policy, unless a policy forbids it.
+    AccessDenied { action: String, why: String, hint: String } = Credentials "access_denied"
         "These credentials are not allowed to call {action}: {why}."
-        => "Ask your AWS administrator to add this statement to the identity's IAM policy:\n  {statement}";
+        => "{hint}";
     NotActivated { what: String, why: String } = Credentials "not_activated"
         "AWS has not activated {what} for this account: {why}."
         => "In the AWS console, complete the registration of the account, and enable the region (Account, AWS Regions). It can take up to 24 hours. Then repeat the same command.";
@@ -223,9 +223,9 @@ errors! {
     StsNotHttps { url: String } = Settings "sts_not_https"
         "The AWS STS address {url} is not an https address. It was not asked who you are."
         => "Correct AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or endpoint_url in ~/.aws/config to begin with https://";
-    ProxyBad { why: String } = Settings "proxy_bad"
-        "The proxy settings can't be used: {why}."
-        => "Correct HTTPS_PROXY and NO_PROXY, or unset them.";
+    ProxyBad { variable: &'static str, why: String } = Settings "proxy_bad"
+        "The proxy settings can't be used: {variable} {why}."
+        => "Correct {variable}, or unset it.";
     /// `hint` is the hint: of the network, or of the proxy that did not connect.
     ApiUnreachable { what: String, why: String, hint: String } = Network "api_unreachable"
         "{what} can't be reached: {why}."
@@ -334,9 +334,10 @@ errors! {
     ManifestDamaged { why: String } = Answer "manifest_damaged"
         "The downloaded manifest is damaged: {why}."
         => "Repeat the same command.";
-    ManifestTooLarge { limit: u64 } = Answer "manifest_too_large"
+    /// `more` is a limit above the one in effect.
+    ManifestTooLarge { limit: u64, more: u64 } = Answer "manifest_too_large"
         "The manifest is larger than the limit of {limit} bytes. It was discarded."
-        => "If you trust the source, raise the limit:\n  --manifest-limit 268435456";
+        => "If you trust the source, raise the limit:\n  --manifest-limit {more}";
     NotAManifest { why: String } = Answer "not_a_manifest"
         "The downloaded file is not a manifest: {why}. It was discarded."
         => "The network may require a sign-in (hotel or guest network). Open a browser and sign in, then repeat the same command.";

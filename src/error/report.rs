@@ -13,6 +13,7 @@ impl Error {
     pub fn report(&self) -> ErrorReport {
         let mut report = self.tabled();
         let mend = match self {
+            Self::CredentialsFailed { why } => why.mend(""),
             Self::Disk { path, why, .. }
             | Self::StateFolderBad { path, why }
             | Self::SettingsFileUnreadable { path, why }
@@ -50,6 +51,7 @@ impl Error {
         let by = match signal {
             1 => "the terminal was closed",
             2 => "Ctrl-C",
+            3 => "Ctrl-\\",
             15 => "another process or the system ended it",
             _ => "by a signal",
         };

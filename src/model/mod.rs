@@ -55,4 +55,4 @@ pub(crate) use secret::looks_like_code;
 pub use secret::{ManifestUrl, NotAnUnlockCode, UnlockCode, has_shape_of_code};
 pub use sourced::{Origin, Sourced};
 pub use target::TargetId;
-pub(crate) use typed::{below_home, expanded_path, is_like_a_hyphen, tidy, trimmed, typed_path};
+pub(crate) use typed::{below_home, expanded_path, is_like_a_hyphen, odd_character, tidy, trimmed, typed_path};

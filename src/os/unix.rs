@@ -147,15 +147,15 @@ pub(crate) fn was_resumed() -> bool {
     RESUMED.swap(false, Ordering::Relaxed)
 }
 
-/// Calls `tell` with the number of each SIGINT, SIGTERM or SIGHUP, and, unless that says that somebody else has the signal now,
+/// Calls `tell` with the number of each SIGINT, SIGTERM, SIGHUP or SIGQUIT, and, unless that says that somebody else has the signal now,
 /// ends the process by it, so that a shell sees what ended it. What must not outlive the process is ended by its guard, which sees
 /// the pipe close.
 ///
 /// # Errors
 /// If the handlers can't be set.
 pub(crate) fn on_interrupt(tell: impl Fn(i32) -> bool + Send + Sync + 'static) -> io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
     let tell = std::sync::Arc::new(tell);
     std::thread::spawn(move || {
         for signal in signals.forever() {
@@ -174,8 +174,8 @@ pub(crate) fn on_interrupt(tell: impl Fn(i32) -> bool + Send + Sync + 'static) -
 
 /// Ends the process as this signal would have, if it is one that is sent to have a program end.
 pub(crate) fn end_by_signal(signal: i32) {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
-    if [SIGHUP, SIGINT, SIGPIPE, SIGTERM].contains(&signal) {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
+    if [SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM].contains(&signal) {
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     }
 }

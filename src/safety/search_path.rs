@@ -3,6 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::path_trust::{self, Position, Whose};
+
 /// A search path for a caller who has none.
 pub(crate) const SYSTEM_PATH: &str = "/usr/bin:/bin";
 
@@ -23,13 +25,26 @@ pub(crate) fn absolute_entries(path: &OsStr) -> OsString {
     std::env::join_paths(entries).unwrap_or_default()
 }
 
-/// Where the program of this name or path is, as an absolute path to start it by. `None` if it is not there.
+/// The caller's search path without the folders that others can change, and which those are, if any.
 #[must_use]
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    program_in(name, &of_caller())
+pub(crate) fn trusted() -> (OsString, Option<String>) {
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    for folder in std::env::split_paths(&of_caller()) {
+        match path_trust::folder(&folder, Whose::Own, Position::Whole) {
+            Ok(_) => kept.push(folder),
+            // A folder that is not there has nothing to give, and is no matter for a note.
+            Err(refused) if refused.is_missing() => {}
+            Err(refused) => left_out.push(refused.to_string()),
+        }
+    }
+    let path = std::env::join_paths(kept).unwrap_or_default();
+    let path = if path.is_empty() && cfg!(unix) { SYSTEM_PATH.into() } else { path };
+    (path, (!left_out.is_empty()).then(|| left_out.join("; ")))
 }
 
-fn program_in(name: &str, path: &OsStr) -> Option<PathBuf> {
+/// Where the program of this name or path is, as an absolute path to start it by. `None` if it is in no folder of the search path.
+#[must_use]
+pub(crate) fn program(name: &str, path: &OsStr) -> Option<PathBuf> {
     if Path::new(name).components().count() > 1 || name.contains(std::path::is_separator) {
         return std::path::absolute(name).ok();
     }
@@ -50,10 +65,10 @@ mod tests {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         let relative = Path::new(folder.path().file_name().unwrap());
         assert!(relative.join("a-program").exists(), "a control");
-        assert_eq!(program_in("a-program", relative.as_os_str()), None);
+        assert_eq!(program("a-program", relative.as_os_str()), None);
         let absolute = std::path::absolute(relative).unwrap();
         let both = std::env::join_paths([Path::new(""), relative, &absolute]).unwrap();
-        assert_eq!(program_in("a-program", &both), Some(absolute.join("a-program")));
-        assert_eq!(program_in("./a-program", &both), std::path::absolute("./a-program").ok());
+        assert_eq!(program("a-program", &both), Some(absolute.join("a-program")));
+        assert_eq!(program("./a-program", &both), std::path::absolute("./a-program").ok());
     }
 }

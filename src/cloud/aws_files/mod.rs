@@ -46,7 +46,7 @@ impl Unusable {
     /// For whoever asked for credentials.
     pub(super) fn into_error(self) -> Error {
         let Self { path, line, why } = self;
-        Error::CredentialsFailed { why: format!("line {line} of {} {}", path.display(), phrase(&why)) }
+        Error::CredentialsFailed { why: format!("line {line} of {} {}", path.display(), phrase(&why)).into() }
     }
 }
 
@@ -375,7 +375,8 @@ impl AwsFiles {
                     return Err(said.unusable(format!("has {odd} in {key}")));
                 }
             }
-            if let Some(said) = settings.entries.get(TOKEN_FILE).filter(|_| !settings.entries.contains_key("role_arn")) {
+            if let Some(said) = settings.entries.get(TOKEN_FILE).filter(|_| !settings.entries.contains_key("role_arn"))
+            {
                 return Err(said.unusable(format!("has a {TOKEN_FILE}, and the profile has no role_arn")));
             }
             match kind {
@@ -411,12 +412,12 @@ impl AwsFiles {
             let says = |section: &SectionSettings| section.entries.contains_key(key);
             says(settings) || session.is_some_and(says)
         };
-        let missing = ["sso_start_url", "sso_region", "sso_account_id", "sso_role_name"].into_iter().find(|key| !says(key));
+        let missing =
+            ["sso_start_url", "sso_region", "sso_account_id", "sso_role_name"].into_iter().find(|key| !says(key));
         let said = settings.entries.get("sso_account_id").or_else(|| settings.entries.get("sso_role_name"));
         match (said, missing) {
-            (Some(said), Some(missing)) => {
-                Err(said.unusable(format!("belongs to a sign-in with IAM Identity Center, and the profile has no {missing}")))
-            }
+            (Some(said), Some(missing)) => Err(said
+                .unusable(format!("belongs to a sign-in with IAM Identity Center, and the profile has no {missing}"))),
             _ => Ok(()),
         }
     }
@@ -469,7 +470,8 @@ fn check_source(settings: &SectionSettings) -> Result<(), Unusable> {
     match (said("role_arn"), said("source_profile"), said("credential_source")) {
         (_, Some(_), Some(said)) => Err(said.unusable("has a credential_source beside the source_profile".to_owned())),
         (Some(said), None, None) => {
-            Err(said.unusable("names a role, and the profile has no source_profile and no credential_source".to_owned()))
+            Err(said
+                .unusable("names a role, and the profile has no source_profile and no credential_source".to_owned()))
         }
         (_, None, Some(said)) if settings.text("credential_source").is_none_or(|source| !SOURCES.contains(&source)) => {
             Err(said.unusable(format!("has a credential_source that is none of {}", SOURCES.join(", "))))

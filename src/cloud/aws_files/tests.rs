@@ -23,9 +23,7 @@ fn names_that_the_sdk_does_not_take_are_spelled() {
     let (field, base) = (sdk_name("field büro"), sdk_name("base 1"));
     assert_eq!(
         text,
-        format!(
-            "[profile {base}]\n[profile {field}]\ncredential_source = snow-onboard\nregion = x\nrole_arn = r\n"
-        )
+        format!("[profile {base}]\n[profile {field}]\ncredential_source = snow-onboard\nregion = x\nrole_arn = r\n")
     );
     assert_eq!(sdk_name("a/b.c@d:e+f%g_h-i"), "a/b.c@d:e+f%g_h-i");
     assert_ne!(sdk_name(&sdk_name("ä")), sdk_name("ä"), "no name can pass for another one");
@@ -38,7 +36,11 @@ fn of_several_kinds_the_cli_s_is_written() {
     assert_eq!(kind("[profile a]\ncredential_process = x\n", keys), CredentialKind::Keys);
     assert_eq!(kind("[profile a]\ncredential_process = x\naws_access_key_id=A\n", ""), CredentialKind::Process);
     assert_eq!(kind("[profile a]\nsso_account_id = 1\n", keys), CredentialKind::Sso);
-    assert_eq!(kind("[profile a]\nsso_session = s\n", keys), CredentialKind::Keys, "that alone is a sign-in for a token");
+    assert_eq!(
+        kind("[profile a]\nsso_session = s\n", keys),
+        CredentialKind::Keys,
+        "that alone is a sign-in for a token"
+    );
     assert_eq!(kind("[profile a]\nrole_arn = r\nsource_profile = a\n", keys), CredentialKind::Role);
     assert_eq!(
         kind("[profile a]\nrole_arn = r\nweb_identity_token_file = f\nsource_profile = a\n", ""),
@@ -79,7 +81,8 @@ fn of_several_kinds_the_cli_s_is_written() {
 fn keys_are_of_one_file() {
     let keys = |config: &str, credentials: &str| {
         let files = files(config, credentials);
-        let keys = files.keys("a").map(|(id, secret, token)| (id.to_owned(), secret.to_owned(), token.map(str::to_owned)));
+        let keys =
+            files.keys("a").map(|(id, secret, token)| (id.to_owned(), secret.to_owned(), token.map(str::to_owned)));
         keys.map(|(id, secret, token)| format!("{id} {secret} {}", token.unwrap_or_default()))
     };
     let both = "[a]\naws_access_key_id=A\naws_secret_access_key=S\n";
@@ -113,7 +116,11 @@ fn what_would_mean_something_else_is_refused_by_line() {
         ("[profile a]\nweb_identity_token_file = f\naws_access_key_id = A\n", 2, "no role_arn"),
         ("[profile a]\nrole_arn = r\n", 2, "no source_profile"),
         ("[profile a]\nrole_arn = r\nsource_profile = a\n", 3, "leads back"),
-        ("[profile a]\nrole_arn = r\nsource_profile = a\naws_access_key_id = A\nlogin_session = l\n", 3, "sign-in beside"),
+        (
+            "[profile a]\nrole_arn = r\nsource_profile = a\naws_access_key_id = A\nlogin_session = l\n",
+            3,
+            "sign-in beside",
+        ),
         ("[profile a]\nrole_arn = r\ncredential_source = snow-onboard\n", 3, "none of Environment"),
         ("[profile a]\nrole_arn = r\ncredential_source = EcsContainer\nsource_profile = a\n", 3, "beside the source"),
         ("[profile a]\naws_access_key_id = A\naws_security_token = T T\n", 3, "a blank in aws_security_token"),

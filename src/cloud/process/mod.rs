@@ -85,10 +85,11 @@ impl ProcessProvider {
         command.arg(CREDENTIALS_ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         process::prepare_helper(&mut command);
         // What was checked is what runs: found by the same rule, started by its path, and with no other folders to find more in.
-        command.env("PATH", search_path::of_caller());
+        let (path, _) = search_path::trusted();
+        command.env("PATH", &path);
         let mut words = self.words.clone();
         if let Some(name) = words.first_mut() {
-            let found = search_path::program(name).ok_or("can't be started: it is in no folder of PATH")?;
+            let found = search_path::program(name, &path).ok_or("can't be started: it is in no folder of PATH")?;
             path_trust::open_file(&found, Whose::Own).map_err(|refused| format!("can't be started: {refused}"))?;
             *name =
                 found.into_os_string().into_string().map_err(|_| "can't be started: its path is not valid Unicode")?;

@@ -178,6 +178,12 @@ impl Refused {
         }
     }
 
+    /// The same as a whole clause: "`what` can't be used: …".
+    pub(crate) fn into_why_of(self, what: &str, asked: &Path) -> Why {
+        let said = if what == asked.display().to_string() { self.clause(asked) } else { self.to_string() };
+        Why::Refused(format!("{what} can't be used: {said}"), self.mend(asked))
+    }
+
     /// The command that mends the fault, as lines of a hint; empty where there is none.
     fn mend(&self, asked: &Path) -> String {
         let Cause::Flaw(flaw) = &self.cause else { return String::new() };
