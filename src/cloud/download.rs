@@ -20,7 +20,7 @@ use super::http::Https;
 use super::logged::millis;
 use super::text::capitalised;
 use super::wait::Wait;
-use crate::error::Error;
+use crate::error::{Error, longer_than};
 use crate::model::ManifestUrl;
 use crate::safety::sanitize::{phrase, phrase_or};
 
@@ -270,7 +270,8 @@ impl<'a> Download<'a> {
     }
 
     fn slow(&self, patience: Duration) -> Error {
-        Error::ManifestSlow { got: self.received, expected: self.expected(), seconds: patience.as_secs().max(1) }
+        let (seconds, longer) = (patience.as_secs().max(1), longer_than(self.wait.limit(), 10));
+        Error::ManifestSlow { got: self.received, expected: self.expected(), seconds, longer }
     }
 
     fn expected(&self) -> String {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::failure::{Refusal, retry_reason};
 use super::proxy::Proxy;
 use super::text::capitalised;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, longer_than};
 use crate::report::{Backoff, Event, Notify, SILENCE, WaitNotice, with_jitter};
 
 /// How often a download that goes on says so.
@@ -141,7 +141,8 @@ impl Wait {
         // A limit below a second would read as "within 0 seconds".
         let seconds = self.lock().notice.so_far().as_secs().max(1);
         let (through, check) = self.proxy.as_ref().and_then(|proxy| proxy.in_between()).unwrap_or_default();
-        Error::ApiTimeout { what: capitalised(what), through, seconds, check }
+        let longer = longer_than(self.limit(), 10);
+        Error::ApiTimeout { what: capitalised(what), through, seconds, check, longer }
     }
 
     /// Runs `work`, which waits for `what` first, to its end or to the deadline.

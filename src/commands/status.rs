@@ -9,7 +9,7 @@ use super::several::side_by_side;
 use super::{needs_stored_code, parse_target};
 use crate::cli::ShowStatus;
 use crate::device::State;
-use crate::error::{Error, ErrorReport, ExitCode, Result};
+use crate::error::{Error, ErrorReport, ExitCode, Result, longer_than};
 use crate::flow::{Depth, JobLook, Requested, SharedKeychains, keep_of, look_at_job};
 use crate::model::{ClusterNode, Endpoint, HandOverMethod, KeychainKind, Purpose, Record, TargetId};
 use crate::report::{Ask, Backoff, Event, Nobody, Notify, Reporter, age_in_words, utc_in_words, with_jitter};
@@ -184,7 +184,8 @@ impl LookOut<'_> {
                     (_, 1) => "The device".to_owned(),
                     (left, all) => format!("{left} of {all} devices"),
                 };
-                return Err(Error::WatchTimeout { which, states: states.join(", "), seconds: limit.as_secs() });
+                let (seconds, longer) = (limit.as_secs(), longer_than(limit, 12 * 60));
+                return Err(Error::WatchTimeout { which, states: states.join(", "), seconds, longer });
             }
             let what = match (left.len(), jobs.len()) {
                 (_, 1) => "the device to be UNLOCKED".to_owned(),

@@ -12,6 +12,7 @@ mod why;
 
 pub use exit_code::ExitCode;
 pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting, OtherKeychains};
+pub(crate) use report::longer_than;
 pub use why::Why;
 use why::WithSource;
 pub(crate) use why::io_in_words;
@@ -239,9 +240,9 @@ errors! {
         "The certificate of {what} is not valid today: {why}."
         => "Check the date and the clock of this machine. If they are right, tell the administrator of this network or of its proxy, whose certificate that is.";
     /// `through` is " through the proxy …", or nothing; `check` begins the hint then.
-    ApiTimeout { what: String, through: String, seconds: u64, check: String } = Network "api_timeout"
+    ApiTimeout { what: String, through: String, seconds: u64, check: String, longer: String } = Network "api_timeout"
         "{what} did not answer{through} within {seconds} seconds."
-        => "{check}Repeat the same command, with more time if the network is slow:\n  --network-timeout 10m";
+        => "{check}Repeat the same command, with more time if the network is slow:\n  --network-timeout {longer}";
     ApiThrottled { what: String } = Network "api_throttled"
         "{what} is throttling requests."
         => "Wait a minute, then repeat the same command.";
@@ -328,9 +329,9 @@ errors! {
     ManifestCut { got: u64, expected: String } = Network "manifest_cut"
         "The download of the manifest was interrupted after {got} of {expected} bytes."
         => "Repeat the same command.";
-    ManifestSlow { got: u64, expected: String, seconds: u64 } = Network "manifest_slow"
+    ManifestSlow { got: u64, expected: String, seconds: u64, longer: String } = Network "manifest_slow"
         "The download of the manifest is too slow: {got} of {expected} bytes, and almost none in the last {seconds} seconds."
-        => "Repeat the same command with more time, or from a better connection:\n  --network-timeout 10m";
+        => "Repeat the same command with more time, or from a better connection:\n  --network-timeout {longer}";
     ManifestDamaged { why: String } = Answer "manifest_damaged"
         "The downloaded manifest is damaged: {why}."
         => "Repeat the same command.";
@@ -362,9 +363,9 @@ errors! {
         "{which} is locked, and its prompt was dismissed or could not be shown."
         => "{hint}, then repeat the same command.";
     /// `what_failed` is what did not happen: that it answered, was unlocked, or allowed access.
-    KeychainTimeout { what_failed: String, what: String, seconds: u64 } = Keychain "keychain_timeout"
+    KeychainTimeout { what_failed: String, what: String, seconds: u64, longer: String } = Keychain "keychain_timeout"
         "{what_failed} within {seconds} seconds ({what})."
-        => "Answer the keychain's prompt, which may be behind other windows, then repeat the same command. To allow more time:\n  --keychain-timeout 10m";
+        => "Answer the keychain's prompt, which may be behind other windows, then repeat the same command. To allow more time:\n  --keychain-timeout {longer}";
     /// `hint` is the first half of the hint, in the words of the keychain's own app.
     KeychainInClear { which: String, place: String, hint: String } = Keychain "keychain_in_clear"
         "{which} has no password, so it stores codes unencrypted in {place}."
@@ -604,12 +605,12 @@ errors! {
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     /// `states` is each device that is not open, with what was said of it last.
     /// `which` is the subject: one device, or so many of them.
-    WatchTimeout { which: String, states: String, seconds: u64 } = DeviceTimeout "watch_timeout"
+    WatchTimeout { which: String, states: String, seconds: u64, longer: String } = DeviceTimeout "watch_timeout"
         "{which} did not report UNLOCKED within {seconds} seconds: {states}."
-        => "Look at the displays, then repeat the same command, with more time if they are still busy:\n  --wait-timeout 12h";
-    DeviceTimeout { state: String, seconds: u64 } = DeviceTimeout "device_timeout"
+        => "Look at the displays, then repeat the same command, with more time if they are still busy:\n  --wait-timeout {longer}";
+    DeviceTimeout { state: String, seconds: u64, longer: String } = DeviceTimeout "device_timeout"
         "The device did not report UNLOCKED within {seconds} seconds. The state that was read last is: {state}."
-        => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout 1h";
+        => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout {longer}";
 
     /// `by` is what ended it: a key, or the signal's name.
     Interrupted { signal: i32, by: &'static str, kept: String } = Interrupted "interrupted"

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Error, ErrorReport, io_in_words};
 use crate::safety::path_trust::Refused;
@@ -63,6 +64,13 @@ impl Error {
     pub fn disk(what: &str, path: &Path, why: io::Error) -> Self {
         Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: why.into() }
     }
+}
+
+/// A time limit above the one in effect, as a flag takes it ("10m", "12h"): so many minutes, or twice what they are not above.
+pub(crate) fn longer_than(in_effect: Duration, minutes: u64) -> String {
+    let seconds = in_effect.as_secs();
+    let minutes = if seconds < minutes * 60 { minutes } else { seconds.saturating_mul(2).div_ceil(60) };
+    if minutes.is_multiple_of(60) { format!("{}h", minutes / 60) } else { format!("{minutes}m") }
 }
 
 impl fmt::Display for Error {

@@ -104,3 +104,9 @@ fn what_the_system_said_is_the_source_and_reads_as_words() {
     assert_eq!(refused.to_string(), "Reading /x failed: it is not there.");
     assert!(Error::samples().iter().all(|sample| sample.source().is_none()));
 }
+
+#[test]
+fn a_longer_time_is_above_the_one_in_effect() {
+    let longer = |seconds, minutes| super::longer_than(std::time::Duration::from_secs(seconds), minutes);
+    assert_eq!([longer(120, 10), longer(600, 10), longer(7 * 3600, 60)], ["10m", "20m", "14h"]);
+}

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::backend::{Backend, CurrentPrompt, KeychainFailure, Opened, PendingPrompt};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, longer_than};
 use crate::report::{Notify, WaitNotice};
 
 /// How long a drop waits for an idle thread to close its connections.
@@ -127,7 +127,8 @@ impl KeychainThread {
 
     fn timeout(&self, what: &str) -> Error {
         let PendingPrompt { what_failed, .. } = self.current_prompt.get();
-        Error::KeychainTimeout { what_failed, what: what.to_owned(), seconds: self.deadline.as_secs() }
+        let (seconds, longer) = (self.deadline.as_secs(), longer_than(self.deadline, 10));
+        Error::KeychainTimeout { what_failed, what: what.to_owned(), seconds, longer }
     }
 }
 

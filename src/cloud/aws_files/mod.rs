@@ -311,7 +311,8 @@ impl AwsFiles {
         };
         // The older name goes first.
         let token = beside("aws_security_token").or_else(|| beside("aws_session_token"));
-        Some((beside(KEYS[0])?, beside(KEYS[1])?, token.filter(|token| !token.is_empty())))
+        let is_said = |text: &&str| !text.is_empty();
+        Some((beside(KEYS[0]).filter(is_said)?, beside(KEYS[1]).filter(is_said)?, token.filter(is_said)))
     }
 
     /// Whether the profile assumes its role with what a program of its own gives: it names itself as its source, and the program

@@ -89,6 +89,7 @@ fn keys_are_of_one_file() {
     assert_eq!(keys("", &format!("{both}aws_security_token=T\naws_session_token=U\n")).unwrap(), "A S T");
     assert_eq!(keys("[profile a]\naws_session_token=OLD\n", both).unwrap(), "A S ");
     assert_eq!(keys("[profile a]\naws_secret_access_key=S\n", "[a]\naws_access_key_id=A\n"), None);
+    assert_eq!(keys("", "[a]\naws_access_key_id=\naws_secret_access_key=S\n"), None);
 }
 
 #[test]

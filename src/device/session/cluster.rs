@@ -14,7 +14,7 @@ use crate::device::client::cluster::{DescribedCluster, DescribedNode};
 use crate::device::client::output::{self, Described, State};
 use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Reads, Run};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, longer_than};
 use crate::model::{ClusterId, ClusterNode, Endpoint, EndpointHost, JobId};
 use crate::report::{Backoff, Event, NodeState, Notify, WaitNotice, duration_in_words, while_waiting};
 
@@ -368,7 +368,8 @@ impl Session {
                 Watched::NotYet => {}
             }
             if Instant::now() >= until {
-                let late = Error::DeviceTimeout { state: state.as_str().to_owned(), seconds: deadline.as_secs() };
+                let (seconds, longer) = (deadline.as_secs(), longer_than(deadline, 60));
+                let late = Error::DeviceTimeout { state: state.as_str().to_owned(), seconds, longer };
                 return if ready > 0 { Ok(()) } else { Err(late) };
             }
             for (id, address) in back {

@@ -27,7 +27,7 @@ use crate::device::guard::environment::JvmOptions;
 use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Ran, Reads, Run};
 use crate::device::millis;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, longer_than};
 use crate::model::{HandOverMethod, JobId, TargetId};
 use crate::report::{Event, Notify, while_waiting};
 use cluster::Cluster;
@@ -216,7 +216,8 @@ impl Session {
     /// For a look that was ended: by the deadline of all, or by its own limit.
     fn out_of_time(&self, ran: &Ran) -> Error {
         if Duration::from_millis(ran.millis) < self.client.data.commands.describe.limit() {
-            Error::DeviceTimeout { state: "unknown".to_owned(), seconds: self.port.patience.as_secs() }
+            let (seconds, longer) = (self.port.patience.as_secs(), longer_than(self.port.patience, 60));
+            Error::DeviceTimeout { state: "unknown".to_owned(), seconds, longer }
         } else {
             let seconds = Duration::from_millis(ran.millis).as_secs();
             Error::ClientHung { what: "describe-device".to_owned(), seconds }

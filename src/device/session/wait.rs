@@ -6,7 +6,7 @@ use super::Session;
 use super::port::MAX_PAUSE;
 use crate::device::client::data::StatesData;
 use crate::device::client::output::State;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, longer_than};
 use crate::model::{ClusterNode, HandOverMethod, JobId};
 use crate::report::{Backoff, WaitNotice};
 
@@ -76,7 +76,8 @@ impl Session {
                 Watched::NotYet => {}
             }
             if Instant::now() >= until {
-                return Err(Error::DeviceTimeout { state: state.as_str().to_owned(), seconds: deadline.as_secs() });
+                let (seconds, longer) = (deadline.as_secs(), longer_than(deadline, 60));
+                return Err(Error::DeviceTimeout { state: state.as_str().to_owned(), seconds, longer });
             }
             // It is looked at more often than there is something to say.
             let what = format!("the device at {} to unlock (it reports {})", self.port.endpoint(), state.as_str());
