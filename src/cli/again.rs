@@ -17,6 +17,16 @@ pub(crate) fn forget_all_again(settings: &Settings) -> String {
     again("forget --all", None, None, settings, matter)
 }
 
+/// `snow-onboard run --all`, as [`run_again`].
+pub(crate) fn run_all_again(settings: &Settings) -> String {
+    again("run --all", None, None, settings, |_| true)
+}
+
+/// `snow-onboard run --plan` for this file, as [`run_again`].
+pub(crate) fn run_plan_again(file: &str, settings: &Settings) -> String {
+    again(&format!("run --plan {}", quoted(file)), None, None, settings, |_| true)
+}
+
 /// `snow-onboard unlock` for this job and device, as [`run_again`].
 pub(crate) fn unlock_again(
     job: &TargetId,

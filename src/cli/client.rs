@@ -11,7 +11,7 @@ pub(super) const ABOUT: &str = "\
 Run any command of the vendor's client, which gets code and manifest privately\n\n\
 What stands after -- goes to the client as it is. The stored code and manifest are given to it in a private folder that is removed \
 when the command ends: as the client's default profile, so that a command that names no profile finds them, and as the profile \
-snow-onboard, for --profile snow-onboard. Never type an unlock code or --unlock-code; such a command is refused, and so is a client \
+snow-onboard, for --profile snow-onboard. Never type an unlock code or --unlock-code; such a command is refused, and so are the client's configure, which asks for the code, and a client \
 that takes the code only on its command line.\n\n\
 Input, output and errors of the client are this program's. They pass as they come and byte for byte, with two exceptions: where \
 eight or more characters of the unlock code stand in a row, in text or in binary data, [unlock code] stands instead; and the line \

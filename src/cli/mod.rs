@@ -22,7 +22,9 @@ use crate::safety::log::Verbosity;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
 use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN, UNLOCK};
-pub(crate) use again::{flags_for_credentials, forget_all_again, given_flags, run_again, unlock_again};
+pub(crate) use again::{
+    flags_for_credentials, forget_all_again, given_flags, run_again, run_all_again, run_plan_again, unlock_again,
+};
 pub use audit::AuditArgs;
 pub(crate) use audit::{SHOW, VERIFY};
 pub use client::RunClient;
@@ -91,6 +93,8 @@ Examples:
       --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12
   Ten devices at once, as a table says; again, it does only what is missing:
     snow-onboard run --plan pallet.csv
+  Every job that has been delivered; asks for the address of each device:
+    snow-onboard run --all
   With a client that is not in PATH, keeping nothing on this machine:
     snow-onboard run JID123e4567-e89b-12d3-a456-426655440000 \\
       --endpoint 192.0.2.10 \\
@@ -241,6 +245,9 @@ pub struct RunArgs {
     /// Unlock every device of a plan, side by side: a CSV file with the columns job, address and label, or TOML; - reads stdin
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::Unknown, conflicts_with_all = ["job", "endpoint", "wait", "nodes", "without_missing", "pair_of"])]
     pub plan: Option<PathBuf>,
+    /// Unlock the device of every delivered job, side by side; asks for the address of each
+    #[arg(long, conflicts_with_all = ["job", "endpoint", "wait", "plan"])]
+    pub all: bool,
     #[command(flatten)]
     pub(crate) nodes: NodeFlags,
     /// Use the code and manifest of this node of a cluster, and do not compare its code with the other nodes'
@@ -410,7 +417,10 @@ impl Cli {
             |complaint| mistyped::missing(mistyped::client_command(mistyped::code(mistyped::verb(complaint))));
         let mut cli = Self::try_parse().map_err(mistyped)?;
         let no_input = cli.common.no_input;
-        cli.command.get_or_insert_with(|| Command::Run(RunArgs { is_bare: true, no_input, ..RunArgs::default() }));
+        let bare = || Command::Run(RunArgs { is_bare: true, ..RunArgs::default() });
+        if let Command::Run(run) = cli.command.get_or_insert_with(bare) {
+            run.no_input = no_input;
+        }
         Ok(cli)
     }
 

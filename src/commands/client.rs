@@ -33,11 +33,10 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
         return Err(Error::ClientCommandMissing { job: job.to_string() });
     }
     let words = args.args.iter().map(unicode).collect::<Result<Vec<String>>>()?;
-    let command = ClientCommand::of(&words)?;
+    let command = ClientCommand::of(&words, &job)?;
     needs_stored_code("client", settings)?;
     let folder = std::env::current_dir().map_err(|error| Error::disk("Finding", ".".as_ref(), error))?;
-    let stored = StateFolder::kept_below(&settings.state_dir)?;
-    let Some((_, record)) = stored.into_iter().find(|(stored, _)| *stored == job) else {
+    let Some((_, record)) = StateFolder::one_below(&settings.state_dir, &job)? else {
         return Err(Error::PairNotKept { job: job.to_string() });
     };
     let Some(endpoint) = settings.endpoint.clone().or_else(|| record.as_ref().and_then(Record::last_endpoint)) else {

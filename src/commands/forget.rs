@@ -206,7 +206,7 @@ fn forget_each(
                 }
             }
             Err(error) => {
-                row.error = Some(ui.failure_of_one(&job, &error));
+                row.error = Some(ui.failure_of_one(&job, &error.report()));
                 lines.push(format!("  {job}  not removed"));
                 failure.get_or_insert(error.exit());
             }

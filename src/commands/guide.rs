@@ -280,12 +280,9 @@ impl Guide<'_> {
             client.as_deref().unwrap_or("snowballEdge in PATH"),
             self.command(),
         ));
-        loop {
-            match self.ask("Continue? [Y/n]")?.to_ascii_lowercase().as_str() {
-                "" | "y" | "yes" => return Ok(()),
-                "n" | "no" => return Err(self.cancelled("You chose not to go on.")),
-                _ => self.ui.tell("Please answer y or n."),
-            }
+        match asked_to_continue(self.ui, |why| self.cancelled(why))? {
+            true => Ok(()),
+            false => Err(self.cancelled("You chose not to go on.")),
         }
     }
 
@@ -300,18 +297,8 @@ impl Guide<'_> {
         }
     }
 
-    /// Asks for a line that is no unlock code: such a one is neither said again nor used for anything.
     fn ask(&self, question: &str) -> Result<String> {
-        loop {
-            match self.ui.ask_for_line(question) {
-                Answer::Line(line) if looks_like_code(&line) => {
-                    self.ui.tell("This looks like an unlock code. Do not type it here. Answer the question instead.");
-                }
-                Answer::Line(line) => return Ok(line),
-                Answer::End => return Err(self.cancelled("The input ended.")),
-                Answer::Silence => return Err(self.cancelled("No answer came.")),
-            }
-        }
+        typed_line(self.ui, question, |why| self.cancelled(why))
     }
 
     /// The command that does the same without a question, as far as that is settled.
@@ -324,6 +311,31 @@ impl Guide<'_> {
         let what = if is_settled { "To do it without questions" } else { "To be asked for the rest again" };
         let hint = format!("{what}:\n  {}", self.command());
         Error::Cancelled { why: why.to_owned(), hint }
+    }
+}
+
+/// Asks for a line that is no unlock code: such a one is neither said again nor used for anything.
+pub(super) fn typed_line(ui: &Ui, question: &str, cancelled: impl Fn(&str) -> Error) -> Result<String> {
+    loop {
+        match ui.ask_for_line(question) {
+            Answer::Line(line) if looks_like_code(&line) => {
+                ui.tell("This looks like an unlock code. Do not type it here. Answer the question instead.");
+            }
+            Answer::Line(line) => return Ok(line),
+            Answer::End => return Err(cancelled("The input ended.")),
+            Answer::Silence => return Err(cancelled("No answer came.")),
+        }
+    }
+}
+
+/// Whether to do what was shown.
+pub(super) fn asked_to_continue(ui: &Ui, cancelled: impl Fn(&str) -> Error) -> Result<bool> {
+    loop {
+        match typed_line(ui, "Continue? [Y/n]", &cancelled)?.to_ascii_lowercase().as_str() {
+            "" | "y" | "yes" => return Ok(true),
+            "n" | "no" => return Ok(false),
+            _ => ui.tell("Please answer y or n."),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod guide;
 mod jobs;
 mod receipt;
 mod run;
+mod run_all;
 mod run_plan;
 mod settings;
 mod setup_profile;

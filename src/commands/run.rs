@@ -3,7 +3,7 @@
 use super::cluster::{self, cluster_of, run_cluster};
 use super::jobs::no_job_ready;
 use super::unlocked::tell;
-use super::{guide, run_plan};
+use super::{guide, run_all, run_plan};
 use crate::cli::{RunArgs, run_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, ExitCode, Result};
@@ -18,6 +18,9 @@ const EXAMPLE_JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
 pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     if let Some(plan) = &args.plan {
         return run_plan::run_plan(plan, settings, ui, reporter);
+    }
+    if args.all {
+        return run_all::run_all(args.no_input, settings, ui, reporter);
     }
     // Everything that can be mistyped is looked at before anything is asked of AWS.
     let named = args.job.as_deref().map(|job| super::parse_target(job, settings, reporter)).transpose()?;

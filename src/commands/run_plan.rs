@@ -1,22 +1,23 @@
 //! `run --plan`: the devices of a pallet, side by side.
 
 use std::cell::OnceCell;
+use std::convert::identity;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::several::{DeviceRow, side_by_side, tell_all};
+use super::several::{DeviceRow, open_stored, side_by_side, tell_all};
 use crate::cloud::Cloud;
 use crate::device::Client;
 use crate::error::{Error, ExitCode, Result, Why};
-use crate::flow::{Requested, Unlocked, check_address, keep_after_unlock};
-use crate::keychain::Keychain;
+use crate::flow::{Requested, SharedKeychains, check_address};
 use crate::model::{DevicePlan, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose};
-use crate::report::{Event, Nobody, Notify, Reporter, while_waiting};
+use crate::report::{Event, Nobody, Notify, Reporter, Step, while_waiting};
 use crate::safety::path_trust::{self, Whose};
 use crate::settings::Settings;
-use crate::ui::Ui;
+use crate::ui::{NamedDevice, Ui};
 
 const STDIN_LIMIT: Duration = Duration::from_secs(300);
 
@@ -24,28 +25,26 @@ const STDIN_LIMIT: Duration = Duration::from_secs(300);
 const MAX_SIZE: u64 = 1024 * 1024;
 
 pub(super) fn run_plan(path: &Path, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
-    if settings.keychain == KeychainKind::None {
-        return Err(Error::Usage {
-            why: "With a plan the codes are stored before the first device is unlocked, and keychain is none (“snow-onboard \
-                  settings” shows where that was said). Name a keychain, for example --keychain system."
-                .to_owned(),
-        });
-    }
+    needs_keychain(settings)?;
     let plan = read(path, reporter)?;
     if settings.wait {
         reporter.notify(Event::Fact(
             "With a plan, jobs that are not delivered are not waited for. Repeat the command when they are.".to_owned(),
         ));
     }
-    let mut without_wait = settings.clone();
-    without_wait.wait = false;
-    let settings = &without_wait;
-    // What would fail for every device fails once, before AWS is asked.
-    Client::find(&settings.client(), reporter)?;
-    // One prompt opens it for all.
-    Keychain::open(settings.keychain_settings(settings.keychain), reporter.shared())?;
-    let rows = plan_rows(&plan, settings, ui, reporter);
-    Ok(tell_all(rows, ui))
+    Ok(PlanRun::prepare(settings, ui, reporter)?.run(&plan))
+}
+
+/// Refuses keychain `none`: with several devices what is fetched for the last would be kept nowhere for long.
+pub(super) fn needs_keychain(settings: &Settings) -> Result<()> {
+    if settings.keychain != KeychainKind::None {
+        return Ok(());
+    }
+    Err(Error::Usage {
+        why: "With several devices the codes are stored before the first device is unlocked, and keychain is none \
+              (“snow-onboard settings” shows where that was said). Name a keychain, for example --keychain system."
+            .to_owned(),
+    })
 }
 
 fn read(path: &Path, reporter: &Reporter) -> Result<DevicePlan> {
@@ -82,60 +81,94 @@ fn from_stdin(reporter: &Reporter) -> io::Result<Vec<u8>> {
     while_waiting(reporter, "the plan on stdin to end", || received.recv_timeout(STDIN_LIMIT)).map_err(|_| late())?
 }
 
-/// First what only AWS has, one after the other, with one sign-in; then all devices, side by side, without AWS. A device that fails
-/// is no matter of another.
-fn plan_rows(plan: &DevicePlan, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Vec<DeviceRow> {
-    let mut fetched = Vec::new();
-    {
+/// What is the same for all devices of a plan.
+pub(super) struct PlanRun<'a> {
+    settings: Settings,
+    ui: &'a Ui,
+    reporter: &'a Reporter,
+    keychains: SharedKeychains,
+    /// Nobody signs in for each device.
+    cloud: OnceCell<Cloud>,
+}
+
+impl<'a> PlanRun<'a> {
+    /// What would fail for every device fails once, before AWS is asked. One prompt opens the keychain for all.
+    pub(super) fn prepare(settings: &Settings, ui: &'a Ui, reporter: &'a Reporter) -> Result<Self> {
+        let mut settings = settings.clone();
+        settings.wait = false;
+        Client::find(&settings.client(), reporter)?;
+        let keychains = SharedKeychains::default();
+        keychains.open(settings.keychain_settings(settings.keychain), reporter.shared())?;
+        Ok(Self { settings, ui, reporter, keychains, cloud: OnceCell::new() })
+    }
+
+    /// AWS, with one sign-in.
+    pub(super) fn cloud(&self, reporter: &Reporter) -> Result<&Cloud> {
+        match self.cloud.get() {
+            Some(cloud) => Ok(cloud),
+            None => {
+                let opened = Cloud::open(&self.settings.cloud(), reporter.shared())?;
+                Ok(self.cloud.get_or_init(|| opened))
+            }
+        }
+    }
+
+    /// First what only AWS has, one after the other; then all devices, side by side, without AWS. A device that fails is no matter of
+    /// another.
+    pub(super) fn run(self, plan: &DevicePlan) -> ExitCode {
+        self.ui.begin_devices(&plan.devices().iter().map(named).collect::<Vec<_>>());
+        let fetched = self.fetch_all(plan);
+        let Self { settings, ui, reporter, keychains, cloud } = self;
         // Its buffers have held codes; it is gone before the first device is waited for.
-        let cloud = OnceCell::new();
+        drop(cloud);
+        let keychains = Arc::new(keychains);
+        let devices: Vec<_> =
+            fetched.into_iter().map(|(device, kept)| (device, kept, Arc::clone(&keychains))).collect();
+        drop(keychains);
+        let rows = side_by_side(devices, settings.parallel, |(device, kept, keychains)| {
+            kept.map_or_else(identity, |()| {
+                // That it is kept has been told.
+                let job = device.job.clone().into();
+                let reporter = reporter.for_job(&job).without(Step::Kept);
+                let opened = open_stored(&job, &device.endpoint, Purpose::Run, &settings, &reporter, keychains);
+                DeviceRow::new(named(device), opened.map_err(|error| error.report()), ui)
+            })
+        });
+        tell_all(rows, ui)
+    }
+
+    /// With what is to be told of those for which that failed, which is told at once.
+    fn fetch_all<'p>(&self, plan: &'p DevicePlan) -> Vec<(&'p PlannedDevice, Result<(), DeviceRow>)> {
         let mut may_ask = true;
-        for device in plan.devices() {
-            let kept = fetch(device, settings, ui, reporter, || {
-                if !may_ask {
-                    return Err(Error::FetchSkipped { job: device.job.to_string() });
-                }
-                match cloud.get() {
-                    Some(cloud) => Ok(cloud),
-                    None => {
-                        Cloud::open(&settings.cloud(), reporter.shared()).map(|opened| cloud.get_or_init(|| opened))
-                    }
-                }
-            });
+        let fetch = |device: &'p PlannedDevice| {
+            let kept = self.fetch(device, may_ask);
             // Nobody signs in ten times to be refused ten times, or waits ten times for a network that is not there.
             may_ask &=
                 !kept.as_ref().is_err_and(|error| matches!(error.exit(), ExitCode::Credentials | ExitCode::Network));
-            fetched.push((device, kept));
-        }
+            (device, kept.map_err(|error| DeviceRow::new(named(device), Err(error.report()), self.ui)))
+        };
+        plan.devices().iter().map(fetch).collect()
     }
-    side_by_side(fetched, settings.parallel, |(device, kept)| {
-        let opened = kept.and_then(|()| open(device, settings, reporter));
-        DeviceRow::new(device.job.clone().into(), Some(device.endpoint.clone()), opened, ui)
-            .labelled(device.label.clone())
-    })
+
+    /// Has the pair kept, and lets go of it again.
+    fn fetch(&self, device: &PlannedDevice, may_ask: bool) -> Result<()> {
+        check_address(&device.endpoint, &self.settings, &Nobody)?;
+        let reporter = self.reporter.for_job(&device.job.clone().into());
+        let requested = Requested {
+            job: device.job.clone().into(),
+            purpose: Purpose::Run,
+            settings: &self.settings,
+            reporter: reporter.clone(),
+            ask: self.ui,
+        };
+        let cloud = || match may_ask {
+            true => self.cloud(&reporter),
+            false => Err(Error::FetchSkipped { job: device.job.to_string() }),
+        };
+        requested.check_sharing(&self.keychains)?.keep_by(cloud).map(drop)
+    }
 }
 
-/// Has the pair kept, and lets go of it again.
-fn fetch<'c>(
-    device: &PlannedDevice,
-    settings: &Settings,
-    ui: &Ui,
-    reporter: &Reporter,
-    cloud: impl FnOnce() -> Result<&'c Cloud>,
-) -> Result<()> {
-    check_address(&device.endpoint, settings, &Nobody)?;
-    let reporter = reporter.for_job(&device.job.clone().into());
-    let requested = Requested { job: device.job.clone().into(), purpose: Purpose::Run, settings, reporter, ask: ui };
-    requested.check()?.keep_by(cloud).map(drop)
-}
-
-fn open(device: &PlannedDevice, settings: &Settings, reporter: &Reporter) -> Result<Unlocked> {
-    let reporter = reporter.for_job(&device.job.clone().into());
-    let told = reporter.clone();
-    Requested { job: device.job.clone().into(), purpose: Purpose::Run, settings, reporter: told, ask: &Nobody }
-        .check_with_device(&device.endpoint)?
-        .take_kept()?
-        .hand_over(&device.endpoint)?
-        .wait()
-        .and_then(|unlocked| keep_after_unlock(unlocked, settings, &reporter))
+fn named(device: &PlannedDevice) -> NamedDevice {
+    NamedDevice { job: device.job.clone().into(), label: device.label.clone(), endpoint: Some(device.endpoint.clone()) }
 }

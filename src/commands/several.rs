@@ -1,14 +1,16 @@
 //! Several devices at once: worked on side by side, each with its own end, and a summary after all.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::error::{ExitCode, Result};
-use crate::flow::Unlocked;
-use crate::model::{Endpoint, TargetId};
+use crate::error::{ErrorReport, ExitCode, Result};
+use crate::flow::{ClusterRequest, Requested, SharedKeychains, Unlocked, keep_after_unlock};
+use crate::model::{Endpoint, Purpose, TargetId};
+use crate::report::{Nobody, Reporter};
 use crate::safety::sanitize::sanitize;
-use crate::ui::{Failure, Ui};
+use crate::settings::Settings;
+use crate::ui::{Failure, NamedDevice, Stage, Ui};
 
 /// Does `work` for every item, at most `at_once` at a time. One that takes long keeps no other. The results are in the order of the
 /// items.
@@ -31,6 +33,25 @@ pub(super) fn side_by_side<T: Send, R: Send>(items: Vec<T>, at_once: usize, work
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Opens one of several devices from what is stored. Nobody is asked: two questions at once are answered by nobody who knows which
+/// is which.
+pub(super) fn open_stored(
+    job: &TargetId,
+    endpoint: &Endpoint,
+    purpose: Purpose,
+    settings: &Settings,
+    reporter: &Reporter,
+    keychains: Arc<SharedKeychains>,
+) -> Result<Unlocked> {
+    let requested = Requested { job: job.clone(), purpose, settings, reporter: reporter.clone(), ask: &Nobody };
+    let kept =
+        requested.check_device_sharing(endpoint, &keychains)?.of_cluster(ClusterRequest::default()).take_kept()?;
+    // Its connections' buffers have held the code. They go with the last device that needs one.
+    drop(keychains);
+    let unlocked = kept.hand_over(endpoint)?.wait()?;
+    keep_after_unlock(unlocked, settings, reporter)
+}
+
 /// What became of one of several devices.
 #[derive(Serialize)]
 pub(super) struct DeviceRow {
@@ -48,28 +69,32 @@ pub(super) struct DeviceRow {
 
 impl DeviceRow {
     /// Of a device that is open, or is not, which is told.
-    pub(super) fn new(job: TargetId, endpoint: Option<Endpoint>, opened: Result<Unlocked>, ui: &Ui) -> Self {
+    pub(super) fn new(device: NamedDevice, opened: Result<Unlocked, ErrorReport>, ui: &Ui) -> Self {
+        let NamedDevice { job, label, endpoint } = device;
         let (was_open_already, error, exit) = match opened {
             Ok(unlocked) => (Some(unlocked.was_open_already), None, ExitCode::Done),
-            Err(error) => (None, Some(ui.failure_of_one(&job, &error)), error.exit()),
+            Err(report) => (None, Some(ui.failure_of_one(&job, &report)), report.exit),
         };
-        Self { job, endpoint, label: None, was_open_already, error, exit }
+        let row = Self { job, endpoint, label, was_open_already, error, exit };
+        match &row.error {
+            Some(failure) => ui.device_is(&row.job, Stage::Failed, &format!("not unlocked: {}", failure.code)),
+            None => ui.device_is(&row.job, Stage::Open, row.state()),
+        }
+        row
     }
 
-    /// The same with what its plan calls it.
-    pub(super) fn labelled(self, label: Option<String>) -> Self {
-        Self { label, ..self }
+    fn state(&self) -> &'static str {
+        match self.was_open_already {
+            Some(true) => "UNLOCKED already",
+            Some(false) => "UNLOCKED",
+            None => "not unlocked",
+        }
     }
 
     fn in_words(&self) -> String {
         let endpoint = self.endpoint.as_ref().map_or("address not known".to_owned(), ToString::to_string);
-        let state = match self.was_open_already {
-            Some(true) => "UNLOCKED already",
-            Some(false) => "UNLOCKED",
-            None => "not unlocked",
-        };
         let label = self.label.as_ref().map(|label| format!("  {}", sanitize(label))).unwrap_or_default();
-        format!("  {}  {endpoint}  {state}{label}", self.job)
+        format!("  {}  {endpoint}  {}{label}", self.job, self.state())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::report::{Ask, Backoff, Event, Nobody, Notify, Reporter, age_in_words,
 use crate::safety::sanitize::{phrase, sanitize};
 use crate::settings::Settings;
 use crate::store::StateFolder;
-use crate::ui::{Failure, Ui};
+use crate::ui::{Failure, NamedDevice, Stage, Ui};
 
 /// Between two looks of a watch. Each starts a JVM; a device takes minutes.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -96,14 +96,14 @@ pub(super) fn status(args: &ShowStatus, settings: &Settings, ui: &Ui, reporter: 
         return Err(Error::Usage { why: "--endpoint is the address of one device, so it needs its JOB.".to_owned() });
     }
     needs_stored_code("status", settings)?;
-    let mut stored = StateFolder::kept_below(&settings.state_dir)?;
-    if let Some(job) = &named {
-        reporter.is_about(job);
-        stored.retain(|(stored, _)| stored == job);
-        if stored.is_empty() {
-            return Err(Error::NotKept { job: job.to_string() });
+    let stored = match &named {
+        Some(job) => {
+            reporter.is_about(job);
+            let stored = StateFolder::one_below(&settings.state_dir, job)?;
+            vec![stored.ok_or_else(|| Error::NotKept { job: job.to_string() })?]
         }
-    }
+        None => StateFolder::kept_below(&settings.state_dir)?,
+    };
     let given = settings.endpoint.clone().filter(|_| named.is_some());
     let mut jobs: Vec<WatchedJob> = stored
         .into_iter()
@@ -118,6 +118,7 @@ pub(super) fn status(args: &ShowStatus, settings: &Settings, ui: &Ui, reporter: 
     if args.watch && jobs.is_empty() {
         return Err(Error::NothingToWatch);
     }
+    ui.begin_devices(&jobs.iter().map(WatchedJob::named).collect::<Vec<_>>());
     if args.watch {
         return look_out.watch(&mut jobs, named.as_ref());
     }
@@ -147,7 +148,8 @@ impl LookOut<'_> {
     /// Looks until every device is open, as long as waiting may help.
     fn watch(&self, jobs: &mut [WatchedJob], named: Option<&TargetId>) -> Result<ExitCode> {
         let (started, limit) = (Instant::now(), self.settings.wait_timeout);
-        let (mut pauses, mut drawn) = (Backoff::new(FIRST_PAUSE, MAX_PAUSE), None);
+        let mut pauses = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
+        let is_drawn = self.ui.begin_watch(&jobs.iter().map(WatchedJob::named).collect::<Vec<_>>());
         let mut shown: Vec<Option<Shown>> = jobs.iter().map(|_| None).collect();
         loop {
             if jobs.iter().any(|job| !job.is_open()) {
@@ -157,7 +159,7 @@ impl LookOut<'_> {
             }
             let now: Vec<_> = jobs.iter().map(|job| Some(job.shown())).collect();
             if now != shown {
-                self.show_changes(jobs, &shown, &mut drawn);
+                self.show_changes(jobs, &shown, is_drawn);
                 (shown, pauses) = (now, Backoff::new(FIRST_PAUSE, MAX_PAUSE));
             }
             let left: Vec<&WatchedJob> = jobs.iter().filter(|job| !job.is_open()).collect();
@@ -165,12 +167,15 @@ impl LookOut<'_> {
                 continue;
             }
             if !left.iter().any(|job| job.may_open()) {
-                if self.ui.is_for_programs() {
-                    self.result(jobs, named, "");
+                if is_drawn || self.ui.is_for_programs() {
+                    self.result(jobs, named, &self.table(jobs));
                 }
-                return Ok(self.why_it_ends(&left));
+                return Ok(self.why_it_ends(&left, is_drawn));
             }
             if started.elapsed() >= limit {
+                if is_drawn {
+                    self.result(jobs, named, &self.table(jobs));
+                }
                 let states: Vec<String> = left.iter().map(|job| format!("{} {}", job.job, job.in_short())).collect();
                 let which = match (left.len(), jobs.len()) {
                     (_, 1) => "The device".to_owned(),
@@ -188,25 +193,27 @@ impl LookOut<'_> {
         }
     }
 
-    /// Tells why those that are `left` are not waited for; the table has it where it can be drawn over again. Gives the exit code:
-    /// that of the first.
-    fn why_it_ends(&self, left: &[&WatchedJob]) -> ExitCode {
+    /// Tells why those that are `left` are not waited for, where no table has it. Gives the exit code: that of the first.
+    fn why_it_ends(&self, left: &[&WatchedJob], is_drawn: bool) -> ExitCode {
         let failures: Vec<(&TargetId, &ErrorReport)> =
             left.iter().filter_map(|job| Some((&job.job, job.look.failure.as_ref()?))).collect();
-        if !self.ui.can_redraw() {
-            failures.iter().for_each(|(job, failure)| _ = self.ui.failure_of_job(job, failure));
+        if !is_drawn {
+            failures.iter().for_each(|(job, failure)| _ = self.ui.failure_of_one(job, failure));
         }
         failures.first().map_or(ExitCode::Done, |(_, failure)| failure.exit)
     }
 
-    /// Draws all over again where that can be done; elsewhere tells of what changed, a line or an event each.
-    fn show_changes(&self, jobs: &[WatchedJob], before: &[Option<Shown>], drawn: &mut Option<usize>) {
-        if self.ui.can_redraw() {
-            *drawn = Some(self.ui.redraw(drawn.unwrap_or_default(), &self.table(jobs)));
-            return;
-        }
+    /// In the table where one is drawn; elsewhere tells of what changed, a line or an event each.
+    fn show_changes(&self, jobs: &[WatchedJob], before: &[Option<Shown>], is_drawn: bool) {
         for (job, before) in jobs.iter().zip(before) {
-            if before.as_ref() != Some(&job.shown()) {
+            if before.as_ref() == Some(&job.shown()) {
+                continue;
+            }
+            if is_drawn {
+                let stage = if job.is_open() { Stage::Open } else { Stage::AtWork };
+                let why = job.look.failure.as_ref().map(|failure| format!("state not known: {}", failure.sentence));
+                self.ui.device_is(&job.job, stage, &why.unwrap_or_else(|| job.in_short()));
+            } else {
                 let at = utc_in_words(OffsetDateTime::now_utc());
                 let text = format!("{at}  {}  {}", job.job, job.in_short());
                 self.ui.told("status", &job.job, &text, self.row(job).content);
@@ -299,6 +306,10 @@ impl LookOut<'_> {
 type Shown = (Option<State>, Option<&'static str>, Option<bool>);
 
 impl WatchedJob {
+    fn named(&self) -> NamedDevice {
+        NamedDevice { job: self.job.clone(), label: None, endpoint: self.endpoint.clone() }
+    }
+
     fn shown(&self) -> Shown {
         (self.look.state.clone(), self.look.failure.as_ref().map(|failure| failure.code), self.look.paired)
     }

@@ -1,26 +1,27 @@
 //! `unlock`: what is stored here is enough; AWS is not asked.
 
-use super::several::{DeviceRow, side_by_side, tell_all};
+use std::sync::Arc;
+
+use super::several::{DeviceRow, open_stored, side_by_side, tell_all};
 use super::unlocked::tell;
 use super::{cluster, needs_stored_code};
 use crate::cli::Unlock;
-use crate::error::{Error, ExitCode, Result};
-use crate::flow::{ClusterRequest, Requested, Unlocked, keep_after_unlock};
-use crate::model::{Endpoint, Purpose, Record, TargetId};
-use crate::report::{Ask, Event, Nobody, Notify, Reporter};
+use crate::error::{Error, ErrorReport, ExitCode, Result};
+use crate::flow::{Requested, SharedKeychains, Unlocked, keep_after_unlock};
+use crate::model::{Purpose, Record, TargetId};
+use crate::report::{Event, Notify, Reporter};
 use crate::settings::Settings;
 use crate::store::StateFolder;
-use crate::ui::Ui;
+use crate::ui::{NamedDevice, Ui};
 
 pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     // Everything that can be mistyped is looked at first.
     let named = args.job.as_deref().map(|job| super::parse_target(job, settings, reporter)).transpose()?;
     needs_stored_code("unlock", settings)?;
-    let stored = StateFolder::kept_below(&settings.state_dir)?;
     match named {
         Some(job) => {
             reporter.is_about(&job);
-            let Some((_, record)) = stored.into_iter().find(|(stored, _)| *stored == job) else {
+            let Some((_, record)) = StateFolder::one_below(&settings.state_dir, &job)? else {
                 return Err(Error::PairNotKept { job: job.to_string() });
             };
             let mut nodes = cluster::request(&args.nodes, None, settings)?;
@@ -41,40 +42,46 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
                 }
                 (None, None) => return Err(Error::EndpointUnknown { job: job.to_string() }),
             };
-            let unlocked = open(&job, &endpoint, nodes, settings, ui, reporter)?;
+            let requested = Requested { job, purpose: Purpose::Unlock, settings, reporter: reporter.clone(), ask: ui };
+            let kept = requested.check_with_device(&endpoint)?.of_cluster(nodes).take_kept()?;
+            let unlocked = keep_after_unlock(kept.hand_over(&endpoint)?.wait()?, settings, reporter)?;
             tell(&unlocked, &endpoint, settings, ui);
             Ok(ExitCode::Done)
         }
-        None => Ok(unlock_all(stored, settings, ui, reporter)),
+        None => Ok(unlock_all(StateFolder::kept_below(&settings.state_dir)?, settings, ui, reporter)),
     }
 }
 
-fn open(
-    job: &TargetId,
-    endpoint: &Endpoint,
-    nodes: ClusterRequest,
-    settings: &Settings,
-    ask: &dyn Ask,
-    reporter: &Reporter,
-) -> Result<Unlocked> {
-    Requested { job: job.clone(), purpose: Purpose::Unlock, settings, reporter: reporter.clone(), ask }
-        .check_with_device(endpoint)?
-        .of_cluster(nodes)
-        .take_kept()?
-        .hand_over(endpoint)?
-        .wait()
-        .and_then(|unlocked| keep_after_unlock(unlocked, settings, reporter))
-}
-
-/// Each device at its last address. One that fails, or that is waited for, does not keep the others.
+/// Each device at its last address. One that fails, or that is waited for, does not keep the others. Each keychain is opened once.
 fn unlock_all(stored: Vec<(TargetId, Option<Record>)>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> ExitCode {
-    let rows = side_by_side(stored, settings.parallel, |(job, record)| {
-        let endpoint = record.as_ref().and_then(Record::last_endpoint);
-        let opened = match &endpoint {
-            Some(at) => open(&job, at, ClusterRequest::default(), settings, &Nobody, &reporter.for_job(&job)),
-            None => Err(Error::EndpointUnknown { job: job.to_string() }),
-        };
-        DeviceRow::new(job, endpoint, opened, ui)
+    let keychains = Arc::new(SharedKeychains::default());
+    let devices: Vec<_> = stored
+        .into_iter()
+        .map(|(job, record)| {
+            let endpoint = record.as_ref().and_then(Record::last_endpoint);
+            (NamedDevice { job, label: None, endpoint }, record, Arc::clone(&keychains))
+        })
+        .collect();
+    ui.begin_devices(&devices.iter().map(|(device, ..)| device.clone()).collect::<Vec<_>>());
+    drop(keychains);
+    let rows = side_by_side(devices, settings.parallel, |(device, record, keychains)| {
+        let opened = open_again(&device, record.as_ref(), settings, reporter, keychains);
+        DeviceRow::new(device, opened, ui)
     });
     tell_all(rows, ui)
+}
+
+fn open_again(
+    device: &NamedDevice,
+    record: Option<&Record>,
+    settings: &Settings,
+    reporter: &Reporter,
+    keychains: Arc<SharedKeychains>,
+) -> Result<Unlocked, ErrorReport> {
+    let NamedDevice { job, endpoint, .. } = device;
+    let endpoint = endpoint.as_ref().ok_or_else(|| Error::EndpointUnknown { job: job.to_string() }.report())?;
+    let kept_in = record.and_then(|record| Some(record.pair.as_ref()?.keychain));
+    keychains.open_once(settings.keychain_settings(settings.keychain_for(kept_in)), reporter.shared())?;
+    let reporter = reporter.for_job(job);
+    open_stored(job, endpoint, Purpose::Unlock, settings, &reporter, keychains).map_err(|error| error.report())
 }

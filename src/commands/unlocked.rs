@@ -32,7 +32,8 @@ struct RunResult<'a> {
 
 /// Whether an earlier run has left a pair.
 fn is_kept(job: &TargetId, settings: &Settings) -> bool {
-    StateFolder::pairs_below(&settings.state_dir).is_ok_and(|kept| kept.contains(job.as_str()))
+    let record = StateFolder::record_below(&settings.state_dir, job);
+    record.is_ok_and(|record| record.is_some_and(|record| record.pair.is_some()))
 }
 
 pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) {

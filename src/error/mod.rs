@@ -50,6 +50,10 @@ errors! {
     NobodyToAsk { why: String, hint: String } = Usage "nobody_to_ask"
         "{why}."
         => "{hint}";
+    /// `example` are the first lines of a plan; `command` runs it.
+    AddressesMissing { why: String, example: String, command: String } = Usage "addresses_missing"
+        "{why}, and run --all needs the address of each device."
+        => "Write the addresses into a plan that begins with these lines:\n{example}\nSave it, for example as pallet.csv, and run:\n  {command}";
     /// `hint` is the hint: the same without questions, as far as it is known by then.
     Cancelled { why: String, hint: String } = Usage "cancelled"
         "{why} Nothing was done."
@@ -61,6 +65,9 @@ errors! {
     CodeTyped = Usage "code_typed"
         "The command for the vendor's client contains an unlock code, or an option for one. Nothing was run."
         => "Leave it out: the client gets the code privately. Then remove that line from the history of your shell.";
+    ClientConfigures { job: String } = Usage "client_configures"
+        "The client's command “configure” asks for the unlock code and stores it unencrypted. Nothing was run."
+        => "Leave it out: every other command gets the code privately, without a profile of the client's own:\n  snow-onboard client {job} -- describe-device";
     JobIdInvalid { given: String, origin: String, why: String } = Usage "job_id_invalid"
         "The job id “{given}” ({origin}) {why}."
         => "A job id looks like JID123e4567-e89b-12d3-a456-426655440000. List yours with:\n  snow-onboard jobs";

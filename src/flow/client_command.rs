@@ -5,13 +5,18 @@ use std::path::Path;
 use super::address::check_address;
 use super::onboard::Requested;
 use super::open_session::SHORT_PATIENCE;
+use super::prepare::SharedKeychains;
 use crate::device::{self, ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
-use crate::model::{Endpoint, UnlockCode, has_shape_of_code};
+use crate::model::{Endpoint, TargetId, UnlockCode, has_shape_of_code};
 use crate::store::AuditStep;
 
 /// The option of the client's that takes the code, without what stands before and between its words.
 const CODE_OPTION: &str = "unlockcode";
+
+/// The client's command that asks for a code and writes it into a profile. In the private home, which goes with the session, that is
+/// of no use to anybody.
+const CONFIGURE: &str = "configure";
 
 /// The longest command that is put down by its name.
 const LONGEST_NAME: usize = 40;
@@ -30,14 +35,20 @@ pub(crate) struct ClientEnd {
 }
 
 impl<'a> ClientCommand<'a> {
-    /// Takes what was typed, unless it tells the client a code, which has no business on a command line.
+    /// Takes what was typed, unless it tells the client a code, which has no business on a command line, or has it ask for one.
     ///
     /// # Errors
-    /// [`Error::CodeTyped`].
-    pub(crate) fn of(args: &'a [String]) -> Result<Self> {
+    /// [`Error::CodeTyped`]; [`Error::ClientConfigures`].
+    pub(crate) fn of(args: &'a [String], job: &TargetId) -> Result<Self> {
         let holds_code =
             |arg: &String| is_code_option(arg) || arg.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code);
-        if args.iter().any(holds_code) { Err(Error::CodeTyped) } else { Ok(Self(args)) }
+        if args.iter().any(holds_code) {
+            return Err(Error::CodeTyped);
+        }
+        if args.first().is_some_and(|command| command == CONFIGURE) {
+            return Err(Error::ClientConfigures { job: job.to_string() });
+        }
+        Ok(Self(args))
     }
 
     /// Runs it in a session of its own, in `folder`. `signals` is told to whom the caller's signals may go meanwhile, and then that
@@ -57,7 +68,7 @@ impl<'a> ClientCommand<'a> {
         check_address(endpoint, requested.settings, requested.ask)?;
         // A device that is off, or somewhere else, needs no client to be started.
         device::reach(endpoint, &requested.reporter)?;
-        let mut checked = requested.check_with_device_at(endpoint)?;
+        let mut checked = requested.check_with_device_at(endpoint, &SharedKeychains::default())?;
         checked.context.audit.name_command(self.name());
         let mut opened = checked.take_kept()?.open_session(endpoint, SHORT_PATIENCE)?;
         opened.session.name_profile()?;
@@ -101,6 +112,11 @@ mod tests {
         line.split(' ').map(str::to_owned).collect()
     }
 
+    fn of(line: &str) -> Result<String> {
+        let job = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        ClientCommand::of(&args(line), &job).map(ClientCommand::name)
+    }
+
     #[test]
     fn a_code_and_every_option_for_one_are_refused() {
         for line in [
@@ -112,7 +128,7 @@ mod tests {
             "configure cafe1-8suds-kshd6-7hhas-876as",
             "configure --x=cafe1-8suds-kshd6-7hhas-876as",
         ] {
-            assert!(matches!(ClientCommand::of(&args(line)), Err(Error::CodeTyped)), "{line}");
+            assert!(matches!(of(line), Err(Error::CodeTyped)), "{line}");
         }
         for line in [
             "unlock-device",
@@ -122,13 +138,17 @@ mod tests {
             "associate-device --device-ip-addresses 192.0.2.1 192.0.2.2",
             "get-certificate --certificate-arn arn:aws:snowball-device:::certificate/78EXAMPLE516EXAMPLEf538EXAMPLEa7",
         ] {
-            assert!(ClientCommand::of(&args(line)).is_ok(), "{line}");
+            assert!(of(line).is_ok(), "{line}");
         }
+        for line in ["configure", "configure --profile x", "configure --help"] {
+            assert!(matches!(of(line), Err(Error::ClientConfigures { .. })), "{line}");
+        }
+        assert!(of("help configure").is_ok());
     }
 
     #[test]
     fn only_what_is_a_name_is_put_down() {
-        let name = |line: &str| ClientCommand::of(&args(line)).unwrap().name();
+        let name = |line: &str| of(line).unwrap();
         assert_eq!(name("describe-device --profile x"), "describe-device");
         for other in ["--help", "Secret", "a.b", &"a".repeat(41), "a\nb"] {
             assert_eq!(name(other), "other");

@@ -116,7 +116,7 @@ impl<'a> Requested<'a> {
     ///
     /// # Errors
     /// Those of [`Requested::check`].
-    pub(super) fn check_sharing(self, keychains: &SharedKeychains) -> Result<Checked<'a>> {
+    pub(crate) fn check_sharing(self, keychains: &SharedKeychains) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state, self.settings.audit_copy).check()?;
         let keychain = self.open_keychain(&folder, keychains)?;
@@ -129,22 +129,30 @@ impl<'a> Requested<'a> {
     /// Those of [`Requested::check`], and of the client and its private home; [`Error::EndpointPublic`],
     /// [`Error::EndpointExample`].
     pub(crate) fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
+        self.check_device_sharing(endpoint, &SharedKeychains::default())
+    }
+
+    /// The same with keychains that other jobs of this command may have opened already.
+    ///
+    /// # Errors
+    /// Those of [`Requested::check_with_device`].
+    pub(crate) fn check_device_sharing(self, endpoint: &Endpoint, keychains: &SharedKeychains) -> Result<Checked<'a>> {
         check_address(endpoint, self.settings, self.ask)?;
-        self.check_with_device_at(endpoint)
+        self.check_with_device_at(endpoint, keychains)
     }
 
     /// The same at an address that was checked.
     ///
     /// # Errors
     /// As there.
-    pub(super) fn check_with_device_at(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
+    pub(super) fn check_with_device_at(self, endpoint: &Endpoint, keychains: &SharedKeychains) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state, self.settings.audit_copy).check()?;
         self.reporter.begin(Step::Client);
         // A client's files take a while to look at, and a person at a keychain prompt may take minutes.
         let (preparing, keychain) = std::thread::scope(|scope| {
             let preparing = scope.spawn(|| self.prepare_device(&state, endpoint));
-            let keychain = self.open_keychain(&folder, &SharedKeychains::default());
+            let keychain = self.open_keychain(&folder, keychains);
             let preparing = preparing.join().unwrap_or_else(|_| {
                 Err(Error::Internal { what: "the preflight of the client ended in a panic".to_owned() })
             });

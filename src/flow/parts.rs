@@ -29,7 +29,7 @@ impl Settings {
     }
 
     /// The keychain for a job whose code is in the one given: that one, unless another was chosen.
-    pub(super) fn keychain_for(&self, kept_in: Option<KeychainKind>) -> KeychainKind {
+    pub(crate) fn keychain_for(&self, kept_in: Option<KeychainKind>) -> KeychainKind {
         kept_in.filter(|_| !self.keychain_was_chosen()).unwrap_or(self.keychain)
     }
 

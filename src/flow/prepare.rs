@@ -44,7 +44,10 @@ pub(crate) struct SharedKeychains {
 
 impl SharedKeychains {
     /// The keychain of this kind, opened now or before.
-    pub(super) fn open(&self, settings: KeychainSettings, notify: Arc<dyn Notify>) -> Result<Arc<Keychain>> {
+    ///
+    /// # Errors
+    /// Those of [`Keychain::open`].
+    pub(crate) fn open(&self, settings: KeychainSettings, notify: Arc<dyn Notify>) -> Result<Arc<Keychain>> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(keychain) = opened.iter().find(|keychain| keychain.kind() == settings.kind) {
             return Ok(Arc::clone(keychain));
@@ -54,8 +57,11 @@ impl SharedKeychains {
         Ok(keychain)
     }
 
-    /// Opens it for whoever comes after. One that failed before is not tried again.
-    pub(super) fn open_once(&self, settings: KeychainSettings, notify: Arc<dyn Notify>) -> Result<(), ErrorReport> {
+    /// Opens it for whoever comes after. One that failed before is not tried again, and nobody is asked again.
+    ///
+    /// # Errors
+    /// Those of [`Keychain::open`].
+    pub(crate) fn open_once(&self, settings: KeychainSettings, notify: Arc<dyn Notify>) -> Result<(), ErrorReport> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, report)) = failed.iter().find(|(kind, _)| *kind == settings.kind) {
             return Err(report.clone());

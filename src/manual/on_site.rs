@@ -49,6 +49,21 @@
 //! is open. In each case the record says what was used
 //! (`tests/device_behaviour/handing_over.rs::the_command_line_is_used_by_leave_alone_and_its_time_is_told`).
 //!
+//! # Several devices
+//!
+//! Write a plan, a CSV table (`job,address,label`, the label if you like) or TOML (a table `[[device]]` each with the same keys), and run
+//! `snow-onboard run --plan FILE`; `-` reads it from stdin, and `--json` tells each step as a line. Or answer `snow-onboard run --all`, which
+//! asks AWS for the delivered jobs and you for the address of each, and shows the plan for the next time.
+//!
+//! 1. A plan is checked whole: with one flaw nothing is done, and the line is named
+//!    (`tests/whole/plans.rs::a_plan_with_a_flaw_is_refused_whole_before_anything_is_asked`).
+//! 2. Pairs that are not stored yet are fetched, one after the other, with one sign-in. The keychain is opened once, and asks once
+//!    (`tests/whole/plans.rs::a_keychain_that_nobody_unlocks_is_asked_for_once`); KeePassXC may ask for each item.
+//! 3. The devices are unlocked, at most `parallel` at a time. What goes wrong with one is told with its label, and keeps no other. The exit
+//!    code is that of the first that failed, in the order of the plan.
+//! 4. The same command does what is missing, however the one before ended
+//!    (`tests/whole/plans.rs::a_run_that_is_killed_in_the_middle_is_finished_by_the_next`).
+//!
 //! # After UNLOCKED
 //!
 //! 1. The device is open until it loses power or is restarted. Then it is locked again: `snow-onboard unlock JID…`, or

@@ -170,6 +170,21 @@ impl PlanFormat {
     }
 }
 
+/// The text as the label of a planned device, if it can be one.
+pub(crate) fn plan_label(text: &str) -> Option<String> {
+    let label = trimmed(&crate::safety::sanitize::sanitize(text)).to_owned();
+    (!label.is_empty() && !holds_code(&label)).then_some(label)
+}
+
+/// A device as a row of a plan. What is not known may be empty, for somebody to write.
+pub(crate) fn plan_line(job: &JobId, address: &str, label: Option<&str>) -> String {
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    // Nothing can go wrong in memory.
+    let _ = writer.write_record([job.as_str(), address].into_iter().chain(label));
+    let line = writer.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(&line).trim_end().to_owned()
+}
+
 fn planned((line, job, address, label): Written) -> Result<PlannedDevice, PlanFlaw> {
     let flaw = |why: String| PlanFlaw { line, why };
     if [&job, &address].into_iter().chain(&label).any(|cell| holds_code(cell)) {
@@ -256,7 +271,7 @@ fn of_csv(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFla
         .comment(Some(b'#'))
         .delimiter(delimiter.unwrap_or(b','))
         .from_reader(text.as_bytes());
-    let mut columns = None;
+    let (mut columns, mut named) = (None, None);
     let mut written = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| PlanFlaw {
@@ -271,13 +286,22 @@ fn of_csv(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFla
         let Columns { job, address, label } = match columns {
             Some(known) => known,
             None => match Columns::named(&record) {
-                Some(named) => {
-                    columns = Some(named.map_err(flaw)?);
+                Some(known) => {
+                    (columns, named) = (Some(known.map_err(flaw)?), Some(record.len()));
                     continue;
                 }
                 None => *columns.insert(Columns { job: 0, address: 1, label: Some(2) }),
             },
         };
+        // As of a label with a comma in it, or a column that nobody has named.
+        if record.iter().skip(named.unwrap_or(UNNAMED)).any(|cell| !cell.is_empty()) {
+            flaws.push(flaw(if named.is_none() {
+                "a row has job, address and label, and nothing beyond. To have other columns, name all of them in the first row"
+            } else {
+                "it has more values than the first row names columns. Put a label with a comma in it in quotes"
+            }));
+            continue;
+        }
         let cell = |at: usize| record.get(at).filter(|cell| !cell.is_empty()).map(str::to_owned);
         let (Some(job), Some(address)) = (cell(job), cell(address)) else {
             flaws.push(flaw("a row needs a job and an address"));
@@ -287,6 +311,9 @@ fn of_csv(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFla
     }
     Ok(written)
 }
+
+/// How many values a row may have where the first does not name them.
+const UNNAMED: usize = 3;
 
 /// Which value of a row is which.
 #[derive(Clone, Copy)]
@@ -360,6 +387,8 @@ mod tests {
             ),
             (format!("{ONE}\n"), Some(1), "needs a job and an address"),
             (format!("job,label\n{ONE},192.0.2.10"), Some(1), "not both"),
+            (format!("{ONE},192.0.2.10,dock 1,left"), Some(1), "nothing beyond"),
+            (format!("job,address,label\n{ONE},192.0.2.10,dock 1,left"), Some(2), "more values"),
             (format!("{ONE},192.0.2.300"), Some(1), "the address “192.0.2.300”"),
             (format!("{ONE},192.0.2.10\nJID1,192.0.2.11"), Some(2), "the job id “JID1”"),
             (format!("Job,IP,Name\n{ONE},192.0.2.10,x"), Some(1), "The columns are job, address and"),
@@ -375,6 +404,34 @@ mod tests {
             assert_eq!(flaw.line, line, "{text}: {flaw:?}");
             assert!(flaw.why.contains(why), "{text}: {flaw:?}");
         }
+    }
+
+    #[test]
+    fn columns_that_the_first_row_names_may_be_others_and_empty_values_say_nothing() {
+        for text in [
+            format!("rack,job,address,label,weight\n7,{ONE},192.0.2.10,dock 1,22\n"),
+            format!("{ONE},192.0.2.10,dock 1,,\n"),
+        ] {
+            let expected = (ONE.to_owned(), "192.0.2.10".to_owned(), Some("dock 1".to_owned()));
+            assert_eq!(plan(&text), Ok(vec![expected]), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_as_a_line_is_read_again() {
+        for code in ["01234-abcde-ABCDE-56789-fghij", "01234 abcde ABCDE 56789 fghij"] {
+            let label = plan_label(&format!("gate {code}"));
+            assert!(label.is_none_or(|label| !label.contains("56789")), "{code}");
+        }
+        assert_eq!(plan_label(" "), None);
+        for label in ["dock 1, \"left\"", "Ship log", "# 7; x"] {
+            let label = plan_label(label).unwrap();
+            let text =
+                format!("  job,address,label\n  {}", plan_line(&ONE.parse().unwrap(), "192.0.2.10", Some(&label)));
+            assert_eq!(plan(&text), Ok(vec![(ONE.to_owned(), "192.0.2.10".to_owned(), Some(label))]), "{text}");
+        }
+        let open = plan_line(&ONE.parse().unwrap(), "", None);
+        assert!(plan(&open).unwrap_err().why.contains("needs a job and an address"), "{open}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod typed;
 pub use access_key::AccessKeyId;
 pub(crate) use access_key::SecretKey;
 pub use audit::{AuditCopy, AuditDigest, AuditHead};
-pub(crate) use device_plan::{DevicePlan, PlanFlaw, PlanFormat, PlannedDevice};
+pub(crate) use device_plan::{DevicePlan, PlanFlaw, PlanFormat, PlannedDevice, plan_label, plan_line};
 pub(crate) use device_service::{CertificateArn, DeviceService, ServiceEndpoint, ServiceId, StoragePart};
 pub use digest::ClientDigest;
 pub use endpoint::{Endpoint, EndpointHost};

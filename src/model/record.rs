@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_cluster_s_nodes_and_their_addresses_come_back() {
-        let mut record = read(&FORMAT_2.replace("\"version\"", "\"version\"")).unwrap();
+        let mut record = read(FORMAT_2).unwrap();
         assert_eq!(record.last_addresses().len(), 1, "that of the one device");
         let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
         record.nodes = vec![ClusterNode { address: "192.0.2.11".parse().ok(), state: None, job }];

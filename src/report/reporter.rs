@@ -20,6 +20,8 @@ struct OfOneJob {
     /// When the steps began that are not done.
     begun: Mutex<BTreeMap<Step, Instant>>,
     last: Mutex<Option<Event>>,
+    /// Nothing is said of this step.
+    without: Option<Step>,
 }
 
 impl fmt::Debug for Reporter {
@@ -32,8 +34,17 @@ impl Reporter {
     /// Reports to `observer`, for `job` if it is known.
     #[must_use]
     pub(crate) fn new(observer: Arc<dyn Observer>, job: Option<TargetId>) -> Self {
+        Self::with(observer, job, None)
+    }
+
+    fn with(observer: Arc<dyn Observer>, job: Option<TargetId>, without: Option<Step>) -> Self {
         let job = job.map_or_else(OnceLock::new, OnceLock::from);
-        Self(Arc::new(OfOneJob { job, observer, begun: Mutex::default(), last: Mutex::default() }))
+        Self(Arc::new(OfOneJob { job, observer, begun: Mutex::default(), last: Mutex::default(), without }))
+    }
+
+    /// Reports to the same observer for the same job, but nothing of this step: it has been told.
+    pub(crate) fn without(&self, step: Step) -> Self {
+        Self::with(Arc::clone(&self.0.observer), self.job().cloned(), Some(step))
     }
 
     /// Reports to the same observer, for another job.
@@ -83,6 +94,9 @@ impl Reporter {
     }
 
     fn pass_on(&self, event: &Event) {
+        if matches!(event, Event::Started(step) | Event::Finished { step, .. } if self.0.without == Some(*step)) {
+            return;
+        }
         self.log(event);
         self.0.observer.event(self.job(), event);
     }

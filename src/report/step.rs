@@ -28,6 +28,24 @@ pub enum Step {
     Device,
 }
 
+impl Step {
+    /// What is being done meanwhile.
+    #[must_use]
+    pub(crate) fn in_progress(self) -> &'static str {
+        match self {
+            Self::Client => "checking the client",
+            Self::Kept => "using the stored code and manifest",
+            Self::Keychain => "checking the keychain",
+            Self::Job => "asking AWS for the job",
+            Self::Code => "storing the code",
+            Self::Manifest => "fetching code and manifest",
+            Self::Pair => "comparing code and manifest",
+            Self::HandOver => "handing over to the client",
+            Self::Device => "unlocking",
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

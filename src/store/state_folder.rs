@@ -8,7 +8,7 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use super::files::{bad, check_private, make_or_check_private, remove_if_there, replace};
-use super::job_folder::{JobFolder, is_unfinished, remove_single_run};
+use super::job_folder::{JobFolder, is_unfinished, read_record, remove_single_run};
 use super::lock::JobLock;
 use crate::error::{Error, Result, io_in_words};
 use crate::model::Record;
@@ -150,10 +150,15 @@ impl StateFolder {
     /// # Errors
     /// Those of [`StateFolder::open`] and of [`JobFolder::record`].
     pub(crate) fn record_below(root: &Path, job: &TargetId) -> Result<Option<Record>> {
-        let place = path_trust::look_at_private_folder(root).map_err(|refused| bad(root, refused))?;
-        let folder = place.real.join(JOBS).join(job.as_str());
-        check_private(&folder)?;
-        if folder.exists() { super::job_folder::read_record(job, &folder) } else { Ok(None) }
+        Ok(folder_below(root, job)?.map(|folder| read_record(job, &folder)).transpose()?.flatten())
+    }
+
+    /// `job` as [`StateFolder::kept_below`] names it, if it has a folder in the state folder `root`. No other job is read.
+    ///
+    /// # Errors
+    /// Those of [`StateFolder::open`].
+    pub(crate) fn one_below(root: &Path, job: &TargetId) -> Result<Option<(TargetId, Option<Record>)>> {
+        Ok(folder_below(root, job)?.map(|folder| (job.clone(), read_record(job, &folder).ok().flatten())))
     }
 
     /// Whether the state folder `root` is there.
@@ -299,6 +304,16 @@ pub(super) fn check_unicode(root: &Path) -> Result<()> {
     }
 }
 
+/// The folder of `job`, if it is there.
+fn folder_below(root: &Path, job: &TargetId) -> Result<Option<PathBuf>> {
+    let place = path_trust::look_at_private_folder(root).map_err(|refused| bad(root, refused))?;
+    let jobs = place.real.join(JOBS);
+    check_private(&jobs)?;
+    let folder = jobs.join(job.as_str());
+    check_private(&folder)?;
+    Ok(folder.exists().then_some(folder))
+}
+
 fn with_pair(kept: Vec<(TargetId, Option<Record>)>) -> BTreeSet<String> {
     let has_pair = |record: &Option<Record>| record.as_ref().is_some_and(|record| record.pair.is_some());
     kept.into_iter().filter(|(_, record)| has_pair(record)).map(|(job, _)| job.to_string()).collect()
@@ -309,7 +324,7 @@ fn jobs_in(folder: &Path) -> io::Result<Vec<(TargetId, Option<Record>)>> {
     for entry in folder.read_dir()? {
         let entry = entry?;
         let Some(job) = entry.file_name().to_str().and_then(|name| name.parse::<TargetId>().ok()) else { continue };
-        let record = super::job_folder::read_record(&job, &entry.path()).ok().flatten();
+        let record = read_record(&job, &entry.path()).ok().flatten();
         kept.push((job, record));
     }
     kept.sort_by(|a, b| a.0.cmp(&b.0));

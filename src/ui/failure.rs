@@ -29,6 +29,7 @@ impl Ui {
             self.status.clear();
             return;
         }
+        self.status.leave();
         self.failure(job, error);
     }
 
@@ -44,19 +45,14 @@ impl Ui {
     }
 
     /// The same for one of several jobs: the command goes on, and its result says it to programs.
-    pub(crate) fn failure_of_one(&self, job: &TargetId, error: &Error) -> Failure {
-        self.failure_of_job(job, &error.report())
-    }
-
-    /// The same for one that was told of already as a part of a result.
-    pub(crate) fn failure_of_job(&self, job: &TargetId, report: &ErrorReport) -> Failure {
-        self.status.clear();
+    pub(crate) fn failure_of_one(&self, job: &TargetId, report: &ErrorReport) -> Failure {
         let failure = self.failure_of_row(report);
-        tracing::error!(target: OPERATOR, code = failure.code, exit = failure.exit, "{}", failure.text);
+        tracing::error!(target: OPERATOR, %job, code = failure.code, exit = failure.exit, "{}", failure.text);
         if self.mode == OutputMode::Json {
             self.close_steps(Some(job));
         } else {
-            show_failure(&format!("{job}: {}", failure.text), &failure.hint);
+            let name = self.reported().names.get(job).cloned().unwrap_or_else(|| job.to_string());
+            self.status.above(&failure_in_words(&format!("{name}: {}", failure.text), &failure.hint));
         }
         self.reported().failures.push((Some(job.clone()), failure.clone()));
         failure
@@ -101,8 +97,12 @@ impl Ui {
 }
 
 fn show_failure(text: &str, hint: &str) {
+    to_stderr(&failure_in_words(text, hint));
+}
+
+fn failure_in_words(text: &str, hint: &str) -> String {
     let text = format!("{} {text}\n\n{hint}\n", style::of_errors().apply_to("Error:"));
-    to_stderr(&format!("\n{}", style::sentences(&text, style::Stream::Stderr)));
+    format!("\n{}", style::sentences(&text, style::Stream::Stderr))
 }
 
 /// What the process ends with: that of an interruption follows the signal, as a shell says it.

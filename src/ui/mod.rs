@@ -10,10 +10,12 @@
 //! | `failure` | what failed, for people and for programs |
 //! | `json` | the lines of `--json` |
 //! | `look` | width, colours, lines broken to fit a terminal |
-//! | `status` | the line that is drawn over again while something is under way |
+//! | `status` | the line, or the table of devices, that is drawn over again while something is under way |
+//! | `devices` | several devices at once: their names, and a line each in that table |
 //! | `prompt` | questions |
 //! | `out` | the two streams |
 
+mod devices;
 mod failure;
 mod json;
 mod out;
@@ -34,6 +36,7 @@ use crate::model::TargetId;
 use crate::os;
 use crate::report::{Ask, Check, Event, OPERATOR, Observer, Step, Verdict, duration_in_words};
 use crate::safety::sanitize::sanitize_lines;
+pub(crate) use devices::{NamedDevice, Stage};
 pub(crate) use json::Failure;
 pub use out::finish;
 pub(crate) use out::{Stderr, start_exit_timer};
@@ -71,6 +74,8 @@ pub struct Ui {
 /// What has been reported by now.
 #[derive(Debug, Default)]
 struct Reported {
+    /// What to call the devices of a command that works on several.
+    names: BTreeMap<TargetId, String>,
     jobs: BTreeSet<TargetId>,
     /// Those of which the pair is kept, for whoever is interrupted.
     kept: BTreeSet<TargetId>,
@@ -161,7 +166,7 @@ impl Ui {
 
     /// The result, for people: `text` may have several lines. With `--json`, `machine` instead, and the job that it is about.
     pub fn result(&self, job: Option<&TargetId>, text: &str, machine: impl Serialize) {
-        self.status.clear();
+        self.status.end_table();
         match self.mode {
             OutputMode::Plain | OutputMode::Quiet => {
                 out::flush_stderr();
@@ -171,23 +176,6 @@ impl Ui {
             }
             OutputMode::Json => self.line("result", job, json::ResultLine { command: self.command, content: machine }),
         }
-    }
-
-    /// Whether results can be drawn over again.
-    #[must_use]
-    pub(crate) fn can_redraw(&self) -> bool {
-        self.mode != OutputMode::Json && style::is_seen() && style::can_redraw()
-    }
-
-    /// Shows `text` in the place of what was drawn last, `over` lines of it. Gives the lines that it takes.
-    pub(crate) fn redraw(&self, over: usize, text: &str) -> usize {
-        self.status.clear();
-        let text = style::sentences(&sanitize_lines(text.trim_end()), style::Stream::Stdout) + "\n";
-        // What has scrolled away stays where it is.
-        let up = over.min(style::height().unwrap_or_default().saturating_sub(1));
-        let back = if up == 0 { String::new() } else { format!("\x1b[{up}A\r\x1b[J") };
-        to_stdout(&(back + &text));
-        text.lines().count()
     }
 
     /// Something that a command is there to tell while it goes on: for people a line, for programs an event of this name.
@@ -301,6 +289,9 @@ impl Ui {
     }
 
     fn show_to_people(&self, job: Option<&TargetId>, event: &Event) {
+        if job.is_some_and(|job| self.show_in_table(job, event)) {
+            return;
+        }
         let whose = |text| self.attributed(job, text);
         match event {
             Event::Started(step) => self.status.begin(&step.to_string()),
@@ -308,8 +299,9 @@ impl Ui {
                 self.status.above(&style::named(&step.to_string(), &whose(text), &style::of_names()));
                 let still = self.reported().open.last().map(|(_, step)| *step);
                 match still {
+                    Some(_) if self.status.has_table() => {}
                     Some(step) => self.status.begin(&step.to_string()),
-                    None => self.status.clear(),
+                    None => self.status.rest(),
                 }
             }
             Event::Checked(check) => {
@@ -331,8 +323,7 @@ impl Ui {
                 to_stderr(&style::named("…", &whose(&format!("{text}{so_far}")), &style::of_waits()));
             }
             Event::Received { bytes, of } => {
-                let of = of.map_or_else(String::new, |of| format!(" of {}", DecimalBytes(of)));
-                let text = format!("received {}{of}", DecimalBytes(*bytes));
+                let text = received_in_words(*bytes, *of);
                 if self.status.is_drawn() {
                     self.status.show(&whose(&text));
                 } else if self.is_time_for_a_line(job) {
@@ -348,7 +339,7 @@ impl Ui {
     fn show_in_brief(&self, event: &Event) {
         match event {
             Event::Started(step) => self.status.begin(&step.to_string()),
-            Event::Finished { .. } if self.reported().open.is_empty() => self.status.clear(),
+            Event::Finished { .. } if self.reported().open.is_empty() => self.status.rest(),
             _ => {}
         }
     }
@@ -374,9 +365,14 @@ impl Ui {
 
     /// `text` as it is; where several jobs report, with the one that it is about.
     fn attributed<'a>(&self, job: Option<&TargetId>, text: &'a str) -> Cow<'a, str> {
-        match job {
-            Some(job) if self.reported().jobs.len() > 1 => format!("{job}: {text}").into(),
-            _ => text.into(),
+        let Some(job) = job else { return text.into() };
+        let reported = self.reported();
+        match reported.names.get(job) {
+            // It begins with the id already.
+            Some(name) if name == job.as_str() && text.starts_with(name) => text.into(),
+            Some(name) => format!("{name}: {text}").into(),
+            None if reported.jobs.len() > 1 => format!("{job}: {text}").into(),
+            None => text.into(),
         }
     }
 
@@ -495,6 +491,11 @@ impl Ask for Ui {
         // The whole word: an Enter or a y too many is no consent.
         self.agrees(question, |line| line.eq_ignore_ascii_case("yes"))
     }
+}
+
+fn received_in_words(bytes: u64, of: Option<u64>) -> String {
+    let of = of.map_or_else(String::new, |of| format!(" of {}", DecimalBytes(of)));
+    format!("received {}{of}", DecimalBytes(bytes))
 }
 
 #[cfg(test)]

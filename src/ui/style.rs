@@ -48,23 +48,24 @@ pub(super) fn can_redraw() -> bool {
     std::io::stderr().is_terminal() && !is_dumb && obeys()
 }
 
-/// The width of the terminal behind a stream, if there is one.
+/// The width of the terminal behind a stream, if there is one that says so; another one is left to do its own wrapping.
 pub(super) fn width(stream: Stream) -> Option<usize> {
+    size(stream).map(|(_, columns)| columns)
+}
+
+/// The lines of the terminal behind a stream, if there is one that says so.
+pub(super) fn height(stream: Stream) -> Option<usize> {
+    size(stream).map(|(rows, _)| rows)
+}
+
+/// Lines and columns. A terminal that does not say its size, as a serial line, has none.
+fn size(stream: Stream) -> Option<(usize, usize)> {
     let (term, is_terminal) = match stream {
         Stream::Stdout => (Term::stdout(), std::io::stdout().is_terminal()),
         Stream::Stderr => (Term::stderr(), std::io::stderr().is_terminal()),
     };
-    // A terminal that does not say its size, as a serial line, is left to do its own wrapping.
-    is_terminal
-        .then(|| term.size_checked())
-        .flatten()
-        .map(|(_, columns)| usize::from(columns))
-        .filter(|width| *width > 0)
-}
-
-/// The lines of the terminal behind stdout, if there is one that says so.
-pub(super) fn height() -> Option<usize> {
-    is_seen().then(|| Term::stdout().size_checked()).flatten().map(|(rows, _)| usize::from(rows))
+    let size = is_terminal.then(|| term.size_checked()).flatten();
+    size.map(|(rows, columns)| (usize::from(rows), usize::from(columns))).filter(|(_, columns)| *columns > 0)
 }
 
 /// `Name       text`, broken under itself where the terminal ends.

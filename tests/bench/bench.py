@@ -141,6 +141,10 @@ def by_hand(name, stage, job, poll):
     return [interpreter, HERE / name, job["id"], stage.client, job["device_endpoint"], str(poll), stage.folder]
 
 
+def rounds_in_words(rounds):
+    return f"{rounds} round{'s' if rounds > 1 else ''}"
+
+
 COLUMNS = ["|  | median | p90 | beside the boto3 script | CPU | memory, own | memory, largest | repeated |"]
 COLUMNS += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
 
@@ -177,7 +181,7 @@ def line(name, title, **conditions):
         results = bench.compare(contestants, of_round, bench.rounds)
         rows = [*COLUMNS, *(row(contestant, figures, results[PEER]) for contestant, figures in results.items())]
         notes = [
-            f"{bench.rounds} rounds. From the start of the command to UNLOCKED, with a device that is open 0.1 s after it was asked: what "
+            f"{rounds_in_words(bench.rounds)}. From the start of the command to UNLOCKED, with a device that is open 0.1 s after it was asked: what "
             "is measured is work, and how often a script looks at the device makes no difference. “Client known”: an earlier run has asked "
             "this client for its version and commands. “Own” is the program itself, “largest” the largest of all its processes, a JVM.",
         ]
@@ -209,7 +213,7 @@ def slow(bench):
     results = bench.compare(contestants, of_round, bench.rounds)
     rows = [*COLUMNS, *(row(name, figures, results[PEER]) for name, figures in results.items())]
     notes = [
-        f"{bench.rounds} rounds with a device that takes between 3 s and 13 s to open, another time each round, on a line without delay. What real "
+        f"{rounds_in_words(bench.rounds)} with a device that takes between 3 s and 13 s to open, another time each round, on a line without delay. What real "
         "devices take is not documented; of published scripts AWS's own looks every 30 s, another every 10 s."
     ]
     bench.part("slow", "A device that takes some seconds", notes, rows, [Group("", bars(results))])
@@ -249,7 +253,7 @@ def pallet(bench):
     results = bench.compare(contestants, lambda _: {}, rounds)
     peer = results["boto3 script, 10 devices one after the other"]
     rows = [*COLUMNS, *(row(name, figures, peer) for name, figures in results.items())]
-    notes = [f"{rounds} rounds, nothing fetched before. On {os.cpu_count()} cores, which the JVMs of ten devices share."]
+    notes = [f"{rounds_in_words(rounds)}, nothing fetched before. On {os.cpu_count()} cores, which the JVMs of ten devices share."]
     bench.part("pallet", "A pallet of ten devices", notes, rows, [Group("", bars(results))])
 
 
@@ -272,7 +276,7 @@ def cluster(bench):
     rounds = 1 if bench.options.quick else min(3, bench.rounds)
     results = bench.compare({"ours, first run": whole}, lambda _: {}, rounds)
     rows = [*COLUMNS, *(row(name, figures, None) for name, figures in results.items())]
-    bench.part("cluster", title, [f"{rounds} rounds, nothing fetched before."], rows)
+    bench.part("cluster", title, [f"{rounds_in_words(rounds)}, nothing fetched before."], rows)
 
 
 def many(bench):

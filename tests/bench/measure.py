@@ -37,7 +37,8 @@ class Stage:
         self.target, self.folder = target, folder
         options = [word for name, value in conditions.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         command = [binaries / "snow-rehearsal", "serve", "--json", *options]
-        self.server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.server = subprocess.Popen(command, start_new_session=True, **piped)
         line = self.server.stdout.readline()
         if not line:
             raise Failed("the stand-ins did not start")
@@ -90,7 +91,9 @@ class Run:
 
     def attempt(self, command, env):
         with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            # In a session of its own: Linux shares a busy machine out by sessions, and the agent's guard begins one anyway.
+            tied = {"stdin": subprocess.DEVNULL, "stdout": said, "stderr": said, "start_new_session": True}
+            process = subprocess.Popen(command, env=env, **tied)
             ended = 0
             while not ended:
                 self.own = max(self.own, peak_of(process.pid))

@@ -204,6 +204,7 @@ fn agent_to_be_killed() {
         HandOver {
             separation: crate::stage::separation(),
             job: &crate::stage::JOB.parse().unwrap(),
+            cluster: None,
             manifest: &path("SNOW_ONBOARD_TEST_MANIFEST"),
             manifest_sha256: &snow_onboard::model::ManifestDigest::of(crate::stage::MANIFEST).unwrap(),
             code: UnlockCode::take(crate::stage::CODE).unwrap(),

@@ -9,6 +9,8 @@
 
 #[path = "../matrix/groups/mod.rs"]
 mod groups;
+#[path = "../matrix/host_linux.rs"]
+mod host;
 #[path = "../keyring_bus/mod.rs"]
 mod keyring_bus;
 #[allow(dead_code, reason = "looks at more processes than are looked at here")]

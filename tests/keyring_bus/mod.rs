@@ -63,6 +63,7 @@ const WAIT: Duration = Duration::from_secs(30);
 const PASSWORD: &[u8] = b"correct horse";
 const SECRETS: &str = "org.freedesktop.secrets";
 const PROMPT: &str = "org.freedesktop.Secret.Prompt";
+const SERVICE: &str = "org.freedesktop.Secret.Service";
 
 impl KeyringBus {
     /// Starts a session. Panics with the line to run if a program is missing.
@@ -143,14 +144,19 @@ impl KeyringBus {
             }
         }
         if keyring == Keyring::Locked {
-            self.end_keyring();
-            self.keyring_daemon(None);
-            self.wait_for_default();
+            self.lock();
         }
         if keyring == Keyring::Silent {
             let daemon = self.children.last().unwrap();
             kill_process(Pid::from_child(daemon), Signal::STOP).unwrap();
         }
+    }
+
+    /// Has the keyring start anew, locked, with what is in it. Not once something is watched.
+    pub(crate) fn lock(&mut self) {
+        self.end_keyring();
+        self.keyring_daemon(None);
+        self.wait_for_default();
     }
 
     fn keyring_daemon(&mut self, password: Option<&[u8]>) {
@@ -299,31 +305,49 @@ impl KeyringBus {
 
     /// Counts from now on how often somebody is asked to unlock a keyring.
     pub(crate) fn watch_prompts(&mut self) {
-        let mut monitor = tool("dbus-monitor");
-        monitor.arg("--address").arg(&self.address);
-        monitor.arg(format!("type='method_call',interface='{PROMPT}',member='Prompt'"));
-        let log = fs::File::create(self.prompt_log()).unwrap();
-        self.children.push(self.inside(&mut monitor).stdin(Stdio::null()).stdout(log).spawn().unwrap());
-        // It is told of its own name first, and is a monitor from then on.
-        self.wait_for("the monitor", |this| fs::read_to_string(this.prompt_log()).unwrap().contains("NameLost"));
+        self.watch(PROMPT, "Prompt");
     }
 
     /// How many prompts there were since [`watch_prompts`](Self::watch_prompts).
     pub(crate) fn prompts(&self) -> usize {
+        self.calls(PROMPT, "Prompt")
+    }
+
+    /// Counts from now on how often a program opens a session with the keyring.
+    pub(crate) fn watch_sessions(&mut self) {
+        self.watch(SERVICE, "OpenSession");
+    }
+
+    /// How many sessions were opened since [`watch_sessions`](Self::watch_sessions).
+    pub(crate) fn sessions(&self) -> usize {
+        self.calls(SERVICE, "OpenSession")
+    }
+
+    fn watch(&mut self, interface: &str, member: &str) {
+        let mut monitor = tool("dbus-monitor");
+        monitor.arg("--address").arg(&self.address);
+        monitor.arg(format!("type='method_call',interface='{interface}',member='{member}'"));
+        let log = fs::File::create(self.call_log()).unwrap();
+        self.children.push(self.inside(&mut monitor).stdin(Stdio::null()).stdout(log).spawn().unwrap());
+        // It is told of its own name first, and is a monitor from then on.
+        self.wait_for("the monitor", |this| fs::read_to_string(this.call_log()).unwrap().contains("NameLost"));
+    }
+
+    fn calls(&self, interface: &str, member: &str) -> usize {
+        let lines = || {
+            let log = fs::read_to_string(self.call_log()).unwrap();
+            let of_member = |line: &&str| line.contains(&format!("member={member}"));
+            log.lines().filter(of_member).map(str::to_owned).collect::<Vec<_>>()
+        };
         // The bus passes messages on in order: once the monitor wrote down this one, it has those before.
-        let marker = format!("/marker/{}", self.prompt_lines().len());
-        self.ask(&marker, "org.freedesktop.DBus", &format!("{PROMPT}.Prompt"), "");
-        self.wait_for("the monitor", |this| this.prompt_lines().iter().any(|line| line.contains(&marker)));
-        self.prompt_lines().iter().filter(|line| !line.contains("/marker/")).count()
+        let marker = format!("/marker/{}", lines().len());
+        self.ask(&marker, "org.freedesktop.DBus", &format!("{interface}.{member}"), "");
+        self.wait_for("the monitor", |_| lines().iter().any(|line| line.contains(&marker)));
+        lines().iter().filter(|line| !line.contains("/marker/")).count()
     }
 
-    fn prompt_lines(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.prompt_log()).unwrap();
-        log.lines().filter(|line| line.contains("member=Prompt")).map(str::to_owned).collect()
-    }
-
-    fn prompt_log(&self) -> PathBuf {
-        self.folder.path().join("prompts.log")
+    fn call_log(&self) -> PathBuf {
+        self.folder.path().join("calls.log")
     }
 
     fn is_owned(&self) -> bool {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use snow_rehearsal::{BucketFault, ClientOptions, Command, DeviceOptions, Mode, Operation, Rehearsal, Times, Trick};
+use snow_rehearsal::{
+    BucketFault, ClientOptions, Command, DeviceOptions, Job, Mode, Operation, Rehearsal, Times, Trick,
+};
 
 use crate::needles::Needles;
 use crate::process::{guard_of, may_trace_or_rerun, wait_until};
@@ -95,6 +97,33 @@ fn nothing_is_left_when_the_client_starts_without_a_keychain() {
     }
     let stage = Stage::without_keychain(Rehearsal::builder().client(hangs_at_first_start()));
     at_first_start(&stage, "client starting, no keychain", true, control());
+}
+
+#[test]
+fn nothing_is_left_of_any_code_while_the_next_device_of_a_plan_still_needs_the_keyring() {
+    if !may_trace_or_rerun(
+        "memory::nothing_is_left_of_any_code_while_the_next_device_of_a_plan_still_needs_the_keyring",
+    ) {
+        return;
+    }
+    let control = control();
+    let stage =
+        Stage::with_keyring(Rehearsal::builder().job(Job::new()).job(Job::new()).client(hangs_at_first_start()));
+    let jobs = stage.rehearsal.jobs();
+    let other = stage.rehearsal.add_device(&jobs[1], DeviceOptions::default()).unwrap();
+    let plan = stage.rehearsal.root().join("plan.csv");
+    let endpoints = [stage.rehearsal.device().endpoint(), other.endpoint()];
+    let rows: String = jobs.iter().zip(endpoints).map(|(job, at)| format!("{},{at}\n", job.id())).collect();
+    std::fs::write(&plan, rows).unwrap();
+    let mut command = stage.with_client(&["run", "--plan", plan.to_str().unwrap(), "--parallel", "1"], &[]);
+    let agent = Running::start(command.stderr(Stdio::null()));
+    stage.wait_for_client("describe-device");
+    let memory = Memory::of(agent.id());
+    for (at, job) in jobs.iter().enumerate() {
+        let found = memory.find(&Needles::of(&job.unlock_code()));
+        found.iter().for_each(|place| println!("  {place}"));
+        table::none("code", &format!("memory of the agent, device {at} of a plan"), found.len(), control[0]);
+    }
 }
 
 #[test]

@@ -17,9 +17,9 @@ mod keyring_bus;
 mod process;
 
 mod groups;
-#[cfg_attr(target_os = "linux", path = "machine_linux.rs")]
-#[cfg_attr(windows, path = "machine_windows.rs")]
-mod machine;
+#[cfg_attr(target_os = "linux", path = "host_linux.rs")]
+#[cfg_attr(windows, path = "host_windows.rs")]
+mod host;
 mod play;
 mod row;
 mod scene;

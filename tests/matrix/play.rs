@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::events;
-use crate::machine::{self, Keychain};
+use crate::host::{self, Keychain};
 use crate::row::{Again, Ends, Given, Kept, Row, Touch, Verb};
 use crate::scene::{Ended, Scene};
 use crate::sight::{self, Sight};
@@ -36,7 +36,7 @@ impl Verdict {
 /// Plays all rows, prints them, and fails with all that do not hold.
 #[track_caller]
 pub(crate) fn all(group: &str, rows: &[Row]) {
-    let bus = machine::keychain();
+    let bus = host::keychain();
     let next = AtomicUsize::new(0);
     let verdicts: Vec<Mutex<Option<Verdict>>> = rows.iter().map(|_| Mutex::default()).collect();
     thread::scope(|scope| {

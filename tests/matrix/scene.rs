@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use snow_rehearsal::{ClientOptions, Invocation, Job, Mode, Rehearsal};
 use tempfile::TempDir;
 
+use crate::host::{self, Keychain, Surroundings};
 #[cfg(target_os = "linux")]
 use crate::keyring_bus::KeyringBus;
-use crate::machine::{self, Keychain, Surroundings};
 use crate::row::{Fault, Row, Verb};
 
 /// One row's own world, but for the keyring, which it shares with others under a job id of its own.
@@ -76,11 +76,11 @@ impl<'a> Scene<'a> {
         let rehearsal = builder.start().unwrap();
         let temporary = rehearsal.root().join("tmp");
         fs::create_dir(&temporary).unwrap();
-        machine::keep_private(&temporary);
+        host::keep_private(&temporary);
         if cast.small_disk {
-            machine::mount_small_disk(rehearsal.state_home());
+            host::mount_small_disk(rehearsal.state_home());
         }
-        let runtime = machine::runtime_folder();
+        let runtime = host::runtime_folder();
         let scene = Self { rehearsal, bus, state: Mutex::default(), runtime, small_disk: cast.small_disk };
         if matches!(row.fault, Fault::Line(..)) {
             let url = scene.rehearsal.proxy().unwrap().url();
@@ -135,8 +135,8 @@ impl<'a> Scene<'a> {
         let draft = self.rehearsal.root().join("tmp/draft");
         fs::write(&draft, text).unwrap();
         // By another process: a child that some thread is just starting would hold it open for writing.
-        machine::run_tool(Command::new("cp").arg("--remove-destination").args([&draft, &launcher]));
-        machine::run_tool(Command::new("chmod").arg("755").arg(&launcher));
+        host::run_tool(Command::new("cp").arg("--remove-destination").args([&draft, &launcher]));
+        host::run_tool(Command::new("chmod").arg("755").arg(&launcher));
         fs::remove_file(draft).unwrap();
         self.change(|state| state.client = Some(launcher));
     }
@@ -256,7 +256,7 @@ impl<'a> Scene<'a> {
             command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap()).spawn().unwrap();
         let (exit, signal) = loop {
             match agent.try_wait().unwrap() {
-                Some(status) => break (status.code(), machine::signal(status)),
+                Some(status) => break (status.code(), host::signal(status)),
                 None if start.elapsed() > limit => {
                     agent.kill().unwrap();
                     agent.wait().unwrap();
@@ -279,7 +279,7 @@ impl Drop for Scene<'_> {
             let _ = agent.wait();
         }
         if self.small_disk {
-            machine::unmount_small_disk(self.rehearsal.state_home());
+            host::unmount_small_disk(self.rehearsal.state_home());
         }
     }
 }

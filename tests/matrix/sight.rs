@@ -10,7 +10,7 @@ use serde_json::Value;
 use snow_rehearsal::State as DeviceState;
 
 #[cfg(windows)]
-use crate::machine::is_alive;
+use crate::host::is_alive;
 #[cfg(target_os = "linux")]
 use crate::process::is_alive;
 use crate::row::{Kept, Row, Touch};

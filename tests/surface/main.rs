@@ -21,10 +21,10 @@
 mod events;
 #[path = "../matrix/groups/mod.rs"]
 mod groups;
+#[path = "../matrix/host_linux.rs"]
+mod host;
 #[path = "../keyring_bus/mod.rs"]
 mod keyring_bus;
-#[path = "../matrix/machine_linux.rs"]
-mod machine;
 #[allow(dead_code, reason = "looks at more processes than are looked at here")]
 #[path = "../leak/process.rs"]
 mod process;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use snow_rehearsal::{ClientOptions, Command as ClientCommand, Fault as ApiFault, Job, Operation, Times, Trick};
 
+use crate::host::{mounts_of_its_own, run_tool};
 use crate::keyring_bus::{Keyring, KeyringBus};
-use crate::machine::{mounts_of_its_own, run_tool};
 use crate::process;
 use crate::row::Verb::{Fetch, Jobs, Run};
 use crate::row::{Cast, Fault, Given, Row, Verb};

@@ -21,3 +21,5 @@ mod guided;
 #[cfg(target_os = "linux")]
 mod picture;
 mod run;
+#[cfg(target_os = "linux")]
+mod several;

@@ -103,6 +103,7 @@ mod run {
     /// Command lines that can't be run here, and why.
     const NOT_RUN: &[(&str, &str)] = &[
         ("snow-onboard", "asks for everything on a terminal; the terminal tests answer it"),
+        ("snow-onboard run --all", "asks for the addresses on a terminal; the terminal tests answer it"),
         ("snow-onboard setup-profile JID123e4567-e89b-12d3-a456-426655440000", "asks before it writes"),
         (
             "snow-onboard run CID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12",

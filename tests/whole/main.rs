@@ -17,6 +17,7 @@ mod process;
 
 #[cfg(target_os = "linux")]
 mod client;
+mod client_commands;
 #[cfg(target_os = "linux")]
 mod clusters;
 mod completions;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use snow_rehearsal::{Device, DeviceOptions, Operation, Rehearsal, State, Unlocking};
+use snow_rehearsal::{Device, DeviceOptions, Job, Operation, Rehearsal, State, Unlocking};
 
 use crate::agent::{Agent, files_with, state, wait_until};
 use crate::events;
@@ -38,9 +38,18 @@ impl Pallet {
 
     fn agent(&self, args: &[&str]) -> Agent {
         let plan = self.rehearsal.root().join("plan.csv");
-        let agent = Agent::new(&self.rehearsal, ["run", "--plan", plan.to_str().unwrap()]);
-        let agent = agent.arg("--client").arg(self.rehearsal.client_path());
-        on_the_bus(args.iter().fold(agent, |agent, arg| agent.arg(arg)), &self.bus)
+        self.command(&[&["run", "--plan", plan.to_str().unwrap()], args].concat())
+    }
+
+    fn command(&self, args: &[&str]) -> Agent {
+        let agent = Agent::new(&self.rehearsal, args).arg("--client").arg(self.rehearsal.client_path());
+        on_the_bus(agent, &self.bus)
+    }
+
+    /// How often each device's client was started since `before`, by its command.
+    fn starts(&self, before: usize, command: &str) -> usize {
+        let calls = self.rehearsal.client_invocations().unwrap();
+        calls.iter().skip(before).filter(|call| call.argv.iter().any(|word| word == command)).count()
     }
 
     fn codes_are_apart(&self) {
@@ -72,6 +81,10 @@ fn a_pallet_is_opened_and_a_second_run_does_only_what_is_missing() {
     pallet.devices[3].power_loss();
     let asked = pallet.rehearsal.requests().len();
     let again = pallet.agent(&[]).end().done();
+    for line in again.stderr.lines().filter(|line| !line.starts_with("Client ")) {
+        assert!(line.contains("dock "), "each line names its device: {line}");
+    }
+    assert_eq!(again.stderr.lines().filter(|line| line.starts_with("Stored ")).count(), 5, "{}", again.stderr);
     assert_eq!(pallet.devices[3].state(), State::Unlocked);
     assert_eq!(pallet.rehearsal.requests().len(), asked, "AWS is not asked for what is kept");
     assert_eq!(again.stdout.matches("UNLOCKED already").count(), 4, "{}", again.stdout);
@@ -167,15 +180,17 @@ fn a_plan_that_others_can_change_is_not_obeyed_and_one_on_stdin_is() {
 #[test]
 fn a_run_that_is_killed_in_the_middle_is_finished_by_the_next() {
     let slow = DeviceOptions { unlocking: Unlocking::For(Duration::from_secs(1)), ..DeviceOptions::default() };
-    let pallet = Pallet::of(4, &slow);
+    let pallet = Pallet::of(10, &slow);
     pallet.plan(&pallet.rows());
-    let mut killed = pallet.agent(&["--parallel", "1"]).spawn();
-    wait_until("the second device is open", || pallet.devices[1].state() == State::Unlocked);
+    let mut killed = pallet.agent(&["--parallel", "4"]).spawn();
+    let open = || pallet.devices.iter().filter(|device| device.state() == State::Unlocked).count();
+    wait_until("some devices are open", || open() >= 3);
     killed.kill().unwrap();
     killed.wait().unwrap();
+    assert!(open() < 10, "the control: it was in the middle");
     let asked = pallet.rehearsal.requests().len();
     pallet.agent(&[]).end().done();
-    assert!(pallet.devices.iter().all(|device| device.state() == State::Unlocked));
+    assert_eq!(open(), 10);
     assert!(pallet.devices.iter().all(|device| device.unlock_requests() == 1), "none is asked a second time");
     assert_eq!(pallet.rehearsal.requests().len(), asked, "all pairs were fetched first");
     pallet.codes_are_apart();
@@ -189,4 +204,73 @@ fn ten_devices_take_little_longer_than_one() {
     pallet.plan(&pallet.rows());
     pallet.agent(&["--parallel", "10"]).end().done();
     assert!(pallet.devices.iter().all(|device| device.state() == State::Unlocked));
+}
+
+#[test]
+fn for_ten_devices_the_keychain_is_opened_as_often_as_for_one_and_each_client_started_once() {
+    let mut pallet = Pallet::of(10, &DeviceOptions::default());
+    pallet.bus.watch_sessions();
+    pallet.plan(&pallet.rows());
+    pallet.agent(&[]).end().done();
+    let of_plan = pallet.bus.sessions();
+    let id = pallet.rehearsal.job().id().to_owned();
+    let counted = |args: &[&str]| {
+        let (sessions, before) = (pallet.bus.sessions(), pallet.rehearsal.client_invocations().unwrap().len());
+        pallet.command(args).end().done();
+        let starts = ["version", "help", "describe-device", "unlock-device"].map(|it| pallet.starts(before, it));
+        (pallet.bus.sessions() - sessions, starts)
+    };
+    let (of_one, _) = counted(&["status", &id, "--offline"]);
+    assert!(of_one > 0, "the control");
+    assert_eq!(of_plan, of_one);
+    assert_eq!(counted(&["status"]), (of_one, [0, 0, 10, 0]));
+    pallet.devices.iter().for_each(Device::power_loss);
+    let (of_all, [version, help, describe, unlock]) = counted(&["unlock", "--all"]);
+    assert_eq!((of_all, version, help, unlock), (of_one, 0, 0, 10));
+    assert!(describe >= 10, "the control: {describe}");
+    assert!(pallet.devices.iter().all(|device| device.state() == State::Unlocked));
+}
+
+#[test]
+fn a_keychain_that_nobody_unlocks_is_asked_for_once() {
+    let mut pallet = Pallet::of(3, &DeviceOptions::default());
+    pallet.plan(&pallet.rows());
+    pallet.agent(&[]).end().done();
+    pallet.bus.lock();
+    pallet.bus.watch_prompts();
+    let mut before = 0;
+    for (args, exit) in [(&["unlock", "--all"][..], 8), (&["status"], 0)] {
+        let ended = pallet.command(args).end();
+        assert_eq!(ended.status.code(), Some(exit), "{}", ended.stderr);
+        assert_eq!(pallet.bus.prompts() - before, 1, "{args:?}: {}{}", ended.stdout, ended.stderr);
+        before += 1;
+    }
+    pallet.agent(&[]).end().failed(8, "is locked");
+    assert_eq!(pallet.bus.prompts() - before, 1);
+}
+
+#[test]
+fn without_a_terminal_all_jobs_are_a_plan_to_be_filled_in() {
+    let jobs = [Job::new().description(Some("Ship log")), Job::new(), Job::new().state("PreparingShipment")];
+    let builder = jobs.into_iter().fold(Rehearsal::builder(), |builder, job| builder.job(job));
+    let rehearsal = builder.cluster(Job::new(), 5).start().unwrap();
+    let ids: Vec<String> = rehearsal.jobs().iter().map(|job| job.id().to_owned()).collect();
+    let ended = Agent::new(&rehearsal, ["run", "--all", "--region", rehearsal.region()]).end();
+    let ended = ended.failed(2, "run --all needs the address of each device");
+    assert!(
+        ended.stderr.contains(&format!("job,address,label\n  {},,Ship log\n  {},,", ids[0], ids[1])),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains(&ids[2]), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Nodes of clusters are left out: 5."), "{}", ended.stderr);
+    let command = ended.stderr.lines().find(|line| line.contains("snow-onboard run --plan pallet.csv")).unwrap();
+    assert!(command.contains(&format!("--region {}", rehearsal.region())), "{command}");
+    let json = Agent::new(&rehearsal, ["run", "--all", "--json"]).end();
+    assert_eq!(events::flaw_of_all(&json.stdout), None);
+    assert_eq!(json.json("error")["code"], "addresses_missing");
+    for args in [&["run", "--all", "--plan", "x"][..], &["run", "--all", "--wait"], &["run", &ids[0], "--all"]] {
+        Agent::new(&rehearsal, args).end().failed(2, "cannot be used with");
+    }
+    Agent::new(&rehearsal, ["run", "--all", "--keychain", "none"]).end().failed(2, "keychain is none");
 }

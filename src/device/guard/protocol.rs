@@ -225,7 +225,7 @@ pub(in crate::device) struct Ran {
     /// What a command that describes the device said of it.
     pub(in crate::device) described: Option<Described>,
     /// What one that describes the cluster said of its nodes.
-    pub(in crate::device) cluster: Option<DescribedCluster>,
+    pub(in crate::device) cluster: Option<Box<DescribedCluster>>,
     /// The secret key that a command showed which is asked for one.
     pub(in crate::device) secret_key: Option<ShownKey>,
     /// Bytes of output beyond what is kept.
@@ -243,7 +243,7 @@ impl Ran {
                 self.described = ClientData::built_in().described(&self.stdout);
             }
             Reads::Cluster if self.succeeded() => {
-                self.cluster = ClientData::built_in().described_cluster(&self.stdout);
+                self.cluster = ClientData::built_in().described_cluster(&self.stdout).map(Box::new);
             }
             Reads::Description | Reads::Cluster => {}
             Reads::SecretKey => {

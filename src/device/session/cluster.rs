@@ -334,7 +334,7 @@ impl Session {
         let described = ran.cluster.take();
         Ok(match (described, &mut self.cluster) {
             (Some(described), Some(cluster)) => {
-                let described = cluster.see(described);
+                let described = cluster.see(*described);
                 let (state, ready) = (described.state.as_str(), cluster.ready());
                 tracing::info!(state, ready, method = self.method.as_str(), "the cluster was looked at");
                 Attempt::Described(described)

@@ -94,7 +94,7 @@ fn right_address(scene: &Scene<'_>) {
 }
 
 fn started(scene: &Scene<'_>) {
-    crate::machine::wait_until("the device to have started", || scene.rehearsal.device().state() == State::Locked);
+    crate::host::wait_until("the device to have started", || scene.rehearsal.device().state() == State::Locked);
 }
 
 fn open_stranger(scene: &Scene<'_>) {
@@ -125,7 +125,7 @@ fn loses_power(scene: &Scene<'_>) {
     let device = scene.rehearsal.device().clone();
     device.set_unlocking(Unlocking::For(Duration::from_secs(600)));
     std::thread::spawn(move || {
-        crate::machine::wait_until("the device to be looked at while it opens", || {
+        crate::host::wait_until("the device to be looked at while it opens", || {
             device.unlock_requests() > 0 && device.descriptions() > 2
         });
         device.power_loss();

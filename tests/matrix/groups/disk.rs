@@ -5,8 +5,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::host::run_tool;
 use crate::keyring_bus::{Keyring, KeyringBus};
-use crate::machine::run_tool;
 use crate::row::Verb::{Fetch, Forget, Jobs, Refresh, Run};
 use crate::row::{Cast, Fault, Given, Kept, Row};
 use crate::scene::Scene;

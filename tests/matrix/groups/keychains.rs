@@ -1,7 +1,7 @@
 //! Where the code is to be kept.
 
+use crate::host::{Session, has_session_keyrings};
 use crate::keyring_bus::Keyring;
-use crate::machine::{Session, has_session_keyrings};
 use crate::row::Verb::{Fetch, Forget, Refresh, Run};
 use crate::row::{Again, Fault, Given, Kept, Row};
 use crate::scene::Scene;

@@ -183,6 +183,14 @@ impl Access {
     }
 }
 
+/// What the device says that it is doing, for a command that depends on it.
+pub(super) fn state_of_device(stand_in: &StandIn, home: &Path, options: Options) -> Result<String, Failure> {
+    match Access::resolve(stand_in, home, options)?.ask(stand_in, Command::DescribeDevice, Wish::Describe)? {
+        Answer::Lock { state, .. } => Ok(state),
+        _ => Err(Failure::new("the device answers something else")),
+    }
+}
+
 fn description(endpoint: &str, state: &str, device_id: Option<&str>) -> serde_json::Value {
     let address = endpoint.trim_start_matches("https://").rsplit_once(':').map_or(endpoint, |(host, _)| host);
     let mut description = json!({

@@ -9,6 +9,7 @@ mod cluster;
 mod commands;
 mod configure;
 mod device;
+mod documented;
 mod install;
 mod invocation;
 mod json;

@@ -13,7 +13,7 @@ use super::{
     Command, INVENTED, Invocation, StandIn, Trick,
     args::{self},
     commands::{self, Failure},
-    jvm,
+    documented, jvm,
     output::{Output, report_parse_error},
 };
 
@@ -59,7 +59,8 @@ pub fn main() -> ExitCode {
         }
         Ok(jvm) => {
             thread::sleep(Duration::from_millis(stand_in.options.start_delay_ms));
-            program(&stand_in, &place, &home, &jvm.args)
+            let documented = documented::run(&stand_in, &home, &jvm.args);
+            documented.unwrap_or_else(|| program(&stand_in, &place, &home, &jvm.args))
         }
     }
 }
