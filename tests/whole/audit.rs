@@ -174,10 +174,10 @@ fn every_command_leaves_the_log_s_head_in_the_record() {
         (vec!["client", &id, "--client", &client, "--", "no-command"], false),
         (vec!["status", &id, "--client", &client], true),
         (vec!["credentials", &id, "--client", &client], true),
-        (vec!["unlock", &id, "--client", &broken], false),
+        (vec!["unlock", &id, "--client", &broken, "--unlock-timeout", "1s"], false),
     ] {
         let before = scene.lines().len();
-        let ended = scene.agent(&args);
+        let ended = on_the_bus(Agent::bare(&args).envs(scene.rehearsal.env()), &scene.bus).end();
         assert_eq!(ended.status.success(), ends_well, "{args:?}: {}", ended.stderr);
         let result = scene.verified();
         assert!(scene.lines().len() > before, "{args:?}");

@@ -62,7 +62,7 @@ fn each_documented_command_says_and_leaves_what_it_would_alone() {
     let (job, folder) = (rehearsal.job(), tempfile::tempdir().unwrap());
     let id = job.id();
     let client = |line: &str| {
-        let agent = Agent::new(&rehearsal, ["client", id, "--client"]).arg(rehearsal.client_path()).arg("--");
+        let agent = Agent::new(&rehearsal, ["client", id]).arg("--client").arg(rehearsal.client_path()).arg("--");
         let agent = line.split(' ').fold(agent, Agent::arg);
         let mut command = on_the_bus(agent, &bus).into_command();
         Ended::from(command.current_dir(folder.path()).output().unwrap())
@@ -103,7 +103,7 @@ fn configure_is_refused_with_the_reason_before_anything_is_started() {
     let id = job.id();
     on_the_bus(Agent::new(&rehearsal, ["fetch", id]), &bus).end().done();
     for more in [&[][..], &["--profile", "x"], &["--help"]] {
-        let agent = Agent::new(&rehearsal, ["client", id, "--client"]).arg(rehearsal.client_path()).arg("--");
+        let agent = Agent::new(&rehearsal, ["client", id]).arg("--client").arg(rehearsal.client_path()).arg("--");
         let agent = ["configure"].iter().chain(more).fold(agent, Agent::arg);
         on_the_bus(agent, &bus).end().failed(125, "stores it unencrypted");
     }

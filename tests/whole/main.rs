@@ -19,6 +19,8 @@ mod process;
 mod client;
 mod client_commands;
 #[cfg(target_os = "linux")]
+mod client_commands;
+#[cfg(target_os = "linux")]
 mod clusters;
 mod completions;
 #[cfg(target_os = "linux")]
