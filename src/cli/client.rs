@@ -29,8 +29,8 @@ Examples:
   The client's own help, with all its commands:
     snow-onboard client JID123e4567-e89b-12d3-a456-426655440000 -- help
   The device has another address now:
-    snow-onboard client JID123e4567-e89b-12d3-a456-426655440000 --endpoint 192.0.2.11 \\
-      -- describe-device";
+    snow-onboard client JID123e4567-e89b-12d3-a456-426655440000 \\
+      --endpoint 192.0.2.11 -- describe-device";
 
 /// `client`
 #[derive(Debug, Args)]

@@ -310,7 +310,7 @@ mod tests {
         let fetched = hints(OtherKeychains::Fetched("JID1".to_owned()));
         assert_eq!(count(&fetched, "--keychain none"), 0, "{fetched:#?}");
         assert_eq!(count(&fetched, "\n  snow-onboard fetch JID1 --keychain kernel\n"), 3, "{fetched:#?}");
-        assert_eq!(count(&hints(OtherKeychains::This), "--keychain"), 0);
+        assert_eq!(count(&hints(OtherKeychains::This), "--keychain "), 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod exit_code;
 mod hint_rules;
 mod report;
+mod table;
 #[cfg(test)]
 mod tests;
 mod why;
@@ -13,6 +14,7 @@ mod why;
 pub use exit_code::ExitCode;
 pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting, OtherKeychains};
 pub(crate) use report::longer_than;
+use table::errors;
 pub use why::Why;
 use why::WithSource;
 pub(crate) use why::io_in_words;
@@ -40,69 +42,6 @@ const PRIVATE_FOLDER_VARIABLE: &str = if cfg!(windows) {
 } else {
     "XDG_RUNTIME_DIR (or TMPDIR)"
 };
-
-macro_rules! errors {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident $({ $($field:ident : $type:ty),+ $(,)? })? = $exit:ident $code:literal
-            $sentence:literal
-            => $hint:literal;
-    )+) => {
-        /// Any failure of the program. See [`Error::report`].
-        #[derive(Debug)]
-        #[allow(missing_docs, reason = "the sentence of each variant names its fields")]
-        pub enum Error {
-            $( $(#[$doc])* $name $({ $($field: $type),+ })? ),+
-        }
-
-        impl Error {
-            /// As the table has it.
-            fn tabled(&self) -> ErrorReport {
-                match self {
-                    $( Self::$name $({ $($field),+ })? => ErrorReport {
-                        code: self.code(),
-                        exit: self.exit(),
-                        sentence: format!($sentence),
-                        // A field may serve the sentence alone; naming it here keeps the table free of noise.
-                        hint: { $($( let _ = $field; )+)? format!($hint) },
-                    } ),+
-                }
-            }
-
-            /// Stable code, such as `keychain_locked`.
-            #[must_use]
-            pub fn code(&self) -> &'static str {
-                match self { $( Self::$name { .. } => $code ),+ }
-            }
-
-            /// Exit code of the process.
-            #[must_use]
-            pub fn exit(&self) -> ExitCode {
-                match self { $( Self::$name { .. } => ExitCode::$exit ),+ }
-            }
-
-            /// Every string code with its exit code, in the order of the table.
-            pub const CODES: &'static [(&'static str, ExitCode)] = &[$( ($code, ExitCode::$exit) ),+];
-
-            /// What goes with each of [`CODES`](Self::CODES), in the same order: sentence and hint, with the names of
-            /// what varies in braces.
-            pub const TEXTS: &'static [(&'static str, &'static str)] = &[$( ($sentence, $hint) ),+];
-
-            #[cfg(test)]
-            pub(crate) fn samples() -> Vec<Self> {
-                vec![$( Self::$name $({ $($field: tests::Sample::sample(stringify!($field))),+ })? ),+]
-            }
-        }
-
-        impl std::error::Error for Error {
-            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-                match self {
-                    $( Self::$name $({ $($field),+ })? => None$($(.or(WithSource::source($field)))+)? ),+
-                }
-            }
-        }
-    };
-}
 
 errors! {
     /// A combination of flags that makes no sense, found after parsing.
