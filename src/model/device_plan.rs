@@ -398,7 +398,7 @@ mod tests {
             (format!("[[device]]\njob = \"{ONE}\"\nadress = \"192.0.2.1\""), Some(3), "“adress” is not known"),
             (format!("[[device]\njob = \"{ONE}\""), Some(1), "it is not TOML"),
             (format!("[[devices]]\njob = \"{ONE}\""), Some(1), "“devices” is not known"),
-            (format!("[[device]]\njob = 1\naddress = \"192.0.2.1\""), Some(2), "“job” is no text"),
+            ("[[device]]\njob = 1\naddress = \"192.0.2.1\"".to_owned(), Some(2), "“job” is no text"),
         ] {
             let flaw = plan(&text).unwrap_err();
             assert_eq!(flaw.line, line, "{text}: {flaw:?}");

@@ -213,7 +213,7 @@ mod tests {
         for width in [None, Some(40), Some(100)] {
             let warning = named_within("Warning", &format!("It said: no. Fetch a new pair: {paste}"), &plain, width);
             let lines: Vec<&str> = warning.lines().collect();
-            assert!(lines.len() > 1 && lines.last().unwrap().trim_start() == paste, "{warning}");
+            assert!(lines.len() > 1 && lines.last().is_some_and(|line| line.trim_start() == paste), "{warning}");
         }
         let command = format!("  snow-onboard fetch --refresh {PATH} --network-timeout 600");
         let text = sentences_within(&format!("Fetch a new pair, which takes a moment:\n{command}"), Some(20));
