@@ -155,8 +155,11 @@ impl View {
     }
 
     fn find(&self, needle: &[u8], found: &mut Vec<Range<usize>>) {
-        for at in memmem::find_iter(&self.bytes, needle) {
+        let mut from = 0;
+        while let Some(at) = memmem::find(&self.bytes[from..], needle).map(|at| from + at) {
             found.push(self.places[at].start..self.places[at + needle.len() - 1].end);
+            // The next one may begin within this one.
+            from = at + 1;
         }
     }
 }
@@ -358,6 +361,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn two_that_share_a_letter_both_go() {
+        let bare = CODE.replace('-', "");
+        let (one, rest) = (&bare[12..20], &bare[13..20]);
+        assert!(one.ends_with('6') && one.starts_with('6'));
+        assert_eq!(shown(&format!("{one}{rest}")), INSTEAD);
     }
 
     #[test]
