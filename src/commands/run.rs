@@ -38,9 +38,9 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
         reporter.is_about(job);
     }
     if args.is_bare && !ui.can_prompt() {
-        let why = format!("{}, so give JOB and --endpoint on the command line", ui.why_nobody_is_asked(args.no_input));
+        let (why, what) = (ui.why_nobody_is_asked(args.no_input), "give JOB and --endpoint");
         let hint = format!("For example:\n  snow-onboard run {EXAMPLE_JOB} --endpoint 192.0.2.10");
-        return Err(Error::NobodyToAsk { why, hint });
+        return Err(Error::NobodyToAsk { why, what, hint });
     }
     if ui.can_prompt() && (args.is_bare || named.is_none() || settings.endpoint.is_none()) {
         let plan = guide::plan(named, settings, ui, reporter)?;

@@ -79,8 +79,8 @@ fn consent(question: &str, job: &TargetId, args: &SetupProfile, ui: &Ui) -> Resu
     let again = again(job, args);
     let hint = format!("See the change, then make it without a question:\n  {again} --dry-run\n  {again} --yes");
     if !ui.can_prompt() {
-        let why = format!("{}. The file was not changed", ui.why_nobody_is_asked(false));
-        return Err(Error::NobodyToAsk { why, hint });
+        let (why, what) = (ui.why_nobody_is_asked(false), "confirm the change");
+        return Err(Error::NobodyToAsk { why, what, hint });
     }
     if ui.ask_lightly(question) {
         return Ok(());

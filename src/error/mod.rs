@@ -48,8 +48,9 @@ errors! {
     Usage { why: String } = Usage "usage"
         "{why}"
         => "See the examples in:\n  snow-onboard --help";
-    NobodyToAsk { why: String, hint: String } = Usage "nobody_to_ask"
-        "{why}."
+    /// `what` is to be said instead, with its verb.
+    NobodyToAsk { why: &'static str, what: &'static str, hint: String } = Usage "nobody_to_ask"
+        "{why}, so {what} on the command line."
         => "{hint}";
     /// `example` are the first lines of a plan; `command` runs it.
     AddressesMissing { why: String, example: String, command: String } = Usage "addresses_missing"

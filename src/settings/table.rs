@@ -51,7 +51,7 @@ settings! {
 
     /// Whether an address outside the local network is taken for a device's.
     allow_public_endpoint: bool
-        = "Accept a device address outside the local network, for networks that number their own machines so"
+        = "Accept a device address that is not a private one, for networks that use such addresses inside"
         => verbs: RUN | UNLOCK | SESSION | LOOK | DOCTOR, default: Some("false"), lock: Some("false");
 
     /// AWS profile, if one was named to us. `AWS_PROFILE` is the SDK's to read.

@@ -59,14 +59,17 @@ fn of_events(text: &str) -> Option<String> {
 /// Of a sentence with the hint that goes with it, however the lines are broken.
 fn of_sentence(said: &str, exit: i32) -> Option<String> {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let ends = table(exit).filter_map(|(code, sentence, hint)| {
-        // The hint is another one where a flag in it is locked.
-        let hint = if said.contains("(The administrator of this machine has locked") { "" } else { hint };
-        let end = pattern(&format!("{sentence} {hint}")).find_iter(&said).last()?.end();
-        Some((end, code))
-    });
-    // At a terminal others may have been told on the way.
-    let ends: Vec<_> = ends.collect();
+    let ends = |with_hint: bool| -> Vec<(usize, &str)> {
+        let end_of = |(code, sentence, hint)| {
+            // Any words after it.
+            let hint = if with_hint { hint } else { "{hint} {hint}" };
+            Some((pattern(&format!("{sentence} {hint}")).find_iter(&said).last()?.end(), code))
+        };
+        table(exit).filter_map(end_of).collect()
+    };
+    // At a terminal others may have been told on the way. The hint is another one where a flag in it is locked, or for a command
+    // that can't be followed by it.
+    let ends = Some(ends(true)).filter(|ends| !ends.is_empty()).unwrap_or_else(|| ends(false));
     let last = ends.iter().map(|(end, _)| end).max()?;
     let fit: Vec<&str> = ends.iter().filter(|(end, _)| end == last).map(|(_, code)| *code).collect();
     assert!(fit.len() == 1, "there is no telling {fit:?} apart: {said}");

@@ -81,7 +81,7 @@ const LOOKS: &[(&str, &str)] = &[
     ("[VERSION]", r#"\bversion="(?<redacted>\d+\.\d+\.\d+)""#),
     ("[ARCHITECTURE]", r#"\barchitecture="(?<redacted>[^"]+)""#),
     ("[DATE]", r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z)"),
-    ("[DATE]", r"estimated expiry (?<redacted>\d{4}-\d\d-\d\d)"),
+    ("[DATE]", r"(probably until|removed after) (?<redacted>\d{4}-\d\d-\d\d)"),
     ("[PLACES]", r"its file is in none of (?<redacted>[^\n]+)\.\n"),
     ("[PID]", r"process \((?<redacted>\d+)\)"),
     ("[VERSION]", r"snow-onboard (?<redacted>\d+\.\d+\.\d+)"),
