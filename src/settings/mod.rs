@@ -88,6 +88,11 @@ impl Settings {
         self.layers.of(&setting::keychain).is_some_and(|given| given.origin != Origin::Default)
     }
 
+    /// Whether another state folder than the user's own was named.
+    pub(crate) fn state_dir_was_chosen(&self) -> bool {
+        self.layers.of(&setting::state_dir).is_some_and(|given| given.origin != Origin::Default)
+    }
+
     /// Whether it was named on the command line, and that counts.
     pub(crate) fn keychain_was_typed(&self) -> bool {
         let is_flag = |given: &Given| matches!(given.origin, Origin::Flag(_));

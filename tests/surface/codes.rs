@@ -59,10 +59,16 @@ fn of_events(text: &str) -> Option<String> {
 /// Of a sentence with the hint that goes with it, however the lines are broken.
 fn of_sentence(said: &str, exit: i32) -> Option<String> {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    // The help that a hint names is that of the command.
+    let said = Regex::new("snow-onboard [a-z-]+ --help").unwrap().replace_all(&said, "snow-onboard --help");
     let ends = |with_hint: bool| -> Vec<(usize, &str)> {
-        let end_of = |(code, sentence, hint)| {
+        let end_of = |(code, sentence, hint): (_, &str, _)| {
             // Any words after it.
             let hint = if with_hint { hint } else { "{hint} {hint}" };
+            if !with_hint && sentence.starts_with('{') && sentence.len() < 20 {
+                // It has no words of its own.
+                return None;
+            }
             Some((pattern(&format!("{sentence} {hint}")).find_iter(&said).last()?.end(), code))
         };
         table(exit).filter_map(end_of).collect()
