@@ -30,7 +30,7 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
     match &args.job {
         Some(job) => forget_one(job, args, settings, ui, reporter).map(|()| ExitCode::Done),
         None if args.returned || args.expired => forget_some(args, settings, ui, reporter),
-        None => forget_all(settings, ui, reporter),
+        None => forget_all(args.yes, settings, ui, reporter),
     }
 }
 
@@ -115,31 +115,33 @@ struct ForgottenRow {
 
 /// Every job that is stored here, and every one of which only the keychain has something; one that can't be removed does not keep
 /// the others. Ends as the first of those did.
-fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     let on_disk: Vec<TargetId> =
         StateFolder::kept_below(&settings.state_dir)?.into_iter().map(|(job, _)| job).collect();
-    let (in_keychain, unlisted) = match jobs_in_keychain(settings, reporter) {
-        // They may be those of the user's own state folder, or of yet another one.
-        Ok(_) if settings.state_dir_was_chosen() => (Vec::new(), None),
-        Ok(jobs) => (jobs, None),
+    // With another state folder for this command alone, the keychain's other codes are those of the user's own.
+    let listed = (!settings.state_dir_was_typed()).then(|| jobs_in_keychain(settings, reporter)).transpose();
+    let (in_keychain, unlisted) = match listed {
+        Ok(jobs) => (jobs.unwrap_or_default(), None),
         Err(error) => (Vec::new(), Some(error)),
     };
     let stray: Vec<TargetId> = in_keychain.into_iter().filter(|job| !on_disk.contains(job)).collect();
-    if stray.is_empty() && !StateFolder::is_there(&settings.state_dir)? {
-        if let Some(error) = unlisted {
-            reporter
-                .notify(Event::Warning(format!("Whether a keychain has an unlock code was not looked at: {error}")));
-        }
+    // Their files may lie in a state folder that this command does not know, with a run at work on them.
+    let (stray, held_back) = if is_agreed || ui.can_prompt() { (stray, Vec::new()) } else { (Vec::new(), stray) };
+    let held_back = (!held_back.is_empty()).then(|| only_in_keychain(&held_back, ui));
+    if on_disk.is_empty() && stray.is_empty() && !StateFolder::is_there(&settings.state_dir)? {
+        // What can't be searched is not said to be empty.
+        unlisted.or(held_back).map_or(Ok(()), Err)?;
         ui.result(None, &nothing_stored(settings), ForgetAllResult { jobs: Vec::new(), left: Vec::new() });
         return Ok(ExitCode::Done);
     }
-    if !(on_disk.is_empty() && stray.is_empty()) && ui.can_prompt() && !ui.ask(&question(&on_disk, &stray)) {
+    let is_asked = !is_agreed && ui.can_prompt() && !(on_disk.is_empty() && stray.is_empty());
+    if is_asked && !ui.ask(&question(&on_disk, &stray)) {
         return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
     }
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let stored = [on_disk, stray].concat();
     let SeveralForgotten { rows, lines, mut failure, is_partial } = forget_each(stored, &state, settings, ui, reporter);
-    if let (None, Some(error)) = (failure, &unlisted) {
+    if let (None, Some(error)) = (failure, unlisted.as_ref().or(held_back.as_ref())) {
         failure = Some(ui.failure_of_several(error));
     }
     let mut left = Vec::new();
@@ -166,6 +168,19 @@ fn forget_all(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitC
     }
     ui.result(None, &text, ForgetAllResult { jobs: rows, left });
     Ok(failure.unwrap_or(ExitCode::Done))
+}
+
+/// For codes whose files are not here, where nobody can say that they are to go.
+fn only_in_keychain(jobs: &[TargetId], ui: &Ui) -> Error {
+    let commands: Vec<String> = jobs.iter().map(|job| format!("  snow-onboard forget {job}")).collect();
+    Error::NobodyToAsk {
+        why: ui.why_nobody_is_asked(false),
+        what: "name each job of which this state folder has no files, and the keychain has a code,",
+        hint: format!(
+            "Their files may be in another state folder. If they are not needed any more, remove them:\n{}\nOr all of them, with what is stored here:\n  snow-onboard forget --all --yes",
+            commands.join("\n")
+        ),
+    }
 }
 
 /// What came of several jobs.
@@ -248,7 +263,7 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
     } else {
         ForgetChoice::expired(stored, OffsetDateTime::now_utc())
     };
-    if !goes.is_empty() && ui.can_prompt() {
+    if !goes.is_empty() && !args.yes && ui.can_prompt() {
         let question = format!(
             "{}\nRemove the unlock codes, manifests and records of {} from this machine?",
             listed(&[&goes[..], &stays[..]].concat()),
@@ -291,6 +306,7 @@ const NOTHING_STORED: &str = "No job is stored on this machine.";
 fn nothing_stored(settings: &Settings) -> String {
     match settings.keychain {
         KeychainKind::None => format!("{NOTHING_STORED} No keychain was searched, because keychain is none."),
+        _ if settings.state_dir_was_typed() => "No job is stored in this state folder.".to_owned(),
         _ => NOTHING_STORED.to_owned(),
     }
 }

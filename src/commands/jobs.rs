@@ -97,11 +97,6 @@ impl JobRow {
         self.ready == Some(true) && self.cluster.is_none()
     }
 
-    /// Whether it is a node of a cluster, which has been delivered.
-    pub(super) fn is_ready_node(&self) -> bool {
-        self.ready == Some(true) && self.cluster.is_some()
-    }
-
     /// What it is, how old, how it was sent; in one line, for whoever is to know it again.
     pub(super) fn in_words(&self, now: OffsetDateTime) -> String {
         let kept = self.kept.then(|| "kept here".to_owned());

@@ -1,7 +1,7 @@
 //! `run --all`: the devices of all delivered jobs. AWS says which those are, somebody types where each device is, and then it is
 //! what `run --plan` does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use time::OffsetDateTime;
 
@@ -65,7 +65,7 @@ fn delivered(jobs: Vec<JobFacts>, settings: &Settings, reporter: &Reporter) -> R
     let records: HashMap<TargetId, Option<Record>> =
         StateFolder::kept_below(&settings.state_dir)?.into_iter().collect();
     let kept = StateFolder::pairs_below(&settings.state_dir)?;
-    let (now, mut nodes, mut delivered) = (OffsetDateTime::now_utc(), 0, Vec::new());
+    let (now, mut clusters, mut delivered) = (OffsetDateTime::now_utc(), BTreeSet::new(), Vec::new());
     for facts in &jobs {
         let (row, label) = (JobRow::new(facts.clone(), &kept), facts.description.as_deref().and_then(plan_label));
         match row.id().parse::<JobId>() {
@@ -73,13 +73,12 @@ fn delivered(jobs: Vec<JobFacts>, settings: &Settings, reporter: &Reporter) -> R
                 let last = records.get(&job.clone().into()).and_then(Option::as_ref).and_then(Record::last_endpoint);
                 delivered.push(Delivered { job, words: row.in_words(now), label, last });
             }
-            _ => nodes += usize::from(row.is_ready_node()),
+            _ => clusters.extend(row.ready_in_cluster().map(str::to_owned)),
         }
     }
-    if nodes > 0 {
-        reporter.notify(Event::Fact(format!(
-            "Nodes of clusters are left out: {nodes}. Unlock each cluster with a command of its own: snow-onboard run CID… --endpoint … --node …"
-        )));
+    for cluster in clusters {
+        let command = format!("snow-onboard run {cluster}");
+        reporter.notify(Event::Fact(format!("The cluster {cluster} has a command of its own: {command}")));
     }
     if delivered.is_empty() {
         let again =

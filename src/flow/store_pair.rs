@@ -37,7 +37,8 @@ impl Checked<'_> {
             manifest_bytes: manifest.bytes,
             tag: None,
             audit_head: None,
-            keep: keep_said_for_pair(checked.context.settings),
+            // Said of the pair before, it counts for the one that takes its place.
+            keep: keep_said_for_pair(checked.context.settings).or_else(|| old.as_ref()?.pair.as_ref()?.keep),
         };
         let replaced = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.manifest_sha256));
         let earlier = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.keychain));

@@ -150,7 +150,7 @@
 //! 1. `snow-onboard forget --all`. It removes every code and every device's key from the keychain that is set, which removing the program would
 //!    not, and all files of this program but the audit log
 //!    (`tests/whole/forgetting.rs::of_all_jobs_only_the_audit_log_is_left_and_one_that_is_busy_keeps_no_other`). Codes and keys of jobs whose
-//!    files are gone are found in the keychain and named
+//!    files are not in this state folder are found in the keychain and named; where nobody can be asked, they go with `--yes` alone
 //!    (`tests/whole/forgetting.rs::a_code_and_a_device_key_without_files_are_found_named_and_removed`).
 //! 2. Remove the state folder with `audit.jsonl`, unless your rules want it kept, and your settings file
 //!    (`snow-onboard settings --path`).

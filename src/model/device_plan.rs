@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::job::Malformed;
 use super::secret::{UnlockCode, has_shape_of_code, looks_like_code};
 use super::typed::{tidy, trimmed};
-use super::{Endpoint, JobId};
+use super::{ClusterId, Endpoint, JobId};
 use crate::safety::sanitize::{phrase, sanitize_typed};
 
 /// So many flaws are told at once.
@@ -193,6 +193,12 @@ fn planned((line, job, address, label): Written) -> Result<PlannedDevice, PlanFl
     let shown = sanitize_typed;
     let endpoint = Endpoint::typed(&address)
         .map_err(|Malformed { why, .. }| flaw(format!("the address “{}” {why}", shown(&address))))?;
+    if tidy(&job).parse::<ClusterId>().is_ok() {
+        return Err(flaw(format!(
+            "{0} is a cluster's, which has a command of its own: snow-onboard run {0}",
+            tidy(&job)
+        )));
+    }
     let job =
         tidy(&job).parse().map_err(|Malformed { why, .. }| flaw(format!("the job id “{}” {why}", shown(&job))))?;
     let label = label.map(|label| trimmed(&label).to_owned()).filter(|label| !label.is_empty());
@@ -304,7 +310,7 @@ fn of_csv(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFla
         }
         let cell = |at: usize| record.get(at).filter(|cell| !cell.is_empty()).map(str::to_owned);
         let (Some(job), Some(address)) = (cell(job), cell(address)) else {
-            flaws.push(flaw("a row needs a job and an address"));
+            flaws.push(flaw("a row needs a job and an address. Delete the line of a job that is to be left out"));
             continue;
         };
         written.push((line, job, address, label.and_then(cell)));

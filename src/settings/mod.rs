@@ -88,9 +88,10 @@ impl Settings {
         self.layers.of(&setting::keychain).is_some_and(|given| given.origin != Origin::Default)
     }
 
-    /// Whether another state folder than the user's own was named.
-    pub(crate) fn state_dir_was_chosen(&self) -> bool {
-        self.layers.of(&setting::state_dir).is_some_and(|given| given.origin != Origin::Default)
+    /// Whether another state folder than the user's own was named for this command.
+    pub(crate) fn state_dir_was_typed(&self) -> bool {
+        let of_command = |given: &Given| matches!(given.origin, Origin::Flag(_) | Origin::Variable(_));
+        self.layers.of(&setting::state_dir).is_some_and(of_command)
     }
 
     /// Whether it was named on the command line, and that counts.

@@ -89,7 +89,21 @@ fn a_code_and_a_device_key_without_files_are_found_named_and_removed() {
             true => fs::remove_dir_all(state(&rehearsal).join("jobs").join(id)).unwrap(),
             false => fs::remove_dir_all(state(&rehearsal)).unwrap(),
         }
-        let ended = agent(&["forget", "--all"]).done();
+        // They may be another state folder's, and nobody can be asked.
+        let ended = agent(&["forget", "--all"]).failed(2, "name each job");
+        for job in [id, strange] {
+            assert!(ended.stderr.contains(&format!("snow-onboard forget {job}")), "{}", ended.stderr);
+        }
+        assert!(bus.lookup(id).is_some() && bus.lookup(&key).is_some());
+        let elsewhere = rehearsal.root().join("another").display().to_string();
+        assert!(
+            agent(&["forget", "--all", "--yes", "--state-dir", &elsewhere])
+                .done()
+                .stdout
+                .contains("No job is stored in this state folder")
+        );
+        assert!(bus.lookup(id).is_some(), "the codes of a folder that was named, and no others");
+        let ended = agent(&["forget", "--all", "--yes"]).done();
         for job in [id, strange] {
             assert!(ended.stdout.contains(&format!("{job}  code removed from")), "{}", ended.stdout);
         }

@@ -90,28 +90,41 @@ pub(super) fn serve(json: bool, conditions: &Conditions, keychain: Option<Keycha
         });
     } else {
         explain(&rehearsal, keychain, variables, &plan, &cluster);
-        let devices = rehearsal.devices().to_vec();
+        let mut there =
+            There { devices: rehearsal.devices().to_vec(), cluster: cluster.id().to_owned(), nodes: Vec::new() };
+        there.nodes.extend_from_slice(cluster.nodes());
         // Where nothing can be typed, the input is over at once, and nothing comes of it.
-        thread::spawn(move || io::stdin().lines().map_while(Result::ok).for_each(|line| say(&typed(&line, &devices))));
+        thread::spawn(move || io::stdin().lines().map_while(Result::ok).for_each(|line| say(&typed(&line, &there))));
     }
     // The signal's task holds the other end for as long as the servers run.
     let _ = ended.recv();
     Ok(())
 }
 
+/// What has a power cord here.
+struct There {
+    devices: Vec<Device>,
+    cluster: String,
+    nodes: Vec<Device>,
+}
+
 /// Does what was typed, and tells what came of it.
-fn typed(line: &str, devices: &[Device]) -> String {
+fn typed(line: &str, there: &There) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let device = match words[..] {
-        [POWER_CUT] => devices.first(),
-        [POWER_CUT, job] => devices.iter().find(|device| device.job_id() == job),
+    let all = || there.devices.iter().chain(&there.nodes);
+    let devices: Vec<&Device> = match words[..] {
+        [POWER_CUT] => there.devices.iter().take(1).collect(),
+        [POWER_CUT, cluster] if cluster == there.cluster => there.nodes.iter().collect(),
+        [POWER_CUT, job] => all().filter(|device| device.job_id() == job).collect(),
         [] => return String::new(),
         _ => return format!("Type “{POWER_CUT}” to cut the device's power, or Ctrl-C to end."),
     };
-    let Some(device) = device else { return format!("There is no device of {} here.", words[1..].join(" ")) };
-    device.power_loss_for(BOOT);
-    let (job, seconds) = (device.job_id(), BOOT.as_secs());
-    format!("The device has no power. It is on again in {seconds} seconds, and LOCKED:\n\nsnow-onboard unlock {job}\n")
+    let Some(first) = devices.first() else { return format!("There is no device of {} here.", words[1..].join(" ")) };
+    devices.iter().for_each(|device| device.power_loss_for(BOOT));
+    let is_node = there.nodes.iter().any(|node| node.job_id() == first.job_id());
+    let id = if is_node { &there.cluster } else { first.job_id() };
+    let (subject, seconds) = (if devices.len() > 1 { "The nodes have" } else { "The device has" }, BOOT.as_secs());
+    format!("{subject} no power. It is back in {seconds} seconds, and LOCKED:\n\nsnow-onboard unlock {id}\n")
 }
 
 /// Completes when somebody wants the program to end.
@@ -224,13 +237,15 @@ mod tests {
     #[test]
     fn a_power_cut_is_typed_and_nothing_else_cuts_it() {
         let rehearsal = Rehearsal::builder().start().unwrap();
-        let (device, devices) = (rehearsal.device(), rehearsal.devices());
+        let device = rehearsal.device();
+        let there =
+            There { devices: rehearsal.devices().to_vec(), cluster: "CID1".to_owned(), nodes: vec![device.clone()] };
         for (line, told) in [("", ""), ("help", "Type “power-cut”"), ("power-cut JID1", "no device of JID1")] {
-            assert!(typed(line, devices).contains(told), "{line}");
+            assert!(typed(line, &there).contains(told), "{line}");
             assert!(std::net::TcpStream::connect(device.endpoint()).is_ok(), "{line}");
         }
-        let told = typed(&format!("power-cut {}", device.job_id()), devices);
-        assert!(told.contains(&format!("snow-onboard unlock {}", device.job_id())), "{told}");
+        let told = typed("power-cut CID1", &there);
+        assert!(told.contains("snow-onboard unlock CID1"), "{told}");
         assert_eq!(device.state(), crate::State::Locked);
     }
 
