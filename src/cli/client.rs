@@ -14,8 +14,8 @@ when the command ends: as the client's default profile, so that a command that n
 snow-onboard, for --profile snow-onboard. Never type an unlock code or --unlock-code; such a command is refused, and so are the client's configure, which asks for the code, and a client \
 that takes the code only on its command line.\n\n\
 Input, output and errors of the client are this program's. They pass as they come and byte for byte, with two exceptions: where \
-eight or more characters of the unlock code stand in a row, in text or in binary data, [unlock code] stands instead; and the line \
-that its Java prints about JAVA_TOOL_OPTIONS, which this program sets, is left out. Files that the client writes are made by it alone, in \
+eight or more characters of the unlock code stand in a row, [unlock code] stands instead; and the line that its Java prints about \
+JAVA_TOOL_OPTIONS, which this program sets, is left out. Binary data to a file or a pipe is not looked at. Files that the client writes are made by it alone, in \
 the current folder, and are not looked at. Ctrl-C goes to the client; a second one ends both.\n\n\
 The exit code is the client's (128 and the number of the signal, if one ended it). If this program fails, before the client ran or \
 while it did, the exit code is 125 and the reason is on stderr, with --json as a JSON object. A LOCKED device is no failure: some commands \

@@ -1,7 +1,7 @@
 //! `client`: any command of the vendor's client, with streams, folder, signals and exit code as if it had been started alone.
 
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::sync::{Mutex, PoisonError};
 
 use super::{needs_stored_code, parse_target};
@@ -46,7 +46,8 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
     let (mut output, mut errors) = ui.of_client();
     // Where the system can hand its own on, the client has that.
     let input = cfg!(windows).then(|| Box::new(std::io::stdin()) as Box<dyn Read + Send>);
-    let streams = ClientStreams { input, output: &mut output, errors: &mut errors };
+    let streams =
+        ClientStreams { input, output: &mut output, is_shown: std::io::stdout().is_terminal(), errors: &mut errors };
     let signals = |sender| {
         // From here on the terminal is the client's.
         ui.of_client();

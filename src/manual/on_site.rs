@@ -138,8 +138,8 @@
 //! in the current folder with your permissions, the exit code is the client's, a first Ctrl-C is the client's to answer. What is different:
 //!
 //! - The client's default profile, and the profile `snow-onboard`, are the job's code and manifest. Your own profiles are not seen.
-//! - In what the client prints, text or binary, eight or more characters of the code in a row become `[unlock code]`. Files that it writes
-//!   are not looked at: a support log may hold anything. The line that Java prints about `JAVA_TOOL_OPTIONS` is left out.
+//! - In what the client prints, eight or more characters of the code in a row become `[unlock code]`. Binary data to a file or a pipe is not
+//!   looked at, nor are files that it writes: a support log may hold anything. The line that Java prints about `JAVA_TOOL_OPTIONS` is left out.
 //! - On Windows input passes through this program, so some of what the client does not read is lost with it.
 //! - The exit code 125 means that this program failed; the client's own codes are any others.
 //! - A command line that holds an unlock code, or `--unlock-code`, is refused, and so is a client that takes the code in no private way.

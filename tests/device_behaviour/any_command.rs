@@ -24,7 +24,8 @@ fn run(session: &mut Session, args: &[&str], input: Option<Vec<u8>>) -> Said {
     let (mut output, mut errors) = (Vec::new(), Vec::new());
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
     let input = input.map(|input| Box::new(io::Cursor::new(input)) as Box<dyn io::Read + Send>);
-    let exit = session.run(&args, LIMIT, ClientStreams { input, output: &mut output, errors: &mut errors });
+    let exit =
+        session.run(&args, LIMIT, ClientStreams { input, output: &mut output, is_shown: false, errors: &mut errors });
     Said { output, errors, exit }
 }
 
@@ -49,7 +50,7 @@ fn a_line_appears_before_the_client_ends() {
     );
     let mut session = stage.hand_over().unwrap();
     let mut output = Reader(Vec::new(), stage.work().join("go"));
-    let streams = ClientStreams { input: None, output: &mut output, errors: &mut io::sink() };
+    let streams = ClientStreams { input: None, output: &mut output, is_shown: false, errors: &mut io::sink() };
     let exit = session.run(&["wait".to_owned()], LIMIT, streams).unwrap();
     assert_eq!(exit, ClientExit { code: Some(7), signal: None });
     assert_eq!(output.0, b"first\nReally? last\n");
@@ -102,8 +103,12 @@ fn input_arrives_whole_and_so_does_its_end() {
     let without = run(&mut session, &["put"], None);
     assert_eq!(without.output, b"end\n");
     // One that reads nothing is not waited for, and the next one gets none of it.
-    let endless =
-        ClientStreams { input: Some(Box::new(io::repeat(b'x'))), output: &mut io::sink(), errors: &mut io::sink() };
+    let endless = ClientStreams {
+        input: Some(Box::new(io::repeat(b'x'))),
+        output: &mut io::sink(),
+        is_shown: false,
+        errors: &mut io::sink(),
+    };
     assert_eq!(session.run(&["version".to_owned()], LIMIT, endless).unwrap().code, Some(0));
     assert_eq!(run(&mut session, &["put"], Some(b"mine\n".to_vec())).output, b"mine\nend\n");
     assert!(session.describe().unwrap().is_some(), "and the session goes on");
@@ -118,7 +123,7 @@ fn how_it_ends_is_told() {
         assert_eq!(said.exit.unwrap(), ClientExit { code: Some(code), signal: None });
     }
     assert_eq!(run(&mut session, &["gone"], None).exit.unwrap(), ClientExit { code: None, signal: Some(9) });
-    let streams = ClientStreams { input: None, output: &mut io::sink(), errors: &mut io::sink() };
+    let streams = ClientStreams { input: None, output: &mut io::sink(), is_shown: false, errors: &mut io::sink() };
     let limited = session.run(&["slow".to_owned()], Some(Duration::from_secs(1)), streams);
     assert_eq!(code_of(limited), "client_hung");
     assert!(session.describe().unwrap().is_some(), "and the session goes on");
@@ -143,7 +148,7 @@ fn a_reader_that_goes_away_is_the_client_s_to_see_and_one_that_fails_ends_it() {
     let mut session = stage.hand_over().unwrap();
     let mut run = |command: &str, kind| {
         let (mut output, mut errors) = (Gone(kind), Vec::new());
-        let streams = ClientStreams { input: None, output: &mut output, errors: &mut errors };
+        let streams = ClientStreams { input: None, output: &mut output, is_shown: false, errors: &mut errors };
         (session.run(&[command.to_owned()], None, streams), String::from_utf8(errors).unwrap())
     };
     let (exit, errors) = run("ends", io::ErrorKind::BrokenPipe);

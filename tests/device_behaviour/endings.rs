@@ -227,6 +227,7 @@ fn agent_to_be_killed() {
         let streams = snow_onboard::device::ClientStreams {
             input: Some(Box::new(std::io::stdin())),
             output: &mut output,
+            is_shown: false,
             errors: &mut errors,
         };
         session.run(&[command], None, streams).map(|_| ())

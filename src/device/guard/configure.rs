@@ -48,7 +48,7 @@ fn attempt(
     let (mut running, mut input) = Running::start(&order.run, home, streams, inbox).map_err(words)?;
     let limit = Instant::now() + order.run.limit();
     let prompt_limit = Duration::from_millis(order.prompt_limit_ms);
-    if !say(&Report::Started { group: running.group() }) {
+    if !say(Report::Started { group: running.group() }) {
         return Ok((Outcome::NoCodeAsked, running.finish(Woken::Stop)));
     }
     let mut script = Script::new(home, &order.prompts, &order.path_label);

@@ -1,6 +1,6 @@
 //! The agent's end of the pipe to its guard.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::device::client::find::unusable;
 use crate::device::client::own_profiles::{OwnProfile, OwnProfiles};
 use crate::device::guard::process::GUARD_ARGUMENT;
-use crate::device::guard::protocol::{HomeFault, Order, OutputPiece, Place, Ran, Report, Run, VERSION};
+use crate::device::guard::protocol::{HomeFault, Order, OutputPiece, Place, Ran, Report, Run, VERSION, receive, send};
 use crate::device::guard::{child, environment, home};
 use crate::error::{Error, Result, io_in_words};
 use crate::os::process;
@@ -37,6 +37,8 @@ pub struct ClientStreams<'a> {
     pub input: Option<Box<dyn Read + Send>>,
     /// What it says.
     pub output: &'a mut dyn Write,
+    /// Somebody reads that as it comes, on a terminal. Elsewhere binary data is passed on without a look at it.
+    pub is_shown: bool,
     /// What it says of errors.
     pub errors: &'a mut dyn Write,
 }
@@ -122,9 +124,8 @@ impl GuardHandle {
         let (sender, incoming) = sync_channel(BACKLOG);
         let reports = sender.clone();
         std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines() {
-                let report = line.ok().and_then(|line| serde_json::from_str(&line).ok());
-                let Some(report) = report else { break };
+            let mut stdout = BufReader::new(stdout);
+            while let Some(report) = receive(&mut stdout) {
                 if reports.send(Incoming::Report(report)).is_err() {
                     return;
                 }
@@ -146,7 +147,7 @@ impl GuardHandle {
             group: None,
             is_over: false,
         };
-        link.order(&Order::Begin { places, on_disk, version: VERSION.to_owned() })?;
+        link.order(Order::Begin { places, on_disk, version: VERSION.to_owned() })?;
         match link.report(PROMPT)? {
             Report::Home { path, in_memory, rejected } => {
                 tracing::debug!(home = path, in_memory, "the private home is made");
@@ -192,8 +193,8 @@ impl GuardHandle {
         tracing::debug!(command, program, "the client is started");
         let order = Order::Run(run);
         let report = match streams {
-            Some(streams) => self.converse_live(&order, limit, streams)?,
-            None => self.converse(&order, limit + SLACK)?,
+            Some(streams) => self.converse_live(order, limit, streams)?,
+            None => self.converse(order, limit + SLACK)?,
         };
         match report {
             Report::Ran(ran) => {
@@ -218,7 +219,7 @@ impl GuardHandle {
         let Some(file) = file.to_str() else {
             return Err(Error::Internal { what: "a home whose path is not Unicode".to_owned() });
         };
-        match self.converse(&Order::TakeCode { file: file.to_owned() }, PROMPT)? {
+        match self.converse(Order::TakeCode { file: file.to_owned() }, PROMPT)? {
             Report::CodeTaken => Ok(()),
             Report::NotStarted { why } => Err(Error::GuardLost { why }),
             _ => Err(self.lost("it spoke out of turn")),
@@ -228,7 +229,7 @@ impl GuardHandle {
     /// Has the guard give the profile `name` in the client's `file` more names.
     pub(in crate::device) fn name_profile(&mut self, file: &Path, name: &str, more: Vec<String>) -> Result<()> {
         let file = file.display().to_string();
-        match self.converse(&Order::NameProfile { file, name: name.to_owned(), more }, PROMPT)? {
+        match self.converse(Order::NameProfile { file, name: name.to_owned(), more }, PROMPT)? {
             Report::ProfileNamed => Ok(()),
             Report::NotStarted { why } => Err(Error::OnlyPrivate { why }),
             _ => Err(self.lost("it spoke out of turn")),
@@ -242,7 +243,7 @@ impl GuardHandle {
 
     /// What the client logged in these folders of the home, fit to be kept.
     pub(in crate::device) fn read_log(&mut self, folders: &[Vec<String>]) -> Option<String> {
-        match self.converse(&Order::ReadLog { folders: folders.to_vec() }, PROMPT) {
+        match self.converse(Order::ReadLog { folders: folders.to_vec() }, PROMPT) {
             Ok(Report::Log(log)) => log,
             // A home that is gone has nothing to tell.
             _ => None,
@@ -251,7 +252,7 @@ impl GuardHandle {
 
     /// Where the code stands in clear in the operator's own files.
     pub(in crate::device) fn find_code(&mut self, files: &OwnProfiles) -> Vec<OwnProfile> {
-        match self.converse(&Order::FindCode { files: files.to_tell() }, PROMPT) {
+        match self.converse(Order::FindCode { files: files.to_tell() }, PROMPT) {
             Ok(Report::Found(found)) => found,
             _ => Vec::new(),
         }
@@ -259,11 +260,11 @@ impl GuardHandle {
 
     /// Has the guard end by itself when `time` has passed.
     pub(in crate::device) fn end_within(&mut self, time: Duration) -> Result<()> {
-        self.order(&Order::EndWithin { ms: crate::device::millis(time) })
+        self.order(Order::EndWithin { ms: crate::device::millis(time) })
     }
 
     /// Gives an order and waits for the report that ends it.
-    pub(in crate::device) fn converse(&mut self, order: &Order, limit: Duration) -> Result<Report> {
+    pub(in crate::device) fn converse(&mut self, order: Order, limit: Duration) -> Result<Report> {
         self.order(order)?;
         let until = Instant::now() + limit;
         loop {
@@ -278,7 +279,7 @@ impl GuardHandle {
     }
 
     /// The same for a live command: what it says goes to `streams`, and their input to it.
-    fn converse_live(&mut self, order: &Order, limit: Duration, streams: &mut ClientStreams<'_>) -> Result<Report> {
+    fn converse_live(&mut self, order: Order, limit: Duration, streams: &mut ClientStreams<'_>) -> Result<Report> {
         self.end_within(UNATTENDED)?;
         self.order(order)?;
         self.runs += 1;
@@ -291,11 +292,11 @@ impl GuardHandle {
                 Ok(Incoming::Report(Report::Said { errors, .. })) if unread[usize::from(errors)] => {}
                 Ok(Incoming::Report(Report::Said { errors, piece })) => {
                     let stream = if errors { &mut streams.errors } else { &mut streams.output };
-                    match stream.write_all(&piece.bytes()).and_then(|()| stream.flush()) {
+                    match stream.write_all(piece.bytes()).and_then(|()| stream.flush()) {
                         // A reader that has gone is for the client to see, which may have more to do.
                         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                             unread[usize::from(errors)] = true;
-                            self.order(&Order::Unread { errors })?;
+                            self.order(Order::Unread { errors })?;
                         }
                         Err(error) => {
                             self.end_all();
@@ -309,8 +310,8 @@ impl GuardHandle {
                 Ok(Incoming::Report(Report::InputTaken)) => {
                     let _ = wanted.as_ref().map(|wanted| wanted.send(()));
                 }
-                Ok(Incoming::Input(number, piece)) if number == self.runs => self.order(&Order::Input(piece))?,
-                Ok(Incoming::Signal(of, number)) if of == self.runs => self.order(&Order::Signal { number })?,
+                Ok(Incoming::Input(number, piece)) if number == self.runs => self.order(Order::Input(piece))?,
+                Ok(Incoming::Signal(of, number)) if of == self.runs => self.order(Order::Signal { number })?,
                 Ok(Incoming::Report(Report::Started { group })) => self.group = Some(group),
                 Ok(Incoming::Report(report)) => {
                     self.group = None;
@@ -327,14 +328,11 @@ impl GuardHandle {
         }
     }
 
-    fn order(&mut self, order: &Order) -> Result<()> {
-        let written = serde_json::to_vec(order).map_err(std::io::Error::other).and_then(|mut line| {
-            line.push(b'\n');
-            match &mut self.orders {
-                Some(orders) => orders.write_all(&line).and_then(|()| orders.flush()),
-                None => Err(std::io::ErrorKind::BrokenPipe.into()),
-            }
-        });
+    fn order(&mut self, order: Order) -> Result<()> {
+        let written = match &mut self.orders {
+            Some(orders) => send(order, orders),
+            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+        };
         written.map_err(|_| self.lost("it no longer accepts requests"))
     }
 
@@ -374,7 +372,7 @@ impl GuardHandle {
 
     /// Has the home removed and the guard ended. After an `Ok` the home is gone.
     pub(in crate::device) fn close(mut self) -> Result<()> {
-        if self.order(&Order::End).is_err() {
+        if self.order(Order::End).is_err() {
             return self.home_is_gone();
         }
         self.orders = None;
@@ -485,7 +483,7 @@ fn read_input(mut input: Box<dyn Read + Send>, number: u32, sender: SyncSender<I
                 Err(_) => 0,
             };
             let is_over =
-                sender.send(Incoming::Input(number, OutputPiece::of(&piece[..length]))).is_err() || length == 0;
+                sender.send(Incoming::Input(number, OutputPiece::of(piece[..length].to_vec()))).is_err() || length == 0;
             if is_over || wants.recv().is_err() {
                 return;
             }

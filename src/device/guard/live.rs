@@ -60,7 +60,7 @@ pub(in crate::device) fn pass_on(
         }
     });
     std::thread::spawn(move || {
-        let pass = |out: Vec<u8>| out.is_empty() || say(&Report::Said { errors, piece: OutputPiece::of(&out) });
+        let pass = |out: Vec<u8>| out.is_empty() || say(Report::Said { errors, piece: OutputPiece::of(out) });
         loop {
             let next = if redacted.holds() || notice.holds() {
                 pieces.recv_timeout(PAUSE)
@@ -133,11 +133,11 @@ impl Notice {
 /// Gives a command its input piece by piece, until that or the command ends.
 pub(in crate::device) fn feed(mut input: Input, pieces: &Receiver<OutputPiece>) {
     while let Ok(piece) = pieces.recv() {
-        let bytes = Zeroizing::new(piece.bytes());
+        let bytes = Zeroizing::new(piece.into_bytes());
         if bytes.is_empty() || input.write_all(&bytes).and_then(|()| input.flush()).is_err() {
             return;
         }
-        say(&Report::InputTaken);
+        say(Report::InputTaken);
     }
 }
 

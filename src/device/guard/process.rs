@@ -3,7 +3,6 @@
 //! It takes orders on its stdin ([`crate::device::guard::protocol`]). When that pipe ends, for whatever reason, or SIGTERM comes, it
 //! ends the client with its descendants and removes the home, within a second.
 
-use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +15,7 @@ use crate::device::client::profile;
 use crate::device::guard::child::{ChildEvent, Running, Streams, Woken};
 use crate::device::guard::home::Home;
 use crate::device::guard::live::{LiveStream, Notice};
-use crate::device::guard::protocol::{Live, Order, OutputPiece, Report, Run, VERSION};
+use crate::device::guard::protocol::{Live, Order, OutputPiece, Report, Run, VERSION, receive, send};
 use crate::device::guard::redacted_stream::RedactedStream;
 use crate::device::guard::redaction::Redaction;
 use crate::device::guard::{client_log, configure, environment, live};
@@ -123,7 +122,7 @@ pub fn guard_main() -> i32 {
         Ok(terminal) => inbox.terminal = Some(terminal),
         Err(error) => {
             let why = format!("no terminal of its own can be had ({})", crate::error::io_in_words(&error));
-            let _ = say(&Report::NotStarted { why });
+            let _ = say(Report::NotStarted { why });
             return 1;
         }
     }
@@ -131,13 +130,13 @@ pub fn guard_main() -> i32 {
     let Some(Order::Begin { places, on_disk, version }) = inbox.order() else { return 0 };
     if version != VERSION {
         let why = format!("this program was replaced by another version ({VERSION}) while it ran");
-        let _ = say(&Report::NotStarted { why });
+        let _ = say(Report::NotStarted { why });
         return 1;
     }
     let home = match Home::make(&places, on_disk) {
         Ok(home) => home,
         Err(fault) => {
-            let _ = say(&Report::NoHome(fault));
+            let _ = say(Report::NoHome(fault));
             return 1;
         }
     };
@@ -146,7 +145,7 @@ pub fn guard_main() -> i32 {
     // Only now, and not for long: one that hangs in the kernel must hold up neither the removal nor our end.
     process::collect_children(Duration::from_millis(300));
     let status = i32::from(fault.is_some());
-    let _ = say(&Report::Gone { fault });
+    let _ = say(Report::Gone { fault });
     status
 }
 
@@ -154,7 +153,7 @@ pub fn guard_main() -> i32 {
 fn serve(home: &Home, inbox: &mut Inbox) {
     let Some(path) = home.path().to_str() else { return };
     let (path, rejected) = (path.to_owned(), home.rejected().to_vec());
-    if !say(&Report::Home { path, in_memory: home.is_in_memory(), rejected }) {
+    if !say(Report::Home { path, in_memory: home.is_in_memory(), rejected }) {
         return;
     }
     // One copy, in locked memory, as long as the home lives.
@@ -193,7 +192,7 @@ fn serve(home: &Home, inbox: &mut Inbox) {
             }
             Order::Begin { .. } | Order::End => return,
         };
-        if inbox.stopped || !say(&report) {
+        if inbox.stopped || !say(report) {
             return;
         }
     }
@@ -209,13 +208,14 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
         *arg = code.expose(str::to_owned);
     }
     let until = Instant::now() + run.limit();
-    let redacted = || RedactedStream::new(code.map(Redaction::of));
+    let redacted = |passes_binary| RedactedStream::new(code.map(Redaction::of), passes_binary);
     let streams = match run.live.take() {
-        Some(Live { input, caller }) => {
+        Some(Live { input, passes_binary, caller }) => {
             inbox.unread = Default::default();
-            let output = LiveStream { notice: Notice::none(), redacted: redacted(), unread: inbox.unread[0].clone() };
+            let (redacted_output, unread) = (redacted(passes_binary), inbox.unread[0].clone());
+            let output = LiveStream { notice: Notice::none(), redacted: redacted_output, unread };
             let notice = Notice::of(environment::notices(home, &run.java_options, run.jvm));
-            let errors = LiveStream { notice, redacted: redacted(), unread: inbox.unread[1].clone() };
+            let errors = LiveStream { notice, redacted: redacted(false), unread: inbox.unread[1].clone() };
             Streams::Live { input, caller, streams: Box::new([output, errors]) }
         }
         None => Streams::Captured,
@@ -236,7 +236,7 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
     if let Some(input) = input {
         std::thread::spawn(move || live::feed(input, &pieces));
     }
-    let woken = if say(&Report::Started { group: running.group() }) { running.wait(until) } else { Woken::Stop };
+    let woken = if say(Report::Started { group: running.group() }) { running.wait(until) } else { Woken::Stop };
     let mut ran = running.finish(woken);
     inbox.input = None;
     ran.read(run.reads);
@@ -245,19 +245,15 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
 }
 
 /// Tells the agent. `false` when it is gone.
-pub(in crate::device) fn say(report: &Report) -> bool {
-    let Ok(mut line) = serde_json::to_vec(report) else { return false };
-    line.push(b'\n');
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(&line).and_then(|()| stdout.flush()).is_ok()
+pub(in crate::device) fn say(report: Report) -> bool {
+    send(report, &mut std::io::stdout().lock()).is_ok()
 }
 
 /// Reads orders on a thread of its own: a read of a pipe has no deadline, and its end must be seen at any moment.
 fn read_orders(sender: Sender<GuardEvent>) {
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines() {
-            let order = line.ok().and_then(|line| serde_json::from_str(&line).ok());
-            let Some(order) = order else { break };
+        let mut stdin = std::io::stdin().lock();
+        while let Some(order) = receive(&mut stdin) {
             if sender.send(GuardEvent::Order(Box::new(order))).is_err() {
                 return;
             }

@@ -1,9 +1,12 @@
 //! What the agent and its guard say to each other: one JSON document a line, orders on the guard's stdin, reports on
-//! its stdout. The unlock code never passes here: the guard takes it from the file that the agent writes for the client.
+//! its stdout. A document with a piece of a stream names its length, and the piece follows the line as it is. The unlock code never
+//! passes here: the guard takes it from the file that the agent writes for the client.
 
+use std::io::{self, BufRead, Write};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize;
 
 use crate::device::client::access_keys::{ShownKey, shown_key};
@@ -121,6 +124,8 @@ impl Run {
 pub(in crate::device) struct Live {
     /// It gets input from the agent.
     pub(in crate::device) input: bool,
+    /// Binary data that it says is not looked at.
+    pub(in crate::device) passes_binary: bool,
     /// It is the caller's own, who would else have typed it to a shell.
     pub(in crate::device) caller: Option<Caller>,
 }
@@ -135,18 +140,82 @@ pub(in crate::device) struct Caller {
     pub(in crate::device) umask: Option<Umask>,
 }
 
-/// A piece of a stream: bytes of any kind, each as the character with its number.
-#[derive(Debug, Serialize, Deserialize)]
-pub(in crate::device) struct OutputPiece(String);
+/// A piece of a stream: bytes of any kind, of which the document has the length.
+#[derive(Debug)]
+pub(in crate::device) struct OutputPiece(Vec<u8>);
 
 impl OutputPiece {
-    pub(in crate::device) fn of(bytes: &[u8]) -> Self {
-        Self(bytes.iter().map(|byte| char::from(*byte)).collect())
+    /// No piece is longer: what is read at once, and what may be held back, are far shorter.
+    const MAX: usize = 1 << 20;
+
+    pub(in crate::device) fn of(bytes: Vec<u8>) -> Self {
+        Self(bytes)
     }
 
-    pub(in crate::device) fn bytes(&self) -> Vec<u8> {
-        self.0.chars().filter_map(|character| u8::try_from(character).ok()).collect()
+    pub(in crate::device) fn bytes(&self) -> &[u8] {
+        &self.0
     }
+
+    pub(in crate::device) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl Serialize for OutputPiece {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.len().serialize(serializer)
+    }
+}
+
+/// Has the length, and zeros until its bytes are read.
+impl<'de> Deserialize<'de> for OutputPiece {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let length = usize::deserialize(deserializer)?;
+        if length > Self::MAX {
+            return Err(D::Error::custom("a piece that is too long"));
+        }
+        Ok(Self(vec![0; length]))
+    }
+}
+
+/// What one of the two says.
+pub(in crate::device) trait Message: Serialize + DeserializeOwned {
+    /// The piece of a stream in it.
+    fn piece(&mut self) -> Option<&mut OutputPiece>;
+}
+
+impl Message for Order {
+    fn piece(&mut self) -> Option<&mut OutputPiece> {
+        if let Self::Input(piece) = self { Some(piece) } else { None }
+    }
+}
+
+impl Message for Report {
+    fn piece(&mut self) -> Option<&mut OutputPiece> {
+        if let Self::Said { piece, .. } = self { Some(piece) } else { None }
+    }
+}
+
+/// Writes a message.
+pub(in crate::device) fn send(mut message: impl Message, to: &mut impl Write) -> io::Result<()> {
+    let mut line = serde_json::to_vec(&message)?;
+    line.push(b'\n');
+    to.write_all(&line)?;
+    if let Some(piece) = message.piece() {
+        to.write_all(&piece.0)?;
+    }
+    to.flush()
+}
+
+/// The next message; `None` at the end, and for what is none.
+pub(in crate::device) fn receive<M: Message>(from: &mut impl BufRead) -> Option<M> {
+    let mut line = Vec::new();
+    from.read_until(b'\n', &mut line).ok()?;
+    let mut message: M = serde_json::from_slice(&line).ok()?;
+    if let Some(piece) = message.piece() {
+        from.read_exact(&mut piece.0).ok()?;
+    }
+    Some(message)
 }
 
 /// `configure`, its prompts answered.
@@ -302,4 +371,39 @@ pub(in crate::device) enum Outcome {
     Elsewhere { path: String },
     /// It never came to the code: no prompt, another prompt, or an early end. It was not told the code.
     NoCodeAsked,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_any_bytes_pass_between_other_messages() {
+        let all: Vec<u8> = (0..=255).cycle().take(70_000).collect();
+        let mut sent = Vec::new();
+        for piece in [&all[..], b"", b"\n{\"InputTaken\"}\n"] {
+            send(Report::Said { errors: true, piece: OutputPiece::of(piece.to_vec()) }, &mut sent).unwrap();
+            send(Report::InputTaken, &mut sent).unwrap();
+        }
+        assert!(sent.len() < all.len() + 300, "{} bytes were sent", sent.len());
+        let mut from = &sent[..];
+        for expected in [&all[..], b"", b"\n{\"InputTaken\"}\n"] {
+            let Some(Report::Said { errors: true, piece }) = receive(&mut from) else { panic!("a piece") };
+            assert!(piece.bytes() == expected);
+            assert!(matches!(receive(&mut from), Some(Report::InputTaken)));
+        }
+        assert!(receive::<Report>(&mut from).is_none(), "the end");
+    }
+
+    #[test]
+    fn a_piece_is_whole_and_of_bounded_length_or_there_is_none() {
+        let told = |mut bytes: &[u8]| receive::<Order>(&mut bytes).is_some();
+        assert!(told(b"{\"Input\":3}\nabc"), "a control");
+        for other in ["{\"Input\":4}\nabc", "{\"Input\":1048577}\n", "{\"Input\":-1}\n", "{\"Input\":\"abc\"}\n"] {
+            assert!(!told(other.as_bytes()), "{other}");
+        }
+        let long = format!("{{\"Input\":1048577}}\n{}", "x".repeat(1_048_577));
+        assert!(!told(long.as_bytes()), "one that is too long is not read, though it is whole");
+    }
 }

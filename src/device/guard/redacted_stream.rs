@@ -15,15 +15,20 @@ pub(in crate::device) struct RedactedStream {
     passed: usize,
     /// The last of those were replaced.
     is_replaced: bool,
+    /// Binary data is not looked at.
+    passes_binary: bool,
+    /// The last piece was binary.
+    was_binary: bool,
 }
 
 impl RedactedStream {
     /// Most that is held back: more than a code takes up in any spelling.
     const MAX_HELD: usize = 8 * 1024;
 
-    /// Nothing is taken out where no code is known.
-    pub(in crate::device) fn new(redaction: Option<Redaction>) -> Self {
-        Self { redaction, tail: Zeroizing::default(), passed: 0, is_replaced: false }
+    /// Nothing is taken out where no code is known, nor of binary data if that is said.
+    pub(in crate::device) fn new(redaction: Option<Redaction>, passes_binary: bool) -> Self {
+        let tail = Zeroizing::default();
+        Self { redaction, tail, passed: 0, is_replaced: false, passes_binary, was_binary: false }
     }
 
     /// Whether something is held back.
@@ -33,6 +38,15 @@ impl RedactedStream {
 
     /// Takes the next piece, and gives what may be passed on.
     pub(in crate::device) fn push(&mut self, piece: &[u8]) -> Vec<u8> {
+        let is_binary = self.passes_binary && is_binary(piece);
+        // The first one is looked at, as what stands before it may be text.
+        if std::mem::replace(&mut self.was_binary, is_binary) && is_binary {
+            let mut out = self.flush();
+            out.extend_from_slice(piece);
+            self.tail.clear();
+            (self.passed, self.is_replaced) = (0, false);
+            return out;
+        }
         let Some(redaction) = &self.redaction else { return piece.to_vec() };
         self.tail.extend_from_slice(piece);
         let (found, mut open) = redaction.look(&self.tail);
@@ -77,6 +91,20 @@ impl RedactedStream {
     }
 }
 
+/// Whether a piece is compressed, encrypted or the like from its beginning to its end: none of its blocks is text in any
+/// encoding, that of Windows with a zero in every second byte among them.
+fn is_binary(piece: &[u8]) -> bool {
+    const BLOCK: usize = 4 * 1024;
+    // Among random bytes it is each tenth.
+    const RARE: usize = 32;
+    let has_controls = |block: &[u8]| {
+        let in_no_text = |byte: &&u8| matches!(byte, 1..=6 | 14..=26 | 28..=31);
+        block.iter().filter(in_no_text).count() * RARE > block.len()
+    };
+    let Some(last) = piece.len().checked_sub(BLOCK) else { return false };
+    piece.chunks_exact(BLOCK).all(has_controls) && has_controls(&piece[last..])
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -89,7 +117,7 @@ mod tests {
     const CODE: &str = "7c0e1-Bab84-f7675-0a2B6-f8b33";
 
     fn stream() -> RedactedStream {
-        RedactedStream::new(Some(Redaction::of(&UnlockCode::take(CODE).unwrap())))
+        RedactedStream::new(Some(Redaction::of(&UnlockCode::take(CODE).unwrap())), false)
     }
 
     fn shown<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
@@ -178,5 +206,48 @@ mod tests {
         let zeros = [0; RedactedStream::MAX_HELD];
         assert_eq!(stream.push(&zeros).len(), 5 + zeros.len());
         assert!(!stream.holds());
+    }
+
+    /// What comes out for these pieces, where binary data is not looked at.
+    fn to_a_file(pieces: &[&[u8]]) -> Vec<u8> {
+        let mut stream = RedactedStream { passes_binary: true, ..stream() };
+        let mut out: Vec<u8> = pieces.iter().flat_map(|piece| stream.push(piece)).collect();
+        out.extend(stream.flush());
+        out
+    }
+
+    /// No text: every byte there is, in turn, with `inside` in the middle.
+    fn noise(inside: &[u8]) -> Vec<u8> {
+        let half: Vec<u8> = (0..=255).cycle().take(16 * 1024).collect();
+        [&half, inside, &half].concat()
+    }
+
+    #[test]
+    fn binary_data_after_binary_data_is_not_looked_at() {
+        let (noise, with_code) = (noise(b""), noise(CODE.as_bytes()));
+        assert!(to_a_file(&[&noise, &with_code]) == [&noise[..], &with_code].concat());
+        assert!(shown([&noise[..], &with_code]) != [&noise[..], &with_code].concat(), "but it is where it is shown");
+        // What was held back comes first, and once.
+        let begun = [&noise[..], b"7c0e1-ba"].concat();
+        assert!(to_a_file(&[&begun, &noise, &noise]) == [&begun[..], &noise, &noise].concat());
+    }
+
+    #[test]
+    fn text_beside_binary_data_is_looked_at() {
+        let noise = noise(b"");
+        let wide: Vec<u8> = CODE.bytes().chain(*b"; ").cycle().take(4096).flat_map(|byte| [byte, 0]).collect();
+        let long: Vec<u8> = CODE.bytes().chain(*b"; ").cycle().take(8192).collect();
+        let within = [&noise[..], &long, &noise].concat();
+        for text in [CODE.as_bytes(), &wide, &long, &within] {
+            for pieces in [&[text][..], &[&noise, text], &[&noise, &noise, text, &noise], &[text, &noise, &noise]] {
+                let out = to_a_file(pieces);
+                assert!(memchr::memmem::find(&out, b"[unlock code]").is_some());
+                let halves = [&CODE.as_bytes()[..12], &CODE.as_bytes()[17..]];
+                assert!(halves.iter().all(|half| memchr::memmem::find(&out, half).is_none()));
+            }
+        }
+        let (begin, end) = CODE.split_at(14);
+        let out = to_a_file(&[&noise, &noise, begin.as_bytes(), &[end.as_bytes(), &noise].concat()]);
+        assert!(memchr::memmem::find(&out, b"0a2B6").is_none(), "across two pieces");
     }
 }

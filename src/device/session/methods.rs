@@ -303,7 +303,7 @@ impl Session {
         // On a pipe and then on a terminal, each with its own limit.
         let limit = data.limit() * 2 + Duration::from_secs(15);
         let guard = &mut self.guard;
-        let report = while_waiting(&*self.notify, "the client to save its settings", || guard.converse(&order, limit));
+        let report = while_waiting(&*self.notify, "the client to save its settings", || guard.converse(order, limit));
         // Before anything else: whatever it says of itself, this is what it did.
         if let Some(path) = snapshot.changed(&self.client.data.profile) {
             return Err(Error::ProfileLeaked {

@@ -22,7 +22,7 @@ pub struct ClientExit {
 
 impl Session {
     /// Runs a command of the client with these arguments and nothing added to them. What it says is passed on as it says it, byte
-    /// for byte but for the unlock code. It is ended after `limit`, when there is one, and with the session.
+    /// for byte but for the unlock code, which is not looked for in binary data that is not shown. It is ended after `limit`, when there is one, and with the session.
     ///
     /// # Errors
     /// [`Error::ClientHung`] after `limit`; [`Error::ClientUnusable`] if it can't be started; [`Error::OutputLost`] if what it
@@ -78,7 +78,7 @@ impl Session {
         caller: Option<Caller>,
         mut streams: ClientStreams<'_>,
     ) -> Result<ClientExit> {
-        let live = Some(Live { input: streams.input.is_some(), caller });
+        let live = Some(Live { input: streams.input.is_some(), passes_binary: !streams.is_shown, caller });
         let run = Run { limit_ms: limit.map(millis), live, ..self.command(args.to_vec(), Duration::ZERO) };
         let ran = self.guard.run_for(run, Some(&mut streams))?;
         match limit {
