@@ -34,7 +34,7 @@ fn where_nobody_can_be_asked_the_way_round_is_told() {
     }
     for profile in ["ring", "lost"] {
         let outcome = call(profile).expect("credentials_failed");
-        assert!(outcome.sentence.contains("profile “"), "{}", outcome.sentence);
+        assert!(outcome.sentence.contains(&format!("“{profile}”")), "{}", outcome.sentence);
     }
     assert!(world.requests().is_empty());
 }
