@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use super::Cli;
 use crate::error::GivenFlag;
 use crate::model::{Endpoint, TargetId};
-use crate::safety::quote::quoted;
+use crate::safety::quote::{address_flags, quoted};
 use crate::settings::table::{EVERY, SESSION, Setting};
 use crate::settings::{Settings, Value, setting};
 
@@ -48,6 +48,16 @@ pub(crate) fn run_again(
     again("run", job, endpoint, settings, matter)
 }
 
+/// The same for a cluster, at the addresses of all its nodes.
+pub(crate) fn run_cluster_again(
+    cluster: &TargetId,
+    addresses: &[Endpoint],
+    settings: &Settings,
+    matter: impl Fn(&Setting) -> bool,
+) -> String {
+    again_at("run", Some(cluster), addresses, settings, matter)
+}
+
 fn again(
     verb: &str,
     job: Option<&TargetId>,
@@ -55,10 +65,20 @@ fn again(
     settings: &Settings,
     matter: impl Fn(&Setting) -> bool,
 ) -> String {
+    // One address of a cluster would be one node; those of all are remembered.
+    let endpoint = endpoint.filter(|_| job.is_none_or(|job| job.job().is_some()));
+    again_at(verb, job, endpoint.map(std::slice::from_ref).unwrap_or_default(), settings, matter)
+}
+
+fn again_at(
+    verb: &str,
+    job: Option<&TargetId>,
+    addresses: &[Endpoint],
+    settings: &Settings,
+    matter: impl Fn(&Setting) -> bool,
+) -> String {
     let job = job.map(|job| format!(" {job}")).unwrap_or_default();
-    let endpoint =
-        endpoint.map(|endpoint| format!(" --endpoint {}", quoted(&endpoint.to_string()))).unwrap_or_default();
-    let mut command = format!("snow-onboard {verb}{job}{endpoint}");
+    let mut command = format!("snow-onboard {verb}{job}{}", address_flags(addresses));
     for (said, value) in settings.said() {
         if said.key != setting::endpoint.key && matter(said) {
             command.push_str(&flag(said, value));

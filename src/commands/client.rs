@@ -8,7 +8,7 @@ use super::{needs_stored_code, parse_target};
 use crate::cli::RunClient;
 use crate::device::{ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
-use crate::flow::{ClientCommand, ClientEnd, Requested};
+use crate::flow::{ClientCommand, ClientEnd, Requested, address_unknown};
 use crate::model::{Purpose, Record, TargetId};
 use crate::os;
 use crate::report::{Event, Notify, Reporter};
@@ -40,7 +40,10 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
         return Err(Error::PairNotKept { job: job.to_string() });
     };
     let Some(endpoint) = settings.endpoint.clone().or_else(|| record.as_ref().and_then(Record::last_endpoint)) else {
-        return Err(Error::EndpointMissing);
+        return Err(match job.job() {
+            Some(_) => Error::EndpointMissing,
+            None => address_unknown(&job, record.as_ref()),
+        });
     };
 
     let (mut output, mut errors) = ui.of_client();

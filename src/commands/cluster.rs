@@ -5,7 +5,7 @@ use crate::cli::NodeFlags;
 use crate::cloud::Cloud;
 use crate::device;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{ClusterRequest, Requested, check_address, check_addresses, keep_after_unlock};
+use crate::flow::{ClusterRequest, Requested, addresses_missing, check_address, check_addresses, keep_after_unlock};
 use crate::model::{ClusterId, Endpoint, JobId, Malformed, Purpose, Record, TargetId, looks_like_code, tidy};
 use crate::report::{Event, Nobody, Notify, Reporter, Step};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
@@ -75,7 +75,7 @@ pub(super) fn run_cluster(
             kept => kept,
         };
         if !ui.can_prompt() {
-            return Err(Error::ClusterAddressesMissing { cluster: id.to_string(), nodes });
+            return Err(addresses_missing("run", &target, &request.addresses, nodes));
         }
         ask_for_addresses(&mut request.addresses, id, nodes, ui)?;
     }

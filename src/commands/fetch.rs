@@ -6,9 +6,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::cluster::parse_node;
-use crate::cli::{Fetch, run_again};
+use crate::cli::{Fetch, run_again, run_cluster_again};
 use crate::error::{Error, Result};
-use crate::flow::{ClusterRequest, Requested};
+use crate::flow::{ClusterRequest, Requested, address_templates};
 use crate::model::{Endpoint, KeychainKind, ManifestDigest, Purpose};
 use crate::report::Reporter;
 use crate::settings::Settings;
@@ -52,14 +52,24 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Repor
     let was_kept_already = kept.was_kept_already();
     // Pasted as it is, it says what to put there.
     let endpoint = settings.endpoint.clone().or_else(Endpoint::example);
+    let (count, known) = (kept.nodes(), kept.addresses());
     // Writing the result may take as long as its reader likes, and the code is of no more use here.
     drop(kept);
+    let (when, command) = match job.job() {
+        Some(_) => (
+            "When the device is on the network, run, with the address on its display:",
+            run_again(Some(&job), endpoint.as_ref(), settings, |setting| setting.reopens),
+        ),
+        None => (
+            "When all nodes are on the network, run, with the address on the display of each:",
+            run_cluster_again(&job, &address_templates(&known, count), settings, |setting| setting.reopens),
+        ),
+    };
     ui.result(
         Some(&job),
         &format!(
-            "\nThe code and manifest of {job} are stored.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\nWhen the device is on the network, run, with the address on its display:\n  {}",
+            "\nThe code and manifest of {job} are stored.\n\n  Unlock code  {keychain}\n  Manifest     {}\n\n{when}\n  {command}",
             manifest.display(),
-            run_again(Some(&job), endpoint.as_ref(), settings, |setting| setting.reopens),
         ),
         FetchResult {
             was_kept_already,

@@ -7,7 +7,7 @@ use super::unlocked::tell;
 use super::{cluster, needs_stored_code};
 use crate::cli::Unlock;
 use crate::error::{Error, ErrorReport, ExitCode, Result};
-use crate::flow::{Requested, SharedKeychains, Unlocked, keep_after_unlock};
+use crate::flow::{Requested, SharedKeychains, Unlocked, address_unknown, keep_after_unlock};
 use crate::model::{Purpose, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
 use crate::settings::Settings;
@@ -40,7 +40,7 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
                     reporter.notify(Event::Fact(format!("The address {last} is that of the last time.")));
                     last
                 }
-                (None, None) => return Err(Error::EndpointUnknown { job: job.to_string() }),
+                (None, None) => return Err(address_unknown(&job, record.as_ref())),
             };
             let requested = Requested { job, purpose: Purpose::Unlock, settings, reporter: reporter.clone(), ask: ui };
             let kept = requested.check_with_device(&endpoint)?.of_cluster(nodes).take_kept()?;
@@ -79,7 +79,7 @@ fn open_again(
     keychains: Arc<SharedKeychains>,
 ) -> Result<Unlocked, ErrorReport> {
     let NamedDevice { job, endpoint, .. } = device;
-    let endpoint = endpoint.as_ref().ok_or_else(|| Error::EndpointUnknown { job: job.to_string() }.report())?;
+    let endpoint = endpoint.as_ref().ok_or_else(|| address_unknown(job, record).report())?;
     let kept_in = record.and_then(|record| Some(record.pair.as_ref()?.keychain));
     keychains.open_once(settings.keychain_settings(settings.keychain_for(kept_in)), reporter.shared())?;
     let reporter = reporter.for_job(job);

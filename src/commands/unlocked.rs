@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::{run_again, unlock_again};
+use crate::cli::{run_again, run_cluster_again, unlock_again};
 use crate::flow::Unlocked;
 use crate::model::{ClusterNode, Endpoint, HandOverMethod, JobId, KeychainKind, TargetId};
 use crate::settings::Settings;
@@ -63,7 +63,11 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
         }
         None if unlocked.was_removed => text.push_str(&format!(
             "Code and manifest were removed from this machine, as the setting keep says. If the device loses power, it is locked again. To unlock it then, with internet and an AWS sign-in:\n  {}",
-            run_again(Some(&unlocked.job), Some(endpoint), settings, |_| true)
+            if unlocked.nodes.is_empty() {
+                run_again(Some(&unlocked.job), Some(endpoint), settings, |_| true)
+            } else {
+                run_cluster_again(&unlocked.job, &hand_over.nodes, settings, |_| true)
+            }
         )),
         None if is_kept(&unlocked.job, settings) => text.push_str(&format!(
             "This run stored nothing. An earlier code and manifest of {0} are still stored on this machine. To remove them:\n  snow-onboard forget {0}",

@@ -115,7 +115,12 @@ impl HintRules {
             Some(given) if line.contains(EXAMPLE) => &line.replace(EXAMPLE, &given.text),
             _ => line,
         };
-        let is_missing = |given: &&GivenFlag| given.verbs.iter().any(|takes| takes == verb) && !is_said(given);
+        // One address of a cluster would be one node; those of all are remembered, or stand there.
+        let is_of_cluster = words.iter().any(|word| word.starts_with("CID"));
+        let is_one_address = |given: &GivenFlag| is_of_cluster && given.flags.iter().any(|flag| flag == ENDPOINT);
+        let is_missing = |given: &&GivenFlag| {
+            given.verbs.iter().any(|takes| takes == verb) && !is_said(given) && !is_one_address(given)
+        };
         let missing: String = self.given.iter().filter(is_missing).map(|given| given.text.as_str()).collect();
         match line.split_once(" -- ") {
             Some((ours, of_client)) => format!("{ours}{missing} -- {of_client}"),

@@ -228,9 +228,10 @@ errors! {
     JobInCluster { job: String, cluster: String } = Job "job_in_cluster"
         "{job} is a node of the cluster {cluster}, whose nodes share one code and one manifest. Nothing was stored."
         => "Unlock all nodes together. Use the cluster's id and the address that each node's display shows:\n  snow-onboard run {cluster} --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12";
-    ClusterAddressesMissing { cluster: String, nodes: usize } = Usage "cluster_addresses_missing"
-        "The addresses of the {nodes} nodes of {cluster} were not given."
-        => "Give the address that each node's display shows:\n  snow-onboard run {cluster} --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12";
+    /// `what` is the sentence; `command` the one to paste, from its verb on.
+    ClusterAddressesMissing { what: String, command: String } = Usage "cluster_addresses_missing"
+        "{what}"
+        => "Give the address that each node's display shows:\n  snow-onboard {command}";
     NotKept { job: String } = Job "not_kept"
         "This machine stores no code and no manifest for {job}."
         => "See what is stored here and what AWS has:\n  snow-onboard jobs";

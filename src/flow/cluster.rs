@@ -9,6 +9,7 @@ use crate::device::DeviceUnlocked;
 use crate::error::{Error, Result};
 use crate::model::{ClusterNode, Endpoint, JobId, KeychainKind, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
+use crate::safety::quote::address_flags;
 use crate::store::{JobFolder, StateFolder};
 
 /// Whose pair is meant by an id: a node's id stands for the cluster whose pair is kept here, unless it has a pair of its own.
@@ -40,6 +41,31 @@ pub(crate) fn check_addresses(addresses: &[Endpoint]) -> Result<()> {
         Some((_, address)) => {
             Err(Error::Usage { why: format!("The address {address} was given twice. Each node has its own.") })
         }
+    }
+}
+
+/// An address for each of so many nodes: those that are known, then the examples of our texts, which no device has.
+pub(crate) fn address_templates(known: &[Endpoint], nodes: usize) -> Vec<Endpoint> {
+    let examples = (10..=u8::MAX).filter_map(|last| format!("192.0.2.{last}").parse().ok());
+    let missing = nodes.saturating_sub(known.len());
+    known.iter().cloned().chain(examples.skip(known.len()).take(missing)).collect()
+}
+
+/// That not every node's address was given, with the command in which they stand.
+pub(crate) fn addresses_missing(verb: &str, cluster: &TargetId, given: &[Endpoint], nodes: usize) -> Error {
+    let what = match given.len() {
+        0 => format!("The addresses of the {nodes} nodes of {cluster} were not given."),
+        count => format!("You gave {count} of the {nodes} nodes' addresses of {cluster}."),
+    };
+    let addresses = address_flags(&address_templates(given, nodes));
+    Error::ClusterAddressesMissing { what, command: format!("{verb} {cluster}{addresses}") }
+}
+
+/// That nobody said where the device is, or the nodes of the cluster.
+pub(crate) fn address_unknown(job: &TargetId, record: Option<&Record>) -> Error {
+    match (job, record.map_or(0, |record| record.nodes.len())) {
+        (TargetId::Cluster(_), nodes) if nodes > 0 => addresses_missing("unlock", job, &[], nodes),
+        _ => Error::EndpointUnknown { job: job.to_string() },
     }
 }
 

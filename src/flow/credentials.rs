@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::cluster::address_unknown;
 use super::keep::{About, apply_keep, is_over};
 use super::leftovers::open_state_folder;
 use super::onboard::Requested;
@@ -147,11 +148,7 @@ pub(super) fn read_key(
 }
 
 pub(super) fn endpoint_of(job: &TargetId, record: &Record, settings: &Settings) -> Result<Endpoint> {
-    settings
-        .endpoint
-        .clone()
-        .or_else(|| record.last_endpoint())
-        .ok_or_else(|| Error::EndpointUnknown { job: job.to_string() })
+    settings.endpoint.clone().or_else(|| record.last_endpoint()).ok_or_else(|| address_unknown(job, Some(record)))
 }
 
 /// Puts down which keys there are, and stores the one that was read. Whatever is in the keychain, the record names it before, so

@@ -442,6 +442,16 @@ impl<'a> Kept<'a> {
         self.was_kept_already
     }
 
+    /// How many nodes it is the pair of, if it is a cluster's.
+    pub(crate) fn nodes(&self) -> usize {
+        self.ready.record.nodes.len()
+    }
+
+    /// Where they are, as far as that is remembered.
+    pub(crate) fn addresses(&self) -> Vec<Endpoint> {
+        self.ready.record.last_addresses()
+    }
+
     /// Where the code is, in words.
     #[must_use]
     pub fn keychain(&self) -> &str {

@@ -1,6 +1,7 @@
 //! What is stored for one job, and what state its device is in: one look.
 
 use super::address::check_address;
+use super::cluster::address_unknown;
 use super::onboard::{Checked, Requested};
 use super::open_session::SHORT_PATIENCE;
 use super::prepare::{KeychainTurn, SharedKeychains, prepare_client};
@@ -51,7 +52,7 @@ pub(crate) fn look_at_job(
     let turn = keychains.turn();
     let opened = keychains.open_once(settings, requested.reporter.shared());
     let looked = opened.and_then(|()| {
-        let looked = look.go(requested, endpoint, depth, (keychains, turn));
+        let looked = look.go(requested, (record, endpoint), depth, (keychains, turn));
         looked.map_err(|error| error.report())
     });
     look.failure = looked.err();
@@ -62,7 +63,7 @@ impl JobLook {
     fn go(
         &mut self,
         requested: Requested<'_>,
-        endpoint: Option<&Endpoint>,
+        (record, endpoint): (Option<&Record>, Option<&Endpoint>),
         depth: Depth,
         (keychains, turn): (&SharedKeychains, KeychainTurn<'_>),
     ) -> Result<()> {
@@ -84,7 +85,7 @@ impl JobLook {
         if depth == Depth::Stored {
             return Ok(());
         }
-        let Some(endpoint) = endpoint else { return Err(Error::EndpointUnknown { job: job.to_string() }) };
+        let Some(endpoint) = endpoint else { return Err(address_unknown(&job, record)) };
         // A watch would ask again and again.
         check_address(endpoint, checked.context.settings, &Nobody)?;
         // Of a cluster, the first node may be the one that is missing.

@@ -13,6 +13,12 @@ pub(crate) fn quoted(value: &str) -> String {
     }
 }
 
+/// The first address by `--endpoint`, the others by `--node`, each with a space before it.
+pub(crate) fn address_flags(addresses: &[impl ToString]) -> String {
+    let flags = std::iter::once("--endpoint").chain(std::iter::repeat("--node"));
+    flags.zip(addresses).map(|(flag, address)| format!(" {flag} {}", quoted(&address.to_string()))).collect()
+}
+
 /// A word of a command in `credential_process` of an AWS profile. The AWS CLI takes such a command apart as Python's `shlex` does,
 /// other tools as `sh` does; on Windows both as programs do. `None` if they would read different words: for a control character, and
 /// for what some of them take for the beginning of a comment.
