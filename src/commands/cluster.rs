@@ -5,9 +5,11 @@ use crate::cli::NodeFlags;
 use crate::cloud::Cloud;
 use crate::device;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{ClusterRequest, Requested, addresses_missing, check_address, check_addresses, keep_after_unlock};
-use crate::model::{ClusterId, Endpoint, JobId, Malformed, Purpose, Record, TargetId, looks_like_code, tidy};
-use crate::report::{Event, Nobody, Notify, Reporter, Step};
+use crate::flow::{
+    ClusterRequest, Requested, addresses_missing, check_address, check_addresses, keep_after_unlock, with_remembered,
+};
+use crate::model::{ClusterId, Endpoint, JobId, Malformed, Purpose, TargetId, looks_like_code, tidy};
+use crate::report::{Nobody, Reporter, Step};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -59,11 +61,10 @@ pub(super) fn run_cluster(
     let target = TargetId::from(id.clone());
     let reporter = reporter.for_job(&target);
     let record = StateFolder::record_below(&settings.state_dir, &target).ok().flatten();
-    if request.addresses.is_empty() {
-        request.addresses = remembered(record.as_ref(), &reporter);
-    }
+    request.addresses = with_remembered(&request.addresses, record.as_ref(), &reporter);
     let mut cloud = None;
-    if request.addresses.is_empty() || request.addresses.len() == 1 && ui.can_prompt() {
+    // How many there are does not matter to whoever goes on with those that answer.
+    if request.addresses.is_empty() || !request.without_missing {
         let kept = record.filter(|record| record.pair.is_some()).map_or(0, |record| record.nodes.len());
         let nodes = match kept {
             0 => {
@@ -74,10 +75,12 @@ pub(super) fn run_cluster(
             }
             kept => kept,
         };
-        if !ui.can_prompt() {
-            return Err(addresses_missing("run", &target, &request.addresses, nodes));
+        if request.addresses.len() < nodes {
+            if !ui.can_prompt() {
+                return Err(addresses_missing("run", &target, &request.addresses, nodes));
+            }
+            ask_for_addresses(&mut request.addresses, id, nodes, ui)?;
         }
-        ask_for_addresses(&mut request.addresses, id, nodes, ui)?;
     }
     let first = request.addresses.first().cloned().ok_or(Error::EndpointMissing)?;
     // Before anything is fetched; somebody who can be asked is asked when it is used.
@@ -95,16 +98,6 @@ pub(super) fn run_cluster(
     let unlocked = keep_after_unlock(kept.hand_over(&first)?.wait()?, settings, &reporter)?;
     tell(&unlocked, &first, settings, ui);
     Ok(ExitCode::Done)
-}
-
-/// Where the nodes were the last time.
-pub(super) fn remembered(record: Option<&Record>, reporter: &Reporter) -> Vec<Endpoint> {
-    let addresses = record.map(Record::last_addresses).unwrap_or_default();
-    if !addresses.is_empty() {
-        let list = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        reporter.notify(Event::Fact(format!("The addresses of the nodes are those of the last time: {list}.")));
-    }
-    addresses
 }
 
 /// Asks for the addresses that are missing, one by one, as the displays show them.

@@ -7,7 +7,9 @@ use super::unlocked::tell;
 use super::{cluster, needs_stored_code};
 use crate::cli::Unlock;
 use crate::error::{Error, ErrorReport, ExitCode, Result};
-use crate::flow::{Requested, SharedKeychains, Unlocked, address_unknown, keep_after_unlock};
+use crate::flow::{
+    Requested, SharedKeychains, Unlocked, address_unknown, addresses_missing, keep_after_unlock, with_remembered,
+};
 use crate::model::{Purpose, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
 use crate::settings::Settings;
@@ -29,8 +31,12 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
                 let why = format!("--node is for a cluster, and {job} is a job of a single device.");
                 return Err(Error::Usage { why });
             }
-            if job.job().is_none() && nodes.addresses.is_empty() {
-                nodes.addresses = cluster::remembered(record.as_ref(), reporter);
+            if let (None, Some(record)) = (job.job(), &record) {
+                nodes.addresses = with_remembered(&nodes.addresses, Some(record), reporter);
+                let (given, count) = (&nodes.addresses, record.nodes.len());
+                if given.is_empty() || given.len() < count && !nodes.without_missing {
+                    return Err(addresses_missing("unlock", &job, given, count));
+                }
             }
             let first = nodes.addresses.first().filter(|_| job.job().is_none()).cloned();
             let endpoint = match (&settings.endpoint, record.as_ref().and_then(Record::last_endpoint)) {

@@ -7,7 +7,7 @@ use super::run_context::{ClusterRequest, RunContext, job_in_words};
 use crate::cloud::{Cloud, ClusterJobs, DescribedJob, FetchedPair, Sink};
 use crate::device::DeviceUnlocked;
 use crate::error::{Error, Result};
-use crate::model::{ClusterNode, Endpoint, JobId, KeychainKind, Record, TargetId};
+use crate::model::{ClusterNode, Endpoint, JobId, KeychainKind, NodeAddresses, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
 use crate::safety::quote::address_flags;
 use crate::store::{JobFolder, StateFolder};
@@ -106,6 +106,44 @@ pub(super) fn merged(jobs: &[JobId], before: &[ClusterNode]) -> Vec<ClusterNode>
     jobs.iter().map(|job| known(job).unwrap_or_else(|| ClusterNode::of(job.clone()))).collect()
 }
 
+/// Takes over what was told of the nodes. An address that is remembered gives way to none but one at which that node answers. Gives
+/// the addresses to be remembered: those at which nodes answered, and those of before of the nodes that were not asked or did not answer.
+pub(super) fn remember(record: &mut Record, told: &[ClusterNode], found: &NodeAddresses) -> Vec<Endpoint> {
+    let (before, mut earlier) = (std::mem::take(&mut record.nodes), record.last_addresses());
+    let has_answered = |address: &Endpoint| found.answered.iter().any(|answered| answered.is_same(address));
+    for node in told {
+        let known = before.iter().find(|known| known.job == node.job).and_then(|known| known.address.clone());
+        let mut node = node.clone();
+        match (&node.address, known) {
+            (Some(now), Some(known)) if has_answered(now) => {
+                earlier.retain(|earlier| earlier.is_same(now) || !earlier.is_same(&known));
+            }
+            // It was not asked there: of its own address the others tell no port.
+            (Some(now), Some(known)) if now.host() == known.host() => node.address = Some(known),
+            (None, known) => node.address = known,
+            _ => {}
+        }
+        record.nodes.push(node);
+    }
+    let others = earlier.into_iter().filter(|earlier| !has_answered(earlier));
+    found.answered.iter().cloned().chain(others).take(record.nodes.len()).collect()
+}
+
+/// The addresses that were given, and for the other nodes those at which they answered the last time.
+pub(crate) fn with_remembered(given: &[Endpoint], record: Option<&Record>, reporter: &Reporter) -> Vec<Endpoint> {
+    let Some(record) = record else { return given.to_vec() };
+    let is_given = |address: &Endpoint| given.iter().any(|given| given.is_same(address));
+    let missing = record.nodes.len().saturating_sub(given.len());
+    let added: Vec<Endpoint> =
+        record.last_addresses().into_iter().filter(|address| !is_given(address)).take(missing).collect();
+    if !added.is_empty() {
+        let whose = if given.is_empty() { "the nodes" } else { "the other nodes" };
+        let list = added.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        reporter.notify(Event::Fact(format!("The addresses of {whose} are those of the last time: {list}.")));
+    }
+    [given, &added].concat()
+}
+
 /// Where the nodes are: as was said, else as the last time. `first` is where that is a single address.
 ///
 /// # Errors
@@ -113,7 +151,10 @@ pub(super) fn merged(jobs: &[JobId], before: &[ClusterNode]) -> Vec<ClusterNode>
 pub(super) fn addresses(context: &RunContext<'_>, record: &Record, first: &Endpoint) -> Result<Vec<Endpoint>> {
     let given = &context.request.addresses;
     let mut addresses = if given.is_empty() { record.last_addresses() } else { given.clone() };
-    if !addresses.iter().any(|address| address.is_same(first)) {
+    let is_new = !addresses.iter().any(|address| address.is_same(first));
+    // The client goes to the first one.
+    addresses.sort_by_key(|address| !address.is_same(first));
+    if is_new {
         addresses.insert(0, first.clone());
         // The one that it takes the place of is not known.
         addresses.truncate(record.nodes.len().max(1));

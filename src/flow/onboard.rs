@@ -526,7 +526,7 @@ impl HandedOver<'_> {
                 }
             };
         hand_over.argv_seconds = unlocked.argv_seconds;
-        record.nodes.clone_from(&unlocked.nodes);
+        hand_over.nodes = cluster::remember(&mut record, &unlocked.nodes, &unlocked.addresses);
         if let Some(error) = cluster::incomplete(&context, &unlocked, pair.keychain) {
             context.note_hand_over(AuditStep::NotUnlocked, &pair.manifest_sha256, &record, &mut hand_over)?;
             return Err(error);

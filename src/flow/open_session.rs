@@ -68,7 +68,7 @@ impl<'a> ReadyPair<'a> {
         let mut hand_over = HandOverRecord {
             at: OffsetDateTime::now_utc(),
             endpoint: addresses.first().unwrap_or(endpoint).clone(),
-            nodes: addresses.clone(),
+            nodes: if is_cluster { record.last_addresses() } else { Vec::new() },
             method: HandOverMethod::Profile,
             argv_seconds: None,
             client: client.launcher().to_owned(),
@@ -122,6 +122,10 @@ impl<'a> ReadyPair<'a> {
         match opened {
             Ok(session) => {
                 hand_over.method = session.method();
+                if is_cluster {
+                    hand_over.endpoint = session.endpoint().clone();
+                    hand_over.nodes = cluster::remember(&mut record.clone(), &session.nodes(), &session.looked_for());
+                }
                 Ok(OpenSession { session, context, record, hand_over, pair, keychain, exposure })
             }
             Err(error) => {

@@ -38,7 +38,7 @@ pub use keep::Keep;
 pub(crate) use keep::estimated_expiry;
 pub use keychain::KeychainKind;
 pub use known_client::KnownClient;
-pub use node::ClusterNode;
+pub use node::{ClusterNode, NodeAddresses};
 pub use pair::ManifestDigest;
 pub use pair::PairTag;
 pub(crate) use profile_name::ProfileName;

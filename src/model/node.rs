@@ -18,6 +18,17 @@ pub struct ClusterNode {
     pub state: Option<String>,
 }
 
+/// The addresses at which the nodes of a cluster were looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeAddresses {
+    /// Those at which a node of the cluster answers.
+    pub answered: Vec<Endpoint>,
+    /// Those at which nobody does.
+    pub silent: Vec<Endpoint>,
+    /// Those at which something else does: each node is known to have another address.
+    pub foreign: Vec<Endpoint>,
+}
+
 impl ClusterNode {
     /// A node of which nothing is known but its job.
     #[must_use]

@@ -135,7 +135,7 @@ pub struct HandOverRecord {
     pub at: OffsetDateTime,
     /// The device's address.
     pub endpoint: Endpoint,
-    /// Of a cluster, the addresses of all its nodes.
+    /// Of a cluster, the addresses at which its nodes answered last, in this hand-over or before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Endpoint>,
     /// The hand-over method.
@@ -213,14 +213,14 @@ impl Record {
     /// Where the device was the last time.
     #[must_use]
     pub(crate) fn last_endpoint(&self) -> Option<Endpoint> {
-        self.hand_overs.last().map(|hand_over| hand_over.endpoint.clone())
+        self.last_addresses().into_iter().next()
     }
 
-    /// Where the nodes of the cluster were the last time, or the one device.
+    /// Where the nodes of the cluster answered the last time, or where the one device was.
     #[must_use]
     pub(crate) fn last_addresses(&self) -> Vec<Endpoint> {
         match self.hand_overs.last() {
-            Some(last) if last.nodes.is_empty() => vec![last.endpoint.clone()],
+            Some(last) if self.job.job().is_some() && last.nodes.is_empty() => vec![last.endpoint.clone()],
             Some(last) => last.nodes.clone(),
             None => Vec::new(),
         }

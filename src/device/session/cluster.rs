@@ -15,7 +15,7 @@ use crate::device::client::output::{self, Described, State};
 use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Reads, Run};
 use crate::error::{Error, Result, longer_than};
-use crate::model::{ClusterId, ClusterNode, Endpoint, EndpointHost, JobId};
+use crate::model::{ClusterId, ClusterNode, Endpoint, EndpointHost, JobId, NodeAddresses};
 use crate::report::{Backoff, Event, NodeState, Notify, WaitNotice, duration_in_words, while_waiting};
 
 /// A node that does not answer for so long is named.
@@ -261,6 +261,37 @@ impl Cluster {
         self.jobs.iter().map(node).collect()
     }
 
+    /// What came of each address. One that is written as a name is not told from a node's.
+    pub(super) fn looked_for(&self) -> NodeAddresses {
+        let hosts: Vec<EndpointHost> =
+            self.nodes.iter().filter_map(|node| node.address).map(EndpointHost::Address).collect();
+        let all_are_told = !hosts.is_empty() && hosts.len() == self.jobs.len();
+        let mut found = NodeAddresses::default();
+        for address in self.known() {
+            let is_listed = hosts.is_empty() || matches!(address.host(), EndpointHost::Name(_));
+            if self.down.contains(address) {
+                found.silent.push(address.clone());
+            } else if is_listed || hosts.contains(address.host()) {
+                found.answered.push(address.clone());
+            } else if all_are_told {
+                found.foreign.push(address.clone());
+            }
+        }
+        found
+    }
+
+    /// The nodes that answer the others and are not opened, because their own addresses were not among those that answered.
+    fn not_asked(&self) -> Vec<JobId> {
+        let is_asked = |node: &DescribedNode| match self.address_of(node) {
+            Some(address) => self.addresses.contains(address),
+            // Those behind one address are not told apart by it.
+            None => self.addresses.len() >= self.jobs.len(),
+        };
+        let left = self.nodes.iter().filter(|node| node.is_reachable && node.device.state == State::Locked);
+        let ids = left.filter(|node| !is_asked(node)).filter_map(|node| node.device.device_id.as_deref());
+        ids.filter_map(|id| id.parse().ok()).collect()
+    }
+
     /// Tells of each node whose state is another than the one that was told last.
     fn tell_changes(&mut self, notify: &dyn Notify) {
         let of = self.jobs.len();
@@ -301,6 +332,17 @@ impl Session {
     #[must_use]
     pub fn nodes(&self) -> Vec<ClusterNode> {
         self.cluster.as_ref().map(Cluster::nodes).unwrap_or_default()
+    }
+
+    /// What came of the addresses of the cluster's nodes; nothing of a session with a single device.
+    #[must_use]
+    pub(crate) fn looked_for(&self) -> NodeAddresses {
+        self.cluster.as_ref().map(Cluster::looked_for).unwrap_or_default()
+    }
+
+    /// The jobs of the nodes that are locked because they were not asked.
+    pub(super) fn not_asked(&self) -> Vec<JobId> {
+        self.cluster.as_ref().map(Cluster::not_asked).unwrap_or_default()
     }
 
     /// The state of the device, or of the cluster: of one that has missing nodes, how many are open.

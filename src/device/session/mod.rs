@@ -28,7 +28,7 @@ use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Ran, Reads, Run};
 use crate::device::millis;
 use crate::error::{Error, Result, longer_than};
-use crate::model::{HandOverMethod, JobId, TargetId};
+use crate::model::{Endpoint, HandOverMethod, JobId, TargetId};
 use crate::report::{Event, Notify, while_waiting};
 use cluster::Cluster;
 use open::ArgvExposure;
@@ -87,6 +87,12 @@ impl Session {
     #[must_use]
     pub fn method(&self) -> HandOverMethod {
         self.method
+    }
+
+    /// Where the client goes: of a cluster, the first node that answered.
+    #[must_use]
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        self.port.endpoint()
     }
 
     /// What the device said of itself when it was asked last.

@@ -7,7 +7,7 @@ use super::port::MAX_PAUSE;
 use crate::device::client::data::StatesData;
 use crate::device::client::output::State;
 use crate::error::{Error, Result, longer_than};
-use crate::model::{ClusterNode, HandOverMethod, JobId};
+use crate::model::{ClusterNode, HandOverMethod, JobId, NodeAddresses};
 use crate::report::{Backoff, WaitNotice};
 
 /// Time beyond the deadline after which the guard ends by itself: one look and a slow machine.
@@ -30,6 +30,10 @@ pub struct DeviceUnlocked {
     pub nodes: Vec<ClusterNode>,
     /// Of a cluster, the jobs of the nodes that are not ready.
     pub missing: Vec<JobId>,
+    /// Of a cluster, the jobs of the nodes that answer the others, and whose own addresses were not among those that answered.
+    pub not_asked: Vec<JobId>,
+    /// Of a cluster, what came of the addresses of its nodes.
+    pub addresses: NodeAddresses,
 }
 
 impl Session {
@@ -103,6 +107,8 @@ impl Session {
             was_open_already: self.was_open_already,
             nodes: self.nodes(),
             missing: self.missing(),
+            not_asked: self.not_asked(),
+            addresses: self.looked_for(),
         };
         self.guard.close()?;
         Ok(unlocked)
