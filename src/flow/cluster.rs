@@ -172,32 +172,60 @@ pub(super) fn addresses(context: &RunContext<'_>, record: &Record, first: &Endpo
     Ok(addresses)
 }
 
+/// Why addresses were of no use, if some were not: nobody answers there, or something that is no node of the cluster.
+fn useless_in_words(found: &NodeAddresses) -> Option<String> {
+    let listed = |list: &[Endpoint]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let said = [("No node answers at", &found.silent), ("No node of this cluster is at", &found.foreign)];
+    let said: Vec<String> = said
+        .into_iter()
+        .filter(|(_, list)| !list.is_empty())
+        .map(|(what, list)| format!("{what} {}", listed(list)))
+        .collect();
+    (!said.is_empty()).then(|| said.join(". "))
+}
+
 /// The end of a run after which nodes are missing, unless that was agreed to.
 pub(super) fn incomplete(context: &RunContext<'_>, unlocked: &DeviceUnlocked, keychain: KeychainKind) -> Option<Error> {
+    let useless = useless_in_words(&unlocked.addresses);
     if unlocked.missing.is_empty() {
+        if let Some(useless) = useless {
+            context.reporter.notify(Event::Warning(format!("{useless}. Correct that address the next time.")));
+        }
         return None;
     }
-    let (nodes, cluster) = (unlocked.nodes.len(), context.folder.job().to_string());
+    let (nodes, cluster) = (unlocked.nodes.len(), context.folder.job());
     let open = nodes - unlocked.missing.len();
     let state = |job: &JobId| {
         let node = unlocked.nodes.iter().find(|node| node.job == *job);
-        node.map_or(job.to_string(), |node| format!("{} ({})", node.name(), node.state_in_words()))
+        let why = if unlocked.not_asked.contains(job) { "; not among the addresses that answered" } else { "" };
+        node.map_or(job.to_string(), |node| format!("{} ({}{why})", node.name(), node.state_in_words()))
     };
     let missing = unlocked.missing.iter().map(state).collect::<Vec<_>>().join("; ");
+    let missing = useless.map_or(missing.clone(), |useless| format!("{missing}. {useless}"));
     if context.request.without_missing {
         context.reporter.notify(Event::Warning(format!(
             "{open} of the {nodes} nodes of {cluster} are UNLOCKED, ASSOCIATED and REACHABLE. Missing: {missing}."
         )));
         return None;
     }
-    let later = match keychain {
-        KeychainKind::None => "Switch the missing nodes on and wait until they have started, up to 20 minutes. Then repeat the same command.".to_owned(),
-        KeychainKind::System | KeychainKind::Kernel => format!(
-            "Switch the missing nodes on and wait until they have started, up to 20 minutes. Then run:\n  snow-onboard unlock {cluster}"
-        ),
+    let verb = if keychain == KeychainKind::None { "run" } else { "unlock" };
+    let later = if unlocked.not_asked.is_empty() {
+        let begin = "Switch the missing nodes on and wait until they have started, up to 20 minutes. Then";
+        match keychain {
+            KeychainKind::None => format!("{begin} repeat the same command."),
+            KeychainKind::System | KeychainKind::Kernel => {
+                // Those that did not answer are right, as far as anybody knows, and not remembered yet.
+                let NodeAddresses { answered, silent, .. } = &unlocked.addresses;
+                let addresses = [&answered[..], silent].concat();
+                format!("{begin} run:\n  snow-onboard {verb} {cluster}{}", address_flags(&addresses))
+            }
+        }
+    } else {
+        let addresses = address_flags(&address_templates(&unlocked.addresses.answered, nodes));
+        format!("Give the address that each node's display shows:\n  snow-onboard {verb} {cluster}{addresses}")
     };
     let hint = format!("The nodes that are open stay open. {later}");
-    Some(Error::ClusterIncomplete { cluster, open, nodes, missing, hint })
+    Some(Error::ClusterIncomplete { cluster: cluster.to_string(), open, nodes, missing, hint })
 }
 
 #[cfg(test)]
