@@ -105,6 +105,10 @@ impl Report {
         self.events.iter().find(|event| event["check"] == check).unwrap_or_else(|| panic!("no {check}: {}", self.all()))
     }
 
+    pub(crate) fn result(&self) -> &Value {
+        self.events.iter().find(|event| event["event"] == "result").unwrap_or_else(|| panic!("{}", self.all()))
+    }
+
     pub(crate) fn text(&self, check: &str) -> &str {
         self.line(check)["text"].as_str().unwrap()
     }
@@ -118,9 +122,13 @@ impl Report {
         let all = self.all();
         let told: Vec<&str> = self.events.iter().filter_map(|event| event["check"].as_str()).collect();
         assert_eq!(told, CHECKS, "every line, once, in its order: {all}");
+        let result = self.result();
+        assert_eq!(result["command"], "doctor", "{all}");
+        assert_eq!((self.ended.exit, result["exit"].as_i64()), (Some(exit), Some(i64::from(exit))), "{all}");
         let last = self.events.last().unwrap();
-        assert_eq!((&last["event"], &last["command"]), (&"result".into(), &"doctor".into()), "{all}");
-        assert_eq!((self.ended.exit, last["exit"].as_i64()), (Some(exit), Some(i64::from(exit))), "{all}");
+        let end = if exit == 0 { "result" } else { "error" };
+        assert_eq!(last["event"], end, "{all}");
+        assert!(exit == 0 || last["exit"] == exit, "{all}");
         let first = self.events.iter().find(|event| event["verdict"] == "fails");
         assert_eq!(first.is_some(), exit != 0, "{all}");
         for check in CHECKS {

@@ -73,12 +73,12 @@ fn no_file_after_success() {
 
 #[test]
 fn no_file_after_a_kill_during_a_command_of_the_client() {
-    let client = ClientOptions::default().trick(Command::Configure, Trick::Hang);
+    let client = ClientOptions::default().trick(Command::ListServices, Trick::Hang);
     let stage = Stage::with_keyring(Rehearsal::builder().client(client));
     assert!(stage.run().status().unwrap().success());
-    let mut agent = stage.with_client(&["client", &stage.id()], &["configure"]);
+    let mut agent = stage.with_client(&["client", &stage.id()], &["list-services"]);
     let mut agent = Running::start(agent.stdout(Stdio::null()).stderr(Stdio::null()));
-    let client = stage.wait_for_client("configure");
+    let client = stage.wait_for_client("list-services");
     let found = stage.files_with_code();
     assert!(
         !found.is_empty() && found.iter().all(|path| path.starts_with(&client.user_home)),

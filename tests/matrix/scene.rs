@@ -65,7 +65,9 @@ impl<'a> Scene<'a> {
             None => builder,
         };
         if cast.with_another {
-            builder = builder.job(Job::new()).job(Job::new());
+            // Of the same moment: which was created first decides the order in which they are told.
+            let job = Job::new();
+            builder = builder.job(job.clone()).job(job);
         }
         if let Some(states) = cast.ready_states {
             builder = builder.ready_states(states);

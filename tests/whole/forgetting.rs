@@ -171,7 +171,7 @@ fn a_code_in_an_earlier_keychain_goes_too_and_one_that_stays_is_named() {
     });
     assert!(bus.lookup(&id).is_some(), "the control");
     // Where codes are kept from now on is no choice of where to look.
-    on_the_bus(Agent::new(&rehearsal, ["forget", "--all"]).env("SNOW_ONBOARD_KEYCHAIN", "kernel"), &bus).end().done();
+    on_the_bus(Agent::new(&rehearsal, ["forget", &id]).env("SNOW_ONBOARD_KEYCHAIN", "kernel"), &bus).end().done();
     assert_eq!((bus.lookup(&id), path.exists()), (None, false));
 }
 

@@ -9,7 +9,7 @@ use snow_rehearsal::Times::{Always, First};
 use snow_rehearsal::{Impostor as Flaw, Rehearsal, Server};
 
 use crate::row::Verb::{Fetch, Jobs, Refresh, Run};
-use crate::row::{Fault, Given, Kept, Row};
+use crate::row::{Fault, Given, Row};
 use crate::scene::Scene;
 
 const PAIR: [Operation; 3] = [DescribeJob, GetJobManifest, GetJobUnlockCode];
@@ -131,10 +131,10 @@ fn settings() -> Vec<Row> {
             .fails(3, "ca_file_bad"),
         Row::new(Run, "the CA file is that of another", Fault::Do(ca_of_another, put_ca_back))
             .fails(5, "tls_untrusted"),
+        // What is typed is refused also where it would not come to be used.
         Row::new(Run, "the CA file is no PEM", Fault::Do(|scene| ca(scene, b"not PEM"), put_ca_back))
             .given(Given::Pair)
-            .well()
-            .kept(Kept::Old),
+            .fails(3, "ca_file_bad"),
     ]
 }
 
