@@ -509,9 +509,10 @@ errors! {
     DeviceUnidentified { expected: String, endpoint: String } = Device "device_unidentified"
         "The device at {endpoint} is unlocked but reports no job id, so this program could not check that it belongs to {expected}."
         => "Compare the device's label and display with the job. Then repeat the same command, which asks the device again. If that fails too, show this message to AWS Support with the job id.";
-    DeviceRefused { job: String, what: String, said: String } = Device "device_refused"
+    /// `check` is the part of the hint that says what may be wrong.
+    DeviceRefused { job: String, what: String, said: String, check: String } = Device "device_refused"
         "`snowballEdge {what}` failed: {said}"
-        => "The stored code and manifest are unchanged. A rejected code is never retried automatically. Check that this is the device of {job} (label and display), that the address is right, and that it has started. After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
+        => "The stored code and manifest are unchanged. A rejected code is never retried automatically. {check} After a software update of the device, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     /// Where nobody waits for it to start. `said` comes from the client.
     DeviceGivesNoAnswer { job: String, endpoint: String, said: String } = Device "device_gives_no_answer"
         "The device at {endpoint} answers on the network, but the client gets no answer from it with the code and manifest of {job}. The client said: {said}."

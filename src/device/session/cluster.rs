@@ -280,6 +280,19 @@ impl Cluster {
         found
     }
 
+    /// What may be wrong where the client gets nowhere. Its own words are about the manifest, where an address is another device's.
+    pub(super) fn what_to_check(&self) -> String {
+        let foreign = match &self.looked_for().foreign[..] {
+            [] => String::new(),
+            foreign => format!(" No node of it is at {}.", listed(foreign)),
+        };
+        format!(
+            "Check that each of these addresses is on the display of a node of {}, and that the nodes have started: {}.{foreign}",
+            self.id,
+            listed(&self.addresses)
+        )
+    }
+
     /// The nodes that answer the others and are not opened, because their own addresses were not among those that answered.
     fn not_asked(&self) -> Vec<JobId> {
         let is_asked = |node: &DescribedNode| match self.address_of(node) {

@@ -307,6 +307,13 @@ impl Session {
     }
 
     fn refused(&self, what: &str, ran: &Ran) -> Error {
-        Error::DeviceRefused { job: self.job.to_string(), what: what.to_owned(), said: output::client_output(ran) }
+        let job = self.job.to_string();
+        let check = match &self.cluster {
+            Some(cluster) => cluster.what_to_check(),
+            None => format!(
+                "Check that this is the device of {job} (label and display), that the address is right, and that it has started."
+            ),
+        };
+        Error::DeviceRefused { job, what: what.to_owned(), said: output::client_output(ran), check }
     }
 }
