@@ -35,10 +35,18 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
 }
 
 fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
-    let job = super::parse_target(job, settings, reporter)?;
+    let (job, node) = super::parse_target_and_node(job, settings, reporter)?;
     reporter.is_about(&job);
     if let Some(profile) = &args.client_profile {
         return remove_profile(profile, &job, settings, ui, reporter);
+    }
+    if let Some(node) = node {
+        return Err(Error::Usage {
+            why: format!(
+                "{node} is a node of the cluster {job}, whose nodes share one code and one manifest. To remove those of the whole \
+                 cluster: snow-onboard forget {job}"
+            ),
+        });
     }
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let Some(removed) = forget_job(&job, &state, settings, reporter)? else {

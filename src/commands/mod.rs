@@ -29,7 +29,7 @@ use crate::cloud;
 use crate::device::ClientExit;
 use crate::error::{Error, ExitCode, HintRules, Result};
 use crate::flow::target_named;
-use crate::model::{KeychainKind, TargetId, tidy};
+use crate::model::{JobId, KeychainKind, TargetId, tidy};
 use crate::os;
 use crate::report::{OPERATOR, Observer, Reporter};
 use crate::safety::log::{self, Verbosity};
@@ -229,6 +229,15 @@ fn needs_stored_code(verb: &str, settings: &Settings) -> Result<()> {
 /// Whose pair is meant: a job's, a cluster's, or that of the cluster a job is a node of, if it is stored here.
 fn parse_target(given: &str, settings: &Settings, reporter: &Reporter) -> Result<TargetId> {
     target_named(parse_id(given)?, &settings.state_dir, reporter)
+}
+
+/// The same with the job of the node that was named, where the pair is its cluster's.
+fn parse_target_and_node(given: &str, settings: &Settings, reporter: &Reporter) -> Result<(TargetId, Option<JobId>)> {
+    let named = parse_id(given)?;
+    let node = named.job().cloned();
+    let target = target_named(named, &settings.state_dir, reporter)?;
+    let node = node.filter(|_| target.job().is_none());
+    Ok((target, node))
 }
 
 fn parse_id(given: &str) -> Result<TargetId> {
