@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read};
 use std::sync::{Mutex, PoisonError};
 
-use super::{needs_stored_code, parse_target};
+use super::{needs_stored_code, parse_target_and_node};
 use crate::cli::RunClient;
 use crate::device::{ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
-use crate::flow::{ClientCommand, ClientEnd, Requested, address_unknown};
+use crate::flow::{ClientCommand, ClientEnd, Requested, address_unknown, node_address};
 use crate::model::{Purpose, Record, TargetId};
 use crate::os;
 use crate::report::{Event, Notify, Reporter};
@@ -27,7 +27,7 @@ pub(super) fn pass_on(signal: i32) -> bool {
 }
 
 pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ClientExit> {
-    let job = parse_target(&args.job, settings, reporter)?;
+    let (job, node) = parse_target_and_node(&args.job, settings, reporter)?;
     reporter.is_about(&job);
     if args.args.is_empty() {
         return Err(Error::ClientCommandMissing { job: job.to_string() });
@@ -39,7 +39,9 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
     let Some((_, record)) = StateFolder::one_below(&settings.state_dir, &job)? else {
         return Err(Error::PairNotKept { job: job.to_string() });
     };
-    let Some(endpoint) = settings.endpoint.clone().or_else(|| record.as_ref().and_then(Record::last_endpoint)) else {
+    let of_node = node.as_ref().and_then(|node| node_address(node, record.as_ref(), settings, reporter));
+    let given = settings.endpoint.clone().or(of_node);
+    let Some(endpoint) = given.or_else(|| record.as_ref().and_then(Record::last_endpoint)) else {
         return Err(match job.job() {
             Some(_) => Error::EndpointMissing,
             None => address_unknown(&job, record.as_ref()),

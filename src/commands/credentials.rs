@@ -12,14 +12,14 @@ use crate::settings::Settings;
 use crate::ui::Ui;
 
 pub(super) fn credentials(args: &Credentials, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
-    let job = super::parse_target(&args.job, settings, reporter)?;
+    let (job, node) = super::parse_target_and_node(&args.job, settings, reporter)?;
     reporter.is_about(&job);
     let wanted = args.access_key_id.as_deref().map(parse_id).transpose()?;
     check_keychain(settings)?;
     if ui.is_seen() {
         return Err(Error::KeyNotForTerminal { job: job.to_string() });
     }
-    let key = device_key(&job, wanted.as_ref(), args.refresh, settings, reporter)?;
+    let key = device_key((&job, node.as_ref()), wanted.as_ref(), args.refresh, settings, reporter)?;
     ui.hand_out(&document(&key)?)
 }
 

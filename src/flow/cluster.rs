@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::{ClusterNode, Endpoint, JobId, KeychainKind, NodeAddresses, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
 use crate::safety::quote::address_flags;
+use crate::settings::Settings;
 use crate::store::{JobFolder, StateFolder};
 
 /// Whose pair is meant by an id: a node's id stands for the cluster whose pair is kept here, unless it has a pair of its own.
@@ -142,6 +143,26 @@ pub(crate) fn with_remembered(given: &[Endpoint], record: Option<&Record>, repor
         reporter.notify(Event::Fact(format!("The addresses of {whose} are those of the last time: {list}.")));
     }
     [given, &added].concat()
+}
+
+/// The address of the node that was named in place of its cluster. Where it is not known, another node answers, which is said.
+pub(crate) fn node_address(
+    node: &JobId,
+    record: Option<&Record>,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> Option<Endpoint> {
+    if settings.endpoint.is_some() {
+        return None;
+    }
+    let record = record?;
+    let known = record.address_of(node);
+    if let (None, Some(other)) = (&known, record.last_endpoint()) {
+        reporter.notify(Event::Warning(format!(
+            "The address of {node} is not stored here. The node at {other} is asked. To ask another one, add --endpoint and its address."
+        )));
+    }
+    known
 }
 
 /// Where the nodes are: as was said, else as the last time. `first` is where that is a single address.

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::cluster::address_unknown;
+use super::cluster::{address_unknown, node_address};
 use super::keep::{About, apply_keep, is_over};
 use super::leftovers::open_state_folder;
 use super::onboard::Requested;
@@ -15,7 +15,7 @@ use crate::device::Session;
 use crate::error::{Error, Result};
 use crate::keychain::Keychain;
 use crate::model::{
-    AccessKeyId, AccessKeysRecord, Endpoint, KeychainKind, PairRecord, Purpose, Record, SecretKey, TargetId,
+    AccessKeyId, AccessKeysRecord, Endpoint, JobId, KeychainKind, PairRecord, Purpose, Record, SecretKey, TargetId,
 };
 use crate::report::{Event, Nobody, Notify, Reporter, WaitNotice};
 use crate::safety::redact;
@@ -37,14 +37,14 @@ pub(crate) struct DeviceKey {
     pub secret: SecretKey,
 }
 
-/// Gives the access key of the job's device: the one that is `wanted`, or the only one. With `refresh`, whatever is stored, the
+/// Gives the access key of the job's device, or of the cluster, whose `node` is asked: the one that is `wanted`, or the only one. With `refresh`, whatever is stored, the
 /// device is asked.
 ///
 /// # Errors
 /// [`Error::PairNotKept`]; [`Error::AccessKeyAmbiguous`], [`Error::AccessKeyUnknown`], [`Error::AccessKeysNone`];
 /// [`Error::EndpointUnknown`]; those of the keychain, the client and the device; [`Error::Busy`].
 pub(crate) fn device_key(
-    job: &TargetId,
+    (job, node): (&TargetId, Option<&JobId>),
     wanted: Option<&AccessKeyId>,
     refresh: bool,
     settings: &Settings,
@@ -61,7 +61,7 @@ pub(crate) fn device_key(
             }
             return Ok(key);
         }
-        match ask_device(job, record, wanted, settings, reporter) {
+        match ask_device((job, node), record, wanted, settings, reporter) {
             Err(Error::Busy { .. }) if started.elapsed() < BUSY_FOR => {
                 notice.tell(reporter, "another snow-onboard process that works on the job");
                 std::thread::sleep(LOOK);
@@ -106,14 +106,15 @@ fn lines(job: &TargetId, ids: &[AccessKeyId]) -> String {
 }
 
 fn ask_device(
-    job: &TargetId,
+    (job, node): (&TargetId, Option<&JobId>),
     record: Option<Record>,
     wanted: Option<&AccessKeyId>,
     settings: &Settings,
     reporter: &Reporter,
 ) -> Result<DeviceKey> {
     let Some(record) = record else { return Err(Error::PairNotKept { job: job.to_string() }) };
-    let endpoint = endpoint_of(job, &record, settings)?;
+    let of_node = node.and_then(|node| node_address(node, Some(&record), settings, reporter));
+    let endpoint = of_node.map_or_else(|| endpoint_of(job, &record, settings), Ok)?;
     let requested = Requested {
         job: job.clone(),
         purpose: Purpose::Credentials,

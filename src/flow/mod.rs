@@ -26,7 +26,7 @@ pub(crate) use address::check_address;
 pub(crate) use after_unlock::keep_after_unlock;
 pub(crate) use client_command::{ClientCommand, ClientEnd};
 pub(crate) use cluster::{
-    address_templates, address_unknown, addresses_missing, check_addresses, target_named, with_remembered,
+    address_templates, address_unknown, addresses_missing, check_addresses, node_address, target_named, with_remembered,
 };
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::{forget_job, jobs_in_keychain};

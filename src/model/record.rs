@@ -226,6 +226,15 @@ impl Record {
         }
     }
 
+    /// Where this node of the cluster is, as far as that is known: of nodes behind one address no more than that is told.
+    #[must_use]
+    pub(crate) fn address_of(&self, job: &JobId) -> Option<Endpoint> {
+        let address = self.nodes.iter().find(|node| node.job == *job)?.address.clone()?;
+        let known = self.last_addresses();
+        let is_known = known.iter().any(|known| known.is_same(&address));
+        (is_known || !known.iter().any(|known| known.host() == address.host())).then_some(address)
+    }
+
     /// The same with this hand-over as the latest.
     #[must_use]
     pub fn with(&self, hand_over: &HandOverRecord) -> Self {
