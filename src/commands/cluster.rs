@@ -9,7 +9,7 @@ use crate::flow::{
     ClusterRequest, Requested, addresses_missing, check_address, check_addresses, keep_after_unlock, with_remembered,
 };
 use crate::model::{ClusterId, Endpoint, JobId, Malformed, Purpose, TargetId, looks_like_code, tidy};
-use crate::report::{Nobody, Reporter, Step};
+use crate::report::{Event, Nobody, Notify, Reporter, Step};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -48,6 +48,16 @@ pub(super) fn cluster_of(job: &JobId, settings: &Settings, reporter: &Reporter) 
     cluster.ok_or_else(|| Error::Usage {
         why: format!("{job} is not a node of a cluster, so it has no other nodes. Leave --node out."),
     })
+}
+
+/// The cluster, where a job turns out to be a node of one: what was to be done is done with the cluster.
+pub(super) fn of_node(error: Error, reporter: &Reporter) -> Result<ClusterId> {
+    let Error::JobInCluster { job, cluster } = error else { return Err(error) };
+    let Ok(id) = cluster.parse() else { return Err(Error::JobInCluster { job, cluster }) };
+    reporter.notify(Event::Fact(format!(
+        "{job} is a node of the cluster {cluster}, whose nodes share one code and one manifest."
+    )));
+    Ok(id)
 }
 
 /// Opens a cluster. What is not said of its nodes' addresses is remembered, or asked for.

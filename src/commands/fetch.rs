@@ -5,11 +5,11 @@ use std::path::Path;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::cluster::parse_node;
+use super::cluster::{of_node, parse_node};
 use crate::cli::{Fetch, run_again, run_cluster_again};
 use crate::error::{Error, Result};
 use crate::flow::{ClusterRequest, Requested, address_templates};
-use crate::model::{Endpoint, KeychainKind, ManifestDigest, Purpose};
+use crate::model::{Endpoint, KeychainKind, ManifestDigest, Purpose, TargetId};
 use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -43,11 +43,19 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Repor
             why: "--pair-of is for a cluster, so it needs the cluster's id (CID…).".to_owned(),
         });
     }
-    let checked =
-        Requested { job: job.clone(), purpose: Purpose::Fetch, settings, reporter: reporter.clone(), ask: ui }
+    let keep = |job: TargetId, pair_of| {
+        let checked = Requested { reporter: reporter.for_job(&job), job, purpose: Purpose::Fetch, settings, ask: ui }
             .check()?
             .of_cluster(ClusterRequest { pair_of, ..ClusterRequest::default() });
-    let kept = if args.refresh { checked.refetch()? } else { checked.keep()? };
+        if args.refresh { checked.refetch() } else { checked.keep() }
+    };
+    let (job, kept) = match keep(job.clone(), pair_of) {
+        Err(error @ Error::JobInCluster { .. }) => {
+            let cluster = TargetId::from(of_node(error, reporter)?);
+            (cluster.clone(), keep(cluster, None)?)
+        }
+        kept => (job, kept?),
+    };
     let (manifest, keychain, pair) = (kept.manifest(), kept.keychain().to_owned(), kept.pair().clone());
     let was_kept_already = kept.was_kept_already();
     // Pasted as it is, it says what to put there.

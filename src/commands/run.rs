@@ -9,7 +9,7 @@ use crate::cloud::Cloud;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{ClusterRequest, Requested, keep_after_unlock};
 use crate::model::{Endpoint, Purpose, Readiness, TargetId};
-use crate::report::{Event, Notify, Reporter, Step};
+use crate::report::{Reporter, Step};
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -68,11 +68,8 @@ fn open_or_cluster(
         return run_cluster(id, ClusterRequest { addresses, ..nodes }, settings, ui, reporter);
     }
     match open(job, endpoint, settings, ui, reporter) {
-        Err(Error::JobInCluster { job, cluster }) if ui.can_prompt() => {
-            let Ok(id) = cluster.parse() else { return Err(Error::JobInCluster { job, cluster }) };
-            reporter.notify(Event::Fact(format!(
-                "{job} is a node of the cluster {cluster}, which is unlocked as a whole."
-            )));
+        Err(error @ Error::JobInCluster { .. }) => {
+            let id = cluster::of_node(error, reporter)?;
             let addresses = vec![endpoint.clone()];
             run_cluster(&id, ClusterRequest { addresses, ..nodes }, settings, ui, reporter)
         }

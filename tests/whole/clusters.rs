@@ -163,7 +163,9 @@ fn what_is_kept_of_a_cluster_serves_the_other_commands() {
     rack.cluster.nodes()[1].power_loss_for(FOR_EVER);
     let status = rack.offline(&["status", &rack.id]).done();
     assert!(status.stdout.contains("2 of 3 nodes") && status.stdout.contains("UNREACHABLE"), "{}", status.stdout);
-    rack.agent(&["forget", &node]).end().done();
+    let refused = rack.agent(&["forget", &node]).end().failed(2, &format!("snow-onboard forget {}", rack.id));
+    assert!(refused.stderr.contains("is a node of the cluster") && rack.bus.lookup(&rack.id).is_some());
+    rack.agent(&["forget", &rack.id]).end().done();
     assert!(rack.bus.lookup(&rack.id).is_none());
     rack.offline(&["unlock", &node]).failed(6, "are not both stored");
 }
@@ -225,10 +227,46 @@ fn a_node_that_was_missing_is_unlocked_later_at_its_right_address() {
     let ended = rack.agent(&[&["run", rack.id.as_str()], &given[..]].concat()).end().failed(14, "2 of the 3 nodes");
     assert!(ended.stderr.contains(&rack.node(2)), "{}", ended.stderr);
     assert_eq!(rack.cluster.nodes()[2].state(), State::Locked);
-    let right = ["unlock", &rack.id, "--endpoint", first, "--node", second, "--node", third];
-    rack.offline(&right).done();
+    assert!(ended.stderr.contains("No node answers at 127.0.0.1:1"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("not among the addresses that answered"), "{}", ended.stderr);
+    let line = format!("snow-onboard unlock {} --endpoint {first} --node {second} --node 192.0.2.12", rack.id);
+    assert!(ended.stderr.contains(&line), "{}", ended.stderr);
+    // The two that answered are remembered, and the wrong one is not.
+    let lacks = rack.offline(&["unlock", &rack.id]).failed(2, "2 of the 3 nodes' addresses");
+    assert!(!lacks.stderr.contains("127.0.0.1:1\n") && lacks.stderr.contains(&line), "{}", lacks.stderr);
+    let right = rack.offline(&["unlock", &rack.id, "--endpoint", third]).done();
+    assert!(rack.cluster.is_open(), "{}", right.stderr);
+    assert!(right.stdout.trim_end().lines().last().unwrap().starts_with(&format!("  snow-onboard unlock {}", rack.id)));
+    assert!(!right.stdout.contains("--endpoint"), "one address would be one node: {}", right.stdout);
+
+    // Neither a part of the addresses nor a wrong one takes the place of those that are remembered.
+    rack.cluster.nodes().iter().for_each(snow_rehearsal::Device::power_loss);
+    rack.offline(&["unlock", &rack.id, "--endpoint", second, "--without-missing"]).done();
+    let wrong =
+        ["unlock", &rack.id, "--endpoint", first, "--node", second, "--node", "127.0.0.1:1", "--unlock-timeout", "2s"];
+    rack.offline(&wrong).done();
+    rack.cluster.nodes().iter().for_each(snow_rehearsal::Device::power_loss);
+    rack.offline(&["unlock", &rack.id]).done();
     assert!(rack.cluster.is_open());
-    rack.code_is_apart(&[&ended]);
+    rack.code_is_apart(&[&ended, &right]);
+}
+
+#[test]
+fn a_node_that_is_named_is_the_one_that_is_asked() {
+    let rack = Rack::of(3, |_| at_once());
+    for (at, node) in rack.cluster.nodes().iter().enumerate() {
+        node.move_to(format!("127.0.0.{}", at + 1).parse().unwrap()).unwrap();
+    }
+    rack.run(&[]).end().done();
+    let asked = |at: usize| rack.cluster.nodes()[at].descriptions();
+    let (first, third) = (asked(0), asked(2));
+    rack.offline(&["client", &rack.node(2), "--", "describe-device"]).done();
+    assert!(asked(2) > third, "the node's own address is remembered");
+    assert_eq!(asked(0), first);
+    let other = rack.cluster.addresses()[1].clone();
+    let second = asked(1);
+    rack.offline(&["client", &rack.node(2), "--endpoint", &other, "--", "describe-device"]).done();
+    assert!(asked(1) > second, "--endpoint is obeyed");
 }
 
 #[test]
@@ -292,7 +330,7 @@ fn a_node_that_is_not_released_is_left_out_of_the_comparison_and_named() {
     let jobs = rack.cluster.jobs();
     jobs[0].set_state("PreparingAppliance");
     jobs[2].set_state("Cancelled");
-    let ended = rack.agent(&["fetch", &rack.id]).end().done();
+    let ended = rack.agent(&["fetch", jobs[1].id()]).end().done();
     assert!(ended.stderr.contains(&format!("{}.", jobs[0].id())), "{}", ended.stderr);
     let record = state(&rack.rehearsal).join("jobs").join(&rack.id).join("record.json");
     let record: serde_json::Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
@@ -307,8 +345,14 @@ fn addresses_that_cannot_be_right_are_refused() {
     let ended = rack.agent(&["run", &rack.id]).end().failed(2, "3 nodes");
     assert!(ended.stderr.contains(&format!("snow-onboard run {} --endpoint", rack.id)), "{}", ended.stderr);
     let node = rack.node(0);
-    let alone = rack.agent(&["run", &node, "--endpoint", &addresses[0]]).end().failed(6, &rack.id);
-    assert!(alone.stderr.contains("--node"), "{}", alone.stderr);
+    for named in [&node, &rack.id] {
+        let alone =
+            rack.agent(&["run", named, "--endpoint", &addresses[0]]).end().failed(2, "1 of the 3 nodes' addresses");
+        let line =
+            format!("  snow-onboard run {} --endpoint {} --node 192.0.2.11 --node 192.0.2.12", rack.id, addresses[0]);
+        assert!(alone.stderr.contains(&line), "{}", alone.stderr);
+    }
+    assert_eq!(rack.rehearsal.count(Operation::GetJobUnlockCode), 0, "before anything is fetched");
     rack.run(&["--node", &addresses[1]]).end().failed(2, "twice");
     rack.run(&["--node", "127.0.0.1:1"]).end().failed(2, "has 3 nodes");
     rack.run(&["--node", "127.0.0.300"]).end().failed(2, "--node");
