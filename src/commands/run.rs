@@ -94,14 +94,13 @@ fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Report
     let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
     reporter.begin(Step::Job);
     let jobs = cloud.jobs()?;
-    let mut delivered: Vec<TargetId> = jobs
+    let found = jobs
         .iter()
         .filter(|job| job.state.readiness() == Readiness::Ready && !job.is_main)
-        .filter_map(|job| job.cluster.as_ref().unwrap_or(&job.id).parse().ok())
-        .collect();
-    // A cluster's nodes need not stand beside each other.
-    delivered.sort();
-    delivered.dedup();
+        .filter_map(|job| job.cluster.as_ref().unwrap_or(&job.id).parse::<TargetId>().ok());
+    let mut delivered = Vec::new();
+    // A cluster's nodes are one; the order stays.
+    found.for_each(|id| if !delivered.contains(&id) { delivered.push(id) });
     match &delivered[..] {
         [] => Err(no_job_ready(&jobs, |job| run_again(job, Some(endpoint), settings, |setting| setting.key != "wait"))),
         [job] => {

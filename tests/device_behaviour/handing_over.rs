@@ -548,3 +548,18 @@ fn a_client_that_does_not_list_the_commands_is_not_given_the_code_on_its_command
     let stage = Stage::new(IGNORES_OUR_HOME);
     assert_eq!((code_of(stage.hand_over()), stage.calls("help")), ("hand_over_refused", 2));
 }
+
+#[test]
+fn a_look_at_a_device_that_takes_no_such_pair_ends_with_the_client_s_words() {
+    let mut stage = Stage::new(&format!(
+        "{OWN_FORM}\ndescribe() {{ echo 'INVENTED: not this manifest.' >&2; return 5; }}\nconfigure() {{ converse; }}"
+    ));
+    stage.waits_for_services = false;
+    let start = std::time::Instant::now();
+    let error = stage.hand_over().err().unwrap();
+    assert_eq!(error.code(), "device_gives_no_answer");
+    assert!(error.to_string().ends_with("The client said: INVENTED: not this manifest."), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    assert!(!stage.notices.all().iter().any(|notice| notice.contains("to start")));
+    stage.assert_nothing_left();
+}

@@ -157,19 +157,6 @@ known() { [ -e \"$W/up\" ] || { echo 'INVENTED: connection refused' >&2; return 
 }
 
 #[test]
-fn a_look_at_a_device_that_takes_no_such_pair_ends_with_the_client_s_words() {
-    let mut stage = Stage::new("known() { echo 'INVENTED: not this manifest.' >&2; return 1; }");
-    stage.waits_for_services = false;
-    let start = std::time::Instant::now();
-    let error = stage.hand_over().err().unwrap();
-    assert_eq!(error.code(), "device_gives_no_answer");
-    assert!(error.to_string().ends_with("The client said: INVENTED: not this manifest."), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
-    assert!(!stage.notices.all().iter().any(|notice| notice.contains("to start")));
-    stage.assert_nothing_left();
-}
-
-#[test]
 fn the_client_is_told_nothing_before_the_device_answers() {
     let (mut stage, _) = Stage::new("").unplug().split();
     stage.patience = Duration::from_secs(3);

@@ -72,8 +72,8 @@ fn without_the_keychain_that_has_the_code_the_hint_leads_to_it_or_to_a_new_pair(
     let id = rehearsal.job().id().to_owned();
     on_the_bus(Agent::new(&rehearsal, ["fetch", &id]), &bus).end().done();
     let without = |args: &[&str]| {
-        let agent = Agent::new(&rehearsal, args).arg("--client").arg(rehearsal.client_path());
-        let ended = agent.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent").arg("--json").end();
+        let ended =
+            Agent::new(&rehearsal, args).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent").arg("--json").end();
         let said = format!("{}{}", ended.stdout, ended.stderr);
         let error = said.lines().find(|line| line.contains("keychain_unavailable")).unwrap_or_else(|| panic!("{said}"));
         assert!(!error.contains("--keychain none"), "{error}");
@@ -81,7 +81,8 @@ fn without_the_keychain_that_has_the_code_the_hint_leads_to_it_or_to_a_new_pair(
     };
     let endpoint = rehearsal.device().endpoint();
     let fetch = format!("\\n  snow-onboard fetch {id} --keychain kernel");
-    for args in [&["unlock", &id, "-e", &endpoint][..], &["status", &id]] {
+    let client = rehearsal.client_path().to_str().unwrap();
+    for args in [&["unlock", &id, "-e", &endpoint, "--client", client][..], &["status", &id, "--client", client]] {
         assert!(without(args).contains(&fetch), "{args:?}");
     }
     let needs_it = without(&["forget", &id]);

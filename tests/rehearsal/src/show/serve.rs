@@ -242,11 +242,11 @@ mod tests {
             There { devices: rehearsal.devices().to_vec(), cluster: "CID1".to_owned(), nodes: vec![device.clone()] };
         for (line, told) in [("", ""), ("help", "Type “power-cut”"), ("power-cut JID1", "no device of JID1")] {
             assert!(typed(line, &there).contains(told), "{line}");
-            assert!(std::net::TcpStream::connect(device.endpoint()).is_ok(), "{line}");
+            assert!(std::net::TcpStream::connect(device.address()).is_ok(), "{line}");
         }
         let told = typed("power-cut CID1", &there);
         assert!(told.contains("snow-onboard unlock CID1"), "{told}");
-        assert_eq!(device.state(), crate::State::Locked);
+        assert_eq!(device.state(), crate::State::Booting);
     }
 
     #[test]
