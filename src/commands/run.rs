@@ -100,7 +100,11 @@ fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Report
         .filter_map(|job| job.cluster.as_ref().unwrap_or(&job.id).parse::<TargetId>().ok());
     let mut delivered = Vec::new();
     // A cluster's nodes are one; the order stays.
-    found.for_each(|id| if !delivered.contains(&id) { delivered.push(id) });
+    found.for_each(|id| {
+        if !delivered.contains(&id) {
+            delivered.push(id)
+        }
+    });
     match &delivered[..] {
         [] => Err(no_job_ready(&jobs, |job| run_again(job, Some(endpoint), settings, |setting| setting.key != "wait"))),
         [job] => {
