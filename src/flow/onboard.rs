@@ -538,6 +538,7 @@ impl HandedOver<'_> {
         );
         // Which is the job's, or the wait had failed.
         hand_over.device_id = unlocked.device_id.and_then(|id| id.parse().ok());
+        hand_over.was_open_already = unlocked.was_open_already;
         hand_over.unlocked_at = Some(OffsetDateTime::now_utc());
         context.note_hand_over(AuditStep::Unlocked, &pair.manifest_sha256, &record, &mut hand_over)?;
         // Of a failure that is over.

@@ -75,6 +75,7 @@ impl<'a> ReadyPair<'a> {
             client_version: version_in_words(&device),
             client_sha256: client.sha256(&context.reporter)?,
             client_jvm_is_bare: device.jvm_is_bare(),
+            was_open_already: false,
             device_id: None,
             unlocked_at: None,
             audit_head: None,
@@ -87,7 +88,7 @@ impl<'a> ReadyPair<'a> {
         };
         let exposure = ArgvExposure::default();
         let digest = &pair.manifest_sha256;
-        let begun = Cell::new(false);
+        let begun = Cell::new(None);
         let opened = Session::open(
             device,
             device::HandOver {
@@ -108,7 +109,7 @@ impl<'a> ReadyPair<'a> {
                 ask: &ask,
                 before_code: &|| {
                     context.note(AuditStep::HandOverBegun, digest)?;
-                    begun.set(true);
+                    begun.set(Some(OffsetDateTime::now_utc()));
                     Ok(())
                 },
                 // Before it happens: an exposure is on record whatever becomes of the run.
@@ -119,6 +120,8 @@ impl<'a> ReadyPair<'a> {
                 keep_log: &|log| context.keep_client_log(log),
             },
         );
+        // A device may have been waited for until then.
+        hand_over.at = begun.get().unwrap_or(hand_over.at);
         match opened {
             Ok(session) => {
                 hand_over.method = session.method();
@@ -129,7 +132,7 @@ impl<'a> ReadyPair<'a> {
                 Ok(OpenSession { session, context, record, hand_over, pair, keychain, exposure })
             }
             Err(error) => {
-                if begun.get() {
+                if begun.get().is_some() {
                     context.note_failure(AuditStep::HandOverFailed, digest);
                 }
                 note_failed(&context, &record, hand_over, &exposure, &error);

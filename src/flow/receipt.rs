@@ -127,7 +127,8 @@ impl Receipt {
         let section = |title: &str, rows| ReceiptSection { title: title.to_owned(), rows };
         let mut sections = vec![section("Job", self.job_rows()), section("Code and manifest", self.pair_rows())];
         for hand_over in &self.hand_overs {
-            sections.push(section(&format!("Hand-over of {}", utc_in_words(hand_over.at)), hand_over_rows(hand_over)));
+            sections
+                .push(section(&format!("Hand-over of {}", utc_in_words(hand_over.at)), self.hand_over_rows(hand_over)));
         }
         let steps = self.lines.iter().map(|line| {
             (utc_in_words(line.at), format!("{}, by {} (line {}{})", line.what(), line.who(), line.line, line.mark()))
@@ -176,6 +177,39 @@ impl Receipt {
         }
     }
 
+    fn hand_over_rows(&self, hand_over: &HandOverRecord) -> Vec<(String, String)> {
+        let unlocked = match hand_over.unlocked_at {
+            Some(at) if hand_over.was_open_already => format!("{}, and was before", utc_in_words(at)),
+            Some(at) => utc_in_words(at),
+            None => "not recorded".to_owned(),
+        };
+        let exposed = match hand_over.argv_seconds {
+            Some(seconds) => format!("yes, for {seconds} s"),
+            None => "no".to_owned(),
+        };
+        let listed = |list: Vec<String>| if list.is_empty() { "not recorded".to_owned() } else { list.join(", ") };
+        let mut rows = match self.job.job() {
+            Some(_) => vec![
+                row("Device address", hand_over.endpoint.to_string()),
+                row("Device id", hand_over.device_id.as_ref().map_or("not recorded".to_owned(), ToString::to_string)),
+            ],
+            None => vec![
+                row("Node addresses", listed(hand_over.nodes.iter().map(ToString::to_string).collect())),
+                row("Node ids", listed(self.nodes.iter().map(|node| node.job.to_string()).collect())),
+            ],
+        };
+        rows.extend([
+            row("UNLOCKED", unlocked),
+            row("Method", hand_over.method.in_words()),
+            row("Code on a command line", exposed),
+            row("Client", format!("version {}", sanitize(&hand_over.client_version))),
+            row("Client path", sanitize(&hand_over.client.display().to_string())),
+            row("Client SHA-256", hand_over.client_sha256.to_string()),
+        ]);
+        rows.extend(hand_over.audit_head.map(|head| row("Audit head", head.to_string())));
+        rows
+    }
+
     fn audit_rows(&self) -> Vec<(String, String)> {
         let mut rows = vec![row("File", sanitize(&self.audit.path))];
         match &self.audit.flaws[..] {
@@ -188,29 +222,6 @@ impl Receipt {
         }
         rows
     }
-}
-
-fn hand_over_rows(hand_over: &HandOverRecord) -> Vec<(String, String)> {
-    let unlocked = match hand_over.unlocked_at {
-        Some(at) => utc_in_words(at),
-        None => "not recorded".to_owned(),
-    };
-    let exposed = match hand_over.argv_seconds {
-        Some(seconds) => format!("yes, for {seconds} s"),
-        None => "no".to_owned(),
-    };
-    let mut rows = vec![
-        row("Device address", hand_over.endpoint.to_string()),
-        row("Device id", hand_over.device_id.as_ref().map_or("not recorded".to_owned(), ToString::to_string)),
-        row("UNLOCKED", unlocked),
-        row("Method", hand_over.method.in_words()),
-        row("Code on a command line", exposed),
-        row("Client", format!("version {}", sanitize(&hand_over.client_version))),
-        row("Client path", sanitize(&hand_over.client.display().to_string())),
-        row("Client SHA-256", hand_over.client_sha256.to_string()),
-    ];
-    rows.extend(hand_over.audit_head.map(|head| row("Audit head", head.to_string())));
-    rows
 }
 
 fn row(name: &str, said: impl Into<String>) -> (String, String) {

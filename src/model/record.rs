@@ -154,6 +154,9 @@ pub struct HandOverRecord {
     /// Its JVM started with no option of ours but its home.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub client_jvm_is_bare: bool,
+    /// The device was UNLOCKED before, so that nothing had to be unlocked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_open_already: bool,
     /// What the device said it is; equal to the job id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_id: Option<JobId>,

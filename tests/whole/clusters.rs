@@ -156,6 +156,10 @@ fn what_is_kept_of_a_cluster_serves_the_other_commands() {
     assert_eq!(receipt.json("result")["nodes"].as_array().unwrap().len(), 3);
     let text = rack.agent(&["receipt", &rack.id]).end().done();
     assert_eq!(text.stdout.matches(READY).count(), 3, "{}", text.stdout);
+    let nodes: Vec<String> = (0..3).map(|at| rack.node(at)).collect();
+    assert!(text.stdout.contains(&nodes.join(", ")), "{}", text.stdout);
+    let addresses = rack.cluster.addresses().join(", ");
+    assert!(text.stdout.contains(&addresses) && !text.stdout.contains("not recorded"), "{}", text.stdout);
     let jobs = rack.agent(&["jobs"]).end().done();
     assert!(jobs.stdout.contains(&format!("snow-onboard run {}", rack.id)), "{}", jobs.stdout);
     assert!(rack.agent(&["fetch", &node]).end().done().stderr.contains("no request to AWS"));
