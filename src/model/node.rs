@@ -20,7 +20,7 @@ pub struct ClusterNode {
 
 /// The addresses at which the nodes of a cluster were looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NodeAddresses {
+pub(crate) struct NodeAddresses {
     /// Those at which a node of the cluster answers.
     pub answered: Vec<Endpoint>,
     /// Those at which nobody does.

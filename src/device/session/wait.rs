@@ -33,7 +33,7 @@ pub struct DeviceUnlocked {
     /// Of a cluster, the jobs of the nodes that answer the others, and whose own addresses were not among those that answered.
     pub not_asked: Vec<JobId>,
     /// Of a cluster, what came of the addresses of its nodes.
-    pub addresses: NodeAddresses,
+    pub(crate) addresses: NodeAddresses,
 }
 
 impl Session {
