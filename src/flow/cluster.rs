@@ -19,11 +19,12 @@ use crate::store::{JobFolder, StateFolder};
 /// Those of the state folder.
 pub(crate) fn target_named(id: TargetId, state_dir: &Path, reporter: &Reporter) -> Result<TargetId> {
     let Some(job) = id.job() else { return Ok(id) };
-    let kept = StateFolder::kept_below(state_dir)?;
-    if kept.iter().any(|(kept, _)| *kept == id) {
+    // The AWS CLI asks for credentials with each of its calls: the other jobs' records are not read for that.
+    if StateFolder::one_below(state_dir, &id)?.is_some() {
         return Ok(id);
     }
     let has_node = |record: &Record| record.nodes.iter().any(|node| node.job == *job);
+    let kept = StateFolder::kept_below(state_dir)?;
     let Some((cluster, _)) = kept.into_iter().find(|(_, record)| record.as_ref().is_some_and(has_node)) else {
         return Ok(id);
     };

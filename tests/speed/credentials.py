@@ -1,8 +1,6 @@
 """Times `credentials` beside the AWS CLI, each a number of calls in turn. See `credentials`, which starts this."""
 
 import contextlib
-import ctypes
-import json
 import os
 import pathlib
 import statistics
@@ -10,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from stage import join_a_session_keyring, seconds, served
 
 BIN = pathlib.Path(sys.argv[1]).resolve()
 CALLS = int(sys.argv[2])
@@ -52,31 +52,8 @@ def keyring(folder):
             yield env
 
 
-@contextlib.contextmanager
-def stand_ins():
-    server = subprocess.Popen(
-        [BIN / "snow-rehearsal", "serve", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield json.loads(server.stdout.readline())
-    finally:
-        server.stdin.close()
-        server.wait(timeout=30)
-
-
-def run(command, env):
-    start = time.monotonic()
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    took = time.monotonic() - start
-    if done.returncode != 0:
-        sys.exit(f"{command[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return took * 1000
-
-
-def join_a_session_keyring():
-    keyctl = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
-    if ctypes.CDLL(None, use_errno=True).syscall(keyctl, 1, None) < 0:
-        sys.exit(f"no session keyring: {os.strerror(ctypes.get_errno())}")
+def milliseconds(command, env):
+    return seconds(command, env) * 1000
 
 
 def prepared(stage, env, folder, keychain):
@@ -85,9 +62,9 @@ def prepared(stage, env, folder, keychain):
     agent, flags = BIN / "snow-onboard", ["--state-dir", folder / keychain, "--keychain", keychain]
     client = ["--client", stage["client"]]
     at = ["--endpoint", stage["device_endpoint"], "--ca-bundle", stage["ca_bundle"], "--quiet", "--no-input"]
-    run([agent, "run", job, *flags, *client, *at], env)
+    milliseconds([agent, "run", job, *flags, *client, *at], env)
     command = [agent, "credentials", job, *flags]
-    run(command + client, env)
+    milliseconds(command + client, env)
     return command
 
 
@@ -95,7 +72,7 @@ def main():
     join_a_session_keyring()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
-        stage = stack.enter_context(stand_ins())
+        stage = stack.enter_context(served(BIN))
         env = {"PATH": os.environ["PATH"], "HOME": name, "LANG": "C.UTF-8"} | stage["env"]
         env |= stack.enter_context(keyring(folder)) | {"HOME": name}
         ours = {keychain: prepared(stage, env, folder, keychain) for keychain in ("system", "kernel")}
@@ -108,7 +85,7 @@ def main():
         took = {what: [] for what in commands}
         for _ in range(CALLS):
             for what, (command, variables) in commands.items():
-                took[what].append(run(command, variables))
+                took[what].append(milliseconds(command, variables))
         cli = statistics.median(took["AWS CLI, configure list"])
         for what, times in took.items():
             middle, slow = statistics.median(times), sorted(times)[len(times) * 95 // 100]

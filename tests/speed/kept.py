@@ -1,8 +1,5 @@
 """Measures commands with few and with many kept jobs, in turn. See `kept`, which starts this."""
 
-import contextlib
-import ctypes
-import json
 import os
 import pathlib
 import shutil
@@ -13,28 +10,11 @@ import tempfile
 import time
 import uuid
 
+from stage import join_a_session_keyring, served
+
 BIN = pathlib.Path(sys.argv[1]).resolve()
 CALLS = int(sys.argv[2])
 FEW, MANY = 10, 1000
-
-
-@contextlib.contextmanager
-def stand_ins():
-    server = subprocess.Popen(
-        [BIN / "snow-rehearsal", "serve", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield json.loads(server.stdout.readline())
-    finally:
-        server.stdin.close()
-        server.wait(timeout=30)
-
-
-def join_a_session_keyring():
-    """The kernel's keyring keeps the code: it asks nobody, and wants a session of its own."""
-    keyctl = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
-    if ctypes.CDLL(None, use_errno=True).syscall(keyctl, 1, None) < 0:
-        sys.exit(f"no session keyring: {os.strerror(ctypes.get_errno())}")
 
 
 def run(command, env):
@@ -68,7 +48,7 @@ def copied(state, job, count):
 
 def main():
     join_a_session_keyring()
-    with tempfile.TemporaryDirectory() as name, stand_ins() as stage:
+    with tempfile.TemporaryDirectory() as name, served(BIN) as stage:
         folder = pathlib.Path(name)
         (folder / "home").mkdir()
         env = {"PATH": os.environ["PATH"], "HOME": str(folder / "home"), "LANG": "C.UTF-8"} | stage["env"]

@@ -1,4 +1,4 @@
-"""What the timed programs run against: stand-ins, and a client made slow in this way or that. Used by `pallet.py`."""
+"""What the timed programs run against: stand-ins, and a client made slow in this way or that. Used by `pallet.py`, `kept.py` and `credentials.py`."""
 
 import contextlib
 import ctypes
@@ -25,12 +25,21 @@ exec '{tree}/jre/bin/java' "$@"
 
 
 @contextlib.contextmanager
-def stand_ins(folder, programs, launcher, devices=1):
-    """Stand-ins with locked devices; gives their description and the path of a client with this launcher."""
+def served(programs, devices=1):
+    """Stand-ins with locked devices; gives their description."""
     serve = [programs / "snow-rehearsal", "serve", "--json", "--devices", str(devices)]
     server = subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        stage = json.loads(server.stdout.readline())
+        yield json.loads(server.stdout.readline())
+    finally:
+        server.stdin.close()
+        server.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def stand_ins(folder, programs, launcher, devices=1):
+    """The same, with the path of a client with this launcher."""
+    with served(programs, devices) as stage:
         vendors = pathlib.Path(stage["client"]).parent.parent
         tree = folder / "client"
         shutil.copytree(vendors, tree)
@@ -38,9 +47,6 @@ def stand_ins(folder, programs, launcher, devices=1):
         client = tree / "bin" / "snowballEdge"
         client.write_text(launcher.format(tree=tree))
         yield stage, client
-    finally:
-        server.stdin.close()
-        server.wait(timeout=30)
 
 
 def environment(stage, folder):

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
 use super::reach::try_port;
-use super::wait::{SHORTEST_PAUSE, Watch, Watched};
+use super::wait::{SHORTEST_PAUSE, Watch};
 use super::{Attempt, MIN_DESCRIBE_TIME, Session};
 use crate::device::client::cluster::{DescribedCluster, DescribedNode};
 use crate::device::client::output::{self, Described, State};
@@ -412,15 +412,8 @@ impl Session {
             cluster.try_again();
             let (back, ready) = (if self.is_asked { Vec::new() } else { cluster.come_back() }, cluster.ready());
             let state = self.device.state.clone();
-            match watch.see(&state, started.elapsed()) {
-                Watched::Open if self.device.device_id.is_none() => return Err(self.unidentified()),
-                Watched::Open => return Ok(()),
-                Watched::Relocked { after } => return Err(Error::DeviceRelocked { seconds: after.as_secs() }),
-                Watched::StaysLocked { after } => {
-                    let job = self.job.to_string();
-                    return Err(Error::DeviceStaysLocked { job, seconds: after.as_secs() });
-                }
-                Watched::NotYet => {}
+            if self.is_open(watch.see(&state, started.elapsed()))? {
+                return Ok(());
             }
             if Instant::now() >= until {
                 let (seconds, longer) = (deadline.as_secs(), longer_than(deadline, 60));

@@ -59,6 +59,19 @@ impl Session {
         }
     }
 
+    /// Whether the watch is over, the device being open; an error if it will not be.
+    pub(super) fn is_open(&self, watched: Watched) -> Result<bool> {
+        match watched {
+            Watched::Open if self.device.device_id.is_none() => Err(self.unidentified()),
+            Watched::Open => Ok(true),
+            Watched::Relocked { after } => Err(Error::DeviceRelocked { seconds: after.as_secs() }),
+            Watched::StaysLocked { after } => {
+                Err(Error::DeviceStaysLocked { job: self.job.to_string(), seconds: after.as_secs() })
+            }
+            Watched::NotYet => Ok(false),
+        }
+    }
+
     /// Asks for the state until it is UNLOCKED and the device has said whose it is.
     fn watch(&mut self, deadline: Duration) -> Result<()> {
         let (started, until) = (Instant::now(), Instant::now() + deadline);
@@ -69,15 +82,8 @@ impl Session {
         let mut at_once = self.is_asked;
         loop {
             let state = self.device.state.clone();
-            match watch.see(&state, started.elapsed()) {
-                Watched::Open if self.device.device_id.is_none() => return Err(self.unidentified()),
-                Watched::Open => return Ok(()),
-                Watched::Relocked { after } => return Err(Error::DeviceRelocked { seconds: after.as_secs() }),
-                Watched::StaysLocked { after } => {
-                    let job = self.job.to_string();
-                    return Err(Error::DeviceStaysLocked { job, seconds: after.as_secs() });
-                }
-                Watched::NotYet => {}
+            if self.is_open(watch.see(&state, started.elapsed()))? {
+                return Ok(());
             }
             if Instant::now() >= until {
                 let (seconds, longer) = (deadline.as_secs(), longer_than(deadline, 60));
