@@ -581,6 +581,8 @@ mod tests {
             for line in report.hint.lines().filter_map(|line| line.strip_prefix("  ")) {
                 let line = line.replace("JID…", JOB);
                 let line = match line.split(' ').next() {
+                    // A field has it whole, which is tried where it is made.
+                    Some("snow-onboard") if line.contains("<command>") => continue,
                     Some("snow-onboard") => line,
                     // To be added to the command that failed.
                     Some(flag) if flag.starts_with("--") => format!("snow-onboard run {JOB} {line}"),
