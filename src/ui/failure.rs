@@ -15,7 +15,8 @@ impl Ui {
         let failure = self.log_failure(error);
         match self.mode {
             OutputMode::Json => {
-                self.close_steps(job);
+                // Also those of another job: a node's run goes on as its cluster's.
+                self.close_steps(None);
                 self.line("error", job, failure);
             }
             OutputMode::Plain | OutputMode::Quiet => show_failure(&failure.text, &failure.hint),

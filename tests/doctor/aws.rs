@@ -99,7 +99,7 @@ fn a_profile_that_is_not_there() {
             ],
         ),
     );
-    assert_eq!(report.events.last().unwrap()["failed"], 1);
+    assert_eq!(report.result()["failed"], 1);
 }
 
 #[test]

@@ -33,7 +33,7 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ),
     ("program_changeable", "it takes an agent that others can change: tests/whole/setup_profile.rs has one"),
     ("storage_not_active", "it takes a device whose storage is off: tests/whole/setup_profile.rs has one"),
-    ("cluster_addresses_missing", "it takes a cluster: tests/whole/clusters.rs has one"),
+    ("job_in_cluster", "a row of a plan tells it, beside others: tests/whole/plans.rs has it"),
     ("cluster_codes_differ", "it takes a cluster: tests/whole/clusters.rs has one"),
     ("cluster_incomplete", "it takes a cluster: tests/whole/clusters.rs has one"),
     ("cluster_too_few", "it takes a cluster: tests/whole/clusters.rs has one"),

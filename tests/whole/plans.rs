@@ -178,6 +178,20 @@ fn a_plan_that_others_can_change_is_not_obeyed_and_one_on_stdin_is() {
 }
 
 #[test]
+fn a_node_of_a_cluster_is_told_with_the_command_for_its_cluster() {
+    let rehearsal = Rehearsal::builder().cluster(Job::new(), 3).start().unwrap();
+    let cluster = rehearsal.clusters()[0].clone();
+    let pallet = Pallet { bus: KeyringBus::start(Keyring::Unlocked), devices: Vec::new(), rehearsal };
+    let job = pallet.rehearsal.jobs()[0].id().to_owned();
+    pallet.plan(&format!("{job},127.0.0.1:9\n"));
+    let ended = pallet.agent(&["--json"]).end();
+    assert_eq!((ended.status.code(), events::flaw_of_all(&ended.stdout)), (Some(6), None), "{}", ended.stdout);
+    let error = &ended.json("result")["jobs"][0]["error"];
+    assert_eq!(error["code"], "job_in_cluster");
+    assert!(error["hint"].as_str().unwrap().contains(&format!("snow-onboard run {cluster} ")), "{error}");
+}
+
+#[test]
 fn a_run_that_is_killed_in_the_middle_is_finished_by_the_next() {
     let slow = DeviceOptions { unlocking: Unlocking::For(Duration::from_secs(1)), ..DeviceOptions::default() };
     let pallet = Pallet::of(10, &slow);

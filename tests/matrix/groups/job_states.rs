@@ -44,7 +44,7 @@ pub(crate) fn rows() -> Vec<Row> {
             .fails(6, "job_too_late"),
         Row::new(Run, "the job is a node of a cluster", Fault::None)
             .cast(Cast { job: Some(Job::new()), in_cluster: true, ..Cast::default() })
-            .fails(6, "job_in_cluster")
+            .fails(2, "cluster_addresses_missing")
             .kept(Kept::Nothing)
             .again(Again::Stays),
         Row::new(Fetch, "the job is the main one of an export in parts", Fault::None)
