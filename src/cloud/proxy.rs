@@ -311,8 +311,8 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The hosts in `NO_PROXY`, each with its port if it has one, in the forms that Python takes, which splits at commas alone. `*.example.com`, which many
-/// write and neither knows, means `.example.com`.
+/// The hosts in `NO_PROXY`, each with its port if it has one, in the forms that Python takes, which splits at commas alone.
+/// `*.example.com`, which many write and neither knows, means `.example.com`.
 fn bypass_rules(text: &str) -> Vec<(String, Option<u16>)> {
     let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
     let rule = |word: &str| {

@@ -37,8 +37,8 @@ pub(crate) struct DeviceKey {
     pub secret: SecretKey,
 }
 
-/// Gives the access key of the job's device, or of the cluster, whose `node` is asked: the one that is `wanted`, or the only one. With `refresh`, whatever is stored, the
-/// device is asked.
+/// Gives the access key of the job's device, or of the cluster, whose `node` is asked: the one that is `wanted`, or the only one.
+/// With `refresh`, whatever is stored, the device is asked.
 ///
 /// # Errors
 /// [`Error::PairNotKept`]; [`Error::AccessKeyAmbiguous`], [`Error::AccessKeyUnknown`], [`Error::AccessKeysNone`];

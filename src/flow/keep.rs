@@ -37,9 +37,9 @@ impl About<'_> {
 }
 
 /// Removes the pairs that `keep` no longer keeps: what was said for a pair when it was fetched or last used, else what a settings
-/// file or a lock says; what a flag or a variable says of one command concerns only the job that the command names. A run that opens a device says what `keep` will do with
-/// that pair, and does not remove it beforehand: without it AWS would be needed. What can't be removed is named, and tried again
-/// by the next command.
+/// file or a lock says; what a flag or a variable says of one command concerns only the job that the command names. A run that
+/// opens a device says what `keep` will do with that pair, and does not remove it beforehand: without it AWS would be needed. What
+/// can't be removed is named, and tried again by the next command.
 pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: About<'_>, reporter: &Reporter) {
     if settings.keep == Keep::UntilUnlocked && about.opens() && settings.keychain != KeychainKind::None {
         reporter.notify(Event::Warning(format!("The setting keep is {}. {AFTER_POWER_CUT}", Keep::UntilUnlocked)));

@@ -46,7 +46,8 @@ pub(crate) struct OpenSession<'a> {
 
 impl<'a> ReadyPair<'a> {
     /// Gives both halves to the vendor's client, which finds the device at `endpoint`. A device that does not answer yet is waited
-    /// for as long as `patience`; one of which only the port answers, where it `waits_for_services`. The code is gone from this process when it returns.
+    /// for as long as `patience`; one of which only the port answers, where it `waits_for_services`. The code is gone from this
+    /// process when it returns.
     ///
     /// # Errors
     /// Those of the client, the hand-over and the device.

@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 use super::backend::ItemId;
 use crate::model::{ManifestDigest, UnlockCode};
 
-/// What the job's item holds until the code is there, and what takes the code's place where an item can't be removed. It is written and read back before anything is fetched, so that a
-/// keychain that does not keep what it takes is found out before there is a code to lose. Not empty: the kernel and some
-/// keychains take no empty item.
+/// What the job's item holds until the code is there, and what takes the code's place where an item can't be removed. It is written
+/// and read back before anything is fetched, so that a keychain that does not keep what it takes is found out before there is a
+/// code to lose. Not empty: the kernel and some keychains take no empty item.
 pub(super) const PLACEHOLDER: &[u8] = b"no unlock code";
 
 /// A code out of the keychain.

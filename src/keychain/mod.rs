@@ -217,8 +217,8 @@ impl Keychain {
 
     /// Stores the code of a job with the digest of its manifest, and reads it back and compares. It takes the place of the code
     /// that came with the manifest `replaced`, or of a placeholder, or of the only code there is; where several are and it can't
-    /// be told which it replaces, it is stored beside them. Another code for the same manifest is removed. What can't be verified is removed again, and what was there before
-    /// is put back.
+    /// be told which it replaces, it is stored beside them. Another code for the same manifest is removed. What can't be verified
+    /// is removed again, and what was there before is put back.
     ///
     /// # Errors
     /// [`Error::KeychainForeignItem`] if the keychain has one item a job, and it holds something that is no code (it is left as

@@ -85,8 +85,8 @@ impl DevicePlan {
     /// Reads a plan, and checks all of it.
     ///
     /// # Errors
-    /// The flaws, as one, with the line of the first: what is no plan, no job or no address; a job or an address that stands twice; anything in the shape of an
-    /// unlock code, which has no place in a file.
+    /// The flaws, as one, with the line of the first: what is no plan, no job or no address; a job or an address that stands twice;
+    /// anything in the shape of an unlock code, which has no place in a file.
     pub(crate) fn parse(text: &str, format: PlanFormat) -> Result<Self, PlanFlaw> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if let Some(at) =

@@ -1,7 +1,7 @@
 //! The pair: one code and one manifest, fetched together for one job.
 //!
-//! Here is answered whether they are stored separately ([`Separation`]). Whether they belong together, the keychain's item tells, whose second
-//! line is the [`ManifestDigest`]; in records of format 1 it was the [`PairTag`].
+//! Here is answered whether they are stored separately ([`Separation`]). Whether they belong together, the keychain's item tells,
+//! whose second line is the [`ManifestDigest`]; in records of format 1 it was the [`PairTag`].
 
 use std::io::{self, Read};
 

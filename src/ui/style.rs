@@ -130,8 +130,8 @@ fn of_verdict(verdict: Verdict) -> Style {
 }
 
 /// Text of several lines, sentences broken where the terminal ends. A line that begins with two spaces is a command to paste
-/// or a row of a table, and stays whole, as does one of [`COMMAND`]; any other that begins with [`ENTRY`] or more belongs to an entry of a list, and is
-/// broken under itself.
+/// or a row of a table, and stays whole, as does one of [`COMMAND`]; any other that begins with [`ENTRY`] or more belongs to an
+/// entry of a list, and is broken under itself.
 pub(super) fn sentences(text: &str, stream: Stream) -> String {
     sentences_within(text, width(stream))
 }

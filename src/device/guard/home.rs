@@ -325,8 +325,8 @@ fn check(place: &Place) -> Result<PathBuf, String> {
 /// Removes the homes that a power cut or a kill of all our processes left behind, and on Linux ends the clients in them that
 /// ignored the system's hang-up.
 ///
-/// Homes in use, homes of other users, what only has a similar name, and all that lies where others can exchange it stay. Gives those that should have gone and would
-/// not, with the reason.
+/// Homes in use, homes of other users, what only has a similar name, and all that lies where others can exchange it stay. Gives
+/// those that should have gone and would not, with the reason.
 pub fn remove_stale_homes(places: &Places) -> Vec<(PathBuf, io::Error)> {
     let mut stuck = Vec::new();
     for place in places.all() {

@@ -189,7 +189,8 @@ impl Session {
     }
 
     /// Shows what the client says of a device whose port answers, once and when that changes, no more often than each minute. It
-    /// saved the pair or contacts the device with it, so the two belong together; whether the device is starting or another one only the device can tell.
+    /// saved the pair or contacts the device with it, so the two belong together; whether the device is starting or another one
+    /// only the device can tell.
     fn show_words(&self, words: &mut WordsShown, ran: &Ran) {
         let said = output::client_output(ran);
         let is_due = words.since.elapsed() >= words.at.map_or(SHOW_WORDS_AFTER, |at| at + LAST_METHOD);

@@ -22,7 +22,8 @@ pub struct ClientExit {
 
 impl Session {
     /// Runs a command of the client with these arguments and nothing added to them. What it says is passed on as it says it, byte
-    /// for byte but for the unlock code, which is not looked for in binary data that is not shown. It is ended after `limit`, when there is one, and with the session.
+    /// for byte but for the unlock code, which is not looked for in binary data that is not shown. It is ended after `limit`, when
+    /// there is one, and with the session.
     ///
     /// # Errors
     /// [`Error::ClientHung`] after `limit`; [`Error::ClientUnusable`] if it can't be started; [`Error::OutputLost`] if what it

@@ -25,7 +25,8 @@ impl EksaFiles {
     /// Looks at the file for keys, and the one for certificates beside it.
     ///
     /// # Errors
-    /// [`Error::Usage`] for one of the AWS CLI's own files; [`Error::ProfileFileRefused`] for a file that is not this user's alone, or has marks that don't pair up.
+    /// [`Error::Usage`] for one of the AWS CLI's own files; [`Error::ProfileFileRefused`] for a file that is not this user's alone,
+    /// or has marks that don't pair up.
     pub(super) fn read(path: &Path, key: &BlockKey) -> Result<Self> {
         let mut beside = OsString::from(path);
         beside.push(".pem");
