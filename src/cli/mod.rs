@@ -534,6 +534,13 @@ mod tests {
     }
 
     #[test]
+    fn of_a_value_that_is_pasted_behind_another_the_last_one_counts() {
+        let line =
+            "snow-onboard run JID --endpoint 192.0.2.10 --unlock-timeout 4s --unlock-timeout 1h --endpoint 10.0.0.1";
+        assert!(Cli::try_parse_from(line.split(' ')).is_ok());
+    }
+
+    #[test]
     fn no_example_is_broken_where_a_terminal_of_80_columns_ends() {
         let commands = Cli::command();
         let helps = commands.get_subcommands().chain([&commands]).filter_map(clap::Command::get_after_help);

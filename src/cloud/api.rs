@@ -99,7 +99,9 @@ impl Api {
             .load()
             .await;
         let setting = |service: Service| -> Result<_> {
-            let endpoint = endpoints::configured(&profiles, service)?.map(|endpoint| endpoint.value);
+            let endpoint = endpoints::configured(&profiles, service)?;
+            let endpoint_origin = endpoint.as_ref().map(|endpoint| endpoint.origin.to_string());
+            let endpoint = endpoint.map(|endpoint| endpoint.value);
             let place = match &endpoint {
                 Some(url) => format!("at {}", without_secrets(url).trim_start_matches("https://")),
                 None => format!("in {region}"),
@@ -108,7 +110,7 @@ impl Api {
                 (region.to_string(), http.proxy.as_ref().map(|proxy| proxy.address()), Arc::clone(&profiles));
             let trust = http.trust.clone();
             let refused = endpoint.as_deref().filter(|url| !is_https(url)).map(without_secrets);
-            Ok((CallContext { service, region, place, proxy, trust, profiles }, endpoint, refused))
+            Ok((CallContext { service, region, place, endpoint_origin, proxy, trust, profiles }, endpoint, refused))
         };
         let (ours, endpoint, refused) = setting(Service::Snowball)?;
         if let Some(url) = refused {
@@ -374,7 +376,7 @@ pub(super) fn not_released(job: &JobId, described: DescribedJob) -> Error {
             job,
             was: facts.state,
             state,
-            wait: "To let the command wait for the delivery, add:\n  --wait",
+            wait: "To let the command wait for the delivery, add:\n  --wait".to_owned(),
         },
         Readiness::TooLate => Error::JobTooLate { job, state },
         Readiness::Ready | Readiness::Unknown => Error::JobNotUsable { job, state },

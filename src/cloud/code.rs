@@ -67,7 +67,7 @@ impl WhyNoCode {
         match self {
             Self::Nobody => "nobody can be asked for it here".to_owned(),
             Self::Untold => "none was given".to_owned(),
-            Self::NoDigits => "what was given was none, which has six digits".to_owned(),
+            Self::NoDigits => "what was typed is not a code of six digits".to_owned(),
             Self::Wrong => "AWS refuses the one that was given: it is wrong, or was used already".to_owned(),
             Self::Unanswered(why) => format!("the one that was given was sent to AWS, which did not answer ({why})"),
         }
@@ -78,12 +78,14 @@ impl WhyNoCode {
             Self::Nobody => {
                 let (ask, again) = profiles.way_round_code();
                 format!(
-                    "At a terminal this program asks for it, unless --json or --no-input is given. Without a terminal have the AWS CLI ask for it, then repeat the command with the credentials that it gives:\n  {ask}\n  {again}"
+                    "Repeat the command at a terminal without --json and --no-input: this program then asks for the code. For a script, first have the AWS CLI ask for it in the same shell:\n  {ask}\n  {again}"
                 )
             }
-            Self::Untold | Self::NoDigits => "Repeat the command, and type the code that the device shows.".to_owned(),
+            Self::Untold | Self::NoDigits => {
+                "Repeat the command, and type the six digits that your MFA app or token shows.".to_owned()
+            }
             Self::Wrong | Self::Unanswered(_) => {
-                "A code is good for one use. Wait until the device shows the next one, then repeat the command."
+                "A code can be used once. Wait until your MFA app or token shows the next one, then repeat the command."
                     .to_owned()
             }
         }

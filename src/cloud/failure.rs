@@ -72,6 +72,8 @@ pub(super) struct CallContext {
     pub(super) region: String,
     /// Which API, in words that follow "the Snowball API": "in eu-central-1", "at 127.0.0.1:4443".
     pub(super) place: String,
+    /// Where the service's address was set, if it was.
+    pub(super) endpoint_origin: Option<String>,
     pub(super) proxy: Option<String>,
     /// The CA certificates in use; `None` if somebody else looks to the connections.
     pub(super) trust: Option<TrustInUse>,
@@ -211,11 +213,18 @@ impl CallContext {
         if let Some(rustls::Error::InvalidCertificate(reason)) = find(error) {
             return refused_certificate(what, self.trust.as_ref(), reason);
         }
+        let is_api = what == self.api();
         let what = super::text::capitalised(what);
         let mut why = match (find::<rustls::Error>(error), io_error(error)) {
             (Some(tls), _) => format!("the TLS handshake failed ({})", phrase(&tls.to_string())),
             (None, Some(io)) => phrase(&io_in_words(io)),
-            (None, None) => in_words(error),
+            (None, None) => match in_words(error) {
+                // HTTP/2's own words for a connection or a request that was given up.
+                words if words.starts_with("stream error") || words.starts_with("connection error") => {
+                    "the connection broke off before the answer was complete".to_owned()
+                }
+                words => words,
+            },
         };
         if let Some(proxy) = &self.proxy {
             why = format!("{why} (a proxy is set: {})", phrase(proxy));
@@ -225,15 +234,22 @@ impl CallContext {
         if let Some(meant) = meant.filter(|_| self.place == format!("in {}", self.region)) {
             why = format!("{why} (the region may be mistyped: the nearest known one is {meant})");
         }
-        let hint = "Check the network, HTTPS_PROXY if there is a proxy, and AWS_ENDPOINT_URL_SNOWBALL if it is set. Then repeat the same command.";
-        Error::ApiUnreachable { what, why, hint: hint.to_owned() }
+        // The bucket and the sign-in have addresses that nobody set.
+        let origin = self.endpoint_origin.as_ref().filter(|_| is_api);
+        let address = origin.map(|origin| format!(", and the address in {origin}"));
+        let hint = format!(
+            "Check the network, and HTTPS_PROXY if there is a proxy{}. Then repeat the same command.",
+            address.unwrap_or_default()
+        );
+        Error::ApiUnreachable { what, why, hint }
     }
 
     /// The address configured for the service is not one that may be called.
     pub(super) fn not_https(&self, url: String) -> Error {
+        let origin = self.endpoint_origin.clone().unwrap_or_else(|| "the AWS configuration".to_owned());
         match self.service {
-            Service::Snowball => Error::ApiNotHttps { url },
-            Service::Sts => Error::StsNotHttps { url },
+            Service::Snowball => Error::ApiNotHttps { url, origin },
+            Service::Sts => Error::StsNotHttps { url, origin },
         }
     }
 
@@ -287,7 +303,7 @@ impl CallContext {
     fn sign_in_unanswered(&self, error: &ConnectorError, wait: &Wait) -> Error {
         match self.unanswered("the AWS sign-in", error, wait) {
             // It is not the Snowball API's address that is wrong here.
-            Error::ApiNotHttps { url } | Error::StsNotHttps { url } => {
+            Error::ApiNotHttps { url, .. } | Error::StsNotHttps { url, .. } => {
                 Error::CredentialsFailed { why: format!("the sign-in address {url} is not an https address").into() }
             }
             error => error,
@@ -367,6 +383,7 @@ mod tests {
             service: Service::Snowball,
             region: "eu-west-1".to_owned(),
             place: "in eu-west-1".to_owned(),
+            endpoint_origin: None,
             proxy: None,
             trust: None,
             profiles,
@@ -506,7 +523,7 @@ mod tests {
         assert_eq!(report.code, "api_unreachable");
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let report = why(ConnectorError::io(refused.into()));
-        assert_eq!(report.sentence, "The Snowball API can't be reached: connection refused.");
+        assert_eq!(report.sentence, "The Snowball API gave no answer: connection refused.");
         let plain = NotHttps { url: "http://h".to_owned() };
         assert_eq!(why(ConnectorError::user(plain.into())).code, "api_not_https");
         assert_eq!(why(ConnectorError::timeout("x".into())).code, "api_timeout");
@@ -544,6 +561,6 @@ mod tests {
         assert!(report.sentence.contains("process exited with 3"), "{}", report.sentence);
         let unreachable = ConnectorError::io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into());
         let report = told("p", CredentialsError::provider_error(unreachable));
-        assert_eq!(report.sentence, "The AWS sign-in can't be reached: connection refused.");
+        assert_eq!(report.sentence, "The AWS sign-in gave no answer: connection refused.");
     }
 }

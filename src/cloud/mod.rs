@@ -167,7 +167,7 @@ impl Cloud {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Error::of_system("no runtime for the network", &error))?;
+            .map_err(|error| Error::of_system("threads for the network", &error))?;
         let wait = wait::Wait::new(Arc::clone(&notify), settings.network_timeout);
         let api = runtime.block_on(async {
             let http = http()?;

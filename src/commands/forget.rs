@@ -144,7 +144,10 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
     }
     let is_asked = !is_agreed && ui.can_prompt() && !(on_disk.is_empty() && stray.is_empty());
     if is_asked && !ui.ask(&question(&on_disk, &stray)) {
-        return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
+        return Err(Error::Cancelled {
+            why: "You chose not to go on.".to_owned(),
+            hint: "To remove them, repeat the same command and answer yes.".to_owned(),
+        });
     }
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let stored = [on_disk, stray].concat();
@@ -278,7 +281,10 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
             goes.iter().map(|chosen| chosen.job.to_string()).collect::<Vec<_>>().join(", ")
         );
         if !ui.ask(&question) {
-            return Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() });
+            return Err(Error::Cancelled {
+                why: "You chose not to go on.".to_owned(),
+                hint: "To remove them, repeat the same command and answer yes.".to_owned(),
+            });
         }
     }
     let why = |job: &TargetId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());

@@ -86,7 +86,7 @@ impl Guide<'_> {
     /// One of those that have been delivered; without AWS, one of those that are kept here.
     fn choose_job(&mut self) -> Result<TargetId> {
         let kept = self.kept();
-        let mut region_was_typed = false;
+        let (as_given, mut region_was_typed) = (self.settings.clone(), false);
         let listed = loop {
             self.reporter.begin(Step::Job);
             let cloud = Cloud::open(&self.settings.cloud(), self.reporter.shared());
@@ -97,6 +97,8 @@ impl Guide<'_> {
                     let region = self.settings.region.as_ref().and_then(|region| region.value.nearest_known());
                     let meant = region.map(|region| format!(" Did you mean {region}?")).unwrap_or_default();
                     self.ui.tell(&format!("\n{error}\nIs the region written correctly, and is there internet?{meant}"));
+                    // The command to paste, if nobody answers, does not name the region that was wrong.
+                    self.settings = as_given.clone();
                     self.choose_region()?;
                 }
                 listed => break listed,

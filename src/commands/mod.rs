@@ -98,7 +98,7 @@ fn run_command(cli: &Cli) -> Ended {
         false
     });
     if let Err(error) = told {
-        return ui.failure(None, &Error::of_system("signals can't be handled", &error)).into();
+        return ui.failure(None, &Error::of_system("to handle signals", &error)).into();
     }
     let around = ProcessEnvironment::of_this_process();
     if needs_no_settings(cli, &around, &ui) {

@@ -113,7 +113,8 @@ fn the_delivered_job(endpoint: &Endpoint, settings: &Settings, reporter: &Report
         }
         several => {
             let jobs = several.iter().map(TargetId::as_str).collect::<Vec<_>>().join(", ");
-            Err(Error::JobAmbiguous { jobs, hint: format!("snow-onboard run JID… --endpoint {endpoint}") })
+            let commands = several.iter().map(|job| format!("snow-onboard run {job} --endpoint {endpoint}"));
+            Err(Error::JobAmbiguous { jobs, hint: commands.collect::<Vec<_>>().join("\n  ") })
         }
     }
 }

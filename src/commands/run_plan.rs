@@ -47,9 +47,24 @@ pub(super) fn needs_keychain(settings: &Settings) -> Result<()> {
     })
 }
 
+/// A plan takes no `--wait`.
+fn not_waited_for(error: Error) -> Error {
+    match error {
+        Error::JobNotReady { job, was, state, .. } => {
+            let wait = "With a plan, jobs are not waited for. Repeat the same command when the job is delivered.";
+            Error::JobNotReady { job, was, state, wait: wait.to_owned() }
+        }
+        error => error,
+    }
+}
+
 fn read(path: &Path, reporter: &Reporter) -> Result<DevicePlan> {
     let name = path.display().to_string();
-    let unusable = |why: Why| Error::PlanUnusable { path: name.clone(), why };
+    let unusable = |why: Why| Error::PlanUnusable {
+        path: name.clone(),
+        why,
+        hint: "Correct the plan. Then repeat the same command.",
+    };
     let bytes = if name == "-" {
         let bytes = from_stdin(reporter).map_err(|error| unusable(error.into()))?;
         if bytes.len() as u64 > MAX_SIZE {
@@ -59,7 +74,11 @@ fn read(path: &Path, reporter: &Reporter) -> Result<DevicePlan> {
     } else {
         path_trust::read_file(path, Whose::Own, MAX_SIZE)
             .map_err(|refused| unusable(refused.into_why(path)))?
-            .ok_or_else(|| unusable("there is no such file".to_owned().into()))?
+            .ok_or_else(|| Error::PlanUnusable {
+                path: name.clone(),
+                why: "there is no such file".to_owned().into(),
+                hint: "Check the path after --plan, then repeat the same command.",
+            })?
     };
     let plan = DevicePlan::text(bytes).and_then(|text| DevicePlan::parse(&text, PlanFormat::of(&name, &text)));
     plan.map_err(|PlanFlaw { line, why }| {
@@ -145,7 +164,8 @@ impl<'a> PlanRun<'a> {
             // Nobody signs in ten times to be refused ten times, or waits ten times for a network that is not there.
             may_ask &=
                 !kept.as_ref().is_err_and(|error| matches!(error.exit(), ExitCode::Credentials | ExitCode::Network));
-            (device, kept.map_err(|error| DeviceRow::new(named(device), Err(error.report()), self.ui)))
+            let row = |error| DeviceRow::new(named(device), Err(not_waited_for(error).report()), self.ui);
+            (device, kept.map_err(row))
         };
         plan.devices().iter().map(fetch).collect()
     }

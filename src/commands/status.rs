@@ -185,7 +185,11 @@ impl LookOut<'_> {
                     (left, all) => format!("{left} of {all} devices"),
                 };
                 let (seconds, longer) = (limit.as_secs(), longer_than(limit, 12 * 60));
-                return Err(Error::WatchTimeout { which, states: states.join(", "), seconds, longer });
+                let job = match left.as_slice() {
+                    [one] => one.job.to_string(),
+                    _ => "JID…".to_owned(),
+                };
+                return Err(Error::WatchTimeout { job, which, states: states.join(", "), seconds, longer });
             }
             let what = match (left.len(), jobs.len()) {
                 (_, 1) => "the device to be UNLOCKED".to_owned(),

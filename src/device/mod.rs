@@ -112,8 +112,8 @@ impl HomeProbe {
 }
 
 fn this_program() -> Result<PathBuf> {
-    process::own_program().map_err(|error| Error::GuardLost {
-        why: format!("this program can't find itself to start it ({})", io_in_words(&error)),
+    process::own_program().map_err(|error| Error::GuardNotStarted {
+        why: format!("this program can't find itself ({})", io_in_words(&error)),
     })
 }
 
@@ -380,8 +380,8 @@ impl Device {
     fn does_not_run(&self, ran: &Ran) -> Error {
         let asked = self.client.data.version.args.join(" ");
         let ended = match (ran.code, ran.signal) {
-            (Some(126), _) => "exit status 126, a program that it starts may not be run".to_owned(),
-            (Some(127), _) => "exit status 127, a program that it starts is not there".to_owned(),
+            (Some(126), _) => "exit status 126: a program that it starts may not be run".to_owned(),
+            (Some(127), _) => "exit status 127: a program that it starts is not there".to_owned(),
             (Some(code), _) => format!("exit status {code}"),
             (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "no exit status".to_owned(),

@@ -54,10 +54,10 @@ exit_codes! {
     Job = 6 "the job: unknown, not delivered yet, cancelled, or already being returned"
         => "`snow-onboard jobs`";
     Answer = 7 "AWS answered with something unusable; a guest network's sign-in page"
-        => "open a browser; repeat the command";
+        => "the message says what applies; repeat the command";
     Keychain = 8 "the keychain: absent, locked, not yours, silent, or not known to be encrypted"
         => "unlock it; `--keychain kernel` or `none`";
-    Disk = 9 "files and folders of this program"
+    Disk = 9 "files and folders of this program, its output, the audit log, limits of the system"
         => "space, owner and permissions of the folder named";
     Pair = 10 "code and manifest don't match, or are stored together"
         => "`snow-onboard fetch --refresh JID…`";

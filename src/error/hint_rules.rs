@@ -58,6 +58,7 @@ const EXAMPLE: &str = " --endpoint 192.0.2.10";
 /// What follows how a keychain is reached.
 const ANY_OR_NONE: &str = " Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
 const NONE: &str = "Do not store the code on this machine:\n  --keychain none";
+const LESS_SAFE: &str = "\nLess safe: ";
 const HELP: &str = "  snow-onboard --help";
 const REFRESH: &str = "snow-onboard fetch --refresh ";
 
@@ -70,6 +71,7 @@ impl HintRules {
             None => hint.to_owned(),
         };
         let hint = self.other_keychains.apply(&hint);
+        let hint = self.unless_private(&hint);
         let hint = match &self.verb {
             Some(verb) => hint.replace(HELP, &format!("  snow-onboard {verb} --help")),
             None => hint,
@@ -77,7 +79,20 @@ impl HintRules {
         let mut lines: Vec<String> = hint.split('\n').map(|line| self.unless_locked(&self.in_full(line))).collect();
         // Two commands that are not allowed are one thing to ask for.
         lines.dedup();
+        // What follows the hyphens is the vendor's.
+        if self.verb.as_deref() == Some("client") && lines.iter().any(|line| line.starts_with("  --")) {
+            lines.push("Put it before the two hyphens that stand alone.".to_owned());
+        }
         lines.join("\n")
+    }
+
+    /// Who asked for a method by name has decided, and the two flags exclude each other.
+    fn unless_private(&self, hint: &str) -> String {
+        let is_chosen = self.given.iter().any(|given| given.flags.iter().any(|flag| flag == "--handoff"));
+        match hint.split_once(LESS_SAFE) {
+            Some((safe, _)) if is_chosen => safe.to_owned(),
+            _ => hint.to_owned(),
+        }
     }
 
     /// A line to paste stands alone, indented by two.
@@ -222,6 +237,23 @@ mod tests {
             given: Vec::new(),
             ..HintRules::default()
         }
+    }
+
+    #[test]
+    fn a_flag_for_client_goes_before_the_hyphens_and_who_chose_a_method_is_offered_no_other() {
+        let rules = HintRules { verb: Some("client".to_owned()), ..HintRules::default() };
+        let hint = rules.apply(&Error::EndpointMissing.report().hint);
+        assert!(hint.ends_with("--endpoint 192.0.2.10\nPut it before the two hyphens that stand alone."), "{hint}");
+        assert!(!rules.apply("See:\n  snow-onboard jobs").contains("hyphens"));
+        let refused = Error::HandOverRefused { why: "x".to_owned() }.report().hint;
+        assert!(HintRules::default().apply(&refused).ends_with("  --allow-argv"));
+        let given = GivenFlag {
+            flags: vec!["--handoff".to_owned(), "--allow-argv".to_owned()],
+            text: " --handoff private".to_owned(),
+            verbs: vec!["run".to_owned()],
+        };
+        let hint = HintRules { given: vec![given], ..HintRules::default() }.apply(&refused);
+        assert!(!hint.contains("Less safe") && hint.contains("--client"), "{hint}");
     }
 
     #[test]

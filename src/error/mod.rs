@@ -64,12 +64,12 @@ errors! {
         "No command for the vendor's client was given."
         => "Put it, with its options, after two hyphens that stand alone:\n  snow-onboard client {job} -- describe-device\n  snow-onboard client {job} -- help";
     /// In a command for the client.
-    CodeTyped = Usage "code_typed"
+    CodeTyped { job: String } = Usage "code_typed"
         "The command for the vendor's client contains an unlock code, or an option for one. Nothing was run."
-        => "Leave it out: the client gets the code privately. Then remove that line from the history of your shell.";
+        => "This program gives the client the code privately. Repeat the command without it, or unlock the device:\n  snow-onboard unlock {job}\nThen remove that line from the history of your shell.";
     ClientConfigures { job: String } = Usage "client_configures"
         "The client's command “configure” asks for the unlock code and stores it unencrypted. Nothing was run."
-        => "Leave it out: every other command gets the code privately, without a profile of the client's own:\n  snow-onboard client {job} -- describe-device";
+        => "No configuration is needed. Every other command gets the code privately:\n  snow-onboard client {job} -- describe-device";
     JobIdInvalid { given: String, origin: String, why: String } = Usage "job_id_invalid"
         "The job id “{given}” ({origin}) {why}."
         => "A job id looks like JID123e4567-e89b-12d3-a456-426655440000. List yours with:\n  snow-onboard jobs";
@@ -81,7 +81,7 @@ errors! {
         => "Add the IP address that the device's display shows:\n  --endpoint 192.0.2.10";
     EndpointUnknown { job: String } = Usage "endpoint_unknown"
         "This machine does not know the address of the device of {job}."
-        => "Add the IP address that its display shows:\n  snow-onboard unlock {job} --endpoint 192.0.2.10";
+        => "Unlock the device with the IP address that its display shows, which stores the address:\n  snow-onboard unlock {job} --endpoint 192.0.2.10";
     AccessKeyIdInvalid { why: String } = Usage "access_key_id_invalid"
         "The value of --access-key-id {why}."
         => "An access key id looks like AKIAIOSFODNN7EXAMPLE. Leave --access-key-id out: if the device has several access keys, their ids are listed.";
@@ -116,9 +116,10 @@ errors! {
     SettingLocked { name: String, given: String, remove: String, locked: String, lock: String } = Settings "setting_locked"
         "{name} is locked to “{locked}” on this machine ({lock}), so {given} can't be used."
         => "{remove}. To use another value, ask the administrator of this machine to change {lock}.";
-    SettingsFileUnreadable { path: String, why: Why } = Settings "settings_file_unreadable"
+    /// `whom` is who can mend it: nobody removes the administrator's locks to get on.
+    SettingsFileUnreadable { path: String, why: Why, whom: &'static str } = Settings "settings_file_unreadable"
         "The settings file {path} can't be used: {why}."
-        => "Correct the file, or remove it. Then repeat the command.";
+        => "{whom} Then repeat the command.";
     CaFileBad { path: String, origin: String, why: Why } = Settings "ca_file_bad"
         "The CA file {path} ({origin}) can't be used: {why}."
         => "Name a PEM file that holds at least one CA certificate and that no other user can change:\n  --ca-bundle /path/to/ca.pem";
@@ -149,7 +150,7 @@ errors! {
         "AWS has not activated {what} for this account: {why}."
         => "In the AWS console, complete the registration of the account, and enable the region (Account, AWS Regions). It can take up to 24 hours. Then repeat the same command.";
     ClockSkew { here: String, there: String } = Credentials "clock_skew"
-        "AWS refused the request as too old or too new: it is {here} on this machine{there}."
+        "AWS refused the request because its time differs too much from AWS's time: it is {here} on this machine{there}."
         => "Check the clock of this machine, and set it if it is wrong. Then repeat the command.";
     ClockOff { here: String, there: String } = Credentials "clock_off"
         "This machine's clock is wrong: it is {here} here and {there} at AWS, which refuses a difference of five minutes or more."
@@ -158,18 +159,18 @@ errors! {
         "No AWS region is set."
         => "Add the region in which the job was ordered:\n  --region eu-central-1";
 
-    ApiNotHttps { url: String } = Settings "api_not_https"
-        "The Snowball API address {url} is not an https address. The unlock code would cross the network in clear."
-        => "Correct AWS_ENDPOINT_URL_SNOWBALL, AWS_ENDPOINT_URL or endpoint_url in ~/.aws/config to begin with https://";
-    StsNotHttps { url: String } = Settings "sts_not_https"
-        "The AWS STS address {url} is not an https address. It was not asked who you are."
-        => "Correct AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or endpoint_url in ~/.aws/config to begin with https://";
+    ApiNotHttps { url: String, origin: String } = Settings "api_not_https"
+        "The Snowball API address {url} ({origin}) is not an https address. The unlock code would cross the network unencrypted."
+        => "Correct the address in {origin}. It has to begin with https://.";
+    StsNotHttps { url: String, origin: String } = Settings "sts_not_https"
+        "The AWS STS address {url} ({origin}) is not an https address. It was not asked who you are."
+        => "Correct the address in {origin}. It has to begin with https://.";
     ProxyBad { variable: &'static str, why: String } = Settings "proxy_bad"
         "The proxy settings can't be used: {variable} {why}."
         => "Correct {variable}, or unset it.";
     /// `hint` is the hint: of the network, or of the proxy that did not connect.
     ApiUnreachable { what: String, why: String, hint: String } = Network "api_unreachable"
-        "{what} can't be reached: {why}."
+        "{what} gave no answer: {why}."
         => "{hint}";
     /// `hint` is the hint: what is in use is not asked for.
     TlsUntrusted { what: String, why: String, hint: String } = Network "tls_untrusted"
@@ -184,8 +185,8 @@ errors! {
         "{what} did not answer{through} within {seconds} seconds."
         => "{check}Repeat the same command, with more time if the network is slow:\n  --network-timeout {longer}";
     ApiThrottled { what: String } = Network "api_throttled"
-        "{what} is throttling requests."
-        => "Wait a minute, then repeat the same command.";
+        "AWS limits how often {what} may be asked, and that limit is reached."
+        => "Wait a minute, then repeat the same command. If it goes on, ask AWS Support for help with this.";
     ApiFailed { what: String, why: String } = Network "api_failed"
         "{what} failed at AWS: {why}."
         => "Wait a minute, then repeat the same command. AWS's state: https://health.aws.amazon.com";
@@ -199,15 +200,15 @@ errors! {
         => "Check the id, the region and the account. The jobs you can see:\n  snow-onboard jobs";
     /// `was` is the state that a wait begins with, `state` the same in words, with the tracking number. `wait` is how to wait, or to
     /// wait longer.
-    JobNotReady { job: String, was: JobState, state: String, wait: &'static str } = Job "job_not_ready"
+    JobNotReady { job: String, was: JobState, state: String, wait: String } = Job "job_not_ready"
         "AWS has not released the code and manifest of {job} yet: the job {state}."
         => "AWS releases them when the job is “Delivered to you”. Show the state of the job:\n  snow-onboard jobs\n{wait}";
     JobTooLate { job: String, state: String } = Job "job_too_late"
         "AWS no longer releases the code and manifest of {job}: the job {state}."
-        => "Check that this is the job of the device in front of you:\n  snow-onboard jobs";
+        => "Check that this is the job of the device in front of you:\n  snow-onboard jobs\nIf it is, ask AWS Support for help with this, with the job id.";
     JobNotUsable { job: String, state: String } = Job "job_not_usable"
         "AWS does not release the code and manifest of {job}: the job {state}."
-        => "Check that this is the job of the device in front of you:\n  snow-onboard jobs";
+        => "Check that this is the job of the device in front of you:\n  snow-onboard jobs\nIf it is, ask AWS Support for help with this, with the job id.";
     JobIsMain { job: String, parts: String } = Job "job_is_main"
         "{job} is the main job of a divided export and has no device of its own."
         => "Use the part that this device belongs to: {parts}";
@@ -215,13 +216,14 @@ errors! {
     NoJobReady { others: String, hint: String } = Job "no_job_ready"
         "No job of this account and region has been delivered.{others}"
         => "{hint}See the state of each job:\n  snow-onboard jobs";
-    /// `hint` is the command to paste, without the job.
+    /// `hint` are the commands to paste, one for each job.
     JobAmbiguous { jobs: String, hint: String } = Usage "job_ambiguous"
         "More than one job has been delivered: {jobs}."
         => "Name the job of the device in front of you:\n  {hint}";
-    PlanUnusable { path: String, why: Why } = Usage "plan_unusable"
-        "The plan {path} can't be used: {why}."
-        => "Correct the plan. Then repeat the same command. Nothing was done yet.";
+    /// `hint` is the hint, which depends on whether there is a plan.
+    PlanUnusable { path: String, why: Why, hint: &'static str } = Usage "plan_unusable"
+        "The plan {path} can't be used, and nothing was done: {why}."
+        => "{hint}";
     FetchSkipped { job: String } = Network "fetch_skipped"
         "The code and manifest of {job} were not fetched, because AWS could not be asked for those of another device."
         => "Correct what the first failure names. Then repeat the same command. It does only what is missing.";
@@ -234,7 +236,7 @@ errors! {
         => "Give the address that each node's display shows:\n  snow-onboard {command}";
     NotKept { job: String } = Job "not_kept"
         "This machine stores no code and no manifest for {job}."
-        => "See what is stored here and what AWS has:\n  snow-onboard jobs";
+        => "See what is stored here, and what AWS has:\n  snow-onboard status --offline\n  snow-onboard jobs";
     NothingToWatch = Job "nothing_to_watch"
         "No job is stored on this machine, so there is no device to watch."
         => "See what AWS has, and fetch a job's code and manifest:\n  snow-onboard jobs\n  snow-onboard fetch JID…";
@@ -247,10 +249,10 @@ errors! {
         => "Repeat the command in a few minutes. If it fails again, show this to AWS Support with the job id.";
     AnswerMalformed { what: String } = Answer "answer_malformed"
         "{what} returned an answer that cannot be parsed."
-        => "If a proxy is in use, check that it does not change AWS traffic. Otherwise repeat the command in a few minutes.";
+        => "If a proxy is in use, check that it does not change AWS traffic. Otherwise repeat the command in a few minutes. If it fails again, show this to AWS Support with the job id.";
     AnswerTooLarge { what: String, limit: usize } = Answer "answer_too_large"
         "{what} answered with more than {limit} bytes, which no such answer has. It was discarded."
-        => "If a proxy is in use, check that it does not change AWS traffic. Otherwise repeat the command in a few minutes.";
+        => "If a proxy is in use, check that it does not change AWS traffic. Otherwise repeat the command in a few minutes. If it fails again, show this to AWS Support with the job id.";
     /// That all nodes have one code is documented; that each answers with it is not.
     ClusterCodesDiffer { cluster: String, one: String, other: String } = Answer "cluster_codes_differ"
         "AWS released different unlock codes for {one} and {other}, which are nodes of the cluster {cluster}. Both were discarded. Nothing was stored."
@@ -266,34 +268,34 @@ errors! {
         => "A presigned URL is valid for one hour. Repeat the same command to get a new one. If it fails again, check whether a proxy caches or changes the URL. Without a proxy, show this to AWS Support with the job id.";
     ManifestRedirected { host: String } = Answer "manifest_redirected"
         "The presigned URL of the manifest redirects to another host ({host}). The redirect was not followed."
-        => "The network may require a sign-in (hotel or guest network). Open a browser and sign in, then repeat the same command.";
+        => "The network may require a sign-in (hotel or guest network). Open a browser and sign in, then repeat the same command. If this network requires no sign-in, check whether a proxy changes downloads. Without a proxy, show this to AWS Support with the job id.";
     ManifestCut { got: u64, expected: String } = Network "manifest_cut"
         "The download of the manifest was interrupted after {got} of {expected} bytes."
-        => "Repeat the same command.";
+        => "Repeat the same command, from a better connection if there is one. If it fails again, ask the administrator of this network for help with this.";
     ManifestSlow { got: u64, expected: String, seconds: u64, longer: String } = Network "manifest_slow"
         "The download of the manifest is too slow: {got} of {expected} bytes, and almost none in the last {seconds} seconds."
         => "Repeat the same command with more time, or from a better connection:\n  --network-timeout {longer}";
     ManifestDamaged { why: String } = Answer "manifest_damaged"
         "The downloaded manifest is damaged: {why}."
-        => "Repeat the same command.";
+        => "Repeat the same command. If it fails again, check whether a proxy changes downloads. Without a proxy, show this to AWS Support with the job id.";
     /// `more` is a limit above the one in effect.
     ManifestTooLarge { limit: u64, more: u64 } = Answer "manifest_too_large"
         "The manifest is larger than the limit of {limit} bytes. It was discarded."
         => "If you trust the source, raise the limit:\n  --manifest-limit {more}";
     NotAManifest { why: String } = Answer "not_a_manifest"
         "The downloaded file is not a manifest: {why}. It was discarded."
-        => "The network may require a sign-in (hotel or guest network). Open a browser and sign in, then repeat the same command.";
+        => "The network may require a sign-in (hotel or guest network). Open a browser and sign in, then repeat the same command. If this network requires no sign-in, check whether a proxy changes downloads. Without a proxy, show this to AWS Support with the job id.";
 
     KeychainUnavailable { which: String, why: String } = Keychain "keychain_unavailable"
         "{which} can't be used: {why}."
-        => "Run the same command in a desktop session. Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
+        => "Run the same command in a desktop session in which a keychain runs (GNOME Keyring, KWallet, or KeePassXC with its Secret Service integration switched on). Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
     KeychainBlocked { why: String } = Keychain "keychain_blocked"
         "This program is not allowed to use the Secret Service: {why}."
         => "Run the same command in a terminal that is in no sandbox. A terminal inside an editor that was installed as a snap or Flatpak is in one. If that fails too, ask the administrator to allow this program to talk to org.freedesktop.secrets on the D-Bus session bus. Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
     /// What to do depends on whose bus or service it is, so the sentence has it all.
     KeychainNotYours { why: String } = Keychain "keychain_not_yours"
         "The keychain on this D-Bus session bus is not used: {why}."
-        => "Run it in your own session, without sudo or su, and with the DBUS_SESSION_BUS_ADDRESS that your desktop set (or none). Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
+        => "Run the same command in your own session, without sudo or su, and with the DBUS_SESSION_BUS_ADDRESS that your desktop set (or none). Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
     /// `hint` is the hint, in the words of the keychain's own app.
     KeychainNoCollection { which: String, why: String, hint: String } = Keychain "keychain_no_collection"
         "{which} has no default keyring to keep the code in: {why}."
@@ -306,19 +308,19 @@ errors! {
     /// `what_failed` is what did not happen: that it answered, was unlocked, or allowed access.
     KeychainTimeout { what_failed: String, what: String, seconds: u64, longer: String } = Keychain "keychain_timeout"
         "{what_failed} within {seconds} seconds ({what})."
-        => "Answer the keychain's prompt, which may be behind other windows, then repeat the same command. To allow more time:\n  --keychain-timeout {longer}";
+        => "Answer the keychain's prompt, which may be behind other windows, then repeat the same command. If there is no prompt, log out and in again, which restarts the keychain. To allow more time:\n  --keychain-timeout {longer}";
     /// `hint` is the first half of the hint, in the words of the keychain's own app.
     KeychainInClear { which: String, place: String, hint: String } = Keychain "keychain_in_clear"
         "{which} has no password, so it stores codes unencrypted in {place}."
         => "{hint}, or accept it with:\n  --allow-plain-keyring";
     KeychainUnseen { which: String, why: String } = Keychain "keychain_unseen"
         "This program could not determine whether {which} is encrypted: {why}."
-        => "Run it in the session in which the keychain runs, with the same HOME and XDG_DATA_HOME. If you know that it is encrypted, or accept that it may not be:\n  --allow-plain-keyring";
+        => "Run the same command in the session in which the keychain runs, with the same HOME and XDG_DATA_HOME. If you know that it is encrypted, or accept that it may not be:\n  --allow-plain-keyring";
     KeychainNotStored { which: String, why: String } = Keychain "keychain_keeps_nothing"
         "{which} accepted an item but did not store it correctly: {why}."
         => "Do not store the code on this machine:\n  --keychain none";
     KeychainAmbiguous { job: String, count: usize } = Keychain "keychain_ambiguous"
-        "The keychain holds {count} codes for {job}, and this program cannot tell which one matches the stored manifest."
+        "The keychain holds {count} codes for {job}, and this program cannot tell which of them, if any, belongs to the stored manifest."
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     KeychainFailed { which: String, what: String, why: String } = Keychain "keychain_failed"
         "{which} failed while {what}: {why}."
@@ -327,20 +329,21 @@ errors! {
     KeychainElsewhere { job: String, which: String, places: String } = Keychain "keychain_elsewhere"
         "The code of {job} is not in {which}, but an item for it is in {places}."
         => "Remove that item in the keychain's own app (search for “snow-onboard”), then repeat the same command.";
-    KeychainForeignItem { job: String } = Keychain "keychain_foreign_item"
+    /// `hint` begins the hint, with the first letter of “fetch”; `beside` is where the new pair goes.
+    KeychainForeignItem { job: String, hint: String, beside: &'static str } = Keychain "keychain_foreign_item"
         "The keychain's item for {job} does not hold an unlock code. It was left as it is."
-        => "Fetch a new pair, which is stored beside it:\n  snow-onboard fetch --refresh {job}";
+        => "{hint}etch a new pair{beside}:\n  snow-onboard fetch --refresh {job}";
     KeychainUnsupported { which: String } = Usage "keychain_unsupported"
         "The keychain “{which}” does not exist on this system."
         => "Leave --keychain out to use the system's own.";
-    /// `remains` is what a command that removes has left, as sentences of their own.
-    KernelKeyringClosed { why: String, remains: String } = Keychain "kernel_keyring_closed"
+    /// `remains` is what a command that removes has left, as sentences of their own; `hint` is the hint.
+    KernelKeyringClosed { why: String, remains: String, hint: &'static str } = Keychain "kernel_keyring_closed"
         "The kernel keyring can't be used: {why}.{remains}"
-        => "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it (keyctl comes with the package keyutils):\n  keyctl session";
+        => "{hint}";
 
     StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."
-        => "Correct the folder, or use another one that only you can write to:\n  --state-dir PATH";
+        => "Use another folder that only you can write to:\n  --state-dir PATH";
     /// `hint` begins the hint where the system has a command for it.
     StateFolderOfAnother { path: String, owner: String, hint: String } = Disk "state_folder_of_another"
         "The folder {path} belongs to {owner}, not to you. It was not touched."
@@ -349,6 +352,10 @@ errors! {
     TooManyFiles { what: String } = Disk "too_many_files"
         "This session may not open as many files as this program needs: {what}."
         => "Open a new terminal and repeat the same command there. If it fails again, ask the administrator to raise the limit of open files (ulimit -n) to 1024.";
+    /// A limit of processes or of memory, or a filter of system calls.
+    SystemRefused { what: String } = Disk "system_refused"
+        "The system did not allow what this program needs: {what}."
+        => "Open a new terminal and repeat the same command there. If it fails again, show this message to the administrator of this machine.";
     RunAsAnother { path: String, owner: String } = Disk "run_as_another"
         "This program runs as root, but {path} belongs to {owner}. Nothing was made there."
         => "Run the same command as {owner}, without sudo.";
@@ -365,7 +372,7 @@ errors! {
         "The manifest's folder holds something that is not this program's: {path}."
         => "Move it elsewhere, then repeat the same command. Nothing was removed.";
     FileAliased { path: String, flaw: String } = Disk "file_aliased"
-        "{path} {flaw}, which this program never creates. It was not changed."
+        "{path} {flaw}. This program does not create such files. It was not changed."
         => "Find out who created it. Move it to another folder, then repeat the same command.";
     RecordUnreadable { job: String, path: String, why: Why } = Disk "record_unreadable"
         "The record {path} can't be read: {why}."
@@ -378,7 +385,7 @@ errors! {
         => "Name another file, or add --force to replace this one.";
     /// `hint` names those that there are.
     ProfileNotThere { job: String, name: String, hint: String } = Usage "profile_not_there"
-        "This program wrote no profile “{name}” for {job} into a file that is still there. Nothing was removed."
+        "No profile “{name}” that this program wrote for {job} was found. Nothing was removed."
         => "{hint}";
     ReceiptEmpty { job: String } = Job "receipt_empty"
         "This machine knows nothing of {job}: it has no record of it, and no line in the audit log."
@@ -386,7 +393,7 @@ errors! {
     /// `flaws` are sentences of their own.
     AuditAltered { path: String, flaws: String } = Disk "audit_altered"
         "The audit log {path} is not as it was written: {flaws}."
-        => "Keep a copy of the file. Compare it with the system's log, if audit_copy copies the lines there, and with receipts that were filed, and tell your security officer. A log that was removed or replaced on purpose shows as shortened, for as long as a record knows the old one.";
+        => "Keep a copy of the file, and tell your security officer. To find what is missing, compare it with the receipts that were filed, and with the system's log if audit_copy is on.";
     AuditBusy { path: String, seconds: u64 } = Busy "audit_busy"
         "Another process has locked the audit log {path} for {seconds} seconds."
         => "Wait until that process has finished, then repeat the same command.";
@@ -405,11 +412,11 @@ errors! {
         => "Fetch a new pair:\n  snow-onboard fetch --refresh {job}";
     /// The client's `configure` compares code and manifest with each other, and has no part for the device in it.
     PairRefused { job: String, said: String } = Pair "pair_refused"
-        "The client does not accept the code of {job} with its manifest, twice in a row, and does not contact the device: {said}"
-        => "Waiting for the device does not help. The two may not belong together, or one may be damaged: fetch a new pair:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, unpack the client anew from https://aws.amazon.com/snowball/resources. If that does not help, ask AWS Support for help with this, with the job id.";
-    NotSeparate { what: String, path: String } = Pair "not_apart"
+        "The client refused the code and manifest of {job} twice, without contacting the device. It said: {said}"
+        => "Waiting for the device does not help. Fetch a new pair, because the two may not belong together or one may be damaged:\n  snow-onboard fetch --refresh {job}\nThen repeat the same command. If the client refuses the new pair too, unpack the client anew from https://aws.amazon.com/snowball/resources. If that does not help, ask AWS Support for help with this, with the job id.";
+    NotSeparate { job: String, what: String, path: String } = Pair "not_apart"
         "{what}: {path}. The run stopped before anything was handed over."
-        => "If this program did not create that file, move it to another folder. If it did, remove it and fetch a new pair:\n  snow-onboard fetch --refresh JID…";
+        => "Move that file to another folder. If it contains the unlock code, remove the code from it first. Then fetch a new pair, and repeat the same command:\n  snow-onboard fetch --refresh {job}";
 
     ClientMissing { looked: String } = Client "client_missing"
         "The Snowball Edge client (snowballEdge) was not found ({looked})."
@@ -427,7 +434,7 @@ errors! {
         "This program does not know the client {path}: {what}. The client printed: {said}"
         => "{hint}";
     ClientTooOld { path: String, command: String } = Client "client_too_old"
-        "The client {path} can't be used: its help lists commands, but not {command}. Nothing was fetched for it."
+        "The client {path} can't be used: its help lists commands, but not {command}. Nothing was fetched."
         => "Unpack the current one from https://aws.amazon.com/snowball/resources into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientNotPinned { path: String, expected: String, found: String } = Client "client_not_pinned"
         "The client {path} is not the pinned one: its SHA-256 is {found}, but client_sha256 is {expected}."
@@ -436,7 +443,7 @@ errors! {
         "The client {path} is not inside an unpacked Snowball Edge client package, so client_sha256 would cover only the launcher and not the program that it starts."
         => "Unpack the vendor's package into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientCommandsMissing { path: String, why: String } = Client "client_commands_missing"
-        "The client {path} can't be given the code, neither privately nor on its command line: {why}."
+        "The client {path} can be given the code neither privately nor on its command line: {why}."
         => "Check that it is the Snowball Edge client. The current one is at https://aws.amazon.com/snowball/resources; unpack it into a folder of its own and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     ClientChanged { path: String, how: String } = Client "client_changed"
         "The client {path} changed during this run: {how}. It was not given the code."
@@ -466,7 +473,7 @@ errors! {
         "The client's own settings {path} can't be read: {why}. They were left as they are."
         => "Open the file in an editor and remove the profile by hand.";
     ProfileNameTaken { job: String, name: String, path: String } = Usage "profile_name_taken"
-        "The AWS CLI knows a profile “{name}” already ({path}) that is not this program's for {job}."
+        "There is already a profile “{name}” in {path}, and this program did not write it for {job}."
         => "Choose another name for the new one:\n  snow-onboard setup-profile {job} --name NAME";
     ProfileNotAsMeant { name: String, path: String, why: String } = Settings "profile_not_as_meant"
         "The profile “{name}” can't be written so that the AWS CLI reads it as it is meant: {why}."
@@ -486,20 +493,23 @@ errors! {
         "No private folder could be made for the client: {why}."
         => "Set {PRIVATE_FOLDER_VARIABLE} to a folder that belongs to you and that only you can write to.";
     PrivateHomeUnusable { path: String, why: String } = HandOver "private_home_unusable"
-        "The path of the private folder, {path}, can't be passed to the client: {why}."
+        "The private folder {path} can't be used with the client: {why}."
         => "Set {PRIVATE_FOLDER_VARIABLE} to a folder without quotes and line breaks in its path.";
     PrivateHomeOnDisk { folder: String, why: String } = HandOver "private_home_on_disk"
         "The private folder for the client can't be in memory: {why}. In {folder} it would be on a disk, which may keep the code after the folder is removed."
-        => "Make room in memory, then repeat the same command. What is there now:\n  df -h /dev/shm";
+        => "Make room in memory, then repeat the same command. What is there now:\n  df -h /dev/shm\nIf that is not possible, ask the administrator of this machine for help with this.";
     GuardLost { why: String } = HandOver "guard_lost"
         "The guard process ended unexpectedly: {why}. The client was stopped and its private folder was removed."
-        => "Repeat the same command.";
+        => "Repeat the same command. If it fails again, show this message to the administrator of this machine.";
+    GuardNotStarted { why: String } = HandOver "guard_not_started"
+        "The guard process for the client could not be started: {why}. Nothing was handed over."
+        => "Repeat the same command. If it fails again, show this message to the administrator of this machine.";
 
     /// `endpoint` has the port that was tried.
     DeviceUnreachable { endpoint: String, port: u16, why: String } = Device "device_unreachable"
         "The device at {endpoint} can't be reached: {why}."
         => "A device takes 10 to 20 minutes to start. Check the address on its display, the cable, and that no VPN or firewall blocks port {port}. Then repeat the same command.";
-    DeviceNameUnknown { name: String, why: String } = Usage "device_name_unknown"
+    DeviceNameUnknown { name: String, why: String } = Device "device_name_unknown"
         "The device's name {name} can't be looked up: {why}."
         => "Check how it is written, or give the IP address from the device's display instead:\n  --endpoint 192.0.2.10";
     /// `hint` is the hint: it repeats what the device says only where that is a job id.
@@ -520,7 +530,7 @@ errors! {
     /// `said` is the end of the sentence, and comes from the client.
     DeviceTellsNot { job: String, what: String, said: String } = Device "device_tells_not"
         "The device did not answer `snowballEdge {what}`: {said}"
-        => "A device tells of itself only while it is UNLOCKED. Unlock it, then repeat the same command:\n  snow-onboard unlock {job}\nIf it is UNLOCKED, unpack the current client from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
+        => "A device answers this command only while it is UNLOCKED. Unlock it, then repeat the same command:\n  snow-onboard unlock {job}\nIf it is UNLOCKED, unpack the current client from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
     DeviceAnswerUnreadable { what: String } = Device "device_answer_unreadable"
         "The answer of `snowballEdge {what}` is not in the documented form."
         => "Repeat the same command. If it fails again, unpack the current client from https://aws.amazon.com/snowball/resources and name it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge";
@@ -547,12 +557,12 @@ errors! {
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     /// `states` is each device that is not open, with what was said of it last.
     /// `which` is the subject: one device, or so many of them.
-    WatchTimeout { which: String, states: String, seconds: u64, longer: String } = DeviceTimeout "watch_timeout"
+    WatchTimeout { job: String, which: String, states: String, seconds: u64, longer: String } = DeviceTimeout "watch_timeout"
         "{which} did not report UNLOCKED within {seconds} seconds: {states}."
-        => "Look at the displays, then repeat the same command, with more time if they are still busy:\n  --wait-timeout {longer}";
+        => "A device that reports LOCKED has to be unlocked:\n  snow-onboard unlock {job}\nIf a device is still busy, repeat the same command with more time:\n  --wait-timeout {longer}";
     DeviceTimeout { state: String, seconds: u64, longer: String } = DeviceTimeout "device_timeout"
         "The device did not report UNLOCKED within {seconds} seconds. The state that was read last is: {state}."
-        => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout {longer}";
+        => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout {longer}\nIf the display shows no progress, show this to AWS Support with the job id.";
 
     /// `by` is what ended it: a key, or the signal's name.
     Interrupted { signal: i32, by: &'static str, kept: String } = Interrupted "interrupted"
@@ -560,7 +570,7 @@ errors! {
         => "Repeat the same command to continue.";
     Internal { what: String } = Internal "internal"
         "An unexpected internal error occurred: {what}."
-        => "This is a bug in snow-onboard. Report it. You can repeat the command.";
+        => "This is a bug in snow-onboard. Report it to whoever gave you this program. You can repeat the command.";
 }
 
 /// Result of everything that can fail here.

@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Error, ErrorReport, io_in_words};
-use crate::safety::path_trust::Refused;
+use super::{Error, ErrorReport, Why, io_in_words};
+use crate::safety::path_trust::{Cause, Fault, Flaw, Refused};
 
 impl Error {
     /// What happened, what to do, and the two codes.
@@ -17,7 +17,7 @@ impl Error {
             Self::CredentialsFailed { why } => why.mend(""),
             Self::Disk { path, why, .. }
             | Self::StateFolderBad { path, why }
-            | Self::SettingsFileUnreadable { path, why }
+            | Self::SettingsFileUnreadable { path, why, .. }
             | Self::RecordUnreadable { path, why, .. }
             | Self::OwnProfilesUnreadable { path, why }
             | Self::ProfileFileRefused { path, why, .. }
@@ -25,8 +25,12 @@ impl Error {
             _ => None,
         };
         if let Some(mend) = mend {
-            report.hint.push('\n');
-            report.hint.push_str(&mend);
+            report.hint = match self {
+                // What mends it is the cause that is to be corrected.
+                Self::Disk { .. } => format!("{mend}\nThen repeat the same command."),
+                Self::StateFolderBad { .. } => format!("{mend}\nOr {}", report.hint.replacen("Use", "use", 1)),
+                _ => format!("{}\n{mend}", report.hint),
+            };
         }
         report
     }
@@ -34,16 +38,25 @@ impl Error {
     /// An operation on a file that path trust refused: `what` begins the sentence ("Writing"), the path follows it.
     #[must_use]
     pub(crate) fn refused(what: &str, path: &Path, refused: Refused) -> Self {
-        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: refused.into_why(path) }
+        let is_odd = matches!(refused.cause, Cause::Flaw(Flaw { fault: Fault::Link | Fault::Names | Fault::Kind, .. }));
+        let why = match refused.into_why(path) {
+            Why::Refused(clause, mend) if is_odd && mend.is_empty() => {
+                Why::Refused(clause, "Find out who made it, and move it to another folder.".to_owned())
+            }
+            why => why,
+        };
+        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why }
     }
 
-    /// Something that the system did not let this program do at all. `what` begins the clause ("no runtime for the network").
+    /// Something that the system did not let this program do at all. `what` begins the clause ("a thread for the network").
     #[must_use]
     pub(crate) fn of_system(what: &str, why: &io::Error) -> Self {
         // EMFILE and ENFILE, alike on all of them.
         let is_full = cfg!(unix) && matches!(why.raw_os_error(), Some(23 | 24));
-        let what = format!("{what}: {}", io_in_words(why));
-        if is_full { Self::TooManyFiles { what } } else { Self::Internal { what } }
+        if is_full {
+            return Self::TooManyFiles { what: io_in_words(why) };
+        }
+        Self::SystemRefused { what: format!("{what} ({})", io_in_words(why)) }
     }
 
     /// This process was told to end by this signal, or what stands for it on Windows.
@@ -66,10 +79,13 @@ impl Error {
     }
 }
 
+/// A week in minutes, the longest that any limit can be set to.
+const LONGEST: u64 = 7 * 24 * 60;
+
 /// A time limit above the one in effect, as a flag takes it ("10m", "12h"): so many minutes, or twice what they are not above.
 pub(crate) fn longer_than(in_effect: Duration, minutes: u64) -> String {
     let seconds = in_effect.as_secs();
-    let minutes = if seconds < minutes * 60 { minutes } else { seconds.saturating_mul(2).div_ceil(60) };
+    let minutes = if seconds < minutes * 60 { minutes } else { seconds.saturating_mul(2).div_ceil(60).min(LONGEST) };
     if minutes.is_multiple_of(60) { format!("{}h", minutes / 60) } else { format!("{minutes}m") }
 }
 

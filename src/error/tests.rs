@@ -67,7 +67,7 @@ fn a_disk_that_is_full_or_read_only_has_a_hint_of_its_own() {
     let full = hint(io::ErrorKind::StorageFull);
     assert!(full.contains("The disk is full. Free 100 MB"), "{full}");
     #[cfg(unix)]
-    assert!(full.ends_with(":\n  df -h /"), "{full}");
+    assert!(full.ends_with(":\n  df -h /\nThen repeat the same command."), "{full}");
     assert!(hint(io::ErrorKind::QuotaExceeded).contains("quota is used up"));
     assert!(hint(io::ErrorKind::ReadOnlyFilesystem).contains("is read-only"));
     assert_eq!(hint(io::ErrorKind::PermissionDenied), "Correct the cause, then repeat the same command.");
@@ -99,7 +99,7 @@ fn what_the_system_said_is_the_source_and_reads_as_words() {
     let error = Error::disk("Writing", Path::new("/x"), io::ErrorKind::StorageFull.into());
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>()).unwrap();
     assert_eq!(source.kind(), io::ErrorKind::StorageFull);
-    assert_eq!(error.to_string(), "Writing /x failed: no storage space.");
+    assert_eq!(error.to_string(), "Writing /x failed: no space is left on the disk.");
     let refused = Error::refused("Reading", Path::new("/x"), Refused::nothing_at(Path::new("/x")));
     assert_eq!(refused.to_string(), "Reading /x failed: it is not there.");
     assert!(Error::samples().iter().all(|sample| sample.source().is_none()));
@@ -109,4 +109,5 @@ fn what_the_system_said_is_the_source_and_reads_as_words() {
 fn a_longer_time_is_above_the_one_in_effect() {
     let longer = |seconds, minutes| super::longer_than(std::time::Duration::from_secs(seconds), minutes);
     assert_eq!([longer(120, 10), longer(600, 10), longer(7 * 3600, 60)], ["10m", "20m", "14h"]);
+    assert_eq!(longer(6 * 24 * 3600, 60), "168h", "the longest that a setting takes");
 }

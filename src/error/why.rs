@@ -105,6 +105,13 @@ pub(crate) fn io_in_words(error: &std::io::Error) -> String {
     let words = text.split(" (os error").next().unwrap_or_default();
     // rustls says of a line that was cut: "peer closed connection …: https://docs.rs/rustls/…".
     let words = words.split(": https://docs.rs/").next().unwrap_or_default().trim_end_matches('.');
+    // “Device” is the Snowball here, and a name that nobody knows is no failure of a lookup to whoever typed it.
+    if error.kind() == io::ErrorKind::StorageFull {
+        return "no space is left on the disk".to_owned();
+    }
+    if words.starts_with("failed to lookup address information") {
+        return "the name is not known in this network".to_owned();
+    }
     let mut chars = words.chars();
     // "No space left on device" stands after a colon; an acronym such as "TLS" stays as it is.
     match (chars.next(), chars.clone().next()) {

@@ -43,7 +43,7 @@ impl<'a> ClientCommand<'a> {
         let holds_code =
             |arg: &String| is_code_option(arg) || arg.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code);
         if args.iter().any(holds_code) {
-            return Err(Error::CodeTyped);
+            return Err(Error::CodeTyped { job: job.to_string() });
         }
         if args.first().is_some_and(|command| command == CONFIGURE) {
             return Err(Error::ClientConfigures { job: job.to_string() });
@@ -128,7 +128,7 @@ mod tests {
             "configure cafe1-8suds-kshd6-7hhas-876as",
             "configure --x=cafe1-8suds-kshd6-7hhas-876as",
         ] {
-            assert!(matches!(of(line), Err(Error::CodeTyped)), "{line}");
+            assert!(matches!(of(line), Err(Error::CodeTyped { .. })), "{line}");
         }
         for line in [
             "unlock-device",

@@ -57,7 +57,7 @@ pub(crate) fn address_templates(known: &[Endpoint], nodes: usize) -> Vec<Endpoin
 pub(crate) fn addresses_missing(verb: &str, cluster: &TargetId, given: &[Endpoint], nodes: usize) -> Error {
     let what = match given.len() {
         0 => format!("The addresses of the {nodes} nodes of {cluster} were not given."),
-        count => format!("You gave {count} of the {nodes} nodes' addresses of {cluster}."),
+        count => format!("You gave the addresses of {count} of the {nodes} nodes of {cluster}."),
     };
     let addresses = address_flags(&address_templates(given, nodes));
     Error::ClusterAddressesMissing { what, command: format!("{verb} {cluster}{addresses}") }

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
 use crate::cloud::{Cloud, FetchedPair};
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result, longer_than};
 use crate::model::{JobId, Readiness};
 use crate::report::{Event, Notify, with_jitter};
 
@@ -57,7 +57,8 @@ fn wait_for_change<C: Borrow<Cloud>>(
         let left = patience.saturating_sub(started.elapsed());
         if left.is_zero() {
             let (job, was, state) = (id.clone(), was.clone(), state.clone());
-            let wait = "To let the command wait longer, repeat it with:\n  --wait-timeout 48h";
+            let longer = longer_than(patience, 48 * 60);
+            let wait = format!("To let the command wait longer, repeat it with:\n  --wait-timeout {longer}");
             return Err(Error::JobNotReady { job, was, state, wait });
         }
         std::thread::sleep(pause(patience).min(left));

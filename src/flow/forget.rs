@@ -184,7 +184,7 @@ pub(crate) fn jobs_in_keychain(settings: &Settings, reporter: &Reporter) -> Resu
 /// Nothing is removed while the code can't be: what is kept on disk is the only note of it.
 fn with_what_remains(error: Error, folder: &JobFolder) -> Error {
     match error {
-        Error::KernelKeyringClosed { why, .. } => {
+        Error::KernelKeyringClosed { why, hint, .. } => {
             let files = match folder.record() {
                 Ok(None) => String::new(),
                 _ => format!(" The manifest and the record are still in {}.", folder.path().display()),
@@ -195,6 +195,7 @@ fn with_what_remains(error: Error, folder: &JobFolder) -> Error {
                 remains: format!(
                     " Nothing was removed.{files} If a code of {job} was stored in the kernel, it may still be there, until the next reboot at the latest."
                 ),
+                hint,
             }
         }
         error => error,

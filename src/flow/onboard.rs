@@ -399,7 +399,7 @@ impl<'a> Checked<'a> {
         let expected = folder.names();
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
         let home: Vec<_> = device.iter().map(Device::home).collect();
-        let separation = Separation::check(folder.path(), &expected, &code, &home)?;
+        let separation = Separation::check(folder.job(), folder.path(), &expected, &code, &home)?;
         context.warn_of_codes_in_clear(&code);
         if is_kept {
             context.reporter.pair_is_kept();

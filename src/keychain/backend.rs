@@ -11,7 +11,7 @@ use keyring_core::Error as KeyringError;
 use keyring_core::{CredentialPersistence, CredentialStore};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::system;
+use super::{SERVICE, system};
 use crate::error::Error;
 
 /// Which of the items that are stored under one user name: its D-Bus path, where a keychain admits several; else empty.
@@ -185,7 +185,10 @@ pub(super) enum KeychainFailure {
         hint: String,
     },
     /// The item holds no code.
-    Foreign,
+    Foreign {
+        /// Whether there is room for another item beside it.
+        holds_several: bool,
+    },
     /// It took an item and did not keep it as promised; says why.
     NotStored(String),
     /// It keeps in clear.
@@ -199,8 +202,12 @@ pub(super) enum KeychainFailure {
         /// With all that was looked at.
         why: String,
     },
-    /// The kernel's keyring can't be used; says why.
-    KernelClosed(String),
+    /// The kernel's keyring can't be used.
+    KernelClosed {
+        why: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// A policy of the bus or a sandbox keeps this program away; says which.
     Blocked(String),
     /// Anything else, in words.
@@ -221,11 +228,19 @@ impl KeychainFailure {
             Self::Locked { item: Some(item), hint } => {
                 Error::KeychainLocked { which: format!("The item {item} in {name}"), hint }
             }
-            Self::Foreign => Error::KeychainForeignItem { job },
+            Self::Foreign { holds_several: true } => {
+                Error::KeychainForeignItem { job, hint: "F".to_owned(), beside: ", which is stored beside it" }
+            }
+            Self::Foreign { holds_several: false } => {
+                let hint = format!(
+                    "Remove or rename that item in the keychain's own app (service “{SERVICE}”, user {job}). Then f"
+                );
+                Error::KeychainForeignItem { job, hint, beside: "" }
+            }
             Self::NotStored(why) => Error::KeychainNotStored { which, why },
             Self::InClear { place, hint } => Error::KeychainInClear { which, place, hint },
             Self::Unseen { why } => Error::KeychainUnseen { which, why },
-            Self::KernelClosed(why) => Error::KernelKeyringClosed { why, remains: String::new() },
+            Self::KernelClosed { why, hint } => Error::KernelKeyringClosed { why, remains: String::new(), hint },
             Self::Blocked(why) => Error::KeychainBlocked { why },
             Self::Failed(why) => Error::KeychainFailed { which, what, why },
         }
@@ -250,7 +265,7 @@ impl From<&KeyringError> for KeychainFailure {
             KeyringError::PlatformFailure(cause) | KeyringError::NoStorageAccess(cause) => system::explain(&**cause)
                 .unwrap_or_else(|| Self::Failed(crate::safety::sanitize::phrase(&cause.to_string()))),
             KeyringError::Ambiguous(_) => Self::Failed("more than one of its items fits".to_owned()),
-            KeyringError::BadEncoding(_) | KeyringError::BadDataFormat(..) => Self::Foreign,
+            KeyringError::BadEncoding(_) | KeyringError::BadDataFormat(..) => Self::Foreign { holds_several: false },
             KeyringError::NoEntry => Self::Failed("the item is not there".to_owned()),
             KeyringError::TooLong(what, limit) => Self::Failed(format!("the {what} is longer than {limit} characters")),
             KeyringError::Invalid(what, _) => Self::Failed(format!("it does not take the {what}")),

@@ -14,38 +14,45 @@ use zeroize::Zeroizing;
 
 use super::SERVICE;
 use super::backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, if_there, only};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::safety::path_trust;
 
 /// Links read of a keyring when sweeping it; more than the kernel's quota of keys a user (200) lets there be.
 const MAX_LINKS: usize = 1024;
 
+/// What to do where the session has no keyring of its own, or that has ended.
+const OWN_KEYRING: &str = "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it (keyctl comes with the package keyutils):\n  keyctl session";
+/// What to do where no session would have one.
+const ELSEWHERE: &str = "Run the same command outside the container, or leave --keychain kernel out.";
+
 /// Opens the session's keyring, if it is one that can keep a code to itself. Nothing is written.
 pub(super) fn open() -> Result<Opened> {
-    let session = own_session_keyring().map_err(|why| Error::KernelKeyringClosed { why, remains: String::new() })?;
+    let session =
+        own_session_keyring().map_err(|failure| failure.into_error("kernel keyring", "opening it", SERVICE))?;
     let persistent = KeyRing::get_persistent(KeyRingIdentifier::Session).ok();
     let end = if persistent.is_some() { "until log-out or the next reboot" } else { "until you log out" };
     Ok(Opened { backend: Box::new(SessionKeyring { session, persistent }), name: format!("kernel keyring ({end})") })
 }
 
-fn own_session_keyring() -> Result<KeyRing, String> {
+fn own_session_keyring() -> Result<KeyRing, KeychainFailure> {
     let session = KeyRing::from_special_id(KeyRingIdentifier::Session, false).map_err(|error| match error {
-        KeyError::KeyDoesNotExist => "this login session has no keyring".to_owned(),
-        other => in_words(other).to_owned(),
+        KeyError::KeyDoesNotExist => not_own("this login session has no keyring".to_owned()),
+        other => closed(other),
     })?;
     if KeyRing::from_special_id(KeyRingIdentifier::UserSession, false) == Ok(session) {
-        return Err("this session has no keyring of its own, only the user's default one, which does not keep \
-                    a code to the session"
-            .to_owned());
+        return Err(not_own(
+            "this session has no keyring of its own, only the user's default one, which does not keep a code to the session"
+                .to_owned(),
+        ));
     }
-    let about = session.metadata().map_err(|error| in_words(error).to_owned())?;
+    let about = session.metadata().map_err(closed)?;
     if !path_trust::is_this_user(about.get_uid()) {
-        return Err(format!("the session's keyring belongs to another user (uid {})", about.get_uid()));
+        return Err(not_own(format!("the session's keyring belongs to another user (uid {})", about.get_uid())));
     }
     let needed = Permission::VIEW | Permission::READ | Permission::WRITE | Permission::SEARCH | Permission::LINK;
     let of_possessor = about.get_perms().bits() >> 24;
     if of_possessor & u32::from(needed.bits()) != u32::from(needed.bits()) {
-        return Err("the session's keyring does not let its own session search and write it".to_owned());
+        return Err(not_own("the session's keyring does not let its own session search and write it".to_owned()));
     }
     Ok(session)
 }
@@ -138,9 +145,7 @@ impl SessionKeyring {
         if rings.into_iter().flatten().all(|ring| remove_stale_homes(ring, &description(user))) {
             return failure;
         }
-        KeychainFailure::KernelClosed(
-            "it took the code only in part, and does not let it be removed: log out".to_owned(),
-        )
+        not_own("it took the code only in part, and does not let it be removed: log out".to_owned())
     }
 }
 
@@ -182,8 +187,16 @@ fn explained<R>(answer: keyring_core::Result<R>) -> Result<R, KeychainFailure> {
     })
 }
 
+fn not_own(why: String) -> KeychainFailure {
+    KeychainFailure::KernelClosed { why, hint: OWN_KEYRING }
+}
+
 fn closed(error: KeyError) -> KeychainFailure {
-    KeychainFailure::KernelClosed(in_words(error).to_owned())
+    let hint = match error {
+        KeyError::PermissionDenied | KeyError::OperationNotSupported | KeyError::Unknown(_) => ELSEWHERE,
+        _ => OWN_KEYRING,
+    };
+    KeychainFailure::KernelClosed { why: in_words(error).to_owned(), hint }
 }
 
 fn in_words(error: KeyError) -> &'static str {
@@ -205,6 +218,7 @@ fn in_words(error: KeyError) -> &'static str {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn what_a_failed_put_leaves_is_swept_and_nothing_else() {

@@ -21,7 +21,7 @@ use super::item::PLACEHOLDER;
 use super::linux_keyring_files::{KeyringFiles, KeyringStorage, Stamps, has_changed};
 use super::linux_provider::Provider;
 use super::linux_session_bus::{
-    Owner, SECRETS, blocked, connect, fdo_in_words, in_words, name_of, owner_of, owner_of_secrets,
+    Owner, SECRETS, blocked, blocked_fdo, connect, fdo_in_words, in_words, name_of, owner_of, owner_of_secrets,
 };
 use super::{Opening, SERVICE, linux_kwallet};
 use crate::error::{Error, Result};
@@ -49,9 +49,12 @@ pub(super) fn open(how: &Opening) -> Result<Opened> {
     let owner = owner_of_secrets(&bus)?;
     let provider = Provider::of(&bus, &owner);
     how.current_prompt.set(PendingPrompt::answer(provider.name()));
-    let unusable = |error: ServiceError| Error::KeychainUnavailable {
-        which: super::backend::at_the_start(provider.name()),
-        why: service_in_words(&error),
+    let unusable = |error: ServiceError| match blocked_service(&error) {
+        Some(why) => Error::KeychainBlocked { why },
+        None => Error::KeychainUnavailable {
+            which: super::backend::at_the_start(provider.name()),
+            why: service_in_words(&error),
+        },
     };
     let service = open_session(&bus).map_err(unusable)?;
     let none = |why: &str| Error::KeychainNoCollection {
@@ -579,6 +582,15 @@ fn zbus_failure(error: &zbus::Error) -> KeychainFailure {
 /// It was open when it was looked at, just before.
 fn was_locked() -> KeychainFailure {
     KeychainFailure::locked("Unlock it")
+}
+
+/// Whether a policy keeps this program away from the service, in words.
+fn blocked_service(error: &ServiceError) -> Option<String> {
+    match error {
+        ServiceError::Zbus(error) => blocked(error),
+        ServiceError::ZbusFdo(error) => blocked_fdo(error),
+        _ => None,
+    }
 }
 
 fn service_in_words(error: &ServiceError) -> String {

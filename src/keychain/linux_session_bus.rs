@@ -198,19 +198,29 @@ fn not_yours(why: String) -> Error {
 
 /// Whether a policy of the bus or a sandbox keeps this program away, in words.
 pub(super) fn blocked(error: &zbus::Error) -> Option<String> {
-    use zbus::fdo::Error as Fdo;
-    let is_denied = match error {
-        zbus::Error::MethodError(name, ..) => {
-            ["org.freedesktop.DBus.Error.AccessDenied", "org.freedesktop.DBus.Error.AuthFailed"]
-                .contains(&name.as_str())
-        }
-        zbus::Error::FDO(error) => match &**error {
-            Fdo::ZBus(error) => return blocked(error),
-            error => matches!(error, Fdo::AccessDenied(_) | Fdo::AuthFailed(_)),
+    let is_kept_away = match error {
+        zbus::Error::MethodError(name, ..) => match name.as_str().rsplit('.').next() {
+            Some("AccessDenied" | "AuthFailed") => true,
+            // A sandbox that hides the service.
+            Some("ServiceUnknown" | "NameHasNoOwner") => sandbox().is_some(),
+            _ => false,
         },
+        zbus::Error::FDO(error) => return blocked_fdo(error),
         _ => false,
     };
-    is_denied.then(|| in_words(error))
+    is_kept_away.then(|| in_words(error))
+}
+
+/// The same of an error in the bus's own terms.
+pub(super) fn blocked_fdo(error: &zbus::fdo::Error) -> Option<String> {
+    use zbus::fdo::Error as Fdo;
+    let is_kept_away = match error {
+        Fdo::ZBus(error) => return blocked(error),
+        Fdo::AccessDenied(_) | Fdo::AuthFailed(_) => true,
+        Fdo::ServiceUnknown(_) | Fdo::NameHasNoOwner(_) => sandbox().is_some(),
+        _ => false,
+    };
+    is_kept_away.then(|| fdo_in_words(error))
 }
 
 /// A D-Bus failure in words for a sentence, without D-Bus's own.
@@ -262,12 +272,12 @@ fn bus_error(name: &str, text: &str) -> String {
         }
         ("AccessDenied" | "AuthFailed", Some(sandbox)) => format!("{sandbox} blocks this program's access to it"),
         ("AccessDenied" | "AuthFailed", None) => {
-            "a security policy does not let this program at it (AppArmor, or the sandbox that it was started in, such as a \
-             snap's or a Flatpak's terminal)"
-                .to_owned()
+            "a security policy (AppArmor, or a sandbox such as that of a snap or Flatpak) does not allow it".to_owned()
         }
         ("NoReply" | "Disconnected", _) => "the Secret Service ended instead of answering".to_owned(),
-        ("UnknownObject" | "UnknownMethod" | "NoSuchObject", _) => "what was asked for is not there any more".to_owned(),
+        ("UnknownObject" | "UnknownMethod" | "NoSuchObject", _) => {
+            "what was asked for is not there any more".to_owned()
+        }
         _ if text.is_empty() => name.to_owned(),
         _ => crate::safety::sanitize::phrase(text),
     }

@@ -187,7 +187,7 @@ impl Keychain {
                 return Ok(Prepared::WasThere);
             }
             if !found.is_empty() && !backend.holds_several() {
-                return Err(KeychainFailure::Foreign);
+                return Err(KeychainFailure::Foreign { holds_several: false });
             }
             write_and_verify(backend, &user, &label_for(&user), PLACEHOLDER, None)?;
             Ok(Prepared::Made)
@@ -238,7 +238,7 @@ impl Keychain {
             let found = read_all(backend, &user)?;
             let over = item_to_replace(&found, replaced);
             if over.is_none() && !found.is_empty() && !backend.holds_several() {
-                return Err(KeychainFailure::Foreign);
+                return Err(KeychainFailure::Foreign { holds_several: false });
             }
             let kept = write_and_verify(backend, &user, &label_for(&user), &value, over)?;
             for other in found.iter().filter(|it| it.id != kept && is_of(it, &digest)) {
@@ -283,7 +283,8 @@ impl Keychain {
                     Content::Placeholder => {}
                 }
             }
-            if codes.is_empty() && foreign { Err(KeychainFailure::Foreign) } else { Ok(codes) }
+            let holds_several = backend.holds_several();
+            if codes.is_empty() && foreign { Err(KeychainFailure::Foreign { holds_several }) } else { Ok(codes) }
         })
     }
 

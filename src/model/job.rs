@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::looks_like_code;
 use super::typed::{meant_by, odd_character};
 
 /// A job id: `JID` or `MID` and a lower-case UUID, 39 characters (Snowball API, JobId).
@@ -72,6 +73,9 @@ fn check_id(text: &str, prefixes: &[&str], what: &str) -> Result<(), Malformed> 
     let refuse = |why: String| Err(Malformed { why });
     if let Some(why) = odd_character(text) {
         return refuse(why);
+    }
+    if looks_like_code(text) {
+        return refuse("contains what looks like an unlock code. Never type one, and remove this line from the history of your shell".to_owned());
     }
     let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) else {
         return refuse(format!("does not begin with {}, as {what} does", prefixes.join(" or ")));
@@ -221,7 +225,7 @@ impl JobState {
             Self::Listing => "is listing its buckets",
             Self::Pending => "is pending at AWS",
             Self::PreparingAppliance => "is being loaded onto a device at AWS",
-            Self::InProgress => "is not prepared yet (its data is being copied at AWS)",
+            Self::InProgress => "is in progress: AWS copies its data",
             Self::PreparingShipment => "is being prepared for shipment",
             Self::InTransitToCustomer => "is in transit to you",
             Self::WithCustomer => "has been delivered to you",

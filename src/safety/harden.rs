@@ -14,10 +14,10 @@ use crate::error::{Error, Result, io_in_words};
 /// - Windows: left out of crash reports and their dumps.
 ///
 /// # Errors
-/// [`Error::Internal`] if the system refuses one of them: then no secret should be fetched.
+/// [`Error::SystemRefused`] if the system refuses one of them: then no secret should be fetched.
 pub fn harden() -> Result<()> {
-    crate::os::harden_process().map_err(|error| Error::Internal {
-        what: format!("the process could not be hardened: {}", io_in_words(&error)),
+    crate::os::harden_process().map_err(|error| Error::SystemRefused {
+        what: format!("to keep its memory to itself ({})", io_in_words(&error)),
     })
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::model::UnlockCode;
+use crate::model::{TargetId, UnlockCode};
 
 /// Proof that code and manifest are stored separately. Only [`Separation::check`] can make one, and the hand-over demands it.
 #[derive(Debug)]
@@ -19,9 +19,15 @@ impl Separation {
     ///
     /// # Errors
     /// [`Error::NotSeparate`] for the first thing that is not so; [`Error::Disk`] if the folder can't be read.
-    pub fn check(folder: &Path, expected: &[&str], code: &UnlockCode, elsewhere: &[&Path]) -> Result<Self> {
+    pub fn check(
+        job: &TargetId,
+        folder: &Path,
+        expected: &[&str],
+        code: &UnlockCode,
+        elsewhere: &[&Path],
+    ) -> Result<Self> {
         let not_apart = |what: &str, path: &Path| {
-            Err(Error::NotSeparate { what: what.to_owned(), path: path.display().to_string() })
+            Err(Error::NotSeparate { job: job.to_string(), what: what.to_owned(), path: path.display().to_string() })
         };
         let reading = |error: io::Error| Error::disk("Reading", folder, error);
         let real_folder = folder.canonicalize().map_err(reading)?;
@@ -85,6 +91,10 @@ mod tests {
 
     const CODE: &str = "7c0e1-bab84-f7675-0a2b6-f8b33";
 
+    fn job() -> TargetId {
+        "JID00000000-0000-4000-8000-000000000001".parse().unwrap()
+    }
+
     fn code() -> UnlockCode {
         UnlockCode::take(CODE).unwrap()
     }
@@ -96,7 +106,7 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("manifest.bin"), b"\x01\x02").unwrap();
         let expected = ["manifest.bin", "record.json"];
-        let check = |elsewhere: &[&Path]| Separation::check(&folder, &expected, &code(), elsewhere);
+        let check = |elsewhere: &[&Path]| Separation::check(&job(), &folder, &expected, &code(), elsewhere);
         assert!(check(&[dir.path()]).is_ok(), "the place above is outside");
         assert!(matches!(check(&[&folder.join("home")]), Err(Error::NotSeparate { .. })), "a place inside");
 
@@ -124,9 +134,12 @@ mod tests {
         let folder = dir.path().join("job");
         fs::create_dir_all(folder.join("inside")).unwrap();
         std::os::unix::fs::symlink(folder.join("inside"), dir.path().join("link")).unwrap();
-        let refusal = Separation::check(&folder, &[], &code(), &[&dir.path().join("link")]);
+        let refusal = Separation::check(&job(), &folder, &[], &code(), &[&dir.path().join("link")]);
         assert!(matches!(refusal, Err(Error::NotSeparate { what, .. }) if what.contains("lies in")));
         let not_there_yet = dir.path().join("link").join("home");
-        assert!(matches!(Separation::check(&folder, &[], &code(), &[&not_there_yet]), Err(Error::NotSeparate { .. })));
+        assert!(matches!(
+            Separation::check(&job(), &folder, &[], &code(), &[&not_there_yet]),
+            Err(Error::NotSeparate { .. })
+        ));
     }
 }

@@ -157,8 +157,8 @@ impl Layers {
         {
             if let Some(line) = document.locked_at {
                 let why = "only the settings file for the whole system can have a table [locked]; \
-                           here it would bind nobody";
-                return Err(unreadable(&format!("{}:{line}", file.display()), why.to_owned()));
+                           here it has no effect";
+                return Err(unreadable(&format!("{}:{line}", file.display()), Whose::Own, why.to_owned()));
             }
             layers.put_all(document.values)?;
         }
@@ -298,7 +298,7 @@ struct SettingsFile {
 impl SettingsFile {
     /// A file's, unless there is none. It is obeyed only if nobody but `whose` can have written it.
     fn of_file(path: &Path, whose: Whose) -> Result<Option<Self>> {
-        let unusable = |why: Why| unreadable(&path.display().to_string(), why);
+        let unusable = |why: Why| unreadable(&path.display().to_string(), whose, why);
         let text = path_trust::read_file(path, whose, MAX_SIZE).map_err(|refused| match refused.owner() {
             Some(owner) if whose == Whose::Own && path_trust::runs_as_administrator() => {
                 Error::RunAsAnother { path: refused.path.display().to_string(), owner: owner.to_owned() }
@@ -308,15 +308,15 @@ impl SettingsFile {
         })?;
         let Some(text) = text else { return Ok(None) };
         let text = String::from_utf8(text).map_err(|_| unusable("it is not UTF-8".to_owned().into()))?;
-        Self::parse(&text, |line| Origin::File { path: path.to_path_buf(), line }).map(Some)
+        Self::parse(&text, whose, |line| Origin::File { path: path.to_path_buf(), line }).map(Some)
     }
 
-    fn parse(text: &str, origin: impl Fn(usize) -> Origin) -> Result<Self> {
+    fn parse(text: &str, whose: Whose, origin: impl Fn(usize) -> Origin) -> Result<Self> {
         let line_at = |offset: usize| text[..offset].matches('\n').count() + 1;
         let table = DeTable::parse(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_at(span.start));
             let why = text.lines().nth(line - 1).and_then(without_quotes).unwrap_or_else(|| error.message().to_owned());
-            unreadable(&origin(line).to_string(), why)
+            unreadable(&origin(line).to_string(), whose, why)
         })?;
         let mut document = Self { values: Vec::new(), locked: Vec::new(), locked_at: None };
         for (key, value) in table.get_ref() {
@@ -332,6 +332,7 @@ impl SettingsFile {
                 (LOCKED, _) => {
                     return Err(unreadable(
                         &origin(line).to_string(),
+                        whose,
                         "[locked] is not a table of settings".to_owned(),
                     ));
                 }
@@ -392,6 +393,10 @@ fn known(key: &str, origin: &Origin) -> Result<&'static Setting> {
     })
 }
 
-fn unreadable(path: &str, why: impl Into<Why>) -> Error {
-    Error::SettingsFileUnreadable { path: path.to_owned(), why: why.into() }
+fn unreadable(path: &str, writer: Whose, why: impl Into<Why>) -> Error {
+    let whom = match writer {
+        Whose::Administrator => "Ask the administrator of this machine to correct the file.",
+        _ => "Correct the file.",
+    };
+    Error::SettingsFileUnreadable { path: path.to_owned(), why: why.into(), whom }
 }

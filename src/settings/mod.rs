@@ -389,7 +389,7 @@ mod tests {
         let user_file = file(&dir, "user.toml", "wait = true\n[locked]\n");
         let around = ProcessEnvironment { user_file, ..ProcessEnvironment::default() };
         let refusal = Settings::resolve(&Flags::new(), &around).unwrap_err().to_string();
-        assert!(refusal.contains("user.toml:2") && refusal.contains("would bind nobody"), "{refusal}");
+        assert!(refusal.contains("user.toml:2") && refusal.contains("has no effect"), "{refusal}");
         for (text, expected) in [
             ("[locked]\nkeychain = \"cloud\"", "system.toml:2"),
             ("locked = true", "is not a table of settings"),

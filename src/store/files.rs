@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::os;
-use crate::safety::path_trust::{self, Cause, OpenMode, Refused};
+use crate::safety::path_trust::{self, Cause, Fault, Flaw, OpenMode, Refused};
+use crate::safety::quote::quoted;
 
 /// Makes a private folder, or checks that the one that is there is private. Gives its path without links.
 pub(super) fn make_or_check_private(path: &Path) -> Result<PathBuf> {
@@ -31,7 +32,8 @@ pub(super) fn bad(path: &Path, refused: Refused) -> Error {
                 String::new()
             } else {
                 format!(
-                    "If this program was once run with sudo, give the folder back to yourself:\n  sudo chown -R \"$(id -un)\" '{at_fault}'\nElse: "
+                    "If this program was once run with sudo, give the folder back to yourself:\n  sudo chown -R \"$(id -un)\" {}\nElse: ",
+                    quoted(&at_fault)
                 )
             };
             Error::StateFolderOfAnother { path: at_fault, owner: owner.to_owned(), hint }
@@ -51,8 +53,11 @@ pub(super) fn open_ours(
     in_words: impl FnOnce(io::Error) -> Error,
 ) -> Result<Option<File>> {
     path_trust::open_own(path, access).map_err(|refused| match refused.cause {
-        Cause::Flaw(flaw) => Error::FileAliased { path: path.display().to_string(), flaw: flaw.text },
         Cause::Io(error) => in_words(error),
+        Cause::Flaw(Flaw { fault: Fault::Link | Fault::Names | Fault::Kind, text, .. }) => {
+            Error::FileAliased { path: path.display().to_string(), flaw: text }
+        }
+        cause => Error::refused("Opening", path, Refused { path: refused.path, cause }),
     })
 }
 

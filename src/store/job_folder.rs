@@ -5,6 +5,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use serde_json::error::Category;
 use sha2::{Digest as _, Sha256};
 
 use super::files::{TEMPORARY, check_private, make_or_check_private, open_ours, remove_if_there, replace};
@@ -330,7 +331,10 @@ pub(super) fn read_record(job: &TargetId, folder: &Path) -> Result<Option<Record
     let Some(file) = open_ours(&path, OpenMode::Read, failed)? else { return Ok(None) };
     let text = path_trust::read_bounded(file, RECORD_LIMIT).map_err(failed)?;
     // It names what it did not expect in the file's own words.
-    let malformed = |error: &serde_json::Error| unreadable(sanitize(&error.to_string()).into());
+    let malformed = |error: &serde_json::Error| match error.classify() {
+        Category::Data => unreadable(sanitize(&error.to_string()).into()),
+        _ => unreadable(format!("it is not valid JSON (line {})", error.line()).into()),
+    };
     // The version is looked at before the rest, which a newer format may have changed.
     #[derive(serde::Deserialize)]
     struct Version {

@@ -16,7 +16,14 @@ use snow_onboard::safety::separation::Separation;
 /// The proof that a hand-over demands, given for a folder with nothing in it: what makes it is tested in `safety::apart`.
 pub fn separation() -> Separation {
     let folder = tempfile::tempdir().unwrap();
-    Separation::check(folder.path(), &[], &UnlockCode::take(CODE).unwrap(), &[]).unwrap()
+    Separation::check(
+        &"JID00000000-0000-4000-8000-000000000001".parse().unwrap(),
+        folder.path(),
+        &[],
+        &UnlockCode::take(CODE).unwrap(),
+        &[],
+    )
+    .unwrap()
 }
 
 pub const CODE: &str = "c0de1-c0de2-C0DE3-c0de4-c0de5";

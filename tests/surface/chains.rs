@@ -105,7 +105,8 @@ fn paste(line: &str, scene: &Scene<'_>, args: &mut Vec<String>) -> bool {
             is_new
         }
         flag if flag.starts_with("--") => {
-            let is_new = !args.contains(&words[0]);
+            // Pasted to the end; of a value that is given twice the last counts, a switch is not given twice.
+            let is_new = if words.len() > 1 { !args.ends_with(&words) } else { !args.contains(&words[0]) };
             if is_new {
                 args.extend(words);
             }

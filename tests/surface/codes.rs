@@ -24,7 +24,7 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ("audit_copy_unsupported", "told where the system is not Linux; these tests run on Linux"),
     ("key_not_for_terminal", "it takes a terminal at which nothing is asked: tests/terminal has it"),
     ("fetch_skipped", "it stands beside another failure and ends no command: tests/whole/plans.rs has it"),
-    ("device_gives_no_answer", "a row of status tells it, which ends no command: tests/device_behaviour has it"),
+    ("device_gives_no_answer", "told by `client` where another device answers: tests/device_behaviour has it"),
     ("profile_file_raced", "it takes another program at the right moment: src/store/shared_file has one"),
     ("profile_file_refused", "it takes a file that others can change: tests/whole/setup_profile.rs has one"),
     (
@@ -38,7 +38,12 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ("cluster_incomplete", "it takes a cluster: tests/whole/clusters.rs has one"),
     ("cluster_too_few", "it takes a cluster: tests/whole/clusters.rs has one"),
     ("internal", "told of a bug, of which none is known"),
-    ("sts_not_https", "doctor tells its sentence in a warning, which has no code; no run asks STS"),
+    (
+        "sts_not_https",
+        "doctor tells its sentence in a warning, which has no code; what a run asks STS for is told as credentials_failed",
+    ),
+    ("guard_not_started", "it takes a program that can't start itself: src/device has one"),
+    ("system_refused", "it takes a system that refuses a thread or a signal handler"),
 ];
 
 /// The code of the error that a command told by these texts, if it told one that ends with this exit code.

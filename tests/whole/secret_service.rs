@@ -171,7 +171,7 @@ fn a_refresh_that_was_killed_is_finished_by_the_same_command_offline() {
     std::fs::write(&record, serde_json::to_vec(&killed).unwrap()).unwrap();
 
     rehearsal.plant_everywhere(Fault::CutOff, Times::Always);
-    agent(&["fetch", &id, "--refresh", "--network-timeout", "5s"]).failed(5, "can't be reached");
+    agent(&["fetch", &id, "--refresh", "--network-timeout", "5s"]).failed(5, "gave no answer");
     let ended = agent(&["fetch", &id, "--json"]).done();
     assert_eq!(ended.json("result")["manifest_sha256"], new["pair"]["manifest_sha256"], "finished, not lost");
     assert_eq!(std::fs::read(&manifest).unwrap(), rehearsal.job().manifest());

@@ -106,7 +106,7 @@ fn how_to_remove_an_earlier_code_elsewhere_is_said_when_there_is_a_new_one() {
     record["pair"]["keychain"] = "kernel".into();
     std::fs::write(scene.record(), serde_json::to_vec(&record).unwrap()).unwrap();
     let fetch = || scene.agent(&["fetch", &scene.id, "--keychain", "system", "--network-timeout", "2s"]);
-    let ended = fetch().failed(5, "can't be reached");
+    let ended = fetch().failed(5, "gave no answer");
     assert!(
         ended.stderr.contains("The keychain “kernel” also contains an earlier code of this job"),
         "{}",
@@ -153,7 +153,7 @@ fn of_two_wrong_items_none_is_used_and_the_hint_loses_nothing() {
     }
     let ended = scene.run().failed(8, "cannot tell which one matches the stored manifest");
     assert!(ended.stderr.contains("fetch --refresh") && !ended.stderr.contains("forget"), "{}", ended.stderr);
-    scene.agent(&["fetch", &scene.id, "--refresh", "--network-timeout", "2s"]).failed(5, "can't be reached");
+    scene.agent(&["fetch", &scene.id, "--refresh", "--network-timeout", "2s"]).failed(5, "gave no answer");
     assert_eq!(scene.bus.search(Some(&scene.id)).matches("label =").count(), 2, "nothing of the attempt is left");
     scene.rehearsal.heal();
     scene.agent(&["fetch", &scene.id, "--refresh"]).done();

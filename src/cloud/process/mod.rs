@@ -133,7 +133,7 @@ impl ProcessProvider {
         if quoted.len() < said.len() {
             quoted.push('…');
         }
-        let said = if quoted.is_empty() { " without a word".to_owned() } else { format!(" and said: {quoted}") };
+        let said = if quoted.is_empty() { " and printed nothing".to_owned() } else { format!(" and said: {quoted}") };
         Err(self.failed(status, said))
     }
 }

@@ -157,7 +157,7 @@ impl Client {
                 return Ok(());
             }
             let how =
-                format!("its files are other ones (SHA-256 begins with {}, not with {})", now.short(), before.short());
+                format!("its files have changed (SHA-256 begins with {}, not with {})", now.short(), before.short());
             Err(Error::ClientChanged { path, how })
         })
     }
@@ -192,7 +192,7 @@ fn check_may_run<'a>(launcher: &str, files: impl Iterator<Item = &'a PathBuf>) -
     let has_none =
         |file: &&PathBuf| File::open(file).and_then(|file| path_trust::is_executable(&file)).is_ok_and(|is| !is);
     let hint = if locked.iter().all(has_none) {
-        let quoted: Vec<String> = locked.iter().map(|file| format!("'{}'", file.display())).collect();
+        let quoted: Vec<String> = locked.iter().map(|file| quoted(&file.display().to_string())).collect();
         format!("Make it executable, then repeat the same command:\n  chmod +x {}", quoted.join(" "))
     } else {
         format!("Its disk may be one from which no program is run (noexec). {}", unpack_anew(true))

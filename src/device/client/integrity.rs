@@ -12,6 +12,7 @@ use crate::error::{Error, Result, io_in_words};
 use crate::model::ClientDigest;
 use crate::os;
 use crate::safety::path_trust::{self, Cause, Fault, Position, Refused, Whose};
+use crate::safety::quote::quoted;
 
 /// Most files and folders looked at. The vendor's tree with its JRE has some hundreds.
 const MAX_ENTRIES: usize = 20_000;
@@ -282,17 +283,17 @@ impl Unsafe {
     fn into_error(self, root: Option<&Path>) -> Error {
         const ELSEWHERE: &str = "Unpack the client where only you or an administrator can write.";
         let package = root.filter(|root| self.path.starts_with(root));
-        let mend = package.unwrap_or(&self.path).display();
+        let mend = quoted(&package.unwrap_or(&self.path).display().to_string());
         let hint = match self.fault {
             _ if cfg!(windows) => format!(
                 "{ELSEWHERE} On Windows such a folder is one in your user profile, from which nobody else has been given access."
             ),
             // Somebody else's folder above it is not to be taken away from them.
             Some(Fault::Owner) if package.is_some() => format!(
-                "If you or an administrator unpacked it, give it to yourself:\n  sudo chown -R \"$(id -un)\" '{mend}'\nElse unpack it anew, as yourself."
+                "If you or an administrator unpacked it, give it to yourself:\n  sudo chown -R \"$(id -un)\" {mend}\nElse unpack it anew, as yourself."
             ),
             Some(Fault::Writable) => format!(
-                "{ELSEWHERE} If the folder belongs to you, remove write permission for others:\n  chmod -R go-w '{mend}'"
+                "{ELSEWHERE} If the folder belongs to you, remove write permission for others:\n  chmod -R go-w {mend}"
             ),
             _ => ELSEWHERE.to_owned(),
         };

@@ -108,7 +108,7 @@ impl ClientData {
 
     /// What is unknown of a client that ran, as a clause, and what to do about it. `version` is what it said.
     pub(in crate::device) fn unknown_in_words(&self, version: Option<&str>) -> (String, String) {
-        const ANYWAY: &str = "Only if you trust this program with the unlock code:\n  --allow-unknown-client";
+        const ANYWAY: &str = "Only if you trust this client with the unlock code:\n  --allow-unknown-client";
         let (from, below) = (&self.version.from, &self.version.below);
         let known = format!("than the known ones (from {from}, before {below})");
         match version {

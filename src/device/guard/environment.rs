@@ -116,9 +116,9 @@ pub(in crate::device) fn said_of(args: &[String], java_options: &[String]) -> St
 /// Why a home at `path` can't be named to a JVM, as the end of "`path` …", or `None`.
 pub(in crate::device) fn path_flaw(path: &Path) -> Option<&'static str> {
     match path.to_str() {
-        None => Some("its path is not valid Unicode"),
-        Some(text) if text.contains('"') => Some("its path contains a quote, which JAVA_TOOL_OPTIONS can't carry"),
-        Some(text) if text.contains(char::is_control) => Some("its path contains a control character"),
+        None => Some("its name is not valid Unicode"),
+        Some(text) if text.contains('"') => Some("it contains a quote, which JAVA_TOOL_OPTIONS can't carry"),
+        Some(text) if text.contains(char::is_control) => Some("it contains a control character"),
         Some(_) => None,
     }
 }

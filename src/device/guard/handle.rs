@@ -100,7 +100,7 @@ impl GuardHandle {
         on_disk: bool,
         notify: Arc<dyn Notify>,
     ) -> Result<Self> {
-        let lost = |why: String| Error::GuardLost { why };
+        let not_started = |why: String| Error::GuardNotStarted { why };
         let (variables, left_out) = environment::trusted(std::env::vars_os());
         if let Some(sentence) = &left_out {
             notify.notify(Event::Warning(sentence.clone()));
@@ -116,8 +116,7 @@ impl GuardHandle {
             // What it says there is for nobody, so that there is room for what the client may come to read.
             .stderr(process::input_to_hand_on());
         process::prepare_helper(&mut command);
-        let mut guard =
-            command.spawn().map_err(|error| lost(format!("it can't be started ({})", io_in_words(&error))))?;
+        let mut guard = command.spawn().map_err(|error| not_started(io_in_words(&error)))?;
         let (Some(orders), Some(stdout)) = (guard.stdin.take(), guard.stdout.take()) else {
             return Err(Error::Internal { what: "a child without the pipes it was given".to_owned() });
         };
@@ -157,7 +156,7 @@ impl GuardHandle {
             Report::NoHome(HomeFault::Impossible { why }) => Err(Error::PrivateHomeImpossible { why }),
             Report::NoHome(HomeFault::OnDisk { folder, why }) => Err(Error::PrivateHomeOnDisk { folder, why }),
             Report::NoHome(HomeFault::Unusable { path, why }) => Err(Error::PrivateHomeUnusable { path, why }),
-            Report::NotStarted { why } => Err(lost(why)),
+            Report::NotStarted { why } => Err(not_started(why)),
             _ => Err(link.lost("it sent an unexpected message")),
         }
     }
@@ -365,7 +364,7 @@ impl GuardHandle {
 
     fn lost_for(&mut self, error: RecvTimeoutError) -> Error {
         self.lost(match error {
-            RecvTimeoutError::Disconnected => "it has ended",
+            RecvTimeoutError::Disconnected => "its last message is missing",
             RecvTimeoutError::Timeout => "it no longer answers",
         })
     }

@@ -126,9 +126,11 @@ impl Home {
                     home.rejected = reasons;
                     return Ok(home);
                 }
-                Err(error) => {
-                    reasons.push(format!("{} refused one: {}", place.folder, crate::error::io_in_words(&error)))
-                }
+                Err(error) => reasons.push(format!(
+                    "no folder could be made in {}: {}",
+                    place.folder,
+                    crate::error::io_in_words(&error)
+                )),
             }
         }
         Err(unusable.unwrap_or_else(|| HomeFault::Impossible {
@@ -526,7 +528,7 @@ mod tests {
             assert!(why(place(&base.path().join("absent"))).contains("is not there"));
             let quoted = base.path().join("a\"b");
             fs::create_dir(&quoted).unwrap();
-            assert!(why(place(&quoted)).contains("unusable: its path contains a quote"));
+            assert!(why(place(&quoted)).contains("unusable: it contains a quote"));
             if rustix::process::geteuid().is_root() {
                 let foreign = base.path().join("foreign");
                 fs::create_dir(&foreign).unwrap();

@@ -331,7 +331,7 @@ impl Session {
             Outcome::Done { .. } => Configured::Elsewhere("took its settings but wrote them somewhere else".to_owned()),
             Outcome::FailedWithCode => Configured::Refused(ran),
             Outcome::Elsewhere { path } => Configured::Down(format!(
-                "would write its settings to {} instead of a folder of ours",
+                "would write its settings to {} instead of the private folder",
                 crate::safety::sanitize::sanitize(&path)
             )),
             Outcome::NoCodeAsked => Configured::Down("does not ask for the code".to_owned()),

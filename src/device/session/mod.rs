@@ -223,7 +223,11 @@ impl Session {
     fn out_of_time(&self, ran: &Ran) -> Error {
         if Duration::from_millis(ran.millis) < self.client.data.commands.describe.limit() {
             let (seconds, longer) = (self.port.patience.as_secs(), longer_than(self.port.patience, 60));
-            Error::DeviceTimeout { state: "unknown".to_owned(), seconds, longer }
+            Error::DeviceTimeout {
+                state: "none, because `snowballEdge describe-device` did not finish".to_owned(),
+                seconds,
+                longer,
+            }
         } else {
             let seconds = Duration::from_millis(ran.millis).as_secs();
             Error::ClientHung { what: "describe-device".to_owned(), seconds }

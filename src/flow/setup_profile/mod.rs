@@ -286,7 +286,7 @@ fn asking(keychain: &str) -> String {
 
 /// This program as others start it: where it is, and only if nobody else can exchange it.
 fn own_program() -> Result<PathBuf> {
-    let path = std::env::current_exe().map_err(|error| Error::of_system("this program can't find itself", &error))?;
+    let path = std::env::current_exe().map_err(|error| Error::of_system("to find its own program file", &error))?;
     let path = dunce::simplified(&path).to_owned();
     match path_trust::beside_program(&path) {
         Ok(_) => Ok(path),

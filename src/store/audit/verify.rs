@@ -194,7 +194,7 @@ impl AuditReport {
         let flaws = if count == 1 { "1 flaw".to_owned() } else { format!("{count} flaws") };
         (count > 0).then(|| Error::AuditAltered {
             path: self.path.display().to_string(),
-            flaws: format!("{flaws}, told in the report"),
+            flaws: format!("{flaws}, listed in the report"),
         })
     }
 }
