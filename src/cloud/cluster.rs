@@ -26,8 +26,12 @@ impl Api {
     }
 
     /// See [`Cloud::cluster`](super::Cloud::cluster).
-    pub(super) async fn cluster(&self, cluster: &ClusterId) -> Result<Vec<JobId>> {
-        let work = async { Ok(self.nodes(cluster).await?.into_iter().map(|node| node.job).collect()) };
+    pub(super) async fn cluster(&self, cluster: &ClusterId) -> Result<ClusterJobs> {
+        let work = async {
+            let (nodes, gone) = self.nodes(cluster).await?;
+            let jobs = nodes.into_iter().map(|node| node.job).collect();
+            Ok(ClusterJobs { jobs, not_compared: Vec::new(), gone })
+        };
         let result = self.wait.run_with_deadline(self.setting.api(), work).await;
         self.with_who_asked(result).await
     }
@@ -40,7 +44,7 @@ impl Api {
         sink: &mut dyn Sink,
     ) -> Result<FetchedPair> {
         let work = async {
-            let nodes = self.nodes(cluster).await?;
+            let (nodes, gone) = self.nodes(cluster).await?;
             let asked = asked_for(&nodes, cluster, pair_of)?;
             let described =
                 self.describe(asked.as_str()).await.map_err(|refusal| self.plain(asked.as_str(), refusal))?;
@@ -69,32 +73,33 @@ impl Api {
             }
             let DescribedJob { facts, .. } = described;
             let jobs = nodes.iter().map(|node| node.job.clone()).collect();
-            Ok(FetchedPair { facts, code, bytes, nodes: ClusterJobs { jobs, not_compared } })
+            Ok(FetchedPair { facts, code, bytes, nodes: ClusterJobs { jobs, not_compared, gone } })
         };
         let result = self.wait.run_with_deadline(self.setting.api(), work).await;
         self.with_who_asked(result).await
     }
 
-    /// The nodes whose device is here or on its way.
-    async fn nodes(&self, cluster: &ClusterId) -> Result<Vec<ListedNode>> {
+    /// The nodes whose device is here or on its way, and the jobs of the others.
+    async fn nodes(&self, cluster: &ClusterId) -> Result<(Vec<ListedNode>, Vec<JobId>)> {
         let listed = self.list_nodes(cluster).await.map_err(|refusal| self.plain(cluster.as_str(), refusal))?;
-        let mut gone = None;
-        let mut nodes = Vec::new();
+        let (mut nodes, mut gone) = (Vec::new(), Vec::new());
         for facts in listed.into_iter().filter(|facts| !facts.is_main) {
             let readiness = facts.state.readiness();
             // What is received is not validated, but what is asked for has to be an id.
             let Ok(job) = facts.id.parse() else { continue };
             if readiness == Readiness::TooLate {
-                gone = Some((job, facts));
+                gone.push((job, facts));
             } else {
                 nodes.push(ListedNode { job, readiness });
             }
         }
-        match (nodes.is_empty(), gone) {
-            (false, _) => Ok(nodes),
-            (true, Some((job, facts))) => Err(not_released(&job, DescribedJob { facts, parts: Vec::new() })),
-            (true, None) => Err(incomplete("ListClusterJobs", "JobListEntries")),
+        if !nodes.is_empty() {
+            return Ok((nodes, gone.into_iter().map(|(job, _)| job).collect()));
         }
+        Err(match gone.pop() {
+            Some((job, facts)) => not_released(&job, DescribedJob { facts, parts: Vec::new() }),
+            None => incomplete("ListClusterJobs", "JobListEntries"),
+        })
     }
 
     async fn list_nodes(&self, cluster: &ClusterId) -> Result<Vec<JobFacts>, Refusal> {

@@ -91,6 +91,8 @@ pub struct ClusterJobs {
     pub jobs: Vec<JobId>,
     /// Those of them whose code was not compared with the one that was fetched.
     pub not_compared: Vec<JobId>,
+    /// Those that were cancelled, or whose device has left. The other nodes may list them still.
+    pub gone: Vec<JobId>,
 }
 
 /// What DescribeJob says of a job, for [`Cloud::fetch_pair`].
@@ -230,11 +232,11 @@ impl Cloud {
         runtime.block_on(api.job_or_node(job))
     }
 
-    /// The jobs of a cluster, without those that were cancelled or whose device has left.
+    /// The jobs of a cluster: those that have a device here or will have, and those that have none any more.
     ///
     /// # Errors
     /// [`Error::JobUnknown`]; [`Error::JobTooLate`] if none is left; those of credentials, network and answers.
-    pub(crate) fn cluster(&self, cluster: &ClusterId) -> Result<Vec<JobId>> {
+    pub(crate) fn cluster(&self, cluster: &ClusterId) -> Result<ClusterJobs> {
         let (api, runtime) = self.parts();
         runtime.block_on(api.cluster(cluster))
     }

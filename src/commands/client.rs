@@ -8,8 +8,8 @@ use super::{needs_stored_code, parse_target_and_node};
 use crate::cli::RunClient;
 use crate::device::{ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
-use crate::flow::{ClientCommand, ClientEnd, Requested, address_unknown, node_address};
-use crate::model::{Purpose, Record, TargetId};
+use crate::flow::{ClientCommand, ClientEnd, Requested, address_of_one};
+use crate::model::{Purpose, TargetId};
 use crate::os;
 use crate::report::{Event, Notify, Reporter};
 use crate::settings::Settings;
@@ -39,14 +39,15 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
     let Some((_, record)) = StateFolder::one_below(&settings.state_dir, &job)? else {
         return Err(Error::PairNotKept { job: job.to_string() });
     };
-    let of_node = node.as_ref().and_then(|node| node_address(node, record.as_ref(), settings, reporter));
-    let given = settings.endpoint.clone().or(of_node);
-    let Some(endpoint) = given.or_else(|| record.as_ref().and_then(Record::last_endpoint)) else {
-        return Err(match job.job() {
-            Some(_) => Error::EndpointMissing,
-            None => address_unknown(&job, record.as_ref()),
-        });
-    };
+    // Any node may be asked what is about the cluster.
+    let node = node.filter(|_| !command.is_for_cluster());
+    if job.job().is_none() && node.is_none() && settings.endpoint.is_none() && !command.is_for_cluster() {
+        return Err(command.needs_node(&job, record.as_ref()));
+    }
+    let endpoint = address_of_one((&job, node.as_ref()), record.as_ref(), settings).map_err(|error| match error {
+        Error::EndpointUnknown { .. } => Error::EndpointMissing,
+        error => error,
+    })?;
 
     let (mut output, mut errors) = ui.of_client();
     // Where the system can hand its own on, the client has that.
@@ -60,7 +61,7 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
     };
     let requested =
         Requested { job: job.clone(), purpose: Purpose::Client, settings, reporter: reporter.clone(), ask: ui };
-    let ClientEnd { exit, state } = command.run(requested, &endpoint, &folder, streams, &signals)?;
+    let ClientEnd { exit, state } = command.run(requested, (&endpoint, node.as_ref()), &folder, streams, &signals)?;
     if exit.code.is_some_and(|code| code != 0) && state != State::Unlocked {
         reporter.notify(Event::Warning(hint(&job, &state)));
     }

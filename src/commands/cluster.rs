@@ -6,9 +6,10 @@ use crate::cloud::Cloud;
 use crate::device;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{
-    ClusterRequest, Requested, addresses_missing, check_address, check_addresses, keep_after_unlock, with_remembered,
+    ClusterRequest, Requested, addresses_missing, check_address, check_addresses, keep_after_unlock, note_nodes,
+    with_remembered,
 };
-use crate::model::{ClusterId, Endpoint, JobId, Malformed, Purpose, TargetId, looks_like_code, tidy};
+use crate::model::{ClusterId, Endpoint, JobId, KeychainKind, Malformed, Purpose, TargetId, looks_like_code, tidy};
 use crate::report::{Event, Nobody, Notify, Reporter, Step};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
 use crate::settings::Settings;
@@ -41,12 +42,12 @@ pub(super) fn parse_node(given: &str) -> Result<JobId> {
 }
 
 /// The cluster of a node that was named with the addresses of all nodes.
-pub(super) fn cluster_of(job: &JobId, settings: &Settings, reporter: &Reporter) -> Result<ClusterId> {
+pub(super) fn cluster_of(job: &JobId, cloud: &Cloud, reporter: &Reporter) -> Result<ClusterId> {
     reporter.begin(Step::Job);
-    let facts = Cloud::open(&settings.cloud(), reporter.shared())?.job_or_node(job)?;
+    let facts = cloud.job_or_node(job)?;
     let cluster = facts.cluster.and_then(|cluster| cluster.parse().ok());
     cluster.ok_or_else(|| Error::Usage {
-        why: format!("{job} is not a node of a cluster, so it has no other nodes. Leave --node out."),
+        why: format!("{job} is not a node of a cluster, so it has one device and one address."),
     })
 }
 
@@ -60,8 +61,53 @@ pub(super) fn of_node(error: Error, reporter: &Reporter) -> Result<ClusterId> {
     Ok(id)
 }
 
-/// Opens a cluster. What is not said of its nodes' addresses is remembered, or asked for.
+/// Opens a cluster. One that lists a node of which nothing is known here has it looked up, and is begun with anew.
 pub(super) fn run_cluster(
+    id: &ClusterId,
+    request: ClusterRequest,
+    settings: &Settings,
+    ui: &Ui,
+    reporter: &Reporter,
+) -> Result<ExitCode> {
+    match open_cluster(id, request.clone(), settings, ui, reporter) {
+        // With no keychain, AWS has been asked for the nodes by this very command.
+        Err(error @ Error::ClusterNodeUnknown { .. }) if settings.keychain != KeychainKind::None => {
+            look_up_node(id, error, settings, reporter)?;
+            open_cluster(id, request, settings, ui, reporter)
+        }
+        ended => ended,
+    }
+}
+
+/// Asks AWS for the cluster's nodes, and puts them down if the one that was found is among them.
+fn look_up_node(id: &ClusterId, unknown: Error, settings: &Settings, reporter: &Reporter) -> Result<()> {
+    let Error::ClusterNodeUnknown { cluster, found, endpoint, .. } = &unknown else { return Err(unknown) };
+    let target = TargetId::from(id.clone());
+    let reporter = reporter.for_job(&target);
+    reporter.begin(Step::Job);
+    let listed = Cloud::open(&settings.cloud(), reporter.shared()).and_then(|cloud| cloud.cluster(id));
+    let listed = match listed {
+        Ok(listed) => listed,
+        Err(error) => {
+            reporter.notify(Event::Warning(format!("AWS could not be asked for the nodes of {cluster}: {error}")));
+            return Err(unknown);
+        }
+    };
+    if !listed.jobs.iter().chain(&listed.gone).any(|job| job.as_str() == found) {
+        let hint = format!(
+            "AWS does not list it for {cluster} either. Check that each address is on the display of a node of this cluster. \
+             If they are, show this to AWS Support with the cluster's id."
+        );
+        let (cluster, found, endpoint) = (cluster.clone(), found.clone(), endpoint.clone());
+        return Err(Error::ClusterNodeUnknown { cluster, found, endpoint, hint });
+    }
+    note_nodes(&target, &listed, settings, &reporter)?;
+    reporter.step(Step::Job, &format!("{found} is a node of {cluster}; AWS lists {} nodes now", listed.jobs.len()));
+    Ok(())
+}
+
+/// What is not said of its nodes' addresses is remembered, or asked for.
+fn open_cluster(
     id: &ClusterId,
     mut request: ClusterRequest,
     settings: &Settings,
@@ -81,7 +127,7 @@ pub(super) fn run_cluster(
                 reporter.begin(Step::Job);
                 // Whoever signs in with a code or a fingerprint is not to do so twice.
                 let opened = cloud.insert(Cloud::open(&settings.cloud(), reporter.shared())?);
-                opened.cluster(id)?.len()
+                opened.cluster(id)?.jobs.len()
             }
             kept => kept,
         };

@@ -27,7 +27,10 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
     let nodes = cluster::request(&args.nodes, args.pair_of.as_deref(), settings)?;
     let of_cluster = match &named {
         Some(TargetId::Cluster(id)) => Some(id.clone()),
-        Some(TargetId::Job(job)) if !args.nodes.nodes.is_empty() => Some(cluster_of(job, settings, reporter)?),
+        Some(TargetId::Job(job)) if !args.nodes.nodes.is_empty() => {
+            let cloud = Cloud::open(&settings.cloud(), reporter.shared())?;
+            Some(cluster_of(job, &cloud, reporter)?)
+        }
         _ => None,
     };
     if let Some(id) = of_cluster {

@@ -1,22 +1,23 @@
 //! `run --all`: the devices of all delivered jobs. AWS says which those are, somebody types where each device is, and then it is
 //! what `run --plan` does.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use time::OffsetDateTime;
 
 use super::guide::{asked_to_continue, typed_line};
 use super::jobs::{JobRow, no_job_ready};
-use super::run_plan::{PlanRun, needs_keychain};
+use super::run_plan::{FailedLookUps, PlanRun, needs_keychain};
 use crate::cli::{run_again, run_plan_again};
 use crate::cloud::Cloud;
 use crate::device;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::check_address;
 use crate::model::{
-    DevicePlan, Endpoint, JobFacts, JobId, KeychainKind, PlannedDevice, Record, TargetId, plan_label, plan_line,
+    ClusterId, DevicePlan, Endpoint, JobFacts, JobId, KeychainKind, PlannedDevice, Readiness, Record, TargetId,
+    plan_label, plan_line,
 };
-use crate::report::{Event, Nobody, Notify, Reporter, Step};
+use crate::report::{Nobody, Reporter, Step};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -26,22 +27,21 @@ const HEADER: &str = "job,address,label";
 
 /// A delivered job, and what helps to say where its device is.
 struct Delivered {
-    job: JobId,
+    job: TargetId,
     words: String,
     label: Option<String>,
-    /// The address of the last time.
-    last: Option<Endpoint>,
+    /// How many addresses it has: a cluster, one for each node.
+    nodes: usize,
+    /// Those of the last time.
+    last: Vec<Endpoint>,
 }
 
 pub(super) fn run_all(no_input: bool, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     needs_keychain(settings)?;
     if !ui.can_prompt() {
         let jobs = Cloud::open(&settings.cloud(), reporter.shared())?.jobs()?;
-        let delivered = delivered(jobs, settings, reporter)?;
-        let line = |it: &Delivered| {
-            let address = it.last.as_ref().map(Endpoint::to_string).unwrap_or_default();
-            format!("\n  {}", plan_line(&it.job, &address, it.label.as_deref()))
-        };
+        let delivered = delivered(jobs, settings)?;
+        let line = |it: &Delivered| format!("\n  {}", plan_line(&it.job, &it.last, it.label.as_deref()));
         let example = format!("  {HEADER}{}", delivered.iter().map(line).collect::<String>());
         let command = run_plan_again("pallet.csv", settings);
         return Err(Error::AddressesMissing { why: ui.why_nobody_is_asked(no_input).to_owned(), example, command });
@@ -50,35 +50,41 @@ pub(super) fn run_all(no_input: bool, settings: &Settings, ui: &Ui, reporter: &R
     let run = PlanRun::prepare(settings, ui, reporter)?;
     reporter.begin(Step::Job);
     let jobs = run.cloud(reporter)?.jobs()?;
-    let delivered = delivered(jobs, settings, reporter)?;
+    let delivered = delivered(jobs, settings)?;
     reporter.step(Step::Job, &format!("{} delivered", jobs_in_words(delivered.len())));
     let plan = Questions { settings, ui, reporter }.plan(&delivered)?;
-    Ok(run.run(&plan))
+    Ok(run.run(&plan, FailedLookUps::new()))
 }
 
 fn jobs_in_words(count: usize) -> String {
     if count == 1 { "1 job has been".to_owned() } else { format!("{count} jobs have been") }
 }
 
-/// Those that one device is enough for. A node of a cluster is opened with its cluster, and is left out here.
-fn delivered(jobs: Vec<JobFacts>, settings: &Settings, reporter: &Reporter) -> Result<Vec<Delivered>> {
+/// Those whose device is here, and the clusters of which a node is.
+fn delivered(jobs: Vec<JobFacts>, settings: &Settings) -> Result<Vec<Delivered>> {
     let records: HashMap<TargetId, Option<Record>> =
         StateFolder::kept_below(&settings.state_dir)?.into_iter().collect();
     let kept = StateFolder::pairs_below(&settings.state_dir)?;
-    let (now, mut clusters, mut delivered) = (OffsetDateTime::now_utc(), BTreeSet::new(), Vec::new());
+    let (now, mut delivered) = (OffsetDateTime::now_utc(), Vec::<Delivered>::new());
+    let last =
+        |job: &TargetId| records.get(job).and_then(Option::as_ref).map(Record::last_addresses).unwrap_or_default();
     for facts in &jobs {
         let (row, label) = (JobRow::new(facts.clone(), &kept), facts.description.as_deref().and_then(plan_label));
-        match row.id().parse::<JobId>() {
-            Ok(job) if row.is_for_one_device() => {
-                let last = records.get(&job.clone().into()).and_then(Option::as_ref).and_then(Record::last_endpoint);
-                delivered.push(Delivered { job, words: row.in_words(now), label, last });
-            }
-            _ => clusters.extend(row.ready_in_cluster().map(str::to_owned)),
+        if row.is_for_one_device() {
+            let Ok(job) = row.id().parse::<JobId>().map(TargetId::from) else { continue };
+            delivered.push(Delivered { last: last(&job), job, words: row.in_words(now), label, nodes: 1 });
+            continue;
         }
-    }
-    for cluster in clusters {
-        let command = format!("snow-onboard run {cluster}");
-        reporter.notify(Event::Fact(format!("The cluster {cluster} has a command of its own: {command}")));
+        let Some(job) = row.ready_in_cluster().and_then(|id| id.parse::<ClusterId>().ok()).map(TargetId::from) else {
+            continue;
+        };
+        if delivered.iter().all(|it| it.job != job) {
+            let of_cluster =
+                jobs.iter().filter(|other| other.cluster.as_deref() == Some(job.as_str()) && !other.is_main);
+            let nodes = of_cluster.filter(|node| node.state.readiness() != Readiness::TooLate).count();
+            let words = format!("cluster of {nodes} nodes, {}", row.in_words(now));
+            delivered.push(Delivered { last: last(&job), job, words, label, nodes });
+        }
     }
     if delivered.is_empty() {
         let again =
@@ -100,30 +106,50 @@ impl Questions<'_> {
         let mut devices: Vec<PlannedDevice> = Vec::new();
         for (at, it) in delivered.iter().enumerate() {
             self.ui.tell(&format!("\n  {} of {}  {}\n     {}", at + 1, delivered.len(), it.job, it.words));
-            if let Some(endpoint) = self.endpoint_of(it, &devices)? {
-                devices.push(PlannedDevice { job: it.job.clone(), endpoint, label: it.label.clone() });
+            if let Some(device) = self.addresses_of(it, &devices)? {
+                devices.push(device);
             }
         }
         if devices.is_empty() {
             return Err(self.cancelled("No address was given."));
         }
         self.agree(&devices)?;
-        DevicePlan::of(devices.into_iter().map(|device| (None, device)).collect())
+        DevicePlan::of(devices)
             .map_err(|flaw| Error::Internal { what: format!("a plan of answers that is none: {}", flaw.why) })
     }
 
-    /// `None` if the job is to be left out.
-    fn endpoint_of(&self, of: &Delivered, before: &[PlannedDevice]) -> Result<Option<Endpoint>> {
-        let first = match &of.last {
-            Some(last) => format!(
-                "The IP address on its display. Press Enter for {last}, the address of last time, or type - to leave this job out:"
-            ),
-            None => "The IP address on its display. Press Enter to leave this job out:".to_owned(),
+    /// Asks for the address of each node. `None` if the job is to be left out.
+    fn addresses_of(&self, of: &Delivered, before: &[PlannedDevice]) -> Result<Option<PlannedDevice>> {
+        let Some(endpoint) = self.endpoint_of(of, before, &[])? else { return Ok(None) };
+        let (job, label) = (of.job.clone(), of.label.clone());
+        let mut device = PlannedDevice { line: None, job, node: None, endpoint, others: Vec::new(), label };
+        for _ in 1..of.nodes {
+            let given: Vec<Endpoint> = device.addresses().cloned().collect();
+            let Some(other) = self.endpoint_of(of, before, &given)? else { return Ok(None) };
+            device.others.push(other);
+        }
+        Ok(Some(device))
+    }
+
+    /// `None` if the job is to be left out; `given` are the addresses of the nodes before.
+    fn endpoint_of(&self, of: &Delivered, before: &[PlannedDevice], given: &[Endpoint]) -> Result<Option<Endpoint>> {
+        let is_taken = |last: &&Endpoint| given.iter().any(|given| given.is_same(last));
+        let last = of.last.iter().find(|last| !is_taken(last));
+        let (whose, this) = match of.nodes {
+            1 => ("its display".to_owned(), "this job"),
+            nodes => (format!("the display of node {} of {nodes}", given.len() + 1), "this cluster"),
         };
+        let first = match last {
+            Some(last) => format!(
+                "The IP address on {whose}. Press Enter for {last}, the address of last time, or type - to leave {this} out:"
+            ),
+            None => format!("The IP address on {whose}. Press Enter to leave {this} out:"),
+        };
+        let keep = format!("Press Enter to keep this address, type - to leave {this} out, or type another address:");
         let (mut question, mut silent) = (first.as_str(), None::<Endpoint>);
         loop {
             let line = self.ask(question)?;
-            let endpoint = match (line.as_str(), silent.take(), &of.last) {
+            let endpoint = match (line.as_str(), silent.take(), last) {
                 ("-", ..) | ("", None, None) => return Ok(None),
                 // It was said that nothing answers there yet.
                 ("", Some(endpoint), _) => return Ok(Some(endpoint)),
@@ -139,8 +165,10 @@ impl Questions<'_> {
                 },
             };
             question = first.as_str();
-            if let Some(other) = before.iter().find(|it| it.endpoint.with_port() == endpoint.with_port()) {
-                self.ui.tell(&format!("{endpoint} is the address that you gave for {}.", other.job));
+            let mut others = before.iter().filter(|it| it.addresses().any(|other| other.is_same(&endpoint)));
+            let other = others.next().map(|it| &it.job).or(is_taken(&&endpoint).then_some(&of.job));
+            if let Some(other) = other {
+                self.ui.tell(&format!("{endpoint} is the address that you gave for {other}."));
                 continue;
             }
             // What is agreed to for one address would not be known any more when its turn comes: the setting says it for all.
@@ -152,8 +180,7 @@ impl Questions<'_> {
                 Ok(_) => return Ok(Some(endpoint)),
                 Err(error @ Error::DeviceUnreachable { .. }) => {
                     self.ui.tell(&format!("{error}\nA device takes 10 to 20 minutes to start."));
-                    question =
-                        "Press Enter to keep this address, type - to leave this job out, or type another address:";
+                    question = &keep;
                     silent = Some(endpoint);
                 }
                 Err(error) => self.ui.tell(&error.to_string()),
@@ -166,8 +193,10 @@ impl Questions<'_> {
             KeychainKind::Kernel => "kernel memory, until reboot at the latest",
             KeychainKind::System | KeychainKind::None => "this machine's keychain",
         };
-        let line =
-            |it: &PlannedDevice| format!("\n  {}", plan_line(&it.job, &it.endpoint.to_string(), it.label.as_deref()));
+        let line = |it: &PlannedDevice| {
+            let addresses: Vec<Endpoint> = it.addresses().cloned().collect();
+            format!("\n  {}", plan_line(&it.job, &addresses, it.label.as_deref()))
+        };
         self.ui.tell(&format!(
             "\nThese devices will be unlocked, {} at a time. Codes are kept in {place}.\n\n  {HEADER}{}\n\nThe same without questions: save these lines as a file, for example pallet.csv, and run\n  {}",
             self.settings.parallel,

@@ -1,6 +1,7 @@
 //! `run --plan`: the devices of a pallet, side by side.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::convert::identity;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -8,15 +9,20 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use super::cluster::cluster_of;
 use super::several::{DeviceRow, open_stored, side_by_side, tell_all};
 use crate::cloud::Cloud;
 use crate::device::Client;
 use crate::error::{Error, ExitCode, Result, Why};
-use crate::flow::{Requested, SharedKeychains, check_address};
-use crate::model::{DevicePlan, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose};
+use crate::flow::{
+    ClusterRequest, Requested, SharedKeychains, addresses_missing, check_address, check_count, target_named,
+    with_remembered,
+};
+use crate::model::{DevicePlan, Endpoint, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose, TargetId};
 use crate::report::{Event, Nobody, Notify, Reporter, Step, while_waiting};
 use crate::safety::path_trust::{self, Whose};
 use crate::settings::Settings;
+use crate::store::StateFolder;
 use crate::ui::{NamedDevice, Ui};
 
 const STDIN_LIMIT: Duration = Duration::from_secs(300);
@@ -32,7 +38,18 @@ pub(super) fn run_plan(path: &Path, settings: &Settings, ui: &Ui, reporter: &Rep
             "With a plan, jobs that are not delivered are not waited for. Repeat the command when they are.".to_owned(),
         ));
     }
-    Ok(PlanRun::prepare(settings, ui, reporter)?.run(&plan))
+    let run = PlanRun::prepare(settings, ui, reporter)?;
+    let (plan, failed) = run.with_clusters(plan).map_err(|flaw| flawed(path, flaw))?;
+    Ok(run.run(&plan, failed))
+}
+
+fn unusable(path: &Path, why: Why) -> Error {
+    let hint = "Correct the plan. Then repeat the same command.";
+    Error::PlanUnusable { path: path.display().to_string(), why, hint }
+}
+
+fn flawed(path: &Path, PlanFlaw { line, why }: PlanFlaw) -> Error {
+    unusable(path, line.map_or(why.clone(), |line| format!("line {line}: {why}")).into())
 }
 
 /// Refuses keychain `none`: with several devices what is fetched for the last would be kept nowhere for long.
@@ -60,20 +77,16 @@ fn not_waited_for(error: Error) -> Error {
 
 fn read(path: &Path, reporter: &Reporter) -> Result<DevicePlan> {
     let name = path.display().to_string();
-    let unusable = |why: Why| Error::PlanUnusable {
-        path: name.clone(),
-        why,
-        hint: "Correct the plan. Then repeat the same command.",
-    };
+    let not_read = |why: Why| unusable(path, why);
     let bytes = if name == "-" {
-        let bytes = from_stdin(reporter).map_err(|error| unusable(error.into()))?;
+        let bytes = from_stdin(reporter).map_err(|error| not_read(error.into()))?;
         if bytes.len() as u64 > MAX_SIZE {
-            return Err(unusable(format!("it is larger than {} KiB", MAX_SIZE / 1024).into()));
+            return Err(not_read(format!("it is larger than {} KiB", MAX_SIZE / 1024).into()));
         }
         bytes
     } else {
         path_trust::read_file(path, Whose::Own, MAX_SIZE)
-            .map_err(|refused| unusable(refused.into_why(path)))?
+            .map_err(|refused| not_read(refused.into_why(path)))?
             .ok_or_else(|| Error::PlanUnusable {
                 path: name.clone(),
                 why: "there is no such file".to_owned().into(),
@@ -81,9 +94,7 @@ fn read(path: &Path, reporter: &Reporter) -> Result<DevicePlan> {
             })?
     };
     let plan = DevicePlan::text(bytes).and_then(|text| DevicePlan::parse(&text, PlanFormat::of(&name, &text)));
-    plan.map_err(|PlanFlaw { line, why }| {
-        unusable(line.map_or(why.clone(), |line| format!("line {line}: {why}")).into())
-    })
+    plan.map_err(|flaw| flawed(path, flaw))
 }
 
 /// All that comes, for as long as somebody who types may take; it is waited for aloud.
@@ -132,11 +143,38 @@ impl<'a> PlanRun<'a> {
         }
     }
 
+    /// The plan with the cluster in the place of each node that stands for it, and why that could not be told of some.
+    fn with_clusters(&self, plan: DevicePlan) -> Result<(DevicePlan, FailedLookUps), PlanFlaw> {
+        let mut failed = FailedLookUps::new();
+        let mut devices = plan.devices().to_vec();
+        for device in &mut devices {
+            let TargetId::Job(job) = device.job.clone() else { continue };
+            let reporter = self.reporter.for_job(&device.job);
+            let named = target_named(device.job.clone(), &self.settings.state_dir, &reporter);
+            let named = named.and_then(|named| match named {
+                // A single device has one address.
+                TargetId::Job(_) if !device.others.is_empty() => {
+                    let may_ask = failed.values().all(may_ask_after);
+                    let skipped = || Err(Error::FetchSkipped { job: job.to_string() });
+                    let cloud = if may_ask { self.cloud(&reporter) } else { skipped() };
+                    cloud.and_then(|cloud| cluster_of(&job, cloud, &reporter)).map(TargetId::from)
+                }
+                named => Ok(named),
+            });
+            match named {
+                Ok(cluster @ TargetId::Cluster(_)) => (device.job, device.node) = (cluster, Some(job)),
+                Ok(TargetId::Job(_)) => {}
+                Err(error) => _ = failed.insert(device.job.clone(), error),
+            }
+        }
+        Ok((DevicePlan::of(devices)?, failed))
+    }
+
     /// First what only AWS has, one after the other; then all devices, side by side, without AWS. A device that fails is no matter of
     /// another.
-    pub(super) fn run(self, plan: &DevicePlan) -> ExitCode {
+    pub(super) fn run(self, plan: &DevicePlan, failed: FailedLookUps) -> ExitCode {
         self.ui.begin_devices(&plan.devices().iter().map(named).collect::<Vec<_>>());
-        let fetched = self.fetch_all(plan);
+        let fetched = self.fetch_all(plan, failed);
         let Self { settings, ui, reporter, keychains, cloud } = self;
         // Its buffers have held codes; it is gone before the first device is waited for.
         drop(cloud);
@@ -145,11 +183,11 @@ impl<'a> PlanRun<'a> {
             fetched.into_iter().map(|(device, kept)| (device, kept, Arc::clone(&keychains))).collect();
         drop(keychains);
         let rows = side_by_side(devices, settings.parallel, |(device, kept, keychains)| {
-            kept.map_or_else(identity, |()| {
+            kept.map_or_else(identity, |nodes| {
                 // That it is kept has been told.
-                let job = device.job.clone().into();
-                let reporter = reporter.for_job(&job).without(Step::Kept);
-                let opened = open_stored(&job, &device.endpoint, Purpose::Run, &settings, &reporter, keychains);
+                let reporter = reporter.for_job(&device.job).without(Step::Kept);
+                let at = (nodes.addresses.first().unwrap_or(&device.endpoint).clone(), nodes);
+                let opened = open_stored(&device.job, (&at.0, at.1), Purpose::Run, &settings, &reporter, keychains);
                 DeviceRow::new(named(device), opened.map_err(|error| error.report()), ui)
             })
         });
@@ -157,25 +195,30 @@ impl<'a> PlanRun<'a> {
     }
 
     /// With what is to be told of those for which that failed, which is told at once.
-    fn fetch_all<'p>(&self, plan: &'p DevicePlan) -> Vec<(&'p PlannedDevice, Result<(), DeviceRow>)> {
-        let mut may_ask = true;
+    fn fetch_all<'p>(
+        &self,
+        plan: &'p DevicePlan,
+        mut failed: FailedLookUps,
+    ) -> Vec<(&'p PlannedDevice, Result<ClusterRequest, DeviceRow>)> {
+        let mut may_ask = failed.values().all(may_ask_after);
         let fetch = |device: &'p PlannedDevice| {
-            let kept = self.fetch(device, may_ask);
-            // Nobody signs in ten times to be refused ten times, or waits ten times for a network that is not there.
-            may_ask &=
-                !kept.as_ref().is_err_and(|error| matches!(error.exit(), ExitCode::Credentials | ExitCode::Network));
+            let kept = match failed.remove(&device.job) {
+                Some(error) => Err(error),
+                None => self.fetch(device, may_ask),
+            };
+            may_ask &= kept.as_ref().err().is_none_or(may_ask_after);
             let row = |error| DeviceRow::new(named(device), Err(not_waited_for(error).report()), self.ui);
             (device, kept.map_err(row))
         };
         plan.devices().iter().map(fetch).collect()
     }
 
-    /// Has the pair kept, and lets go of it again.
-    fn fetch(&self, device: &PlannedDevice, may_ask: bool) -> Result<()> {
-        check_address(&device.endpoint, &self.settings, &Nobody)?;
-        let reporter = self.reporter.for_job(&device.job.clone().into());
+    /// Has the pair kept, and lets go of it again. Gives where the nodes are, of a cluster.
+    fn fetch(&self, device: &PlannedDevice, may_ask: bool) -> Result<ClusterRequest> {
+        device.addresses().try_for_each(|address| check_address(address, &self.settings, &Nobody))?;
+        let reporter = self.reporter.for_job(&device.job);
         let requested = Requested {
-            job: device.job.clone().into(),
+            job: device.job.clone(),
             purpose: Purpose::Run,
             settings: &self.settings,
             reporter: reporter.clone(),
@@ -185,10 +228,32 @@ impl<'a> PlanRun<'a> {
             true => self.cloud(&reporter),
             false => Err(Error::FetchSkipped { job: device.job.to_string() }),
         };
-        requested.check_sharing(&self.keychains)?.keep_by(cloud).map(drop)
+        let mut nodes = ClusterRequest::default();
+        if let TargetId::Cluster(cluster) = &device.job {
+            let record = StateFolder::record_below(&self.settings.state_dir, &device.job).ok().flatten();
+            let given: Vec<Endpoint> = device.addresses().cloned().collect();
+            nodes.addresses = with_remembered(&given, record.as_ref(), &reporter);
+            let count = match record.filter(|record| record.pair.is_some()) {
+                Some(record) => record.nodes.len(),
+                None => cloud()?.cluster(cluster)?.jobs.len(),
+            };
+            check_count(&device.job, &nodes.addresses, count)?;
+            if nodes.addresses.len() < count {
+                return Err(addresses_missing("run", &device.job, &nodes.addresses, count));
+            }
+        }
+        requested.check_sharing(&self.keychains)?.of_cluster(nodes.clone()).keep_by(cloud).map(|_| nodes)
     }
 }
 
+/// Why it could not be told which cluster is meant by a node.
+pub(super) type FailedLookUps = BTreeMap<TargetId, Error>;
+
+/// Nobody signs in ten times to be refused ten times, or waits ten times for a network that is not there.
+fn may_ask_after(error: &Error) -> bool {
+    !matches!(error.exit(), ExitCode::Credentials | ExitCode::Network)
+}
+
 fn named(device: &PlannedDevice) -> NamedDevice {
-    NamedDevice { job: device.job.clone().into(), label: device.label.clone(), endpoint: Some(device.endpoint.clone()) }
+    NamedDevice { job: device.job.clone(), label: device.label.clone(), endpoint: Some(device.endpoint.clone()) }
 }

@@ -21,7 +21,7 @@ use crate::ui::Ui;
 
 pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
     // Everything that can be mistyped is looked at first.
-    let job = super::parse_target(&args.job, settings, reporter)?;
+    let (job, node) = super::parse_target_and_node(&args.job, settings, reporter)?;
     let name: Option<ProfileName> =
         args.name.as_deref().map(str::parse).transpose().map_err(|Malformed { why }| Error::Usage {
             why: format!("The profile name “{}” {why}.", sanitize_typed(args.name.as_deref().unwrap_or_default())),
@@ -45,6 +45,7 @@ pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, r
     }
     let request = ProfileRequest {
         job: &job,
+        node: node.as_ref(),
         name,
         storage: args.s3.as_deref().and_then(Storage::of_word),
         access_key: access_key.as_ref(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{ErrorReport, ExitCode, Result};
 use crate::flow::{ClusterRequest, Requested, SharedKeychains, Unlocked, keep_after_unlock};
-use crate::model::{Endpoint, Purpose, TargetId};
+use crate::model::{ClusterNode, Endpoint, Purpose, TargetId};
 use crate::report::{Nobody, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -33,19 +33,18 @@ pub(super) fn side_by_side<T: Send, R: Send>(items: Vec<T>, at_once: usize, work
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Opens one of several devices from what is stored. Nobody is asked: two questions at once are answered by nobody who knows which
+/// Opens one of several devices, or clusters, from what is stored. Nobody is asked: two questions at once are answered by nobody who knows which
 /// is which.
 pub(super) fn open_stored(
     job: &TargetId,
-    endpoint: &Endpoint,
+    (endpoint, nodes): (&Endpoint, ClusterRequest),
     purpose: Purpose,
     settings: &Settings,
     reporter: &Reporter,
     keychains: Arc<SharedKeychains>,
 ) -> Result<Unlocked> {
     let requested = Requested { job: job.clone(), purpose, settings, reporter: reporter.clone(), ask: &Nobody };
-    let kept =
-        requested.check_device_sharing(endpoint, &keychains)?.of_cluster(ClusterRequest::default()).take_kept()?;
+    let kept = requested.check_device_sharing(endpoint, &keychains)?.of_cluster(nodes).take_kept()?;
     // Its connections' buffers have held the code. They go with the last device that needs one.
     drop(keychains);
     let unlocked = kept.hand_over(endpoint)?.wait()?;
@@ -61,6 +60,9 @@ pub(super) struct DeviceRow {
     label: Option<String>,
     /// `null` if the device was not unlocked.
     was_open_already: Option<bool>,
+    /// Of a cluster that is open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nodes: Vec<ClusterNode>,
     /// Why not.
     error: Option<Failure>,
     #[serde(skip)]
@@ -71,11 +73,11 @@ impl DeviceRow {
     /// Of a device that is open, or is not, which is told.
     pub(super) fn new(device: NamedDevice, opened: Result<Unlocked, ErrorReport>, ui: &Ui) -> Self {
         let NamedDevice { job, label, endpoint } = device;
-        let (was_open_already, error, exit) = match opened {
-            Ok(unlocked) => (Some(unlocked.was_open_already), None, ExitCode::Done),
-            Err(report) => (None, Some(ui.failure_of_one(&job, &report)), report.exit),
+        let (was_open_already, nodes, error, exit) = match opened {
+            Ok(unlocked) => (Some(unlocked.was_open_already), unlocked.nodes, None, ExitCode::Done),
+            Err(report) => (None, Vec::new(), Some(ui.failure_of_one(&job, &report)), report.exit),
         };
-        let row = Self { job, endpoint, label, was_open_already, error, exit };
+        let row = Self { job, endpoint, label, was_open_already, nodes, error, exit };
         match &row.error {
             Some(failure) => ui.device_is(&row.job, Stage::Failed, &format!("not unlocked: {}", failure.code)),
             None => ui.device_is(&row.job, Stage::Open, row.state()),
@@ -94,7 +96,9 @@ impl DeviceRow {
     fn in_words(&self) -> String {
         let endpoint = self.endpoint.as_ref().map_or("address not known".to_owned(), ToString::to_string);
         let label = self.label.as_ref().map(|label| format!("  {}", sanitize(label))).unwrap_or_default();
-        format!("  {}  {endpoint}  {}{label}", self.job, self.state())
+        let node = |node: &ClusterNode| format!("\n    {}  {}", node.name(), node.state_in_words());
+        let nodes: String = self.nodes.iter().map(node).collect();
+        format!("  {}  {endpoint}  {}{label}{nodes}", self.job, self.state())
     }
 }
 

@@ -8,7 +8,8 @@ use super::{cluster, needs_stored_code};
 use crate::cli::Unlock;
 use crate::error::{Error, ErrorReport, ExitCode, Result};
 use crate::flow::{
-    Requested, SharedKeychains, Unlocked, address_unknown, addresses_missing, keep_after_unlock, with_remembered,
+    ClusterRequest, Requested, SharedKeychains, Unlocked, address_unknown, addresses_missing, keep_after_unlock,
+    with_remembered,
 };
 use crate::model::{Purpose, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
@@ -89,5 +90,6 @@ fn open_again(
     let kept_in = record.and_then(|record| Some(record.pair.as_ref()?.keychain));
     keychains.open_once(settings.keychain_settings(settings.keychain_for(kept_in)), reporter.shared())?;
     let reporter = reporter.for_job(job);
-    open_stored(job, endpoint, Purpose::Unlock, settings, &reporter, keychains).map_err(|error| error.report())
+    let at = (endpoint, ClusterRequest::default());
+    open_stored(job, at, Purpose::Unlock, settings, &reporter, keychains).map_err(|error| error.report())
 }

@@ -46,6 +46,7 @@ pub(crate) use guard::home::{is_home_name, remove_stale_home};
 pub use guard::process::{GUARD_ARGUMENT, guard_main};
 pub use session::Session;
 pub use session::cluster::ClusterOrder;
+pub(crate) use session::cluster::answering;
 pub use session::open::{ArgvExposure, HandOver};
 pub(crate) use session::reach::check_address;
 pub use session::reach::reach;

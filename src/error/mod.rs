@@ -234,6 +234,13 @@ errors! {
     ClusterAddressesMissing { what: String, command: String } = Usage "cluster_addresses_missing"
         "{what}"
         => "Give the address that each node's display shows:\n  snow-onboard {command}";
+    NodeAddressUnknown { node: String, cluster: String } = Usage "node_address_unknown"
+        "The address of the node {node} is not stored here."
+        => "Read the address off its display, and add it to the same command:\n  --endpoint 192.0.2.10";
+    /// `lines` are the commands, one for each node.
+    NodeMissing { cluster: String, command: String, lines: String } = Usage "node_missing"
+        "`snowballEdge {command}` acts on one device, and {cluster} is a cluster."
+        => "Name the node by its job, or add --endpoint and its address:\n{lines}";
     NotKept { job: String } = Job "not_kept"
         "This machine stores no code and no manifest for {job}."
         => "See what is stored here, and what AWS has:\n  snow-onboard status --offline\n  snow-onboard jobs";
@@ -540,6 +547,10 @@ errors! {
     /// `which` follows "does not offer", `state` follows "it"; `hint` is the hint.
     StorageNotActive { which: String, state: String, hint: String } = Device "storage_not_active"
         "The device does not offer {which}: it {state}."
+        => "{hint}";
+    /// `hint` is the hint: what may be the reason.
+    ClusterNodeUnknown { cluster: String, found: String, endpoint: String, hint: String } = Device "cluster_node_unknown"
+        "The cluster at {endpoint} lists {found}, which is not known as a node of {cluster}."
         => "{hint}";
     /// `silent` names those that do not answer, as a sentence of its own.
     ClusterTooFew { cluster: String, answer: usize, nodes: usize, silent: String } = Device "cluster_too_few"

@@ -8,7 +8,8 @@ use super::open_session::SHORT_PATIENCE;
 use super::prepare::SharedKeychains;
 use crate::device::{self, ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
-use crate::model::{Endpoint, TargetId, UnlockCode, has_shape_of_code};
+use crate::model::{Endpoint, JobId, Record, TargetId, UnlockCode, has_shape_of_code};
+use crate::safety::quote::quoted;
 use crate::store::AuditStep;
 
 /// The option of the client's that takes the code, without what stands before and between its words.
@@ -17,6 +18,11 @@ const CODE_OPTION: &str = "unlockcode";
 /// The client's command that asks for a code and writes it into a profile. In the private home, which goes with the session, that is
 /// of no use to anybody.
 const CONFIGURE: &str = "configure";
+
+/// The client's commands that are about a cluster as a whole, or name a node themselves, or about no device: any node may be asked.
+/// Every other one acts on the device that it is sent to.
+const FOR_CLUSTER: [&str; 6] =
+    ["describe-cluster", "unlock-cluster", "associate-device", "disassociate-device", "help", "version"];
 
 /// The longest command that is put down by its name.
 const LONGEST_NAME: usize = 40;
@@ -51,7 +57,21 @@ impl<'a> ClientCommand<'a> {
         Ok(Self(args))
     }
 
-    /// Runs it in a session of its own, in `folder`. `signals` is told to whom the caller's signals may go meanwhile, and then that
+    /// Whether any node of a cluster may be asked for it.
+    pub(crate) fn is_for_cluster(self) -> bool {
+        self.0.first().is_some_and(|command| FOR_CLUSTER.contains(&command.as_str()))
+    }
+
+    /// That it is not said which node of the cluster is meant.
+    pub(crate) fn needs_node(self, cluster: &TargetId, record: Option<&Record>) -> Error {
+        let words: String = self.0.iter().map(|word| format!(" {}", quoted(word))).collect();
+        let nodes = record.map(|record| &record.nodes[..]).unwrap_or_default();
+        let lines: Vec<String> =
+            nodes.iter().map(|node| format!("  snow-onboard client {} --{words}", node.job)).collect();
+        Error::NodeMissing { cluster: cluster.to_string(), command: self.name(), lines: lines.join("\n") }
+    }
+
+    /// Runs it in a session of its own, in `folder`. Of a cluster, at this node, if one is named. `signals` is told to whom the caller's signals may go meanwhile, and then that
     /// they may no more.
     ///
     /// # Errors
@@ -60,7 +80,7 @@ impl<'a> ClientCommand<'a> {
     pub(crate) fn run(
         self,
         requested: Requested<'_>,
-        endpoint: &Endpoint,
+        (endpoint, node): (&Endpoint, Option<&JobId>),
         folder: &Path,
         streams: ClientStreams<'_>,
         signals: &dyn Fn(Option<SignalSender>),
@@ -72,6 +92,10 @@ impl<'a> ClientCommand<'a> {
         checked.context.audit.name_command(self.name());
         let mut opened = checked.take_kept()?.open_session(endpoint, SHORT_PATIENCE)?;
         opened.session.name_profile()?;
+        if let Some(Err(error)) = node.map(|node| opened.session.check_node(node)) {
+            opened.context.note_failure(AuditStep::HandOverFailed, &opened.pair.manifest_sha256);
+            return Err(error);
+        }
         let state = opened.session.device().state.clone();
         signals(Some(opened.session.signal_sender()));
         let ran = opened.session.run_for_caller(self.0, folder, streams);

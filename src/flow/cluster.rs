@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::address::check_address;
+use super::leftovers::open_state_folder;
 use super::run_context::{ClusterRequest, RunContext, job_in_words};
 use crate::cloud::{Cloud, ClusterJobs, DescribedJob, FetchedPair, Sink};
-use crate::device::DeviceUnlocked;
+use crate::device::{self, DeviceUnlocked};
 use crate::error::{Error, Result};
 use crate::model::{ClusterNode, Endpoint, JobId, KeychainKind, NodeAddresses, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
@@ -87,7 +88,7 @@ pub(super) fn fetch_pair(
 
 /// Tells of whom a pair was fetched. Where nodes were not compared, it says which.
 pub(super) fn fetched_in_words(fetched: &FetchedPair, target: &TargetId, reporter: &Reporter) -> String {
-    let ClusterJobs { jobs, not_compared } = &fetched.nodes;
+    let ClusterJobs { jobs, not_compared, .. } = &fetched.nodes;
     if jobs.is_empty() {
         return job_in_words(&fetched.facts);
     }
@@ -102,16 +103,40 @@ pub(super) fn fetched_in_words(fetched: &FetchedPair, target: &TargetId, reporte
     format!("{target}, {} nodes; {compared} have one code; {}", jobs.len(), job_in_words(&fetched.facts))
 }
 
-/// The nodes for the record, with what it knows of them already.
-pub(super) fn merged(jobs: &[JobId], before: &[ClusterNode]) -> Vec<ClusterNode> {
-    let known = |job: &JobId| before.iter().find(|node| node.job == *job).cloned();
-    jobs.iter().map(|job| known(job).unwrap_or_else(|| ClusterNode::of(job.clone()))).collect()
+/// Takes over which nodes there are, and keeps what the record knows of each. Those that are not expected any more stay known as such.
+pub(super) fn set_nodes(record: &mut Record, listed: &ClusterJobs) {
+    let mut before = std::mem::take(&mut record.nodes);
+    before.append(&mut record.former_nodes);
+    let mut known = |job: &JobId| match before.iter().position(|node| node.job == *job) {
+        Some(at) => before.remove(at),
+        None => ClusterNode::of(job.clone()),
+    };
+    record.nodes = listed.jobs.iter().map(&mut known).collect();
+    record.former_nodes = listed.gone.iter().map(known).collect();
+    record.former_nodes.append(&mut before);
+}
+
+/// Puts down which nodes AWS lists, beside a pair that stays as it is.
+///
+/// # Errors
+/// Those of the state folder; [`Error::Busy`].
+pub(crate) fn note_nodes(
+    cluster: &TargetId,
+    listed: &ClusterJobs,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> Result<()> {
+    let folder = open_state_folder(&settings.state_dir, reporter)?.job(cluster)?;
+    let Some(mut record) = folder.record()? else { return Ok(()) };
+    set_nodes(&mut record, listed);
+    folder.write_record(&record)
 }
 
 /// Takes over what was told of the nodes. An address that is remembered gives way to none but one at which that node answers. Gives
 /// the addresses to be remembered: those at which nodes answered, and those of before of the nodes that were not asked or did not answer.
 pub(super) fn remember(record: &mut Record, told: &[ClusterNode], found: &NodeAddresses) -> Vec<Endpoint> {
-    let (before, mut earlier) = (std::mem::take(&mut record.nodes), record.last_addresses());
+    let mut earlier = record.last_addresses();
+    let before = std::mem::take(&mut record.nodes);
     let has_answered = |address: &Endpoint| found.answered.iter().any(|answered| answered.is_same(address));
     for node in told {
         let known = before.iter().find(|known| known.job == node.job).and_then(|known| known.address.clone());
@@ -127,6 +152,14 @@ pub(super) fn remember(record: &mut Record, told: &[ClusterNode], found: &NodeAd
         }
         record.nodes.push(node);
     }
+    // What answers there is another node by now, whichever.
+    for node in &mut record.former_nodes {
+        node.address = node.address.take().filter(|address| !has_answered(address));
+    }
+    let told_of = |address: &Endpoint, job: &JobId| told.iter().any(|node| node.is_at(address) && node.job != *job);
+    for node in &mut record.nodes {
+        node.address = node.address.take().filter(|address| !told_of(address, &node.job));
+    }
     let others = earlier.into_iter().filter(|earlier| !has_answered(earlier));
     found.answered.iter().cloned().chain(others).take(record.nodes.len()).collect()
 }
@@ -136,8 +169,13 @@ pub(crate) fn with_remembered(given: &[Endpoint], record: Option<&Record>, repor
     let Some(record) = record else { return given.to_vec() };
     let is_given = |address: &Endpoint| given.iter().any(|given| given.is_same(address));
     let missing = record.nodes.len().saturating_sub(given.len());
-    let added: Vec<Endpoint> =
-        record.last_addresses().into_iter().filter(|address| !is_given(address)).take(missing).collect();
+    let mut added: Vec<Endpoint> = record.last_addresses().into_iter().filter(|address| !is_given(address)).collect();
+    if missing > 0 && added.len() > missing {
+        // A node has another address than the last time: what was given counts, and of the others those at which somebody is.
+        let answers = device::answering(&added);
+        added.sort_by_key(|address| !answers.contains(address));
+    }
+    added.truncate(missing);
     if !added.is_empty() {
         let whose = if given.is_empty() { "the nodes" } else { "the other nodes" };
         let list = added.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -146,24 +184,27 @@ pub(crate) fn with_remembered(given: &[Endpoint], record: Option<&Record>, repor
     [given, &added].concat()
 }
 
-/// The address of the node that was named in place of its cluster. Where it is not known, another node answers, which is said.
-pub(crate) fn node_address(
-    node: &JobId,
+/// Where the device is that is asked: as was said, else as the last time; of a cluster, the node that was named in its place, or the
+/// first one.
+///
+/// # Errors
+/// [`Error::NodeAddressUnknown`]; [`Error::EndpointUnknown`] and its like.
+pub(crate) fn address_of_one(
+    (job, node): (&TargetId, Option<&JobId>),
     record: Option<&Record>,
     settings: &Settings,
-    reporter: &Reporter,
-) -> Option<Endpoint> {
-    if settings.endpoint.is_some() {
-        return None;
-    }
-    let record = record?;
-    let known = record.address_of(node);
-    if let (None, Some(other)) = (&known, record.last_endpoint()) {
-        reporter.notify(Event::Warning(format!(
-            "The address of {node} is not stored here. The node at {other} is asked. To ask another one, add --endpoint and its address."
-        )));
-    }
-    known
+) -> Result<Endpoint> {
+    let known = match node {
+        _ if settings.endpoint.is_some() => settings.endpoint.clone(),
+        Some(node) => {
+            let known = record.and_then(|record| record.address_of(node));
+            // Another node's would not be what was asked for.
+            let unknown = || Error::NodeAddressUnknown { node: node.to_string(), cluster: job.to_string() };
+            Some(known.ok_or_else(unknown)?)
+        }
+        None => record.and_then(Record::last_endpoint),
+    };
+    known.ok_or_else(|| address_unknown(job, record))
 }
 
 /// Where the nodes are: as was said, else as the last time. `first` is where that is a single address.
@@ -185,13 +226,21 @@ pub(super) fn addresses(context: &RunContext<'_>, record: &Record, first: &Endpo
     // The first was checked before the client was started.
     let others = addresses.iter().filter(|address| !address.is_same(first));
     others.into_iter().try_for_each(|address| check_address(address, context.settings, context.ask))?;
-    let (count, nodes) = (addresses.len(), record.nodes.len());
-    if count > nodes {
-        return Err(Error::Usage {
-            why: format!("{count} addresses were given, and {} has {nodes} nodes.", context.folder.job()),
-        });
-    }
+    check_count(context.folder.job(), &addresses, record.nodes.len())?;
     Ok(addresses)
+}
+
+/// Refuses more addresses than there are nodes.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub(crate) fn check_count(cluster: &TargetId, addresses: &[Endpoint], nodes: usize) -> Result<()> {
+    match addresses.len() {
+        count if count > nodes => {
+            Err(Error::Usage { why: format!("{count} addresses were given, and {cluster} has {nodes} nodes.") })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Why addresses were of no use, if some were not: nobody answers there, or something that is no node of the cluster.
@@ -268,7 +317,13 @@ mod tests {
     fn what_is_known_of_a_node_stays_and_a_new_one_comes_in() {
         let job = |node: u8| format!("JID123e4567-e89b-12d3-a456-42665544000{node}").parse::<JobId>().unwrap();
         let known = ClusterNode { state: Some("UNLOCKED".to_owned()), ..ClusterNode::of(job(1)) };
-        let nodes = merged(&[job(1), job(2)], &[known.clone(), ClusterNode::of(job(3))]);
-        assert_eq!(nodes, [known, ClusterNode::of(job(2))]);
+        let mut record = Record::new(TargetId::Job(job(9)));
+        record.nodes = vec![known.clone(), ClusterNode::of(job(3))];
+        let listed = ClusterJobs { jobs: vec![job(1), job(2)], gone: vec![job(4)], ..ClusterJobs::default() };
+        for _ in 0..2 {
+            set_nodes(&mut record, &listed);
+            assert_eq!(record.nodes, [known.clone(), ClusterNode::of(job(2))]);
+            assert_eq!(record.former_nodes, [ClusterNode::of(job(4)), ClusterNode::of(job(3))]);
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::cluster::{address_unknown, node_address};
+use super::cluster::address_of_one;
 use super::keep::{About, apply_keep, is_over};
 use super::leftovers::open_state_folder;
 use super::onboard::Requested;
@@ -15,7 +15,7 @@ use crate::device::Session;
 use crate::error::{Error, Result};
 use crate::keychain::Keychain;
 use crate::model::{
-    AccessKeyId, AccessKeysRecord, Endpoint, JobId, KeychainKind, PairRecord, Purpose, Record, SecretKey, TargetId,
+    AccessKeyId, AccessKeysRecord, JobId, KeychainKind, PairRecord, Purpose, Record, SecretKey, TargetId,
 };
 use crate::report::{Event, Nobody, Notify, Reporter, WaitNotice};
 use crate::safety::redact;
@@ -42,7 +42,7 @@ pub(crate) struct DeviceKey {
 ///
 /// # Errors
 /// [`Error::PairNotKept`]; [`Error::AccessKeyAmbiguous`], [`Error::AccessKeyUnknown`], [`Error::AccessKeysNone`];
-/// [`Error::EndpointUnknown`]; those of the keychain, the client and the device; [`Error::Busy`].
+/// [`Error::EndpointUnknown`], [`Error::NodeAddressUnknown`]; those of the keychain, the client and the device; [`Error::Busy`].
 pub(crate) fn device_key(
     (job, node): (&TargetId, Option<&JobId>),
     wanted: Option<&AccessKeyId>,
@@ -113,8 +113,7 @@ fn ask_device(
     reporter: &Reporter,
 ) -> Result<DeviceKey> {
     let Some(record) = record else { return Err(Error::PairNotKept { job: job.to_string() }) };
-    let of_node = node.and_then(|node| node_address(node, Some(&record), settings, reporter));
-    let endpoint = of_node.map_or_else(|| endpoint_of(job, &record, settings), Ok)?;
+    let endpoint = address_of_one((job, node), Some(&record), settings)?;
     let requested = Requested {
         job: job.clone(),
         purpose: Purpose::Credentials,
@@ -146,10 +145,6 @@ pub(super) fn read_key(
         Err(error) => Err(error),
     };
     Ok((ids, key))
-}
-
-pub(super) fn endpoint_of(job: &TargetId, record: &Record, settings: &Settings) -> Result<Endpoint> {
-    settings.endpoint.clone().or_else(|| record.last_endpoint()).ok_or_else(|| address_unknown(job, Some(record)))
 }
 
 /// Puts down which keys there are, and stores the one that was read. Whatever is in the keychain, the record names it before, so

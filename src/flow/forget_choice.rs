@@ -43,7 +43,9 @@ impl ForgetChoice {
                 TargetId::Job(of_device) => of_device,
                 TargetId::Cluster(cluster) => {
                     let (part, why) = match cloud.cluster(cluster) {
-                        Ok(nodes) => (&mut choice.stays, format!("has {} nodes here or on their way", nodes.len())),
+                        Ok(nodes) => {
+                            (&mut choice.stays, format!("has {} nodes here or on their way", nodes.jobs.len()))
+                        }
                         Err(Error::JobTooLate { .. }) => (&mut choice.goes, "has no node here any more".to_owned()),
                         Err(Error::JobUnknown { .. }) => (&mut choice.stays, UNKNOWN.to_owned()),
                         Err(error) => return Err(error),

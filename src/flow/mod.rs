@@ -26,7 +26,8 @@ pub(crate) use address::check_address;
 pub(crate) use after_unlock::keep_after_unlock;
 pub(crate) use client_command::{ClientCommand, ClientEnd};
 pub(crate) use cluster::{
-    address_templates, address_unknown, addresses_missing, check_addresses, node_address, target_named, with_remembered,
+    address_of_one, address_templates, address_unknown, addresses_missing, check_addresses, check_count, note_nodes,
+    target_named, with_remembered,
 };
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::{forget_job, jobs_in_keychain};

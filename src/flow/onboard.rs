@@ -22,7 +22,7 @@ use super::open_session::{OpenSession, ReadyPair};
 use super::prepare::{SharedKeychains, prepare_client};
 use super::recovery::{kept_pair, settle};
 use super::run_context::{ClusterRequest, RunContext, version_in_words};
-use crate::cloud::{Cloud, DescribedJob, FetchedPair, Sink};
+use crate::cloud::{Cloud, ClusterJobs, DescribedJob, FetchedPair, Sink};
 use crate::device::{self, Device, Preparing};
 use crate::error::{Error, Result};
 use crate::keychain::{Keychain, Prepared};
@@ -64,7 +64,7 @@ struct Fetched<'a> {
     checked: Checked<'a>,
     facts: JobFacts,
     /// The nodes, if it is a cluster.
-    nodes: Vec<JobId>,
+    nodes: ClusterJobs,
     code: UnlockCode,
     manifest: Manifest,
 }
@@ -386,7 +386,7 @@ impl<'a> Checked<'a> {
         let (fetched, manifest) = finished.inspect_err(|_| self.context.withdraw(&self.keychain))?;
         reporter.step(Step::Job, &cluster::fetched_in_words(&fetched, folder.job(), reporter));
         let FetchedPair { facts, code, nodes, .. } = fetched;
-        Ok(Fetched { checked: self, facts, nodes: nodes.jobs, code, manifest })
+        Ok(Fetched { checked: self, facts, nodes, code, manifest })
     }
 
     fn into_kept(self, record: Record, pair: PairRecord, code: UnlockCode, was_kept_already: bool) -> Result<Kept<'a>> {

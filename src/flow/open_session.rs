@@ -11,7 +11,8 @@ use super::run_context::{RunContext, version_in_words};
 use crate::device::{self, ArgvExposure, ClusterOrder, Device, Session};
 use crate::error::{Error, Result};
 use crate::model::{
-    Endpoint, HandOverMethod, HandOverPolicy, HandOverRecord, JobId, PairRecord, Record, TargetId, UnlockCode,
+    ClusterNode, Endpoint, HandOverMethod, HandOverPolicy, HandOverRecord, JobId, PairRecord, Record, TargetId,
+    UnlockCode,
 };
 use crate::safety::separation::Separation;
 use crate::store::AuditStep;
@@ -65,7 +66,8 @@ impl<'a> ReadyPair<'a> {
         let client = device.client();
         let is_cluster = context.folder.job().job().is_none();
         let addresses = if is_cluster { cluster::addresses(&context, &record, endpoint)? } else { Vec::new() };
-        let jobs: Vec<JobId> = record.nodes.iter().map(|node| node.job.clone()).collect();
+        let jobs = |nodes: &[ClusterNode]| nodes.iter().map(|node| node.job.clone()).collect::<Vec<JobId>>();
+        let (jobs, former) = (jobs(&record.nodes), jobs(&record.former_nodes));
         let mut hand_over = HandOverRecord {
             at: OffsetDateTime::now_utc(),
             endpoint: addresses.first().unwrap_or(endpoint).clone(),
@@ -103,7 +105,7 @@ impl<'a> ReadyPair<'a> {
                     TargetId::Job(_) => None,
                     TargetId::Cluster(id) => {
                         let without_missing = context.request.without_missing;
-                        Some(ClusterOrder { id, jobs: &jobs, addresses: &addresses, without_missing })
+                        Some(ClusterOrder { id, jobs: &jobs, former: &former, addresses: &addresses, without_missing })
                     }
                 },
                 policy,

@@ -87,7 +87,9 @@ impl JobLook {
         }
         let Some(endpoint) = endpoint else { return Err(address_unknown(&job, record)) };
         // A watch would ask again and again.
-        check_address(endpoint, checked.context.settings, &Nobody)?;
+        let others = record.filter(|_| job.job().is_none()).map(Record::last_addresses).unwrap_or_default();
+        let mut addresses = std::iter::once(endpoint).chain(&others);
+        addresses.try_for_each(|address| check_address(address, checked.context.settings, &Nobody))?;
         // Of a cluster, the first node may be the one that is missing.
         if job.job().is_some() {
             device::reach(endpoint, &reporter)?;

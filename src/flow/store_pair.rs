@@ -5,8 +5,9 @@ use time::OffsetDateTime;
 use super::cluster;
 use super::keep::keep_said_for_pair;
 use super::onboard::Checked;
+use crate::cloud::ClusterJobs;
 use crate::error::{Error, Result};
-use crate::model::{JobFacts, JobId, JobSummary, KeychainKind, PairRecord, Record, UnlockCode};
+use crate::model::{JobFacts, JobSummary, KeychainKind, PairRecord, Record, UnlockCode};
 use crate::report::{Event, Notify, Step};
 use crate::store::{AuditStep, Manifest};
 
@@ -19,7 +20,7 @@ impl Checked<'_> {
     pub(super) fn store(
         &self,
         facts: &JobFacts,
-        nodes: &[JobId],
+        nodes: &ClusterJobs,
         code: &UnlockCode,
         manifest: &Manifest,
     ) -> Result<(Record, PairRecord)> {
@@ -44,7 +45,7 @@ impl Checked<'_> {
         let earlier = old.as_ref().and_then(|record| Some(record.pair.as_ref()?.keychain));
         let mut record = old.unwrap_or_else(|| Record::new(folder.job().clone()));
         record.summary = JobSummary::from(facts);
-        record.nodes = cluster::merged(nodes, &record.nodes);
+        cluster::set_nodes(&mut record, nodes);
         record.incoming = Some(pair.clone());
         folder.write_record(&record).inspect_err(|_| {
             // Nothing has been changed yet. What could not be kept is not left lying on a disk that may be full.

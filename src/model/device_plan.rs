@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::job::Malformed;
 use super::secret::{UnlockCode, has_shape_of_code, looks_like_code};
 use super::typed::{tidy, trimmed};
-use super::{ClusterId, Endpoint, JobId};
+use super::{Endpoint, JobId, TargetId};
 use crate::safety::sanitize::{phrase, sanitize_typed};
 
 /// So many flaws are told at once.
@@ -20,19 +20,32 @@ const MAX_DEVICES: usize = 1000;
 
 const HOLDS_CODE: &str = "it has something in the shape of an unlock code, which belongs in no file. Remove that";
 
-/// Devices to be opened: at least one, no job and no address twice.
+/// Devices and clusters to be opened: at least one, no job and no address twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DevicePlan(Vec<PlannedDevice>);
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlannedDevice {
-    /// The job.
-    pub job: JobId,
-    /// Where its device is.
+    /// Where it stands, counted from 1.
+    pub line: Option<u64>,
+    /// The job, or the cluster.
+    pub job: TargetId,
+    /// The job of a node, by which its cluster was named.
+    pub node: Option<JobId>,
+    /// Where its device is, or the first node.
     pub endpoint: Endpoint,
+    /// Where the other nodes are.
+    pub others: Vec<Endpoint>,
     /// What people call it.
     pub label: Option<String>,
+}
+
+impl PlannedDevice {
+    /// All its addresses.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Endpoint> {
+        std::iter::once(&self.endpoint).chain(&self.others)
+    }
 }
 
 /// Whether something in a text of several words looks like an unlock code, with hyphens, with blanks, or with nothing between.
@@ -46,10 +59,10 @@ fn holds_code(text: &str) -> bool {
 /// How a plan is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PlanFormat {
-    /// A row a device, with commas, semicolons or tabs between: job, address, and perhaps a label. The first row may name them,
-    /// in any order.
+    /// A row a device or a cluster, with commas, semicolons or tabs between: job, address, and perhaps a label. The first row may
+    /// name them, in any order. The addresses of a cluster's nodes are in one value, with spaces or semicolons between.
     Csv,
-    /// A table `[[device]]` each, with the keys `job`, `address` and perhaps `label`.
+    /// A table `[[device]]` each, with the keys `job`, `address` and perhaps `label`. The addresses of a cluster's nodes are a list.
     Toml,
 }
 
@@ -62,8 +75,8 @@ pub(crate) struct PlanFlaw {
     pub why: String,
 }
 
-/// A device as it was written: line, job, address, label.
-type Written = (Option<u64>, String, String, Option<String>);
+/// A device as it was written: line, job, addresses, label.
+type Written = (Option<u64>, String, Vec<String>, Option<String>);
 
 impl DevicePlan {
     /// The text of a plan's file.
@@ -101,17 +114,16 @@ impl DevicePlan {
         };
         let mut rows = Vec::new();
         for row in written {
-            let line = row.0;
-            planned(row).map_or_else(|flaw| flaws.push(flaw), |device| rows.push((line, device)));
+            planned(row).map_or_else(|flaw| flaws.push(flaw), |device| rows.push(device));
         }
         if flaws.is_empty() { Self::of(rows) } else { Err(PlanFlaw::all(flaws)) }
     }
 
-    /// The plan of these devices, each with its line.
+    /// The plan of these devices.
     ///
     /// # Errors
-    /// None at all, too many, or a job or an address that stands twice.
-    pub(crate) fn of(rows: Vec<(Option<u64>, PlannedDevice)>) -> Result<Self, PlanFlaw> {
+    /// None at all, too many, a job or an address that stands twice, or a node beside its cluster.
+    pub(crate) fn of(rows: Vec<PlannedDevice>) -> Result<Self, PlanFlaw> {
         let flaw = |line, why| Err(PlanFlaw { line, why });
         if rows.is_empty() {
             return flaw(None, "it names no device".to_owned());
@@ -120,20 +132,33 @@ impl DevicePlan {
             return flaw(None, format!("it has more than {MAX_DEVICES} devices"));
         }
         let mut flaws = Vec::new();
-        let (mut jobs, mut endpoints) = (HashMap::new(), HashMap::new());
-        for (line, device) in &rows {
-            let before = jobs.insert(device.job.as_str().to_owned(), *line);
-            let what = before.map(|first| (device.job.to_string(), first));
-            let before = endpoints.insert(device.endpoint.with_port(), *line);
-            if let Some((what, first)) = what.or(before.map(|first| (device.endpoint.to_string(), first))) {
+        let (mut jobs, mut addresses) = (HashMap::<&str, &PlannedDevice>::new(), HashMap::new());
+        for device in &rows {
+            let before = jobs.insert(device.job.as_str(), device);
+            let of_job = before.map(|first| {
+                let what = match (&device.node, &first.node) {
+                    (None, None) => format!("{} stands in it twice", device.job),
+                    (Some(node), _) | (None, Some(node)) => {
+                        format!("{} stands in it twice, of which {node} is a node", device.job)
+                    }
+                };
+                (what, first.line)
+            });
+            let mut twice = None;
+            for address in device.addresses() {
+                let before = addresses.insert(address.with_port(), device.line);
+                twice = twice.or(before.map(|first| (format!("{address} stands in it twice"), first)));
+            }
+            if let Some((what, first)) = of_job.or(twice) {
+                let first = first.filter(|first| Some(*first) != device.line);
                 let first = first.map(|line| format!(", first in line {line}")).unwrap_or_default();
-                flaws.push(PlanFlaw { line: *line, why: format!("{what} stands in it twice{first}") });
+                flaws.push(PlanFlaw { line: device.line, why: format!("{what}{first}") });
             }
         }
         if !flaws.is_empty() {
             return Err(PlanFlaw::all(flaws));
         }
-        Ok(Self(rows.into_iter().map(|(_, device)| device).collect()))
+        Ok(Self(rows))
     }
 
     /// The devices, in the plan's order.
@@ -176,34 +201,47 @@ pub(crate) fn plan_label(text: &str) -> Option<String> {
     (!label.is_empty() && !holds_code(&label)).then_some(label)
 }
 
-/// A device as a row of a plan. What is not known may be empty, for somebody to write.
-pub(crate) fn plan_line(job: &JobId, address: &str, label: Option<&str>) -> String {
+/// A device or a cluster as a row of a plan. What is not known may be empty, for somebody to write.
+pub(crate) fn plan_line(job: &TargetId, addresses: &[Endpoint], label: Option<&str>) -> String {
+    let address = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     // Nothing can go wrong in memory.
-    let _ = writer.write_record([job.as_str(), address].into_iter().chain(label));
+    let _ = writer.write_record([job.as_str(), &address].into_iter().chain(label));
     let line = writer.into_inner().unwrap_or_default();
     String::from_utf8_lossy(&line).trim_end().to_owned()
 }
 
-fn planned((line, job, address, label): Written) -> Result<PlannedDevice, PlanFlaw> {
+fn planned((line, job, written, label): Written) -> Result<PlannedDevice, PlanFlaw> {
     let flaw = |why: String| PlanFlaw { line, why };
-    if [&job, &address].into_iter().chain(&label).any(|cell| holds_code(cell)) {
+    if std::iter::once(&job).chain(&written).chain(&label).any(|cell| holds_code(cell)) {
         return Err(flaw(HOLDS_CODE.to_owned()));
     }
     let shown = sanitize_typed;
-    let endpoint = Endpoint::typed(&address)
-        .map_err(|Malformed { why, .. }| flaw(format!("the address “{}” {why}", shown(&address))))?;
-    if tidy(&job).parse::<ClusterId>().is_ok() {
-        return Err(flaw(format!(
-            "{0} is a cluster's, which has a command of its own: snow-onboard run {0}",
-            tidy(&job)
-        )));
+    let mut addresses = Vec::new();
+    for address in written.iter().flat_map(|cell| cell.split(BETWEEN_ADDRESSES)).filter(|part| !part.is_empty()) {
+        let address = Endpoint::typed(address)
+            .map_err(|Malformed { why, .. }| flaw(format!("the address “{}” {why}", shown(address))))?;
+        addresses.push(address);
     }
-    let job =
+    if addresses.is_empty() {
+        return Err(flaw("a device needs an address".to_owned()));
+    }
+    let (endpoint, others) = (addresses.remove(0), addresses);
+    let job: TargetId =
         tidy(&job).parse().map_err(|Malformed { why, .. }| flaw(format!("the job id “{}” {why}", shown(&job))))?;
     let label = label.map(|label| trimmed(&label).to_owned()).filter(|label| !label.is_empty());
-    Ok(PlannedDevice { job, endpoint, label })
+    // As of addresses that are values of their own.
+    if let Some(other) = label.as_ref().filter(|label| label.parse::<Endpoint>().is_ok_and(|it| it.is_by_number())) {
+        return Err(flaw(format!(
+            "the label “{}” is an address. The addresses of a cluster are one value, with spaces between",
+            shown(other)
+        )));
+    }
+    Ok(PlannedDevice { line, job, node: None, endpoint, others, label })
 }
+
+/// What may stand between the addresses of a cluster's nodes in one value: also the line ends of a spreadsheet's cell.
+const BETWEEN_ADDRESSES: [char; 6] = [' ', ';', ',', '\t', '\r', '\n'];
 
 fn of_toml(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFlaw> {
     let line_at = |offset: usize| text[..offset].matches('\n').count() as u64 + 1;
@@ -236,7 +274,7 @@ fn of_toml(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFl
                 flaw(begins, "a device is no table. Each begins with [[device]]".to_owned());
                 continue;
             };
-            let (mut cells, mut is_whole) = ([None, None, None], true);
+            let (mut cells, mut list, mut is_whole) = ([None, None, None], None, true);
             for (key, value) in values {
                 let at = KEYS.iter().position(|known| *known == key.get_ref().as_ref());
                 let why = match (at, value.get_ref()) {
@@ -244,6 +282,13 @@ fn of_toml(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFl
                         cells[at] = Some(text.to_string());
                         continue;
                     }
+                    (Some(ADDRESS), DeValue::Array(values)) => match texts(values) {
+                        Some(texts) => {
+                            list = Some(texts);
+                            continue;
+                        }
+                        None => "the value of “address” is no list of texts in quotes".to_owned(),
+                    },
                     (Some(_), _) => format!("the value of “{}” is no text in quotes", named(key.get_ref())),
                     (None, _) => format!(
                         "“{}” is not known. The keys are job, address and, if you like, label",
@@ -253,8 +298,9 @@ fn of_toml(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFl
                 flaw(key.span().start, why);
                 is_whole = false;
             }
-            match cells {
-                [Some(job), Some(address), label] => written.push((Some(line_at(begins)), job, address, label)),
+            let [job, address, label] = cells;
+            match (job, list.or(address.map(|address| vec![address]))) {
+                (Some(job), Some(addresses)) => written.push((Some(line_at(begins)), job, addresses, label)),
                 // Of a key that was written otherwise it is told already.
                 _ if !is_whole => {}
                 _ => flaw(begins, "a device needs a job and an address".to_owned()),
@@ -266,6 +312,11 @@ fn of_toml(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFl
 
 /// Of a device in TOML, in the order of what is written.
 const KEYS: [&str; 3] = ["job", "address", "label"];
+const ADDRESS: usize = 1;
+
+fn texts(values: &[toml::Spanned<DeValue<'_>>]) -> Option<Vec<String>> {
+    values.iter().map(|value| value.get_ref().as_str().map(str::to_owned)).collect()
+}
 
 fn of_csv(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFlaw> {
     let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#')).unwrap_or_default();
@@ -313,7 +364,7 @@ fn of_csv(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFla
             flaws.push(flaw("a row needs a job and an address. Delete the line of a job that is to be left out"));
             continue;
         };
-        written.push((line, job, address, label.and_then(cell)));
+        written.push((line, job, vec![address], label.and_then(cell)));
     }
     Ok(written)
 }
@@ -348,153 +399,4 @@ impl Columns {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    const ONE: &str = "JID11111111-0000-4000-8000-000000000000";
-    const OTHER: &str = "JID22222222-0000-4000-8000-000000000000";
-
-    fn plan(text: &str) -> Result<Vec<(String, String, Option<String>)>, PlanFlaw> {
-        let plan = DevicePlan::parse(text, PlanFormat::of("-", text))?;
-        let row = |device: &PlannedDevice| (device.job.to_string(), device.endpoint.to_string(), device.label.clone());
-        Ok(plan.devices().iter().map(row).collect())
-    }
-
-    #[test]
-    fn every_way_to_write_it_says_the_same() {
-        let expected = vec![
-            (ONE.to_owned(), "192.0.2.10".to_owned(), Some("dock 1, left".to_owned())),
-            (OTHER.to_owned(), "192.0.2.11".to_owned(), None),
-        ];
-        for text in [
-            format!("{ONE},192.0.2.10,\"dock 1, left\"\n{OTHER},192.0.2.11\n"),
-            format!("\u{feff}job;address;label\r\n{ONE};192.0.2.10;dock 1, left\r\n{OTHER};192.0.2.11;\r\n;;\r\n"),
-            format!(
-                "# a pallet\n\nLabel\tAddress\tJob\n\"dock 1, left\"\thttps://192.0.2.10\t{ONE}\n\t192.0.2.11\t{OTHER}"
-            ),
-            format!(
-                "[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.10\"\nlabel = \"dock 1, left\"\n[[device]]\njob = \"{OTHER}\"\naddress = \"192.0.2.11\""
-            ),
-        ] {
-            assert_eq!(plan(&text), Ok(expected.clone()), "{text}");
-        }
-    }
-
-    #[test]
-    fn one_flaw_refuses_all_of_it_by_its_line() {
-        for (text, line, why) in [
-            (String::new(), None, "names no device"),
-            ("job,address\n".to_owned(), None, "names no device"),
-            (format!("{ONE},192.0.2.10\n{ONE},192.0.2.11"), Some(2), "twice, first in line 1"),
-            (
-                format!("{ONE},192.0.2.10\n{OTHER},https://192.0.2.10:9091/"),
-                Some(2),
-                "192.0.2.10:9091 stands in it twice",
-            ),
-            (format!("{ONE}\n"), Some(1), "needs a job and an address"),
-            (format!("job,label\n{ONE},192.0.2.10"), Some(1), "not both"),
-            (format!("{ONE},192.0.2.10,dock 1,left"), Some(1), "nothing beyond"),
-            (format!("job,address,label\n{ONE},192.0.2.10,dock 1,left"), Some(2), "more values"),
-            (format!("{ONE},192.0.2.300"), Some(1), "the address “192.0.2.300”"),
-            (format!("{ONE},192.0.2.10\nJID1,192.0.2.11"), Some(2), "the job id “JID1”"),
-            (format!("Job,IP,Name\n{ONE},192.0.2.10,x"), Some(1), "The columns are job, address and"),
-            (format!("Order,IP\n{ONE},192.0.2.10"), Some(1), "The columns are job, address and"),
-            (format!("[[device]]\njob = \"{ONE}\"\n"), Some(1), "needs a job and an address"),
-            (format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.1\"\nport = 1"), Some(4), "“port” is not known"),
-            (format!("[[device]]\njob = \"{ONE}\"\nadress = \"192.0.2.1\""), Some(3), "“adress” is not known"),
-            (format!("[[device]\njob = \"{ONE}\""), Some(1), "it is not TOML"),
-            (format!("[[devices]]\njob = \"{ONE}\""), Some(1), "“devices” is not known"),
-            ("[[device]]\njob = 1\naddress = \"192.0.2.1\"".to_owned(), Some(2), "“job” is no text"),
-        ] {
-            let flaw = plan(&text).unwrap_err();
-            assert_eq!(flaw.line, line, "{text}: {flaw:?}");
-            assert!(flaw.why.contains(why), "{text}: {flaw:?}");
-        }
-    }
-
-    #[test]
-    fn columns_that_the_first_row_names_may_be_others_and_empty_values_say_nothing() {
-        for text in [
-            format!("rack,job,address,label,weight\n7,{ONE},192.0.2.10,dock 1,22\n"),
-            format!("{ONE},192.0.2.10,dock 1,,\n"),
-        ] {
-            let expected = (ONE.to_owned(), "192.0.2.10".to_owned(), Some("dock 1".to_owned()));
-            assert_eq!(plan(&text), Ok(vec![expected]), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_written_as_a_line_is_read_again() {
-        for code in ["01234-abcde-ABCDE-56789-fghij", "01234 abcde ABCDE 56789 fghij"] {
-            let label = plan_label(&format!("gate {code}"));
-            assert!(label.is_none_or(|label| !label.contains("56789")), "{code}");
-        }
-        assert_eq!(plan_label(" "), None);
-        for label in ["dock 1, \"left\"", "Ship log", "# 7; x"] {
-            let label = plan_label(label).unwrap();
-            let text =
-                format!("  job,address,label\n  {}", plan_line(&ONE.parse().unwrap(), "192.0.2.10", Some(&label)));
-            assert_eq!(plan(&text), Ok(vec![(ONE.to_owned(), "192.0.2.10".to_owned(), Some(label))]), "{text}");
-        }
-        let open = plan_line(&ONE.parse().unwrap(), "", None);
-        assert!(plan(&open).unwrap_err().why.contains("needs a job and an address"), "{open}");
-    }
-
-    #[test]
-    fn all_flaws_are_told_at_once_up_to_ten() {
-        let flaw = plan(&format!("{ONE},192.0.2.300\n{OTHER}\nJID1,192.0.2.11")).unwrap_err();
-        assert_eq!(flaw.line, Some(1));
-        for told in ["“192.0.2.300”", "; line 2: a row needs", "; line 3: the job id “JID1”"] {
-            assert!(flaw.why.contains(told), "{flaw:?}");
-        }
-        let flaw = plan(&"x1,y2\n".repeat(13)).unwrap_err();
-        assert!(flaw.why.contains("; line 10: ") && flaw.why.ends_with("; and 3 more"), "{flaw:?}");
-        let twice = plan(&format!("{ONE},192.0.2.10\n{ONE},192.0.2.11\n{OTHER},192.0.2.10")).unwrap_err();
-        assert!(twice.why.contains("; line 3: 192.0.2.10 stands in it twice"), "{twice:?}");
-    }
-
-    #[test]
-    fn a_file_that_is_no_text_is_told_as_what_it_is() {
-        for (bytes, why) in [
-            (&b"PK\x03\x04\x14\x00\xff"[..], "spreadsheet file"),
-            (b"\xd0\xcf\x11\xe0\xa1", "spreadsheet file"),
-            (b"\xff\xfej\x00", "UTF-16"),
-            (b"j\xfc", "not UTF-8"),
-        ] {
-            assert!(DevicePlan::text(bytes.to_vec()).unwrap_err().why.contains(why));
-        }
-        assert_eq!(DevicePlan::text(b"job".to_vec()).as_deref(), Ok("job"));
-    }
-
-    #[test]
-    fn what_is_no_plan_is_not_said_again() {
-        for text in [
-            "[[device]]\ndevice = \"7c0e1bab84f76750a2b6f8b33\"",
-            "[[device]]\n7c0e1bab84f76750a2b6f8b33 = 1",
-            "[[device]]\njob = 7c0e1bab84f76750a2b6f8b33",
-        ] {
-            let flaw = plan(text).unwrap_err();
-            assert!(!flaw.why.contains("7c0e1b"), "{flaw:?}");
-        }
-    }
-
-    #[test]
-    fn a_code_in_it_is_refused_and_not_said() {
-        let code = "01234-abcde-ABCDE-56789-fghij";
-        for text in [
-            format!("{ONE},192.0.2.10,{code}"),
-            format!("{ONE},{code}"),
-            format!("{ONE},192.0.2.10,dock 1,{code}"),
-            format!("# {code}\n{ONE},192.0.2.10"),
-            format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.1\"\nunlock_code = \"{code}\""),
-            format!("device = \"{code}\""),
-            format!("{ONE},192.0.2.10,{}", code.replace('-', "")),
-            format!("{ONE},192.0.2.10,gate {} left", code.replace('-', "")),
-            format!("{ONE},192.0.2.10,{} gate 4", code.replace('-', " ")),
-        ] {
-            let flaw = plan(&text).unwrap_err();
-            assert!(flaw.why.contains("shape of an unlock code"), "{text}: {flaw:?}");
-            assert!(!flaw.why.contains("56789"), "{flaw:?}");
-        }
-    }
-}
+mod tests;

@@ -57,6 +57,12 @@ impl Endpoint {
         &self.host
     }
 
+    /// Whether its host is an address, and no name.
+    #[must_use]
+    pub(crate) fn is_by_number(&self) -> bool {
+        matches!(self.host, EndpointHost::Address(_))
+    }
+
     /// The port to reach the device on: the given one or 9091.
     #[must_use]
     pub fn port(&self) -> u16 {

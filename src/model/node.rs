@@ -36,6 +36,12 @@ impl ClusterNode {
         Self { job, address: None, state: None }
     }
 
+    /// Whether it is known to be at this address.
+    #[must_use]
+    pub(crate) fn is_at(&self, address: &Endpoint) -> bool {
+        self.address.as_ref().is_some_and(|known| known.is_same(address))
+    }
+
     /// Its name: the job, and the address where that is known.
     #[must_use]
     pub(crate) fn name(&self) -> String {

@@ -38,6 +38,9 @@ pub struct Record {
     /// The nodes, if the pair is a cluster's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<ClusterNode>,
+    /// Those that it had, or that AWS lists still, and whose device is not expected any more: sent back, cancelled, replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) former_nodes: Vec<ClusterNode>,
     /// The keychains that may still hold an earlier code of the job: its pair was fetched anew into another one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) earlier_keychains: Vec<KeychainKind>,
@@ -182,6 +185,7 @@ impl Record {
             pair: None,
             incoming: None,
             nodes: Vec::new(),
+            former_nodes: Vec::new(),
             earlier_keychains: Vec::new(),
             hand_overs: Vec::new(),
             access_keys: None,
@@ -219,14 +223,19 @@ impl Record {
         self.last_addresses().into_iter().next()
     }
 
-    /// Where the nodes of the cluster answered the last time, or where the one device was.
+    /// Where the nodes of the cluster answered the last time, or where the one device was. No more than there are nodes: the
+    /// addresses of those that are not expected any more are left out.
     #[must_use]
     pub(crate) fn last_addresses(&self) -> Vec<Endpoint> {
-        match self.hand_overs.last() {
+        let addresses = match self.hand_overs.last() {
             Some(last) if self.job.job().is_some() && last.nodes.is_empty() => vec![last.endpoint.clone()],
             Some(last) => last.nodes.clone(),
             None => Vec::new(),
-        }
+        };
+        let is_of = |nodes: &[ClusterNode], address: &Endpoint| nodes.iter().any(|node| node.is_at(address));
+        let is_former = |address: &Endpoint| is_of(&self.former_nodes, address) && !is_of(&self.nodes, address);
+        let most = if self.nodes.is_empty() { addresses.len() } else { self.nodes.len() };
+        addresses.into_iter().filter(|address| !is_former(address)).take(most).collect()
     }
 
     /// Where this node of the cluster is, as far as that is known: of nodes behind one address no more than that is told.
@@ -339,11 +348,17 @@ mod tests {
         let mut record = read(FORMAT_2).unwrap();
         assert_eq!(record.last_addresses().len(), 1, "that of the one device");
         let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
-        record.nodes = vec![ClusterNode { address: "192.0.2.11".parse().ok(), state: None, job }];
+        let at = |address: &str| ClusterNode { address: address.parse().ok(), state: None, job: job.clone() };
+        record.nodes = vec![at("192.0.2.11"), ClusterNode::of(job.clone())];
         record.hand_overs[0].nodes = ["192.0.2.11", "192.0.2.12"].map(|at| at.parse().unwrap()).to_vec();
         let again = read(&serde_json::to_string(&record).unwrap()).unwrap();
         assert_eq!(again.nodes, record.nodes);
         assert_eq!(again.last_addresses(), record.hand_overs[0].nodes);
+        // That of a node that was sent back goes with it, unless another one has it now.
+        record.former_nodes = vec![at("192.0.2.12"), at("192.0.2.11")];
+        assert_eq!(record.last_addresses(), record.hand_overs[0].nodes[..1]);
+        (record.former_nodes, record.nodes) = (Vec::new(), record.nodes[..1].to_vec());
+        assert_eq!(record.last_addresses().len(), 1, "no more than there are nodes");
     }
 
     #[test]

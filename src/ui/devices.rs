@@ -7,7 +7,7 @@ use console::{measure_text_width, truncate_str};
 
 use super::{Ui, received_in_words, style};
 use crate::model::{Endpoint, TargetId};
-use crate::report::{Event, duration_in_words};
+use crate::report::{Event, NodeState, duration_in_words};
 use crate::safety::sanitize::{sanitize, sanitize_lines};
 
 /// One of several devices.
@@ -80,7 +80,8 @@ impl Ui {
             Event::Received { bytes, of } => set(Stage::AtWork, &received_in_words(*bytes, *of), true),
             Event::PairKept => set(Stage::Queued, "code and manifest stored", false),
             Event::Finished { .. } => self.status.has_table(),
-            Event::Checked(_) | Event::Warning(_) | Event::Fact(_) | Event::Node(_) => false,
+            Event::Node(node) => self.status.change_table(|table| table.set_node(job, node)),
+            Event::Checked(_) | Event::Warning(_) | Event::Fact(_) => false,
         }
     }
 }
@@ -97,7 +98,8 @@ pub(super) fn names(devices: &[NamedDevice]) -> BTreeMap<TargetId, String> {
     devices.iter().zip(&labels).map(name).collect()
 }
 
-/// A line a device: its name, its address, what it does now and for how long, or what came of it.
+/// A line a device: its name, its address, what it does now and for how long, or what came of it. Below a cluster's a line for each
+/// of its nodes, where there is room for those of all.
 #[derive(Debug)]
 pub(super) struct DeviceTable {
     rows: Vec<Row>,
@@ -114,6 +116,8 @@ struct Row {
     stage: Stage,
     doing: String,
     since: Instant,
+    /// The nodes of a cluster, as far as something was said of them: by their numbers.
+    nodes: BTreeMap<usize, String>,
 }
 
 impl DeviceTable {
@@ -130,6 +134,7 @@ impl DeviceTable {
             stage: Stage::Queued,
             doing: "queued".to_owned(),
             since: now,
+            nodes: BTreeMap::new(),
         };
         Self { rows: devices.iter().map(row).collect(), common: None, begun: now }
     }
@@ -141,6 +146,14 @@ impl DeviceTable {
             row.since = Instant::now();
         }
         (row.stage, row.doing) = (stage, doing.to_owned());
+    }
+
+    /// What was said last of a node of a cluster.
+    pub(super) fn set_node(&mut self, job: &TargetId, node: &NodeState) {
+        let Some(row) = self.rows.iter_mut().find(|row| row.job == *job) else { return };
+        let at = node.at.as_ref().map(|at| format!("{at}  ")).unwrap_or_default();
+        row.nodes
+            .insert(node.number, format!("    node {} of {}  {at}{}", node.number, node.of, sanitize(&node.state)));
     }
 
     /// What is done for none of them alone, from now on.
@@ -174,9 +187,11 @@ impl DeviceTable {
         let turning = TURNING[usize::try_from(turned).unwrap_or_default() % TURNING.len()];
         let column = |of: fn(&Row) -> &str| self.rows.iter().map(|row| measure_text_width(of(row))).max().unwrap_or(0);
         let (name, address) = (column(|row| &row.name), column(|row| &row.address));
+        let nodes: usize = self.rows.iter().map(|row| row.nodes.len()).sum();
+        let has_room = hidden.is_empty() && self.rows.len() + nodes <= room;
         let mut lines: Vec<String> = order
             .into_iter()
-            .map(|at| {
+            .flat_map(|at| {
                 let row = &self.rows[at];
                 let mark = if row.stage == Stage::AtWork { turning } else { ' ' };
                 let address = match width {
@@ -185,7 +200,8 @@ impl DeviceTable {
                 };
                 let text = format!("{mark} {}  {address}{}", padded(&row.name, name), row.doing);
                 let since = (row.stage == Stage::AtWork).then(|| now.saturating_duration_since(row.since));
-                with_time(&text, since, width)
+                let nodes = row.nodes.values().filter(|_| has_room).map(|node| with_time(node, None, width));
+                std::iter::once(with_time(&text, since, width)).chain(nodes).collect::<Vec<_>>()
             })
             .collect();
         if !hidden.is_empty() {
@@ -271,6 +287,25 @@ mod tests {
         assert_eq!(lines[2], "  JID00000003…  192.0.2.3  queued");
         let narrow = table.lines(30, 20, Instant::now());
         assert!(narrow.iter().all(|line| measure_text_width(line) <= 30 && !line.contains("192")), "{narrow:?}");
+    }
+
+    #[test]
+    fn a_cluster_has_a_line_for_each_node_where_there_is_room_for_all() {
+        let (mut table, jobs) = table(2);
+        let node = |number, state: &str| NodeState {
+            number,
+            of: 3,
+            job: jobs[0].as_str().parse().unwrap(),
+            at: (number == 1).then(|| "192.0.2.7".to_owned()),
+            state: state.to_owned(),
+        };
+        for (number, state) in [(3, "LOCKED"), (1, "LOCKED"), (1, "UNLOCKED")] {
+            table.set_node(&jobs[0], &node(number, state));
+        }
+        let lines = table.lines(80, 4, Instant::now());
+        assert_eq!(lines[1..3], ["    node 1 of 3  192.0.2.7  UNLOCKED", "    node 3 of 3  LOCKED"]);
+        assert!(lines.len() == 4 && lines[3].contains("queued"), "{lines:?}");
+        assert_eq!(table.lines(80, 3, Instant::now()).len(), 2);
     }
 
     #[test]

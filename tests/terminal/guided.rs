@@ -70,6 +70,24 @@ fn one_of_several_is_chosen_an_address_is_tried_again_and_the_device_is_open() {
 }
 
 #[test]
+fn a_cluster_is_chosen_and_the_address_of_each_node_is_asked_for() {
+    let rehearsal = Rehearsal::builder().job(Job::new()).cluster(Job::new(), 3).start().unwrap();
+    let id = rehearsal.clusters()[0].clone();
+    let cluster = rehearsal.start_cluster(&id, |_| DeviceOptions::default()).unwrap();
+    let addresses = cluster.addresses();
+    let mut terminal = guided(&rehearsal, 120, 60);
+    terminal.wait_for("cluster, 3 nodes delivered");
+    terminal.answer("Number, 1 to 2:", &id);
+    terminal.answer("on the device's display", &addresses[1]);
+    terminal.answer("Continue? [Y/n]", "");
+    terminal.answer("Address of node 2 of 3", &addresses[0]);
+    terminal.answer("Address of node 3 of 3", &addresses[2]);
+    terminal.wait_for("3 of 3 nodes");
+    assert_eq!(terminal.end(), 0, "{}", terminal.screen());
+    assert!(cluster.is_open() && !terminal.transcript().contains(&rehearsal.job().unlock_code()));
+}
+
+#[test]
 fn after_a_stop_the_question_is_drawn_again_and_answered() {
     let rehearsal = Rehearsal::builder().job(Job::new()).start().unwrap();
     let mut terminal = guided(&rehearsal, 100, 50);

@@ -20,6 +20,10 @@ mod client;
 #[cfg(target_os = "linux")]
 mod client_commands;
 #[cfg(target_os = "linux")]
+mod cluster_nodes;
+#[cfg(target_os = "linux")]
+mod cluster_plans;
+#[cfg(target_os = "linux")]
 mod clusters;
 mod completions;
 #[cfg(target_os = "linux")]

@@ -277,7 +277,7 @@ fn without_a_terminal_all_jobs_are_a_plan_to_be_filled_in() {
         ended.stderr
     );
     assert!(!ended.stderr.contains(&ids[2]), "{}", ended.stderr);
-    let cluster = format!("snow-onboard run {}", rehearsal.clusters()[0]);
+    let cluster = format!("\n  {},", rehearsal.clusters()[0]);
     assert_eq!(ended.stderr.matches(&cluster).count(), 1, "{}", ended.stderr);
     let command = ended.stderr.lines().find(|line| line.contains("snow-onboard run --plan pallet.csv")).unwrap();
     assert!(command.contains(&format!("--region {}", rehearsal.region())), "{command}");

@@ -3,6 +3,8 @@
 //! `unlock-cluster` wants the address of every node. What more there is to a cluster than to a device: a node that does not answer
 //! yet, one that comes back, one that stays missing.
 
+mod addresses;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -15,8 +17,9 @@ use crate::device::client::output::{self, Described, State};
 use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Reads, Run};
 use crate::error::{Error, Result, longer_than};
-use crate::model::{ClusterId, ClusterNode, Endpoint, EndpointHost, JobId, NodeAddresses};
+use crate::model::{ClusterId, ClusterNode, Endpoint, JobId, NodeAddresses};
 use crate::report::{Backoff, Event, NodeState, Notify, WaitNotice, duration_in_words, while_waiting};
+use crate::safety::sanitize::sanitize;
 
 /// A node that does not answer for so long is named.
 const NAMED_AFTER: Duration = Duration::from_secs(5);
@@ -27,6 +30,8 @@ pub struct ClusterOrder<'a> {
     pub id: &'a ClusterId,
     /// The jobs of its nodes, in the service's order. Each is its node's `DeviceId`.
     pub jobs: &'a [JobId],
+    /// The jobs of nodes that are not expected any more: sent back, cancelled, replaced. The others may list them still.
+    pub former: &'a [JobId],
     /// Where the nodes are. The client goes to the first one that answers.
     pub addresses: &'a [Endpoint],
     /// Goes on at once with the nodes that answer.
@@ -37,6 +42,7 @@ pub struct ClusterOrder<'a> {
 pub(super) struct Cluster {
     id: ClusterId,
     jobs: Vec<JobId>,
+    former: Vec<JobId>,
     /// Where those are that answered: what the client is told.
     addresses: Vec<Endpoint>,
     /// Where the others should be.
@@ -45,8 +51,12 @@ pub(super) struct Cluster {
     back: Vec<Endpoint>,
     /// Those that did not when they were tried last.
     down: Vec<Endpoint>,
+    /// Until when those are waited for that do not answer, before the cluster is asked to open.
+    waits_until: Option<Instant>,
     /// As they were described last.
     nodes: Vec<DescribedNode>,
+    /// Those of them that are not expected any more.
+    listed_still: Vec<DescribedNode>,
     /// By `DeviceId`.
     past: BTreeMap<String, Past>,
 }
@@ -62,13 +72,24 @@ struct Past {
     was_lost: bool,
     /// It was asked to associate again, which is done once.
     is_asked: bool,
+    /// It was told that it is listed though it is not expected any more.
+    is_told_still: bool,
+}
+
+impl ClusterOrder<'_> {
+    /// Whether so many nodes are enough to begin with.
+    fn is_enough(&self, answering: usize) -> bool {
+        answering * 2 > self.jobs.len()
+    }
 }
 
 impl Cluster {
     /// Waits until the nodes' ports answer, all of them at once. When `patience` is over, those that answer are enough if they are
     /// more than half of the cluster. How many nodes a cluster needs is not documented in detail; that number is ours.
     ///
-    /// Nothing is told to the client before, as with a single device.
+    /// Nothing is told to the client before, as with a single device. But when so many answer for a while, and others do not, the
+    /// cluster is looked at: one that is open already shows that an address is wrong, and nobody has to wait for it. One that is not
+    /// is not asked to open before the time of the others is over ([`Session::wait_for_others`]).
     pub(super) fn wait(
         order: &ClusterOrder<'_>,
         guard: &mut GuardHandle,
@@ -77,7 +98,7 @@ impl Cluster {
     ) -> Result<Self> {
         let (started, mut pause) = (Instant::now(), Backoff::new(FIRST_PAUSE, MAX_PAUSE));
         let mut checked: Vec<Option<Endpoint>> = vec![None; order.addresses.len()];
-        let (mut is_named, mut why_not) = (false, String::new());
+        let (mut is_named, mut why_not, mut waits_until) = (false, String::new(), None);
         let silent = loop {
             let tried = while_waiting(notify, "the ports of the nodes", || try_ports(order.addresses, &checked));
             for (at, tried) in tried {
@@ -113,6 +134,10 @@ impl Cluster {
                     duration_in_words(patience)
                 )));
             }
+            if is_named && order.is_enough(answering) {
+                waits_until = Some(started + patience);
+                break silent;
+            }
             let what = format!("the nodes at {} to start", listed(&silent));
             notify.notify(Event::Waiting { what, so_far: started.elapsed() });
             guard.pause(pause.next().min(left))?;
@@ -123,7 +148,7 @@ impl Cluster {
                 order.addresses.first().map(|first| (first.with_port(), first.port())).unwrap_or_default();
             return Err(Error::DeviceUnreachable { endpoint, port, why: why_not });
         }
-        if !order.without_missing && addresses.len() * 2 <= order.jobs.len() {
+        if !order.without_missing && !order.is_enough(addresses.len()) {
             let silent = if silent.is_empty() { String::new() } else { format!(" No answer: {}.", listed(&silent)) };
             return Err(Error::ClusterTooFew {
                 cluster: order.id.to_string(),
@@ -132,12 +157,22 @@ impl Cluster {
                 silent,
             });
         }
-        if !silent.is_empty() && is_named {
-            notify.notify(Event::Warning(format!("No answer: {}. The other nodes are unlocked.", listed(&silent))));
+        if !silent.is_empty() && is_named && waits_until.is_none() {
+            notify.notify(without(&silent));
         }
-        let (id, jobs) = (order.id.clone(), order.jobs.to_vec());
-        let (down, back) = (silent.clone(), Vec::new());
-        Ok(Self { id, jobs, addresses, silent, back, down, nodes: Vec::new(), past: BTreeMap::new() })
+        Ok(Self {
+            id: order.id.clone(),
+            jobs: order.jobs.to_vec(),
+            former: order.former.to_vec(),
+            addresses,
+            down: silent.clone(),
+            silent,
+            back: Vec::new(),
+            waits_until,
+            nodes: Vec::new(),
+            listed_still: Vec::new(),
+            past: BTreeMap::new(),
+        })
     }
 
     /// Where the client goes.
@@ -157,7 +192,11 @@ impl Cluster {
 
     /// Takes a description of the nodes. Gives what it says of all of them.
     fn see(&mut self, described: DescribedCluster) -> Described {
-        self.nodes = described.nodes;
+        let is_former = |node: &DescribedNode| {
+            let id = node.device.device_id.as_deref();
+            id.is_some_and(|id| self.former.iter().any(|former| former.as_str() == id))
+        };
+        (self.listed_still, self.nodes) = described.nodes.into_iter().partition(is_former);
         for node in &self.nodes {
             let Some(id) = &node.device.device_id else { continue };
             let past = self.past.entry(id.clone()).or_default();
@@ -174,7 +213,7 @@ impl Cluster {
     /// All of them in one state.
     fn state(&self) -> State {
         let any = |is: fn(&DescribedNode) -> bool| self.nodes.iter().any(is);
-        if self.ready() >= self.addresses.len() {
+        if self.ready() >= self.wanted() {
             State::Unlocked
         } else if any(DescribedNode::is_opening) {
             State::Unlocking
@@ -189,6 +228,11 @@ impl Cluster {
         self.nodes.iter().filter(|node| node.is_ready()).count()
     }
 
+    /// How many have to be ready: while others are waited for, all.
+    fn wanted(&self) -> usize {
+        if self.waits_until.is_some() { self.jobs.len() } else { self.addresses.len() }
+    }
+
     /// The first id among the described ones that is none of this cluster's jobs.
     pub(super) fn stranger(&self) -> Option<&str> {
         let ids = self.nodes.iter().filter_map(|node| node.device.device_id.as_deref());
@@ -197,28 +241,23 @@ impl Cluster {
 
     /// Whether a node that answered is neither open nor opening.
     pub(super) fn is_locked(&self) -> bool {
-        self.nodes.iter().filter(|node| node.is_opening()).count() < self.addresses.len()
+        self.nodes.iter().filter(|node| node.is_opening()).count() < self.wanted()
     }
 
     fn known(&self) -> impl Iterator<Item = &Endpoint> {
         self.addresses.iter().chain(&self.silent)
     }
 
-    /// The address that was given for this node. What it says of itself has no port, so nodes behind one address are not told apart
-    /// by it.
-    fn address_of(&self, node: &DescribedNode) -> Option<&Endpoint> {
-        let address = EndpointHost::Address(node.address?);
-        let mut known = self.known().filter(|known| *known.host() == address);
-        known.next().filter(|_| known.next().is_none())
-    }
-
-    /// The same for a node that came back: of several, it is the one whose port went and came.
-    fn address_back(&self, node: &DescribedNode) -> Option<&Endpoint> {
-        let address = EndpointHost::Address(node.address?);
-        self.address_of(node).or_else(|| {
-            let mut back = self.back.iter().filter(|back| *back.host() == address);
-            back.next().filter(|_| back.next().is_none())
-        })
+    /// Takes in those that answer by now.
+    fn try_silent(&mut self) {
+        let tried = try_ports(&self.silent, &vec![None; self.silent.len()]);
+        let found: Vec<(Endpoint, Endpoint)> =
+            tried.into_iter().filter_map(|(at, tried)| Some((self.silent[at].clone(), tried.ok()?))).collect();
+        for (given, found) in found {
+            self.silent.retain(|silent| *silent != given);
+            self.down.retain(|down| *down != given);
+            self.addresses.push(found);
+        }
     }
 
     /// Tries the ports, where a node is said to be missing.
@@ -248,36 +287,9 @@ impl Cluster {
             |job: &JobId| self.nodes.iter().find(|node| node.device.device_id.as_deref() == Some(job.as_str()));
         let node = |job: &JobId| match described(job) {
             None => ClusterNode::of(job.clone()),
-            Some(node) => ClusterNode {
-                job: job.clone(),
-                address: self
-                    .address_of(node)
-                    .cloned()
-                    .or_else(|| Some(Endpoint::of(node.address?)))
-                    .filter(|_| self.address_of(node).is_some() || node.is_reachable),
-                state: Some(node.in_words()),
-            },
+            Some(node) => ClusterNode { job: job.clone(), address: self.place_of(node), state: Some(node.in_words()) },
         };
         self.jobs.iter().map(node).collect()
-    }
-
-    /// What came of each address. One that is written as a name is not told from a node's.
-    pub(super) fn looked_for(&self) -> NodeAddresses {
-        let hosts: Vec<EndpointHost> =
-            self.nodes.iter().filter_map(|node| node.address).map(EndpointHost::Address).collect();
-        let all_are_told = !hosts.is_empty() && hosts.len() == self.jobs.len();
-        let mut found = NodeAddresses::default();
-        for address in self.known() {
-            let is_listed = hosts.is_empty() || matches!(address.host(), EndpointHost::Name(_));
-            if self.down.contains(address) {
-                found.silent.push(address.clone());
-            } else if is_listed || hosts.contains(address.host()) {
-                found.answered.push(address.clone());
-            } else if all_are_told {
-                found.foreign.push(address.clone());
-            }
-        }
-        found
     }
 
     /// What may be wrong where the client gets nowhere. Its own words are about the manifest, where an address is another device's.
@@ -293,18 +305,6 @@ impl Cluster {
         )
     }
 
-    /// The nodes that answer the others and are not opened, because their own addresses were not among those that answered.
-    fn not_asked(&self) -> Vec<JobId> {
-        let is_asked = |node: &DescribedNode| match self.address_of(node) {
-            Some(address) => self.addresses.contains(address),
-            // Those behind one address are not told apart by it.
-            None => self.addresses.len() >= self.jobs.len(),
-        };
-        let left = self.nodes.iter().filter(|node| node.is_reachable && node.device.state == State::Locked);
-        let ids = left.filter(|node| !is_asked(node)).filter_map(|node| node.device.device_id.as_deref());
-        ids.filter_map(|id| id.parse().ok()).collect()
-    }
-
     /// Tells of each node whose state is another than the one that was told last.
     fn tell_changes(&mut self, notify: &dyn Notify) {
         let of = self.jobs.len();
@@ -314,6 +314,16 @@ impl Cluster {
             past.told.clone_from(&state);
             let at = node.address.map(|address| address.to_string());
             notify.notify(Event::Node(NodeState { number, of, job: node.job, at, state }));
+        }
+        for node in &self.listed_still {
+            let Some(id) = &node.device.device_id else { continue };
+            let past = self.past.entry(id.clone()).or_default();
+            if !std::mem::replace(&mut past.is_told_still, true) {
+                notify.notify(Event::Fact(format!(
+                    "The cluster still lists {id} ({}). By what AWS said last, this node was sent back, cancelled or replaced. It is not waited for.",
+                    node.in_words()
+                )));
+            }
         }
     }
 
@@ -398,6 +408,71 @@ impl Session {
         })
     }
 
+    /// Waits on for the nodes that did not answer when the cluster was looked at, unless all of them are ready.
+    pub(super) fn wait_for_others(&mut self) -> Result<()> {
+        let (started, mut pause) = (Instant::now(), Backoff::new(FIRST_PAUSE, MAX_PAUSE));
+        loop {
+            let Some(cluster) = &mut self.cluster else { return Ok(()) };
+            let Some(until) = cluster.waits_until else { return Ok(()) };
+            if cluster.ready() >= cluster.jobs.len() {
+                cluster.waits_until = None;
+                return Ok(());
+            }
+            while_waiting(&*self.notify, "the ports of the nodes", || cluster.try_silent());
+            let left = until.saturating_duration_since(Instant::now());
+            if cluster.silent.is_empty() || left.is_zero() {
+                cluster.waits_until = None;
+                if !cluster.silent.is_empty() {
+                    self.notify.notify(without(&cluster.silent));
+                }
+                // What was seen before was seen without those that came.
+                let limit = self.client.data.commands.describe_cluster.limit();
+                return self.look(Instant::now() + limit).map(drop);
+            }
+            let what = format!("the nodes at {} to start", listed(&cluster.silent));
+            self.notify.notify(Event::Waiting { what, so_far: started.elapsed() });
+            self.guard.pause(pause.next().min(left))?;
+        }
+    }
+
+    /// Checks that the node at which the client asks is this one, by what it says of itself.
+    ///
+    /// # Errors
+    /// [`Error::DeviceIsAnother`]; [`Error::GuardLost`].
+    pub(crate) fn check_node(&mut self, node: &JobId) -> Result<()> {
+        let command = self.client.data.commands.describe.clone();
+        let run = Run { reads: Reads::Description, ..self.command(self.args(&command), command.limit()) };
+        let ran = self.run_waiting(run, "the client to describe the node")?;
+        let endpoint = self.endpoint().to_string();
+        match ran.described.and_then(|described| described.device_id) {
+            Some(found) if found == node.as_str() => Ok(()),
+            Some(found) => Err(Error::DeviceIsAnother {
+                expected: node.to_string(),
+                found: sanitize(&found),
+                endpoint,
+                hint:
+                    "Read the address off the node's display, and add it to the same command:\n  --endpoint 192.0.2.10"
+                        .to_owned(),
+            }),
+            None => {
+                self.notify.notify(Event::Warning(format!(
+                    "The device at {endpoint} does not say which node it is, so this program could not check that it is {node}."
+                )));
+                Ok(())
+            }
+        }
+    }
+
+    /// The failure of a cluster that lists a device of which nothing is known.
+    pub(super) fn unknown_node(&self, found: &str) -> Error {
+        let (cluster, endpoint) = (self.job.to_string(), self.port.endpoint().to_string());
+        // Nothing that a device says gets into a line to paste.
+        let hint = format!(
+            "If the cluster has a new node, fetch code and manifest anew, which lists the nodes anew. Then repeat the same command:\n  snow-onboard fetch --refresh {cluster}\nElse check that each address is on the display of a node of this cluster."
+        );
+        Error::ClusterNodeUnknown { cluster, found: sanitize(found), endpoint, hint }
+    }
+
     /// Asks for the nodes' states until each that answered is UNLOCKED, ASSOCIATED and REACHABLE, or until the deadline when some
     /// are; which are not, [`Session::nodes`] tells. A node that comes back locked is associated again, once.
     pub(super) fn watch_cluster(&mut self, deadline: Duration) -> Result<()> {
@@ -449,6 +524,12 @@ impl Session {
     }
 }
 
+/// Those of these addresses at which a port answers.
+pub(crate) fn answering(addresses: &[Endpoint]) -> Vec<Endpoint> {
+    let tried = try_ports(addresses, &vec![None; addresses.len()]);
+    tried.into_iter().filter(|(_, tried)| tried.is_ok()).map(|(at, _)| addresses[at].clone()).collect()
+}
+
 /// Tries the ports of those that have not answered yet, side by side.
 fn try_ports(addresses: &[Endpoint], checked: &[Option<Endpoint>]) -> Vec<(usize, Result<Endpoint>)> {
     std::thread::scope(|scope| {
@@ -463,126 +544,15 @@ fn try_ports(addresses: &[Endpoint], checked: &[Option<Endpoint>]) -> Vec<(usize
     })
 }
 
+/// That the cluster is opened without those at these addresses.
+fn without(silent: &[Endpoint]) -> Event {
+    Event::Warning(format!("No answer: {}. The other nodes are unlocked.", listed(silent)))
+}
+
 fn listed(addresses: &[Endpoint]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::report::HeardEvents;
-
-    const CLUSTER: &str = "CID123e4567-e89b-12d3-a456-426655440000";
-
-    fn job(node: usize) -> String {
-        format!("JID123e4567-e89b-12d3-a456-42665544000{node}")
-    }
-
-    fn cluster(nodes: usize, silent: &[usize]) -> Cluster {
-        let address = |node: usize| format!("192.0.2.1{node}").parse::<Endpoint>().unwrap();
-        Cluster {
-            id: CLUSTER.parse().unwrap(),
-            jobs: (0..nodes).map(|node| job(node).parse().unwrap()).collect(),
-            addresses: (0..nodes).filter(|node| !silent.contains(node)).map(address).collect(),
-            silent: silent.iter().map(|node| address(*node)).collect(),
-            back: Vec::new(),
-            down: Vec::new(),
-            nodes: Vec::new(),
-            past: BTreeMap::new(),
-        }
-    }
-
-    /// A node by its state, association and reachability, each by its first letter; `-` for a state that is not told.
-    fn node(at: usize, words: &str) -> DescribedNode {
-        let words: Vec<char> = words.chars().collect();
-        let state = match words[0] {
-            'U' => State::Unlocked,
-            'O' => State::Unlocking,
-            'L' => State::Locked,
-            _ => State::Other(State::NOT_TOLD.to_owned()),
-        };
-        let (is_associated, is_reachable) = (words[1] == 'A', words[2] == 'R');
-        DescribedNode {
-            device: Described { device_id: Some(job(at)), state },
-            association: if is_associated { "ASSOCIATED" } else { "DISASSOCIATED" }.to_owned(),
-            reachability: if is_reachable { "REACHABLE" } else { "UNREACHABLE" }.to_owned(),
-            address: format!("192.0.2.1{at}").parse().ok(),
-            is_associated,
-            is_reachable,
-        }
-    }
-
-    fn see(cluster: &mut Cluster, nodes: &[&str]) -> Described {
-        let nodes = nodes.iter().enumerate().map(|(at, words)| node(at, words)).collect();
-        cluster.see(DescribedCluster { cluster_id: Some(CLUSTER.to_owned()), nodes })
-    }
-
-    #[test]
-    fn a_cluster_is_open_when_each_node_that_answered_is_ready() {
-        let mut three = cluster(3, &[]);
-        for (nodes, state) in [
-            (["LDR", "LDR", "LDR"], State::Locked),
-            (["ODR", "LDR", "LDR"], State::Unlocking),
-            (["UAR", "UAR", "UDR"], State::Unlocking),
-            (["UAR", "UAR", "-AU"], State::Unlocking),
-            (["UAR", "UAR", "UAR"], State::Unlocked),
-        ] {
-            assert_eq!(see(&mut three, &nodes).state, state, "{nodes:?}");
-        }
-        assert!(!three.is_locked());
-        let mut without_one = cluster(3, &[2]);
-        assert_eq!(see(&mut without_one, &["UAR", "UAR", "-DU"]).state, State::Unlocked);
-        assert_eq!(without_one.for_client(), ["192.0.2.10", "192.0.2.11"]);
-        let states: Vec<_> = without_one.nodes().into_iter().map(|node| node.state.unwrap()).collect();
-        assert_eq!(states[2], "DISASSOCIATED, UNREACHABLE");
-    }
-
-    #[test]
-    fn a_node_that_comes_back_is_asked_once_and_one_that_never_went_is_not() {
-        let mut three = cluster(3, &[]);
-        let mut back = |nodes: &[&str]| {
-            see(&mut three, nodes);
-            three.come_back().into_iter().map(|(_, address)| address).collect::<Vec<_>>()
-        };
-        for nodes in [["LDR", "LDR", "LDR"], ["ODR", "UDR", "LDR"], ["UAR", "UAR", "ODR"], ["UAR", "-AU", "UAR"]] {
-            assert_eq!(back(&nodes), Vec::<String>::new(), "{nodes:?}");
-        }
-        assert_eq!(back(&["UAR", "LDR", "UAR"]), ["192.0.2.11"]);
-        assert_eq!(back(&["UAR", "LDR", "UAR"]), Vec::<String>::new(), "once");
-        let mut late = cluster(3, &[2]);
-        see(&mut late, &["UAR", "UAR", "LDR"]);
-        assert_eq!(late.come_back().len(), 1, "it did not answer when the others were unlocked");
-    }
-
-    #[test]
-    fn a_device_of_another_cluster_is_seen() {
-        let mut two = cluster(2, &[]);
-        see(&mut two, &["LDR", "LDR"]);
-        assert_eq!(two.stranger(), None);
-        see(&mut two, &["LDR", "LDR", "LDR"]);
-        assert_eq!(two.stranger(), Some(&*job(2)));
-    }
-
-    #[test]
-    fn a_line_is_told_for_each_node_and_each_change() {
-        let heard = HeardEvents::default();
-        let mut two = cluster(2, &[]);
-        for nodes in [["LDR", "LDR"], ["LDR", "LDR"], ["LDR", "UAR"]] {
-            see(&mut two, &nodes);
-            two.tell_changes(&heard);
-        }
-        let told: Vec<String> = heard
-            .0
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|event| match event {
-                Event::Node(node) => node.in_words(),
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(told.len(), 3);
-        assert_eq!(told[2], format!("Node 2 of 2 ({} at 192.0.2.11)  UNLOCKED, ASSOCIATED, REACHABLE", job(1)));
-    }
-}
+mod tests;

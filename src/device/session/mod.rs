@@ -117,10 +117,10 @@ impl Session {
     /// [`Error::DeviceRefused`], [`Error::ClientHung`], [`Error::DeviceIsAnother`], [`Error::ClientUnusable`],
     /// [`Error::GuardLost`].
     pub fn unlock(&mut self, keep_log: &dyn Fn(&str)) -> Result<()> {
-        if self.is_opening() {
-            return Ok(());
-        }
-        let asked = self.send_unlock();
+        let asked = self.wait_for_others().and_then(|()| match self.is_opening() {
+            true => Ok(()),
+            false => self.send_unlock(),
+        });
         self.warn_of_codes_in_clear();
         asked.inspect_err(|_| self.save_log(keep_log))
     }
@@ -254,11 +254,10 @@ impl Session {
 
     /// Promise 2: `DeviceId` is the job's id, or that of one of the cluster's jobs. One that is not told is no contradiction.
     fn check_identity(&self, described: &Described) -> Result<()> {
-        let stranger = match &self.cluster {
-            Some(cluster) => cluster.stranger(),
-            None => described.device_id.as_deref().filter(|found| *found != self.job.as_str()),
-        };
-        match stranger {
+        if let Some(cluster) = &self.cluster {
+            return cluster.stranger().map_or(Ok(()), |found| Err(self.unknown_node(found)));
+        }
+        match described.device_id.as_deref().filter(|found| *found != self.job.as_str()) {
             Some(found) => {
                 let endpoint = self.port.endpoint().to_string();
                 // Nothing that a device says gets into a line to paste, unless it is a job id and nothing else.

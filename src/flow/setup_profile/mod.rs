@@ -16,14 +16,17 @@ pub(crate) use eksa::EksaFiles;
 use lines::ProfileText;
 pub(crate) use remove::{RemovedProfiles, WrittenLines, remove_profiles, warn_of_edits, written_profiles};
 
-use super::credentials::{DeviceKey, endpoint_of, keep, read_key};
+use super::cluster::address_of_one;
+use super::credentials::{DeviceKey, keep, read_key};
 use super::onboard::Requested;
 use super::run_context::RunContext;
 use crate::cloud::{ConfigChange, config_file};
 use crate::device::Session;
 use crate::error::{Error, Result};
 use crate::keychain::Keychain;
-use crate::model::{AccessKeyId, CertificateArn, PairRecord, ProfileName, ProfileRecord, Purpose, Record, TargetId};
+use crate::model::{
+    AccessKeyId, CertificateArn, JobId, PairRecord, ProfileName, ProfileRecord, Purpose, Record, TargetId,
+};
 use crate::report::{Ask, Event, Notify as _, Reporter};
 use crate::safety::path_trust;
 use crate::settings::Settings;
@@ -39,6 +42,8 @@ const MAX_CERTIFICATES: usize = 32;
 /// A profile that somebody asked for.
 pub(crate) struct ProfileRequest<'a> {
     pub job: &'a TargetId,
+    /// The node of a cluster that is asked, if it was named.
+    pub node: Option<&'a JobId>,
     /// What it is called; after the job, unless it is said.
     pub name: Option<ProfileName>,
     /// Which storage `s3` is; what the device offers, unless it is said.
@@ -93,7 +98,7 @@ impl<'a> ProfileRequest<'a> {
         let key = BlockKey { job: job.clone(), name };
         let record = StateFolder::record_below(&settings.state_dir, job)?;
         let record = record.ok_or_else(|| Error::PairNotKept { job: job.to_string() })?;
-        let endpoint = &endpoint_of(job, &record, settings)?;
+        let endpoint = &address_of_one((job, self.node), Some(&record), settings)?;
         let program = own_program()?;
         // Before the client is started, which takes its time: what stands against it.
         let config = config_path()?;
@@ -106,7 +111,8 @@ impl<'a> ProfileRequest<'a> {
         let requested =
             Requested { job: job.clone(), purpose: Purpose::SetupProfile, settings, reporter: reporter.clone(), ask };
         let mut open = requested.check_with_device(endpoint)?.take_kept()?.open_session(endpoint, PATIENCE)?;
-        let answers = self.ask_device(&mut open.session);
+        let is_node = self.node.map_or(Ok(()), |node| open.session.check_node(node));
+        let answers = is_node.and_then(|()| self.ask_device(&mut open.session));
         // In any case: the audit log has both ends.
         let ended = open.end();
         let Answers { address, addresses, certificates, access_keys, access_key } = answers?;

@@ -138,6 +138,8 @@ struct Inner {
     machine: Mutex<Machine>,
     inside: Mutex<Inside>,
     address: Mutex<SocketAddr>,
+    /// What it says its address is, where that is another: behind a translation.
+    own_address: Mutex<Option<IpAddr>>,
     counts: Mutex<Counts>,
     power_lost: Notify,
     /// The next network address, bound already.
@@ -175,6 +177,7 @@ impl Device {
             machine: Mutex::new(machine),
             inside: Mutex::new(inside),
             address: Mutex::new(address),
+            own_address: Mutex::default(),
             counts: Mutex::default(),
             power_lost: Notify::new(),
             moved: Mutex::default(),
@@ -205,6 +208,11 @@ impl Device {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         *lock(&self.inner.address)
+    }
+
+    /// Has it say that its address is this one, as behind a translation of addresses.
+    pub fn say_it_is_at(&self, address: IpAddr) {
+        *lock(&self.inner.own_address) = Some(address);
     }
 
     /// The job whose device this is.

@@ -66,8 +66,9 @@ impl Inner {
         let mut machine = lock(&self.machine);
         let reachable = machine.state(now) != State::Booting;
         let association = if machine.is_associated(now) { "ASSOCIATED" } else { "DISASSOCIATED" };
+        let own = lock(&self.own_address).unwrap_or_else(|| lock(&self.address).ip());
         let mut entry = json!({
-            "ActiveNetworkInterface": { "IpAddress": lock(&self.address).ip().to_string() },
+            "ActiveNetworkInterface": { "IpAddress": own.to_string() },
             "ClusterAssociation": { "State": association, "ClusterId": cluster },
             "NetworkReachability": { "State": if reachable { "REACHABLE" } else { "UNREACHABLE" } },
         });

@@ -1,0 +1,190 @@
+use super::*;
+
+const ONE: &str = "JID11111111-0000-4000-8000-000000000000";
+const CLUSTER: &str = "CID33333333-0000-4000-8000-000000000000";
+const OTHER: &str = "JID22222222-0000-4000-8000-000000000000";
+
+fn plan(text: &str) -> Result<Vec<(String, String, Option<String>)>, PlanFlaw> {
+    let plan = DevicePlan::parse(text, PlanFormat::of("-", text))?;
+    let row = |device: &PlannedDevice| {
+        let addresses: Vec<String> = device.addresses().map(ToString::to_string).collect();
+        (device.job.to_string(), addresses.join(" "), device.label.clone())
+    };
+    Ok(plan.devices().iter().map(row).collect())
+}
+
+#[test]
+fn every_way_to_write_it_says_the_same() {
+    let expected = vec![
+        (ONE.to_owned(), "192.0.2.10".to_owned(), Some("dock 1, left".to_owned())),
+        (OTHER.to_owned(), "192.0.2.11".to_owned(), None),
+    ];
+    for text in [
+        format!("{ONE},192.0.2.10,\"dock 1, left\"\n{OTHER},192.0.2.11\n"),
+        format!("\u{feff}job;address;label\r\n{ONE};192.0.2.10;dock 1, left\r\n{OTHER};192.0.2.11;\r\n;;\r\n"),
+        format!(
+            "# a pallet\n\nLabel\tAddress\tJob\n\"dock 1, left\"\thttps://192.0.2.10\t{ONE}\n\t192.0.2.11\t{OTHER}"
+        ),
+        format!(
+            "[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.10\"\nlabel = \"dock 1, left\"\n[[device]]\njob = \"{OTHER}\"\naddress = \"192.0.2.11\""
+        ),
+    ] {
+        assert_eq!(plan(&text), Ok(expected.clone()), "{text}");
+    }
+}
+
+#[test]
+fn a_cluster_has_the_addresses_of_its_nodes_in_one_value() {
+    let expected =
+        vec![(CLUSTER.to_owned(), "192.0.2.10 192.0.2.11 192.0.2.12:9092".to_owned(), Some("rack".to_owned()))];
+    for text in [
+        format!("{CLUSTER},192.0.2.10 192.0.2.11 192.0.2.12:9092,rack"),
+        format!("{CLUSTER},192.0.2.10; 192.0.2.11;192.0.2.12:9092,rack"),
+        format!("{CLUSTER},\"192.0.2.10, 192.0.2.11, 192.0.2.12:9092\",rack"),
+        format!("job;address;label\r\n{CLUSTER};\"192.0.2.10;192.0.2.11;192.0.2.12:9092\";rack\r\n"),
+        format!("job,address,label\n{CLUSTER},\"192.0.2.10\n192.0.2.11\r\n192.0.2.12:9092\",rack\n"),
+        format!(
+            "[[device]]\njob = \"{CLUSTER}\"\naddress = [\"192.0.2.10\", \"192.0.2.11\", \"192.0.2.12:9092\"]\nlabel = \"rack\""
+        ),
+    ] {
+        assert_eq!(plan(&text), Ok(expected.clone()), "{text}");
+    }
+    let addresses = ["192.0.2.10", "192.0.2.11"].map(|at| at.parse().unwrap());
+    let line = plan_line(&CLUSTER.parse().unwrap(), &addresses, None);
+    assert_eq!(plan(&line), Ok(vec![(CLUSTER.to_owned(), "192.0.2.10 192.0.2.11".to_owned(), None)]), "{line}");
+}
+
+#[test]
+fn a_node_beside_its_cluster_is_refused() {
+    let text = format!("{CLUSTER},192.0.2.10 192.0.2.11\n{ONE},192.0.2.12 192.0.2.13");
+    let DevicePlan(mut devices) = DevicePlan::parse(&text, PlanFormat::Csv).unwrap();
+    (devices[1].job, devices[1].node) = (devices[0].job.clone(), ONE.parse().ok());
+    let flaw = DevicePlan::of(devices).unwrap_err();
+    assert!(
+        flaw.line == Some(2) && flaw.why.ends_with(&format!("of which {ONE} is a node, first in line 1")),
+        "{flaw:?}"
+    );
+}
+
+#[test]
+fn one_flaw_refuses_all_of_it_by_its_line() {
+    for (text, line, why) in [
+        (String::new(), None, "names no device"),
+        ("job,address\n".to_owned(), None, "names no device"),
+        (format!("{ONE},192.0.2.10\n{ONE},192.0.2.11"), Some(2), "twice, first in line 1"),
+        (format!("{ONE},192.0.2.10\n{OTHER},https://192.0.2.10:9091/"), Some(2), "192.0.2.10:9091 stands in it twice"),
+        (format!("{CLUSTER},192.0.2.10 192.0.2.10"), Some(1), "192.0.2.10 stands in it twice"),
+        (format!("{CLUSTER},192.0.2.10;192.0.2.11\n{ONE},192.0.2.11"), Some(2), "192.0.2.11 stands in it twice, first"),
+        (format!("{CLUSTER};192.0.2.10;192.0.2.11"), Some(1), "the label “192.0.2.11” is an address"),
+        (format!("{CLUSTER},192.0.2.10 192.0.2.300"), Some(1), "the address “192.0.2.300”"),
+        (format!("{CLUSTER};;rack"), Some(1), "needs a job and an address"),
+        (format!("[[device]]\njob = \"{CLUSTER}\"\naddress = []"), Some(1), "needs an address"),
+        (format!("[[device]]\njob = \"{CLUSTER}\"\naddress = [1]"), Some(3), "no list of texts"),
+        (format!("{ONE}\n"), Some(1), "needs a job and an address"),
+        (format!("job,label\n{ONE},192.0.2.10"), Some(1), "not both"),
+        (format!("{ONE},192.0.2.10,dock 1,left"), Some(1), "nothing beyond"),
+        (format!("job,address,label\n{ONE},192.0.2.10,dock 1,left"), Some(2), "more values"),
+        (format!("{ONE},192.0.2.300"), Some(1), "the address “192.0.2.300”"),
+        (format!("{ONE},192.0.2.10\nJID1,192.0.2.11"), Some(2), "the job id “JID1”"),
+        (format!("Job,IP,Name\n{ONE},192.0.2.10,x"), Some(1), "The columns are job, address and"),
+        (format!("Order,IP\n{ONE},192.0.2.10"), Some(1), "The columns are job, address and"),
+        (format!("[[device]]\njob = \"{ONE}\"\n"), Some(1), "needs a job and an address"),
+        (format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.1\"\nport = 1"), Some(4), "“port” is not known"),
+        (format!("[[device]]\njob = \"{ONE}\"\nadress = \"192.0.2.1\""), Some(3), "“adress” is not known"),
+        (format!("[[device]\njob = \"{ONE}\""), Some(1), "it is not TOML"),
+        (format!("[[devices]]\njob = \"{ONE}\""), Some(1), "“devices” is not known"),
+        ("[[device]]\njob = 1\naddress = \"192.0.2.1\"".to_owned(), Some(2), "“job” is no text"),
+    ] {
+        let flaw = plan(&text).unwrap_err();
+        assert_eq!(flaw.line, line, "{text}: {flaw:?}");
+        assert!(flaw.why.contains(why), "{text}: {flaw:?}");
+    }
+}
+
+#[test]
+fn columns_that_the_first_row_names_may_be_others_and_empty_values_say_nothing() {
+    for text in [
+        format!("rack,job,address,label,weight\n7,{ONE},192.0.2.10,dock 1,22\n"),
+        format!("{ONE},192.0.2.10,dock 1,,\n"),
+    ] {
+        let expected = (ONE.to_owned(), "192.0.2.10".to_owned(), Some("dock 1".to_owned()));
+        assert_eq!(plan(&text), Ok(vec![expected]), "{text}");
+    }
+}
+
+#[test]
+fn what_is_written_as_a_line_is_read_again() {
+    for code in ["01234-abcde-ABCDE-56789-fghij", "01234 abcde ABCDE 56789 fghij"] {
+        let label = plan_label(&format!("gate {code}"));
+        assert!(label.is_none_or(|label| !label.contains("56789")), "{code}");
+    }
+    assert_eq!(plan_label(" "), None);
+    for label in ["dock 1, \"left\"", "Ship log", "# 7; x"] {
+        let label = plan_label(label).unwrap();
+        let text = format!(
+            "  job,address,label\n  {}",
+            plan_line(&ONE.parse().unwrap(), &["192.0.2.10".parse().unwrap()], Some(&label))
+        );
+        assert_eq!(plan(&text), Ok(vec![(ONE.to_owned(), "192.0.2.10".to_owned(), Some(label))]), "{text}");
+    }
+    let open = plan_line(&ONE.parse().unwrap(), &[], None);
+    assert!(plan(&open).unwrap_err().why.contains("needs a job and an address"), "{open}");
+}
+
+#[test]
+fn all_flaws_are_told_at_once_up_to_ten() {
+    let flaw = plan(&format!("{ONE},192.0.2.300\n{OTHER}\nJID1,192.0.2.11")).unwrap_err();
+    assert_eq!(flaw.line, Some(1));
+    for told in ["“192.0.2.300”", "; line 2: a row needs", "; line 3: the job id “JID1”"] {
+        assert!(flaw.why.contains(told), "{flaw:?}");
+    }
+    let flaw = plan(&"x1,y2\n".repeat(13)).unwrap_err();
+    assert!(flaw.why.contains("; line 10: ") && flaw.why.ends_with("; and 3 more"), "{flaw:?}");
+    let twice = plan(&format!("{ONE},192.0.2.10\n{ONE},192.0.2.11\n{OTHER},192.0.2.10")).unwrap_err();
+    assert!(twice.why.contains("; line 3: 192.0.2.10 stands in it twice"), "{twice:?}");
+}
+
+#[test]
+fn a_file_that_is_no_text_is_told_as_what_it_is() {
+    for (bytes, why) in [
+        (&b"PK\x03\x04\x14\x00\xff"[..], "spreadsheet file"),
+        (b"\xd0\xcf\x11\xe0\xa1", "spreadsheet file"),
+        (b"\xff\xfej\x00", "UTF-16"),
+        (b"j\xfc", "not UTF-8"),
+    ] {
+        assert!(DevicePlan::text(bytes.to_vec()).unwrap_err().why.contains(why));
+    }
+    assert_eq!(DevicePlan::text(b"job".to_vec()).as_deref(), Ok("job"));
+}
+
+#[test]
+fn what_is_no_plan_is_not_said_again() {
+    for text in [
+        "[[device]]\ndevice = \"7c0e1bab84f76750a2b6f8b33\"",
+        "[[device]]\n7c0e1bab84f76750a2b6f8b33 = 1",
+        "[[device]]\njob = 7c0e1bab84f76750a2b6f8b33",
+    ] {
+        let flaw = plan(text).unwrap_err();
+        assert!(!flaw.why.contains("7c0e1b"), "{flaw:?}");
+    }
+}
+
+#[test]
+fn a_code_in_it_is_refused_and_not_said() {
+    let code = "01234-abcde-ABCDE-56789-fghij";
+    for text in [
+        format!("{ONE},192.0.2.10,{code}"),
+        format!("{ONE},{code}"),
+        format!("{ONE},192.0.2.10,dock 1,{code}"),
+        format!("# {code}\n{ONE},192.0.2.10"),
+        format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.1\"\nunlock_code = \"{code}\""),
+        format!("device = \"{code}\""),
+        format!("{ONE},192.0.2.10,{}", code.replace('-', "")),
+        format!("{ONE},192.0.2.10,gate {} left", code.replace('-', "")),
+        format!("{ONE},192.0.2.10,{} gate 4", code.replace('-', " ")),
+    ] {
+        let flaw = plan(&text).unwrap_err();
+        assert!(flaw.why.contains("shape of an unlock code"), "{text}: {flaw:?}");
+        assert!(!flaw.why.contains("56789"), "{flaw:?}");
+    }
+}
