@@ -30,12 +30,15 @@ Examples:
     snow-onboard client JID123e4567-e89b-12d3-a456-426655440000 -- help
   The device has another address now:
     snow-onboard client JID123e4567-e89b-12d3-a456-426655440000 \\
-      --endpoint 192.0.2.11 -- describe-device";
+      --endpoint 192.0.2.11 -- describe-device
+  All nodes of a cluster; a command for one device takes the node's job:
+    snow-onboard client CID123e4567-e89b-12d3-a456-426655440000 \\
+      -- describe-cluster";
 
 /// `client`
 #[derive(Debug, Args)]
 pub struct RunClient {
-    /// The job's id, or the cluster's (CID…)
+    /// The job's id; of a cluster the job of the node, or the cluster's id (CID…) for a command about all of it
     // Numbered, since what is changed of an argument, as completions do, puts it behind the others.
     #[arg(value_name = "JOB", index = 1)]
     pub job: String,

@@ -243,10 +243,10 @@ pub struct RunArgs {
     /// The job's id, or the cluster's (CID…); without it, the one job or cluster that has been delivered
     #[arg(value_name = "JOB")]
     pub job: Option<String>,
-    /// Unlock every device of a plan, side by side: a CSV file with the columns job, address and label, or TOML; - reads stdin
+    /// Unlock every device and cluster of a plan, side by side: a CSV file with the columns job, address and label, or TOML; - reads stdin
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::Unknown, conflicts_with_all = ["job", "endpoint", "wait", "nodes", "without_missing", "pair_of"])]
     pub plan: Option<PathBuf>,
-    /// Unlock the device of every delivered job, side by side; asks for the address of each
+    /// Unlock the device of every delivered job, and every cluster, side by side; asks for the address of each
     #[arg(long, conflicts_with_all = ["job", "endpoint", "wait", "plan"])]
     pub all: bool,
     #[command(flatten)]

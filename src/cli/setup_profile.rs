@@ -21,7 +21,7 @@ Examples:
 /// `setup-profile`
 #[derive(Debug, Args)]
 pub struct SetupProfile {
-    /// The job's id, or the cluster's (CID…)
+    /// The job's id, or the cluster's (CID…); the job of a node for that node's addresses
     #[arg(value_name = "JOB")]
     pub job: String,
     /// What to call the profile [default: snow- and the first eight digits of the job's id]

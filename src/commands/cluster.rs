@@ -70,13 +70,25 @@ pub(super) fn run_cluster(
     reporter: &Reporter,
 ) -> Result<ExitCode> {
     match open_cluster(id, request.clone(), settings, ui, reporter) {
-        // With no keychain, AWS has been asked for the nodes by this very command.
-        Err(error @ Error::ClusterNodeUnknown { .. }) if settings.keychain != KeychainKind::None => {
+        // AWS has been asked for the nodes by this very command.
+        Err(Error::ClusterNodeUnknown { cluster, found, endpoint, .. }) if settings.keychain == KeychainKind::None => {
+            Err(not_listed(cluster, found, endpoint))
+        }
+        Err(error @ Error::ClusterNodeUnknown { .. }) => {
             look_up_node(id, error, settings, reporter)?;
             open_cluster(id, request, settings, ui, reporter)
         }
         ended => ended,
     }
+}
+
+/// That AWS knows no more of the node than this machine.
+fn not_listed(cluster: String, found: String, endpoint: String) -> Error {
+    let hint = format!(
+        "AWS does not list it for {cluster} either. Check that each address is on the display of a node of this cluster. If they are, \
+         show this to AWS Support with the cluster's id."
+    );
+    Error::ClusterNodeUnknown { cluster, found, endpoint, hint }
 }
 
 /// Asks AWS for the cluster's nodes, and puts them down if the one that was found is among them.
@@ -94,12 +106,7 @@ fn look_up_node(id: &ClusterId, unknown: Error, settings: &Settings, reporter: &
         }
     };
     if !listed.jobs.iter().chain(&listed.gone).any(|job| job.as_str() == found) {
-        let hint = format!(
-            "AWS does not list it for {cluster} either. Check that each address is on the display of a node of this cluster. \
-             If they are, show this to AWS Support with the cluster's id."
-        );
-        let (cluster, found, endpoint) = (cluster.clone(), found.clone(), endpoint.clone());
-        return Err(Error::ClusterNodeUnknown { cluster, found, endpoint, hint });
+        return Err(not_listed(cluster.clone(), found.clone(), endpoint.clone()));
     }
     note_nodes(&target, &listed, settings, &reporter)?;
     reporter.step(Step::Job, &format!("{found} is a node of {cluster}; AWS lists {} nodes now", listed.jobs.len()));

@@ -66,7 +66,8 @@ pub(super) fn setup_profile(args: &SetupProfile, settings: &Settings, ui: &Ui, r
     }
     let writes_to_others = !change.is_empty() || planned.eksa().is_some();
     if writes_to_others && !args.yes {
-        consent(&question(&planned, &change), &job, args, ui)?;
+        let named = node.clone().map_or(job.clone(), TargetId::from);
+        consent(&question(&planned, &change), &named, args, ui)?;
     }
     let written = planned.write()?;
     let result = told.for_programs(&change, written.written);

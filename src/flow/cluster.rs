@@ -237,7 +237,10 @@ pub(super) fn addresses(context: &RunContext<'_>, record: &Record, first: &Endpo
 pub(crate) fn check_count(cluster: &TargetId, addresses: &[Endpoint], nodes: usize) -> Result<()> {
     match addresses.len() {
         count if count > nodes => {
-            Err(Error::Usage { why: format!("{count} addresses were given, and {cluster} has {nodes} nodes.") })
+            let why = format!(
+                "{count} addresses were given, and {cluster} has {nodes} nodes. If it has more by now, run: snow-onboard fetch --refresh {cluster}"
+            );
+            Err(Error::Usage { why })
         }
         _ => Ok(()),
     }

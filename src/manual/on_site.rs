@@ -55,6 +55,11 @@
 //! `snow-onboard run --plan FILE`; `-` reads it from stdin, and `--json` tells each step as a line. Or answer `snow-onboard run --all`, which
 //! asks AWS for the delivered jobs and you for the address of each, and shows the plan for the next time.
 //!
+//! A cluster is one line: its id, or the job of one of its nodes, and the addresses of all nodes in the one value `address`, with spaces or
+//! semicolons between; in TOML they may be a list. It is opened beside the others and fails by itself
+//! (`tests/whole/cluster_plans.rs::a_cluster_is_a_line_beside_others_and_a_second_run_does_only_what_is_missing`). No address stands twice in
+//! a plan, and no node beside its cluster.
+//!
 //! 1. A plan is checked whole: with one flaw nothing is done, and the line is named
 //!    (`tests/whole/plans.rs::a_plan_with_a_flaw_is_refused_whole_before_anything_is_asked`).
 //! 2. Pairs that are not stored yet are fetched, one after the other, with one sign-in. The keychain is opened once, and asks once
@@ -126,9 +131,22 @@
 //! | is slow | It is waited for, for `--unlock-timeout`; with `--wait-device`, for `--wait-timeout` |
 //! | does not answer | It is named. If more than half answer when that time is over, they are unlocked, and the run ends with exit code 14 and names the missing node. With `--without-missing` it goes on at once and ends with exit code 0 (`tests/whole/clusters.rs::a_missing_node_is_named_with_what_to_do_and_may_be_left_out`) |
 //! | loses power in between | When it is back, it is associated again, once (`tests/whole/clusters.rs::a_node_that_loses_power_in_between_is_associated_again_when_it_is_back`) |
+//! | is at a wrong address | It is named within seconds. A cluster whose nodes are all open needs no more: the run ends well and says so (`tests/whole/cluster_nodes.rs::an_open_cluster_needs_no_wrong_address_to_answer`) |
+//! | was sent back, cancelled or replaced | By what AWS said last it is not expected. Where the others list it still, that is told, and nothing waits for it (`tests/whole/cluster_nodes.rs::a_node_that_was_sent_back_is_told_and_not_waited_for`) |
+//! | is new | `run` looks it up at AWS. Without AWS the run ends and names the command that lists the nodes anew: `snow-onboard fetch --refresh CID…` (`tests/whole/cluster_nodes.rs::a_new_node_is_looked_up_by_run_and_elsewhere_the_hint_mends_it`) |
 //! | lost power later | Switch it on, wait until it has started, up to 20 minutes, and run `snow-onboard unlock CID…` |
 //!
-//! This program never runs `disassociate-device`, which can't be undone. How many nodes a cluster needs is not documented in detail;
+//! Which node is where is told and remembered only as far as the nodes' own addresses tell it. Behind a translation of addresses (NAT),
+//! and where several are reached at one host, no node has an address in the record; those that were given are remembered all the same
+//! (`tests/whole/cluster_nodes.rs::behind_a_translation_no_address_is_told_of_a_node_and_those_that_were_given_are_remembered`).
+//!
+//! Commands for one device name the node by its job: `snow-onboard setup-profile JID…`, `snow-onboard client JID… -- ARGS…`. They go to the
+//! address that is remembered of it, or to `--endpoint`, and the node's id is compared before the command is run
+//! (`tests/whole/cluster_nodes.rs::a_command_for_one_device_reaches_the_node_that_is_named_or_none`). With the cluster's id `client` runs
+//! `describe-cluster`, `unlock-cluster`, `associate-device`, `disassociate-device`, `help` and `version` at any node, and another command
+//! only with `--endpoint`.
+//!
+//! This program never runs `disassociate-device` by itself, which can't be undone. How many nodes a cluster needs is not documented in detail;
 //! "more than half" is this program's own rule.
 //!
 //! # Commands of the vendor's client

@@ -180,3 +180,55 @@ fn all_delivered_jobs_are_asked_for_and_the_addresses_of_last_time_offered() {
     assert_eq!(none.end(), 2, "{}", none.screen());
     assert!(none.screen().contains("No address was given. Nothing was done."), "{}", none.screen());
 }
+
+/// A job of its own, and a cluster of three whose nodes are on.
+fn site_with_cluster() -> (Site, snow_rehearsal::ClusterHandle) {
+    let builder = Rehearsal::builder().job(Job::new()).cluster(Job::new(), 3).device(DeviceOptions::default());
+    let rehearsal = builder.start().unwrap();
+    let cluster = rehearsal.start_cluster(&rehearsal.clusters()[0], |_| DeviceOptions::default()).unwrap();
+    let devices = vec![rehearsal.device().clone()];
+    (Site { rehearsal, devices, bus: KeyringBus::start(Keyring::Unlocked) }, cluster)
+}
+
+#[test]
+fn the_addresses_of_a_delivered_cluster_are_asked_for_with_those_of_the_others() {
+    let (site, cluster) = site_with_cluster();
+    let mut terminal = site.start(&["run", "--all"], 60);
+    let addresses = cluster.addresses();
+    for at in 1..=2 {
+        let ask = format!("{at} of 2  ");
+        let screen = terminal.wait_for(&ask).screen();
+        if screen[screen.rfind(&ask).unwrap()..].contains(cluster.id()) {
+            assert!(terminal.screen().contains("cluster of 3 nodes"), "{}", terminal.screen());
+            terminal.answer("the display of node 1 of 3. Press Enter to leave this cluster out:", &addresses[0]);
+            terminal.answer("the display of node 2 of 3.", &addresses[0]);
+            terminal.wait_for("is the address that you gave for");
+            terminal.answer("the display of node 2 of 3.", &addresses[1]);
+            terminal.answer("the display of node 3 of 3.", &addresses[2]);
+        } else {
+            terminal.answer("Press Enter to leave this job out:", &site.host(0));
+        }
+    }
+    let line = format!("{},{}", cluster.id(), addresses.join(" "));
+    terminal.wait_until("the plan to be shown", |screen| screen.contents().replace('\n', "").contains(&line));
+    terminal.answer("Continue? [Y/n]", "y");
+    assert_eq!(terminal.end(), 0, "{}", terminal.screen());
+    assert!(cluster.is_open() && site.devices[0].state() == State::Unlocked, "{}", terminal.screen());
+    assert_eq!(terminal.screen().matches("UNLOCKED, ASSOCIATED, REACHABLE").count(), 3, "{}", terminal.screen());
+}
+
+#[test]
+fn status_asks_nobody_about_an_address_outside_the_local_network() {
+    let (site, cluster) = site_with_cluster();
+    let addresses = cluster.addresses();
+    let words = ["run", cluster.id(), "--endpoint", &addresses[0], "--node", &addresses[1], "--node", &addresses[2]];
+    assert!(site.command(&words).output().unwrap().status.success());
+    let record = site.rehearsal.state_home().join("snow-onboard/jobs").join(cluster.id()).join("record.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace(&addresses[1], "8.8.8.8")).unwrap();
+    let mut terminal = site.start(&["status", cluster.id()], 60);
+    assert_eq!(terminal.end(), 0, "{}", terminal.screen());
+    let screen = terminal.screen();
+    assert!(screen.contains("8.8.8.8 is outside the local network"), "{screen}");
+    assert!(!screen.contains("Use this address anyway?"), "{screen}");
+}

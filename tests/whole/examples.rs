@@ -113,6 +113,10 @@ mod run {
             "snow-onboard unlock CID123e4567-e89b-12d3-a456-426655440000 --without-missing",
             "needs a cluster with a missing node; tests/whole/clusters.rs runs it with one",
         ),
+        (
+            "snow-onboard client CID123e4567-e89b-12d3-a456-426655440000 -- describe-cluster",
+            "needs a cluster; tests/whole/cluster_nodes.rs runs it with one",
+        ),
     ];
 
     /// The stand-ins, with what the examples take for given: a profile `field`, a client in PATH and one below the home, the

@@ -169,7 +169,8 @@ struct Answers {
 impl ProfileRequest<'_> {
     fn ask_device(&self, session: &mut Session) -> Result<Answers> {
         let (access_keys, access_key) = read_key(session, self.job, self.access_key)?;
-        let access_key = access_key.map_err(of_this_command)?;
+        let named = self.node.map_or(self.job.as_str(), JobId::as_str);
+        let access_key = access_key.map_err(|error| of_this_command(error, named))?;
         let told = ask_services(session, self.reporter)?;
         let address = session.address().ok_or_else(|| Error::EndpointUnknown { job: self.job.to_string() })?;
         let addresses = decide(self.job, &told, address, self.storage)?;
@@ -356,12 +357,14 @@ fn check_meaning(
     Ok(())
 }
 
-/// What is advised about the device's keys, for this command.
-fn of_this_command(error: Error) -> Error {
-    let lines = |ids: String| ids.replace("snow-onboard credentials ", "snow-onboard setup-profile ");
+/// What is advised about the device's keys, for this command and the node that was named.
+fn of_this_command(error: Error, named: &str) -> Error {
+    let lines = |job: &str, ids: String| {
+        ids.replace(&format!("snow-onboard credentials {job} "), &format!("snow-onboard setup-profile {named} "))
+    };
     match error {
-        Error::AccessKeyAmbiguous { job, ids } => Error::AccessKeyAmbiguous { job, ids: lines(ids) },
-        Error::AccessKeyUnknown { job, ids } => Error::AccessKeyUnknown { job, ids: lines(ids) },
+        Error::AccessKeyAmbiguous { job, ids } => Error::AccessKeyAmbiguous { ids: lines(&job, ids), job },
+        Error::AccessKeyUnknown { job, ids } => Error::AccessKeyUnknown { ids: lines(&job, ids), job },
         error => error,
     }
 }
