@@ -121,7 +121,7 @@ fn an_open_cluster_needs_no_wrong_address_to_answer() {
 #[test]
 fn a_node_that_comes_while_the_others_are_looked_at_is_opened_with_them() {
     let rack = Rack::of(3, |node| DeviceOptions {
-        boot: if node == 2 { Duration::from_secs(9) } else { Duration::ZERO },
+        boot: if node == 2 { Duration::from_millis(6500) } else { Duration::ZERO },
         ..at_once()
     });
     rack.run(&[]).end().done();
