@@ -10,7 +10,7 @@ use std::ops::Range;
 use memchr::memmem;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::device::guard::views::{Heads, Pass, Reading, escaped};
+use crate::device::guard::views::{Needles, Reading, TextEnd, escaped};
 use crate::model::UnlockCode;
 
 /// Letters and digits of the code in a row that may not be said.
@@ -20,15 +20,12 @@ pub(super) const INSTEAD: &str = "[unlock code]";
 
 /// What there is of one code to be looked for. Wiped when dropped.
 pub(in crate::device) struct Redaction {
-    /// Its letters and digits alone, in small letters.
-    plain: Zeroizing<Vec<u8>>,
+    /// Each [`RUN`] of its letters and digits alone, in small letters.
+    plain: Needles,
     /// Each [`RUN`] of it as it is, in small and in capital letters, with its hyphens and without, as hexadecimal digits.
-    hex: Vec<Zeroizing<Vec<u8>>>,
+    hex: Needles,
     /// The same in base64.
-    base64: Vec<Zeroizing<Vec<u8>>>,
-    plain_heads: Heads,
-    hex_heads: Heads,
-    base64_heads: Heads,
+    base64: Needles,
 }
 
 impl Redaction {
@@ -47,11 +44,11 @@ impl Redaction {
         runs.sort_unstable();
         runs.dedup();
         let plain = spelled(u8::to_ascii_lowercase, false);
-        let hex: Vec<_> = runs.iter().map(|run| hex_of(run)).collect();
-        let base64: Vec<_> = runs.iter().flat_map(|run| (0..3).map(|shift| base64_of(run, shift))).collect();
-        let heads = |needles: &[Zeroizing<Vec<u8>>]| Heads::of(needles.iter().map(|needle| &needle[..]));
-        let (hex_heads, base64_heads) = (heads(&hex), heads(&base64));
-        Self { plain_heads: Heads::of(plain.windows(RUN)), hex_heads, base64_heads, plain, hex, base64 }
+        Self {
+            plain: Needles::of(plain.windows(RUN).map(|run| Zeroizing::new(run.to_vec()))),
+            hex: Needles::of(runs.iter().map(|run| hex_of(run))),
+            base64: Needles::of(runs.iter().flat_map(|run| (0..3).map(|shift| base64_of(run, shift)))),
+        }
     }
 
     /// Takes the code out of `text`, which is wiped where it was in it.
@@ -88,32 +85,22 @@ impl Redaction {
         let begun = begun_escape(text);
         let mut from = begun.unwrap_or(text.len());
         let mut found = Vec::new();
-        for reading in Reading::of_letters(text) {
-            let pass = Pass::of(reading, text, &self.plain_heads);
-            pass.begin(self.plain.windows(RUN), false, &mut from);
-            if pass.hits() {
+        let letters = Reading::of_letters(text).map(|reading| (reading, &self.plain));
+        for (reading, needles) in letters.chain([(Reading::Hex, &self.hex), (Reading::Base64, &self.base64)]) {
+            let (end, may_be_in) = needles.scan(reading, text);
+            end.begin(needles, false, &mut from);
+            if reading == Reading::Hex && end.ends_with(b'0') {
+                end.begin(needles, true, &mut from);
+            }
+            if may_be_in {
                 let view = View::of(reading, text);
-                self.plain.windows(RUN).for_each(|run| view.find(run, &mut found));
+                needles.all().for_each(|run| view.find(run, &mut found));
             }
         }
         // What an escape stands for, and whether a zero belongs to "0x", is known only when it is whole.
         if let Some(begun) = begun {
             for reading in Reading::of_letters(text) {
-                Pass::of(reading, &text[..begun], &self.plain_heads).begin(self.plain.windows(RUN), false, &mut from);
-            }
-        }
-        for (reading, needles, heads) in
-            [(Reading::Hex, &self.hex, &self.hex_heads), (Reading::Base64, &self.base64, &self.base64_heads)]
-        {
-            let pass = Pass::of(reading, text, heads);
-            let runs = || needles.iter().map(|run| &run[..]);
-            pass.begin(runs(), false, &mut from);
-            if reading == Reading::Hex && pass.ends_with(b'0') {
-                pass.begin(runs(), true, &mut from);
-            }
-            if pass.hits() {
-                let view = View::of(reading, text);
-                runs().for_each(|run| view.find(run, &mut found));
+                TextEnd::of(reading, &text[..begun]).begin(&self.plain, false, &mut from);
             }
         }
         (merged(found), from)
@@ -247,19 +234,19 @@ mod tests {
                 longest.inspect(|length| from = from.min(view.places[view.bytes.len() - length].start));
             }
         };
-        let plain: Vec<&[u8]> = redaction.plain.windows(RUN).collect();
+        let plain: Vec<&[u8]> = redaction.plain.all().collect();
         for reading in letters {
             look(&View::of(reading, text), &plain, true);
             look(&View::of(reading, whole), &plain, false);
         }
-        let hex: Vec<&[u8]> = redaction.hex.iter().map(|needle| &needle[..]).collect();
+        let hex: Vec<&[u8]> = redaction.hex.all().collect();
         let mut view = View::of(Reading::Hex, text);
         look(&view, &hex, true);
         if view.bytes.last() == Some(&b'0') {
             view.bytes.pop();
             look(&view, &hex, false);
         }
-        let base64: Vec<&[u8]> = redaction.base64.iter().map(|needle| &needle[..]).collect();
+        let base64: Vec<&[u8]> = redaction.base64.all().collect();
         look(&View::of(Reading::Base64, text), &base64, true);
         (merged(found), from)
     }

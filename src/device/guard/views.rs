@@ -32,26 +32,53 @@ impl Reading {
     }
 
     /// Gives what counts in `text`, in order.
-    pub(super) fn read(self, text: &[u8], each: impl FnMut(u8, Range<usize>)) {
+    pub(super) fn read(self, text: &[u8], mut each: impl FnMut(u8, Range<usize>)) {
         match self {
-            Self::Letters { decoded, without } => letters(text, decoded, without, each),
-            Self::Hex => hex(text, each),
-            Self::Base64 => counting(text, &BASE64, each),
+            Self::Letters { decoded, without } if self.is_in_context() => letters(text, decoded, without, each),
+            _ => {
+                for at in 0..text.len() {
+                    let byte = counted(text, at, self.table());
+                    if byte != 0 {
+                        each(byte, at..at + 1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether what a byte counts as depends on those before it.
+    fn is_in_context(self) -> bool {
+        matches!(self, Self::Letters { decoded, without } if decoded || without)
+    }
+
+    /// What each byte counts as that stands for itself.
+    fn table(self) -> &'static [u8; 256] {
+        match self {
+            Self::Letters { .. } => &LETTERS,
+            Self::Hex => &HEX,
+            Self::Base64 => &BASE64,
         }
     }
 }
 
-/// What each byte counts as among letters and digits, and in base64; zero for nothing.
-const LETTERS: [u8; 256] = table(false);
-const BASE64: [u8; 256] = table(true);
+/// What each byte counts as among letters and digits, among hexadecimal ones, and in base64; zero for nothing.
+const LETTERS: [u8; 256] = table(Reading::Letters { decoded: false, without: false });
+const HEX: [u8; 256] = table(Reading::Hex);
+const BASE64: [u8; 256] = table(Reading::Base64);
 
-const fn table(is_base64: bool) -> [u8; 256] {
+/// A zero among hexadecimal digits: it counts unless it begins a number ("0x63").
+const ZERO: u8 = 1;
+
+const fn table(reading: Reading) -> [u8; 256] {
+    let (is_hex, is_base64) = (matches!(reading, Reading::Hex), matches!(reading, Reading::Base64));
     let mut table = [0; 256];
     let mut byte = 0_u8;
     loop {
         table[byte as usize] = match byte {
             b'-' | b'+' if is_base64 => b'+',
             b'_' | b'/' if is_base64 => b'/',
+            b'0' if is_hex => ZERO,
+            b'x' | b'X' if is_hex => 0,
             _ if !byte.is_ascii_alphanumeric() => 0,
             _ if is_base64 => byte,
             _ => byte.to_ascii_lowercase(),
@@ -63,10 +90,16 @@ const fn table(is_base64: bool) -> [u8; 256] {
     }
 }
 
-fn letters(text: &[u8], decoded: bool, without: bool, mut each: impl FnMut(u8, Range<usize>)) {
-    if !decoded && !without {
-        return counting(text, &LETTERS, each);
+/// What the byte at this place counts as.
+fn counted(text: &[u8], at: usize, table: &[u8; 256]) -> u8 {
+    match table[usize::from(text[at])] {
+        ZERO if matches!(text.get(at + 1), Some(b'x' | b'X')) => 0,
+        ZERO => b'0',
+        byte => byte,
     }
+}
+
+fn letters(text: &[u8], decoded: bool, without: bool, mut each: impl FnMut(u8, Range<usize>)) {
     let mut at = 0;
     while at < text.len() {
         let (mut byte, mut length) = (text[at], 1);
@@ -77,24 +110,6 @@ fn letters(text: &[u8], decoded: bool, without: bool, mut each: impl FnMut(u8, R
             each(LETTERS[usize::from(byte)], at..at + length);
         }
         at += if without && text[at] == 0x1b { sequence(&text[at..]) } else { length };
-    }
-}
-
-fn hex(text: &[u8], mut each: impl FnMut(u8, Range<usize>)) {
-    counting(text, &LETTERS, |byte, place| {
-        let begins_number = || byte == b'0' && matches!(text.get(place.end), Some(b'x' | b'X'));
-        if byte != b'x' && !begins_number() {
-            each(byte, place);
-        }
-    });
-}
-
-fn counting(text: &[u8], table: &[u8; 256], mut each: impl FnMut(u8, Range<usize>)) {
-    for (at, byte) in text.iter().enumerate() {
-        let byte = table[usize::from(*byte)];
-        if byte != 0 {
-            each(byte, at..at + 1);
-        }
     }
 }
 
@@ -141,90 +156,159 @@ fn sequence(text: &[u8]) -> usize {
     }
 }
 
-/// The first bytes of each thing that is looked for, [`HEAD`] of each.
-pub(super) struct Heads {
-    keys: Zeroizing<Vec<u64>>,
-    /// Whether a byte stands in any of them, by which nearly all of other texts is told at once.
-    bytes: Zeroizing<Vec<u8>>,
+/// What is looked for in one way of reading. Wiped when dropped.
+pub(super) struct Needles {
+    /// Sorted.
+    all: Vec<Zeroizing<Vec<u8>>>,
+    /// A bit of any three bytes that stand in a row among the first [`HEAD`] of one. Few texts have so many of these one after the
+    /// other as one needle has, and no other texts are looked at further.
+    threes: Zeroizing<Vec<u64>>,
 }
 
+/// No needle is shorter.
 const HEAD: usize = 8;
 
-impl Heads {
-    pub(super) fn of<'a>(needles: impl Iterator<Item = &'a [u8]>) -> Self {
-        let mut this = Self { keys: Zeroizing::default(), bytes: Zeroizing::new(vec![0; 256]) };
-        for head in needles.filter_map(|needle| needle.get(..HEAD)) {
-            this.keys.push(head.iter().fold(0, |key, byte| pushed(key, *byte)));
-            head.iter().for_each(|byte| this.bytes[usize::from(*byte)] = 1);
+/// So many threes are in so many bytes.
+const ROW: usize = HEAD - 2;
+
+/// Three times five bits: large and small letters are the same in these.
+const THREES: usize = 1 << 15;
+
+impl Needles {
+    pub(super) fn of(needles: impl Iterator<Item = Zeroizing<Vec<u8>>>) -> Self {
+        let mut all: Vec<_> = needles.collect();
+        all.sort_unstable_by(|one, other| one.cmp(other));
+        let mut threes = Zeroizing::new(vec![0; THREES / 64]);
+        for head in all.iter().filter_map(|needle| needle.get(..HEAD)) {
+            for row in head.windows(3) {
+                let three = row.iter().fold(0, |three, byte| pushed(three, *byte));
+                threes[three / 64] |= 1 << (three % 64);
+            }
         }
-        this.keys.sort_unstable();
-        this.keys.dedup();
-        this
+        Self { all, threes }
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &[u8]> {
+        self.all.iter().map(|needle| &needle[..])
+    }
+
+    /// What counts last in `text`, and whether one of them may be in it. That none is, is certain.
+    pub(super) fn scan(&self, reading: Reading, text: &[u8]) -> (TextEnd, bool) {
+        if !reading.is_in_context() {
+            return (TextEnd::of(reading, text), self.may_be_in(text, reading.table()));
+        }
+        let (mut three, mut row, mut is_hit) = (0, 0, false);
+        let end = TextEnd::reading(reading, text, |byte| {
+            three = pushed(three, byte);
+            row = if self.has(three) { row + 1 } else { 0 };
+            is_hit |= row == ROW;
+        });
+        (end, is_hit)
+    }
+
+    fn has(&self, three: usize) -> bool {
+        self.threes[three / 64] >> (three % 64) & 1 == 1
+    }
+
+    fn may_be_in(&self, text: &[u8], table: &[u8; 256]) -> bool {
+        let Ok(threes) = <&[u64; THREES / 64]>::try_from(&self.threes[..]) else { return true };
+        let (mut three, mut row) = (0, 0);
+        // Each byte that the client says comes through here three times: no calls, and nothing that can fail.
+        for (at, byte) in text.iter().enumerate() {
+            let mut byte = table[usize::from(*byte)];
+            if byte <= ZERO {
+                if byte != ZERO || matches!(text.get(at + 1), Some(b'x' | b'X')) {
+                    continue;
+                }
+                byte = b'0';
+            }
+            three = pushed(three, byte);
+            if threes[three / 64] >> (three % 64) & 1 == 0 {
+                row = 0;
+                continue;
+            }
+            row += 1;
+            if row == ROW {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether one of them begins with these bytes, and is longer.
+    fn begin_with(&self, bytes: &[u8]) -> bool {
+        let three = bytes.first_chunk::<3>().map(|three| three.iter().fold(0, |three, byte| pushed(three, *byte)));
+        if three.is_some_and(|three| !self.has(three)) {
+            return false;
+        }
+        let first = self.all.partition_point(|needle| needle[..] < *bytes);
+        let mut same = self.all[first..].iter().take_while(|needle| needle.starts_with(bytes));
+        same.any(|needle| needle.len() > bytes.len())
     }
 }
 
-fn pushed(key: u64, byte: u8) -> u64 {
-    key << 8 | u64::from(byte)
+#[inline]
+fn pushed(three: usize, byte: u8) -> usize {
+    (three << 5 | usize::from(byte & 31)) % THREES
 }
 
-/// One reading of a text, of which no more is kept than what may be the beginning of something.
-pub(super) struct Pass {
-    hit: bool,
-    /// How many were kept.
+/// What counts last in a text, which may be the beginning of something.
+pub(super) struct TextEnd {
+    /// How many of these there are.
     length: usize,
     last: Zeroizing<[u8; LAST]>,
     starts: [usize; LAST],
 }
 
-impl Pass {
-    pub(super) fn of(reading: Reading, text: &[u8], heads: &Heads) -> Self {
-        // What counts stands close together in most text.
-        const NEAR: usize = 8 * LAST;
-        let this = Self::keeping(reading, text, heads, text.len().saturating_sub(NEAR));
-        if this.length < LAST && text.len() > NEAR { Self::keeping(reading, text, heads, 0) } else { this }
+impl TextEnd {
+    pub(super) fn of(reading: Reading, text: &[u8]) -> Self {
+        if reading.is_in_context() {
+            return Self::reading(reading, text, |_| ());
+        }
+        let (mut last, mut starts) = (Zeroizing::new([0; LAST]), [0; LAST]);
+        let (table, mut at, mut free) = (reading.table(), text.len(), LAST);
+        while free > 0 && at > 0 {
+            at -= 1;
+            if table[usize::from(text[at])] == 0 {
+                continue;
+            }
+            let byte = counted(text, at, table);
+            if byte != 0 {
+                free -= 1;
+                (last[free], starts[free]) = (byte, at);
+            }
+        }
+        last.rotate_left(free);
+        starts.rotate_left(free);
+        Self { length: LAST - free, last, starts }
     }
 
-    /// Of what stands before `from` nothing is kept.
-    fn keeping(reading: Reading, text: &[u8], heads: &Heads, from: usize) -> Self {
-        let mut this = Self { hit: false, length: 0, last: Zeroizing::new([0; LAST]), starts: [0; LAST] };
-        let (mut key, mut row) = (0, 0_usize);
+    /// Of all of it, read in order.
+    fn reading(reading: Reading, text: &[u8], mut each: impl FnMut(u8)) -> Self {
+        let (mut last, mut starts, mut count) = (Zeroizing::new([0; LAST]), [0; LAST], 0);
         reading.read(text, |byte, place| {
-            key = pushed(key, byte);
-            row = if heads.bytes[usize::from(byte)] == 0 { 0 } else { row + 1 };
-            if row >= HEAD && heads.keys.binary_search(&key).is_ok() {
-                this.hit = true;
-            }
-            if place.start >= from {
-                this.last[this.length % LAST] = byte;
-                this.starts[this.length % LAST] = place.start;
-                this.length += 1;
-            }
+            (last[count % LAST], starts[count % LAST]) = (byte, place.start);
+            count += 1;
+            each(byte);
         });
-        this
-    }
-
-    /// Whether the first part of something is in it that is looked for.
-    pub(super) fn hits(&self) -> bool {
-        self.hit
+        if count > LAST {
+            last.rotate_left(count % LAST);
+            starts.rotate_left(count % LAST);
+        }
+        Self { length: count.min(LAST), last, starts }
     }
 
     /// Whether its last byte is this one.
     pub(super) fn ends_with(&self, byte: u8) -> bool {
-        self.length > 0 && self.last[(self.length - 1) % LAST] == byte
+        self.last[..self.length].last() == Some(&byte)
     }
 
     /// Moves `from` to where one of the needles may have begun, in all of it or in all but its last byte.
-    pub(super) fn begin<'a>(&self, needles: impl Iterator<Item = &'a [u8]>, but_last: bool, from: &mut usize) {
+    pub(super) fn begin(&self, needles: &Needles, but_last: bool, from: &mut usize) {
         let end = self.length - usize::from(but_last);
-        let known = end.min(LAST - usize::from(but_last));
-        let mut tail = Zeroizing::new([0; LAST]);
-        let tail = &mut tail[..known];
-        tail.iter_mut().zip(end - known..end).for_each(|(byte, at)| *byte = self.last[at % LAST]);
-        for needle in needles {
-            let longest = (1..needle.len()).rev().find(|length| tail.ends_with(&needle[..*length]));
-            if let Some(length) = longest {
-                *from = (*from).min(self.starts[(end - length) % LAST]);
-            }
+        let begun = (0..end).find(|start| needles.begin_with(&self.last[*start..end]));
+        if let Some(start) = begun {
+            *from = (*from).min(self.starts[start]);
         }
     }
 }
