@@ -115,7 +115,8 @@ fn table(entries: &[AuditEntry]) -> String {
     }
     let row = |entry: &AuditEntry| {
         let (line, at, mark) = (entry.line, utc_in_words(entry.at), entry.mark());
-        format!("{line}  {at}  {}{mark}\n    {}, by {}", entry.job(), entry.what(), entry.who())
+        let session = entry.session().map(|session| format!("\n    {session}")).unwrap_or_default();
+        format!("{line}  {at}  {}{mark}\n    {}, by {}{session}", entry.job(), entry.what(), entry.who())
     };
     entries.iter().map(row).collect::<Vec<_>>().join("\n")
 }

@@ -59,7 +59,7 @@ impl<'a> ReadyPair<'a> {
         patience: Duration,
         waits_for_services: bool,
     ) -> Result<OpenSession<'a>> {
-        let Self { context, record, pair, code, keychain, device, separation } = self;
+        let Self { mut context, record, pair, code, keychain, device, separation } = self;
         let Some(device) = device else {
             return Err(Error::Internal { what: "a hand-over without a preflight of the client".to_owned() });
         };
@@ -83,6 +83,8 @@ impl<'a> ReadyPair<'a> {
             unlocked_at: None,
             audit_head: None,
         };
+        let looked_for = if is_cluster { addresses.clone() } else { vec![endpoint.clone()] };
+        context.name_session(looked_for, &hand_over, None);
         let ask = || {
             context.ask.ask(
                 "The client takes the unlock code only on its command line, where other programs of this machine \
@@ -132,6 +134,8 @@ impl<'a> ReadyPair<'a> {
                     hand_over.endpoint = session.endpoint().clone();
                     hand_over.nodes = cluster::remember(&mut record.clone(), &session.nodes(), &session.looked_for());
                 }
+                let answered = if is_cluster { hand_over.nodes.clone() } else { vec![endpoint.clone()] };
+                context.name_session(answered, &hand_over, Some(hand_over.method));
                 Ok(OpenSession { session, context, record, hand_over, pair, keychain, exposure })
             }
             Err(error) => {

@@ -131,7 +131,9 @@ impl Receipt {
                 .push(section(&format!("Hand-over of {}", utc_in_words(hand_over.at)), self.hand_over_rows(hand_over)));
         }
         let steps = self.lines.iter().map(|line| {
-            (utc_in_words(line.at), format!("{}, by {} (line {}{})", line.what(), line.who(), line.line, line.mark()))
+            let session = line.session().map(|session| format!(", {session}")).unwrap_or_default();
+            let (what, who, mark) = (line.what(), line.who(), line.mark());
+            (utc_in_words(line.at), format!("{what}{session}, by {who} (line {}{mark})", line.line))
         });
         let mut steps: Vec<_> = steps.collect();
         if steps.is_empty() {

@@ -4,13 +4,13 @@ use crate::device::{ArgvExposure, Device, OwnProfiles};
 use crate::error::Result;
 use crate::keychain::Keychain;
 use crate::model::{
-    AuditHead, ClientDigest, Endpoint, HandOverRecord, JobFacts, JobId, KeychainKind, ManifestDigest, Record,
-    UnlockCode,
+    AuditHead, ClientDigest, Endpoint, HandOverMethod, HandOverRecord, JobFacts, JobId, KeychainKind, ManifestDigest,
+    Record, UnlockCode,
 };
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
-use crate::store::{Audit, AuditStep, HomeNote, JobFolder, StateFolder};
+use crate::store::{Audit, AuditSession, AuditStep, HomeNote, JobFolder, StateFolder};
 
 /// What an operator says of a cluster, beyond its id.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +49,19 @@ impl RunContext<'_> {
         if let Err(error) = self.folder.write_record(&record.with(&hand_over)) {
             self.reporter.notify(Event::Warning(format!("That could not be recorded: {error}")));
         }
+    }
+
+    /// From here on the audit log's lines name the device at these addresses, and the client and, once it is known, the method of
+    /// this hand-over.
+    pub(super) fn name_session(
+        &mut self,
+        addresses: Vec<Endpoint>,
+        hand_over: &HandOverRecord,
+        method: Option<HandOverMethod>,
+    ) {
+        let HandOverRecord { client_version, client_sha256, .. } = hand_over;
+        let (client_version, client_sha256) = (client_version.clone(), client_sha256.clone());
+        self.audit.name_session(AuditSession { addresses, method, client_version, client_sha256 });
     }
 
     /// Puts a step with the pair into the audit log.

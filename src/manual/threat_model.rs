@@ -104,7 +104,9 @@
 //! # What the audit log proves
 //!
 //! `audit.jsonl` has a line before and after each step with a code: when, which account by number and name as the system knows it,
-//! on which host, which process, for which command, which job, which manifest. Nothing of it is taken from a variable
+//! on which host, which process, for which command, which job, which manifest. A line about a session with the client names the
+//! device's address, the hand-over method, and the client by version and SHA-256
+//! (`tests/whole/receipt.rs::after_forget_it_still_says_at_which_device_with_which_client_and_how`). Nothing of it is taken from a variable
 //! (`tests/whole/audit.rs::user_is_not_who_the_environment_says`). Each line carries the SHA-256 of the one before. The hash of the
 //! last line, the head, goes into the record of the job, and with `snow-onboard receipt` into what you file.
 //!

@@ -29,7 +29,7 @@ mod shared_file;
 mod state_folder;
 mod state_status;
 
-pub(crate) use audit::{Audit, AuditEntry, AuditFlaw, AuditReport, AuditStep, KnownHead};
+pub(crate) use audit::{Audit, AuditEntry, AuditFlaw, AuditReport, AuditSession, AuditStep, KnownHead};
 pub(crate) use audit::{this_account_in_words, verify_audit};
 pub(crate) use export::write_private_file;
 pub use job_folder::Draft;

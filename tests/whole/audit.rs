@@ -79,6 +79,17 @@ fn a_run_is_in_the_log_with_who_and_where_and_the_record_knows_the_log_s_head() 
     assert_eq!(record["pair"]["audit_head"]["seq"], 1, "{record}");
     let shown = scene.agent(&["audit", "verify"]).done();
     assert!(shown.stdout.contains("is as it was written"), "{}", shown.stdout);
+    // At which device and with which client stands in the log too, which alone stays after forget.
+    let hand_over = &record["hand_overs"][0];
+    let of_session: Vec<&Value> = lines.iter().filter(|line| line["step"] != "kept").collect();
+    assert!(of_session.len() >= 3, "{lines:?}");
+    for line in of_session {
+        assert_eq!(line["addresses"], serde_json::json!([hand_over["endpoint"]]), "{line}");
+        assert_eq!(line["client_sha256"], hand_over["client_sha256"], "{line}");
+        assert_eq!(line["client_version"], hand_over["client_version"], "{line}");
+        let method = if line["step"] == "hand_over_begun" { &Value::Null } else { &hand_over["method"] };
+        assert_eq!(&line["method"], method, "{line}");
+    }
 
     let id = &scene.rehearsal.job().id().to_owned();
     let shown = scene.agent(&["audit", "show", id, "--json"]).done();

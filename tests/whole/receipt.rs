@@ -78,6 +78,26 @@ fn it_says_what_was_done_when_by_whom_and_with_what_and_no_secret() {
 }
 
 #[test]
+fn after_forget_it_still_says_at_which_device_with_which_client_and_how() {
+    let scene = Scene::unlocked("Ship log");
+    let record = fs::read(state(&scene.rehearsal).join("jobs").join(&scene.id).join("record.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    let hand_over = &record["hand_overs"][0];
+    scene.agent(&["forget", &scene.id]).done();
+    let ended = scene.agent(&["receipt", &scene.id, "--json"]).done();
+    assert_eq!(crate::events::flaw_of_all(&ended.stdout), None);
+    assert_eq!(ended.json("result")["hand_overs"], serde_json::json!([]), "the control");
+    for command in ["receipt", "audit show"] {
+        let args: Vec<&str> = command.split(' ').chain([scene.id.as_str()]).collect();
+        let said = scene.agent(&args).done().stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let [address, version, digest] =
+            ["endpoint", "client_version", "client_sha256"].map(|field| hand_over[field].as_str().unwrap());
+        let needed = format!("device at {address}, method profile, client version {version}, client SHA-256 {digest}");
+        assert!(said.contains(&needed), "{command}: “{needed}” in {said}");
+    }
+}
+
+#[test]
 fn the_page_needs_nothing_and_runs_nothing_whatever_the_texts_hold() {
     let scene =
         Scene::unlocked("<script src=https://example.com/x.js>alert('a')</script><img src=x onerror=\"b\">&amp;");

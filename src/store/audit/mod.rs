@@ -33,7 +33,9 @@ pub(crate) use self::chain::AuditFlaw;
 use self::chain::{AuditChain, Link};
 pub(crate) use self::verify::{AuditEntry, AuditReport, KnownHead, verify_audit};
 use crate::error::{Error, Result};
-use crate::model::{AuditCopy, AuditDigest, AuditHead, ManifestDigest, Purpose, TargetId};
+use crate::model::{
+    AuditCopy, AuditDigest, AuditHead, ClientDigest, Endpoint, HandOverMethod, ManifestDigest, Purpose, TargetId,
+};
 use crate::os;
 use crate::safety::path_trust::{self, OpenMode};
 use crate::store::{JobFolder, StateFolder};
@@ -51,6 +53,21 @@ pub(crate) struct Audit {
     copy: AuditCopy,
     purpose: Option<Purpose>,
     command: Option<String>,
+    session: Option<AuditSession>,
+}
+
+/// What the lines about a session with the client name of it: a record says the same, and goes with the job.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AuditSession {
+    /// The device's address; of a cluster, those of its nodes.
+    pub(crate) addresses: Vec<Endpoint>,
+    /// The hand-over method; none until one has worked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) method: Option<HandOverMethod>,
+    /// What the client says its version is.
+    pub(crate) client_version: String,
+    /// SHA-256 over the client's whole tree.
+    pub(crate) client_sha256: ClientDigest,
 }
 
 /// A step worth a line.
@@ -103,6 +120,8 @@ struct AuditLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest_sha256: Option<&'a ManifestDigest>,
     #[serde(flatten)]
+    session: Option<&'a AuditSession>,
+    #[serde(flatten)]
     link: Link,
 }
 
@@ -116,7 +135,7 @@ impl Audit {
     /// The same of the state folder `root`, which need not be there: for [`Audit::check`] and [`Audit::verify`].
     #[must_use]
     pub(crate) fn below(root: &Path, copy: AuditCopy) -> Self {
-        Self { path: root.join("audit.jsonl"), copy, purpose: None, command: None }
+        Self { path: root.join("audit.jsonl"), copy, purpose: None, command: None, session: None }
     }
 
     /// The same, for a run whose lines say what it is for.
@@ -128,6 +147,11 @@ impl Audit {
     /// From here on its lines name the client's command that the run is for.
     pub(crate) fn name_command(&mut self, command: String) {
         self.command = Some(command);
+    }
+
+    /// From here on its lines name the session with the client that they are about.
+    pub(crate) fn name_session(&mut self, session: AuditSession) {
+        self.session = Some(session);
     }
 
     /// Whether a line could be appended and copied, as far as that can be told without making anything: a device is not to be
@@ -172,6 +196,7 @@ impl Audit {
             purpose: self.purpose,
             command: self.command.as_deref(),
             manifest_sha256: manifest,
+            session: self.session.as_ref(),
             link,
         };
         let mut text = serde_json::to_vec(&line)

@@ -74,6 +74,29 @@ fn lines_are_appended_to_a_private_file_and_chained() {
     assert!(scene.audit.verify(&[], Some(&other)).unwrap().entries.is_empty());
 }
 
+/// A log with lines of both kinds is one chain, and of each line is shown what it has.
+#[test]
+fn a_line_about_a_session_names_it_and_one_of_an_older_version_is_read_without() {
+    let mut scene = Scene::new();
+    scene.note(AuditStep::HandOverBegun);
+    let without = scene.text();
+    assert!(!without.contains("addresses") && !without.contains("client"), "as older versions wrote it: {without}");
+    scene.audit.name_session(AuditSession {
+        addresses: vec!["192.0.2.10".parse().unwrap(), "192.0.2.11".parse().unwrap()],
+        method: Some(HandOverMethod::Configure),
+        client_version: "1.2.2\u{1b}[2J".to_owned(),
+        client_sha256: "0f".repeat(32).parse().unwrap(),
+    });
+    let head = scene.note(AuditStep::HandedOver);
+    let report = scene.audit.verify(&[KnownHead { by: String::new(), head }], None).unwrap();
+    assert_eq!((report.flaws, report.known_to), (vec![], Some(2)));
+    let said: Vec<_> = report.entries.iter().map(AuditEntry::session).collect();
+    let digest = "0f".repeat(32);
+    let expected =
+        format!("device at 192.0.2.10, 192.0.2.11, method configure, client version 1.2.2, client SHA-256 {digest}");
+    assert_eq!(said, [None, Some(expected)]);
+}
+
 #[test]
 fn who_acts_is_not_taken_from_the_environment() {
     let scene = Scene::new();

@@ -59,6 +59,18 @@ pub(crate) struct AuditEntry {
     /// The manifest's digest.
     #[serde(default)]
     pub manifest_sha256: Option<String>,
+    /// The addresses of the session with the client that it is about. As with what follows, none in lines of an older version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// The hand-over method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The client's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_version: Option<String>,
+    /// The client's digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_sha256: Option<String>,
 }
 
 /// A head of the chain that was written down elsewhere.
@@ -211,6 +223,10 @@ impl AuditEntry {
             sid: tidy(self.sid),
             host: tidy(self.host),
             manifest_sha256: tidy(self.manifest_sha256),
+            addresses: self.addresses.iter().map(|address| sanitize(address)).collect(),
+            method: tidy(self.method),
+            client_version: tidy(self.client_version),
+            client_sha256: tidy(self.client_sha256),
             ..self
         }
     }
@@ -248,6 +264,19 @@ impl AuditEntry {
         let purpose = self.purpose.as_ref().map(|purpose| format!(" ({purpose}{command})")).unwrap_or_default();
         let manifest = self.manifest_sha256.as_ref().map(|digest| format!(", manifest SHA-256 {digest}"));
         format!("{step}{purpose}{}", manifest.unwrap_or_default())
+    }
+
+    /// At which device and with which client, where the line says so.
+    pub(crate) fn session(&self) -> Option<String> {
+        let addresses = self.addresses.join(", ");
+        let parts = [
+            (!addresses.is_empty()).then(|| format!("device at {addresses}")),
+            self.method.as_ref().map(|method| format!("method {method}")),
+            self.client_version.as_ref().map(|version| format!("client version {version}")),
+            self.client_sha256.as_ref().map(|digest| format!("client SHA-256 {digest}")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 
     /// Who did it: "anna (uid 1000) on laptop, process 4711".
