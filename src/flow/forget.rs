@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::keychain::{Keychain, KeychainSettings};
 use crate::model::{AccessKeyId, KeychainKind, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
-use crate::safety::quote::quoted;
+use crate::safety::quote::removal_of;
 use crate::settings::{Settings, setting};
 use crate::store::{Audit, AuditStep, JobFolder, StateFolder};
 
@@ -226,13 +226,12 @@ fn codes_in_clear(keychain: &Keychain, job: &TargetId, own: &OwnProfiles, report
 fn copies_of_manifest(folder: &JobFolder, own: &OwnProfiles) -> Vec<String> {
     let pair = folder.record().ok().flatten().and_then(|record| record.pair);
     let copies = pair.map(|pair| own.copies_of(&pair.manifest_sha256, pair.manifest_bytes)).unwrap_or_default();
-    let remove = if cfg!(windows) { "del" } else { "rm" };
     let warning = |copy: PathBuf| {
         let copy = copy.display().to_string();
         format!(
-            "{copy} is a copy of the manifest of {}, which was not removed. Remove it with: {remove} {}",
+            "{copy} is a copy of the manifest of {}, which was not removed. Remove it with: {}",
             folder.job(),
-            quoted(&copy)
+            removal_of(&copy)
         )
     };
     copies.into_iter().map(warning).collect()

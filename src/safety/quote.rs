@@ -13,6 +13,11 @@ pub(crate) fn quoted(value: &str) -> String {
     }
 }
 
+/// The command that removes a file.
+pub(crate) fn removal_of(path: &str) -> String {
+    format!("{} {}", if cfg!(windows) { "del" } else { "rm" }, quoted(path))
+}
+
 /// The first address by `--endpoint`, the others by `--node`, each with a space before it.
 pub(crate) fn address_flags(addresses: &[impl ToString]) -> String {
     let flags = std::iter::once("--endpoint").chain(std::iter::repeat("--node"));

@@ -17,6 +17,8 @@ use crate::error::{Error, Result, Why};
 use crate::model::{ManifestDigest, TargetId, UnlockCode};
 use crate::os;
 use crate::safety::path_trust::{self, Whose};
+use crate::safety::quote::removal_of;
+use crate::safety::sanitize::sanitize;
 
 /// A profile file is a few kilobytes; what is larger is not looked at.
 const MAX_SIZE: u64 = 4 << 20;
@@ -39,8 +41,10 @@ pub(crate) struct OwnProfile {
     pub file: PathBuf,
     /// The profile's name; `None` if the file can't be read as the client's, and only holds the code somewhere.
     pub profile: Option<String>,
-    /// The job that the profile names: for a node of a cluster it may be another node's, which has the same code.
-    pub job: Option<TargetId>,
+    /// What the profile names as its job, if it names one: for a node of a cluster it may be another node's, which has the same code.
+    pub job: Option<String>,
+    /// The file is what a removal that was killed left beside the client's own, and nobody reads it.
+    pub is_half: bool,
 }
 
 impl OwnProfile {
@@ -49,15 +53,21 @@ impl OwnProfile {
     pub(crate) fn warning(&self, job: &TargetId) -> String {
         let file = self.file.display();
         let begin = format!("{file} contains the unlock code of {job} unencrypted");
-        match (&self.profile, &self.job) {
-            (Some(name), Some(of)) if is_plain(name) => format!(
-                "{begin}, in the profile “{name}” of the client's own settings. Remove that profile with: snow-onboard forget {of} --client-profile \"{name}\""
-            ),
-            (Some(name), _) => format!(
-                "{begin}, in the profile “{}” of the client's own settings. Remove that profile with an editor.",
-                crate::safety::sanitize::sanitize(name)
-            ),
-            (None, _) => format!("{begin}. Remove it with an editor."),
+        if self.is_half {
+            return format!(
+                "{begin}: it is what an interrupted removal left. Remove it with: {}",
+                removal_of(&file.to_string())
+            );
+        }
+        let Some(name) = &self.profile else { return format!("{begin}. Remove it with an editor.") };
+        let begin = format!("{begin}, in the profile “{}” of the client's own settings", sanitize(name));
+        // One that names no job is taken for the job's whose code it has.
+        let of = self.job.as_ref().map_or(Ok(job.clone()), |named| named.parse());
+        match of {
+            Ok(of) if is_plain(name) => {
+                format!("{begin}. Remove that profile with: snow-onboard forget {of} --client-profile \"{name}\"")
+            }
+            _ => format!("{begin}. Remove that profile with an editor."),
         }
     }
 }
@@ -91,7 +101,16 @@ impl OwnProfiles {
 
     fn below(homes: &[PathBuf], data: &ProfileData) -> Self {
         let copies = homes.iter().map(|home| home.join(data.manifest_copies.iter().collect::<PathBuf>())).collect();
-        Self { files: homes.iter().map(|home| profile::path_in(home, data)).collect(), copies }
+        let mut files: Vec<PathBuf> = Vec::new();
+        for file in homes.iter().map(|home| profile::path_in(home, data)) {
+            // Two ways to one file, where a home is a link to the other, are one file: it can be replaced once.
+            let is_same =
+                |other: &PathBuf| file.canonicalize().is_ok_and(|file| other.canonicalize().is_ok_and(|it| it == file));
+            if !files.iter().any(is_same) {
+                files.push(file);
+            }
+        }
+        Self { files, copies }
     }
 
     /// These files, as [`OwnProfiles::to_tell`] gave them.
@@ -125,22 +144,28 @@ impl OwnProfiles {
     /// Where this code stands in clear. What can't be read is passed over: nothing was to be found there by us.
     #[must_use]
     pub(crate) fn with_code(&self, code: &UnlockCode) -> Vec<OwnProfile> {
+        let has_it = |text: &[u8]| code.expose(|code| memchr::memmem::find(text, code.as_bytes()).is_some());
         let mut found = Vec::new();
-        for file in self.files.iter().chain(&self.half_written()) {
+        for file in &self.files {
             let Ok(Some(text)) = read(file) else { continue };
-            if !code.expose(|code| memchr::memmem::find(&text, code.as_bytes()).is_some()) {
+            if !has_it(&text) {
                 continue;
             }
             let profiles = serde_json::from_slice::<ProfilesFile<'_>>(&text).map(|document| document.profiles);
             let named = profiles.unwrap_or_default().into_iter().filter_map(|(name, entry)| {
                 let is_it = code.expose(|code| entry.unlock_code.as_deref() == Some(code));
-                let job = entry.job_id.and_then(|job| job.parse().ok());
-                is_it.then(|| OwnProfile { file: file.clone(), profile: Some(name.into_owned()), job })
+                let (file, job) = (file.clone(), entry.job_id.map(Cow::into_owned));
+                is_it.then(|| OwnProfile { file, profile: Some(name.into_owned()), job, is_half: false })
             });
             let before = found.len();
             found.extend(named);
             if found.len() == before {
-                found.push(OwnProfile { file: file.clone(), profile: None, job: None });
+                found.push(OwnProfile { file: file.clone(), profile: None, job: None, is_half: false });
+            }
+        }
+        for file in self.half_written() {
+            if read(&file).ok().flatten().is_some_and(|text| has_it(&text)) {
+                found.push(OwnProfile { file, profile: None, job: None, is_half: true });
             }
         }
         found
@@ -167,7 +192,7 @@ impl OwnProfiles {
             if let Some(of) = profile.get("jobId").and_then(serde_json::Value::as_str)
                 && of != job.as_str()
             {
-                let (profile, of) = (crate::safety::sanitize::sanitize(name), crate::safety::sanitize::sanitize(of));
+                let (profile, of) = (sanitize(name), sanitize(of));
                 return Err(Error::OwnProfileOfAnother { profile, of, job: job.to_string() });
             }
             // Not `remove`, which puts the last one in its place.
@@ -180,7 +205,7 @@ impl OwnProfiles {
             let files = files.join(" or ");
             return Err(Error::OwnProfileMissing {
                 missing: if self.are_there() {
-                    let profile = crate::safety::sanitize::sanitize(name);
+                    let profile = sanitize(name);
                     format!("the client's own settings have no profile “{profile}” ({files})")
                 } else {
                     format!("the client has no settings file of its own here ({files})")
@@ -276,12 +301,30 @@ mod tests {
         let found = |code: &str| own.with_code(&UnlockCode::take(code).unwrap());
         assert_eq!(
             found(CODE),
-            [OwnProfile { file: file.clone(), profile: Some("field one".to_owned()), job: JOB.parse().ok() }]
+            [OwnProfile {
+                file: file.clone(),
+                profile: Some("field one".to_owned()),
+                job: Some(JOB.to_owned()),
+                is_half: false
+            }]
         );
         assert_eq!(found("22222-22222-22222-22222-22222"), []);
         // As people write it by hand: with a stray comma.
         fs::write(&file, document().replace("false,", "false,,")).unwrap();
-        assert_eq!(found(CODE), [OwnProfile { file, profile: None, job: None }]);
+        assert_eq!(found(CODE), [OwnProfile { file, profile: None, job: None, is_half: false }]);
+    }
+
+    /// Where $HOME is a link to what the password database says.
+    #[cfg(unix)]
+    #[test]
+    fn one_file_at_two_homes_is_told_once_and_changed_once() {
+        let (home, own, file) = home_with(&document());
+        let link = home.path().join("link");
+        std::os::unix::fs::symlink(home.path(), &link).unwrap();
+        let both = OwnProfiles::below(&[link, home.path().to_owned()], &ClientData::built_in().profile);
+        assert_eq!(both.with_code(&UnlockCode::take(CODE).unwrap()).len(), 1);
+        assert_eq!(both.remove("field one", &JOB.parse().unwrap()).unwrap().len(), 1);
+        assert!(own.with_code(&UnlockCode::take(CODE).unwrap()).is_empty(), "{}", file.display());
     }
 
     #[test]
@@ -301,12 +344,19 @@ mod tests {
     fn the_command_to_paste_is_one_that_works() {
         let job: TargetId = JOB.parse().unwrap();
         let of = |profile: &str, of: Option<&str>| {
-            let job_of = of.and_then(|of| of.parse().ok());
-            OwnProfile { file: "/f".into(), profile: Some(profile.to_owned()), job: job_of }.warning(&job)
+            let (profile, job_of) = (Some(profile.to_owned()), of.map(str::to_owned));
+            OwnProfile { file: "/f".into(), profile, job: job_of, is_half: false }.warning(&job)
         };
         let node = "JID00000000-0000-4000-8000-000000000000";
         assert!(of("the cluster", Some(node)).ends_with(&format!("forget {node} --client-profile \"the cluster\"")));
-        for (name, job) in [("a\"; rm -r x", Some(JOB)), ("$(x)", Some(JOB)), ("-x", Some(JOB)), ("plain", None)] {
+        assert!(of("plain", None).ends_with(&format!("forget {JOB} --client-profile \"plain\"")));
+        for (name, job) in [
+            ("a\"; rm -r x", Some(JOB)),
+            ("$(x)", Some(JOB)),
+            ("-x", Some(JOB)),
+            ("plain", Some("no job")),
+            ("$(x)", None),
+        ] {
             assert!(of(name, job).ends_with("with an editor."), "{name}");
         }
     }
@@ -323,7 +373,13 @@ mod tests {
         let half = half(&file);
         fs::write(&half, CODE).unwrap();
         let found = own.with_code(&UnlockCode::take(CODE).unwrap());
-        assert!(found.len() == 2 && found[1].warning(&job).contains(".snow-onboard"), "it is told");
+        let told = found[1].warning(&job);
+        assert!(
+            found.len() == 2 && told.contains("an interrupted removal left") && told.ends_with(".snow-onboard"),
+            "{told}"
+        );
+        // Whose profile is not in the file any more: no command of ours takes it out of there.
+        assert!(!told.contains("--client-profile"), "{told}");
 
         assert_eq!(own.remove("field one", &job).unwrap(), std::slice::from_ref(&file));
         let text = fs::read_to_string(&file).unwrap();
