@@ -346,7 +346,14 @@ impl<'a> Checked<'a> {
     }
 
     fn fetch(mut self, shared: Option<&Cloud>) -> Result<Fetched<'a>> {
-        let (first, mut described) = self.describe_meanwhile()?.unzip();
+        let described = self.describe_meanwhile();
+        // What a killed run left goes, as what this one makes below does; a code that is stored is not asked for, which may ask somebody.
+        if described.is_err()
+            && self.context.folder.record().is_ok_and(|record| record.is_none_or(|it| it.pair.is_none()))
+        {
+            self.context.withdraw(&self.keychain);
+        }
+        let (first, mut described) = described?.unzip();
         let (settings, reporter, folder) = (self.context.settings, &self.context.reporter, &self.context.folder);
         let mut draft = folder.draft()?;
         // Whoever signs in with a code or a fingerprint is not to do so twice.

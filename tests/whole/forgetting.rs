@@ -118,6 +118,36 @@ fn a_code_and_a_device_key_without_files_are_found_named_and_removed() {
     assert_eq!(bus.lookup(&key), None);
 }
 
+/// A run that was interrupted while it waited for its code leaves an item that holds none, and no files.
+#[test]
+fn an_item_without_a_code_that_an_interrupted_run_left_is_used_or_removed_by_the_next_command() {
+    const EMPTY: &str = "no unlock code";
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    let leave = |user: &str| {
+        bus.store(&["--label=x"], user, &[], EMPTY);
+        assert_eq!(bus.lookup(user).as_deref(), Some(EMPTY), "the control");
+    };
+    let (job, strange) = (rehearsal.job(), "JID00000000-e89b-12d3-a456-426655440000");
+    let id = job.id();
+    for user in [id.to_owned(), format!("probe for {id}")] {
+        leave(&user);
+        let ended = agent(&["forget", id]).done();
+        assert!(ended.stdout.contains("removed from"), "{}", ended.stdout);
+        assert_eq!(bus.lookup(&user), None);
+    }
+    // One that ends before it comes to the keychain.
+    leave(strange);
+    assert!(!agent(&["fetch", strange]).status.success());
+    assert_eq!(bus.lookup(strange), None);
+    leave(id);
+    agent(&["fetch", id]).done();
+    assert_eq!(bus.lookup(id), Some(rehearsal.job().unlock_code()));
+    agent(&["forget", id]).done();
+    assert_eq!(bus.lookup(id), None, "there was one item");
+}
+
 /// What is on the disk is the only note of a code, so it does not go before a keychain was searched.
 #[test]
 fn a_record_that_can_t_be_read_and_no_keychain_leave_no_code_behind() {
