@@ -7,6 +7,7 @@ mod client;
 mod cluster;
 mod credentials;
 mod flags;
+mod forget;
 mod mistyped;
 mod receipt;
 mod setup_profile;
@@ -32,6 +33,7 @@ pub use client::RunClient;
 pub(crate) use cluster::NodeFlags;
 pub use credentials::Credentials;
 pub use flags::FlagsOf;
+pub use forget::Forget;
 pub use receipt::ReceiptArgs;
 pub use setup_profile::SetupProfile;
 pub use status::ShowStatus;
@@ -173,24 +175,9 @@ Examples:
     #[command(after_help = setup_profile::EXAMPLES)]
     SetupProfile(SetupProfile),
     /// Remove a job's code from the keychain, and its manifest and record from the disk
-    #[command(
-        after_help = "\
-Examples:
-  When the device goes back:
-    snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000
-  Those whose device has gone back, as AWS says:
-    snow-onboard forget --returned
-  Before this program is removed, or the laptop goes to somebody else:
-    snow-onboard forget --all
-  Only take a profile with the code in clear out of the client's own settings:
-    snow-onboard forget JID123e4567-e89b-12d3-a456-426655440000 \\
-      --client-profile NAME",
-        override_usage = "\
-snow-onboard forget [OPTIONS] <JOB>
-       snow-onboard forget [OPTIONS] --all
-       snow-onboard forget [OPTIONS] --returned
-       snow-onboard forget [OPTIONS] --expired"
-    )]
+    ///
+    /// At a terminal it asks first, and --yes answers. A script, which has no terminal, is not asked.
+    #[command(after_help = forget::EXAMPLES, override_usage = forget::USAGE)]
     Forget(Forget),
     /// Show what was done with a job: when, by whom, with which client; as text or as a page to print
     #[command(after_help = receipt::RECEIPT_EXAMPLES)]
@@ -287,29 +274,6 @@ pub struct Fetch {
     pub pair_of: Option<String>,
     #[command(flatten)]
     flags: FlagsOf<FETCH>,
-}
-
-/// `forget`
-#[derive(Debug, Args)]
-pub struct Forget {
-    /// The job's id, or the cluster's (CID…)
-    #[arg(value_name = "JOB", required_unless_present_any = ["all", "returned", "expired"])]
-    pub job: Option<String>,
-    /// Forget every job that is stored on this machine, and remove all files of this program but the audit log
-    #[arg(long, conflicts_with_all = ["job", "client_profile", "returned", "expired"])]
-    pub all: bool,
-    /// Forget the stored jobs whose device has left, as AWS says: on its way back, returned, completed or cancelled
-    #[arg(long, conflicts_with_all = ["job", "client_profile", "expired"])]
-    pub returned: bool,
-    /// Forget the stored jobs that were created 360 days ago or earlier: AWS no longer releases their code and manifest
-    #[arg(long, conflicts_with_all = ["job", "client_profile"])]
-    pub expired: bool,
-    /// Do not ask. With --all, codes go too whose files are not here
-    #[arg(short, long, conflicts_with_all = ["job", "client_profile"])]
-    pub yes: bool,
-    /// Take just this profile out of the client's own settings, and forget nothing else
-    #[arg(long, value_name = "NAME")]
-    pub client_profile: Option<String>,
 }
 
 /// The shells that can ask, as they are named on the command line.

@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 use crate::cli::{Forget, forget_all_again};
 use crate::device::OwnProfiles;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{ChosenJob, ForgetChoice, forget_job, jobs_in_keychain, open_state_folder};
+use crate::flow::{
+    ChosenJob, ForgetChoice, confirm_removal, forget_job, jobs_in_keychain, open_state_folder, stored_in_words,
+};
 use crate::model::{KeychainKind, TargetId};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
@@ -26,6 +28,11 @@ struct ForgetResult<'a> {
     profiles_removed_from: Vec<&'a Path>,
 }
 
+/// Who is asked whether it is to be removed: nobody where that was said already, and where nobody can be.
+fn asked<'a>(is_agreed: bool, ui: &'a Ui) -> Option<&'a dyn Ask> {
+    (!is_agreed && ui.can_prompt()).then_some(ui)
+}
+
 pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     match &args.job {
         Some(job) => forget_one(job, args, settings, ui, reporter).map(|()| ExitCode::Done),
@@ -38,7 +45,9 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
     let (job, node) = super::parse_target_and_node(job, settings, reporter)?;
     reporter.is_about(&job);
     if let Some(profile) = &args.client_profile {
-        return remove_profile(profile, &job, settings, ui, reporter);
+        // A profile of a cluster's node names the node.
+        let named = node.map_or_else(|| job.clone(), TargetId::Job);
+        return remove_profile(profile, &job, &named, settings, ui, reporter);
     }
     if let Some(node) = node {
         return Err(Error::Usage {
@@ -48,6 +57,10 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
             ),
         });
     }
+    // One that can't be read is no reason to keep anything, nor is it to be told twice.
+    let record = StateFolder::record_below(&settings.state_dir, &job).ok().flatten();
+    let row = format!("{job}  {}", stored_in_words(record.as_ref()));
+    confirm_removal(asked(args.yes, ui), &[row], &format!("what is stored of {job}"))?;
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let Some(removed) = forget_job(&job, &state, settings, reporter)? else {
         let text = format!(
@@ -142,12 +155,10 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
         ui.result(None, &nothing_stored(settings), ForgetAllResult { jobs: Vec::new(), left: Vec::new() });
         return Ok(ExitCode::Done);
     }
-    let is_asked = !is_agreed && ui.can_prompt() && !(on_disk.is_empty() && stray.is_empty());
-    if is_asked && !ui.ask(&question(&on_disk, &stray)) {
-        return Err(Error::Cancelled {
-            why: "You chose not to go on.".to_owned(),
-            hint: "To remove them, repeat the same command and answer yes.".to_owned(),
-        });
+    if !(on_disk.is_empty() && stray.is_empty()) {
+        let only_there = stray.iter().map(|job| format!("{job}  only in the keychain"));
+        let rows: Vec<String> = on_disk.iter().map(ToString::to_string).chain(only_there).collect();
+        confirm_removal(asked(is_agreed, ui), &rows, "the unlock codes, manifests and records of these jobs")?;
     }
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let stored = [on_disk, stray].concat();
@@ -274,18 +285,10 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
     } else {
         ForgetChoice::expired(stored, OffsetDateTime::now_utc())
     };
-    if !goes.is_empty() && !args.yes && ui.can_prompt() {
-        let question = format!(
-            "{}\nRemove the unlock codes, manifests and records of {} from this machine?",
-            listed(&[&goes[..], &stays[..]].concat()),
-            goes.iter().map(|chosen| chosen.job.to_string()).collect::<Vec<_>>().join(", ")
-        );
-        if !ui.ask(&question) {
-            return Err(Error::Cancelled {
-                why: "You chose not to go on.".to_owned(),
-                hint: "To remove them, repeat the same command and answer yes.".to_owned(),
-            });
-        }
+    if !goes.is_empty() {
+        let ids = goes.iter().map(|chosen| chosen.job.to_string()).collect::<Vec<_>>().join(", ");
+        let rows: Vec<String> = goes.iter().chain(&stays).map(row).collect();
+        confirm_removal(asked(args.yes, ui), &rows, &format!("the unlock codes, manifests and records of {ids}"))?;
     }
     let why = |job: &TargetId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
     let jobs = goes.iter().map(|chosen| chosen.job.clone()).collect();
@@ -303,15 +306,16 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
         text = text.replacen(&format!("  {job}  "), &format!("  {job}  {}; ", why(job).unwrap_or_default()), 1);
     }
     if !stays.is_empty() {
-        text.push_str(&format!("\n\nNot removed:\n\n{}", listed(&stays)));
+        let rows: Vec<String> = stays.iter().map(|chosen| format!("  {}", row(chosen))).collect();
+        text.push_str(&format!("\n\nNot removed:\n\n{}", rows.join("\n")));
     }
     let stays = stays.into_iter().map(|ChosenJob { job, why }| StayingRow { job, why }).collect();
     ui.result(None, &text, ForgetSomeResult { jobs: rows, stays });
     Ok(failure.unwrap_or(ExitCode::Done))
 }
 
-fn listed(jobs: &[ChosenJob]) -> String {
-    jobs.iter().map(|ChosenJob { job, why }| format!("  {job}  {why}")).collect::<Vec<_>>().join("\n")
+fn row(ChosenJob { job, why }: &ChosenJob) -> String {
+    format!("{job}  {why}")
 }
 
 const NOTHING_STORED: &str = "No job is stored on this machine.";
@@ -325,26 +329,27 @@ fn nothing_stored(settings: &Settings) -> String {
     }
 }
 
-fn question(on_disk: &[TargetId], stray: &[TargetId]) -> String {
-    let on_disk = on_disk.iter().map(|job| format!("  {job}"));
-    let list: Vec<String> = on_disk.chain(stray.iter().map(|job| format!("  {job}  only in the keychain"))).collect();
-    format!("{}\nRemove the unlock codes, manifests and records of these jobs from this machine?", list.join("\n"))
-}
-
 #[derive(Serialize)]
 struct ProfileRemovedResult<'a> {
     client_profile: &'a str,
     files: &'a [PathBuf],
 }
 
-/// Takes a profile out of the client's own settings, and leaves what is kept here alone.
-fn remove_profile(profile: &str, job: &TargetId, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
+/// Takes a profile of `named` out of the client's own settings, and leaves what is kept of `job` here alone.
+fn remove_profile(
+    profile: &str,
+    job: &TargetId,
+    named: &TargetId,
+    settings: &Settings,
+    ui: &Ui,
+    reporter: &Reporter,
+) -> Result<()> {
     let state = open_state_folder(&settings.state_dir, reporter)?;
     // One at a time, as far as it is ours to say.
     let folder = state.job(job)?;
     let audit = Audit::of(&state, settings.audit_copy);
     audit.check()?;
-    let files = OwnProfiles::of_this_user().remove(profile, job)?;
+    let files = OwnProfiles::of_this_user().remove(profile, named)?;
     audit.note(&folder, AuditStep::ClientProfileRemoved, None)?;
     let places: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     ui.result(

@@ -1,12 +1,47 @@
-//! Which of the stored jobs `forget --returned` and `forget --expired` remove.
+//! Which of the stored jobs `forget --returned` and `forget --expired` remove, and the one question before anything goes.
 
 use time::OffsetDateTime;
 
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::model::{Readiness, Record, TargetId, estimated_expiry};
-use crate::report::{Reporter, utc_in_words};
+use crate::report::{Ask, Reporter, utc_in_words};
 use crate::settings::Settings;
+
+/// Asks once whether `what` is to be removed, of which `rows` say more. Every form of `forget` asks so, unless `--yes` was given;
+/// where nobody can be asked, which is `None` as well, the command itself is the answer, as it is in a script.
+///
+/// # Errors
+/// [`Error::Cancelled`] if it is not to be.
+pub(crate) fn confirm_removal(ask: Option<&dyn Ask>, rows: &[String], what: &str) -> Result<()> {
+    let rows: String = rows.iter().map(|row| format!("  {row}\n")).collect();
+    match ask {
+        Some(ask) if !ask.ask(&format!("{rows}Remove {what} from this machine?")) => {
+            Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: String::new() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is stored of a job, as the record has it: what would be removed.
+pub(crate) fn stored_in_words(record: Option<&Record>) -> String {
+    let Some(record) = record else { return "no record here; the keychain is searched for a code".to_owned() };
+    let counted = |count: usize, one: &str, more: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {more}")),
+    };
+    let parts = [
+        record.pair.as_ref().map(|pair| format!("unlock code in {}, manifest", pair.keychain.in_words())),
+        record
+            .access_keys
+            .as_ref()
+            .and_then(|keys| counted(keys.ids.len(), "access key of the device", "access keys of the device")),
+        counted(record.profiles.len(), "profile of setup-profile", "profiles of setup-profile"),
+        Some("record".to_owned()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
 
 /// A job, and why it goes or stays, as the end of a sentence about it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,7 +31,7 @@ pub(crate) use cluster::{
 };
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::{forget_job, jobs_in_keychain};
-pub(crate) use forget_choice::{ChosenJob, ForgetChoice};
+pub(crate) use forget_choice::{ChosenJob, ForgetChoice, confirm_removal, stored_in_words};
 pub(crate) use keep::{About, apply_keep, keep_of};
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;

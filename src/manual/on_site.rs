@@ -104,7 +104,8 @@
 //! 5. Before you return the device, file what was done: `snow-onboard receipt JID… --html receipt.html`. The page prints well and
 //!    has no secret (`tests/whole/receipt.rs::it_says_what_was_done_when_by_whom_and_with_what_and_no_secret`).
 //! 6. Then remove what is stored here: `snow-onboard forget JID…`. `snow-onboard forget --returned` does so with every job of which
-//!    AWS says that its device has left, `snow-onboard forget --expired` with those that are older than 360 days.
+//!    AWS says that its device has left, `snow-onboard forget --expired` with those that are older than 360 days. At a terminal it
+//!    shows what it removes and asks once, unless `--yes` is given (`tests/terminal/run.rs::to_forget_is_asked_for_once_with_the_jobs_and_a_no_removes_nothing`).
 //! 7. To have it removed without being asked, set `keep`, which an administrator can lock. `days:30` removes code and manifest at
 //!    the first command after 30 days that unlocks no device (`tests/whole/keep.rs::days_are_counted_from_the_fetch_and_a_run_at_work_is_left_alone`).
 //!    `until-unlocked` removes them as soon as the device is unlocked: after a power cut it can then be unlocked only with internet

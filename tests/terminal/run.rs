@@ -37,19 +37,26 @@ fn the_addresses_of_a_cluster_are_asked_for_one_by_one() {
 }
 
 #[test]
-fn to_forget_all_is_asked_for_with_the_jobs_and_a_no_removes_nothing() {
+fn to_forget_is_asked_for_once_with_the_jobs_and_a_no_removes_nothing() {
     use std::os::unix::fs::DirBuilderExt as _;
 
     let rehearsal = Rehearsal::builder().start().unwrap();
-    let folder = rehearsal.state_home().join("snow-onboard/jobs").join(rehearsal.job().id());
+    let job = rehearsal.job();
+    let id = job.id();
+    let folder = rehearsal.state_home().join("snow-onboard/jobs").join(id);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
     // A yes goes as far as the keychain, which is not there.
-    for (answer, exit) in [("no", 2), ("yes", 8)] {
-        let mut terminal = Terminal::start(agent(&rehearsal, ["forget", "--all"]), 100, 30);
-        terminal.wait_for(rehearsal.job().id());
-        terminal.answer("of these jobs from this machine?", answer);
-        assert_eq!(terminal.end(), exit, "{}", terminal.screen());
-        assert!(folder.exists());
+    for (what, question) in [("--all", "of these jobs from this machine?"), (id, "from this machine?")] {
+        for (answer, exit) in [("no", 2), ("y", 2), ("yes", 8)] {
+            let mut terminal = Terminal::start(agent(&rehearsal, ["forget", what]), 100, 30);
+            terminal.wait_for(id);
+            terminal.answer(question, answer);
+            assert_eq!(terminal.end(), exit, "{}", terminal.screen());
+            assert!(folder.exists());
+        }
+        let mut terminal = Terminal::start(agent(&rehearsal, ["forget", what, "--yes"]), 100, 30);
+        assert_eq!(terminal.end(), 8, "{}", terminal.screen());
+        assert!(!terminal.transcript().contains("from this machine?"), "{}", terminal.screen());
     }
 }
 

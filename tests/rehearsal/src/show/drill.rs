@@ -268,8 +268,8 @@ impl Report {
             return Ok(());
         }
         let job = rehearsal.job();
-        say(&format!("\n$ snow-onboard forget {}\n", job.id()));
-        let status = Agent { program: agent, rehearsal, keychain }.run(&["forget", job.id()])?;
+        say(&format!("\n$ snow-onboard forget {} --yes\n", job.id()));
+        let status = Agent { program: agent, rehearsal, keychain }.run(&["forget", job.id(), "--yes"])?;
         if status.success() {
             self.verdict("Forget", true);
         } else {
