@@ -47,7 +47,7 @@ fn parse_head(given: &str) -> Result<AuditHead> {
 fn verify(report: &AuditReport, ui: &Ui, reporter: &Reporter) -> ExitCode {
     for job in &report.unread {
         reporter.notify(Event::Warning(format!(
-            "The record of {job} can't be read, so the log was not compared with what it knows."
+            "The record of {job} can't be read, so the log was not compared with what it knows. To see why: snow-onboard status {job}"
         )));
     }
     let error = report.error_beside_report();
@@ -74,7 +74,13 @@ struct ShowResult {
 fn in_words(report: &AuditReport) -> String {
     let path = report.path.display();
     let Some(head) = report.head.filter(|_| report.flaws.is_empty()) else {
-        let flaws: Vec<String> = report.flaws.iter().map(|flaw| format!("  {}", flaw.text)).collect();
+        let next = report.flaws.iter().skip(1).map(|flaw| flaw.advice).chain([""]);
+        // Of several with the same advice the last one has it.
+        let flaws = report.flaws.iter().zip(next).map(|(flaw, next)| match flaw.advice {
+            advice if advice == next => format!("  {}", flaw.text),
+            advice => format!("  {}\n    {advice}", flaw.text),
+        });
+        let flaws: Vec<String> = flaws.collect();
         return match (report.flaws.is_empty(), report.exists) {
             (false, _) => format!("The audit log {path} is not as it was written.\n\n{}", flaws.join("\n")),
             (true, false) => format!("There is no audit log yet. It will be {path}."),

@@ -153,10 +153,13 @@ pub fn report_parse_error(said: &clap::Error) -> u8 {
         ui.hints_follow(HintRules { verb: cli::typed_verb(), ..HintRules::default() });
         return exit_of(ui.failure(None, &cli::not_a_command(said)), is_of_client);
     }
+    let is_version = said.kind() == clap::error::ErrorKind::DisplayVersion;
+    if is_version && typed("--json") {
+        Ui::of(OutputMode::Json, "version").result(None, "", VersionResult::of_this_program());
+        return Ui::unless_lost(ExitCode::Done) as u8;
+    }
     let mut text = cli::in_our_form(&said.render().to_string());
-    if said.kind() == clap::error::ErrorKind::DisplayVersion
-        && std::env::args_os().any(|word| word.to_str().is_some_and(cli::asks_for_more))
-    {
+    if is_version && std::env::args_os().any(|word| word.to_str().is_some_and(cli::asks_for_more)) {
         text += &build_details();
     }
     Ui::parser_says(&text, said.use_stderr());
@@ -166,13 +169,37 @@ pub fn report_parse_error(said: &clap::Error) -> u8 {
     exit_of(ExitCode::Usage, is_of_client)
 }
 
+/// What `--version --json` says, with or without `-v`.
+#[derive(serde::Serialize)]
+struct VersionResult {
+    version: &'static str,
+    system: &'static str,
+    architecture: &'static str,
+    /// None where it is no release.
+    commit: Option<&'static str>,
+    commit_date: Option<&'static str>,
+}
+
+impl VersionResult {
+    fn of_this_program() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            system: std::env::consts::OS,
+            architecture: std::env::consts::ARCH,
+            commit: option_env!("BUILD_COMMIT"),
+            commit_date: option_env!("BUILD_DATE"),
+        }
+    }
+}
+
 /// What `--version -v` adds: for whom the binary was built, and from which commit, which the release's build passes in.
 fn build_details() -> String {
-    let commit = match (option_env!("BUILD_COMMIT"), option_env!("BUILD_DATE")) {
+    let VersionResult { system, architecture, commit, commit_date, .. } = VersionResult::of_this_program();
+    let commit = match (commit, commit_date) {
         (Some(commit), Some(date)) => format!("{commit} of {date}"),
         _ => "not recorded; this is not a release".to_owned(),
     };
-    format!("system  {} {}\ncommit  {commit}\n", std::env::consts::OS, std::env::consts::ARCH)
+    format!("system  {system} {architecture}\ncommit  {commit}\n")
 }
 
 /// Refuses what was typed and is wrong, also where it would not come to be used: a pair that is stored is not fetched. `doctor` and

@@ -32,7 +32,9 @@
 //! (`tests/whole/two_lines.rs::a_pair_of_format_1_is_converted_offline_and_opens_the_device`).
 //!
 //! Before anything is fetched, the job's own item is stored without a code, and read back
-//! ([`Keychain::prepare`](crate::keychain::Keychain::prepare)); if no code comes, it is removed again. A keychain that isn't there
+//! ([`Keychain::prepare`](crate::keychain::Keychain::prepare)); if no code comes, it is removed again. One that an interrupted run
+//! left is used or removed by the next `run` or `fetch` of the job, or removed by `forget`
+//! (`tests/whole/forgetting.rs::an_item_without_a_code_that_an_interrupted_run_left_is_used_or_removed_by_the_next_command`). A keychain that isn't there
 //! means that nothing is asked of AWS (`tests/whole/secret_service.rs::without_a_session_bus_nothing_is_asked_of_aws`). One that
 //! keeps in clear is refused unless that is allowed
 //! (`tests/whole/secret_service.rs::a_keyring_that_keeps_in_clear_is_refused_unless_allowed`), whatever the environment says

@@ -102,7 +102,8 @@
 //!    | rclone before 1.68, and other programs with version 1 of the AWS SDK for Go | they take no profile with `ca_bundle`: give them a copy of the profile without that line, and the certificates by their own flag (`--ca-cert`) |
 //!    | EKS Anywhere | `--eksa FILE` writes the two files that it wants; the first has the device's secret key in clear |
 //! 5. Before you return the device, file what was done: `snow-onboard receipt JID… --html receipt.html`. The page prints well and
-//!    has no secret (`tests/whole/receipt.rs::it_says_what_was_done_when_by_whom_and_with_what_and_no_secret`).
+//!    has no secret (`tests/whole/receipt.rs::it_says_what_was_done_when_by_whom_and_with_what_and_no_secret`). After step 6 it says
+//!    only what the audit log has.
 //! 6. Then remove what is stored here: `snow-onboard forget JID…`. `snow-onboard forget --returned` does so with every job of which
 //!    AWS says that its device has left, `snow-onboard forget --expired` with those that are older than 360 days. At a terminal it
 //!    shows what it removes and asks once, unless `--yes` is given (`tests/terminal/run.rs::to_forget_is_asked_for_once_with_the_jobs_and_a_no_removes_nothing`).
@@ -173,4 +174,5 @@
 //!    (`tests/whole/forgetting.rs::a_code_and_a_device_key_without_files_are_found_named_and_removed`).
 //! 2. Remove the state folder with `audit.jsonl`, unless your rules want it kept, and your settings file
 //!    (`snow-onboard settings --path`).
-//! 3. Remove the program: `cargo uninstall snow-onboard`.
+//! 3. Remove the program in the way it was installed: `sudo apt purge snow-onboard`, `sudo dnf remove snow-onboard`, Windows' list of
+//!    apps, or `cargo uninstall snow-onboard`.

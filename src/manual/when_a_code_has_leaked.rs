@@ -38,6 +38,6 @@
 //!
 //! # If it stood on a command line with your leave
 //!
-//! The record and the audit log say so, with the number of seconds
+//! The audit log says so, and the record with the number of seconds
 //! ([`HandOverRecord::argv_seconds`](crate::model::HandOverRecord::argv_seconds)). Process monitors, audit daemons and
 //! endpoint protection keep command lines for long; whether that is a leak is for your rules to say.

@@ -135,6 +135,7 @@ fn what_was_done_to_the_log_is_told_by_its_line_also_by_doctor() {
     assert!(verdict == "warning" && text.contains("line 2 was changed"), "{text}");
     let ended = scene.agent(&["audit", "verify"]).failed(9, "1 flaw, told in the report");
     assert!(ended.stdout.contains("line 2 was changed") && !ended.stderr.contains("line 2"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("Compare the lines there with the system's log"), "{}", ended.stdout);
     assert!(
         ended.stderr.contains("security officer") && !ended.stderr.contains("snow-onboard audit"),
         "{}",
@@ -213,6 +214,8 @@ fn a_cut_line_and_lines_of_an_older_version_are_told_and_the_next_run_goes_on() 
             "line {last}, the last one, is incomplete: a power cut interrupted its writing, or it was added or cut by hand"
         )
     );
+    let advice = scene.verified()["flaws"][0]["advice"].as_str().unwrap().to_owned();
+    assert!(advice.contains("there is nothing to do: the next line covers it"), "{advice}");
     let id = scene.rehearsal.job().id().to_owned();
     scene.agent(&["fetch", "--refresh", &id]).done();
     let result = scene.verified();

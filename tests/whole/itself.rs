@@ -53,6 +53,18 @@ fn a_version_tells_the_system_and_the_commit_when_asked_for_more() {
     }
 }
 
+#[test]
+fn a_version_for_programs_is_one_line_of_json() {
+    for args in [&["--version", "--json"][..], &["--json", "-V", "-v"]] {
+        let ended = with_broken_settings(args).end().done();
+        assert_eq!(crate::events::flaw_of_all(&ended.stdout), None);
+        let result = ended.json("result");
+        assert_eq!((&result["command"], &result["version"]), (&"version".into(), &env!("CARGO_PKG_VERSION").into()));
+        assert_eq!(result["system"], std::env::consts::OS, "{result}");
+        assert_eq!(ended.stdout.lines().count(), 1, "{}", ended.stdout);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_version_beside_a_word_that_is_no_text_is_a_version() {

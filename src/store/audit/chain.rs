@@ -42,6 +42,37 @@ pub(crate) struct AuditFlaw {
     pub line: u64,
     /// What it is, as a sentence.
     pub text: String,
+    /// What to do about it, as a whole sentence or two.
+    pub advice: &'static str,
+}
+
+impl AuditFlaw {
+    /// Of lines that are not as they were written, or not where.
+    pub(super) fn altered(line: u64, text: String) -> Self {
+        const ADVICE: &str = "Compare the lines there with the system's log, if audit_copy copies them, or with a receipt that was filed.";
+        Self { line, text, advice: ADVICE }
+    }
+
+    /// Of lines that are gone at the end.
+    pub(super) fn cut_off(line: u64, text: String) -> Self {
+        const ADVICE: &str = "If the log was removed or shortened on purpose, this ends when the data of that job are removed. Otherwise \
+            look for the lines in the system's log, if audit_copy copies them, and in receipts that were filed.";
+        Self { line, text, advice: ADVICE }
+    }
+
+    /// Of a last line that a power cut may have torn.
+    fn torn(line: u64, text: String) -> Self {
+        const ADVICE: &str =
+            "If the machine lost power or the disk was full, there is nothing to do: the next line covers it.";
+        Self { line, text, advice: ADVICE }
+    }
+
+    /// Of a line in no chain.
+    fn unchained(line: u64, text: String) -> Self {
+        const ADVICE: &str =
+            "If no older version of this program was used meanwhile, somebody added the line: do not rely on it.";
+        Self { line, text, advice: ADVICE }
+    }
 }
 
 /// A log, read to its end: the state that the next line is chained to, and what is wrong with it so far.
@@ -124,7 +155,7 @@ impl AuditChain {
         // Whatever else is found: these were told before this line was there, and are told for ever.
         self.flaws.extend(std::mem::take(&mut self.whole).into_iter().map(in_no_chain));
         if let Some(text) = self.flaw_of(link, before) {
-            self.flaws.push(AuditFlaw { line: self.lines, text });
+            self.flaws.push(AuditFlaw::altered(self.lines, text));
         } else {
             self.covered.extend(self.lines - self.unchained..self.lines);
         }
@@ -178,12 +209,12 @@ impl AuditChain {
         let line = self.lines;
         let mut flaws: Vec<AuditFlaw> = self.whole.iter().copied().map(in_no_chain).collect();
         if self.is_cut {
-            flaws.push(AuditFlaw { line, text: format!("line {line}, the last one, is incomplete: a power cut interrupted its writing, or it was added or cut by hand") });
+            flaws.push(AuditFlaw::torn(line, format!("line {line}, the last one, is incomplete: a power cut interrupted its writing, or it was added or cut by hand")));
         } else if let Some((last, _)) = self.last
             && last < line
             && !self.whole.contains(&line)
         {
-            flaws.push(AuditFlaw { line, text: format!("line {line}, the last one, is no line of this program") });
+            flaws.push(AuditFlaw::altered(line, format!("line {line}, the last one, is no line of this program")));
         }
         flaws
     }
@@ -217,7 +248,7 @@ fn is_complete(line: &[u8]) -> bool {
 }
 
 fn in_no_chain(line: u64) -> AuditFlaw {
-    AuditFlaw { line, text: format!("line {line} is in no chain: added by hand, or by an older version") }
+    AuditFlaw::unchained(line, format!("line {line} is in no chain: added by hand, or by an older version"))
 }
 
 /// "line 3 was", "lines 3 to 5 were".

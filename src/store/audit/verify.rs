@@ -308,7 +308,7 @@ fn flaws_of_heads(
             Some(_) => format!("{missing} at the end, after line {lines}: {knows}"),
             None => format!("{missing}: {knows}, and the log has none of it"),
         };
-        flaws.push(AuditFlaw { line: lines, text });
+        flaws.push(AuditFlaw::cut_off(lines, text));
     }
     for KnownHead { by, head } in known.iter().filter(|known| known.head.seq <= end) {
         let mut with_number = seen.iter().filter(|(_, seen)| seen.seq == head.seq).peekable();
@@ -316,7 +316,7 @@ fn flaws_of_heads(
         if !with_number.any(|(_, seen)| seen == head) {
             let text = format!("line {line} is not as {by} knows it");
             if !flaws.iter().any(|flaw| flaw.text == text) {
-                flaws.push(AuditFlaw { line, text });
+                flaws.push(AuditFlaw::altered(line, text));
             }
         }
     }
