@@ -32,6 +32,7 @@ use windows::{end_those_at_home_in, homes, may_run};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 pub use client::data::ClientData;
@@ -55,8 +56,8 @@ pub use session::wait::DeviceUnlocked;
 
 use client::output;
 use guard::environment::{self, JvmOptions};
-use guard::handle::GuardHandle;
-use guard::protocol::{Ran, Reads, Run};
+use guard::handle::{EndSender, GuardHandle};
+use guard::protocol::{Place, Ran, Reads, Run};
 
 use crate::error::{Error, Result, io_in_words};
 use crate::model::KnownClient;
@@ -104,6 +105,7 @@ impl HomeProbe {
         let handle = while_waiting(&*notify, "the private folder for the client", || {
             GuardHandle::start(&guard, places, on_disk, Arc::clone(&notify))
         })?;
+        handle.left_out().iter().for_each(|left_out| notify.notify(Event::Warning((*left_out).to_owned())));
         Ok(Self {
             folder: handle.home().parent().unwrap_or(handle.home()).to_owned(),
             in_memory: handle.is_in_memory(),
@@ -118,7 +120,7 @@ fn this_program() -> Result<PathBuf> {
     })
 }
 
-/// A [`Device`] whose client is being asked its version, which takes a JVM seconds, on a thread of its own.
+/// A [`Device`] whose client is being asked its version and its commands, which takes a JVM seconds, on threads of their own.
 ///
 /// Dropping it waits for the answer, then ends the guard and removes the home.
 pub struct Preparing {
@@ -212,9 +214,9 @@ impl Device {
                 GuardHandle::start(&guard, places.clone(), on_disk, notify.clone())
             })
         };
-        let handle = match start(false) {
-            Err(error @ Error::PrivateHomeOnDisk { .. }) if on_disk(&error) => start(true)?,
-            result => result?,
+        let (handle, on_disk) = match start(false) {
+            Err(error @ Error::PrivateHomeOnDisk { .. }) if on_disk(&error) => (start(true)?, true),
+            result => (result?, false),
         };
         if memory_was_wanted && !handle.is_in_memory() {
             notify.notify(Event::Warning(format!(
@@ -223,9 +225,10 @@ impl Device {
             )));
         }
         let home = handle.home().to_owned();
-        let warnings = handle.left_out().map(str::to_owned).into_iter().collect();
+        let (left_out, warnings) = (handle.left_out().map(str::to_owned), Vec::new());
         let mut device =
             Self { client, version: None, warnings, jvm: JvmOptions::All, lists_commands: false, handle, notify };
+        left_out.into_iter().for_each(|left_out| device.warn(left_out));
         if device.client.is_alone() {
             device.warn(format!(
                 "The client {} is not inside an unpacked Snowball Edge client package. Only the write permissions of this one file were checked.",
@@ -238,9 +241,10 @@ impl Device {
             device.lists_commands = true;
             return Ok(Preparing { home, device: Some(ClientAnswer::Known(Box::new(device))) });
         }
+        let help = HelpAsked::begin(guard, places, on_disk, device.help_run(), Arc::clone(&device.notify));
         let thread = std::thread::spawn(move || {
             device.version = device.read_version()?;
-            device.read_help()?;
+            device.read_help(help)?;
             Ok(device)
         });
         Ok(Preparing { home, device: Some(ClientAnswer::Asked(thread)) })
@@ -393,13 +397,21 @@ impl Device {
         client::find::unusable(self.client.program(), why, !looks_elsewhere)
     }
 
+    fn help_run(&self) -> Run {
+        let help = &self.client.data.help;
+        Run { args: help.args.clone(), limit_ms: Some(millis(help.limit())), ..self.version_run() }
+    }
+
     /// Before anything is fetched: one that lists commands and lacks those that are needed is of no use. One that lists none may
     /// do its work all the same, only is it not given the code on its command line.
-    fn read_help(&mut self) -> Result<()> {
-        let help = self.client.data.help.clone();
-        let run = Run { args: help.args.clone(), limit_ms: Some(millis(help.limit())), ..self.version_run() };
-        let handle = &mut self.handle;
-        let ran = while_waiting(&*self.notify, "the client to list its commands", || handle.run(run))?;
+    fn read_help(&mut self, asked: HelpAsked) -> Result<()> {
+        let run = self.help_run();
+        let (jvm, handle) = (self.jvm, &mut self.handle);
+        let ran = while_waiting(&*self.notify, "the client to list its commands", || {
+            // With options with which its JVM does not start it said nothing, nor did it where that guard failed.
+            let answer = if jvm == JvmOptions::All { asked.answer() } else { None };
+            answer.map_or_else(|| handle.run(run), Ok)
+        })?;
         if !ran.succeeded() {
             return Ok(());
         }
@@ -409,6 +421,44 @@ impl Device {
             Some(command) => Err(Error::ClientTooOld { path: self.client.program().to_owned(), command }),
             None => Ok(()),
         }
+    }
+}
+
+/// A client that is being asked for its commands while it is asked its version, by a guard and in a home of its own: a guard runs one
+/// command at a time. There is no secret yet.
+///
+/// Dropping it ends that guard, and with it the client.
+struct HelpAsked {
+    end: Receiver<EndSender>,
+    /// Taken by [`HelpAsked::answer`] and by drop alone.
+    thread: Option<JoinHandle<Option<Ran>>>,
+}
+
+impl HelpAsked {
+    fn begin(guard: PathBuf, places: Vec<Place>, on_disk: bool, run: Run, notify: Arc<dyn Notify>) -> Self {
+        let (sender, end) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            // Why it failed is told by the device's own guard, which is then asked for the same.
+            let mut handle = GuardHandle::start(&guard, places, on_disk, notify).ok()?;
+            sender.send(handle.end_sender()).ok()?;
+            handle.run(run).ok()
+        });
+        Self { end, thread: Some(thread) }
+    }
+
+    /// Waits for the answer. `None` if there is none.
+    fn answer(mut self) -> Option<Ran> {
+        self.thread.take()?.join().ok().flatten()
+    }
+}
+
+impl Drop for HelpAsked {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        if let Ok(end) = self.end.recv() {
+            end.send();
+        }
+        drop(thread.join());
     }
 }
 

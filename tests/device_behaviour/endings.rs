@@ -74,11 +74,11 @@ fn a_grandchild_that_holds_the_pipe_is_not_waited_for_and_does_not_stay() {
 #[test]
 fn a_guard_that_is_killed_is_noticed_and_cleaned_up_after() {
     for signal in [Signal::KILL, Signal::TERM] {
-        let stage = Stage::new("version() { sleep 600 & echo $! >>\"$W/pids\"; sleep 600; }");
+        let stage = Stage::new("version() { echo $PPID >\"$W/its\"; sleep 600 & echo $! >>\"$W/pids\"; sleep 600; }");
         std::thread::scope(|scope| {
             let prepared = scope.spawn(|| code_of(stage.prepare()));
-            wait_for("the client", Duration::from_secs(60), || stage.pids().len() > 1);
-            send(stage.number("guard").unwrap(), signal);
+            wait_for("the client", Duration::from_secs(60), || stage.pids().len() > 2);
+            send(stage.number("its").unwrap(), signal);
             stage.assert_nothing_left();
             assert_eq!(prepared.join().unwrap(), "guard_lost");
         });

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::use_debug, clippy::print_stderr, missing_docs, unreachable_pub)]
 
 mod any_command;
+mod asking;
 mod endings;
 mod going_stale;
 mod handing_over;

@@ -43,7 +43,12 @@ impl Site {
         let before = self.rehearsal.client_invocations().unwrap().len();
         self.run(job, self.rehearsal.client_path(), more).done();
         let calls = self.rehearsal.client_invocations().unwrap();
-        calls[before..].iter().map(|call| call.argv[1].clone()).collect()
+        let mut commands: Vec<_> = calls[before..].iter().map(|call| call.argv[1].clone()).collect();
+        // Asked at the same time.
+        if commands[0] == "help" {
+            commands.swap(0, 1);
+        }
+        commands
     }
 
     fn known(&self) -> String {
@@ -92,7 +97,9 @@ fn a_client_that_did_not_take_the_code_is_asked_anew() {
 #[test]
 fn what_a_jvm_does_not_start_with_is_known_as_well() {
     let site = Site::new(ClientOptions { other_jvm: true, ..ClientOptions::default() });
-    assert_eq!(site.commands(0, &[])[..2], ["version", "version"]);
+    let mut asked = site.commands(0, &[]);
+    asked[..4].sort();
+    assert_eq!(asked[..4], ["help", "help", "version", "version"]);
     assert_eq!(site.commands(1, &[]), GOOD_PATH);
     let calls = site.rehearsal.client_invocations().unwrap();
     let last = &calls.last().unwrap().jvm_options;

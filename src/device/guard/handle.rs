@@ -68,6 +68,16 @@ impl SignalSender {
     }
 }
 
+/// Has a guard end while somebody waits for its answer.
+pub(in crate::device) struct EndSender(SyncSender<Incoming>);
+
+impl EndSender {
+    pub(in crate::device) fn send(&self) {
+        // One that has much to say is ended at the time limit of its command.
+        let _ = self.0.try_send(Incoming::Ended);
+    }
+}
+
 /// The guard, as long as it lives. Dropping it ends the client and removes the home.
 pub(in crate::device) struct GuardHandle {
     guard: Child,
@@ -102,9 +112,6 @@ impl GuardHandle {
     ) -> Result<Self> {
         let not_started = |why: String| Error::GuardNotStarted { why };
         let (variables, left_out) = environment::trusted(std::env::vars_os());
-        if let Some(sentence) = &left_out {
-            notify.notify(Event::Warning(sentence.clone()));
-        }
         let mut command = Command::new(program);
         command
             .arg(GUARD_ARGUMENT)
@@ -169,7 +176,7 @@ impl GuardHandle {
         self.in_memory
     }
 
-    /// What was warned of that the client does not get.
+    /// What is to be warned of: what the client does not get.
     pub(in crate::device) fn left_out(&self) -> Option<&str> {
         self.left_out.as_deref()
     }
@@ -238,6 +245,11 @@ impl GuardHandle {
     /// For the live command that is run next.
     pub(in crate::device) fn signal_sender(&self) -> SignalSender {
         SignalSender { sender: self.sender.clone(), number: self.runs + 1 }
+    }
+
+    /// For the command that is run next, by whoever may want its answer no more.
+    pub(in crate::device) fn end_sender(&self) -> EndSender {
+        EndSender(self.sender.clone())
     }
 
     /// What the client logged in these folders of the home, fit to be kept.
