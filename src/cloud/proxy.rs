@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -28,8 +29,8 @@ pub(super) struct Proxy {
     pub(super) variable: &'static str,
     /// What is reached without it, as `NO_PROXY` says.
     pub(super) except: Option<String>,
-    /// Hosts that are reached without it, some at one port only.
-    bypass: Vec<(String, Option<u16>)>,
+    /// What was said of entries of it that except nothing, and whether it was passed on.
+    misread: Mutex<Vec<(String, bool)>>,
     /// `Proxy-Authorization`, if the variable has a user.
     login: Option<String>,
     /// Whether it is itself spoken to in TLS.
@@ -44,7 +45,7 @@ impl Proxy {
     pub(super) fn from_variables(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Option<Self>> {
         let read = |name: &'static str| match variable(name).map(std::ffi::OsString::into_string) {
             None => Ok(None),
-            Some(Ok(value)) => Ok(Some(value.trim().to_owned())),
+            Some(Ok(value)) => Ok(Some(value)),
             Some(Err(_)) => Err(Error::ProxyBad { variable: name, why: "is not valid text".to_owned() }),
         };
         let first = |names: [&'static str; 2]| -> Result<Option<(&'static str, String)>> {
@@ -56,49 +57,55 @@ impl Proxy {
             Ok(None)
         };
         let Some((name, value)) = first(["https_proxy", "HTTPS_PROXY"])? else { return Ok(None) };
+        let value = value.trim();
         if value.is_empty() {
             return Ok(None);
         }
-        let (uri, login) =
-            parse_proxy(&value).map_err(|why| Error::ProxyBad { variable: name, why: why.to_owned() })?;
+        let (uri, login) = parse_proxy(value).map_err(|why| Error::ProxyBad { variable: name, why: why.to_owned() })?;
         let (host, port) = (uri.host().unwrap_or_default().to_owned(), uri.port_u16());
         let is_https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let unusable = |_| Error::ProxyBad { variable: name, why: "is not the address of a proxy".to_owned() };
         let config = ProxyConfig::https(uri).map_err(unusable)?;
-        let (mut except, mut rules) = (None, Vec::new());
-        if let Some((_, bypass)) = first(["no_proxy", "NO_PROXY"])? {
-            // Alone it means every host, and among others none.
-            if bypass == "*" {
-                return Ok(None);
-            }
-            rules = bypass_rules(&bypass);
-            // A network, as in 10.0.0.0/8, is nothing to the AWS CLI, which goes through the proxy then.
-            rules.retain(|(host, _)| !host.contains('/'));
-            except = Some(bypass).filter(|bypass| !bypass.is_empty());
+        let except = first(["no_proxy", "NO_PROXY"])?.map(|(_, except)| except);
+        // Alone it means every host, and among others none.
+        if except.as_deref() == Some("*") {
+            return Ok(None);
         }
-        let is_asked = AtomicBool::new(false);
-        Ok(Some(Self { config, host, port, variable: name, except, bypass: rules, login, is_https, is_asked }))
+        let except = except.filter(|except| !except.trim().is_empty());
+        let (is_asked, misread) = (AtomicBool::new(false), Mutex::default());
+        Ok(Some(Self { config, host, port, variable: name, except, misread, login, is_https, is_asked }))
     }
 
-    /// Whether the proxy is not for this: it is for https, and a rule may except a host, or a host at one port. The services that hand
-    /// out credentials over http are on this machine.
+    /// Whether the proxy is not for this: it is for https, and `NO_PROXY` may except a host, or a host at one port. The services that
+    /// hand out credentials over http are on this machine.
     pub(super) fn is_bypassed(&self, uri: &http::Uri) -> bool {
-        if uri.scheme() != Some(&http::uri::Scheme::HTTPS) {
+        let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default().to_lowercase();
+        let authority = authority.rsplit('@').next().unwrap_or_default();
+        let is_https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+        let except = self.except.as_deref().unwrap_or_default();
+        if !is_https || excepts(except, authority) {
             return true;
         }
-        let host = bare(uri.host().unwrap_or_default()).to_ascii_lowercase();
-        let port = uri.port_u16().unwrap_or(443);
-        let address = host.parse::<IpAddr>();
-        self.bypass.iter().any(|(rule, at)| {
-            let rule = rule.trim_start_matches('.');
-            let is_below = || host.strip_suffix(rule).is_some_and(|below| below.ends_with('.'));
-            let is_host = || match &address {
-                // One that can be written in several ways.
-                Ok(address) => rule.parse::<IpAddr>().is_ok_and(|rule| rule == *address),
-                Err(_) => host == rule || is_below(),
-            };
-            at.is_none_or(|at| at == port) && is_host()
-        })
+        if let Some((entry, instead)) = misread(except, authority) {
+            let (entry, host, address) = (phrase(entry), phrase(authority), self.address());
+            let note = format!(
+                "{host} is reached through the proxy {address} ({}): “{entry}” in NO_PROXY excepts no host, here as with the AWS CLI. To except it, write: {}",
+                self.variable,
+                phrase(&instead)
+            );
+            let mut notes = self.misread.lock().unwrap_or_else(PoisonError::into_inner);
+            if !notes.iter().any(|(known, _)| *known == note) {
+                notes.push((note, false));
+            }
+        }
+        false
+    }
+
+    /// What was meant to go past it and did not, as whole sentences: each once.
+    pub(super) fn misread(&self) -> Vec<String> {
+        let mut notes = self.misread.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = notes.iter_mut().filter_map(|(note, told)| (!std::mem::replace(told, true)).then(|| note.clone()));
+        new.collect()
     }
 
     /// A request begins, which goes to the proxy or past it.
@@ -127,12 +134,17 @@ impl Proxy {
         if let Some(why) = self.unreachable(error) {
             return Some(refused(ProxyWhy::Unreachable(why)));
         }
+        if self.is_https && is_no_tls(error) {
+            // Without the login: it was to go through TLS.
+            let head = tokio::time::timeout(PATIENCE, self.ask_in_clear(uri, None)).await;
+            return head.ok()?.ok()?.starts_with("HTTP/").then(|| refused(ProxyWhy::InClear));
+        }
         // The HTTP client's error has no public type, and does not tell the status.
         let says = |words: &str| chain(error).any(|link| link.to_string() == words);
         let status = if says("tunnel error: proxy authorization required") {
             Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)
         } else if says("tunnel error: unsuccessful") {
-            tokio::time::timeout(PATIENCE, self.ask_again(uri)).await.ok().and_then(std::result::Result::ok).flatten()
+            self.ask_status(uri).await
         } else {
             return None;
         };
@@ -164,20 +176,35 @@ impl Proxy {
     }
 
     /// Asks the proxy once more for the same, for the status alone.
-    async fn ask_again(&self, uri: &http::Uri) -> io::Result<Option<StatusCode>> {
+    async fn ask_status(&self, uri: &http::Uri) -> Option<StatusCode> {
         if self.is_https {
-            return Ok(None);
+            return None;
         }
-        let mut stream = TcpStream::connect((bare(&self.host), self.port.unwrap_or(80))).await?;
+        let head = tokio::time::timeout(PATIENCE, self.ask_in_clear(uri, self.login.as_deref())).await.ok()?.ok()?;
+        head.split(' ').nth(1)?.get(..3)?.parse().ok()
+    }
+
+    /// Asks the proxy for a connection, without TLS: the beginning of what it answers.
+    async fn ask_in_clear(&self, uri: &http::Uri, login: Option<&str>) -> io::Result<String> {
+        let port = self.port.unwrap_or(if self.is_https { 443 } else { 80 });
+        let mut stream = TcpStream::connect((bare(&self.host), port)).await?;
         let target = format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(443));
-        let login = self.login.as_ref().map_or_else(String::new, |login| format!("Proxy-Authorization: {login}\r\n"));
+        let login = login.map_or_else(String::new, |login| format!("Proxy-Authorization: {login}\r\n"));
         let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{login}\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut head = Vec::new();
-        stream.take(64).read_to_end(&mut head).await?;
-        let head = String::from_utf8_lossy(&head);
-        Ok(head.split(' ').nth(1).and_then(|status| status.get(..3)?.parse().ok()))
+        // A connection that it makes stays open and silent.
+        while head.len() < 12 && stream.read_buf(&mut head).await? > 0 {}
+        Ok(String::from_utf8_lossy(&head).into_owned())
     }
+}
+
+/// Whether what answered may speak no TLS at all.
+fn is_no_tls(error: &ConnectorError) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(find::<rustls::Error>(error), Some(rustls::Error::InvalidMessage(_)))
+        || io_error(error)
+            .is_some_and(|error| matches!(error.kind(), ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
 /// The proxy did not connect.
@@ -198,6 +225,8 @@ enum ProxyWhy {
     Status(Option<StatusCode>),
     /// It did not.
     Unreachable(String),
+    /// It is to be spoken to in TLS, and speaks none.
+    InClear,
 }
 
 impl ProxyRefused {
@@ -221,6 +250,10 @@ impl ProxyRefused {
                 "Ask whoever runs the proxy why it does not connect to {target}, or correct {variable} if it names the wrong proxy. Then repeat the same command."
             ),
             ProxyWhy::Unreachable(_) => format!("{} Then repeat the same command.", check_address(variable)),
+            ProxyWhy::InClear => {
+                let login = if *has_login { " Its user and password then cross this network in clear." } else { "" };
+                format!("Write http:// in place of https:// in {variable}.{login} Then repeat the same command.")
+            }
         }
     }
 }
@@ -247,6 +280,9 @@ impl fmt::Display for ProxyRefused {
             }
             ProxyWhy::Status(None) => write!(f, "the proxy {address} refused the connection"),
             ProxyWhy::Unreachable(why) => write!(f, "the proxy {address} ({variable}) {why}"),
+            ProxyWhy::InClear => {
+                write!(f, "the proxy {address} does not speak TLS, and {variable} begins with https://")
+            }
         }
     }
 }
@@ -311,22 +347,67 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The hosts in `NO_PROXY`, each with its port if it has one, in the forms that Python takes, which splits at commas alone.
-/// `*.example.com`, which many write and neither knows, means `.example.com`.
-fn bypass_rules(text: &str) -> Vec<(String, Option<u16>)> {
-    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-    let rule = |word: &str| {
-        let word = word.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(word).to_ascii_lowercase();
-        match word.rsplit_once(':') {
-            // Of more than one colon the last is a part of an address, unless brackets say otherwise.
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
-                Ok(port) => (bare(host).to_owned(), Some(port)),
-                Err(_) => (bare(&word).to_owned(), None),
-            },
-            _ => (bare(&word).to_owned(), None),
+/// Whether `NO_PROXY` excepts this host, which may have a port: by Python's rules (`urllib.request.proxy_bypass_environment`), which are
+/// those of the AWS CLI. It knows names, their ends, and what is written as the address is: neither networks nor stars.
+fn excepts(no_proxy: &str, authority: &str) -> bool {
+    let (host, _) = without_port(authority);
+    entries(no_proxy).any(|entry| {
+        let entry = entry.trim_start_matches('.').to_lowercase();
+        let is_below = |host: &str| host.strip_suffix(&*entry).is_some_and(|below| below.ends_with('.'));
+        [host, authority].iter().any(|host| **host == *entry || is_below(host))
+    })
+}
+
+/// The entry of `NO_PROXY` that other programs read as this host's, and what [`excepts`] it.
+fn misread<'a>(no_proxy: &'a str, authority: &str) -> Option<(&'a str, String)> {
+    let (host, port) = without_port(authority);
+    let address = bare(host).parse::<IpAddr>().ok();
+    entries(no_proxy).flat_map(str::split_whitespace).find_map(|entry| {
+        if let (Some((network, length)), Some(address)) = (entry.split_once('/'), address) {
+            let is_in = is_in_network(address, network.parse().ok()?, length.parse().ok()?);
+            return is_in.then(|| (entry, host.to_owned()));
         }
+        let lower = entry.to_lowercase();
+        let (name, at) = without_port(&lower);
+        if at.is_some_and(|at| at != port.unwrap_or("443")) {
+            return None;
+        }
+        let name = name.strip_prefix('*').filter(|end| end.starts_with('.')).unwrap_or(name);
+        let is_it = name == "*"
+            || match address {
+                // One that can be written in several ways.
+                Some(address) => bare(name).parse::<IpAddr>().is_ok_and(|name| name == address),
+                None => excepts(name, host),
+            };
+        let instead = if name.starts_with('.') { name } else { host };
+        is_it.then(|| (entry, instead.to_owned()))
+    })
+}
+
+/// As Python splits it.
+fn entries(no_proxy: &str) -> impl Iterator<Item = &str> {
+    no_proxy.split(',').map(str::trim).filter(|entry| !entry.trim_start_matches('.').is_empty())
+}
+
+fn without_port(authority: &str) -> (&str, Option<&str>) {
+    // Of more than one colon the last is a part of an address, unless brackets say otherwise.
+    match authority.rsplit_once(':') {
+        Some((host, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) =>
+        {
+            (host, Some(port).filter(|port| !port.is_empty()))
+        }
+        _ => (authority, None),
+    }
+}
+
+fn is_in_network(address: IpAddr, network: IpAddr, length: u32) -> bool {
+    let (address, network, bits) = match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => (address.to_bits().into(), network.to_bits().into(), 32),
+        (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits(), network.to_bits(), 128),
+        _ => return false,
     };
-    words.map(rule).collect()
+    length <= bits && (u128::from(address ^ network)).checked_shr(bits - length).unwrap_or_default() == 0
 }
 
 /// A host without the brackets of an IPv6 address.
@@ -355,7 +436,7 @@ mod tests {
         assert_eq!(host(&[("HTTPS_PROXY", "https://u:p%40w@[2001:db8::1]:2")]).unwrap(), "[2001:db8::1]");
         assert_eq!(host(&[("HTTPS_PROXY", "http://upper:1"), ("https_proxy", "")]), None, "empty switches it off");
         assert_eq!(host(&[("HTTP_PROXY", "http://plain:1")]), None, "nothing goes over http");
-        assert_eq!(host(&[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", " * ")]), None);
+        assert_eq!(host(&[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", "*")]), None);
         assert_eq!(host(&[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", "x, *")]).unwrap(), "proxy");
     }
 
@@ -396,47 +477,71 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_is_taken_in_every_form() {
-        let text = "*.example.com, 10.0.0.0/8,.a , localhost:4443,[::1],[2001:db8::1]:443,2001:db8::2,*,x:y";
-        let rules = bypass_rules(text);
-        let expected = [
-            (".example.com", None),
-            ("10.0.0.0/8", None),
-            (".a", None),
-            ("localhost", Some(4443)),
-            ("::1", None),
-            ("2001:db8::1", Some(443)),
-            ("2001:db8::2", None),
-            ("*", None),
-            ("x:y", None),
+    fn no_proxy_is_read_as_python_does() {
+        // Computed with Python's urllib.request.proxy_bypass_environment.
+        let all = [
+            "a.example.com",
+            "example.com",
+            "example.com:4443",
+            "aexample.com",
+            "192.0.2.1",
+            "[::1]",
+            "[::1]:443",
+            "10.1.1.1",
         ];
-        assert_eq!(rules, expected.map(|(host, port)| (host.to_owned(), port)));
-
-        let rules = "host.example:4443,.below.example:443,[::1]:8443";
-        let proxy = proxy(&[("HTTPS_PROXY", "proxy:1"), ("NO_PROXY", rules)]).unwrap().unwrap();
-        let is_bypassed = |uri: &str| proxy.is_bypassed(&uri.parse().unwrap());
-        let at_any_port = self::proxy(&[("HTTPS_PROXY", "proxy:1"), ("NO_PROXY", "below.example,192.0.2.1,0:0::1")]);
-        let at_any_port = at_any_port.unwrap().unwrap();
-        for uri in
-            ["https://below.example:4443", "https://a.below.example", "https://192.0.2.1:1", "https://[::1]:8443"]
-        {
-            assert!(at_any_port.is_bypassed(&uri.parse().unwrap()), "{uri}");
-        }
-        for uri in ["https://abelow.example", "https://192.0.2.10", "https://[::2]"] {
-            assert!(!at_any_port.is_bypassed(&uri.parse().unwrap()), "{uri}");
-        }
-        assert!(is_bypassed("http://127.0.0.1:1/credentials") && !is_bypassed("https://127.0.0.1:1/"));
-        for uri in [
-            "https://HOST.example:4443/x",
-            "https://a.host.example:4443",
-            "https://below.example",
-            "https://x.below.example/",
-            "https://[::1]:8443",
+        for (no_proxy, excepted) in [
+            ("*.example.com", &[][..]),
+            ("10.0.0.0/8", &[]),
+            ("192.0.2.1", &["192.0.2.1"]),
+            ("2.1", &["192.0.2.1"]),
+            ("..Example.com", &["a.example.com", "example.com", "example.com:4443"]),
+            ("x , example.com", &["a.example.com", "example.com", "example.com:4443"]),
+            ("example.com:443", &[]),
+            ("example.com:4443", &["example.com:4443"]),
+            ("[::1]", &["[::1]", "[::1]:443"]),
+            ("[::1]:443", &["[::1]:443"]),
+            ("::1", &[]),
+            ("a b.example.com", &[]),
+            ("x, *", &[]),
+            ("* ", &[]),
+            (". ,", &[]),
+            ("com", &["a.example.com", "example.com", "example.com:4443", "aexample.com"]),
         ] {
-            assert!(is_bypassed(uri), "{uri}");
+            let proxy = proxy(&[("HTTPS_PROXY", "proxy:1"), ("NO_PROXY", no_proxy)]).unwrap().unwrap();
+            let is_bypassed = |host: &&&str| proxy.is_bypassed(&format!("https://{host}/x").parse().unwrap());
+            assert_eq!(all.iter().filter(is_bypassed).copied().collect::<Vec<_>>(), excepted, "{no_proxy}");
+            assert!(proxy.is_bypassed(&"http://127.0.0.1:1/credentials".parse().unwrap()), "it is for https");
         }
-        for uri in ["https://host.example", "https://ahost.example:4443", "https://below.example:4443"] {
-            assert!(!is_bypassed(uri), "{uri}");
+    }
+
+    #[test]
+    fn what_was_meant_for_a_host_and_is_not_is_told_once_with_what_is() {
+        for (no_proxy, host, instead) in [
+            ("*.example.com", "a.example.com", Some(".example.com")),
+            ("10.0.0.0/8", "10.1.1.1", Some("10.1.1.1")),
+            ("10.0.0.0/8,192.0.2.0/24", "192.0.2.7:4443", Some("192.0.2.7")),
+            ("fd00::/8", "[fd00::7]", Some("[fd00::7]")),
+            ("::1", "[::1]", Some("[::1]")),
+            ("localhost a.example.com", "a.example.com", Some("a.example.com")),
+            ("a.example.com:443", "a.example.com", Some("a.example.com")),
+            ("x, *", "a.example.com", Some("a.example.com")),
+            ("* ", "a.example.com", Some("a.example.com")),
+            ("*.example.com,.com", "a.example.com", None),
+            ("10.0.0.0/8,*.example.org,::/0,/,:443,*x", "a.example.com", None),
+            ("10.0.0.0/8,10.0.0.0/33,::/0", "192.0.2.1", None),
+            ("a.example.com:4443", "a.example.com", None),
+        ] {
+            let proxy = proxy(&[("HTTPS_PROXY", "proxy:1"), ("NO_PROXY", no_proxy)]).unwrap().unwrap();
+            for _ in 0..2 {
+                proxy.is_bypassed(&format!("https://{host}").parse().unwrap());
+            }
+            let (told, again) = (proxy.misread(), proxy.misread());
+            let is_right = |note: &String| {
+                note.starts_with(&format!("{host} is reached through the proxy proxy:1 (HTTPS_PROXY): "))
+                    && instead.is_some_and(|instead| note.ends_with(&format!("write: {instead}")))
+            };
+            assert_eq!((told.len(), again.len()), (usize::from(instead.is_some()), 0), "{no_proxy}: {told:?}");
+            assert!(told.iter().all(is_right), "{told:?}");
         }
     }
 }

@@ -171,8 +171,12 @@ impl Wait {
             let until_due = self.lock().notice.until_due();
             tokio::select! {
                 biased;
-                result = &mut work => return result,
+                result = &mut work => {
+                    self.tell_what_was_misread();
+                    return result;
+                }
                 () = &mut deadline => {
+                    self.tell_what_was_misread();
                     let (what, failing) = {
                         let mut now = self.lock();
                         (now.what.clone(), now.failing.pop())
@@ -186,6 +190,12 @@ impl Wait {
                 () = tokio::time::sleep(until_due) => self.speak(),
             }
         }
+    }
+
+    /// Which entries of `NO_PROXY` were meant to except what was asked, and do not.
+    fn tell_what_was_misread(&self) {
+        let misread = self.proxy.iter().flat_map(|proxy| proxy.misread());
+        misread.for_each(|note| self.notify.notify(Event::Warning(note)));
     }
 
     /// Says what the wait is for, if that is due.

@@ -277,8 +277,10 @@ fn api_and_bucket_are_reached_through_the_proxy_of_the_variables() {
     // To the AWS CLI a network is no host.
     let proxy = Proxy::start("200 Fine");
     let proxied = fetch(&world).env("HTTPS_PROXY", format!("http://{}", proxy.address));
-    proxied.env("NO_PROXY", "127.0.0.0/8").run().expect("ok");
+    let outcome = proxied.env("NO_PROXY", "127.0.0.0/8").run().expect("ok");
     assert_eq!(proxy.targets(), both());
+    let told = "“127.0.0.0/8” in NO_PROXY excepts no host, here as with the AWS CLI. To except it, write: 127.0.0.1";
+    assert_eq!(outcome.notices.iter().filter(|notice| notice.ends_with(told)).count(), 2, "{:?}", outcome.notices);
     // A rule for one port is for that port alone.
     let api = world.endpoint_url().replace("https://", "");
     let proxy = Proxy::start("200 Fine");
@@ -330,6 +332,17 @@ fn a_proxy_that_refuses_or_is_malformed_is_named() {
         let told = format!("the proxy {address} (HTTPS_PROXY) {words}");
         assert!(outcome.sentence.contains(&told), "{}", outcome.sentence);
         assert!(outcome.hint.contains("the address of the proxy in HTTPS_PROXY"), "{}", outcome.hint);
+        outcome.never_says("hunter2");
+    }
+    for login in ["", "user:hunter2@"] {
+        let proxy = Proxy::start("200 Fine");
+        let outcome = fetch(&world).env("HTTPS_PROXY", format!("https://{login}{}", proxy.address)).run();
+        let outcome = outcome.expect("api_unreachable");
+        let told = format!("the proxy {} does not speak TLS, and HTTPS_PROXY begins with https://", proxy.address);
+        assert!(outcome.sentence.contains(&told), "{}", outcome.sentence);
+        assert!(outcome.hint.starts_with("Write http:// in place of https:// in HTTPS_PROXY."), "{}", outcome.hint);
+        assert_eq!(outcome.hint.contains("cross this network in clear"), !login.is_empty());
+        assert!(proxy.asked.lock().unwrap().iter().all(|(_, login)| login.is_none()), "the login was for TLS");
         outcome.never_says("hunter2");
     }
     for bad in ["http://user:hunter2@", "socks5://user:hunter2@127.0.0.1:1", "http://user:hunter2@host:none"] {
