@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::{run_again, run_cluster_again, unlock_again};
+use crate::device::check_address;
+use crate::error::Error;
 use crate::flow::Unlocked;
 use crate::model::{ClusterNode, Endpoint, HandOverMethod, JobId, KeychainKind, TargetId};
 use crate::settings::Settings;
@@ -47,6 +49,11 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
             format!("\nThe cluster {} is UNLOCKED: {open} of {} nodes.\n\n{lines}\n", unlocked.job, nodes.len())
         }
     };
+    // What was agreed to when it was asked, a command that may find nobody to ask has to say.
+    let is_public = |address: &Endpoint| matches!(check_address(address), Err(Error::EndpointPublic { .. }));
+    let was_agreed =
+        !settings.allow_public_endpoint && std::iter::once(endpoint).chain(&hand_over.nodes).any(is_public);
+    let agreed = if was_agreed { " --allow-public-endpoint" } else { "" };
     match &unlocked.manifest {
         Some(manifest) => {
             text.push_str(&format!(
@@ -58,7 +65,7 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
                 "A device that loses power is locked again. To unlock it without internet{}, run:\n  {}",
                 // The kernel forgets the code then.
                 if unlocked.keychain == KeychainKind::Kernel { ", until this machine reboots or you log out" } else { "" },
-                unlock_again(&unlocked.job, endpoint, settings, |setting| setting.reopens)
+                unlock_again(&unlocked.job, endpoint, settings, |setting| setting.reopens) + agreed
             ));
         }
         None if unlocked.was_removed => text.push_str(&format!(
@@ -67,7 +74,7 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
                 run_again(Some(&unlocked.job), Some(endpoint), settings, |_| true)
             } else {
                 run_cluster_again(&unlocked.job, &hand_over.nodes, settings, |_| true)
-            }
+            } + agreed
         )),
         None if is_kept(&unlocked.job, settings) => text.push_str(&format!(
             "This run stored nothing. An earlier code and manifest of {0} are still stored on this machine. To remove them:\n  snow-onboard forget {0}",
