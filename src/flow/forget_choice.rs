@@ -16,9 +16,10 @@ use crate::settings::Settings;
 pub(crate) fn confirm_removal(ask: Option<&dyn Ask>, rows: &[String], what: &str) -> Result<()> {
     let rows: String = rows.iter().map(|row| format!("  {row}\n")).collect();
     match ask {
-        Some(ask) if !ask.ask(&format!("{rows}Remove {what} from this machine?")) => {
-            Err(Error::Cancelled { why: "You chose not to go on.".to_owned(), hint: "To remove it, repeat the same command and answer yes.".to_owned() })
-        }
+        Some(ask) if !ask.ask(&format!("{rows}Remove {what} from this machine?")) => Err(Error::Cancelled {
+            why: "You chose not to go on.".to_owned(),
+            hint: "To remove it, repeat the same command and answer yes.".to_owned(),
+        }),
         _ => Ok(()),
     }
 }
