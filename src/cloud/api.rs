@@ -119,6 +119,10 @@ impl Api {
         let (of_sts, sts_endpoint, sts_refused) = setting(Service::Sts)?;
         let sts = Sts::new(&config, sts_endpoint, of_sts, sts_refused);
         let mut with_endpoint = aws_sdk_snowball::config::Builder::from(&config);
+        if endpoint.is_some() {
+            // An address that is configured is called as it stands, as by the AWS CLI: the SDK would refuse it.
+            with_endpoint.set_use_fips(Some(false)).set_use_dual_stack(Some(false));
+        }
         with_endpoint.set_endpoint_url(endpoint);
         tracing::info!(
             api = ours.place,

@@ -13,12 +13,12 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use super::CloudSettings;
-use super::aws_files::{CredentialKind, OUR_SOURCE, sdk_name};
-use super::code::{CodeProvider, RoleWithCode};
+use super::aws_files::{CredentialKind, sdk_name};
 use super::credentials::{Choice, Profiles};
 use super::endpoints::empty_variable;
 use super::http::Https;
 use super::process::ProcessProvider;
+use super::role::{ProfileRole, RoleProvider};
 use super::usable::UsableSource;
 use super::variables::{self, WebIdentity};
 use super::wait::Wait;
@@ -108,17 +108,13 @@ impl Chain<'_> {
         if let Some(empty) = empty_variable() {
             return endpoint_is_empty(&empty);
         }
-        let is_role = kind == Some(CredentialKind::Role);
-        if is_role && files.get(name, "mfa_serial").is_some() {
-            return self.with_code(name, before);
+        if kind == Some(CredentialKind::Role) {
+            return self.role(name, before);
         }
-        let mut sdk = aws_config::profile::ProfileFileCredentialsProvider::builder()
+        let sdk = aws_config::profile::ProfileFileCredentialsProvider::builder()
             .configure(&self.config())
             .profile_name(sdk_name(name))
             .profile_files(self.profiles.for_sdk());
-        if is_role {
-            sdk = sdk.with_custom_provider(OUR_SOURCE, self.source(name, before));
-        }
         SharedCredentialsProvider::new(sdk.build())
     }
 
@@ -137,23 +133,23 @@ impl Chain<'_> {
         UsableSource { provider, name: format!("the source of profile “{}”", phrase(name)) }
     }
 
-    /// A role that asks for a one-time code, assumed with what the profile names as its source.
-    fn with_code(&self, name: &str, before: &mut Vec<String>) -> SharedCredentialsProvider {
+    /// The role of a profile, assumed with what the profile names as its source.
+    fn role(&self, name: &str, before: &mut Vec<String>) -> SharedCredentialsProvider {
         let files = self.profiles.files();
         let said = |key: &str| files.get(name, key).map(str::to_owned);
-        let (Some(role), Some(serial)) = (said("role_arn"), said("mfa_serial")) else {
+        let Some(role) = said("role_arn") else {
             return unobtainable(format!("profile “{}” names no role", phrase(name)));
         };
         let source = SharedCredentialsProvider::new(self.source(name, before));
-        let role = RoleWithCode {
+        let role = ProfileRole {
             profile: phrase(name),
             role,
-            serial,
+            serial: said("mfa_serial"),
             external_id: said("external_id"),
-            session: said("role_session_name"),
+            session: said("role_session_name").filter(|name| !name.is_empty()),
             seconds: said("duration_seconds").and_then(|text| text.parse().ok()),
         };
-        SharedCredentialsProvider::new(CodeProvider {
+        SharedCredentialsProvider::new(RoleProvider {
             role,
             source,
             profiles: Arc::clone(self.profiles),

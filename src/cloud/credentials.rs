@@ -71,8 +71,12 @@ impl Profiles {
         let name = explicit.map_or(of_environment.value, str::to_owned);
         let (choice, notes) = (Choice::Profile, Vec::new());
         let mut profiles = Self { files, name, explicit: explicit.is_some(), is_named, choice, notes };
-        profiles.files.check(&profiles.name).map_err(Unusable::into_error)?;
+        profiles.files.check_settings(&profiles.name).map_err(Unusable::into_error)?;
         profiles.choice = profiles.choose()?;
+        // How the profile comes to credentials is nobody's matter where it does not lend them, as with the AWS CLI.
+        if matches!(profiles.choice, Choice::Profile) {
+            profiles.files.check(&profiles.name).map_err(Unusable::into_error)?;
+        }
         profiles.notes = profiles.check_what_they_lead_to()?;
         Ok(profiles)
     }
@@ -94,7 +98,16 @@ impl Profiles {
         if let Some(identity) = variables::web_identity(|key| self.text(key))? {
             return Ok(Choice::WebIdentity(identity));
         }
-        Ok(if kind.is_some() { Choice::Profile } else { Choice::Container })
+        if kind.is_some() {
+            return Ok(Choice::Profile);
+        }
+        // The AWS CLI would take those, and another account is not the cure.
+        match variables::older_keys() {
+            Some(place) => Err(Error::CredentialsFailed {
+                why: format!("{place} has keys in a form that this program does not read; put them into a profile of ~/.aws/credentials").into(),
+            }),
+            None => Ok(Choice::Container),
+        }
     }
 
     /// Whose credentials count.
@@ -325,7 +338,8 @@ impl Profiles {
 
     fn no_such_profile(&self) -> Error {
         let name = phrase(&self.name);
-        let place = |variable: &str, file: &str| match std::env::var_os(variable).filter(|path| !path.is_empty()) {
+        let place = |variable: &str, file: &str| match std::env::var_os(variable) {
+            Some(path) if path.is_empty() => format!("{variable}, which is empty"),
             Some(path) => phrase(&path.to_string_lossy()),
             None => format!("~/.aws/{file}"),
         };
@@ -401,13 +415,7 @@ impl CredentialsInUse {
             (From::CredentialsEnvVars, "the environment (AWS_ACCESS_KEY_ID)".to_owned()),
             (From::CredentialsProfile, format!("{profile}, by the keys in it")),
         ];
-        // Of a role that the SDK assumes for a profile, it does not say so.
-        let assumes = features.contains(&From::CredentialsProfile)
-            && profiles.files.kind(profiles.name(), false) == Some(CredentialKind::Role);
-        let source = sources
-            .into_iter()
-            .find(|(feature, _)| features.contains(feature) || (assumes && *feature == From::CredentialsStsAssumeRole))
-            .map(|(_, words)| words);
+        let source = sources.into_iter().find(|(feature, _)| features.contains(feature)).map(|(_, words)| words);
         Self {
             source: source.unwrap_or_else(|| "a source that does not say what it is".to_owned()),
             temporary: credentials.session_token().is_some() || credentials.expiry().is_some(),
@@ -417,12 +425,16 @@ impl CredentialsInUse {
     }
 }
 
-/// Where one of the AWS CLI's two files is: where a variable says, or in its usual place. `None` if the CLI is to read none.
+/// Where one of the AWS CLI's two files is: where a variable says, or in its usual place. `None` if the CLI is to read none, which it
+/// is also told by a variable that is set to nothing.
 ///
 /// # Errors
 /// The end of the sentence "NAME …" about the variable.
 pub(super) fn aws_file(variable: &str, name: &str) -> Result<Option<PathBuf>, String> {
-    let named = std::env::var_os(variable).filter(|path| !path.is_empty());
+    let named = std::env::var_os(variable);
+    if named.as_ref().is_some_and(|path| path.is_empty()) {
+        return Ok(None);
+    }
     let usual = || std::env::home_dir().map(|home| home.join(".aws").join(name));
     let named = named.map(expanded_path).transpose().map_err(|why| format!("{variable} {why}"))?;
     // How the AWS CLI is told to read none.

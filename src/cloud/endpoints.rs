@@ -1,6 +1,9 @@
 //! The address of a service, if one is configured: in the order of the AWS CLI. The SDK takes an empty variable for an address, and
 //! drops a general one that it can't parse.
 
+use aws_config::SdkConfig;
+use aws_sdk_sts::Client;
+
 use super::aws_files::Unusable;
 use super::credentials::Profiles;
 use super::failure::Service;
@@ -29,6 +32,16 @@ pub(super) fn configured(profiles: &Profiles, service: Service) -> Result<Option
     let of_profile = profiles.endpoint_url(&service.name().to_lowercase()).map_err(Unusable::into_error)?;
     let origin = || Origin::Profile(profiles.name().to_owned());
     Ok(of_profile.map(|value| Sourced { value: value.to_owned(), origin: origin() }))
+}
+
+/// A client for STS, which calls an address that is configured as it stands: neither FIPS nor dual-stack is a matter of it.
+pub(super) fn sts(config: &SdkConfig, endpoint: Option<String>) -> Client {
+    let mut config = aws_sdk_sts::config::Builder::from(config);
+    if endpoint.is_some() {
+        config.set_use_fips(Some(false)).set_use_dual_stack(Some(false));
+    }
+    config.set_endpoint_url(endpoint);
+    Client::from_conf(config.build())
 }
 
 /// A variable for an endpoint that is set to nothing, if there is one. To the AWS CLI it is unset; the SDK's own providers, which

@@ -6,6 +6,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sts::Client;
 
 use super::api::Api;
+use super::endpoints;
 use super::failure::{CallContext, Refusal};
 use super::logged;
 use crate::error::{Error, Result};
@@ -36,10 +37,8 @@ impl Sts {
         setting: CallContext,
         refused: Option<String>,
     ) -> Self {
-        let mut config = aws_sdk_sts::config::Builder::from(config);
         // What is refused is never called; another client would not start with it.
-        config.set_endpoint_url(endpoint.filter(|_| refused.is_none()));
-        Self { client: Client::from_conf(config.build()), setting, refused }
+        Self { client: endpoints::sts(config, endpoint.filter(|_| refused.is_none())), setting, refused }
     }
 }
 

@@ -23,6 +23,7 @@ mod identity;
 mod logged;
 mod process;
 mod proxy;
+mod role;
 mod text;
 mod trust;
 mod usable;

@@ -407,7 +407,7 @@ fn is_in_network(address: IpAddr, network: IpAddr, length: u32) -> bool {
         (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits(), network.to_bits(), 128),
         _ => return false,
     };
-    length <= bits && (u128::from(address ^ network)).checked_shr(bits - length).unwrap_or_default() == 0
+    length <= bits && (address ^ network).checked_shr(bits - length).unwrap_or_default() == 0
 }
 
 /// A host without the brackets of an IPv6 address.

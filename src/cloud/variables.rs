@@ -3,12 +3,21 @@
 //! What is not Unicode, or blank where a key is expected, is refused: taken for unset, it would be another account's turn.
 
 use std::env::{VarError, var, var_os};
+use std::path::PathBuf;
+use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::aws_files::odd_key_character;
 use crate::error::{Error, Result};
+use crate::report::utc_in_words;
+use crate::safety::path_trust::{self, Whose};
+use crate::safety::sanitize::phrase;
+
+const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 
 /// A role, and the file with the token for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +57,7 @@ pub(super) fn keys() -> Result<Option<Credentials>> {
         None => part_of_key("AWS_SESSION_TOKEN")?,
         older => older,
     };
-    let mut keys = Credentials::new(id, secret, token, None, "environment");
+    let mut keys = Credentials::new(id, secret, token, expiration()?, "environment");
     keys.get_property_mut_or_default::<Vec<AwsCredentialFeature>>().push(AwsCredentialFeature::CredentialsEnvVars);
     Ok(Some(keys))
 }
@@ -63,6 +72,29 @@ fn part_of_key(name: &str) -> Result<Option<String>> {
         Some(odd) => Err(failed(format!("{name} has {odd} in it"))),
         None => Ok(Some(trimmed.to_owned())),
     }
+}
+
+/// When the keys in the variables end, if a variable says so: then they are used no longer, as by the CLI.
+///
+/// # Errors
+/// [`Error::CredentialsExpired`]; [`Error::CredentialsFailed`] for what is no time.
+fn expiration() -> Result<Option<SystemTime>> {
+    variable(EXPIRATION)?.map(|said| end_of_keys(&said, OffsetDateTime::now_utc())).transpose()
+}
+
+fn end_of_keys(said: &str, now: OffsetDateTime) -> Result<SystemTime> {
+    let Ok(end) = OffsetDateTime::parse(said.trim(), &Rfc3339) else {
+        return Err(failed(format!("{EXPIRATION} is not a time like 2026-01-31T12:00:00Z")));
+    };
+    if end > now {
+        return Ok(end.into());
+    }
+    Err(Error::CredentialsExpired {
+        why: format!("{EXPIRATION} is {}", utc_in_words(end)),
+        hint: format!(
+            "Get new credentials the way you got these, and set {EXPIRATION} with them. To use a profile, unset AWS_ACCESS_KEY_ID. Then repeat the same command."
+        ),
+    })
 }
 
 /// The role to assume with a token in a file: of each part the variable goes before what the profile says.
@@ -81,10 +113,29 @@ pub(super) fn web_identity<'a>(of_profile: impl Fn(&str) -> Option<&'a str>) -> 
     };
     let Some(token_file) = part("AWS_WEB_IDENTITY_TOKEN_FILE", "web_identity_token_file")? else { return Ok(None) };
     let Some(role) = part("AWS_ROLE_ARN", "role_arn")? else {
-        return Err(failed("AWS_WEB_IDENTITY_TOKEN_FILE is set and AWS_ROLE_ARN is not".to_owned()));
+        return Err(failed(match variable("AWS_WEB_IDENTITY_TOKEN_FILE")? {
+            Some(_) => "AWS_WEB_IDENTITY_TOKEN_FILE is set and AWS_ROLE_ARN is not".to_owned(),
+            None => "the profile has a web_identity_token_file and no role_arn, and AWS_ROLE_ARN is not set".to_owned(),
+        }));
     };
     let session = part("AWS_ROLE_SESSION_NAME", "role_session_name")?;
     Ok(Some(WebIdentity { token_file, role, session }))
+}
+
+/// What has keys in one of the two forms from before there were profiles, which the AWS CLI reads before it asks a container.
+pub(super) fn older_keys() -> Option<String> {
+    const FILE: &str = "AWS_CREDENTIAL_FILE";
+    const MAX_SIZE: u64 = 1 << 20;
+    if std::env::var_os(FILE).is_some_and(|path| !path.is_empty()) {
+        return Some(FILE.to_owned());
+    }
+    let usual = || vec![PathBuf::from("/etc/boto.cfg"), std::env::home_dir().unwrap_or_default().join(".boto")];
+    let paths = std::env::var_os("BOTO_CONFIG").map_or_else(usual, |path| vec![path.into()]);
+    let has_keys = |path: &PathBuf| {
+        let content = path_trust::read_file(path, Whose::Own, MAX_SIZE).ok().flatten().unwrap_or_default();
+        String::from_utf8_lossy(&content).lines().any(|line| line.trim_start().starts_with("aws_access_key_id"))
+    };
+    paths.into_iter().find(has_keys).map(|path| phrase(&path.display().to_string()))
 }
 
 fn failed(why: String) -> Error {
@@ -104,5 +155,18 @@ mod tests {
         assert_eq!(of(Ok(" ".to_owned())), Ok(Some(" ".to_owned())), "a profile may be called that");
         let refused = of(Err(VarError::NotUnicode("?".into()))).unwrap_err();
         assert!(refused.contains("AWS_PROFILE is not valid text"), "{refused}");
+    }
+
+    #[test]
+    fn keys_that_have_ended_are_told_by_the_variable_that_says_so() {
+        let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
+        let told = |said| end_of_keys(said, now).map_err(|error| (error.code(), error.report().sentence));
+        assert!(told("2024-10-04T00:00:01Z").is_ok() && told(" 2024-10-04T02:00:01+02:00 ").is_ok());
+        let (code, sentence) = told("2024-10-04T02:00:00+02:00").unwrap_err();
+        assert_eq!(code, "credentials_expired");
+        assert!(sentence.contains("AWS_CREDENTIAL_EXPIRATION is 2024-10-04 00:00:00 UTC"), "{sentence}");
+        for said in ["soon", "2099-01-01", "2099-01-01T00:00:00", "4102444800"] {
+            assert_eq!(told(said).unwrap_err().0, "credentials_failed", "{said}");
+        }
     }
 }

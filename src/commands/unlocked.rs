@@ -38,6 +38,12 @@ fn is_kept(job: &TargetId, settings: &Settings) -> bool {
     record.is_ok_and(|record| record.is_some_and(|record| record.pair.is_some()))
 }
 
+/// What was agreed to when it was asked: a command to paste may find nobody to ask.
+fn agreed_flag<'a>(mut addresses: impl Iterator<Item = &'a Endpoint>, settings: &Settings) -> &'static str {
+    let is_public = |address: &Endpoint| matches!(check_address(address), Err(Error::EndpointPublic { .. }));
+    if !settings.allow_public_endpoint && addresses.any(is_public) { " --allow-public-endpoint" } else { "" }
+}
+
 pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings, ui: &Ui) {
     let hand_over = &unlocked.hand_over;
     let mut text = match &unlocked.nodes[..] {
@@ -49,11 +55,7 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
             format!("\nThe cluster {} is UNLOCKED: {open} of {} nodes.\n\n{lines}\n", unlocked.job, nodes.len())
         }
     };
-    // What was agreed to when it was asked, a command that may find nobody to ask has to say.
-    let is_public = |address: &Endpoint| matches!(check_address(address), Err(Error::EndpointPublic { .. }));
-    let was_agreed =
-        !settings.allow_public_endpoint && std::iter::once(endpoint).chain(&hand_over.nodes).any(is_public);
-    let agreed = if was_agreed { " --allow-public-endpoint" } else { "" };
+    let agreed = agreed_flag(std::iter::once(endpoint).chain(&hand_over.nodes), settings);
     match &unlocked.manifest {
         Some(manifest) => {
             text.push_str(&format!(
@@ -103,4 +105,25 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
             missing: &unlocked.missing,
         },
     );
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::Origin;
+    use crate::settings::{Flags, Given, ProcessEnvironment, setting};
+
+    #[test]
+    fn a_public_address_is_said_with_its_flag_unless_the_settings_say_it() {
+        let mut flags = Flags::new();
+        let settings = |flags: &Flags| Settings::resolve(flags, &ProcessEnvironment::default()).unwrap();
+        let (local, public): (Endpoint, Endpoint) = ("10.0.0.7".parse().unwrap(), "11.0.0.7".parse().unwrap());
+        let bare = settings(&flags);
+        assert_eq!(agreed_flag([&local].into_iter(), &bare), "");
+        assert_eq!(agreed_flag([&local, &public].into_iter(), &bare), " --allow-public-endpoint");
+        let origin = Origin::Flag(setting::allow_public_endpoint.flag());
+        flags.insert(Given::read(&setting::allow_public_endpoint, "true".to_owned(), origin));
+        assert_eq!(agreed_flag([&public].into_iter(), &settings(&flags)), "", "the command says it already");
+    }
 }

@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What one of the two did.
 #[derive(Debug, PartialEq, Eq)]
 enum Did {
-    /// It asked for the jobs, as this.
-    Asked(Claim),
+    /// It asked for the jobs, as this, after it had asked for these roles.
+    Asked(Claim, Vec<String>),
     /// It asked nothing.
     Refused,
 }
@@ -62,6 +62,8 @@ fn compare(cli: &Path, row: &Row) -> Result<(), String> {
         text.replace("{endpoint}", &world.endpoint_url())
             .replace("{ca}", &world.ca_bundle().to_string_lossy())
             .replace("{home}", &world.home().to_string_lossy())
+            .replace("{key}", world.access_key())
+            .replace("{secret}", world.secret_key())
     };
     for (name, content) in &row.files {
         let path = world.home().join(name);
@@ -88,9 +90,10 @@ fn compare(cli: &Path, row: &Row) -> Result<(), String> {
         command.envs(more.iter().map(|(name, value)| (name, value)));
         let before = world.requests().len();
         let (exit, said) = ended(command);
-        let claim = world.requests().split_off(before).into_iter().filter(|asked| asked.operation == "ListJobs");
-        let did = claim.filter_map(|asked| asked.claim).next().map_or(Did::Refused, Did::Asked);
-        (did, exit, said)
+        let asked = world.requests().split_off(before);
+        let roles = asked.iter().filter_map(|asked| asked.role.as_deref()).map(without_own_name).collect();
+        let claim = asked.into_iter().filter(|asked| asked.operation == "ListJobs").find_map(|asked| asked.claim);
+        (claim.map_or(Did::Refused, |claim| Did::Asked(claim, roles)), exit, said)
     };
     let (cli, _, cli_said) = start(cli, &["snowball", "list-jobs"], &[("AWS_MAX_ATTEMPTS", "1".into())]);
     let places = [("XDG_STATE_HOME", world.state_home()), ("XDG_RUNTIME_DIR", world.runtime_dir())];
@@ -106,15 +109,24 @@ fn compare(cli: &Path, row: &Row) -> Result<(), String> {
         Than::Same if cli == Did::Refused => refused,
         Than::Same => agent == cli,
         // Each a difference that is meant: the day it goes, the row is to say so.
-        Than::Works(_) => cli == Did::Refused && matches!(agent, Did::Asked(_)),
+        Than::Works(_) => cli == Did::Refused && matches!(agent, Did::Asked(..)),
         Than::Refuses(_) => cli != Did::Refused && refused,
         Than::Region(region, _) => match (&cli, &agent) {
-            (Did::Asked(its), Did::Asked(ours)) => its.key == ours.key && its != ours && ours.region == *region,
-            (Did::Refused, Did::Asked(ours)) => ours.region == *region,
+            (Did::Asked(its, _), Did::Asked(ours, _)) => its.key == ours.key && its != ours && ours.region == *region,
+            (Did::Refused, Did::Asked(ours, _)) => ours.region == *region,
             _ => false,
         },
     };
     if is_right { Ok(()) } else { Err(story()) }
+}
+
+/// A role without the name of a session that nobody chose: it ends in a time.
+fn without_own_name(role: &str) -> String {
+    let is_own = |word: &&str| {
+        let time = word.strip_prefix("RoleSessionName=").and_then(|name| name.rsplit_once('-'));
+        !time.is_some_and(|(_, time)| time.len() > 8 && time.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    role.split(' ').filter(is_own).collect::<Vec<_>>().join(" ")
 }
 
 /// The exit code and the last lines of what is said.

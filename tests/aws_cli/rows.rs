@@ -76,10 +76,11 @@ const TWO: &str = "[default]\nregion = eu-west-1\naws_access_key_id = AKIDDEFAUL
 
 const UNSET: &str = "an empty variable is how a script unsets one";
 const NO_KEY: &str = "there is no such key at AWS";
+const NO_REGION: &str = "there is no such region at AWS";
 const OWN_WAY: &str = "a mistake in a colleague's profile is no reason not to find one's own";
 
 pub(crate) fn all() -> Vec<Row> {
-    let rows = [profiles(), regions(), forms(), sources(), order(), ways()];
+    let rows = [profiles(), regions(), forms(), sources(), order(), roles(), ways(), quirks()];
     rows.into_iter().flatten().collect()
 }
 
@@ -159,7 +160,7 @@ fn regions() -> Vec<Row> {
             .var("AWS_DEFAULT_REGION", "")
             .than(Than::Region("eu-west-1", UNSET)),
         row("no region").with_keys("[default]\noutput = json\n"),
-        row("an empty region").with_keys("[default]\nregion =\n").than(Than::Refuses("there is no such region at AWS")),
+        row("an empty region").with_keys("[default]\nregion =\n").than(Than::Refuses(NO_REGION)),
         row("a region with blanks and tabs").with_keys("[default]\nregion = \t us-east-1 \t\n"),
         row("AWS_DEFAULT_REGION with a blank")
             .config(TWO)
@@ -314,8 +315,7 @@ fn sources() -> Vec<Row> {
     ]
 }
 
-/// Which identity counts where there are several, and none where the one that counts fails. The stand-in assumes no role with a token,
-/// so that whoever would is refused.
+/// Which identity counts where there are several, and none where the one that counts fails.
 fn order() -> Vec<Row> {
     const KEYS: &str = "region = us-east-1\naws_access_key_id = AKIDA\naws_secret_access_key = S\n";
     const ROLE: &str = "arn:aws:iam::123456789012:role/r";
@@ -373,6 +373,144 @@ fn order() -> Vec<Row> {
             .var("HTTPS_PROXY", "http://127.0.0.1:1")
             .var("NO_PROXY", "x.example, *"),
         row("ALL_PROXY").config(TWO).var("ALL_PROXY", "socks5h://127.0.0.1:1"),
+    ]
+}
+
+/// Roles that are assumed: which, with whose keys, and for how long.
+fn roles() -> Vec<Row> {
+    const ROLE: &str = "arn:aws:iam::123456789012:role/r";
+    const BASE: &str = "[profile base]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n";
+    let role = |more: &str| format!("[profile a]\nregion = us-east-1\nrole_arn = {ROLE}\n{more}{BASE}");
+    let token = |row: Row, config: &str| {
+        row.config(&format!("[profile a]\nregion = us-east-1\n{config}")).file("token", "t0ken").var("AWS_PROFILE", "a")
+    };
+    const FILE: &str = "web_identity_token_file = {home}/token\n";
+    const OTHER: &str = "arn:aws:iam::123456789012:role/other";
+    vec![
+        row("a role").config(&role("source_profile = base\n")).profile("a"),
+        row("a role for so long").config(&role("source_profile = base\nduration_seconds = 900\n")).profile("a"),
+        row("a role with a name and an external id")
+            .config(&role("source_profile = base\nrole_session_name = mine\nexternal_id = 12:34/x\n"))
+            .profile("a"),
+        row("a role and an empty name").config(&role("source_profile = base\nrole_session_name =\n")).profile("a"),
+        row("a role in quotes").config(&role("source_profile = base\n").replace(ROLE, &format!("\"{ROLE}\""))).profile("a"),
+        row("a role with the keys in variables")
+            .config(&role("credential_source = Environment\n"))
+            .profile("a")
+            .var("AWS_ACCESS_KEY_ID", "{key}")
+            .var("AWS_SECRET_ACCESS_KEY", "{secret}"),
+        row("a role with the keys in variables that have ended")
+            .config(&role("credential_source = Environment\n"))
+            .profile("a")
+            .var("AWS_ACCESS_KEY_ID", "{key}")
+            .var("AWS_SECRET_ACCESS_KEY", "{secret}")
+            .var("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z"),
+        row("a credential_source in lower case").config(&role("credential_source = environment\n")).profile("a"),
+        row("a role with a role")
+            .config(&format!("[profile a]\nregion = us-east-1\nrole_arn = {OTHER}\nsource_profile = b\nexternal_id = out\n[profile b]\nrole_arn = {ROLE}\nsource_profile = base\nexternal_id = in\n{BASE}"))
+            .profile("a"),
+        token(row("a role with a token"), &format!("role_arn = {ROLE}\n{FILE}")),
+        token(row("a role with a token for so long"), &format!("role_arn = {ROLE}\n{FILE}duration_seconds = 900\nexternal_id = x1\n")),
+        token(row("a role with a token and names in variables"), &format!("role_arn = {ROLE}\n{FILE}role_session_name = his\n"))
+            .var("AWS_ROLE_SESSION_NAME", "mine"),
+        token(row("a role with a token and another in a variable"), &format!("role_arn = {ROLE}\n{FILE}")).var("AWS_ROLE_ARN", OTHER),
+        token(row("a token alone and a role in a variable"), FILE).var("AWS_ROLE_ARN", OTHER),
+        token(row("a token alone and an empty role in a variable"), FILE).var("AWS_ROLE_ARN", ""),
+        row("a token alone in a profile in a flag and a role in a variable")
+            .config(&format!("[profile a]\nregion = us-east-1\n{FILE}"))
+            .file("token", "t0ken")
+            .profile("a")
+            .var("AWS_ROLE_ARN", OTHER),
+        token(row("a token alone"), FILE),
+        token(row("a role with an empty token file"), &format!("role_arn = {ROLE}\n{FILE}")).file("token", ""),
+    ]
+}
+
+/// What people asked about.
+fn quirks() -> Vec<Row> {
+    const KEYS: &str = "aws_access_key_id = AKIDA\naws_secret_access_key = S\n";
+    const NOT_OURS: &str =
+        "how often and how long the CLI tries is no matter of this program, which has deadlines of its own";
+    const OLDER: &str = "version 2 of the CLI has no documented place for them, and a profile is made in a minute";
+    let with = |more: &str| format!("[profile a]\nregion = us-east-1\n{KEYS}{more}");
+    let in_variables = |row: Row| row.var("AWS_ACCESS_KEY_ID", "AKIDENV").var("AWS_SECRET_ACCESS_KEY", "S");
+    let ends = |row: Row, value| in_variables(row.config(TWO)).var("AWS_CREDENTIAL_EXPIRATION", value);
+    let proxied =
+        |what, no_proxy| row(what).config(TWO).var("HTTPS_PROXY", "http://127.0.0.1:1").var("NO_PROXY", no_proxy);
+    vec![
+        ends(row("keys in variables that have ended"), "2020-01-01T00:00:00Z"),
+        ends(row("keys in variables that end late"), "2099-01-01T00:00:00+00:00"),
+        ends(row("keys in variables that end at no time"), "soon"),
+        in_variables(row("keys in variables and a profile that is broken otherwise"))
+            .config("[profile a]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/r\n")
+            .var("AWS_PROFILE", "a"),
+        proxied("a star before hosts without the proxy", "*.0.0.1"),
+        row("an empty no_proxy before NO_PROXY")
+            .config(TWO)
+            .var("HTTPS_PROXY", "http://127.0.0.1:1")
+            .var("no_proxy", "")
+            .var("NO_PROXY", "127.0.0.1"),
+        row("a region in quotes").config(&with("").replace("us-east-1", "\"us-east-1\"")).profile("a"),
+        row("a region in upper case")
+            .config(&with("").replace("us-east-1", "US-EAST-1"))
+            .profile("a")
+            .than(Than::Refuses(NO_REGION)),
+        row("use_fips_endpoint and an endpoint").config(&with("use_fips_endpoint = true\n")).profile("a"),
+        row("retry_mode that is none")
+            .config(&with("retry_mode = Standard!\n"))
+            .profile("a")
+            .than(Than::Works(NOT_OURS)),
+        row("settings of the CLI alone")
+            .config(&with(
+                "cli_timestamp_format = iso8601\ncli_pager =\ncli_history = enabled\ncli_auto_prompt = on-partial\n",
+            ))
+            .profile("a"),
+        row("credential_source without a role").config(&with("credential_source = Environment\n")).profile("a"),
+        row("a blank in a name without quotes, and its keys in the other file")
+            .config("[profile Foo Bar]\nregion = us-east-1\n")
+            .credentials("[Foo Bar]\naws_access_key_id = AKIDA\naws_secret_access_key = S\n")
+            .var("AWS_DEFAULT_REGION", "eu-west-1")
+            .profile("Foo Bar"),
+        row("a region in the credentials file")
+            .config("")
+            .credentials("[a]\nregion = us-west-2\naws_access_key_id = AKIDA\naws_secret_access_key = S\n")
+            .profile("a"),
+        row("a region in both files").config(&with("")).credentials("[a]\nregion = us-west-2\n").profile("a"),
+        row("UTF-16")
+            .file(CONFIG, with("").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>())
+            .profile("a"),
+        row("AWS_SHARED_CREDENTIALS_FILE that is not there")
+            .with_keys("[default]\nregion = us-east-1\n")
+            .var("AWS_SHARED_CREDENTIALS_FILE", "{home}/gone"),
+        row("AWS_CONFIG_FILE is empty")
+            .with_keys(TWO)
+            .var("AWS_CONFIG_FILE", "")
+            .var("AWS_DEFAULT_REGION", "us-east-1")
+            .var("AWS_ENDPOINT_URL", "{endpoint}"),
+        row("AWS_SHARED_CREDENTIALS_FILE is empty").with_keys(TWO).var("AWS_SHARED_CREDENTIALS_FILE", ""),
+        row("a blank around AWS_PROFILE").config(TWO).var("AWS_PROFILE", " a "),
+        row("AWS_ENDPOINT_URL in quotes").config(TWO).var("AWS_ENDPOINT_URL", "\"{endpoint}\""),
+        row("endpoint_url below the service's name in the profile")
+            .config(&with("snowball =\n  endpoint_url = https://127.0.0.1:1\n"))
+            .profile("a"),
+        row("an empty name").config(&format!("[profile ]\nregion = eu-west-1\n{}", with(""))).profile("a"),
+        row("[default] in another case")
+            .config("[Default]\nregion = us-east-1\naws_access_key_id = AKIDA\naws_secret_access_key = S\n"),
+        row("AWS_SESSION_TOKEN without keys").config(TWO).var("AWS_SESSION_TOKEN", "T"),
+        row("AWS_SECRET_ACCESS_KEY without its id").config(TWO).var("AWS_SECRET_ACCESS_KEY", "S"),
+        row("AWS_CREDENTIAL_FILE")
+            .config("[default]\nregion = us-east-1\n")
+            .file("old", "AWSAccessKeyId=AKIDOLD\nAWSSecretKey=S\n")
+            .var("AWS_CREDENTIAL_FILE", "{home}/old")
+            .than(Than::Refuses(OLDER)),
+        row("BOTO_CONFIG")
+            .config("[default]\nregion = us-east-1\n")
+            .file("boto", "[Credentials]\naws_access_key_id = AKIDBOTO\naws_secret_access_key = S\n")
+            .var("BOTO_CONFIG", "{home}/boto")
+            .than(Than::Refuses(OLDER)),
+        row("~/.boto for another service")
+            .config("[default]\nregion = us-east-1\n")
+            .file(".boto", "[Credentials]\ngs_oauth2_refresh_token = x\n"),
     ]
 }
 

@@ -4,13 +4,13 @@
 //! blank for a comment, knows no `key: value`, and of several kinds of credentials in one profile it takes another one. So the files
 //! are read as the CLI reads them ([`ini`]), and written anew: names that the SDK does not take are spelled in
 //! hexadecimal, and of each profile there is one kind of credentials, the one that the CLI takes. What can't be written so that it
-//! means the same is refused, with file and line, if the profile in use depends on it. Keys and programs are left out of it, as is
-//! whatever a role is assumed with: providers of ours have those ([`OUR_SOURCE`]).
+//! means the same is refused, with file and line, if the profile in use depends on it. Keys, programs and
+//! roles are left out of it: providers of ours have those.
 
 mod dialect;
 mod ini;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -118,9 +118,6 @@ const SOURCES: [&str; 3] = ["Environment", "EcsContainer", "Ec2InstanceMetadata"
 
 const TOKEN_FILE: &str = "web_identity_token_file";
 const PROCESS: &str = "credential_process";
-
-/// Where the SDK is told to take the credentials from with which it assumes a role: a provider of ours has them.
-pub(super) const OUR_SOURCE: &str = "snow-onboard";
 
 impl AwsFiles {
     /// Reads both files. Nothing in them is an error until [`AwsFiles::check`].
@@ -330,14 +327,23 @@ impl AwsFiles {
         Some((words, format!("line {} of {}", said.line, said.path.display())))
     }
 
-    /// Whether what the profile in use depends on can be used: itself, those that it borrows from, its sign-in.
+    /// Whether what the profile in use says can be read, whoever's credentials count.
+    ///
+    /// # Errors
+    /// What can't be used first.
+    pub(super) fn check_settings(&self, profile: &str) -> Result<(), Unusable> {
+        match &self.outside {
+            Some(outside) => Err(outside.clone()),
+            None => self.profiles.get(profile).map_or(Ok(()), SectionSettings::check),
+        }
+    }
+
+    /// Whether what the profile in use comes to credentials by can be used: itself, those that it borrows from, its sign-in.
     ///
     /// # Errors
     /// What can't be used first.
     pub(super) fn check(&self, profile: &str) -> Result<(), Unusable> {
-        if let Some(outside) = &self.outside {
-            return Err(outside.clone());
-        }
+        self.check_settings(profile)?;
         let lineage = self.lineage(profile);
         for (depth, &name) in lineage.iter().enumerate() {
             let Some(settings) = self.profiles.get(name) else { continue };
@@ -431,9 +437,6 @@ impl AwsFiles {
             let Some((name, settings)) = self.profiles.get_key_value(name) else { continue };
             let kind = self.kind(name, *place > 0);
             let _ = writeln!(text, "[profile {}]", sdk_name(name));
-            if kind == Some(CredentialKind::Role) {
-                let _ = writeln!(text, "credential_source = {OUR_SOURCE}");
-            }
             settings.write(
                 &mut text,
                 |key| match key {
@@ -443,9 +446,7 @@ impl AwsFiles {
                     // The session says the same.
                     "sso_start_url" | "sso_region" if settings.entries.contains_key("sso_session") => false,
                     key if SSO.contains(&key) => kind == Some(CredentialKind::Sso),
-                    key if ROLE.contains(&key) => {
-                        matches!(kind, Some(CredentialKind::Role | CredentialKind::WebIdentity))
-                    }
+                    key if ROLE.contains(&key) => kind == Some(CredentialKind::WebIdentity),
                     key if KEYS.contains(&key) => false,
                     _ => true,
                 },
@@ -455,8 +456,12 @@ impl AwsFiles {
                 },
             );
         }
-        for (kind, sections) in [("sso-session", &self.sso_sessions), ("services", &self.services)] {
-            for (name, settings) in sections {
+        // Those alone that are named: the SDK takes long for a hundred thousand.
+        for (kind, key, sections) in
+            [("sso-session", "sso_session", &self.sso_sessions), ("services", "services", &self.services)]
+        {
+            let named: BTreeSet<&str> = places.keys().filter_map(|profile| self.get(profile, key)).collect();
+            for (name, settings) in named.iter().filter_map(|name| sections.get_key_value(*name)) {
                 let _ = writeln!(text, "[{kind} {}]", sdk_name(name));
                 settings.write(&mut text, |_| true, |_, value| value.to_owned());
             }

@@ -21,10 +21,7 @@ fn names_that_the_sdk_does_not_take_are_spelled() {
     let config = "[profile \"field büro\"]\nregion: x\nsource_profile = base 1\nrole_arn=r\n[profile 'base 1']\naws_access_key_id=A\naws_secret_access_key=S\n";
     let text = written(config, "", "field büro");
     let (field, base) = (sdk_name("field büro"), sdk_name("base 1"));
-    assert_eq!(
-        text,
-        format!("[profile {base}]\n[profile {field}]\ncredential_source = snow-onboard\nregion = x\nrole_arn = r\n")
-    );
+    assert_eq!(text, format!("[profile {base}]\n[profile {field}]\nregion = x\n"));
     assert_eq!(sdk_name("a/b.c@d:e+f%g_h-i"), "a/b.c@d:e+f%g_h-i");
     assert_ne!(sdk_name(&sdk_name("ä")), sdk_name("ä"), "no name can pass for another one");
 }
@@ -52,18 +49,14 @@ fn of_several_kinds_the_cli_s_is_written() {
         "[profile a]\n",
         "programs are run by ourselves"
     );
-    let role = "[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\ncredential_process = x\n";
-    assert_eq!(written(role, "", "a"), "[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n[profile b]\n");
-    let mfa = "[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\nrole_arn = s\nmfa_serial = m\nsource_profile = c\n";
-    assert!(written(mfa, "", "a").starts_with("[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n"));
-    let role = "[profile a]\ncredential_source = snow-onboard\nrole_arn = r\n";
-    assert_eq!(written("[profile a]\nrole_arn = r\nsource_profile = a\n", keys, "a"), role);
+    let role = "[profile a]\nrole_arn = r\nmfa_serial = m\nsource_profile = b\n[profile b]\ncredential_process = x\n";
+    assert_eq!(written(role, "", "a"), "[profile a]\n[profile b]\n", "roles are assumed by ourselves");
     let token = "[profile a]\nrole_arn = r\nweb_identity_token_file = f\nsource_profile = gone\n";
     assert_eq!(written(token, "", "a"), "[profile a]\nrole_arn = r\nweb_identity_token_file = f\n");
     assert_eq!(files(token, "").check("a"), Ok(()), "the source_profile beside a token file is not read");
     let beside = "credential_process = x\naws_access_key_id = A\naws_secret_access_key = S\n";
     let own = written(&format!("[profile a]\nrole_arn = r\nsource_profile = a\n{beside}"), "", "a");
-    assert_eq!(own, role, "what it borrows is never written");
+    assert_eq!(own, "[profile a]\n", "what it borrows is never written");
     let source = files(&format!("[profile a]\nrole_arn = s\nsource_profile = b\n{beside}"), "").kind("a", true);
     assert_eq!(source, Some(CredentialKind::Process));
     let both = written(
@@ -75,6 +68,8 @@ fn of_several_kinds_the_cli_s_is_written() {
         both,
         "[profile a]\nsso_role_name = n\nsso_session = s\n[sso-session s]\nsso_region = r\nsso_start_url = u\n"
     );
+    let unnamed = "[profile a]\nservices = s\n[services s]\nk = v\n[services t]\n[sso-session s]\n";
+    assert_eq!(written(unnamed, "", "a"), "[profile a]\nservices = s\n[services s]\nk = v\n", "nobody names them");
 }
 
 #[test]

@@ -64,6 +64,7 @@ pub(crate) async fn handle(world: Arc<World>, request: HttpRequest<Incoming>) ->
         authorization: head.headers.contains_key(header::AUTHORIZATION),
         range: text(header::RANGE),
         user_agent: text(header::USER_AGENT),
+        role: None,
     };
     tokio::time::sleep(world.settings().latency).await;
     let response = match serve(&world, &head, &mut entry).await {

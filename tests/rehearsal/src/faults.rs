@@ -29,11 +29,13 @@ pub enum Operation {
     GetCallerIdentity,
     /// Temporary keys for a role: asked of STS, on the API's port.
     AssumeRole,
+    /// Temporary keys for a role for whoever has a token: asked of STS, on the API's port.
+    AssumeRoleWithWebIdentity,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::DescribeJob,
         Self::ListJobs,
         Self::ListClusterJobs,
@@ -46,6 +48,7 @@ impl Operation {
         Self::GetSnowballUsage,
         Self::GetCallerIdentity,
         Self::AssumeRole,
+        Self::AssumeRoleWithWebIdentity,
     ];
 
     /// The name on the wire.
@@ -64,13 +67,20 @@ impl Operation {
             Self::GetSnowballUsage => "GetSnowballUsage",
             Self::GetCallerIdentity => "GetCallerIdentity",
             Self::AssumeRole => "AssumeRole",
+            Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
         }
     }
 
     /// Whether STS is asked, and not the Snowball API.
     #[must_use]
     pub const fn is_of_sts(self) -> bool {
-        matches!(self, Self::GetCallerIdentity | Self::AssumeRole)
+        matches!(self, Self::GetCallerIdentity | Self::AssumeRole | Self::AssumeRoleWithWebIdentity)
+    }
+
+    /// Whether only whoever has keys can ask for it.
+    #[must_use]
+    pub const fn is_signed(self) -> bool {
+        !matches!(self, Self::AssumeRoleWithWebIdentity)
     }
 
     /// The operation of this name, if there is one.

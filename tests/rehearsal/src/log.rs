@@ -70,6 +70,8 @@ pub struct Request {
     pub error: Option<String>,
     /// Whether an `Authorization` header came: right for the API, a leak for the bucket.
     pub authorization: bool,
+    /// The role asked for, with what was said of its session, as sent.
+    pub role: Option<String>,
     /// The `Range` asked for.
     pub range: Option<String>,
     /// Who says to ask.

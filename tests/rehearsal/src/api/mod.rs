@@ -1,4 +1,4 @@
-//! The Snowball API's stand-in, and that of the two calls of STS that tell whose keys are in use and lend others, and
+//! The Snowball API's stand-in, and that of the calls of STS that tell whose keys are in use and lend others, and
 //! that of the sign-in service.
 
 mod auth;
@@ -54,6 +54,7 @@ pub(crate) async fn handle(world: Arc<World>, request: HttpRequest<Incoming>) ->
         status: 0,
         error: None,
         authorization: head.headers.contains_key(header::AUTHORIZATION),
+        role: None,
         range: None,
         user_agent: text(header::USER_AGENT).map(str::to_owned),
     };
@@ -136,16 +137,20 @@ enum Reply {
 async fn serve(world: &World, call: Option<&Call>, signed: &Signed<'_>, entry: &mut Request) -> Result<Reply, Refusal> {
     let no_such = || Refusal::new(400, "UnknownOperationException", "No such operation, or not in this protocol");
     let call = call.ok_or_else(no_such)?;
-    let caller = signed.verify(world)?;
-    entry.identity = Some(caller.clone());
+    let operation = Operation::parse(&call.operation);
+    if operation.is_none_or(Operation::is_signed) {
+        entry.identity = Some(signed.verify(world)?);
+    }
+    let caller = entry.identity.clone().unwrap_or_default();
     let caller = caller.as_str();
-    let operation = Operation::parse(&call.operation).ok_or_else(no_such)?;
+    let operation = operation.ok_or_else(no_such)?;
     if operation.is_of_sts() != (call.protocol == Protocol::Query) {
         return Err(no_such());
     }
     let input = wire::decode(call.protocol, signed.body)
         .ok_or_else(|| Refusal::new(400, "SerializationException", "The body can't be read"))?;
     entry.job_id = ops::subject(&input).map(str::to_owned);
+    entry.role = ops::role(&input);
 
     tokio::time::sleep(world.settings().latency).await;
     let fault = lock(&world.api_faults).strike(|(planted, job)| {

@@ -35,6 +35,10 @@ pub(super) fn answer(world: &World, operation: Operation, input: &Input, caller:
         Operation::UpdateJobShipmentState => update_shipment(world, input),
         Operation::GetCallerIdentity => Ok(identity(caller == world.role_keys.access_key)),
         Operation::AssumeRole => assume_role(world, input),
+        Operation::AssumeRoleWithWebIdentity if text(input, "WebIdentityToken").is_none_or(str::is_empty) => {
+            Err(Refusal::new(400, "ValidationError", "WebIdentityToken is missing"))
+        }
+        Operation::AssumeRoleWithWebIdentity => assume_role(world, input),
         Operation::GetSnowballUsage => {
             Ok(Value::Map(vec![("SnowballLimit", Value::Int(1)), ("SnowballsInUse", Value::Int(0))]))
         }
@@ -320,6 +324,15 @@ fn find_cluster<'a>(account: &'a Account, id: &str) -> Result<&'a Cluster, Refus
 /// The id of a call that is about a job, if the call has one.
 pub(super) fn subject(input: &Input) -> Option<&str> {
     text(input, "JobId").or_else(|| text(input, "ClusterId"))
+}
+
+/// The role that is asked for, and what is said of its session.
+pub(super) fn role(input: &Input) -> Option<String> {
+    let role = text(input, "RoleArn")?;
+    let said = ["RoleSessionName", "DurationSeconds", "ExternalId", "SerialNumber", "WebIdentityToken"]
+        .into_iter()
+        .filter_map(|member| Some(format!(" {member}={}", text(input, member)?)));
+    Some(role.to_owned() + &said.collect::<String>())
 }
 
 fn job_id(input: &Input) -> Result<&str, Refusal> {
