@@ -128,7 +128,7 @@ fn a_role_is_assumed_over_https_with_the_same_client() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let sts = |url: String| job(&world).profiles(&config).set("profile", "p").env("AWS_ENDPOINT_URL_STS", url).run();
     let outcome = sts(format!("https://{gone}")).expect("api_unreachable");
-    assert!(outcome.sentence.starts_with("The AWS sign-in can't be reached: "), "{}", outcome.sentence);
+    assert!(outcome.sentence.starts_with("The AWS sign-in gave no answer: "), "{}", outcome.sentence);
     sts(world.endpoint_url()).expect("ok");
     let outcome = sts(String::new()).expect("credentials_failed");
     assert!(outcome.sentence.contains("AWS_ENDPOINT_URL_STS is set to nothing"), "{}", outcome.sentence);
