@@ -352,7 +352,13 @@ impl Profiles {
             let odd = odd_character(&self.name).filter(|_| self.files.has(self.name.trim()) || name != self.name);
             let odd = odd.map(|odd| format!(" (the name {odd})")).unwrap_or_default();
             let credentials = place("AWS_SHARED_CREDENTIALS_FILE", "credentials");
-            format!("there is no profile “{name}”{odd} in {config} or {credentials}{others}")
+            // A name of the command line is in sight; one that a shell exported long ago is not.
+            let origin = (!self.explicit).then(|| profile_of_environment().ok().map(|named| named.origin)).flatten();
+            let from = match origin {
+                Some(Origin::Variable(variable)) => format!(" ({variable})"),
+                _ => String::new(),
+            };
+            format!("there is no profile “{name}”{odd}{from} in {config} or {credentials}{others}")
         };
         Error::CredentialsFailed { why: why.into() }
     }
