@@ -50,6 +50,17 @@ pub(crate) fn device_key(
     settings: &Settings,
     reporter: &Reporter,
 ) -> Result<DeviceKey> {
+    let key = stored_or_asked((job, node), wanted, refresh, settings, reporter);
+    key.map_err(|error| keys_advised(error, "credentials", node))
+}
+
+fn stored_or_asked(
+    (job, node): (&TargetId, Option<&JobId>),
+    wanted: Option<&AccessKeyId>,
+    refresh: bool,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> Result<DeviceKey> {
     let mut notice = WaitNotice::new();
     let started = Instant::now();
     loop {
@@ -103,6 +114,19 @@ fn lines(job: &TargetId, ids: &[AccessKeyId]) -> String {
     let lines: Vec<String> =
         ids.iter().map(|id| format!("  snow-onboard credentials {job} --access-key-id {id}")).collect();
     lines.join("\n")
+}
+
+/// What is advised about the device's keys, for this command and the node that was named.
+pub(super) fn keys_advised(error: Error, verb: &str, node: Option<&JobId>) -> Error {
+    let lines = |job: &str, ids: String| {
+        let named = node.map_or(job, JobId::as_str);
+        ids.replace(&format!("snow-onboard credentials {job} "), &format!("snow-onboard {verb} {named} "))
+    };
+    match error {
+        Error::AccessKeyAmbiguous { job, ids } => Error::AccessKeyAmbiguous { ids: lines(&job, ids), job },
+        Error::AccessKeyUnknown { job, ids } => Error::AccessKeyUnknown { ids: lines(&job, ids), job },
+        error => error,
+    }
 }
 
 fn ask_device(

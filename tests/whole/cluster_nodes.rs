@@ -169,6 +169,14 @@ fn a_command_for_one_device_reaches_the_node_that_is_named_or_none() {
         profile.stdout
     );
 
+    // Of several keys of a node, the hint names the node.
+    rack.cluster.nodes()[1].set_access_keys(2);
+    for verb in ["setup-profile", "credentials"] {
+        let several = rack.offline(&[verb, &node]).failed(2, "access key");
+        let line = format!("snow-onboard {verb} {node} --access-key-id");
+        assert_eq!(several.stderr.matches(&line).count(), 2, "{}", several.stderr);
+    }
+
     // What is remembered of it leads to another node by now: nothing is sent there.
     let mut record = rack.record();
     record["nodes"][1]["address"] = record["nodes"][2]["address"].clone();

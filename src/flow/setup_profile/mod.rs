@@ -17,7 +17,7 @@ use lines::ProfileText;
 pub(crate) use remove::{RemovedProfiles, WrittenLines, remove_profiles, warn_of_edits, written_profiles};
 
 use super::cluster::address_of_one;
-use super::credentials::{DeviceKey, keep, read_key};
+use super::credentials::{DeviceKey, keep, keys_advised, read_key};
 use super::onboard::Requested;
 use super::run_context::RunContext;
 use crate::cloud::{ConfigChange, config_file};
@@ -169,8 +169,7 @@ struct Answers {
 impl ProfileRequest<'_> {
     fn ask_device(&self, session: &mut Session) -> Result<Answers> {
         let (access_keys, access_key) = read_key(session, self.job, self.access_key)?;
-        let named = self.node.map_or(self.job.as_str(), JobId::as_str);
-        let access_key = access_key.map_err(|error| of_this_command(error, named))?;
+        let access_key = access_key.map_err(|error| keys_advised(error, "setup-profile", self.node))?;
         let told = ask_services(session, self.reporter)?;
         let address = session.address().ok_or_else(|| Error::EndpointUnknown { job: self.job.to_string() })?;
         let addresses = decide(self.job, &told, address, self.storage)?;
@@ -355,18 +354,6 @@ fn check_meaning(
             .notify(Event::Warning(format!("The AWS CLI does not read the file as long as it has a mistake: {flaw}.")));
     }
     Ok(())
-}
-
-/// What is advised about the device's keys, for this command and the node that was named.
-fn of_this_command(error: Error, named: &str) -> Error {
-    let lines = |job: &str, ids: String| {
-        ids.replace(&format!("snow-onboard credentials {job} "), &format!("snow-onboard setup-profile {named} "))
-    };
-    match error {
-        Error::AccessKeyAmbiguous { job, ids } => Error::AccessKeyAmbiguous { ids: lines(&job, ids), job },
-        Error::AccessKeyUnknown { job, ids } => Error::AccessKeyUnknown { ids: lines(&job, ids), job },
-        error => error,
-    }
 }
 
 /// Asks the device what it offers. One that does not say so has what the guide says of every device.
