@@ -229,11 +229,11 @@ fn a_name_that_is_taken_and_a_file_that_others_can_change_stay_as_they_are() {
     let clients = asked();
     let taken = [BEFORE, b"\n[profile 'snow1']\n"].concat();
     fs::write(site.config(), &taken).unwrap();
-    let refused = site.setup(&["--yes", "--name", "snow1"]).failed(2, "knows a profile “snow1” already");
+    let refused = site.setup(&["--yes", "--name", "snow1"]).failed(2, "There is already a profile “snow1”");
     assert!(refused.stderr.contains(&format!("setup-profile {} --name NAME", site.id)), "{}", refused.stderr);
     site.setup(&["--yes", "--name", "a b"]).failed(2, "The profile name “a b”");
     fs::write(site.config().with_file_name("credentials"), "[device]\naws_access_key_id = AKIA\n").unwrap();
-    site.setup(&["--yes", "--name", "device"]).failed(2, "knows a profile “device” already");
+    site.setup(&["--yes", "--name", "device"]).failed(2, "There is already a profile “device”");
     assert_eq!((fs::read(site.config()).unwrap(), asked()), (taken, clients), "known before a client is started");
 
     fs::set_permissions(site.config(), fs::Permissions::from_mode(0o666)).unwrap();
@@ -326,13 +326,13 @@ fn eks_anywhere_gets_its_two_files_and_loses_them_again() {
 #[test]
 fn a_name_that_is_not_there_is_no_success_and_lines_of_others_are_named_before_they_go() {
     let site = Site::new();
-    let refused = site.setup(&["--remove", "--yes", "--name", "other"]).failed(2, "wrote no profile “other”");
+    let refused = site.setup(&["--remove", "--yes", "--name", "other"]).failed(2, "No profile “other”");
     assert!(refused.stderr.contains("wrote no other one"), "{}", refused.stderr);
     site.setup(&["--yes"]).done();
     let line = format!("setup-profile {} --remove --name {}", site.id, site.name());
     for more in [&["--yes"][..], &["--dry-run"]] {
         let refused =
-            site.setup(&[&["--remove", "--name", "other"][..], more].concat()).failed(2, "wrote no profile “other”");
+            site.setup(&[&["--remove", "--name", "other"][..], more].concat()).failed(2, "No profile “other”");
         assert!(refused.stderr.contains(&line), "{}", refused.stderr);
     }
     let written = site.text();
