@@ -35,7 +35,7 @@ pub struct Forget {
     /// Forget the stored jobs that were created 360 days ago or earlier: AWS no longer releases their code and manifest
     #[arg(long, conflicts_with_all = ["job", "client_profile"])]
     pub expired: bool,
-    /// Do not ask. With --all, codes go too whose files are not here
+    /// Do not ask at a terminal; a script is not asked. With --all, codes go too whose files are not here
     #[arg(short, long, conflicts_with = "client_profile")]
     pub yes: bool,
     /// Take just this profile out of the client's own settings, and forget nothing else

@@ -176,8 +176,6 @@ Examples:
     #[command(after_help = setup_profile::EXAMPLES)]
     SetupProfile(SetupProfile),
     /// Remove a job's code from the keychain, and its manifest and record from the disk
-    ///
-    /// At a terminal it asks first, and --yes answers. A script, which has no terminal, is not asked.
     #[command(after_help = forget::EXAMPLES, override_usage = forget::USAGE)]
     Forget(Forget),
     /// Show what was done with a job: when, by whom, with which client; as text or as a page to print

@@ -57,10 +57,12 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
             ),
         });
     }
-    // One that can't be read is no reason to keep anything, nor is it to be told twice.
-    let record = StateFolder::record_below(&settings.state_dir, &job).ok().flatten();
-    let row = format!("{job}  {}", stored_in_words(record.as_ref()));
-    confirm_removal(asked(args.yes, ui), &[row], &format!("what is stored of {job}"))?;
+    // One that can't be read is no reason to keep anything.
+    let stored = StateFolder::record_below(&settings.state_dir, &job).map_or_else(
+        |_| "a record that can't be read, and what else is stored".to_owned(),
+        |record| stored_in_words(record.as_ref()),
+    );
+    confirm_removal(asked(args.yes, ui), &[format!("{job}  {stored}")], &format!("what is stored of {job}"))?;
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let Some(removed) = forget_job(&job, &state, settings, reporter)? else {
         let text = format!(

@@ -18,7 +18,7 @@ pub(crate) fn confirm_removal(ask: Option<&dyn Ask>, rows: &[String], what: &str
     match ask {
         Some(ask) if !ask.ask(&format!("{rows}Remove {what} from this machine?")) => Err(Error::Cancelled {
             why: "You chose not to go on.".to_owned(),
-            hint: "To remove it, repeat the same command and answer yes.".to_owned(),
+            hint: "To remove it, repeat the command and answer with the whole word yes, or add --yes.".to_owned(),
         }),
         _ => Ok(()),
     }

@@ -169,6 +169,12 @@ fn what_is_kept_of_a_cluster_serves_the_other_commands() {
     assert!(status.stdout.contains("2 of 3 nodes") && status.stdout.contains("UNREACHABLE"), "{}", status.stdout);
     let refused = rack.agent(&["forget", &node]).end().failed(2, &format!("snow-onboard forget {}", rack.id));
     assert!(refused.stderr.contains("is a node of the cluster") && rack.bus.lookup(&rack.id).is_some());
+    // But a profile of the client's own settings names the node.
+    let own = rack.rehearsal.home().join(".aws/snowball/config/snowball-edge.config");
+    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+    std::fs::write(&own, format!("{{\"version\":1,\"profiles\":{{\"x\":{{\"jobId\":\"{node}\"}}}}}}")).unwrap();
+    rack.agent(&["forget", &node, "--client-profile", "x"]).end().done();
+    assert!(!std::fs::read_to_string(&own).unwrap().contains(&node) && rack.bus.lookup(&rack.id).is_some());
     rack.agent(&["forget", &rack.id]).end().done();
     assert!(rack.bus.lookup(&rack.id).is_none());
     rack.offline(&["unlock", &node]).failed(6, "are not both stored");
