@@ -29,7 +29,7 @@ struct ForgetResult<'a> {
 }
 
 /// Who is asked whether it is to be removed: nobody where that was said already, and where nobody can be.
-fn asked<'a>(is_agreed: bool, ui: &'a Ui) -> Option<&'a dyn Ask> {
+fn asked(is_agreed: bool, ui: &Ui) -> Option<&dyn Ask> {
     (!is_agreed && ui.can_prompt()).then_some(ui)
 }
 

@@ -60,7 +60,7 @@ impl RunContext<'_> {
         method: Option<HandOverMethod>,
     ) {
         let HandOverRecord { client_version, client_sha256, .. } = hand_over;
-        let (client_version, client_sha256) = (client_version.clone(), client_sha256.clone());
+        let (client_version, client_sha256) = (client_version.clone(), *client_sha256);
         self.audit.name_session(AuditSession { addresses, method, client_version, client_sha256 });
     }
 
