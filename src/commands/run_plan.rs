@@ -15,8 +15,8 @@ use crate::cloud::Cloud;
 use crate::device::Client;
 use crate::error::{Error, ExitCode, Result, Why};
 use crate::flow::{
-    ClusterRequest, Requested, SharedKeychains, addresses_missing, check_address, check_count, target_named,
-    with_remembered,
+    ClusterRequest, Requested, SharedClient, SharedKeychains, addresses_missing, check_address, check_count,
+    target_named, with_remembered,
 };
 use crate::model::{DevicePlan, Endpoint, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose, TargetId};
 use crate::report::{Event, Nobody, Notify, Reporter, Step, while_waiting};
@@ -182,12 +182,14 @@ impl<'a> PlanRun<'a> {
         let devices: Vec<_> =
             fetched.into_iter().map(|(device, kept)| (device, kept, Arc::clone(&keychains))).collect();
         drop(keychains);
+        let client = SharedClient::default();
         let rows = side_by_side(devices, settings.parallel, |(device, kept, keychains)| {
             kept.map_or_else(identity, |nodes| {
                 // That it is kept has been told.
                 let reporter = reporter.for_job(&device.job).without(Step::Kept);
                 let at = (nodes.addresses.first().unwrap_or(&device.endpoint).clone(), nodes);
-                let opened = open_stored(&device.job, (&at.0, at.1), Purpose::Run, &settings, &reporter, keychains);
+                let opened =
+                    open_stored(&device.job, (&at.0, at.1), Purpose::Run, &settings, &reporter, (keychains, &client));
                 DeviceRow::new(named(device), opened.map_err(|error| error.report()), ui)
             })
         });

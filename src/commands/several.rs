@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use crate::error::{ErrorReport, ExitCode, Result};
-use crate::flow::{ClusterRequest, Requested, SharedKeychains, Unlocked, keep_after_unlock};
+use crate::flow::{ClusterRequest, Requested, SharedClient, SharedKeychains, Unlocked, keep_after_unlock};
 use crate::model::{ClusterNode, Endpoint, Purpose, TargetId};
 use crate::report::{Nobody, Reporter};
 use crate::safety::sanitize::sanitize;
@@ -41,10 +41,10 @@ pub(super) fn open_stored(
     purpose: Purpose,
     settings: &Settings,
     reporter: &Reporter,
-    keychains: Arc<SharedKeychains>,
+    (keychains, client): (Arc<SharedKeychains>, &SharedClient),
 ) -> Result<Unlocked> {
     let requested = Requested { job: job.clone(), purpose, settings, reporter: reporter.clone(), ask: &Nobody };
-    let kept = requested.check_device_sharing(endpoint, &keychains)?.of_cluster(nodes).take_kept()?;
+    let kept = requested.check_device_sharing(endpoint, &keychains, client)?.of_cluster(nodes).take_kept()?;
     // Its connections' buffers have held the code. They go with the last device that needs one.
     drop(keychains);
     let unlocked = kept.hand_over(endpoint)?.wait()?;

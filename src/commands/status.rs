@@ -10,7 +10,7 @@ use super::{needs_stored_code, parse_target};
 use crate::cli::ShowStatus;
 use crate::device::State;
 use crate::error::{Error, ErrorReport, ExitCode, Result, longer_than};
-use crate::flow::{Depth, JobLook, Requested, SharedKeychains, keep_of, look_at_job};
+use crate::flow::{Depth, JobLook, Requested, SharedClient, SharedKeychains, keep_of, look_at_job};
 use crate::model::{ClusterNode, Endpoint, HandOverMethod, KeychainKind, Purpose, Record, TargetId};
 use crate::report::{Ask, Backoff, Event, Nobody, Notify, Reporter, age_in_words, utc_in_words, with_jitter};
 use crate::safety::sanitize::{phrase, sanitize};
@@ -135,12 +135,12 @@ impl LookOut<'_> {
     fn look(&self, jobs: &mut [WatchedJob], due: impl Fn(&WatchedJob) -> bool) {
         let ask: &dyn Ask = if jobs.len() > 1 { &Nobody } else { self.ui };
         let due: Vec<&mut WatchedJob> = jobs.iter_mut().filter(|job| due(job)).collect();
-        let keychains = SharedKeychains::of(due.len());
+        let (keychains, client) = (SharedKeychains::of(due.len()), SharedClient::default());
         side_by_side(due, self.settings.parallel, |job| {
             let (settings, purpose, reporter) = (self.settings, Purpose::Status, self.reporter.for_job(&job.job));
             let requested = Requested { job: job.job.clone(), purpose, settings, reporter, ask };
             let (record, endpoint) = (job.record.as_ref(), job.endpoint.as_ref());
-            job.look = look_at_job(requested, record, endpoint, self.depth, &keychains);
+            job.look = look_at_job(requested, record, endpoint, self.depth, (&keychains, &client));
             job.looked_at = Some(Instant::now());
             if let Some(ErrorReport { code, sentence, .. }) = &job.look.failure {
                 tracing::info!(job = %job.job, code, "{}", sanitize(sentence));

@@ -8,8 +8,8 @@ use super::{cluster, needs_stored_code};
 use crate::cli::Unlock;
 use crate::error::{Error, ErrorReport, ExitCode, Result};
 use crate::flow::{
-    ClusterRequest, Requested, SharedKeychains, Unlocked, address_unknown, addresses_missing, keep_after_unlock,
-    with_remembered,
+    ClusterRequest, Requested, SharedClient, SharedKeychains, Unlocked, address_unknown, addresses_missing,
+    keep_after_unlock, with_remembered,
 };
 use crate::model::{Purpose, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
@@ -71,8 +71,9 @@ fn unlock_all(stored: Vec<(TargetId, Option<Record>)>, settings: &Settings, ui: 
         .collect();
     ui.begin_devices(&devices.iter().map(|(device, ..)| device.clone()).collect::<Vec<_>>());
     drop(keychains);
+    let client = SharedClient::default();
     let rows = side_by_side(devices, settings.parallel, |(device, record, keychains)| {
-        let opened = open_again(&device, record.as_ref(), settings, reporter, keychains);
+        let opened = open_again(&device, record.as_ref(), settings, reporter, (keychains, &client));
         DeviceRow::new(device, opened, ui)
     });
     tell_all(rows, ui)
@@ -83,7 +84,7 @@ fn open_again(
     record: Option<&Record>,
     settings: &Settings,
     reporter: &Reporter,
-    keychains: Arc<SharedKeychains>,
+    (keychains, client): (Arc<SharedKeychains>, &SharedClient),
 ) -> Result<Unlocked, ErrorReport> {
     let NamedDevice { job, endpoint, .. } = device;
     let endpoint = endpoint.as_ref().ok_or_else(|| address_unknown(job, record).report())?;
@@ -91,5 +92,5 @@ fn open_again(
     keychains.open_once(settings.keychain_settings(settings.keychain_for(kept_in)), reporter.shared())?;
     let reporter = reporter.for_job(job);
     let at = (endpoint, ClusterRequest::default());
-    open_stored(job, at, Purpose::Unlock, settings, &reporter, keychains).map_err(|error| error.report())
+    open_stored(job, at, Purpose::Unlock, settings, &reporter, (keychains, client)).map_err(|error| error.report())
 }

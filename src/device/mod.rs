@@ -141,10 +141,16 @@ impl Preparing {
         &self.home
     }
 
-    /// Whether the answer is known of an earlier run, so that there is nothing to wait for.
+    /// Whether the answer is known, so that there is nothing to wait for.
     #[must_use]
     pub(crate) fn is_known(&self) -> bool {
         matches!(self.device, Some(ClientAnswer::Known(_)))
+    }
+
+    /// One whose client has answered.
+    #[must_use]
+    pub(crate) fn of(device: Device) -> Self {
+        Self { home: device.home().to_owned(), device: Some(ClientAnswer::Known(Box::new(device))) }
     }
 
     /// Waits for the client's answer.
@@ -224,7 +230,6 @@ impl Device {
                 handle.rejected().join("; ")
             )));
         }
-        let home = handle.home().to_owned();
         let (left_out, warnings) = (handle.left_out().map(str::to_owned), Vec::new());
         let mut device =
             Self { client, version: None, warnings, jvm: JvmOptions::All, lists_commands: false, handle, notify };
@@ -239,8 +244,9 @@ impl Device {
             device.jvm = if known.jvm_is_bare { JvmOptions::HomeAlone } else { JvmOptions::All };
             device.version = Some(known.version);
             device.lists_commands = true;
-            return Ok(Preparing { home, device: Some(ClientAnswer::Known(Box::new(device))) });
+            return Ok(Preparing::of(device));
         }
+        let home = device.home().to_owned();
         let help = HelpAsked::begin(guard, places, on_disk, device.help_run(), Arc::clone(&device.notify));
         let thread = std::thread::spawn(move || {
             device.version = device.read_version()?;

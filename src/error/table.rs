@@ -8,7 +8,7 @@ macro_rules! errors {
             => $hint:literal;
     )+) => {
         /// Any failure of the program. See [`Error::report`].
-        #[derive(Debug)]
+        #[derive(Debug, Clone)]
         #[allow(missing_docs, reason = "the sentence of each variant names its fields")]
         pub enum Error {
             $( $(#[$doc])* $name $({ $($field: $type),+ })? ),+

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::model::JobState;
 use crate::safety::quote::quoted;
 
 /// Why something failed: ends a sentence, without a full stop.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Why {
     /// What this program found.
     Clause(String),
     /// What the system said.
-    Io(io::Error),
+    Io(Arc<io::Error>),
     /// What path trust found, and what mends it: ends the hint.
     Refused(String, String),
 }
@@ -66,7 +67,7 @@ impl From<String> for Why {
 
 impl From<io::Error> for Why {
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        Self::Io(Arc::new(error))
     }
 }
 
@@ -90,7 +91,7 @@ impl WithSource for Why {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Clause(_) | Self::Refused(..) => None,
-            Self::Io(error) => Some(error),
+            Self::Io(error) => Some(&**error),
         }
     }
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::address::check_address;
 use super::onboard::Requested;
 use super::open_session::SHORT_PATIENCE;
-use super::prepare::SharedKeychains;
 use crate::device::{self, ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
 use crate::model::{Endpoint, JobId, Record, TargetId, UnlockCode, has_shape_of_code};
@@ -88,7 +87,7 @@ impl<'a> ClientCommand<'a> {
         check_address(endpoint, requested.settings, requested.ask)?;
         // A device that is off, or somewhere else, needs no client to be started.
         device::reach(endpoint, &requested.reporter)?;
-        let mut checked = requested.check_with_device_at(endpoint, &SharedKeychains::default())?;
+        let mut checked = requested.check_with_device_at(endpoint)?;
         checked.context.audit.name_command(self.name());
         let mut opened = checked.take_kept()?.open_session(endpoint, SHORT_PATIENCE)?;
         opened.session.name_profile()?;

@@ -36,7 +36,7 @@ pub(crate) use keep::{About, apply_keep, keep_of};
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;
 pub use onboard::Unlocked;
-pub(crate) use prepare::SharedKeychains;
+pub(crate) use prepare::{SharedClient, SharedKeychains};
 pub(crate) use receipt::Receipt;
 pub(crate) use run_context::ClusterRequest;
 pub(crate) use setup_profile::{

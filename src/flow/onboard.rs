@@ -19,7 +19,7 @@ use super::delivery::fetch_when_delivered;
 use super::keep::{About, apply_keep, keep_of, note_keep};
 use super::leftovers::open_state_folder;
 use super::open_session::{OpenSession, ReadyPair};
-use super::prepare::{SharedKeychains, prepare_client};
+use super::prepare::{SharedClient, SharedKeychains, prepare_client};
 use super::recovery::{kept_pair, settle};
 use super::run_context::{ClusterRequest, RunContext, version_in_words};
 use crate::cloud::{Cloud, ClusterJobs, DescribedJob, FetchedPair, Sink};
@@ -129,29 +129,44 @@ impl<'a> Requested<'a> {
     /// Those of [`Requested::check`], and of the client and its private home; [`Error::EndpointPublic`],
     /// [`Error::EndpointExample`].
     pub(crate) fn check_with_device(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
-        self.check_device_sharing(endpoint, &SharedKeychains::default())
+        check_address(endpoint, self.settings, self.ask)?;
+        self.check_with_device_at(endpoint)
     }
 
-    /// The same with keychains that other jobs of this command may have opened already.
+    /// The same with keychains that other jobs of this command may have opened already, and a client that they may have asked.
     ///
     /// # Errors
     /// Those of [`Requested::check_with_device`].
-    pub(crate) fn check_device_sharing(self, endpoint: &Endpoint, keychains: &SharedKeychains) -> Result<Checked<'a>> {
+    pub(crate) fn check_device_sharing(
+        self,
+        endpoint: &Endpoint,
+        keychains: &SharedKeychains,
+        client: &SharedClient,
+    ) -> Result<Checked<'a>> {
         check_address(endpoint, self.settings, self.ask)?;
-        self.check_with_device_at(endpoint, keychains)
+        self.check_both(endpoint, keychains, Some(client))
     }
 
     /// The same at an address that was checked.
     ///
     /// # Errors
     /// As there.
-    pub(super) fn check_with_device_at(self, endpoint: &Endpoint, keychains: &SharedKeychains) -> Result<Checked<'a>> {
+    pub(super) fn check_with_device_at(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
+        self.check_both(endpoint, &SharedKeychains::default(), None)
+    }
+
+    fn check_both(
+        self,
+        endpoint: &Endpoint,
+        keychains: &SharedKeychains,
+        client: Option<&SharedClient>,
+    ) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state, self.settings.audit_copy).check()?;
         self.reporter.begin(Step::Client);
         // A client's files take a while to look at, and a person at a keychain prompt may take minutes.
         let (preparing, keychain) = std::thread::scope(|scope| {
-            let preparing = scope.spawn(|| self.prepare_device(&state, endpoint));
+            let preparing = scope.spawn(|| self.prepare_device(&state, endpoint, client));
             let keychain = self.open_keychain(&folder, keychains);
             let preparing = preparing.join().unwrap_or_else(|_| {
                 Err(Error::Internal { what: "the preflight of the client ended in a panic".to_owned() })
@@ -221,8 +236,16 @@ impl<'a> Requested<'a> {
         }
     }
 
-    fn prepare_device(&self, state: &StateFolder, endpoint: &Endpoint) -> Result<Preparing> {
-        let preparing = prepare_client(self.settings, &self.reporter, self.ask, state)?;
+    fn prepare_device(
+        &self,
+        state: &StateFolder,
+        endpoint: &Endpoint,
+        client: Option<&SharedClient>,
+    ) -> Result<Preparing> {
+        let preparing = match client {
+            Some(client) => client.prepare(self.settings, &self.reporter, self.ask, state),
+            None => prepare_client(self.settings, &self.reporter, self.ask, state),
+        }?;
         match device::reach(endpoint, &self.reporter) {
             Ok(_) => {}
             // It may still be starting, which takes 10 to 20 minutes; fetching the pair meanwhile loses nothing.

@@ -1,12 +1,12 @@
-//! What a run needs before it has a pair: the client, and a keychain that several jobs of one command may share.
+//! What a run needs before it has a pair: a client and a keychain, which several jobs of one command may share.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::device::{Client, Device, Places, Preparation, Preparing};
-use crate::error::{ErrorReport, Result};
+use crate::error::{Error, ErrorReport, ExitCode, Result};
 use crate::keychain::{Keychain, KeychainSettings};
-use crate::model::{KeychainKind, PrivateHome};
-use crate::report::{Ask, Notify, Reporter};
+use crate::model::{KeychainKind, KnownClient, PrivateHome};
+use crate::report::{Ask, Notify, Reporter, while_waiting};
 use crate::settings::Settings;
 use crate::store::StateFolder;
 
@@ -18,9 +18,20 @@ pub(super) fn prepare_client(
     state: &StateFolder,
 ) -> Result<Preparing> {
     let client = Client::find(&settings.client(), reporter)?;
+    begin(client, state.known_clients(), settings, reporter, ask, state)
+}
+
+fn begin(
+    client: Client,
+    known: Vec<KnownClient>,
+    settings: &Settings,
+    reporter: &Reporter,
+    ask: &dyn Ask,
+    state: &StateFolder,
+) -> Result<Preparing> {
     Device::begin(Preparation {
         client,
-        known: state.known_clients(),
+        known,
         keep_away: &[state.path()],
         places: Places::of_system(),
         on_disk: &|error| match settings.private_home {
@@ -31,6 +42,57 @@ pub(super) fn prepare_client(
         guard: None,
         notify: reporter.shared(),
     })
+}
+
+/// The client of several jobs of one command, found and asked once for all of them. It is hashed once to know it, and by each job
+/// anew right before the code is given to it.
+#[derive(Default)]
+pub(crate) struct SharedClient(Mutex<Option<Asked>>);
+
+/// What came of asking the client for the first job.
+enum Asked {
+    /// It is this one, which said this.
+    Knows(Box<Client>, KnownClient),
+    /// It said what is not to be kept, so each job asks it.
+    Once,
+    /// It is not to be used, for any job.
+    Failed(Error),
+}
+
+impl SharedClient {
+    /// What [`prepare_client`] does. The first job asks the client, and the others wait for the answer.
+    pub(super) fn prepare(
+        &self,
+        settings: &Settings,
+        reporter: &Reporter,
+        ask: &dyn Ask,
+        state: &StateFolder,
+    ) -> Result<Preparing> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = while_waiting(reporter, "the client to answer another job of this command", lock);
+        let (client, known) = match &*asked {
+            Some(Asked::Knows(client, known)) => (Client::clone(client), vec![known.clone()]),
+            Some(Asked::Once) => {
+                drop(asked);
+                return prepare_client(settings, reporter, ask, state);
+            }
+            Some(Asked::Failed(error)) => return Err(error.clone()),
+            None => {
+                let first = prepare_client(settings, reporter, ask, state).and_then(Preparing::finish);
+                *asked = match &first {
+                    Ok(device) => Some(match device.known() {
+                        Ok(Some(known)) => Asked::Knows(Box::new(device.client().clone()), known),
+                        _ => Asked::Once,
+                    }),
+                    // Any other failure is not the client's, and may be of this job alone.
+                    Err(error) => (error.exit() == ExitCode::Client).then(|| Asked::Failed(error.clone())),
+                };
+                return first.map(Preparing::of);
+            }
+        };
+        drop(asked);
+        begin(client, known, settings, reporter, ask, state)
+    }
 }
 
 /// The keychains that were opened so far, so that a person who is asked for one is asked once and not for each job.

@@ -4,7 +4,7 @@ use super::address::check_address;
 use super::cluster::address_unknown;
 use super::onboard::{Checked, Requested};
 use super::open_session::SHORT_PATIENCE;
-use super::prepare::{KeychainTurn, SharedKeychains, prepare_client};
+use super::prepare::{KeychainTurn, SharedClient, SharedKeychains};
 use super::recovery::kept_pair;
 use crate::device::{self, State};
 use crate::error::{Error, ErrorReport, Result};
@@ -44,7 +44,7 @@ pub(crate) fn look_at_job(
     record: Option<&Record>,
     endpoint: Option<&Endpoint>,
     depth: Depth,
-    keychains: &SharedKeychains,
+    (keychains, client): (&SharedKeychains, &SharedClient),
 ) -> JobLook {
     let mut look = JobLook::default();
     let kept_in = record.and_then(|record| Some(record.pair.as_ref()?.keychain));
@@ -52,7 +52,7 @@ pub(crate) fn look_at_job(
     let turn = keychains.turn();
     let opened = keychains.open_once(settings, requested.reporter.shared());
     let looked = opened.and_then(|()| {
-        let looked = look.go(requested, (record, endpoint), depth, (keychains, turn));
+        let looked = look.go(requested, (record, endpoint), depth, (keychains, turn), client);
         looked.map_err(|error| error.report())
     });
     look.failure = looked.err();
@@ -66,6 +66,7 @@ impl JobLook {
         (record, endpoint): (Option<&Record>, Option<&Endpoint>),
         depth: Depth,
         (keychains, turn): (&SharedKeychains, KeychainTurn<'_>),
+        client: &SharedClient,
     ) -> Result<()> {
         let (job, reporter) = (requested.job.clone(), requested.reporter.clone());
         let mut checked = requested.check_sharing(keychains)?;
@@ -94,7 +95,7 @@ impl JobLook {
         if job.job().is_some() {
             device::reach(endpoint, &reporter)?;
         }
-        checked.begin_client()?;
+        checked.begin_client(client)?;
         let kept = checked.take_kept()?;
         drop(turn);
         let opened = kept.open_session(endpoint, SHORT_PATIENCE)?;
@@ -106,9 +107,9 @@ impl JobLook {
 
 impl Checked<'_> {
     /// Finds the client and begins to start it, where the preflight did without one.
-    fn begin_client(&mut self) -> Result<()> {
+    fn begin_client(&mut self, client: &SharedClient) -> Result<()> {
         let context = &mut self.context;
-        let preparing = prepare_client(context.settings, &context.reporter, context.ask, &context.state)?;
+        let preparing = client.prepare(context.settings, &context.reporter, context.ask, &context.state)?;
         context._note = Some(context.state.note_home(preparing.home())?);
         self.preparing = Some(preparing);
         Ok(())

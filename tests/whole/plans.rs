@@ -1,10 +1,11 @@
 //! `run --plan`: several devices at once, each with its own end.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use snow_rehearsal::{Device, DeviceOptions, Job, Operation, Rehearsal, State, Unlocking};
+use snow_rehearsal::{ClientOptions, Command, Device, DeviceOptions, Job, Operation, Rehearsal, State, Unlocking};
 
 use crate::agent::{Agent, files_with, state, wait_until};
 use crate::events;
@@ -237,12 +238,53 @@ fn for_ten_devices_the_keychain_is_opened_as_often_as_for_one_and_each_client_st
     let (of_one, _) = counted(&["status", &id, "--offline"]);
     assert!(of_one > 0, "the control");
     assert_eq!(of_plan, of_one);
+    assert_eq!(["version", "help"].map(|it| pallet.starts(0, it)), [1, 1], "an unknown client is asked for all");
     assert_eq!(counted(&["status"]), (of_one, [0, 0, 10, 0]));
+    fs::remove_file(state(&pallet.rehearsal).join("clients.json")).unwrap();
+    assert_eq!(counted(&["status"]), (of_one, [1, 1, 10, 0]));
     pallet.devices.iter().for_each(Device::power_loss);
     let (of_all, [version, help, describe, unlock]) = counted(&["unlock", "--all"]);
     assert_eq!((of_all, version, help, unlock), (of_one, 0, 0, 10));
     assert!(describe >= 10, "the control: {describe}");
     assert!(pallet.devices.iter().all(|device| device.state() == State::Unlocked));
+}
+
+#[test]
+fn a_client_that_is_not_to_be_used_is_asked_for_one_device_and_told_for_each() {
+    let pallet = Pallet::of(4, &DeviceOptions::default());
+    pallet.plan(&pallet.rows());
+    let options = ClientOptions { lacks: vec![Command::UnlockDevice], ..ClientOptions::default() };
+    let old = pallet.rehearsal.install_client("old", &options).unwrap();
+    let plan = pallet.rehearsal.root().join("plan.csv");
+    let agent =
+        Agent::new(&pallet.rehearsal, ["run", "--json", "--plan", plan.to_str().unwrap()]).arg("--client").arg(&old);
+    let ended = on_the_bus(agent, &pallet.bus).end();
+    assert_eq!((ended.status.code(), events::flaw_of_all(&ended.stdout)), (Some(11), None), "{}", ended.stdout);
+    let result = ended.json("result");
+    for row in result["jobs"].as_array().unwrap() {
+        assert_eq!(row["error"]["code"], "client_too_old", "{result}");
+    }
+    let starts = fs::read_to_string(old.ancestors().nth(3).unwrap().join("snowballEdge-invocations.jsonl")).unwrap();
+    assert_eq!(["\"version\"", "\"help\""].map(|it| starts.matches(it).count()), [1, 1], "{starts}");
+    assert!(pallet.devices.iter().all(|device| device.state() == State::Locked));
+}
+
+/// It was looked at and asked for all of them, but it is hashed for each.
+#[test]
+fn a_client_that_changes_after_the_first_device_is_not_given_the_code_of_the_second() {
+    let pallet = Pallet::of(2, &DeviceOptions::default());
+    let (first, second) = (&pallet.devices[0], &pallet.devices[1]);
+    // A port that does not answer yet.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    pallet.plan(&format!("{},{}\n{},{address}\n", first.job_id(), first.endpoint(), second.job_id()));
+    let agent = pallet.agent(&["--json"]).spawn();
+    wait_until("the first device is open", || first.state() == State::Unlocked);
+    let tree = pallet.rehearsal.client_path().parent().unwrap().parent().unwrap();
+    fs::write(tree.join("lib/another.jar"), "").unwrap();
+    let _port = TcpListener::bind(address).unwrap();
+    let output = String::from_utf8(agent.wait_with_output().unwrap().stdout).unwrap();
+    assert!(output.contains("client_changed"), "{output}");
+    assert_eq!(pallet.devices[1].state(), State::Locked);
 }
 
 #[test]

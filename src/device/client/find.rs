@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::device::client::data::ClientData;
@@ -27,7 +27,8 @@ pub struct ClientSettings {
     pub allow_unknown: bool,
 }
 
-/// A client that was found and is safe to run: nobody else can write to any of its files.
+/// A client that was found and is safe to run: nobody else can write to any of its files. Clones are of the same look at them.
+#[derive(Clone)]
 pub struct Client {
     /// Without links, and Unicode.
     launcher: String,
@@ -35,10 +36,16 @@ pub struct Client {
     named: PathBuf,
     is_alone: bool,
     has_own_java: bool,
-    digest: OnceLock<Result<ClientDigest, (String, String, String)>>,
-    digesting: Mutex<Option<JoinHandle<Result<ClientDigest>>>>,
+    digest: Arc<TreeDigest>,
     allow_unknown: bool,
     pub(in crate::device) data: ClientData,
+}
+
+/// SHA-256 of the tree as it was found, and the thread that computes it until it is asked for.
+#[derive(Default)]
+struct TreeDigest {
+    known: OnceLock<Result<ClientDigest>>,
+    thread: Mutex<Option<JoinHandle<Result<ClientDigest>>>>,
 }
 
 impl Client {
@@ -91,8 +98,7 @@ impl Client {
             named: found,
             is_alone,
             has_own_java: java.is_some(),
-            digest: OnceLock::new(),
-            digesting: Mutex::new(None),
+            digest: Arc::default(),
             allow_unknown: settings.allow_unknown,
             data,
         };
@@ -103,11 +109,11 @@ impl Client {
                     let (expected, found) = (expected.to_string(), digest.to_string());
                     return Err(Error::ClientNotPinned { path: client.launcher, expected, found });
                 }
-                let _ = client.digest.set(Ok(digest));
+                let _ = client.digest.known.set(Ok(digest));
             }
             None => {
                 let thread = std::thread::spawn(move || tree.digest());
-                *client.digesting.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+                *client.digest.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
             }
         }
         Ok(client)
@@ -124,16 +130,18 @@ impl Client {
     /// # Errors
     /// [`Error::ClientUnsafe`] if a file can't be read.
     pub fn sha256(&self, notify: &dyn Notify) -> Result<ClientDigest> {
-        let digest = self.digest.get_or_init(|| {
-            let thread = self.digesting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let digest = self.digest.known.get_or_init(|| {
+            let thread = self.digest.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
             let result = while_waiting(notify, "the client's files to be read", || thread.map(JoinHandle::join));
             match result {
-                Some(Ok(Ok(digest))) => Ok(digest),
-                Some(Ok(Err(Error::ClientUnsafe { path, why, hint }))) => Err((path, why, hint)),
-                _ => Err((self.launcher.clone(), "can't be digested".to_owned(), unpack_anew(true))),
+                Some(Ok(digest)) => digest,
+                _ => {
+                    let (path, why) = (self.launcher.clone(), "can't be digested".to_owned());
+                    Err(Error::ClientUnsafe { path, why, hint: unpack_anew(true) })
+                }
             }
         });
-        digest.clone().map_err(|(path, why, hint)| Error::ClientUnsafe { path, why, hint })
+        digest.clone()
     }
 
     /// Looks at all its files once more: whether nobody else can write to them, and whether they are what they were when it
