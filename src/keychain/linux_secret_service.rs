@@ -21,7 +21,8 @@ use super::item::PLACEHOLDER;
 use super::linux_keyring_files::{KeyringFiles, KeyringStorage, Stamps, has_changed};
 use super::linux_provider::Provider;
 use super::linux_session_bus::{
-    Owner, SECRETS, blocked, blocked_fdo, connect, fdo_in_words, in_words, name_of, owner_of, owner_of_secrets,
+    Owner, SECRETS, blocked, blocked_service, connect, fdo_in_words, in_words, name_of, owner_of, owner_of_secrets,
+    service_in_words,
 };
 use super::{Opening, SERVICE, linux_kwallet};
 use crate::error::{Error, Result};
@@ -582,25 +583,4 @@ fn zbus_failure(error: &zbus::Error) -> KeychainFailure {
 /// It was open when it was looked at, just before.
 fn was_locked() -> KeychainFailure {
     KeychainFailure::locked("Unlock it")
-}
-
-/// Whether a policy keeps this program away from the service, in words.
-fn blocked_service(error: &ServiceError) -> Option<String> {
-    match error {
-        ServiceError::Zbus(error) => blocked(error),
-        ServiceError::ZbusFdo(error) => blocked_fdo(error),
-        _ => None,
-    }
-}
-
-fn service_in_words(error: &ServiceError) -> String {
-    match error {
-        ServiceError::Zbus(error) => in_words(error),
-        ServiceError::ZbusFdo(error) => fdo_in_words(error),
-        ServiceError::NoResult => "it has no default keyring any more".to_owned(),
-        ServiceError::PromptDisconnected => "the connection ended while it waited for you".to_owned(),
-        ServiceError::Unavailable => "there is no D-Bus session bus".to_owned(),
-        // Says what could not be decrypted, not the bytes.
-        other => phrase(&other.to_string()),
-    }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
+use secret_service::Error as ServiceError;
 use zbus::blocking::Connection;
 use zbus::blocking::connection::Builder;
 use zbus::blocking::fdo::DBusProxy;
@@ -221,6 +222,28 @@ pub(super) fn blocked_fdo(error: &zbus::fdo::Error) -> Option<String> {
         _ => false,
     };
     is_kept_away.then(|| fdo_in_words(error))
+}
+
+/// Whether a policy keeps this program away from the service, in words.
+pub(super) fn blocked_service(error: &ServiceError) -> Option<String> {
+    match error {
+        ServiceError::Zbus(error) => blocked(error),
+        ServiceError::ZbusFdo(error) => blocked_fdo(error),
+        _ => None,
+    }
+}
+
+/// A failure of the Secret Service in words for a sentence.
+pub(super) fn service_in_words(error: &ServiceError) -> String {
+    match error {
+        ServiceError::Zbus(error) => in_words(error),
+        ServiceError::ZbusFdo(error) => fdo_in_words(error),
+        ServiceError::NoResult => "it has no default keyring any more".to_owned(),
+        ServiceError::PromptDisconnected => "the connection ended while it waited for you".to_owned(),
+        ServiceError::Unavailable => "there is no D-Bus session bus".to_owned(),
+        // Says what could not be decrypted, not the bytes.
+        other => crate::safety::sanitize::phrase(&other.to_string()),
+    }
 }
 
 /// A D-Bus failure in words for a sentence, without D-Bus's own.
