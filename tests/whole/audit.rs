@@ -133,7 +133,7 @@ fn what_was_done_to_the_log_is_told_by_its_line_also_by_doctor() {
     assert_eq!((&result["code"], &result["flaws"][0]["text"]), (&"audit_altered".into(), &"line 2 was changed".into()));
     let (verdict, text) = doctor();
     assert!(verdict == "warning" && text.contains("line 2 was changed"), "{text}");
-    let ended = scene.agent(&["audit", "verify"]).failed(9, "1 flaw, told in the report");
+    let ended = scene.agent(&["audit", "verify"]).failed(9, "1 flaw, listed in the report");
     assert!(ended.stdout.contains("line 2 was changed") && !ended.stderr.contains("line 2"), "{}", ended.stderr);
     assert!(ended.stdout.contains("Compare the lines there with the system's log"), "{}", ended.stdout);
     assert!(
