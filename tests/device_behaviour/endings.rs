@@ -367,7 +367,7 @@ fn a_guard_that_cannot_be_started_is_told() {
         guard: Some(PathBuf::from("/nonexistent/guard")),
         notify: stage.notices.clone(),
     });
-    assert_eq!(code_of(result), "guard_lost");
+    assert_eq!(code_of(result), "guard_not_started");
 }
 
 #[test]
