@@ -49,7 +49,7 @@ fn a_refused_pair_is_explained_by_the_job_s_state() {
         ("New", "job_not_ready", "has been created"),
         ("PreparingShipment", "job_not_ready", "tracking number 1Z999AA10123456784"),
         ("InTransitToAWS", "job_too_late", "is in transit to AWS"),
-        ("InProgress", "job_not_usable", "is being copied"),
+        ("InProgress", "job_not_usable", "AWS copies its data"),
         ("NeverHeardOf", "job_not_usable", "NeverHeardOf"),
     ] {
         let world = Rehearsal::builder().job(Job::new().state(state)).start().unwrap();

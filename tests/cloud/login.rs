@@ -101,5 +101,5 @@ fn where_the_sign_in_service_can_t_be_reached_that_is_said() {
     let machine =
         SignedIn { sign_in: format!("https://{gone}"), ..SignedIn::until("2020-01-01T00:00:00Z", REFRESH_TOKEN) };
     let outcome = machine.call("jobs", "p").expect("api_unreachable");
-    assert!(outcome.sentence.starts_with("The AWS sign-in can't be reached: "), "{}", outcome.sentence);
+    assert!(outcome.sentence.starts_with("The AWS sign-in gave no answer: "), "{}", outcome.sentence);
 }

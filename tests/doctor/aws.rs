@@ -144,7 +144,7 @@ fn listing_that_is_denied_is_a_warning_for_a_run_that_is_told_its_job_lists_none
 #[test]
 fn sts_that_is_blocked_is_a_warning_and_so_is_its_plain_address() {
     let row = env(&[("AWS_ENDPOINT_URL_STS", Some("https://127.0.0.1:9"))]);
-    let words = &["the environment (AWS_ACCESS_KEY_ID)", "AWS STS at 127.0.0.1:9 can't be reached"];
+    let words = &["the environment (AWS_ACCESS_KEY_ID)", "AWS STS at 127.0.0.1:9 gave no answer"];
     visit(&row, &[], 0, &[Line("credentials", "warning", words, &["aws sts get-caller-identity"], None)]);
     let row = env(&[("AWS_ENDPOINT_URL_STS", Some("http://127.0.0.1:9"))]);
     visit(&row, &[], 0, &[Line("credentials", "warning", &["not an https address"], &["AWS_ENDPOINT_URL_STS"], None)]);
@@ -214,7 +214,7 @@ fn unanswered(words: &'static [&'static str], hints: &'static [&'static str], co
 #[test]
 fn a_proxy_that_is_not_there_or_is_none() {
     let row = env(&[("HTTPS_PROXY", Some("http://anna:secret@127.0.0.1:9")), ("NO_PROXY", Some("example.com"))]);
-    let words = &["can't be reached", "the proxy 127.0.0.1:9 (HTTPS_PROXY) can't be reached"];
+    let words = &["gave no answer", "the proxy 127.0.0.1:9 (HTTPS_PROXY) can't be reached"];
     let report = visit(&row, &[], 5, &unanswered(words, &["HTTPS_PROXY"], "api_unreachable"));
     assert_eq!(report.text("proxy"), "127.0.0.1:9, from HTTPS_PROXY, but not for example.com (NO_PROXY)");
     assert!(!report.ended.stdout.contains("secret") && !report.ended.stdout.contains("anna"));

@@ -139,7 +139,7 @@ fn a_private_folder_on_a_disk_and_one_that_can_t_be_named() {
         let row = known("machine, as root", "the one private place has a quote in its path");
         let hints = &["XDG_RUNTIME_DIR"];
         let line =
-            Line("private_folder", "fails", &["can't be passed to the client"], hints, Some("private_home_unusable"));
+            Line("private_folder", "fails", &["can't be used with the client"], hints, Some("private_home_unusable"));
         in_a_thread(|| drop(visit(&row, &[], 12, &[line, client()])));
     }
 }

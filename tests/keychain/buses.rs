@@ -34,7 +34,7 @@ fn a_policy_that_forbids_the_keychain_is_said_to_be_one() {
     let bus = KeyringBus::start(Keyring::Unlocked);
     bus.refuse("send_destination=\"org.freedesktop.secrets\"");
     let answers = run(&bus, "prepare");
-    assert!(answers[0].starts_with("keychain_unavailable: ") && answers[0].contains("security policy"), "{answers:?}");
+    assert!(answers[0].starts_with("keychain_blocked: ") && answers[0].contains("security policy"), "{answers:?}");
     assert!(!answers[0].contains("matched rules") && !answers[0].contains("org.freedesktop"), "{answers:?}");
 }
 
