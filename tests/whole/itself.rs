@@ -33,7 +33,10 @@ fn a_full_stdout_is_a_failure_and_a_reader_that_has_gone_is_none() {
     for verb in ["exit-codes", "--help"] {
         let (exit, stderr) = ended(verb, "exec \"$0\" \"$1\" >/dev/full");
         assert_eq!(exit, Some(9), "{verb}: {stderr}");
-        assert!(stderr.contains("Writing to the standard output failed: no space is left on the disk."), "{verb}: {stderr}");
+        assert!(
+            stderr.contains("Writing to the standard output failed: no space is left on the disk."),
+            "{verb}: {stderr}"
+        );
         for elsewhere in [">/dev/null", "<&- >/dev/null", "1<>/dev/null", "| true; exit ${PIPESTATUS[0]}"] {
             let (exit, stderr) = ended(verb, &format!("\"$0\" \"$1\" {elsewhere}"));
             assert_eq!((exit, stderr.as_str()), (Some(0), ""), "{verb} {elsewhere}");
