@@ -11,7 +11,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::flow::{
     ChosenJob, ForgetChoice, confirm_removal, forget_job, jobs_in_keychain, open_state_folder, stored_in_words,
 };
-use crate::model::{KeychainKind, TargetId};
+use crate::model::{KeychainKind, ManifestDigest, Record, TargetId};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -62,7 +62,9 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
         |_| "a record that can't be read, and what else is stored".to_owned(),
         |record| stored_in_words(record.as_ref()),
     );
-    confirm_removal(asked(args.yes, ui), &[format!("{job}  {stored}")], &format!("what is stored of {job}"))?;
+    confirm_removal(asked(args.yes, ui), &[format!("{job}  {stored}")], &format!("what is stored of {job}"), || {
+        Ok(stored_pairs(settings)?.into_iter().filter(|(stored, _)| *stored == job).collect())
+    })?;
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let Some(removed) = forget_job(&job, &state, settings, reporter)? else {
         let text = format!(
@@ -160,7 +162,9 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
     if !(on_disk.is_empty() && stray.is_empty()) {
         let only_there = stray.iter().map(|job| format!("{job}  only in the keychain"));
         let rows: Vec<String> = on_disk.iter().map(ToString::to_string).chain(only_there).collect();
-        confirm_removal(asked(is_agreed, ui), &rows, "the unlock codes, manifests and records of these jobs")?;
+        confirm_removal(asked(is_agreed, ui), &rows, "the unlock codes, manifests and records of these jobs", || {
+            stored_pairs(settings)
+        })?;
     }
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let stored = [on_disk, stray].concat();
@@ -290,7 +294,12 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
     if !goes.is_empty() {
         let ids = goes.iter().map(|chosen| chosen.job.to_string()).collect::<Vec<_>>().join(", ");
         let rows: Vec<String> = goes.iter().chain(&stays).map(row).collect();
-        confirm_removal(asked(args.yes, ui), &rows, &format!("the unlock codes, manifests and records of {ids}"))?;
+        confirm_removal(
+            asked(args.yes, ui),
+            &rows,
+            &format!("the unlock codes, manifests and records of {ids}"),
+            || stored_pairs(settings),
+        )?;
     }
     let why = |job: &TargetId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
     let jobs = goes.iter().map(|chosen| chosen.job.clone()).collect();
@@ -314,6 +323,13 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
     let stays = stays.into_iter().map(|ChosenJob { job, why }| StayingRow { job, why }).collect();
     ui.result(None, &text, ForgetSomeResult { jobs: rows, stays });
     Ok(failure.unwrap_or(ExitCode::Done))
+}
+
+/// What is stored, by which a pair that was fetched meanwhile is told from the one before it.
+fn stored_pairs(settings: &Settings) -> Result<Vec<(TargetId, Option<ManifestDigest>)>> {
+    let stored = StateFolder::kept_below(&settings.state_dir)?;
+    let digest = |record: Option<Record>| record?.pair.map(|pair| pair.manifest_sha256);
+    Ok(stored.into_iter().map(|(job, record)| (job, digest(record))).collect())
 }
 
 fn row(ChosenJob { job, why }: &ChosenJob) -> String {

@@ -315,7 +315,7 @@ errors! {
     /// `what_failed` is what did not happen: that it answered, was unlocked, or allowed access.
     KeychainTimeout { what_failed: String, what: String, seconds: u64, longer: String } = Keychain "keychain_timeout"
         "{what_failed} within {seconds} seconds ({what})."
-        => "Answer the keychain's prompt, which may be behind other windows, then repeat the same command. If there is no prompt, log out and in again, which restarts the keychain. To allow more time:\n  --keychain-timeout {longer}";
+        => "Answer the keychain's prompt, which may be behind other windows, then repeat the same command. If there is no prompt, log out and in again, which restarts the keychain (and ends what is stored in the kernel keyring). To allow more time:\n  --keychain-timeout {longer}";
     /// `hint` is the first half of the hint, in the words of the keychain's own app.
     KeychainInClear { which: String, place: String, hint: String } = Keychain "keychain_in_clear"
         "{which} has no password, so it stores codes unencrypted in {place}."

@@ -4,24 +4,39 @@ use time::OffsetDateTime;
 
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
-use crate::model::{Readiness, Record, TargetId, estimated_expiry};
+use crate::model::{ManifestDigest, Readiness, Record, TargetId, estimated_expiry};
 use crate::report::{Ask, Reporter, utc_in_words};
 use crate::settings::Settings;
 
 /// Asks once whether `what` is to be removed, of which `rows` say more. Every form of `forget` asks so, unless `--yes` was given;
 /// where nobody can be asked, which is `None` as well, the command itself is the answer, as it is in a script.
 ///
+/// `pairs` looks at what is stored. A question may stand for an hour, and what another run fetched meanwhile was not agreed to.
+///
 /// # Errors
-/// [`Error::Cancelled`] if it is not to be.
-pub(crate) fn confirm_removal(ask: Option<&dyn Ask>, rows: &[String], what: &str) -> Result<()> {
+/// [`Error::Cancelled`] if it is not to be; those of `pairs`.
+pub(crate) fn confirm_removal(
+    ask: Option<&dyn Ask>,
+    rows: &[String],
+    what: &str,
+    pairs: impl Fn() -> Result<Vec<(TargetId, Option<ManifestDigest>)>>,
+) -> Result<()> {
+    let Some(ask) = ask else { return Ok(()) };
     let rows: String = rows.iter().map(|row| format!("  {row}\n")).collect();
-    match ask {
-        Some(ask) if !ask.ask(&format!("{rows}Remove {what} from this machine?")) => Err(Error::Cancelled {
+    let shown = pairs()?;
+    if !ask.ask(&format!("{rows}Remove {what} from this machine?")) {
+        return Err(Error::Cancelled {
             why: "You chose not to go on.".to_owned(),
             hint: "To remove it, repeat the command and answer with the whole word yes, or add --yes.".to_owned(),
-        }),
-        _ => Ok(()),
+        });
     }
+    if pairs()? != shown {
+        return Err(Error::Cancelled {
+            why: "What is stored has changed since you were asked.".to_owned(),
+            hint: "To be asked about what is stored now, repeat the same command.".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// What is stored of a job, as the record has it: what would be removed.

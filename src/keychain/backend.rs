@@ -233,7 +233,7 @@ impl KeychainFailure {
             }
             Self::Foreign { holds_several: false } => {
                 let hint = format!(
-                    "Remove or rename that item in the keychain's own app (service “{SERVICE}”, user {job}). Then f"
+                    "Keep a copy of what it holds, if that may be a code that this version does not know. Then move it out of the way: it is service “{SERVICE}”, user {job}, in the keychain's own app, or with keyctl in the kernel keyring. Then f"
                 );
                 Error::KeychainForeignItem { job, hint, beside: "" }
             }

@@ -82,7 +82,7 @@ fn a_code_that_sts_refuses_is_not_asked_for_again() {
     let mut terminal = Terminal::start(with_code(&rehearsal, home.path(), &["jobs", "--profile", "p"]), 100, 50);
     terminal.answer("One-time code of", "000000");
     terminal.wait_for("wrong, or was used already");
-    terminal.wait_for("Wait until the device shows the next one");
+    terminal.wait_for("Wait until your MFA app or token shows the next one");
     assert_eq!(terminal.end(), 4, "{}", terminal.screen());
 }
 
@@ -94,7 +94,9 @@ fn a_code_that_nothing_comes_back_for_is_sent_once() {
         let home = tempfile::tempdir().unwrap();
         let mut terminal = Terminal::start(with_code(&rehearsal, home.path(), &["jobs", "--profile", "p"]), 200, 50);
         terminal.answer("One-time code of", MFA_CODE);
-        terminal.wait_for("was sent to AWS, which did not answer").wait_for("Wait until the device shows the next one");
+        terminal
+            .wait_for("was sent to AWS, which did not answer")
+            .wait_for("Wait until your MFA app or token shows the next one");
         assert_eq!(terminal.end(), 4, "{}", terminal.screen());
         let requests = rehearsal.requests();
         assert_eq!(requests.iter().filter(|request| request.operation == "AssumeRole").count(), 1, "{fault:?}");
@@ -140,7 +142,7 @@ fn where_none_is_typed_nobody_is_said_to_be_away() {
     assert_eq!(terminal.end(), 4, "{}", terminal.screen());
     let mut terminal = Terminal::start(with_code(&rehearsal, home.path(), &["jobs", "--profile", "p"]), 200, 50);
     terminal.answer("One-time code of", "no").answer("has six digits", "12").answer("has six digits", "34");
-    terminal.wait_for("what was given was none");
+    terminal.wait_for("what was typed is not a code of six digits");
     assert_eq!(terminal.end(), 4, "{}", terminal.screen());
 }
 

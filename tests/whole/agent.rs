@@ -191,7 +191,9 @@ pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let Ok(entries) = folder.read_dir() else { return found };
     for entry in entries {
         let path = entry.unwrap().path();
-        if path.symlink_metadata().unwrap().is_dir() {
+        // A draft may be gone between the list and this.
+        let Ok(about) = path.symlink_metadata() else { continue };
+        if about.is_dir() {
             found.extend(files(&path));
         } else {
             found.push((path.clone(), std::fs::read(&path).unwrap_or_default()));

@@ -151,7 +151,7 @@ fn of_two_wrong_items_none_is_used_and_the_hint_loses_nothing() {
     for (copy, last) in [("1", 'a'), ("2", 'b')] {
         scene.bus.store(&["--label=wrong"], &scene.id, &["copy", copy], &wrong(last));
     }
-    let ended = scene.run().failed(8, "cannot tell which one matches the stored manifest");
+    let ended = scene.run().failed(8, "cannot tell which of them, if any, belongs to the stored manifest");
     assert!(ended.stderr.contains("fetch --refresh") && !ended.stderr.contains("forget"), "{}", ended.stderr);
     scene.agent(&["fetch", &scene.id, "--refresh", "--network-timeout", "2s"]).failed(5, "gave no answer");
     assert_eq!(scene.bus.search(Some(&scene.id)).matches("label =").count(), 2, "nothing of the attempt is left");
@@ -168,7 +168,7 @@ fn of_two_codes_that_both_fit_none_is_used_until_a_refresh_leaves_one() {
     let scene = Scene::kept_and_offline();
     let sha = scene.read_record()["pair"]["manifest_sha256"].as_str().unwrap().to_owned();
     scene.bus.store(&["--label=another"], &scene.id, &["copy", "2"], &format!("00000-11111-22222-33333-44444\n{sha}"));
-    scene.run().failed(8, "cannot tell which one matches the stored manifest");
+    scene.run().failed(8, "cannot tell which of them, if any, belongs to the stored manifest");
     scene.rehearsal.heal();
     scene.agent(&["fetch", &scene.id, "--refresh"]).done();
     assert_eq!(scene.bus.search(Some(&scene.id)).matches("label =").count(), 1);
