@@ -43,6 +43,13 @@ fn status() -> ExitCode {
         Ui::shell_reads(&answer);
         return ExitCode::SUCCESS;
     }
+    if cli::is_code_typed() {
+        return tell(
+            Ui::new(if cli::is_typed("--json") { OutputMode::Json } else { OutputMode::Plain }),
+            &Error::CodeOnCommandLine,
+        )
+        .into();
+    }
     match Cli::typed() {
         Ok(cli) => {
             // A script that asked for JSON is told of a panic in JSON as well.

@@ -15,7 +15,7 @@ use crate::model::{KeychainKind, ManifestDigest, Record, TargetId};
 use crate::report::{Ask, Event, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
-use crate::store::{Audit, AuditStep, StateFolder};
+use crate::store::{Audit, AuditStep, StateFolder, verify_audit};
 use crate::ui::{Failure, Ui};
 
 #[derive(Serialize)]
@@ -34,6 +34,7 @@ fn asked(is_agreed: bool, ui: &Ui) -> Option<&dyn Ask> {
 }
 
 pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
+    tell_of_flawed_audit(settings, reporter);
     match &args.job {
         Some(job) => forget_one(job, args, settings, ui, reporter).map(|()| ExitCode::Done),
         None if args.returned || args.expired => forget_some(args, settings, ui, reporter),
@@ -323,6 +324,18 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
     let stays = stays.into_iter().map(|ChosenJob { job, why }| StayingRow { job, why }).collect();
     ui.result(None, &text, ForgetSomeResult { jobs: rows, stays });
     Ok(failure.unwrap_or(ExitCode::Done))
+}
+
+/// What a record knows of the audit log goes with the record, and a loss at its end no longer shows then. To remove what is
+/// stored is no matter of it.
+fn tell_of_flawed_audit(settings: &Settings, reporter: &Reporter) {
+    let flawed = verify_audit(&settings.state_dir, None, None).ok().and_then(|report| report.error_beside_report());
+    if flawed.is_some() {
+        reporter.notify(Event::Warning(
+            "The audit log is not as it was written, and after this command less of that shows. To file it before: snow-onboard audit verify"
+                .to_owned(),
+        ));
+    }
 }
 
 /// What is stored, by which a pair that was fetched meanwhile is told from the one before it.

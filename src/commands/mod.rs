@@ -146,15 +146,14 @@ fn needs_no_settings(cli: &Cli, around: &ProcessEnvironment, ui: &Ui) -> bool {
 pub fn report_parse_error(said: &clap::Error) -> u8 {
     // Without its words there is no telling what was meant; but whoever typed --json reads JSON, save where stdout is for a key.
     let is_of_client = cli::is_client_typed();
-    let typed = |word: &str| std::env::args_os().take_while(|typed| typed != "--").any(|typed| typed == word);
-    if said.use_stderr() && typed("--json") && !typed("credentials") {
+    if said.use_stderr() && cli::is_typed("--json") && !cli::is_typed("credentials") {
         let ui = Ui::new(OutputMode::Json);
         let ui = if is_of_client { ui.passing_through() } else { ui };
         ui.hints_follow(HintRules { verb: cli::typed_verb(), ..HintRules::default() });
         return exit_of(ui.failure(None, &cli::not_a_command(said)), is_of_client);
     }
     let is_version = said.kind() == clap::error::ErrorKind::DisplayVersion;
-    if is_version && typed("--json") {
+    if is_version && cli::is_typed("--json") {
         Ui::of(OutputMode::Json, "version").result(None, "", VersionResult::of_this_program());
         return Ui::unless_lost(ExitCode::Done) as u8;
     }

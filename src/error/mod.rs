@@ -63,6 +63,10 @@ errors! {
     ClientCommandMissing { job: String } = Usage "client_command_missing"
         "No command for the vendor's client was given."
         => "Put it, with its options, after two hyphens that stand alone:\n  snow-onboard client {job} -- describe-device\n  snow-onboard client {job} -- help";
+    /// In a command of ours.
+    CodeOnCommandLine = Usage "code_on_command_line"
+        "The command line contains what looks like an unlock code. Nothing was done."
+        => "This program fetches the code and gives it to the client privately. Remove this line from the history of your shell. Then repeat the command without the code.";
     /// In a command for the client.
     CodeTyped { job: String } = Usage "code_typed"
         "The command for the vendor's client contains an unlock code, or an option for one. Nothing was run."

@@ -7,7 +7,7 @@ use super::onboard::Requested;
 use super::open_session::SHORT_PATIENCE;
 use crate::device::{self, ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
-use crate::model::{Endpoint, JobId, Record, TargetId, UnlockCode, has_shape_of_code};
+use crate::model::{Endpoint, JobId, Record, TargetId, holds_shape_of_code};
 use crate::safety::quote::quoted;
 use crate::store::AuditStep;
 
@@ -45,8 +45,7 @@ impl<'a> ClientCommand<'a> {
     /// # Errors
     /// [`Error::CodeTyped`]; [`Error::ClientConfigures`].
     pub(crate) fn of(args: &'a [String], job: &TargetId) -> Result<Self> {
-        let holds_code =
-            |arg: &String| is_code_option(arg) || arg.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code);
+        let holds_code = |arg: &String| is_code_option(arg) || holds_shape_of_code(arg);
         if args.iter().any(holds_code) {
             return Err(Error::CodeTyped { job: job.to_string() });
         }

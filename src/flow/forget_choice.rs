@@ -26,8 +26,8 @@ pub(crate) fn confirm_removal(
     let shown = pairs()?;
     if !ask.ask(&format!("{rows}Remove {what} from this machine?")) {
         return Err(Error::Cancelled {
-            why: "You chose not to go on.".to_owned(),
-            hint: "To remove it, repeat the command and answer with the whole word yes, or add --yes.".to_owned(),
+            why: "The answer was not “yes”.".to_owned(),
+            hint: "To remove it, repeat the command and type the whole word yes, or add --yes.".to_owned(),
         });
     }
     if pairs()? != shown {

@@ -54,6 +54,9 @@ struct ReceiptAudit {
     is_whole: bool,
     head: Option<AuditHead>,
     flaws: Vec<AuditFlaw>,
+    /// Lines in all, and the last that a record knows: what was cut off behind that one does not show.
+    #[serde(skip)]
+    lines: (u64, Option<u64>),
 }
 
 /// A part of a receipt that is shown: rows of a name and what there is to say.
@@ -100,6 +103,7 @@ impl Receipt {
                 path: report.path.display().to_string(),
                 is_whole: report.flaws.is_empty(),
                 head: report.head,
+                lines: (report.lines, report.known_to),
                 flaws: report.flaws,
             },
         }
@@ -215,7 +219,7 @@ impl Receipt {
     fn audit_rows(&self) -> Vec<(String, String)> {
         let mut rows = vec![row("File", sanitize(&self.audit.path))];
         match &self.audit.flaws[..] {
-            [] => rows.push(row("Chain", "whole: no line was removed, changed, inserted, moved or cut")),
+            [] => rows.push(row("Chain", chain_in_words(self.audit.lines))),
             flaws => rows.extend(flaws.iter().map(|flaw| row("Chain", format!("NOT WHOLE: {}", flaw.text)))),
         }
         if let Some(head) = self.audit.head {
@@ -239,5 +243,20 @@ fn sanitized(summary: JobSummary) -> JobSummary {
         description: tidy(summary.description),
         cluster: tidy(summary.cluster),
         ..summary
+    }
+}
+
+/// Of a log without a flaw: what that proves, and what not.
+fn chain_in_words((lines, known_to): (u64, Option<u64>)) -> String {
+    match known_to {
+        Some(known) if known == lines => {
+            format!("whole: no flaw in its {lines} lines, and a record knows the last one")
+        }
+        Some(known) => format!(
+            "no flaw in its {lines} lines. A record knows line {known}; lines that were cut off after it do not show"
+        ),
+        None => format!(
+            "no flaw in its {lines} lines. No record knows one of them; lines that were cut off at the end do not show"
+        ),
     }
 }

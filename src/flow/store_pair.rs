@@ -60,7 +60,11 @@ impl Checked<'_> {
         folder.promote_incoming()?;
         record.incoming = None;
         record.set_pair(pair.clone());
-        checked.context.note_and_record(AuditStep::Kept, &manifest.digest, |head| {
+        let step = match pair.keychain {
+            KeychainKind::None => AuditStep::Fetched,
+            _ => AuditStep::Kept,
+        };
+        checked.context.note_and_record(step, &manifest.digest, |head| {
             pair.audit_head = head;
             folder.write_record(&Record { pair: Some(pair.clone()), ..record.clone() })
         })?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use toml::de::{DeTable, DeValue};
 
 use super::job::Malformed;
-use super::secret::{UnlockCode, has_shape_of_code, looks_like_code};
+use super::secret::{holds_shape_of_code, looks_like_code};
 use super::typed::{tidy, trimmed};
 use super::{Endpoint, JobId, TargetId};
 use crate::safety::sanitize::{phrase, sanitize_typed};
@@ -90,8 +90,11 @@ impl DevicePlan {
         if is(&[b"PK\x03\x04", b"\xd0\xcf\x11\xe0"]) {
             return Err(flaw("it is a spreadsheet file. Save it as CSV (UTF-8) in the spreadsheet's program"));
         }
-        let why =
-            if is(&[b"\xff\xfe", b"\xfe\xff"]) { "it is UTF-16. Save it as CSV (UTF-8)" } else { "it is not UTF-8" };
+        let why = if is(&[b"\xff\xfe", b"\xfe\xff"]) {
+            "it is UTF-16. Save it as CSV (UTF-8)"
+        } else {
+            "it is not UTF-8. Save it as CSV (UTF-8)"
+        };
         String::from_utf8(bytes).map_err(|_| flaw(why))
     }
 
@@ -102,9 +105,7 @@ impl DevicePlan {
     /// anything in the shape of an unlock code, which has no place in a file.
     pub(crate) fn parse(text: &str, format: PlanFormat) -> Result<Self, PlanFlaw> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if let Some(at) =
-            text.lines().position(|line| line.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code))
-        {
+        if let Some(at) = text.lines().position(holds_shape_of_code) {
             return Err(PlanFlaw { line: Some(at as u64 + 1), why: HOLDS_CODE.to_owned() });
         }
         let mut flaws = Vec::new();
@@ -137,9 +138,12 @@ impl DevicePlan {
             let before = jobs.insert(device.job.as_str(), device);
             let of_job = before.map(|first| {
                 let what = match (&device.node, &first.node) {
-                    (None, None) => format!("{} stands in it twice", device.job),
+                    (None, None) if matches!(device.job, TargetId::Job(_)) => {
+                        format!("{} stands in it twice", device.job)
+                    }
+                    (None, None) => format!("{} stands in it twice, {ONE_LINE}", device.job),
                     (Some(node), _) | (None, Some(node)) => {
-                        format!("{} stands in it twice, of which {node} is a node", device.job)
+                        format!("{node} is a node of {}, which stands in it twice, {ONE_LINE}", device.job)
                     }
                 };
                 (what, first.line)
@@ -239,6 +243,9 @@ fn planned((line, job, written, label): Written) -> Result<PlannedDevice, PlanFl
     }
     Ok(PlannedDevice { line, job, node: None, endpoint, others, label })
 }
+
+/// What to do of a cluster that has several.
+const ONE_LINE: &str = "and all addresses of a cluster go into one line";
 
 /// What may stand between the addresses of a cluster's nodes in one value: also the line ends of a spreadsheet's cell.
 const BETWEEN_ADDRESSES: [char; 6] = [' ', ';', ',', '\t', '\r', '\n'];
@@ -353,7 +360,7 @@ fn of_csv(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFla
         // As of a label with a comma in it, or a column that nobody has named.
         if record.iter().skip(named.unwrap_or(UNNAMED)).any(|cell| !cell.is_empty()) {
             flaws.push(flaw(if named.is_none() {
-                "a row has job, address and label, and nothing beyond. To have other columns, name all of them in the first row"
+                "a row has job, address and label, and nothing beyond. The addresses of a cluster are one value, with spaces between; other columns are named in the first row"
             } else {
                 "it has more values than the first row names columns. Put a label with a comma in it in quotes"
             }));

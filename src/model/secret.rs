@@ -72,7 +72,7 @@ pub(crate) fn looks_like_code(line: &str) -> bool {
     // A word processor or a mail may have put other characters between the groups, and some that are not seen.
     let seen = line.chars().filter(|c| !is_invisible(*c));
     let line: String = seen.map(|c| if c.is_alphanumeric() || c == ' ' { c } else { '-' }).collect();
-    let is_exact = line.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code);
+    let is_exact = holds_shape_of_code(&line);
     let groups: Vec<&str> = line.split(['-', ' ']).collect();
     let is_of_characters = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let is_mixed = line.bytes().any(|byte| byte.is_ascii_digit());
@@ -92,6 +92,12 @@ pub fn has_shape_of_code(text: &[u8]) -> bool {
             .iter()
             .enumerate()
             .all(|(at, byte)| if at % 6 == 5 { *byte == b'-' } else { byte.is_ascii_alphanumeric() })
+}
+
+/// Whether anything in `text` is.
+#[must_use]
+pub(crate) fn holds_shape_of_code(text: &str) -> bool {
+    text.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code)
 }
 
 impl Drop for UnlockCode {

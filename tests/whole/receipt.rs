@@ -57,7 +57,7 @@ fn it_says_what_was_done_when_by_whom_and_with_what_and_no_secret() {
         hand_over["client_version"].as_str().unwrap(),
         hand_over["endpoint"].as_str().unwrap(),
         "private profile",
-        "whole: no line was removed",
+        "no flaw in its",
         head.as_str(),
     ];
     // A terminal breaks lines; words are the same.

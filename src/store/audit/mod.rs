@@ -76,6 +76,8 @@ pub(crate) struct AuditSession {
 pub(crate) enum AuditStep {
     /// Code and manifest were fetched and kept.
     Kept,
+    /// They were fetched for one run, which keeps the code in memory alone.
+    Fetched,
     /// The device answers, code and manifest are what was fetched, and the client is about to be given both.
     HandOverBegun,
     /// It was not given them, or made nothing of them.

@@ -245,6 +245,7 @@ impl AuditEntry {
     pub(crate) fn what(&self) -> String {
         let step = match self.step.as_str() {
             "kept" => "code and manifest stored",
+            "fetched" => "code and manifest fetched for this run alone, not stored",
             "hand_over_begun" => "hand-over to the client begun",
             "hand_over_failed" => "hand-over failed",
             "handed_over" => "code and manifest handed to the client",

@@ -17,6 +17,9 @@ use crate::{ClusterHandle, Device, DeviceOptions, Error, Job, Line, Rehearsal, U
 /// What is typed to cut the device's power.
 const POWER_CUT: &str = "power-cut";
 
+/// What stands for all that there are.
+const ALL: &str = "all";
+
 /// How long the device takes to start again: long enough to be seen off.
 const BOOT: Duration = Duration::from_secs(5);
 
@@ -114,6 +117,7 @@ fn typed(line: &str, there: &There) -> String {
     let all = || there.devices.iter().chain(&there.nodes);
     let devices: Vec<&Device> = match words[..] {
         [POWER_CUT] => there.devices.iter().take(1).collect(),
+        [POWER_CUT, ALL] => all().collect(),
         [POWER_CUT, cluster] if cluster == there.cluster => there.nodes.iter().collect(),
         [POWER_CUT, job] => all().filter(|device| device.job_id() == job).collect(),
         [] => return String::new(),
@@ -122,8 +126,16 @@ fn typed(line: &str, there: &There) -> String {
     let Some(first) = devices.first() else { return format!("There is no device of {} here.", words[1..].join(" ")) };
     devices.iter().for_each(|device| device.power_loss_for(BOOT));
     let is_node = there.nodes.iter().any(|node| node.job_id() == first.job_id());
-    let id = if is_node { &there.cluster } else { first.job_id() };
-    let (subject, seconds) = (if devices.len() > 1 { "The nodes have" } else { "The device has" }, BOOT.as_secs());
+    let is_all = words.get(1) == Some(&ALL);
+    let id = if is_all {
+        "--all"
+    } else if is_node {
+        &there.cluster
+    } else {
+        first.job_id()
+    };
+    let subject = if is_all || devices.len() > 1 { "The devices have" } else { "The device has" };
+    let seconds = BOOT.as_secs();
     format!("{subject} no power. It is back in {seconds} seconds, and LOCKED:\n\nsnow-onboard unlock {id}\n")
 }
 
@@ -167,7 +179,10 @@ fn explain(
     let (job, endpoint) = (rehearsal.job(), rehearsal.device().endpoint());
     say(&format!("The device's display says {endpoint}, and its label {}.", job.id()));
     say(&format!("The same without questions:\n\nsnow-onboard run {} --endpoint {endpoint}\n", job.id()));
-    if rehearsal.devices().len() > 1 {
+    // A plan stores each code before it unlocks a device.
+    if rehearsal.devices().len() > 1 && keychain == Keychain::None {
+        say(&format!("A plan needs a keychain, and none was chosen; it would be {}.\n", plan.display()));
+    } else if rehearsal.devices().len() > 1 {
         say(&format!("All the devices at once, by a plan:\n\nsnow-onboard run --plan {}\n", plan.display()));
     }
     say("Other jobs of the account:");
@@ -176,7 +191,10 @@ fn explain(
     }
     let addresses = cluster.addresses();
     say(&format!("\nThe cluster {} is opened by all its nodes' addresses: {}", cluster.id(), addresses.join(" ")));
-    say(&format!("\nTo cut the device's power, which locks it, type here:\n\n{POWER_CUT}"));
+    say(&format!(
+        "\nTo cut a device's power, which locks it, type here, with the id of its job or cluster, or “{ALL}”:\n\n{POWER_CUT} {}",
+        job.id()
+    ));
     say("\nCtrl-C ends it and removes everything.");
 }
 
