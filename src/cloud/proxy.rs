@@ -130,6 +130,7 @@ impl Proxy {
             target: phrase(&target),
             variable: self.variable,
             has_login: self.login.is_some(),
+            scheme: if self.is_https { "https" } else { "http" },
         };
         if let Some(why) = self.unreachable(error) {
             return Some(refused(ProxyWhy::Unreachable(why)));
@@ -217,6 +218,7 @@ pub(super) struct ProxyRefused {
     target: String,
     variable: &'static str,
     has_login: bool,
+    scheme: &'static str,
 }
 
 #[derive(Debug, Clone)]
@@ -225,7 +227,7 @@ enum ProxyWhy {
     Status(Option<StatusCode>),
     /// It did not.
     Unreachable(String),
-    /// It is to be spoken to in TLS, and speaks none.
+    /// It is to be spoken to in TLS, and what answers there speaks HTTP without: the proxy, or somebody on the way to it.
     InClear,
 }
 
@@ -237,10 +239,10 @@ impl ProxyRefused {
 
     /// What to do about it.
     pub(super) fn hint(&self) -> String {
-        let Self { why, target, variable, has_login, .. } = self;
+        let Self { why, target, variable, has_login, scheme, .. } = self;
         match why {
             _ if self.is_of_login() => format!(
-                "{} the user and password in {variable}, as http://USER:PASSWORD@HOST:PORT. Then repeat the same command.",
+                "{} the user and password in {variable}, as {scheme}://USER:PASSWORD@HOST:PORT. Then repeat the same command.",
                 if *has_login { "Correct" } else { "Add" }
             ),
             ProxyWhy::Status(Some(StatusCode::FORBIDDEN)) => format!(
@@ -250,10 +252,13 @@ impl ProxyRefused {
                 "Ask whoever runs the proxy why it does not connect to {target}, or correct {variable} if it names the wrong proxy. Then repeat the same command."
             ),
             ProxyWhy::Unreachable(_) => format!("{} Then repeat the same command.", check_address(variable)),
-            ProxyWhy::InClear => {
-                let login = if *has_login { " Its user and password then cross this network in clear." } else { "" };
-                format!("Write http:// in place of https:// in {variable}.{login} Then repeat the same command.")
-            }
+            // A login is never sent in clear on the word of whoever answered.
+            ProxyWhy::InClear if *has_login => format!(
+                "Ask whoever runs the proxy for its https address, and write that into {variable}. Then repeat the same command."
+            ),
+            ProxyWhy::InClear => format!(
+                "Ask whoever runs the proxy for its https address. If they confirm that the proxy speaks no TLS, write http:// in place of https:// in {variable}. Then repeat the same command."
+            ),
         }
     }
 }
@@ -281,7 +286,7 @@ impl fmt::Display for ProxyRefused {
             ProxyWhy::Status(None) => write!(f, "the proxy {address} refused the connection"),
             ProxyWhy::Unreachable(why) => write!(f, "the proxy {address} ({variable}) {why}"),
             ProxyWhy::InClear => {
-                write!(f, "the proxy {address} does not speak TLS, and {variable} begins with https://")
+                write!(f, "the proxy {address} answered without TLS, and {variable} begins with https://")
             }
         }
     }
@@ -542,6 +547,16 @@ mod tests {
             };
             assert_eq!((told.len(), again.len()), (usize::from(instead.is_some()), 0), "{no_proxy}: {told:?}");
             assert!(told.iter().all(is_right), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_asked_for_in_the_proxy_s_own_scheme() {
+        for scheme in ["http", "https"] {
+            let why = ProxyWhy::Status(Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED));
+            let (address, target) = ("proxy:1".to_owned(), "a.example.com:443".to_owned());
+            let refused = ProxyRefused { why, address, target, variable: "HTTPS_PROXY", has_login: false, scheme };
+            assert!(refused.hint().contains(&format!(" as {scheme}://USER:")), "{}", refused.hint());
         }
     }
 }
