@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::device::{Client, Device, Places, Preparation, Preparing};
-use crate::error::{Error, ErrorReport, ExitCode, Result};
+use crate::error::{Error, ErrorReport, Result};
 use crate::keychain::{Keychain, KeychainSettings};
 use crate::model::{KeychainKind, KnownClient, PrivateHome};
 use crate::report::{Ask, Notify, Reporter, while_waiting};
@@ -84,8 +84,7 @@ impl SharedClient {
                         Ok(Some(known)) => Asked::Knows(Box::new(device.client().clone()), known),
                         _ => Asked::Once,
                     }),
-                    // Any other failure is not the client's, and may be of this job alone.
-                    Err(error) => (error.exit() == ExitCode::Client).then(|| Asked::Failed(error.clone())),
+                    Err(error) => is_of_the_client(error).then(|| Asked::Failed(error.clone())),
                 };
                 return first.map(Preparing::of);
             }
@@ -93,6 +92,20 @@ impl SharedClient {
         drop(asked);
         begin(client, known, settings, reporter, ask, state)
     }
+}
+
+/// Whether it says what the client is. Any other failure may pass, or be of one job alone: a client that was stopped by a signal, did
+/// not finish, or could not be started is asked again by the next job.
+fn is_of_the_client(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::ClientMissing { .. }
+            | Error::ClientUnsafe { .. }
+            | Error::ClientNotPinned { .. }
+            | Error::ClientNotWhole { .. }
+            | Error::ClientUnknown { .. }
+            | Error::ClientTooOld { .. }
+    )
 }
 
 /// The keychains that were opened so far, so that a person who is asked for one is asked once and not for each job.

@@ -269,6 +269,28 @@ fn a_client_that_is_not_to_be_used_is_asked_for_one_device_and_told_for_each() {
     assert!(pallet.devices.iter().all(|device| device.state() == State::Locked));
 }
 
+#[test]
+#[cfg(unix)]
+fn a_client_that_was_stopped_for_one_device_is_asked_again_for_the_next() {
+    let pallet = Pallet::of(4, &DeviceOptions::default());
+    pallet.plan(&pallet.rows());
+    let launcher = pallet.rehearsal.client_path();
+    let vendors = fs::read_to_string(launcher).unwrap();
+    // Asked once more without the options for its JVM, it is stopped the same way.
+    let counted = format!(
+        "#!/bin/sh\nif [ \"$1\" = version ]; then\n  for n in 1 2; do mkdir '{}'/$n 2>&- && kill -KILL $$; done\nfi\n",
+        pallet.rehearsal.root().display()
+    );
+    fs::write(launcher, vendors.replacen("#!/bin/sh\n", &counted, 1)).unwrap();
+    let ended = pallet.agent(&["--json"]).end();
+    let result = ended.json("result");
+    let jobs = result["jobs"].as_array().unwrap();
+    let failed: Vec<_> = jobs.iter().filter_map(|job| job["error"]["code"].as_str()).collect();
+    assert_eq!(failed, ["client_unusable"], "{result}");
+    assert_eq!(pallet.devices.iter().filter(|device| device.state() == State::Unlocked).count(), 3, "{result}");
+    assert_eq!(pallet.starts(0, "version"), 1, "the next asks for all others");
+}
+
 /// It was looked at and asked for all of them, but it is hashed for each.
 #[test]
 fn a_client_that_changes_after_the_first_device_is_not_given_the_code_of_the_second() {
