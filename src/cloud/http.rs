@@ -300,7 +300,10 @@ fn is_local_service(uri: &http::Uri) -> bool {
 pub(super) fn without_secrets(url: &str) -> String {
     match url.parse::<http::Uri>() {
         Ok(uri) if uri.host().is_some() => {
-            let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+            // Also one that is no port, such as 99999: without it this would be another address.
+            let port = uri.authority().and_then(|authority| authority.as_str().rsplit_once(':')).map(|(_, port)| port);
+            let port = port.filter(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+            let port = port.map_or_else(String::new, |port| format!(":{port}"));
             format!(
                 "{}://{}{port}",
                 uri.scheme_str().unwrap_or("?"),
@@ -351,6 +354,8 @@ mod tests {
     #[test]
     fn an_address_in_a_sentence_has_no_user_path_or_query() {
         assert_eq!(without_secrets("http://u:p@host.example:81/path?X-Amz-Signature=1"), "http://host.example:81");
+        assert_eq!(without_secrets("http://u:1@127.0.0.1:99999/"), "http://127.0.0.1:99999");
+        assert_eq!(without_secrets("https://u:1@[::1]/"), "https://[::1]");
         assert_eq!(without_secrets("u:p@x y"), "(not an address)");
         assert_eq!(without_secrets("snowball.example"), "?://snowball.example");
     }
