@@ -20,6 +20,7 @@ use super::variables::{self, WebIdentity, variable};
 use super::wait::Wait;
 use crate::error::{Error, Result};
 use crate::model::{Malformed, Origin, Region, Sourced, expanded_path, odd_character};
+use crate::report::moment;
 use crate::safety::path_trust::{self, Position, Whose};
 use crate::safety::quote::quoted;
 use crate::safety::sanitize::{phrase, sanitize, sanitize_typed};
@@ -425,7 +426,7 @@ impl CredentialsInUse {
         Self {
             source: source.unwrap_or_else(|| "a source that does not say what it is".to_owned()),
             temporary: credentials.session_token().is_some() || credentials.expiry().is_some(),
-            expires: credentials.expiry().map(OffsetDateTime::from),
+            expires: credentials.expiry().and_then(moment),
             sign_in: profiles.sign_in().filter(|_| !features.contains(&From::CredentialsEnvVars)),
         }
     }

@@ -17,7 +17,7 @@ pub use check::Verdict;
 pub use node::NodeState;
 pub(crate) use reporter::Reporter;
 pub use step::Step;
-pub(crate) use times::{age_in_words, duration_in_words, utc_in_words};
+pub(crate) use times::{age_in_words, duration_in_words, moment, utc_in_words};
 pub(crate) use wait::{Backoff, SILENCE, WaitNotice, while_waiting, with_jitter};
 
 /// Target in the log of what is told anyway: for the file, and not a second time for stderr.

@@ -1,6 +1,6 @@
 //! Moments and durations as a person says them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -8,8 +8,17 @@ use time::format_description::well_known::Rfc3339;
 /// A moment as it is shown: 2026-01-31 14:05:09 UTC
 #[must_use]
 pub(crate) fn utc_in_words(time: OffsetDateTime) -> String {
-    let seconds = time.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(time);
-    seconds.format(&Rfc3339).map_or_else(|_| "unknown".to_owned(), |text| text.replace('T', " ").replace('Z', " UTC"))
+    let utc = time.checked_to_offset(time::UtcOffset::UTC).unwrap_or(time);
+    let seconds = utc.replace_nanosecond(0).unwrap_or(utc);
+    // RFC 3339 has no years before 0.
+    seconds.format(&Rfc3339).map_or_else(|_| seconds.to_string(), |text| text.replace('T', " ").replace('Z', " UTC"))
+}
+
+/// A moment of the system's clock, if it lies between 1970 and the end of the calendar: beyond it a conversion panics.
+#[must_use]
+pub(crate) fn moment(time: SystemTime) -> Option<OffsetDateTime> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    OffsetDateTime::UNIX_EPOCH.checked_add(since.try_into().ok()?)
 }
 
 /// A duration as a person says it: "12 s", "3 min 5 s".
@@ -38,6 +47,21 @@ pub(crate) fn age_in_words(age: time::Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_at_the_edge_of_the_calendar_is_shown() {
+        for (text, words) in [
+            ("2024-10-04T02:00:00.5+02:00", "2024-10-04 00:00:00 UTC"),
+            ("0000-01-01T00:00:00+23:59", "-0001-12-31 0:01:00.0 +00:00:00"),
+            ("9999-12-31T23:59:59-23:59", "9999-12-31 23:59:59-23:59"),
+        ] {
+            assert_eq!(OffsetDateTime::parse(text, &Rfc3339).map(utc_in_words), Ok(words.to_owned()));
+        }
+        let later = |seconds| moment(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(later(253_402_300_799).map(utc_in_words).as_deref(), Some("9999-12-31 23:59:59 UTC"));
+        assert_eq!((later(253_402_300_800), later(1 << 60)), (None, None));
+        assert_eq!(moment(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), None);
+    }
 
     #[test]
     fn durations_read_as_people_say_them() {
