@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use super::CloudSettings;
-use super::aws_files::{CredentialKind, sdk_name};
+use super::aws_files::{CredentialKind, DURATION, sdk_name};
 use super::credentials::{Choice, Profiles};
 use super::endpoints::empty_variable;
 use super::http::Https;
@@ -147,7 +147,7 @@ impl Chain<'_> {
             serial: said("mfa_serial"),
             external_id: said("external_id"),
             session: said("role_session_name").filter(|name| !name.is_empty()),
-            seconds: said("duration_seconds").and_then(|text| text.parse().ok()),
+            seconds: said(DURATION).and_then(|text| text.parse().ok()),
         };
         SharedCredentialsProvider::new(RoleProvider {
             role,

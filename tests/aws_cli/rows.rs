@@ -385,10 +385,16 @@ fn roles() -> Vec<Row> {
         row.config(&format!("[profile a]\nregion = us-east-1\n{config}")).file("token", "t0ken").var("AWS_PROFILE", "a")
     };
     const FILE: &str = "web_identity_token_file = {home}/token\n";
+    const DURATION: &str = "a role for another time than the profile says is a guess, or none that AWS assumes";
     const OTHER: &str = "arn:aws:iam::123456789012:role/other";
+    let lasts = |what, time: &str| {
+        row(what).config(&role(&format!("source_profile = base\nduration_seconds = {time}\n"))).profile("a")
+    };
     vec![
         row("a role").config(&role("source_profile = base\n")).profile("a"),
-        row("a role for so long").config(&role("source_profile = base\nduration_seconds = 900\n")).profile("a"),
+        lasts("a role for so long", "900"),
+        lasts("a role for longer than a number can say", "99999999999").than(Than::Refuses(DURATION)),
+        lasts("a role for a time that is no number", "1h").than(Than::Refuses(DURATION)),
         row("a role with a name and an external id")
             .config(&role("source_profile = base\nrole_session_name = mine\nexternal_id = 12:34/x\n"))
             .profile("a"),
@@ -506,7 +512,12 @@ fn quirks() -> Vec<Row> {
         row("BOTO_CONFIG")
             .config("[default]\nregion = us-east-1\n")
             .file("boto", "[Credentials]\naws_access_key_id = AKIDBOTO\naws_secret_access_key = S\n")
-            .var("BOTO_CONFIG", "{home}/boto")
+            .var("BOTO_CONFIG", "${HOME}/boto")
+            .than(Than::Refuses(OLDER)),
+        row("BOTO_CONFIG with a tilde, and keys in capitals")
+            .config("[default]\nregion = us-east-1\n")
+            .file("boto", "[Credentials]\nAWS_ACCESS_KEY_ID = AKIDBOTO\nAWS_Secret_Access_Key = S\n")
+            .var("BOTO_CONFIG", "~/boto")
             .than(Than::Refuses(OLDER)),
         row("~/.boto for another service")
             .config("[default]\nregion = us-east-1\n")

@@ -101,15 +101,8 @@ pub(super) enum CredentialKind {
 const KEYS: [&str; 4] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token"];
 const SSO: [&str; 6] =
     ["sso_session", "sso_start_url", "sso_region", "sso_account_id", "sso_role_name", "sso_registration_scopes"];
-const ROLE: [&str; 7] = [
-    "role_arn",
-    "source_profile",
-    "credential_source",
-    "external_id",
-    "mfa_serial",
-    "role_session_name",
-    "duration_seconds",
-];
+const ROLE: [&str; 7] =
+    ["role_arn", "source_profile", "credential_source", "external_id", "mfa_serial", "role_session_name", DURATION];
 /// Roles that are assumed one after the other. AWS ends a session of the second at an hour.
 const MAX_ROLES: usize = 50;
 
@@ -118,6 +111,9 @@ const SOURCES: [&str; 3] = ["Environment", "EcsContainer", "Ec2InstanceMetadata"
 
 const TOKEN_FILE: &str = "web_identity_token_file";
 const PROCESS: &str = "credential_process";
+
+/// For how many seconds a role is assumed.
+pub(super) const DURATION: &str = "duration_seconds";
 
 impl AwsFiles {
     /// Reads both files. Nothing in them is an error until [`AwsFiles::check`].
@@ -351,6 +347,7 @@ impl AwsFiles {
             let kind = self.kind(name, depth > 0);
             if kind == Some(CredentialKind::Role) {
                 check_source(settings)?;
+                check_duration(settings)?;
             }
             if let Some(source) = self.source_of(name, depth > 0) {
                 let said = &settings.entries["source_profile"];
@@ -481,6 +478,16 @@ fn check_source(settings: &SectionSettings) -> Result<(), Unusable> {
         }
         (_, None, Some(said)) if settings.text("credential_source").is_none_or(|source| !SOURCES.contains(&source)) => {
             Err(said.unusable(format!("has a credential_source that is none of {}", SOURCES.join(", "))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The AWS CLI takes what is no number for nothing said, and sends one that is too large.
+fn check_duration(settings: &SectionSettings) -> Result<(), Unusable> {
+    match (settings.entries.get(DURATION), settings.text(DURATION)) {
+        (Some(said), Some(text)) if !text.is_empty() && text.parse::<i32>().is_err() => {
+            Err(said.unusable(format!("has a {DURATION} that is no number, or too large a one")))
         }
         _ => Ok(()),
     }

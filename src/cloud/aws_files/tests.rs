@@ -183,3 +183,17 @@ fn what_every_profile_inherits_is_read_as_python_does() {
         assert_eq!(refusal(config, "a").0, line, "{config}");
     }
 }
+
+#[test]
+fn a_role_s_duration_is_a_number_or_refused() {
+    let role = |seconds: &str| {
+        let config = format!("[profile a]\nrole_arn = r\nsource_profile = b\nduration_seconds ={seconds}\n");
+        files(&(config + "[profile b]\naws_access_key_id = A\naws_secret_access_key = S\n"), "").check("a")
+    };
+    for seconds in ["", " 900", " +900", " 2147483647"] {
+        assert_eq!(role(seconds), Ok(()), "{seconds}");
+    }
+    for seconds in [" 99999999999", " 1h", " 9_00", " 900.0"] {
+        assert_eq!(role(seconds).unwrap_err().line, 4, "{seconds}");
+    }
+}
