@@ -103,7 +103,7 @@ impl Profiles {
             return Ok(Choice::Profile);
         }
         // The AWS CLI would take those, and another account is not the cure.
-        match variables::older_keys() {
+        match variables::older_keys()? {
             Some(place) => Err(Error::CredentialsFailed {
                 why: format!("{place} has keys in a form that this program does not read; put them into a profile of ~/.aws/credentials").into(),
             }),
@@ -442,7 +442,8 @@ pub(super) fn aws_file(variable: &str, name: &str) -> Result<Option<PathBuf>, St
     if named.as_ref().is_some_and(|path| path.is_empty()) {
         return Ok(None);
     }
-    let usual = || std::env::home_dir().map(|home| home.join(".aws").join(name));
+    let home = || std::env::home_dir().filter(|home| home.is_absolute());
+    let usual = || home().map(|home| home.join(".aws").join(name));
     let named = named.map(expanded_path).transpose().map_err(|why| format!("{variable} {why}"))?;
     // How the AWS CLI is told to read none.
     let none = if cfg!(windows) { "NUL" } else { "/dev/null" };

@@ -3,7 +3,7 @@
 //! What is not Unicode, or blank where a key is expected, is refused: taken for unset, it would be another account's turn.
 
 use std::env::{VarError, var, var_os};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::aws_files::odd_key_character;
 use crate::error::{Error, Result};
+use crate::model::expanded_path;
 use crate::report::utc_in_words;
 use crate::safety::path_trust::{self, Whose};
 use crate::safety::sanitize::phrase;
@@ -123,19 +124,38 @@ pub(super) fn web_identity<'a>(of_profile: impl Fn(&str) -> Option<&'a str>) -> 
 }
 
 /// What has keys in one of the two forms from before there were profiles, which the AWS CLI reads before it asks a container.
-pub(super) fn older_keys() -> Option<String> {
+///
+/// # Errors
+/// [`Error::CredentialsFailed`] if what may have them can't be read: another identity is not the cure.
+pub(super) fn older_keys() -> Result<Option<String>> {
     const FILE: &str = "AWS_CREDENTIAL_FILE";
-    const MAX_SIZE: u64 = 1 << 20;
-    if std::env::var_os(FILE).is_some_and(|path| !path.is_empty()) {
-        return Some(FILE.to_owned());
+    if var_os(FILE).is_some_and(|path| !path.is_empty()) {
+        return Ok(Some(FILE.to_owned()));
     }
-    let usual = || vec![PathBuf::from("/etc/boto.cfg"), std::env::home_dir().unwrap_or_default().join(".boto")];
-    let paths = std::env::var_os("BOTO_CONFIG").map_or_else(usual, |path| vec![path.into()]);
-    let has_keys = |path: &PathBuf| {
-        let content = path_trust::read_file(path, Whose::Own, MAX_SIZE).ok().flatten().unwrap_or_default();
-        String::from_utf8_lossy(&content).lines().any(|line| line.trim_start().starts_with("aws_access_key_id"))
+    let of_home = || std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".boto"));
+    let paths = match var_os("BOTO_CONFIG") {
+        Some(path) => vec![expanded_path(path).map_err(|why| failed(format!("BOTO_CONFIG {why}")))?],
+        None => [Some(PathBuf::from("/etc/boto.cfg")), of_home()].into_iter().flatten().collect(),
     };
-    paths.into_iter().find(has_keys).map(|path| phrase(&path.display().to_string()))
+    for path in paths {
+        if has_older_keys(&path)? {
+            return Ok(Some(phrase(&path.display().to_string())));
+        }
+    }
+    Ok(None)
+}
+
+fn has_older_keys(path: &Path) -> Result<bool> {
+    const MAX_SIZE: u64 = 1 << 20;
+    // Neither a folder nor /dev/null, by which the AWS CLI is told to read none.
+    if path.as_os_str().is_empty() || path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Ok(false);
+    }
+    let content = path_trust::read_file(path, Whose::Own, MAX_SIZE)
+        .map_err(|refused| Error::CredentialsFailed { why: refused.into_why_of(&path.display().to_string(), path) })?;
+    let text = content.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).to_lowercase();
+    Ok(text.split(['\n', '\r']).any(|line| line.trim_start().starts_with("aws_access_key_id")))
 }
 
 fn failed(why: String) -> Error {
@@ -167,6 +187,33 @@ mod tests {
         assert!(sentence.contains("AWS_CREDENTIAL_EXPIRATION is 2024-10-04 00:00:00 UTC"), "{sentence}");
         for said in ["soon", "2099-01-01", "2099-01-01T00:00:00", "4102444800"] {
             assert_eq!(told(said).unwrap_err().0, "credentials_failed", "{said}");
+        }
+    }
+
+    #[test]
+    fn older_keys_that_can_t_be_read_are_refused_and_not_overlooked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("boto");
+        let has = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            has_older_keys(&path).map_err(|error| error.report().sentence)
+        };
+        assert_eq!([folder.path(), Path::new("")].map(|none| has_older_keys(none).ok()), [Some(false); 2]);
+        assert_eq!(has_older_keys(&path).ok(), Some(false), "nothing is there");
+        assert_eq!(has(b"[Credentials]\ngs_secret_access_key = x\n# aws_access_key_id = A\n"), Ok(false));
+        for text in
+            ["aws_access_key_id = A", "[Credentials]\r  AWS_Access_Key_ID: A\r", "\u{feff}x\n\taws_access_key_id=A"]
+        {
+            assert_eq!(has(text.as_bytes()), Ok(true), "{text:?}");
+        }
+        let large = has(&vec![b' '; (1 << 20) + 1]).unwrap_err();
+        assert!(large.contains("boto can't be used") && large.contains("larger than 1024 KiB"), "{large}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+            let shared = has(b"[Credentials]\n").unwrap_err();
+            assert!(shared.contains("boto can't be used"), "{shared}");
         }
     }
 }
