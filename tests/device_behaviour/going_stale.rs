@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use snow_onboard::model::HandOverPolicy;
 
+use crate::handing_over::IGNORES_OUR_HOME;
 use crate::stage::{CODE, MANIFEST, Stage, code_of, wait_for};
 
 /// Hands over to a device that answers only after `meanwhile` has been done, and gives what came of it.
@@ -61,6 +62,31 @@ fn a_manifest_that_changes_meanwhile_is_not_handed_over() {
         let (stage, outcome) = after_a_wait(Stage::new(""), change);
         assert_eq!(outcome, "pair_mismatch");
         assert_eq!((stage.calls("describe-device"), stage.calls("unlock-device")), (0, 0));
+        stage.assert_the_code_was_private();
+        stage.assert_nothing_left();
+    }
+}
+
+#[test]
+fn what_changes_while_a_question_stands_gets_no_code_on_a_command_line() {
+    type Change = fn(&Stage);
+    let changes: [(Change, &str); 2] = [
+        (
+            |stage| {
+                fs::write(stage.launcher(), fs::read_to_string(stage.launcher()).unwrap() + "\n# another one\n")
+                    .unwrap()
+            },
+            "client_changed",
+        ),
+        (|stage| fs::write(stage.manifest(), b"\x01manifesu").unwrap(), "pair_mismatch"),
+    ];
+    for (change, code) in changes {
+        let stage = Stage::new(IGNORES_OUR_HOME);
+        let ask = || {
+            change(&stage);
+            true
+        };
+        assert_eq!(code_of(stage.hand_over_by(HandOverPolicy::Auto, &ask)), code);
         stage.assert_the_code_was_private();
         stage.assert_nothing_left();
     }

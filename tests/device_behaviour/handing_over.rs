@@ -255,7 +255,7 @@ configure() {{ converse; }}"#
 }
 
 /// Takes its home from the password database, as a JVM does that nobody told otherwise.
-const IGNORES_OUR_HOME: &str = r#"
+pub const IGNORES_OUR_HOME: &str = r#"
 home="$W/real-home"
 configure() { echo "Configuration will be stored at $(config)"; printf 'Snowball Edge Manifest Path: '; read -r x && echo "$x" >"$W/told"; }
 "#;

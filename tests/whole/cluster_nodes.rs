@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use snow_rehearsal::{Device, DeviceOptions, Operation, State};
 
-use crate::agent::state;
+use crate::agent::{Ended, state, wait_until};
 use crate::clusters::{READY, Rack, at_once};
 use crate::events;
 
@@ -127,6 +127,21 @@ fn a_node_that_comes_while_the_others_are_looked_at_is_opened_with_them() {
     rack.run(&[]).end().done();
     assert!(rack.cluster.is_open());
     assert_eq!(rack.cluster.requests().unlock_cluster, 1, "asked once, and for all");
+}
+
+#[test]
+fn a_client_that_is_changed_while_a_node_starts_is_run_no_more() {
+    let rack = Rack::of(3, |node| DeviceOptions {
+        boot: if node == 2 { Duration::from_millis(7500) } else { Duration::ZERO },
+        ..at_once()
+    });
+    let agent = rack.run(&[]).spawn();
+    let looked = || rack.cluster.requests().describe_cluster;
+    wait_until("the look at the nodes that answer", || looked() == 1);
+    let tree = rack.rehearsal.client_path().parent().unwrap().parent().unwrap();
+    fs::write(tree.join("lib/another.jar"), "").unwrap();
+    let ended = Ended::from(agent.wait_with_output().unwrap()).failed(11, "its files have changed");
+    assert_eq!((looked(), rack.cluster.requests().unlock_cluster), (1, 0), "{}", ended.stderr);
 }
 
 #[test]

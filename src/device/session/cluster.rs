@@ -425,6 +425,7 @@ impl Session {
                 if !cluster.silent.is_empty() {
                     self.notify.notify(without(&cluster.silent));
                 }
+                self.check_unchanged()?;
                 // What was seen before was seen without those that came.
                 let limit = self.client.data.commands.describe_cluster.limit();
                 return self.look(Instant::now() + limit).map(drop);

@@ -126,6 +126,9 @@ impl Session {
         let is_granted = ask();
         // Notices a guard that is gone.
         self.guard.pause(Duration::ZERO)?;
+        if is_granted {
+            self.check_unchanged()?;
+        }
         Ok(is_granted)
     }
 

@@ -28,7 +28,7 @@ use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Ran, Reads, Run};
 use crate::device::millis;
 use crate::error::{Error, Result, longer_than};
-use crate::model::{Endpoint, HandOverMethod, JobId, TargetId};
+use crate::model::{Endpoint, HandOverMethod, JobId, ManifestDigest, TargetId};
 use crate::report::{Event, Notify, while_waiting};
 use cluster::Cluster;
 use open::ArgvExposure;
@@ -58,6 +58,8 @@ pub struct Session {
     took: Duration,
     job: TargetId,
     manifest: String,
+    /// As it was fetched.
+    manifest_sha256: ManifestDigest,
     /// Name of this run's profile.
     profile: String,
     exposure: ArgvExposure,
@@ -114,6 +116,7 @@ impl Session {
     /// wrong code costs is documented nowhere. When it fails, what the client logged is given to `keep_log`.
     ///
     /// # Errors
+    /// [`Error::ClientChanged`], [`Error::ClientUnsafe`] and [`Error::PairMismatch`] after a wait for nodes of a cluster;
     /// [`Error::DeviceRefused`], [`Error::ClientHung`], [`Error::DeviceIsAnother`], [`Error::ClientUnusable`],
     /// [`Error::GuardLost`].
     pub fn unlock(&mut self, keep_log: &dyn Fn(&str)) -> Result<()> {

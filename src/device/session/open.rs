@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use super::Session;
 use super::cluster::{Cluster, ClusterOrder};
 use super::port::Port;
+use crate::device::client::find::Client;
 use crate::device::client::output::{Described, State};
 use crate::device::client::profile::{self, Profile};
 use crate::device::{Device, millis};
 use crate::error::{Error, Result};
 use crate::model::{Endpoint, HandOverMethod, HandOverPolicy, JobId, ManifestDigest, TargetId, UnlockCode};
-use crate::report::while_waiting;
+use crate::report::{Notify, while_waiting};
 use crate::safety::path_trust::{self, OpenMode};
 use crate::safety::separation::Separation;
 
@@ -108,8 +109,7 @@ impl Session {
         let mut port = Port::new(endpoint.clone(), patience, Arc::clone(&notify));
         port.wait(&mut guard)?;
         // Hours may have passed since they were looked at.
-        client.check_unchanged(&*notify)?;
-        while_waiting(&*notify, "the manifest to be read", || check_unchanged(manifest, order.manifest_sha256, job))?;
+        check_unchanged(&client, (manifest, order.manifest_sha256), job, &*notify)?;
         // Notices a guard that is gone: without it nothing would remove what is written now.
         guard.pause(Duration::ZERO)?;
         (order.before_code)()?;
@@ -130,6 +130,7 @@ impl Session {
             took: Duration::ZERO,
             job: job.clone(),
             manifest: manifest_text.to_owned(),
+            manifest_sha256: *order.manifest_sha256,
             profile: name,
             exposure: order.exposure,
             waits_for_services: order.waits_for_services,
@@ -156,8 +157,29 @@ impl Session {
     }
 }
 
-/// Promise 2: the manifest is the one that came with the code, right before it is handed over.
-fn check_unchanged(manifest: &Path, expected: &ManifestDigest, job: &TargetId) -> Result<()> {
+impl Session {
+    /// The same look as before the hand-over, after a wait that may have taken hours.
+    ///
+    /// # Errors
+    /// [`Error::ClientChanged`], [`Error::ClientUnsafe`], [`Error::PairMismatch`].
+    pub(super) fn check_unchanged(&self) -> Result<()> {
+        check_unchanged(&self.client, (Path::new(&self.manifest), &self.manifest_sha256), &self.job, &*self.notify)
+    }
+}
+
+/// Promise 2: client and manifest are what they were, right before they are used.
+fn check_unchanged(
+    client: &Client,
+    (manifest, expected): (&Path, &ManifestDigest),
+    job: &TargetId,
+    notify: &dyn Notify,
+) -> Result<()> {
+    client.check_unchanged(notify)?;
+    while_waiting(notify, "the manifest to be read", || check_manifest(manifest, expected, job))
+}
+
+/// The manifest is the one that came with the code.
+fn check_manifest(manifest: &Path, expected: &ManifestDigest, job: &TargetId) -> Result<()> {
     let mismatch = |why: String| Err(Error::PairMismatch { job: job.to_string(), why });
     let file = path_trust::open_own(manifest, OpenMode::Read)
         .map_err(|refused| Error::refused("Reading", manifest, refused))?;
