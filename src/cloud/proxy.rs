@@ -377,8 +377,15 @@ fn misread<'a>(no_proxy: &'a str, authority: &str) -> Option<(&'a str, String)> 
         if at.is_some_and(|at| at != port.unwrap_or("443")) {
             return None;
         }
+        // As "127.*" or "*.0.0.1".
+        let is_starred = address.is_some()
+            && name.split_once('*').is_some_and(|(begin, end)| {
+                let host = bare(host);
+                host.len() >= begin.len() + end.len() && host.starts_with(begin) && host.ends_with(end)
+            });
         let name = name.strip_prefix('*').filter(|end| end.starts_with('.')).unwrap_or(name);
         let is_it = name == "*"
+            || is_starred
             || match address {
                 // One that can be written in several ways.
                 Some(address) => bare(name).parse::<IpAddr>().is_ok_and(|name| name == address),
@@ -529,6 +536,10 @@ mod tests {
             ("::1", "[::1]", Some("[::1]")),
             ("localhost a.example.com", "a.example.com", Some("a.example.com")),
             ("a.example.com:443", "a.example.com", Some("a.example.com")),
+            ("127.0.0.*", "127.0.0.1", Some("127.0.0.1")),
+            ("127.*", "127.0.0.1:4443", Some("127.0.0.1")),
+            ("*.0.0.1", "127.0.0.1", Some(".0.0.1")),
+            ("*.0.0.2,10.*", "127.0.0.1", None),
             ("x, *", "a.example.com", Some("a.example.com")),
             ("* ", "a.example.com", Some("a.example.com")),
             ("*.example.com,.com", "a.example.com", None),
