@@ -58,7 +58,7 @@ pub(crate) fn address_templates(known: &[Endpoint], nodes: usize) -> Vec<Endpoin
 pub(crate) fn addresses_missing(verb: &str, cluster: &TargetId, given: &[Endpoint], nodes: usize) -> Error {
     let what = match given.len() {
         0 => format!("The addresses of the {nodes} nodes of {cluster} were not given."),
-        count => format!("You gave the addresses of {count} of the {nodes} nodes of {cluster}."),
+        count => format!("The addresses of {count} of the {nodes} nodes of {cluster} are known."),
     };
     let addresses = address_flags(&address_templates(given, nodes));
     Error::ClusterAddressesMissing { what, command: format!("{verb} {cluster}{addresses}") }
