@@ -114,7 +114,7 @@ fn a_plan_with_a_cluster_twice_or_an_address_twice_is_refused_before_anything_is
         (format!("{cluster},{all} {last}\n"), format!("{last} stands in it twice")),
         (
             format!("{cluster},{all}\n{node},127.0.0.7 127.0.0.8\n"),
-            format!("of which {node} is a node, first in line 1"),
+            format!("{node} is a node of {cluster}, which stands in it twice"),
         ),
         (format!("{cluster},{all}\n{cluster},127.0.0.7\n"), format!("{cluster} stands in it twice")),
     ] {
