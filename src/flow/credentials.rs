@@ -146,7 +146,9 @@ fn ask_device(
         ask: &Nobody,
     };
     let mut open = requested.check_with_device(&endpoint)?.take_kept()?.open_session(&endpoint, PATIENCE)?;
-    let told = read_key(&mut open.session, job, wanted);
+    // Which node's key it is can't be seen by the key.
+    let is_node = node.map_or(Ok(()), |node| open.session.check_node(node));
+    let told = is_node.and_then(|()| read_key(&mut open.session, job, wanted));
     // The home goes before the keychain is opened, which may wait for a person.
     let ended = open.end();
     let (ids, key) = told?;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use snow_rehearsal::{Device, DeviceOptions, Operation, State};
+use snow_rehearsal::{ClientOptions, Command as Verb, Device, DeviceOptions, Operation, State, Trick};
 
-use crate::agent::{Ended, state, wait_until};
-use crate::clusters::{READY, Rack, at_once};
+use crate::agent::state;
+use crate::clusters::{READY, Rack, at_once, booting};
 use crate::events;
 
 impl Rack {
@@ -130,18 +130,12 @@ fn a_node_that_comes_while_the_others_are_looked_at_is_opened_with_them() {
 }
 
 #[test]
-fn a_client_that_is_changed_while_a_node_starts_is_run_no_more() {
-    let rack = Rack::of(3, |node| DeviceOptions {
-        boot: if node == 2 { Duration::from_millis(7500) } else { Duration::ZERO },
-        ..at_once()
-    });
-    let agent = rack.run(&[]).spawn();
-    let looked = || rack.cluster.requests().describe_cluster;
-    wait_until("the look at the nodes that answer", || looked() == 1);
-    let tree = rack.rehearsal.client_path().parent().unwrap().parent().unwrap();
-    fs::write(tree.join("lib/another.jar"), "").unwrap();
-    let ended = Ended::from(agent.wait_with_output().unwrap()).failed(11, "its files have changed");
-    assert_eq!((looked(), rack.cluster.requests().unlock_cluster), (1, 0), "{}", ended.stderr);
+fn what_changes_while_a_node_starts_is_not_used_after_it() {
+    let client = ClientOptions::default().trick(Verb::DescribeCluster, Trick::RewriteManifest);
+    let rack = Rack::with(3, client, |node| if node == 2 { booting() } else { at_once() });
+    rack.run(&["--unlock-timeout", "9s"]).end().failed(10, "the manifest has changed");
+    let asked = rack.cluster.requests();
+    assert_eq!((asked.describe_cluster, asked.unlock_cluster), (1, 0), "the look at those that answered");
 }
 
 #[test]
@@ -198,6 +192,26 @@ fn a_command_for_one_device_reaches_the_node_that_is_named_or_none() {
     fs::write(rack.record_path(), record.to_string()).unwrap();
     let other = rack.offline(&["client", &node, "--", "list-access-keys"]).failed(125, "is not the device of");
     assert!(other.stderr.contains(&rack.node(2)), "{}", other.stderr);
+    rack.offline(&["credentials", &node, "--refresh"]).failed(13, "is not the device of");
+}
+
+#[test]
+fn a_node_that_does_not_describe_itself_is_asked_for_nothing_else() {
+    let rack = Rack::on_hosts(2, |_| at_once());
+    rack.run(&[]).end().done();
+    let failed = "`snowballEdge describe-device` failed";
+    let cases = [(Trick::Fail, failed), (Trick::Pretend, "not in the documented form")];
+    for (at, (trick, said)) in cases.into_iter().enumerate() {
+        let options = ClientOptions::default().trick(Verb::DescribeDevice, trick);
+        let client = rack.rehearsal.install_client(&format!("client-{at}"), &options).unwrap();
+        let agent = rack.agent(&["client", &rack.node(1), "--", "list-access-keys"]);
+        agent.env("SNOW_ONBOARD_CLIENT", client).end().failed(125, said);
+    }
+    let asked = rack.cluster.nodes()[1].questions();
+    assert!(!asked.contains(&"list-access-keys"), "{asked:?}");
+    rack.offline(&["client", &rack.node(1), "--", "list-access-keys"]).done();
+    let asked = rack.cluster.nodes()[1].questions();
+    assert!(asked.contains(&"list-access-keys"), "the control: {asked:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod addresses;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::access_keys::unreadable;
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
 use super::reach::try_port;
 use super::wait::{SHORTEST_PAUSE, Watch};
@@ -436,16 +437,25 @@ impl Session {
         }
     }
 
-    /// Checks that the node at which the client asks is this one, by what it says of itself.
+    /// Checks that the node at which the client asks is this one, by what it says of itself. One that does not describe itself is
+    /// asked for nothing else; one that does, and tells no id, contradicts nothing.
     ///
     /// # Errors
-    /// [`Error::DeviceIsAnother`]; [`Error::GuardLost`].
+    /// [`Error::DeviceIsAnother`]; [`Error::DeviceRefused`], [`Error::DeviceAnswerUnreadable`]; [`Error::ClientHung`],
+    /// [`Error::ClientUnusable`], [`Error::GuardLost`].
     pub(crate) fn check_node(&mut self, node: &JobId) -> Result<()> {
         let command = self.client.data.commands.describe.clone();
         let run = Run { reads: Reads::Description, ..self.command(self.args(&command), command.limit()) };
         let ran = self.run_waiting(run, "the client to describe the node")?;
+        if ran.timed_out {
+            return Err(Error::ClientHung { what: command.name().to_owned(), seconds: command.limit().as_secs() });
+        }
+        if !ran.succeeded() {
+            return Err(self.refused(command.name(), &ran));
+        }
+        let described = ran.described.ok_or_else(|| unreadable(&command))?;
         let endpoint = self.endpoint().to_string();
-        match ran.described.and_then(|described| described.device_id) {
+        match described.device_id {
             Some(found) if found == node.as_str() => Ok(()),
             Some(found) => Err(Error::DeviceIsAnother {
                 expected: node.to_string(),
