@@ -82,6 +82,31 @@ fn a_node_that_was_sent_back_is_told_and_not_waited_for() {
 }
 
 #[test]
+fn nodes_that_were_sent_back_are_not_taken_for_the_cluster() {
+    let rack = Rack::on_hosts(3, |_| at_once());
+    rack.run(&[]).end().done();
+    rack.lose_power();
+    let whole = rack.record();
+    let with_nodes = |current: Vec<Value>, former: Vec<Value>| {
+        let mut record = whole.clone();
+        (record["nodes"], record["former_nodes"]) = (current.into(), former.into());
+        fs::write(rack.record_path(), record.to_string()).unwrap();
+    };
+    let nodes = || whole["nodes"].as_array().unwrap().clone();
+    let addresses = rack.cluster.addresses();
+    let refused = |args: &[&str], node: usize| {
+        let refused = rack.offline(&[&["unlock", rack.id.as_str()], args].concat()).failed(13, "is not the device of");
+        assert!(refused.stderr.contains(&rack.node(node)), "{}", refused.stderr);
+        assert!(refused.stderr.contains("was sent back, cancelled or replaced"), "{}", refused.stderr);
+    };
+    with_nodes(nodes()[..1].to_vec(), nodes()[1..].to_vec());
+    refused(&["--endpoint", &addresses[1]], 1);
+    with_nodes(vec![serde_json::json!({ "job": "JID00000000-e89b-12d3-a456-426655440000" })], nodes());
+    refused(&["--endpoint", &addresses[0]], 0);
+    assert_eq!(rack.cluster.requests().unlock_cluster, 1, "by the first run");
+}
+
+#[test]
 fn a_new_node_is_looked_up_by_run_and_elsewhere_the_hint_mends_it() {
     let rack = Rack::of(3, |_| at_once());
     rack.run(&[]).end().done();

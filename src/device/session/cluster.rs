@@ -4,6 +4,7 @@
 //! yet, one that comes back, one that stays missing.
 
 mod addresses;
+mod identity;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -54,6 +55,8 @@ pub(super) struct Cluster {
     down: Vec<Endpoint>,
     /// Until when those are waited for that do not answer, before the cluster is asked to open.
     waits_until: Option<Instant>,
+    /// What they said last which cluster they are.
+    named: Option<String>,
     /// As they were described last.
     nodes: Vec<DescribedNode>,
     /// Those of them that are not expected any more.
@@ -170,6 +173,7 @@ impl Cluster {
             silent,
             back: Vec::new(),
             waits_until,
+            named: None,
             nodes: Vec::new(),
             listed_still: Vec::new(),
             past: BTreeMap::new(),
@@ -206,9 +210,9 @@ impl Cluster {
             past.was_ready |= node.is_ready();
             past.was_reachable |= node.is_reachable;
         }
-        let is_whole = described.cluster_id.is_none_or(|id| id == self.id.as_str());
+        self.named = described.cluster_id;
         let has_ids = !self.nodes.is_empty() && self.nodes.iter().all(|node| node.device.device_id.is_some());
-        Described { device_id: (is_whole && has_ids).then(|| self.id.to_string()), state: self.state() }
+        Described { device_id: has_ids.then(|| self.id.to_string()), state: self.state() }
     }
 
     /// All of them in one state.
@@ -232,12 +236,6 @@ impl Cluster {
     /// How many have to be ready: while others are waited for, all.
     fn wanted(&self) -> usize {
         if self.waits_until.is_some() { self.jobs.len() } else { self.addresses.len() }
-    }
-
-    /// The first id among the described ones that is none of this cluster's jobs.
-    pub(super) fn stranger(&self) -> Option<&str> {
-        let ids = self.nodes.iter().filter_map(|node| node.device.device_id.as_deref());
-        ids.into_iter().find(|id| !self.jobs.iter().any(|job| job.as_str() == *id))
     }
 
     /// Whether a node that answered is neither open nor opening.
@@ -472,16 +470,6 @@ impl Session {
                 Ok(())
             }
         }
-    }
-
-    /// The failure of a cluster that lists a device of which nothing is known.
-    pub(super) fn unknown_node(&self, found: &str) -> Error {
-        let (cluster, endpoint) = (self.job.to_string(), self.port.endpoint().to_string());
-        // Nothing that a device says gets into a line to paste.
-        let hint = format!(
-            "If the cluster has a new node, fetch code and manifest anew, which lists the nodes anew. Then repeat the same command:\n  snow-onboard fetch --refresh {cluster}\nElse check that each address is on the display of a node of this cluster."
-        );
-        Error::ClusterNodeUnknown { cluster, found: sanitize(found), endpoint, hint }
     }
 
     /// Asks for the nodes' states until each that answered is UNLOCKED, ASSOCIATED and REACHABLE, or until the deadline when some

@@ -255,10 +255,10 @@ impl Session {
         Ok(described.map_or(Attempt::Failed(ran), Attempt::Described))
     }
 
-    /// Promise 2: `DeviceId` is the job's id, or that of one of the cluster's jobs. One that is not told is no contradiction.
+    /// Promise 2: `DeviceId` is the job's id. One that is not told is no contradiction.
     fn check_identity(&self, described: &Described) -> Result<()> {
         if let Some(cluster) = &self.cluster {
-            return cluster.stranger().map_or(Ok(()), |found| Err(self.unknown_node(found)));
+            return cluster.check_identity(self.port.endpoint());
         }
         match described.device_id.as_deref().filter(|found| *found != self.job.as_str()) {
             Some(found) => {

@@ -10,9 +10,10 @@ use crate::model::{Endpoint, EndpointHost, JobId, NodeAddresses};
 impl Cluster {
     /// Whether the nodes have other addresses on their own network than from here: none says that of the one that describes them.
     /// Then nothing tells which node is behind which address.
-    fn is_translated(&self) -> bool {
+    pub(super) fn is_translated(&self) -> bool {
         let is_told = |host: &EndpointHost| {
-            self.nodes.iter().any(|node| node.address.is_some_and(|told| EndpointHost::Address(told) == *host))
+            let mut all = self.nodes.iter().chain(&self.listed_still);
+            all.any(|node| node.address.is_some_and(|told| EndpointHost::Address(told) == *host))
         };
         self.addresses.first().is_some_and(|first| !is_told(first.host()))
     }

@@ -21,6 +21,7 @@ fn cluster(nodes: usize, silent: &[usize]) -> Cluster {
         back: Vec::new(),
         down: Vec::new(),
         waits_until: None,
+        named: None,
         nodes: Vec::new(),
         listed_still: Vec::new(),
         past: BTreeMap::new(),
@@ -164,6 +165,41 @@ fn a_device_of_another_cluster_is_seen() {
     assert_eq!(two.stranger(), None);
     see(&mut two, &["LDR", "LDR", "LDR"]);
     assert_eq!(two.stranger(), Some(&*job(2)));
+}
+
+/// What is said of the identity of two nodes' cluster, as it answers at the first one's address.
+fn identity(cluster_id: Option<&str>, nodes: Vec<DescribedNode>) -> &'static str {
+    let mut two = cluster(2, &[]);
+    two.see(DescribedCluster { cluster_id: cluster_id.map(str::to_owned), nodes });
+    let endpoint = two.endpoint().cloned().unwrap();
+    two.check_identity(&endpoint).map_or_else(|error| error.code(), |()| "no error")
+}
+
+#[test]
+fn another_cluster_or_none_but_nodes_that_left_is_another_device() {
+    let at = |address: &str, node: DescribedNode| DescribedNode { address: address.parse().ok(), ..node };
+    let both = || vec![node(0, "LDR"), node(1, "LDR")];
+    let (other, another) = ("CID00000000-e89b-12d3-a456-426655440000", "device_is_another");
+    assert_eq!([Some(CLUSTER), None].map(|id| identity(id, both())), ["no error"; 2]);
+    for nodes in [both(), Vec::new()] {
+        assert_eq!(identity(Some(other), nodes), another, "also while it is locked");
+    }
+    let former = |address| at(address, node(FORMER, "LDR"));
+    assert_eq!(identity(Some(CLUSTER), vec![former("192.0.2.19")]), another);
+    let idless = || {
+        let mut idless = node(0, "LDR");
+        idless.device.device_id = None;
+        idless
+    };
+    assert_eq!(identity(Some(CLUSTER), vec![former(""), idless()]), another);
+    assert_eq!(identity(Some(CLUSTER), vec![idless()]), "no error", "what is not told is no contradiction");
+    let beside = |current, former| identity(Some(CLUSTER), vec![at(current, node(0, "LDR")), former]);
+    assert_eq!(beside("192.0.2.11", former("192.0.2.10")), another, "where the client asks");
+    assert_eq!(beside("192.0.2.10", former("192.0.2.11")), another, "where it is to unlock");
+    assert_eq!(beside("192.0.2.10", former("192.0.2.19")), "no error");
+    assert_eq!(beside("192.0.2.10", at("192.0.2.11", node(FORMER, "-AU"))), "no error", "it is there no more");
+    assert_eq!(beside("192.0.2.10", former("192.0.2.10")), "no error", "behind one address they are not told apart");
+    assert_eq!(beside("10.0.0.1", former("192.0.2.11")), "no error", "nor behind a translation");
 }
 
 #[test]
