@@ -97,9 +97,10 @@ fn a_client_that_did_not_take_the_code_is_asked_anew() {
 #[test]
 fn what_a_jvm_does_not_start_with_is_known_as_well() {
     let site = Site::new(ClientOptions { other_jvm: true, ..ClientOptions::default() });
-    let mut asked = site.commands(0, &[]);
-    asked[..4].sort();
-    assert_eq!(asked[..4], ["help", "help", "version", "version"]);
+    let asked = site.commands(0, &[]);
+    let of = |command: &str| asked.iter().filter(|asked| *asked == command).count();
+    // The first `help` may be ended, by the `version` beside it, before it notes that it was started.
+    assert!(of("version") == 2 && (1..=2).contains(&of("help")), "{asked:?}");
     assert_eq!(site.commands(1, &[]), GOOD_PATH);
     let calls = site.rehearsal.client_invocations().unwrap();
     let last = &calls.last().unwrap().jvm_options;
