@@ -45,7 +45,11 @@ fn status() -> ExitCode {
     }
     if cli::is_code_typed() {
         return tell(
-            Ui::new(if cli::is_typed("--json") { OutputMode::Json } else { OutputMode::Plain }),
+            Ui::new(if cli::is_typed("--json") && !cli::is_typed("credentials") {
+                OutputMode::Json
+            } else {
+                OutputMode::Plain
+            }),
             &Error::CodeOnCommandLine,
         )
         .into();

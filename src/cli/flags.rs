@@ -66,6 +66,8 @@ fn flags(setting: &'static Setting) -> impl Iterator<Item = Arg> {
     };
     let short = setting.shorthand.as_ref();
     let flag = short.map(|short| short.flag).into_iter().fold(flag, Arg::conflicts_with);
+    // A hint is pasted to the end of a command, which may have the flag already: the last one counts.
+    let flag = flag.overrides_with(setting.key);
     let shorthand = short.map(|short| {
         Arg::new(short.flag).long(short.flag).help(short.help).action(ArgAction::SetTrue).global(is_of_every)
     });

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::{Error, HintRules, OtherKeychains};
-use crate::model::{JobId, holds_shape_of_code, tidy};
+use crate::model::{JobId, holds_typed_code, tidy};
 use crate::safety::log::Verbosity;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
@@ -44,7 +44,7 @@ pub use status::ShowStatus;
 /// Fetches the job's manifest and unlock code from AWS, keeps the code in the keychain of this machine and the manifest
 /// on its disk, and gives both to the vendor's client without putting the code on a command line.
 #[derive(Debug, Parser)]
-#[command(name = "snow-onboard", version, about, long_about, max_term_width = 100, after_help = EXAMPLES, disable_help_subcommand = true, args_override_self = true)]
+#[command(name = "snow-onboard", version, about, long_about, max_term_width = 100, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -448,11 +448,11 @@ pub fn is_client_typed() -> bool {
     std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "client")
 }
 
-/// Whether something before the client's own words is in the shape of an unlock code, which belongs on no command line.
+/// Whether something before the client's own words is an unlock code by its shape, which belongs on no command line.
 #[must_use]
 pub fn is_code_typed() -> bool {
     let words = std::env::args_os().skip(1).take_while(|word| word != "--");
-    words.map(|word| word.to_string_lossy().into_owned()).any(|word| holds_shape_of_code(&word))
+    words.map(|word| word.to_string_lossy().into_owned()).any(|word| holds_typed_code(&word))
 }
 
 /// Whether this word was typed before the client's own.

@@ -12,7 +12,7 @@ use crate::flow::{
     ChosenJob, ForgetChoice, confirm_removal, forget_job, jobs_in_keychain, open_state_folder, stored_in_words,
 };
 use crate::model::{KeychainKind, ManifestDigest, Record, TargetId};
-use crate::report::{Ask, Event, Notify, Reporter};
+use crate::report::{Ask, Event, Notify, Reporter, while_waiting};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, StateFolder, verify_audit};
@@ -34,7 +34,9 @@ fn asked(is_agreed: bool, ui: &Ui) -> Option<&dyn Ask> {
 }
 
 pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
-    tell_of_flawed_audit(settings, reporter);
+    if args.client_profile.is_none() {
+        tell_of_flawed_audit(settings, reporter);
+    }
     match &args.job {
         Some(job) => forget_one(job, args, settings, ui, reporter).map(|()| ExitCode::Done),
         None if args.returned || args.expired => forget_some(args, settings, ui, reporter),
@@ -299,7 +301,10 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
             asked(args.yes, ui),
             &rows,
             &format!("the unlock codes, manifests and records of {ids}"),
-            || stored_pairs(settings),
+            || {
+                let is_to_go = |job: &TargetId| goes.iter().any(|chosen| chosen.job == *job);
+                Ok(stored_pairs(settings)?.into_iter().filter(|(job, _)| is_to_go(job)).collect())
+            },
         )?;
     }
     let why = |job: &TargetId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
@@ -329,10 +334,11 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
 /// What a record knows of the audit log goes with the record, and a loss at its end no longer shows then. To remove what is
 /// stored is no matter of it.
 fn tell_of_flawed_audit(settings: &Settings, reporter: &Reporter) {
-    let flawed = verify_audit(&settings.state_dir, None, None).ok().and_then(|report| report.error_beside_report());
+    let look = || verify_audit(&settings.state_dir, None, None);
+    let flawed = while_waiting(reporter, "the audit log", look).ok().and_then(|report| report.error_beside_report());
     if flawed.is_some() {
         reporter.notify(Event::Warning(
-            "The audit log is not as it was written, and after this command less of that shows. To file it before: snow-onboard audit verify"
+            "The audit log is not as it was written. A loss at its end may show only as long as the records are here. To see it: snow-onboard audit verify"
                 .to_owned(),
         ));
     }

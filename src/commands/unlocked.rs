@@ -56,8 +56,6 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
         }
     };
     let agreed = agreed_flag(std::iter::once(endpoint).chain(&hand_over.nodes), settings);
-    // A node whose address nobody has said is asked for again otherwise.
-    let missing = if unlocked.missing.is_empty() { "" } else { " --without-missing" };
     match &unlocked.manifest {
         Some(manifest) => {
             text.push_str(&format!(
@@ -69,7 +67,7 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
                 "A device that loses power is locked again. To unlock it without internet{}, run:\n  {}",
                 // The kernel forgets the code then.
                 if unlocked.keychain == KeychainKind::Kernel { ", until this machine reboots or you log out" } else { "" },
-                unlock_again(&unlocked.job, endpoint, settings, |setting| setting.reopens) + agreed + missing
+                unlock_again(&unlocked.job, endpoint, settings, |setting| setting.reopens) + agreed
             ));
         }
         None if unlocked.was_removed => text.push_str(&format!(

@@ -94,8 +94,8 @@ impl SharedClient {
     }
 }
 
-/// Whether it says what the client is. Any other failure may pass, or be of one job alone: a client that was stopped by a signal, did
-/// not finish, or could not be started is asked again by the next job.
+/// Whether it says what the client is, or would cost the next job the same half minute. Any other failure may pass, or be of one job
+/// alone: a client that was stopped by a signal or could not be started is asked again by the next job.
 fn is_of_the_client(error: &Error) -> bool {
     matches!(
         error,
@@ -105,6 +105,7 @@ fn is_of_the_client(error: &Error) -> bool {
             | Error::ClientNotWhole { .. }
             | Error::ClientUnknown { .. }
             | Error::ClientTooOld { .. }
+            | Error::ClientHung { .. }
     )
 }
 

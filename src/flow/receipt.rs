@@ -250,13 +250,13 @@ fn sanitized(summary: JobSummary) -> JobSummary {
 fn chain_in_words((lines, known_to): (u64, Option<u64>)) -> String {
     match known_to {
         Some(known) if known == lines => {
-            format!("whole: no flaw in its {lines} lines, and a record knows the last one")
+            format!("whole: no flaw in its {lines} line(s), and a record knows the last one")
         }
         Some(known) => format!(
-            "no flaw in its {lines} lines. A record knows line {known}; lines that were cut off after it do not show"
+            "no flaw in its {lines} line(s). A record knows line {known}; lines that were cut off after it do not show"
         ),
         None => format!(
-            "no flaw in its {lines} lines. No record knows one of them; lines that were cut off at the end do not show"
+            "no flaw in its {lines} line(s). No record knows one of them; lines that were cut off at the end do not show"
         ),
     }
 }

@@ -53,7 +53,7 @@ pub use record::Record;
 pub use region::Region;
 pub use secret::NotAManifestUrl;
 pub use secret::{ManifestUrl, NotAnUnlockCode, UnlockCode, has_shape_of_code};
-pub(crate) use secret::{holds_shape_of_code, looks_like_code};
+pub(crate) use secret::{holds_shape_of_code, holds_typed_code, looks_like_code};
 pub use sourced::{Origin, Sourced};
 pub use target::TargetId;
 pub(crate) use typed::{below_home, expanded_path, is_like_a_hyphen, odd_character, tidy, trimmed, typed_path};

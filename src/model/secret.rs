@@ -100,6 +100,22 @@ pub(crate) fn holds_shape_of_code(text: &str) -> bool {
     text.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code)
 }
 
+/// Whether a code stands in `text` as a word of its own. A name of five words of five small letters is none: of three thousand codes
+/// not one has nothing else.
+#[must_use]
+pub(crate) fn holds_typed_code(text: &str) -> bool {
+    // A dot goes on with a host's name.
+    let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let bytes = text.as_bytes();
+    (0..bytes.len().saturating_sub(UnlockCode::LENGTH - 1)).any(|start| {
+        let end = start + UnlockCode::LENGTH;
+        let is_alone =
+            !(start > 0 && is_of_word(bytes[start - 1]) || bytes.get(end).is_some_and(|byte| is_of_word(*byte)));
+        let code = &bytes[start..end];
+        is_alone && has_shape_of_code(code) && code.iter().any(|byte| !byte.is_ascii_lowercase() && *byte != b'-')
+    })
+}
+
 impl Drop for UnlockCode {
     fn drop(&mut self) {
         self.page.0.zeroize();
@@ -225,6 +241,25 @@ mod tests {
         assert!(at(&code).abs_diff(at(&neighbour)) >= 16384);
         drop(neighbour);
         assert!(is_locked(at(&code)), "the end of another's lock leaves it alone");
+    }
+
+    #[test]
+    fn a_code_on_a_command_line_is_one_alone_and_no_name() {
+        for code in [
+            "01234-abcde-01234-ABCDE-01234",
+            "--endpoint=01234-abcde-01234-ABCDE-01234",
+            "x abCde-abcde-abcde-abcde-abcde",
+        ] {
+            assert!(holds_typed_code(code), "{code}");
+        }
+        for other in [
+            "power-users-north-sites-admin",
+            "edge1-north-plant-italy-snow1.example",
+            "https://edge1-north-plant-italy-snow1-x:9091",
+            "JID123e4567-e89b-12d3-a456-426655440000",
+        ] {
+            assert!(!holds_typed_code(other), "{other}");
+        }
     }
 
     #[test]

@@ -242,7 +242,7 @@ fn a_node_that_was_missing_is_unlocked_later_at_its_right_address() {
     let line = format!("snow-onboard unlock {} --endpoint {first} --node {second} --node 192.0.2.12", rack.id);
     assert!(ended.stderr.contains(&line), "{}", ended.stderr);
     // The two that answered are remembered, and the wrong one is not.
-    let lacks = rack.offline(&["unlock", &rack.id]).failed(2, "the addresses of 2 of the 3 nodes");
+    let lacks = rack.offline(&["unlock", &rack.id]).failed(2, "The addresses of 2 of the 3 nodes");
     assert!(!lacks.stderr.contains("127.0.0.1:1\n") && lacks.stderr.contains(&line), "{}", lacks.stderr);
     let right = rack.offline(&["unlock", &rack.id, "--endpoint", third]).done();
     assert!(rack.cluster.is_open(), "{}", right.stderr);
@@ -360,7 +360,7 @@ fn addresses_that_cannot_be_right_are_refused() {
         let alone = rack
             .agent(&["run", named, "--endpoint", &addresses[0]])
             .end()
-            .failed(2, "the addresses of 1 of the 3 nodes");
+            .failed(2, "The addresses of 1 of the 3 nodes");
         let line =
             format!("  snow-onboard run {} --endpoint {} --node 192.0.2.11 --node 192.0.2.12", rack.id, addresses[0]);
         assert!(alone.stderr.contains(&line), "{}", alone.stderr);

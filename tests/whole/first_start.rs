@@ -158,7 +158,7 @@ fn the_command_line_is_used_by_leave_alone_and_the_exposure_is_told() {
     assert_eq!(seen_with_code(), 0);
     assert_eq!(rehearsal.device().unlock_requests(), 0);
     // A hand-over that was refused is on record from before the code was tried.
-    let refused = ["kept", "hand_over_begun", "hand_over_failed"];
+    let refused = ["fetched", "hand_over_begun", "hand_over_failed"];
     assert_eq!(audited(&rehearsal), [refused, refused].concat());
 
     let ended = Agent::run(&rehearsal, &[&none[..], &["--allow-argv", "--json"]].concat()).end().done();
@@ -167,7 +167,7 @@ fn the_command_line_is_used_by_leave_alone_and_the_exposure_is_told() {
     assert_eq!(result["handed_over_by"], "argv");
     assert!(result["argv_seconds"].as_u64().unwrap() >= 1);
     assert!(!ended.stdout.contains(&code) && !ended.stderr.contains(&code));
-    let done = ["kept", "hand_over_begun", "handed_over_on_command_line", "handed_over", "unlocked"];
+    let done = ["fetched", "hand_over_begun", "handed_over_on_command_line", "handed_over", "unlocked"];
     assert_eq!(audited(&rehearsal)[6..], done);
 }
 
@@ -178,7 +178,7 @@ fn a_device_that_does_not_open_is_on_record_too() {
     Agent::run(&rehearsal, &["--keychain", "none", "--unlock-timeout", "2s"])
         .end()
         .failed(14, "did not report UNLOCKED");
-    assert_eq!(audited(&rehearsal), ["kept", "hand_over_begun", "handed_over", "not_unlocked"]);
+    assert_eq!(audited(&rehearsal), ["fetched", "hand_over_begun", "handed_over", "not_unlocked"]);
 }
 
 /// The steps in the audit log.

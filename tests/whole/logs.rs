@@ -92,7 +92,7 @@ fn indiscreet_client(rehearsal: &Rehearsal, then: &str) -> PathBuf {
         "#!/bin/sh\nprintf %s 'base64 {base64} key {key} token {token} percent {percent} plain {first}' >&2\n\
          sleep 0.1\nprintf '%s\\n' '{second} end-of-it' >&2\n{then}\n"
     );
-    let folder = rehearsal.root().join(&code);
+    let folder = rehearsal.root().join(format!("{code}.d"));
     std::fs::create_dir(&folder).unwrap();
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
     let client = folder.join("snowballEdge");
@@ -114,7 +114,7 @@ fn a_client_that_says_the_code_is_quoted_without_it() {
         holds_none(text, &rehearsal);
     }
     for text in [&log, &ended.stderr] {
-        assert!(text.contains("[unlock code]/snowballEdge"), "{text}");
+        assert!(text.contains("[unlock code].d/snowballEdge"), "{text}");
     }
     // A control: what it said is there, but for the code.
     for text in [&log, &ended.stderr] {

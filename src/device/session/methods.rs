@@ -81,6 +81,9 @@ impl Session {
                     if !granted {
                         continue;
                     }
+                    // The methods before, or the person, may have taken their time.
+                    self.check_unchanged()?;
+                    self.guard.pause(Duration::ZERO)?;
                     self.notify.notify(Event::Warning(
                         "The unlock code is now on the client's command line. Other programs on this machine can read it while the client runs."
                             .to_owned(),
@@ -126,9 +129,6 @@ impl Session {
         let is_granted = ask();
         // Notices a guard that is gone.
         self.guard.pause(Duration::ZERO)?;
-        if is_granted {
-            self.check_unchanged()?;
-        }
         Ok(is_granted)
     }
 
@@ -285,6 +285,7 @@ impl Session {
     /// Has the client write the profile itself, into our home and nowhere else.
     fn configure(&mut self) -> Result<Configured> {
         self.port.wait(&mut self.guard)?;
+        self.check_unchanged_of_late()?;
         let data = self.client.data.configure.clone();
         let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
         // Ours is set aside, so that a file under its name afterwards is the client's work.

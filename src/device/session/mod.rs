@@ -60,6 +60,8 @@ pub struct Session {
     manifest: String,
     /// As it was fetched.
     manifest_sha256: ManifestDigest,
+    /// When that and the client were looked at last.
+    checked_at: Instant,
     /// Name of this run's profile.
     profile: String,
     exposure: ArgvExposure,
@@ -137,6 +139,7 @@ impl Session {
     }
 
     fn send_unlock(&mut self) -> Result<()> {
+        self.check_unchanged_of_late()?;
         let commands = &self.client.data.commands;
         let command = if self.cluster.is_some() { &commands.unlock_cluster } else { &commands.unlock }.clone();
         let run = self.command(self.args(&command), command.limit());

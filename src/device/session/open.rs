@@ -131,6 +131,7 @@ impl Session {
             job: job.clone(),
             manifest: manifest_text.to_owned(),
             manifest_sha256: *order.manifest_sha256,
+            checked_at: Instant::now(),
             profile: name,
             exposure: order.exposure,
             waits_for_services: order.waits_for_services,
@@ -162,10 +163,20 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::ClientChanged`], [`Error::ClientUnsafe`], [`Error::PairMismatch`].
-    pub(super) fn check_unchanged(&self) -> Result<()> {
-        check_unchanged(&self.client, (Path::new(&self.manifest), &self.manifest_sha256), &self.job, &*self.notify)
+    pub(super) fn check_unchanged(&mut self) -> Result<()> {
+        check_unchanged(&self.client, (Path::new(&self.manifest), &self.manifest_sha256), &self.job, &*self.notify)?;
+        self.checked_at = Instant::now();
+        Ok(())
+    }
+
+    /// The same, if the last look was long ago: before what acts on the device with the pair.
+    pub(super) fn check_unchanged_of_late(&mut self) -> Result<()> {
+        if self.checked_at.elapsed() < LONG_AGO { Ok(()) } else { self.check_unchanged() }
     }
 }
+
+/// A device that answers at once is asked to unlock sooner than this after the look before the hand-over.
+const LONG_AGO: Duration = Duration::from_secs(30);
 
 /// Promise 2: client and manifest are what they were, right before they are used.
 fn check_unchanged(
