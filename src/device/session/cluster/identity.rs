@@ -34,7 +34,7 @@ impl Cluster {
     /// A node that is not expected any more, and is asked in the place of one that is: it is at an address that is used, or no
     /// other one is listed.
     fn former_in_place<'a>(&'a self, endpoint: &'a Endpoint) -> Option<(&'a str, &'a Endpoint)> {
-        let is_alone = self.nodes.is_empty();
+        let is_alone = !self.nodes.iter().any(|node| node.device.device_id.is_some());
         self.listed_still.iter().find_map(|node| {
             let at = if is_alone { Some(endpoint) } else { self.used_address_of(node) };
             node.device.device_id.as_deref().zip(at)
