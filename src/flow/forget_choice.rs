@@ -147,3 +147,36 @@ impl ForgetChoice {
         choice
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    struct Says(bool);
+
+    impl Ask for Says {
+        fn ask(&self, _: &str) -> bool {
+            self.0
+        }
+    }
+
+    #[test]
+    fn what_was_fetched_while_the_question_stood_was_not_agreed_to() {
+        let Ok(job) = "JID00000000-0000-4000-8000-000000000001".parse::<TargetId>() else { panic!("it is one") };
+        let looks = Cell::new(0_u8);
+        let answered = |ask: Option<&dyn Ask>, changes: bool| {
+            let pairs = || {
+                looks.set(looks.get() + 1);
+                let digest = [if changes { looks.get() } else { 0 }; 32];
+                Ok(vec![(job.clone(), ManifestDigest::of(&digest[..]).ok())])
+            };
+            confirm_removal(ask, &[], "it", pairs).map_err(|error| error.to_string())
+        };
+        assert_eq!(answered(Some(&Says(true)), false), Ok(()));
+        let changed = "What is stored has changed since you were asked. Nothing was done.";
+        assert_eq!(answered(Some(&Says(true)), true), Err(changed.to_owned()));
+        assert_eq!(answered(Some(&Says(false)), false), Err("The answer was not “yes”. Nothing was done.".to_owned()));
+        assert_eq!(answered(None, true), Ok(()), "where nobody is asked the command is the answer");
+    }
+}

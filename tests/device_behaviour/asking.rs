@@ -1,6 +1,5 @@
 //! What an unknown client is asked before there is a secret: its version and its commands, at the same time.
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -76,16 +75,7 @@ fn when_the_agent_is_killed_neither_question_stays() {
         "version() { sleep 600 & echo $! >>\"$W/pids\"; sleep 600; }
 help() { sleep 600 & echo $! >>\"$W/pids\"; sleep 600; }",
     );
-    let mut agent = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "endings::agent_to_be_killed", "--ignored"])
-        .env("SNOW_ONBOARD_TEST_STAGE", stage.launcher())
-        .env("SNOW_ONBOARD_TEST_ENDPOINT", stage.endpoint.to_string())
-        .env("SNOW_ONBOARD_TEST_PLACE", stage.place())
-        .env("SNOW_ONBOARD_TEST_MANIFEST", stage.manifest())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut agent = stage.agent_to_be_killed();
     wait_for("both to be asked", Duration::from_secs(60), || stage.pids().len() == 4);
     assert_eq!(stage.homes().len(), 2);
     kill_process(Pid::from_child(&agent), Signal::KILL).unwrap();

@@ -116,16 +116,7 @@ fn a_terminals_interrupt_and_hang_up_do_not_reach_the_guard() {
 #[test]
 fn when_the_agent_is_killed_client_and_home_are_gone_within_a_second() {
     let stage = Stage::new("unlock() { sleep 600 & echo $! >>\"$W/pids\"; sleep 600; }");
-    let mut agent = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "endings::agent_to_be_killed", "--ignored", "--nocapture"])
-        .env("SNOW_ONBOARD_TEST_STAGE", stage.launcher())
-        .env("SNOW_ONBOARD_TEST_ENDPOINT", stage.endpoint.to_string())
-        .env("SNOW_ONBOARD_TEST_PLACE", stage.place())
-        .env("SNOW_ONBOARD_TEST_MANIFEST", stage.manifest())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut agent = stage.agent_to_be_killed();
     wait_for("the client to be asked", Duration::from_secs(60), || stage.calls("unlock-device") == 1);
     wait_for("its child", Duration::from_secs(60), || stage.pids().len() == 5);
     assert_eq!(stage.homes().len(), 1);
@@ -145,16 +136,7 @@ fn when_agent_and_guard_are_killed_at_once_the_system_ends_the_client() {
     let stage = Stage::new(
         "unlock() { sleep 600 & echo $! >>\"$W/pids\"; wait; echo 'INVENTED: still here' >\"$W/survived\"; }",
     );
-    let mut agent = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "endings::agent_to_be_killed", "--ignored", "--nocapture"])
-        .env("SNOW_ONBOARD_TEST_STAGE", stage.launcher())
-        .env("SNOW_ONBOARD_TEST_ENDPOINT", stage.endpoint.to_string())
-        .env("SNOW_ONBOARD_TEST_PLACE", stage.place())
-        .env("SNOW_ONBOARD_TEST_MANIFEST", stage.manifest())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut agent = stage.agent_to_be_killed();
     wait_for("the client's child", Duration::from_secs(60), || stage.pids().len() == 5);
     let (guard, client) = (stage.number("guard").unwrap(), stage.pids()[3..].to_vec());
     assert!(client.iter().all(|pid| is_alive(*pid)), "launcher and child run");

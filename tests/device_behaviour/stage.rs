@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -127,6 +128,20 @@ impl Stage {
 
     pub fn launcher(&self) -> PathBuf {
         self.folder.path().join("client/bin/snowballEdge")
+    }
+
+    /// Another process with an agent at work on this stage (`endings::agent_to_be_killed`).
+    pub fn agent_to_be_killed(&self) -> Child {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "endings::agent_to_be_killed", "--ignored", "--nocapture"])
+            .env("SNOW_ONBOARD_TEST_STAGE", self.launcher())
+            .env("SNOW_ONBOARD_TEST_ENDPOINT", self.endpoint.to_string())
+            .env("SNOW_ONBOARD_TEST_PLACE", self.place())
+            .env("SNOW_ONBOARD_TEST_MANIFEST", self.manifest())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     pub fn manifest(&self) -> PathBuf {

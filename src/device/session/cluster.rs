@@ -508,7 +508,7 @@ impl Session {
 
     /// Has a node that came back associated with the cluster again, which also unlocks it.
     fn associate(&mut self, id: &str, address: &str) -> Result<()> {
-        self.check_unchanged_of_late()?;
+        self.check_again_if_long_ago()?;
         let command = self.client.data.commands.associate.clone();
         let run = self.command(self.args_about(&command, address), command.limit());
         let ran = self.run_waiting(run, "the client to associate a node")?;

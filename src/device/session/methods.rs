@@ -285,7 +285,7 @@ impl Session {
     /// Has the client write the profile itself, into our home and nowhere else.
     fn configure(&mut self) -> Result<Configured> {
         self.port.wait(&mut self.guard)?;
-        self.check_unchanged_of_late()?;
+        self.check_again_if_long_ago()?;
         let data = self.client.data.configure.clone();
         let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
         // Ours is set aside, so that a file under its name afterwards is the client's work.

@@ -139,7 +139,7 @@ impl Session {
     }
 
     fn send_unlock(&mut self) -> Result<()> {
-        self.check_unchanged_of_late()?;
+        self.check_again_if_long_ago()?;
         let commands = &self.client.data.commands;
         let command = if self.cluster.is_some() { &commands.unlock_cluster } else { &commands.unlock }.clone();
         let run = self.command(self.args(&command), command.limit());

@@ -170,7 +170,7 @@ impl Session {
     }
 
     /// The same, if the last look was long ago: before what acts on the device with the pair.
-    pub(super) fn check_unchanged_of_late(&mut self) -> Result<()> {
+    pub(super) fn check_again_if_long_ago(&mut self) -> Result<()> {
         if self.checked_at.elapsed() < LONG_AGO { Ok(()) } else { self.check_unchanged() }
     }
 }
