@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use super::aws_files::{AwsFiles, CredentialKind, Source, Unusable, sdk_name};
 use super::logged::millis;
 use super::usable::usable;
-use super::variables::{self, WebIdentity, variable};
+use super::variables::{self, WebIdentity, profile_of_environment, variable};
 use super::wait::Wait;
 use crate::error::{Error, Result};
 use crate::model::{Malformed, Origin, Region, Sourced, expanded_path, odd_character};
@@ -133,7 +133,12 @@ impl Profiles {
             None => Ok(()),
         };
         match &self.choice {
-            Choice::Variables => return Ok(notes),
+            Choice::Variables => {
+                let name = phrase(&self.name);
+                return Ok(Vec::from_iter(self.is_missing().then(|| {
+                    format!("There is no AWS profile “{name}” (AWS_PROFILE). The keys in AWS_ACCESS_KEY_ID are used.")
+                })));
+            }
             Choice::WebIdentity(identity) => {
                 return token("the web identity token file", Path::new(&identity.token_file)).map(|()| notes);
             }
@@ -323,8 +328,11 @@ impl Profiles {
 
     /// Named, but in neither file: the reason why nothing was found.
     pub(super) fn missing_profile(&self) -> Option<Error> {
-        let is_missing = self.is_named && !self.files.has(&self.name);
-        is_missing.then(|| self.no_such_profile())
+        self.is_missing().then(|| self.no_such_profile())
+    }
+
+    fn is_missing(&self) -> bool {
+        self.is_named && !self.files.has(&self.name)
     }
 
     /// Which profiles there are besides, as a clause.
@@ -363,20 +371,6 @@ impl Profiles {
         };
         Error::CredentialsFailed { why: why.into() }
     }
-}
-
-/// The profile if none is named to us, in the order of the AWS CLI. A variable that is set to nothing is not set, and does not
-/// hide the other.
-///
-/// # Errors
-/// [`Error::CredentialsFailed`] if one that counts is not Unicode.
-pub(super) fn profile_of_environment() -> Result<Sourced<String>> {
-    for name in ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"] {
-        if let Some(value) = variable(name)? {
-            return Ok(Sourced { value, origin: Origin::Variable(name.to_owned()) });
-        }
-    }
-    Ok(Sourced { value: "default".to_owned(), origin: Origin::Default })
 }
 
 /// `provider` with its wait told, what it finds taken out of everything that is said, and its origin noted in `found`.

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::api::Api;
-use super::credentials::{Profiles, profile_of_environment};
+use super::credentials::Profiles;
 use super::failure::{Refusal, Service};
 use super::http::without_secrets;
 use super::proxy::Proxy;
 use super::trust::{TrustInUse, named_file, trusted};
+use super::variables::profile_of_environment;
 use super::{CloudSettings, Identity, endpoints, logged};
 use crate::error::Result;
 use crate::model::{Origin, Region, Sourced};

@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::aws_files::odd_key_character;
 use crate::error::{Error, Result};
-use crate::model::expanded_path;
+use crate::model::{Origin, Sourced, expanded_path};
 use crate::report::utc_in_words;
 use crate::safety::path_trust::{self, Whose};
 use crate::safety::sanitize::phrase;
@@ -34,6 +34,20 @@ pub(super) struct WebIdentity {
 /// [`Error::CredentialsFailed`] if it is not Unicode.
 pub(super) fn variable(name: &str) -> Result<Option<String>> {
     said(name, var(name))
+}
+
+/// The profile if none is named to us, in the order of the AWS CLI. A variable that is set to nothing is not set, and does not
+/// hide the other.
+///
+/// # Errors
+/// [`Error::CredentialsFailed`] if one that counts is not Unicode.
+pub(super) fn profile_of_environment() -> Result<Sourced<String>> {
+    for name in ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"] {
+        if let Some(value) = variable(name)? {
+            return Ok(Sourced { value, origin: Origin::Variable(name.to_owned()) });
+        }
+    }
+    Ok(Sourced { value: "default".to_owned(), origin: Origin::Default })
 }
 
 fn said(name: &str, value: std::result::Result<String, VarError>) -> Result<Option<String>> {

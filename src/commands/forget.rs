@@ -53,12 +53,7 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
         return remove_profile(profile, &job, &named, settings, ui, reporter);
     }
     if let Some(node) = node {
-        return Err(Error::Usage {
-            why: format!(
-                "{node} is a node of the cluster {job}, whose nodes share one code and one manifest. To remove those of the whole \
-                 cluster: snow-onboard forget {job}"
-            ),
-        });
+        return Err(Error::ForgetsOneNode { node: node.to_string(), cluster: job.to_string() });
     }
     // One that can't be read is no reason to keep anything.
     let stored = StateFolder::record_below(&settings.state_dir, &job).map_or_else(

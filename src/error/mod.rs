@@ -234,6 +234,9 @@ errors! {
     JobInCluster { job: String, cluster: String } = Job "job_in_cluster"
         "{job} is a node of the cluster {cluster}, whose nodes share one code and one manifest. Nothing was stored."
         => "Unlock all nodes together. Use the cluster's id and the address that each node's display shows:\n  snow-onboard run {cluster} --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12";
+    ForgetsOneNode { node: String, cluster: String } = Usage "forgets_one_node"
+        "{node} is a node of the cluster {cluster}, whose nodes share one code and one manifest. Nothing was removed."
+        => "To remove code and manifest of the whole cluster:\n  snow-onboard forget {cluster}";
     /// `what` is the sentence; `command` the one to paste, from its verb on.
     ClusterAddressesMissing { what: String, command: String } = Usage "cluster_addresses_missing"
         "{what}"

@@ -59,6 +59,20 @@ fn a_profile_that_does_not_exist_is_named() {
 }
 
 #[test]
+fn keys_in_variables_are_used_in_place_of_a_profile_that_is_not_there_and_it_is_told() {
+    let world = one();
+    let (id, secret) = (world.access_key().to_owned(), world.secret_key().to_owned());
+    let told = |name: &str| {
+        let call = job(&world).profiles("[profile here]\nregion = us-east-1\n").env("AWS_PROFILE", name);
+        call.env("AWS_ACCESS_KEY_ID", &id).env("AWS_SECRET_ACCESS_KEY", &secret).run().expect("ok").notices
+    };
+    let is_told = |notices: &[String]| notices.iter().any(|notice| notice.contains("no AWS profile"));
+    let gone = told("gone");
+    assert!(is_told(&gone) && gone.iter().any(|notice| notice.contains("“gone”")), "{gone:?}");
+    assert!(!is_told(&told("here")));
+}
+
+#[test]
 fn temporary_credentials_and_a_secret_that_is_wrong() {
     let world = Rehearsal::builder().temporary_credentials().start().unwrap();
     job(&world).run().expect("ok");

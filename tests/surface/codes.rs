@@ -37,6 +37,7 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ("cluster_codes_differ", "it takes a cluster: tests/whole/clusters.rs has one"),
     ("cluster_node_unknown", "it takes a cluster: tests/whole/cluster_nodes.rs has one"),
     ("node_address_unknown", "it takes a cluster: tests/whole/cluster_nodes.rs has one"),
+    ("forgets_one_node", "it takes a cluster: tests/whole/clusters.rs has one"),
     ("node_missing", "it takes a cluster: tests/whole/cluster_nodes.rs has one"),
     ("cluster_incomplete", "it takes a cluster: tests/whole/clusters.rs has one"),
     ("cluster_too_few", "it takes a cluster: tests/whole/clusters.rs has one"),
