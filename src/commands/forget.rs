@@ -183,6 +183,8 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
         (true, true) => nothing_stored(settings),
         (true, false) => "No job has files on this machine.".to_owned(),
         (false, true) => format!("The stored data of all jobs was removed.\n\n{}", lines.join("\n")),
+        // The command to paste stands with the failure: it takes a --yes, which this one has not.
+        (false, false) if held_back.is_some() => format!("Not all stored data was removed.\n\n{}", lines.join("\n")),
         (false, false) => format!(
             "Not all stored data was removed.\n\n{}\n\nSolve the problem that is named above, then repeat the same command:\n  {}",
             lines.join("\n"),

@@ -187,7 +187,7 @@ impl LookOut<'_> {
                 let (seconds, longer) = (limit.as_secs(), longer_than(limit, 12 * 60));
                 let job = match left.as_slice() {
                     [one] => one.job.to_string(),
-                    _ => "JID…".to_owned(),
+                    _ => "--all".to_owned(),
                 };
                 return Err(Error::WatchTimeout { job, which, states: states.join(", "), seconds, longer });
             }

@@ -574,7 +574,7 @@ errors! {
         "The client reported success, but the device still reports LOCKED after {seconds} seconds."
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command once. If it happens again, fetch a new pair:\n  snow-onboard fetch --refresh {job}\nIf that does not help, show this to AWS Support with the job id.";
     /// `states` is each device that is not open, with what was said of it last.
-    /// `which` is the subject: one device, or so many of them.
+    /// `which` is the subject: one device, or so many of them. `job` is what to unlock: one, or `--all`.
     WatchTimeout { job: String, which: String, states: String, seconds: u64, longer: String } = DeviceTimeout "watch_timeout"
         "{which} did not report UNLOCKED within {seconds} seconds: {states}."
         => "A device that reports LOCKED has to be unlocked:\n  snow-onboard unlock {job}\nIf a device is still busy, repeat the same command with more time:\n  --wait-timeout {longer}";

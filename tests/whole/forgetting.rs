@@ -71,6 +71,24 @@ fn where_nothing_was_ever_stored_nothing_is_made() {
     Agent::new(&rehearsal, ["forget", rehearsal.job().id(), "--all"]).end().failed(2, "cannot be used with");
 }
 
+/// What is removed and what is kept is told, and no line to paste would end in the same failure.
+#[test]
+fn the_code_of_another_state_folder_is_left_with_one_line_to_paste() {
+    let rehearsal = Rehearsal::builder().job(Job::new()).job(Job::new()).start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    let ids: Vec<String> = rehearsal.jobs().iter().map(|job| job.id().to_owned()).collect();
+    let elsewhere = rehearsal.root().join("another").display().to_string();
+    agent(&["fetch", &ids[0]]).done();
+    agent(&["fetch", &ids[1], "--state-dir", &elsewhere]).done();
+    let ended = agent(&["forget", "--all"]).failed(2, "");
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    let pasted: Vec<&str> =
+        said.lines().map(str::trim).filter(|line| line.starts_with("snow-onboard forget")).collect();
+    assert!(pasted.iter().all(|line| line.contains("--yes") || line.contains("JID")), "{said}");
+    assert!(!pasted.is_empty() && bus.lookup(&ids[1]).is_some(), "{said}");
+}
+
 /// The state folder was removed by hand, or is another one than it was: the keychain alone still knows the jobs.
 #[test]
 fn a_code_and_a_device_key_without_files_are_found_named_and_removed() {

@@ -273,6 +273,15 @@ fn a_watch_waits_for_nothing_that_does_not_come_and_not_for_ever() {
         .end()
         .failed(14, "The device did not report UNLOCKED");
     assert_eq!(scene.rehearsal.device().state(), State::Locked);
+    // Several at once are unlocked by one command.
+    let (id, endpoint) = (scene.id(1), scene.endpoint(1));
+    let client = scene.rehearsal.client_path().to_str().unwrap();
+    on_the_bus(Agent::new(&scene.rehearsal, ["run", &id, "--endpoint", &endpoint, "--client", client]), &scene.bus)
+        .end()
+        .done();
+    scene.devices[1].power_loss();
+    let both = scene.status(&["--watch", "--wait-timeout", "1s"]).end().failed(14, "2 of 2 devices did not report");
+    assert!(both.stderr.contains("\n  snow-onboard unlock --all"), "{}", both.stderr);
 }
 
 #[test]
