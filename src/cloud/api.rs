@@ -24,7 +24,7 @@ use super::{CloudSettings, ClusterJobs, DescribedJob, FetchedPair, Sink, endpoin
 use crate::error::{Error, Result};
 use crate::model::{JobFacts, JobId, JobState, ManifestUrl, Readiness, UnlockCode};
 use crate::report::{Event, Notify};
-use crate::safety::sanitize::phrase;
+use crate::safety::sanitize::{phrase, sanitize};
 
 /// Jobs asked for at once, the most that the API gives (Snowball API, ListJobs).
 pub(super) const PAGE: i32 = 100;
@@ -387,21 +387,25 @@ pub(super) fn not_released(job: &JobId, described: DescribedJob) -> Error {
     }
 }
 
+/// A text of the service's, sanitized here because it is shown, logged and kept. `None` if nothing is left.
+fn said(text: Option<String>) -> Option<String> {
+    text.map(|text| sanitize(&text)).filter(|text| !text.is_empty())
+}
+
 fn described(asked: &str, job: JobMetadata, is_main: bool) -> Option<JobFacts> {
     let tracking_number = job
         .shipping_details
         .and_then(|shipping| shipping.outbound_shipment)
-        .and_then(|shipment| shipment.tracking_number)
-        .filter(|number| !number.is_empty());
+        .and_then(|shipment| said(shipment.tracking_number));
     Some(JobFacts {
-        id: job.job_id.unwrap_or_else(|| asked.to_owned()),
-        state: JobState::from_api(job.job_state?.as_str()),
-        kind: job.job_type.map(|kind| kind.as_str().to_owned()),
-        device_type: job.snowball_type.map(|kind| kind.as_str().to_owned()),
-        description: job.description.filter(|text| !text.is_empty()),
+        id: said(job.job_id).unwrap_or_else(|| asked.to_owned()),
+        state: JobState::from_api(&sanitize(job.job_state?.as_str())),
+        kind: job.job_type.map(|kind| sanitize(kind.as_str())),
+        device_type: job.snowball_type.map(|kind| sanitize(kind.as_str())),
+        description: said(job.description),
         created: job.creation_date.and_then(moment),
         tracking_number,
-        cluster: job.cluster_id.filter(|id| !id.is_empty()),
+        cluster: said(job.cluster_id),
         is_main,
     })
 }
@@ -409,11 +413,11 @@ fn described(asked: &str, job: JobMetadata, is_main: bool) -> Option<JobFacts> {
 /// A line of the list. One without an id can't be named, so it is of no use to anyone.
 pub(super) fn listed(job: JobListEntry) -> Option<JobFacts> {
     Some(JobFacts {
-        id: job.job_id?,
-        state: JobState::from_api(job.job_state.as_ref().map_or("", |state| state.as_str())),
-        kind: job.job_type.map(|kind| kind.as_str().to_owned()),
-        device_type: job.snowball_type.map(|kind| kind.as_str().to_owned()),
-        description: job.description.filter(|text| !text.is_empty()),
+        id: said(job.job_id)?,
+        state: JobState::from_api(&job.job_state.map_or_else(String::new, |state| sanitize(state.as_str()))),
+        kind: job.job_type.map(|kind| sanitize(kind.as_str())),
+        device_type: job.snowball_type.map(|kind| sanitize(kind.as_str())),
+        description: said(job.description),
         created: job.creation_date.and_then(moment),
         tracking_number: None,
         cluster: None,

@@ -15,8 +15,8 @@ pub use exit_code::ExitCode;
 pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting, OtherKeychains};
 pub(crate) use report::longer_than;
 use table::errors;
+use why::Field;
 pub use why::Why;
-use why::WithSource;
 pub(crate) use why::io_in_words;
 
 use crate::model::JobState;

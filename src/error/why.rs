@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::model::JobState;
 use crate::safety::quote::quoted;
+use crate::safety::sanitize::in_one_line;
 
 /// Why something failed: ends a sentence, without a full stop.
 #[derive(Debug, Clone)]
@@ -80,14 +81,28 @@ impl fmt::Display for Why {
     }
 }
 
-/// What a variant of [`Error`](super::Error) can have as a field, with the error that it was made of.
-pub(super) trait WithSource {
+/// What a variant of [`Error`](super::Error) can have as a field.
+pub(super) trait Field {
+    /// Within the sentence, which is one line whatever a file is called.
+    fn in_one_line(&self) -> String;
+
+    /// Within the hint, by the field's name. What is not a name of somebody else's may be several lines.
+    fn in_hint(&self, name: &str) -> String {
+        let _ = name;
+        self.in_one_line()
+    }
+
+    /// The error that it was made of.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         None
     }
 }
 
-impl WithSource for Why {
+impl Field for Why {
+    fn in_one_line(&self) -> String {
+        in_one_line(&self.to_string())
+    }
+
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Clause(_) | Self::Refused(..) => None,
@@ -96,8 +111,24 @@ impl WithSource for Why {
     }
 }
 
-macro_rules! without_source { ($($type:ty),*) => { $( impl WithSource for $type {} )* } }
-without_source!(String, &'static str, JobState, u16, u32, u64, usize, i32);
+macro_rules! plain_fields { ($($type:ty),*) => { $(
+    impl Field for $type {
+        fn in_one_line(&self) -> String {
+            in_one_line(&self.to_string())
+        }
+
+        fn in_hint(&self, name: &str) -> String {
+            if matches!(name, "path" | "place" | "folder" | "owner") { self.in_one_line() } else { self.to_string() }
+        }
+    }
+)* } }
+plain_fields!(String, &'static str, u16, u32, u64, usize, i32);
+
+impl Field for JobState {
+    fn in_one_line(&self) -> String {
+        self.as_api().to_owned()
+    }
+}
 
 /// An I/O error in words for a sentence: no `Os {{ code: 28 … }}`, no trailing "(os error 28)", no page for developers.
 #[must_use]

@@ -257,7 +257,7 @@ impl JobState {
     }
 }
 
-/// What the service says of a job. Texts are the service's own and not sanitized for a terminal.
+/// What the service says of a job. Its texts are sanitized.
 #[derive(Debug, Clone)]
 pub struct JobFacts {
     /// The id; a plain text, because ids we receive are shown and not validated.

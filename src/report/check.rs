@@ -155,7 +155,7 @@ mod tests {
         let error = Error::StateFolderBad { path: path.to_owned(), why: "it is not a folder".to_owned().into() };
         assert_eq!(
             Check::failed(Subject::StateFolder, &error).text,
-            "The folder /a/b c can't be used: it is not a folder."
+            r"The folder /a/b\nc can't be used: it is not a folder."
         );
         let long = "x".repeat(4000);
         assert_eq!(Check::ok(Subject::Client, &long).text, long, "what is to be compared stays whole");

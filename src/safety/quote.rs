@@ -8,6 +8,12 @@ pub(crate) fn quoted(value: &str) -> String {
         value.to_owned()
     } else if cfg!(windows) {
         quoted_for_windows(value)
+    } else if value.contains(char::is_control) {
+        // One line in every shell: a name with lines of its own must not look like more of what is to be pasted.
+        let octal = |c: char| {
+            if c.is_control() || "'\\%".contains(c) { format!("\\{:03o}", u32::from(c)) } else { c.to_string() }
+        };
+        format!("\"$(printf '{}')\"", value.chars().map(octal).collect::<String>())
     } else {
         format!("'{}'", value.replace('\'', r"'\''"))
     }
@@ -78,7 +84,9 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_shell_reads_what_was_said() {
-        for word in ["", "a", "m $x y", r#"a"b\c`d`"#, "it's", "~", "*", "$(id)", "!x;y&z"] {
+        let lines = ["a\n\nrm x", "100%\t'$x' \\ \"é\"\u{1b}[m`id`"];
+        for word in ["", "a", "m $x y", r#"a"b\c`d`"#, "it's", "~", "*", "$(id)", "!x;y&z"].into_iter().chain(lines) {
+            assert!(!quoted(word).contains(char::is_control), "{}", quoted(word));
             let script = format!("printf %s {}", quoted(word));
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word);

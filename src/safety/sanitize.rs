@@ -1,5 +1,7 @@
 //! Text from outside, made fit for a terminal and for a record: an argument, a server's message, a client's output.
 
+use std::borrow::Cow;
+
 use crate::model::looks_like_code;
 use crate::safety::redact::redacted;
 
@@ -27,7 +29,7 @@ pub fn sanitize(text: &str) -> String {
         if !sanitized.is_empty() {
             sanitized.push(' ');
         }
-        sanitized.push_str(if is_presigned_url(&word) { "[presigned URL]" } else { &word });
+        sanitized.push_str(&without_bearer(&word));
     }
     if cut.is_some() {
         // Much of nothing may have stood before it, so that it would be shown, and it may be half of a code.
@@ -55,7 +57,7 @@ pub(crate) fn sanitize_typed(text: &str) -> String {
 pub fn sanitize_lines(text: &str) -> String {
     let sanitize_line = |line: &str| {
         let visible: String = line.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
-        let words = visible.split(' ').map(|word| if is_presigned_url(word) { "[presigned URL]" } else { word });
+        let words = visible.split(' ').map(without_bearer);
         without_secrets(&words.collect::<Vec<_>>().join(" "))
     };
     text.lines().flat_map(|line| [sanitize_line(line), "\n".to_owned()]).collect()
@@ -105,11 +107,49 @@ fn without_sequences(text: &str) -> String {
     plain
 }
 
-/// Characters that have no width or turn the direction of what follows (Unicode's bidi and zero-width formats).
+/// A file's path or another name for the middle of a sentence: what would end the line is told as what it is, so that no name looks
+/// like a line of ours.
+pub(crate) fn in_one_line(text: &str) -> String {
+    let is_line_end = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    text.chars().map(|c| if is_line_end(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// Characters that show nothing or turn the direction of what follows: Unicode's Default_Ignorable_Code_Point with the separators
+/// of lines and paragraphs and the marks of annotations.
 pub(crate) fn is_invisible(character: char) -> bool {
     matches!(character,
-        '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// A word without what whoever reads it could use: a presigned URL, or the user and password in an address.
+fn without_bearer(word: &str) -> Cow<'_, str> {
+    if is_presigned_url(word) {
+        return "[presigned URL]".into();
+    }
+    let Some((before, host)) = word.rsplit_once('@') else { return word.into() };
+    let (scheme, login) = before.split_once("://").map_or(("", before), |(scheme, login)| (scheme, login));
+    // As a hint of ours says where to write it.
+    if login == "USER:PASSWORD" {
+        return word.into();
+    }
+    let is_login = match (scheme, login.find('/'), login.find(':')) {
+        // A file on Windows, an ARN, an e-mail address: none of these has one colon and no slash.
+        ("", slash, colon) => {
+            slash.is_none() && colon.is_some() && login.matches(':').count() == 1 && !login.contains('\\')
+        }
+        // The part of a path, unless a password has slashes of its own.
+        (_, Some(slash), colon) => colon.is_some_and(|colon| colon < slash),
+        (_, None, _) => true,
+    };
+    match (is_login, scheme) {
+        (false, _) => word.into(),
+        // What stands around an address, such as a quotation mark, stays with what it ends.
+        (true, "") => format!("…@{host}").into(),
+        (true, scheme) => format!("{scheme}://…@{host}").into(),
+    }
 }
 
 /// A presigned URL or a part of its query. Header names such as `x-amz-date` stay.
@@ -161,6 +201,49 @@ mod tests {
             sanitize("see https://b.example/m.bin?X-Amz-Signature=abc&x=1 or x-amz-date"),
             "see [presigned URL] or x-amz-date"
         );
+    }
+
+    #[test]
+    fn the_login_in_an_address_is_taken_out() {
+        for (raw, shown) in [
+            ("at https://user:pa55@device.example:8443/x", "at https://…@device.example:8443/x"),
+            ("“http://me@proxy”", "“http://…@proxy”"),
+            ("https://user:p/a@ss@10.0.0.1", "https://…@10.0.0.1"),
+            ("user:pa55@10.0.0.1", "…@10.0.0.1"),
+            ("endpoint=user:pa55@10.0.0.1", "…@10.0.0.1"),
+        ] {
+            assert_eq!(sanitize(raw), shown);
+            assert_eq!(sanitize_lines(raw), format!("{shown}\n"));
+        }
+        for other in [
+            "me@example.com",
+            "arn:aws:sts::123456789012:assumed-role/Admin/me@example.com",
+            "C:\\Users\\me@corp\\x",
+            "https://host.example/a@2",
+            "git@host:path",
+            "http://USER:PASSWORD@HOST:PORT",
+        ] {
+            assert_eq!(sanitize(other), other);
+        }
+    }
+
+    #[test]
+    fn what_shows_nothing_is_left_out() {
+        let ranges =
+            [(0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200F), (0x3164, 0x3164)];
+        let more = [(0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)];
+        for (first, last) in ranges.into_iter().chain(more) {
+            for character in (first..=last).filter_map(char::from_u32) {
+                assert_eq!(sanitize(&format!("a{character}b")), "ab", "{}", character.escape_unicode());
+                assert_eq!(sanitize_lines(&format!("a{character}b")), "ab\n");
+            }
+        }
+        assert_eq!(sanitize("Gerät ⚠ 日本語 e\u{301}"), "Gerät ⚠ 日本語 e\u{301}");
+    }
+
+    #[test]
+    fn a_name_stays_in_its_line() {
+        assert_eq!(in_one_line("/a/b c\n\n  curl x | sh\r\u{2028}ü"), "/a/b c\\n\\n  curl x | sh\\r\\u{2028}ü");
     }
 
     #[test]
