@@ -8,7 +8,7 @@ use super::{needs_stored_code, parse_target_and_node};
 use crate::cli::RunClient;
 use crate::device::{ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
-use crate::flow::{ClientCommand, ClientEnd, Requested, address_of_one};
+use crate::flow::{AskedAt, ClientCommand, ClientEnd, Requested};
 use crate::model::{Purpose, TargetId};
 use crate::os;
 use crate::report::{Event, Notify, Reporter};
@@ -44,7 +44,7 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
     if job.job().is_none() && node.is_none() && settings.endpoint.is_none() && !command.is_for_cluster() {
         return Err(command.needs_node(&job, record.as_ref()));
     }
-    let endpoint = address_of_one((&job, node.as_ref()), record.as_ref(), settings).map_err(|error| match error {
+    let asked_at = AskedAt::find((&job, node.as_ref()), record.as_ref(), settings).map_err(|error| match error {
         Error::EndpointUnknown { .. } => Error::EndpointMissing,
         error => error,
     })?;
@@ -61,7 +61,7 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
     };
     let requested =
         Requested { job: job.clone(), purpose: Purpose::Client, settings, reporter: reporter.clone(), ask: ui };
-    let ClientEnd { exit, state } = command.run(requested, (&endpoint, node.as_ref()), &folder, streams, &signals)?;
+    let ClientEnd { exit, state } = command.run(requested, &asked_at, &folder, streams, &signals)?;
     if exit.code.is_some_and(|code| code != 0) && state != State::Unlocked {
         reporter.notify(Event::Warning(hint(&job, &state)));
     }

@@ -9,9 +9,9 @@ use crate::cli::{Forget, forget_all_again};
 use crate::device::OwnProfiles;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{
-    ChosenJob, ForgetChoice, confirm_removal, forget_job, jobs_in_keychain, open_state_folder, stored_in_words,
+    Agreed, ChosenJob, ForgetChoice, confirm_removal, forget_job, jobs_in_keychain, open_state_folder, stored_in_words,
 };
-use crate::model::{KeychainKind, ManifestDigest, Record, TargetId};
+use crate::model::{KeychainKind, TargetId};
 use crate::report::{Ask, Event, Notify, Reporter, while_waiting};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -60,11 +60,11 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
         |_| "a record that can't be read, and what else is stored".to_owned(),
         |record| stored_in_words(record.as_ref()),
     );
-    confirm_removal(asked(args.yes, ui), &[format!("{job}  {stored}")], &format!("what is stored of {job}"), || {
-        Ok(stored_pairs(settings)?.into_iter().filter(|(stored, _)| *stored == job).collect())
-    })?;
+    let rows = [format!("{job}  {stored}")];
+    let what = format!("what is stored of {job}");
+    let agreed = confirm_removal(asked(args.yes, ui), &rows, &what, &settings.state_dir)?;
     let state = open_state_folder(&settings.state_dir, reporter)?;
-    let Some(removed) = forget_job(&job, &state, settings, reporter)? else {
+    let Some(removed) = forget_job(&job, &state, &agreed, settings, reporter)? else {
         let text = format!(
             "No manifest and no record of {job} are on this machine. No keychain was searched, because keychain is none. \
              To search the system's:\n  snow-onboard forget {job} --keychain system"
@@ -157,16 +157,17 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
         ui.result(None, &nothing_stored(settings), ForgetAllResult { jobs: Vec::new(), left: Vec::new() });
         return Ok(ExitCode::Done);
     }
+    let mut agreed = Agreed::UNASKED;
     if !(on_disk.is_empty() && stray.is_empty()) {
         let only_there = stray.iter().map(|job| format!("{job}  only in the keychain"));
         let rows: Vec<String> = on_disk.iter().map(ToString::to_string).chain(only_there).collect();
-        confirm_removal(asked(is_agreed, ui), &rows, "the unlock codes, manifests and records of these jobs", || {
-            stored_pairs(settings)
-        })?;
+        let what = "the unlock codes, manifests and records of these jobs";
+        agreed = confirm_removal(asked(is_agreed, ui), &rows, what, &settings.state_dir)?;
     }
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let stored = [on_disk, stray].concat();
-    let SeveralForgotten { rows, lines, mut failure, is_partial } = forget_each(stored, &state, settings, ui, reporter);
+    let SeveralForgotten { rows, lines, mut failure, is_partial } =
+        forget_each(stored, (&state, &agreed), settings, ui, reporter);
     if let (None, Some(error)) = (failure, unlisted.as_ref().or(held_back.as_ref())) {
         failure = Some(ui.failure_of_several(error));
     }
@@ -223,7 +224,7 @@ struct SeveralForgotten {
 
 fn forget_each(
     jobs: Vec<TargetId>,
-    state: &StateFolder,
+    (state, agreed): (&StateFolder, &Agreed),
     settings: &Settings,
     ui: &Ui,
     reporter: &Reporter,
@@ -238,7 +239,7 @@ fn forget_each(
             profiles_removed_from: Vec::new(),
             error: None,
         };
-        match forget_job(&job, state, settings, &of_job) {
+        match forget_job(&job, state, agreed, settings, &of_job) {
             Ok(removed) => {
                 if let Some(removed) = removed {
                     let profile =
@@ -291,22 +292,17 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
     } else {
         ForgetChoice::expired(stored, OffsetDateTime::now_utc())
     };
+    let mut agreed = Agreed::UNASKED;
     if !goes.is_empty() {
         let ids = goes.iter().map(|chosen| chosen.job.to_string()).collect::<Vec<_>>().join(", ");
         let rows: Vec<String> = goes.iter().chain(&stays).map(row).collect();
-        confirm_removal(
-            asked(args.yes, ui),
-            &rows,
-            &format!("the unlock codes, manifests and records of {ids}"),
-            || {
-                let is_to_go = |job: &TargetId| goes.iter().any(|chosen| chosen.job == *job);
-                Ok(stored_pairs(settings)?.into_iter().filter(|(job, _)| is_to_go(job)).collect())
-            },
-        )?;
+        let what = format!("the unlock codes, manifests and records of {ids}");
+        agreed = confirm_removal(asked(args.yes, ui), &rows, &what, &settings.state_dir)?;
     }
     let why = |job: &TargetId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
     let jobs = goes.iter().map(|chosen| chosen.job.clone()).collect();
-    let SeveralForgotten { rows, lines, failure, is_partial } = forget_each(jobs, &state, settings, ui, reporter);
+    let SeveralForgotten { rows, lines, failure, is_partial } =
+        forget_each(jobs, (&state, &agreed), settings, ui, reporter);
     let mut text = match (rows.is_empty(), failure) {
         (true, _) => "No stored job is to be removed.".to_owned(),
         (false, None) if is_partial => format!("Not all of it was removed.\n\n{}", lines.join("\n")),
@@ -339,13 +335,6 @@ fn tell_of_flawed_audit(settings: &Settings, reporter: &Reporter) {
                 .to_owned(),
         ));
     }
-}
-
-/// What is stored, by which a pair that was fetched meanwhile is told from the one before it.
-fn stored_pairs(settings: &Settings) -> Result<Vec<(TargetId, Option<ManifestDigest>)>> {
-    let stored = StateFolder::kept_below(&settings.state_dir)?;
-    let digest = |record: Option<Record>| record?.pair.map(|pair| pair.manifest_sha256);
-    Ok(stored.into_iter().map(|(job, record)| (job, digest(record))).collect())
 }
 
 fn row(ChosenJob { job, why }: &ChosenJob) -> String {

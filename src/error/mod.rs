@@ -242,7 +242,7 @@ errors! {
         "{what}"
         => "Give the address that each node's display shows:\n  snow-onboard {command}";
     NodeAddressUnknown { node: String, cluster: String } = Usage "node_address_unknown"
-        "The address of the node {node} is not stored here."
+        "The address of the node {node} is not known: none is stored as its own, and it answers at none that is stored of the cluster."
         => "Read the address off its display, and add it to the same command:\n  --endpoint 192.0.2.10";
     /// `lines` are the commands, one for each node.
     NodeMissing { cluster: String, command: String, lines: String } = Usage "node_missing"

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::address::check_address;
+use super::cluster::AskedAt;
 use super::onboard::Requested;
 use super::open_session::SHORT_PATIENCE;
 use crate::device::{self, ClientExit, ClientStreams, SignalSender, State};
 use crate::error::{Error, Result};
-use crate::model::{Endpoint, JobId, Record, TargetId, holds_shape_of_code};
+use crate::model::{Record, TargetId, holds_shape_of_code};
 use crate::safety::quote::quoted;
 use crate::store::AuditStep;
 
@@ -69,7 +70,7 @@ impl<'a> ClientCommand<'a> {
         Error::NodeMissing { cluster: cluster.to_string(), command: self.name(), lines: lines.join("\n") }
     }
 
-    /// Runs it in a session of its own, in `folder`. Of a cluster, at this node, if one is named. `signals` is told to whom the caller's signals may go meanwhile, and then that
+    /// Runs it in a session of its own, in `folder`, at this device. `signals` is told to whom the caller's signals may go meanwhile, and then that
     /// they may no more.
     ///
     /// # Errors
@@ -78,22 +79,23 @@ impl<'a> ClientCommand<'a> {
     pub(crate) fn run(
         self,
         requested: Requested<'_>,
-        (endpoint, node): (&Endpoint, Option<&JobId>),
+        asked_at: &AskedAt,
         folder: &Path,
         streams: ClientStreams<'_>,
         signals: &dyn Fn(Option<SignalSender>),
     ) -> Result<ClientEnd> {
+        let endpoint = &asked_at.endpoint;
         check_address(endpoint, requested.settings, requested.ask)?;
         // A device that is off, or somewhere else, needs no client to be started.
         device::reach(endpoint, &requested.reporter)?;
         let mut checked = requested.check_with_device_at(endpoint)?;
         checked.context.audit.name_command(self.name());
         let mut opened = checked.take_kept()?.open_session(endpoint, SHORT_PATIENCE)?;
-        opened.session.name_profile()?;
-        if let Some(Err(error)) = node.map(|node| opened.session.check_node(node)) {
+        if let Err(error) = asked_at.check_node(&mut opened.session) {
             opened.context.note_failure(AuditStep::HandOverFailed, &opened.pair.manifest_sha256);
             return Err(error);
         }
+        opened.session.name_profile()?;
         let state = opened.session.device().state.clone();
         signals(Some(opened.session.signal_sender()));
         let ran = opened.session.run_for_caller(self.0, folder, streams);

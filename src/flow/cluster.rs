@@ -6,7 +6,7 @@ use super::address::check_address;
 use super::leftovers::open_state_folder;
 use super::run_context::{ClusterRequest, RunContext, job_in_words};
 use crate::cloud::{Cloud, ClusterJobs, DescribedJob, FetchedPair, Sink};
-use crate::device::{self, DeviceUnlocked};
+use crate::device::{self, DeviceUnlocked, Session};
 use crate::error::{Error, Result};
 use crate::model::{ClusterNode, Endpoint, JobId, KeychainKind, NodeAddresses, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
@@ -184,27 +184,75 @@ pub(crate) fn with_remembered(given: &[Endpoint], record: Option<&Record>, repor
     [given, &added].concat()
 }
 
-/// Where the device is that is asked: as was said, else as the last time; of a cluster, the node that was named in its place, or the
-/// first one.
-///
-/// # Errors
-/// [`Error::NodeAddressUnknown`]; [`Error::EndpointUnknown`] and its like.
-pub(crate) fn address_of_one(
-    (job, node): (&TargetId, Option<&JobId>),
-    record: Option<&Record>,
-    settings: &Settings,
-) -> Result<Endpoint> {
-    let known = match node {
-        _ if settings.endpoint.is_some() => settings.endpoint.clone(),
-        Some(node) => {
-            let known = record.and_then(|record| record.address_of(node));
-            // Another node's would not be what was asked for.
-            let unknown = || Error::NodeAddressUnknown { node: node.to_string(), cluster: job.to_string() };
-            Some(known.ok_or_else(unknown)?)
+/// Where one device is asked.
+pub(crate) struct AskedAt {
+    /// Where the session begins.
+    pub endpoint: Endpoint,
+    /// The node that was named in place of its cluster.
+    node: Option<NamedNode>,
+}
+
+/// A node that was named.
+struct NamedNode {
+    job: JobId,
+    /// Whether the address is its own, as far as that was said or is known; else it is at one of the cluster's.
+    has_address: bool,
+}
+
+impl AskedAt {
+    /// The device that is asked: as was said, else as the last time; of a cluster, the node that was named in its place, or the
+    /// first one. Another node's own address would not be what was asked for; where none is known for this one, the node is looked
+    /// for in the session ([`AskedAt::check_node`]).
+    ///
+    /// # Errors
+    /// [`Error::NodeAddressUnknown`]; [`Error::EndpointUnknown`] and its like.
+    pub(crate) fn find(
+        (job, node): (&TargetId, Option<&JobId>),
+        record: Option<&Record>,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let given = settings.endpoint.clone();
+        let own = given.or_else(|| match node {
+            Some(node) => record.and_then(|record| record.address_of(node)),
+            None => record.and_then(Record::last_endpoint),
+        });
+        let named = |has_address| node.map(|job| NamedNode { job: job.clone(), has_address });
+        match (own, node) {
+            (Some(endpoint), _) => Ok(Self { endpoint, node: named(true) }),
+            (None, None) => Err(address_unknown(job, record)),
+            (None, Some(node)) => {
+                let known = record.map(Record::last_addresses).unwrap_or_default();
+                let answering = device::answering(&known);
+                let unknown = || Error::NodeAddressUnknown { node: node.to_string(), cluster: job.to_string() };
+                let endpoint = answering.into_iter().chain(known).next().ok_or_else(unknown)?;
+                Ok(Self { endpoint, node: named(false) })
+            }
         }
-        None => record.and_then(Record::last_endpoint),
-    };
-    known.ok_or_else(|| address_unknown(job, record))
+    }
+
+    /// Makes certain that the session asks the node that was named. Gives the node of a cluster that is asked, where it says
+    /// which one it is; nothing of a device that is no cluster's.
+    ///
+    /// # Errors
+    /// [`Error::DeviceIsAnother`], [`Error::NodeAddressUnknown`]; those of a node that does not describe itself.
+    pub(crate) fn check_node(&self, session: &mut Session) -> Result<Option<JobId>> {
+        match &self.node {
+            Some(NamedNode { job, has_address: true }) => session.check_node(job),
+            Some(NamedNode { job, has_address: false }) => session.find_node(job).map(|()| Some(job.clone())),
+            None => Ok(None),
+        }
+    }
+
+    /// The same, and of a cluster of which no node was named, which one is asked.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn identify_node(&self, session: &mut Session) -> Result<Option<JobId>> {
+        match &self.node {
+            Some(_) => self.check_node(session),
+            None => session.asked_node(),
+        }
+    }
 }
 
 /// Where the nodes are: as was said, else as the last time. `first` is where that is a single address.

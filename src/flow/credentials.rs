@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::cluster::address_of_one;
+use super::cluster::AskedAt;
 use super::keep::{About, apply_keep, is_over};
 use super::leftovers::open_state_folder;
 use super::onboard::Requested;
@@ -65,7 +65,7 @@ fn stored_or_asked(
     let started = Instant::now();
     loop {
         let record = StateFolder::record_below(&settings.state_dir, job)?;
-        if !refresh && let Some(key) = stored(job, record.as_ref(), wanted, settings, reporter)? {
+        if !refresh && let Some(key) = stored((job, node), record.as_ref(), wanted, settings, reporter)? {
             // Not before it is certain that the device need not be opened.
             if record.as_ref().is_some_and(|record| is_over(record, settings)) {
                 apply_keep(&open_state_folder(&settings.state_dir, reporter)?, settings, About::Job(job), reporter);
@@ -82,15 +82,21 @@ fn stored_or_asked(
     }
 }
 
-/// What the keychain has.
+/// What the keychain has of the device that is meant. Of a cluster, each node may have keys of its own: where it is not known which
+/// node is meant, or whose the stored ones are, they are for those alone who name the key.
 fn stored(
-    job: &TargetId,
+    (job, node): (&TargetId, Option<&JobId>),
     record: Option<&Record>,
     wanted: Option<&AccessKeyId>,
     settings: &Settings,
     reporter: &Reporter,
 ) -> Result<Option<DeviceKey>> {
-    let Some(known) = record.and_then(|record| record.access_keys.as_ref()) else { return Ok(None) };
+    let Some(record) = record else { return Ok(None) };
+    let address = || settings.endpoint.clone().or_else(|| record.last_endpoint());
+    let asked = node.cloned().or_else(|| record.node_at(&address()?).cloned());
+    let has_wanted = |keys: &&AccessKeysRecord| wanted.is_some_and(|wanted| keys.ids.contains(wanted));
+    let named = record.access_keys.iter().filter(|_| node.is_none()).find(has_wanted);
+    let Some(known) = named.or_else(|| record.access_keys_of(asked.as_ref())) else { return Ok(None) };
     let Some(id) = choose(job, &known.ids, wanted)? else { return Ok(None) };
     let kind = if settings.keychain_was_chosen() { settings.keychain } else { known.keychain };
     let keychain = Keychain::open(settings.keychain_to_read(kind), reporter.shared())?;
@@ -137,7 +143,8 @@ fn ask_device(
     reporter: &Reporter,
 ) -> Result<DeviceKey> {
     let Some(record) = record else { return Err(Error::PairNotKept { job: job.to_string() }) };
-    let endpoint = address_of_one((job, node), Some(&record), settings)?;
+    let asked_at = AskedAt::find((job, node), Some(&record), settings)?;
+    let endpoint = &asked_at.endpoint;
     let requested = Requested {
         job: job.clone(),
         purpose: Purpose::Credentials,
@@ -145,15 +152,15 @@ fn ask_device(
         reporter: reporter.clone(),
         ask: &Nobody,
     };
-    let mut open = requested.check_with_device(&endpoint)?.take_kept()?.open_session(&endpoint, PATIENCE)?;
+    let mut open = requested.check_with_device(endpoint)?.take_kept()?.open_session(endpoint, PATIENCE)?;
     // Which node's key it is can't be seen by the key.
-    let is_node = node.map_or(Ok(()), |node| open.session.check_node(node));
-    let told = is_node.and_then(|()| read_key(&mut open.session, job, wanted));
+    let asked = asked_at.identify_node(&mut open.session);
+    let told = asked.and_then(|node| read_key(&mut open.session, job, wanted).map(|told| (node, told)));
     // The home goes before the keychain is opened, which may wait for a person.
     let ended = open.end();
-    let (ids, key) = told?;
+    let (node, (ids, key)) = told?;
     let (context, mut record, pair) = ended?;
-    let kept = keep(&context, &mut record, &pair, &ids, key.as_ref().ok(), settings);
+    let kept = keep(&context, &mut record, &pair, (node, ids), key.as_ref().ok(), settings);
     key.and_then(|key| kept.map(|()| key))
 }
 
@@ -173,28 +180,34 @@ pub(super) fn read_key(
     Ok((ids, key))
 }
 
-/// Puts down which keys there are, and stores the one that was read. Whatever is in the keychain, the record names it before, so
-/// that `forget` finds it.
+/// Puts down which keys there are, by the node that listed them, and stores the one that was read. Whatever is in the keychain, the
+/// record names it before, so that `forget` finds it.
 pub(super) fn keep(
     context: &RunContext<'_>,
     record: &mut Record,
     pair: &PairRecord,
-    ids: &[AccessKeyId],
+    (node, ids): (Option<JobId>, Vec<AccessKeyId>),
     read: Option<&DeviceKey>,
     settings: &Settings,
 ) -> Result<()> {
     let job = context.folder.job().clone();
-    let before = record.access_keys.take();
+    let listed = AccessKeysRecord { node, keychain: pair.keychain, ids };
+    let before = record.access_keys.iter().find(|keys| keys.node == listed.node).cloned();
+    let mut after = record.clone();
+    after.note_access_keys(listed.clone());
+    // What one node has no more, another one may have.
+    let is_named =
+        |id: &AccessKeyId, kind| after.access_keys.iter().any(|keys| keys.keychain == kind && keys.ids.contains(id));
     let gone: Vec<AccessKeyId> =
-        before.iter().flat_map(|before| &before.ids).filter(|id| !ids.contains(id)).cloned().collect();
+        before.iter().flat_map(|before| &before.ids).filter(|id| !is_named(id, pair.keychain)).cloned().collect();
     let reporter = context.reporter.shared();
     let open_keychain = |kind| Keychain::open(settings.keychain_settings(kind), reporter.clone());
-    let named = |ids| Some(AccessKeysRecord { keychain: pair.keychain, ids });
     if let Some(before) = before.as_ref().filter(|before| before.keychain != pair.keychain) {
         // Nothing would name them any more.
-        open_keychain(before.keychain)?.forget_secret_keys(&job, &before.ids)?;
+        let gone: Vec<AccessKeyId> = before.ids.iter().filter(|id| !is_named(id, before.keychain)).cloned().collect();
+        open_keychain(before.keychain)?.forget_secret_keys(&job, &gone)?;
     }
-    record.access_keys = named([ids, &gone].concat());
+    record.note_access_keys(AccessKeysRecord { ids: [&listed.ids[..], &gone].concat(), ..listed });
     context.folder.write_record(record)?;
     let keychain = open_keychain(pair.keychain)?;
     if let Some(DeviceKey { id, secret }) = read {
@@ -203,7 +216,7 @@ pub(super) fn keep(
     for warning in keychain.forget_secret_keys(&job, &gone)?.warnings {
         context.reporter.notify(Event::Warning(warning));
     }
-    record.access_keys = named(ids.to_vec());
+    *record = after;
     context.folder.write_record(record)?;
     match read {
         Some(_) => context.note(AuditStep::DeviceKeyStored, &pair.manifest_sha256),

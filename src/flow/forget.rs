@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::forget_choice::Agreed;
 use super::setup_profile::{RemovedProfiles, remove_profiles, warn_of_edits, written_profiles};
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
@@ -30,17 +31,18 @@ pub(crate) struct RemovedJob {
     pub copies_elsewhere: Vec<String>,
 }
 
-/// Removes what is stored of a job. `None` if nothing was, and no keychain was searched.
+/// Removes what is stored of a job, as far as that was agreed to. `None` if nothing was, and no keychain was searched.
 ///
 /// # Errors
-/// [`Error::NotKept`]; [`Error::KeychainElsewhere`]; those of the keychain, after which the files are still there.
+/// [`Error::Cancelled`] if it is not what was agreed to any more; [`Error::NotKept`]; [`Error::KeychainElsewhere`]; those of the keychain, after which the files are still there.
 pub(crate) fn forget_job(
     job: &TargetId,
     state: &StateFolder,
+    agreed: &Agreed,
     settings: &Settings,
     reporter: &Reporter,
 ) -> Result<Option<RemovedJob>> {
-    remove_job(job, state, settings, reporter, AuditStep::Forgotten)
+    remove_job((job, agreed), state, settings, reporter, AuditStep::Forgotten)
 }
 
 /// The same for what the setting `keep` no longer keeps, and no more than that: code and manifest, from the keychains that the
@@ -55,11 +57,11 @@ pub(super) fn remove_by_policy(
     settings: &Settings,
     reporter: &Reporter,
 ) -> Result<Option<RemovedJob>> {
-    remove_job(job, state, settings, reporter, AuditStep::RemovedByPolicy)
+    remove_job((job, &Agreed::UNASKED), state, settings, reporter, AuditStep::RemovedByPolicy)
 }
 
 fn remove_job(
-    job: &TargetId,
+    (job, agreed): (&TargetId, &Agreed),
     state: &StateFolder,
     settings: &Settings,
     reporter: &Reporter,
@@ -69,6 +71,7 @@ fn remove_job(
     audit.check()?;
     let folder = state.job(job)?;
     folder.check_all_is_ours()?;
+    agreed.check(job, folder.record().ok().flatten().as_ref())?;
     let kept_in = keychains_of(&folder, settings, reporter)?;
     let is_policy = matches!(step, AuditStep::RemovedByPolicy);
     let look_in = match is_policy {
@@ -130,7 +133,7 @@ fn remove_job(
         profiles = remove_profiles(job, None, record.as_ref(), state)?;
     }
     let still_notes =
-        record.filter(|record| is_policy && (record.access_keys.is_some() || !record.profiles.is_empty()));
+        record.filter(|record| is_policy && (!record.access_keys.is_empty() || !record.profiles.is_empty()));
     let files_removed = match &still_notes {
         Some(record) => folder.remove_pair(record).map(|()| true)?,
         None => !keeps_elsewhere && folder.remove()?,
@@ -267,7 +270,7 @@ fn keychains_of(folder: &JobFolder, settings: &Settings, reporter: &Reporter) ->
     let Some(Record { pair, incoming, access_keys, earlier_keychains, .. }) = record else { return Ok(Vec::new()) };
     let pairs = [pair, incoming].into_iter().flatten().map(|pair| pair.keychain);
     let mut kinds: Vec<KeychainKind> =
-        pairs.chain(access_keys.map(|keys| keys.keychain)).chain(earlier_keychains).collect();
+        pairs.chain(access_keys.into_iter().map(|keys| keys.keychain)).chain(earlier_keychains).collect();
     kinds.sort_unstable();
     kinds.dedup();
     Ok(kinds)
@@ -276,7 +279,8 @@ fn keychains_of(folder: &JobFolder, settings: &Settings, reporter: &Reporter) ->
 /// The device's access keys of which a secret may be in a keychain.
 fn access_keys_of(folder: &JobFolder) -> Vec<AccessKeyId> {
     let record = folder.record().ok().flatten();
-    record.and_then(|record| record.access_keys).map(|keys| keys.ids).unwrap_or_default()
+    let lists = record.map(|record| record.access_keys).unwrap_or_default();
+    lists.into_iter().flat_map(|keys| keys.ids).collect()
 }
 
 /// The keychain to look in where nothing says in which one a code is.

@@ -1,5 +1,7 @@
 //! Which of the stored jobs `forget --returned` and `forget --expired` remove, and the one question before anything goes.
 
+use std::path::Path;
+
 use time::OffsetDateTime;
 
 use crate::cloud::Cloud;
@@ -7,36 +9,55 @@ use crate::error::{Error, Result};
 use crate::model::{ManifestDigest, Readiness, Record, TargetId, estimated_expiry};
 use crate::report::{Ask, Reporter, utc_in_words};
 use crate::settings::Settings;
+use crate::store::StateFolder;
+
+/// What was stored when somebody agreed to its removal; where nobody was asked, the command itself was the answer.
+pub(crate) struct Agreed(Option<Vec<(TargetId, Option<ManifestDigest>)>>);
+
+impl Agreed {
+    /// To whatever is stored.
+    pub(crate) const UNASKED: Self = Self(None);
+
+    /// Refuses where what is stored of a job is another pair than the one that was there: a question may stand for an hour, and what
+    /// another run fetched meanwhile was not agreed to. To be asked with the job locked, so that nothing comes after it.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(super) fn check(&self, job: &TargetId, record: Option<&Record>) -> Result<()> {
+        let Some(shown) = &self.0 else { return Ok(()) };
+        let before = shown.iter().find(|(shown, _)| shown == job).and_then(|(_, digest)| *digest);
+        if before == digest_of(record) {
+            return Ok(());
+        }
+        Err(Error::Cancelled {
+            why: format!("What is stored of {job} has changed since you were asked."),
+            hint: "To be asked about what is stored now, repeat the same command.".to_owned(),
+        })
+    }
+}
+
+/// By which a pair is told from the one before it.
+fn digest_of(record: Option<&Record>) -> Option<ManifestDigest> {
+    record?.pair.as_ref().map(|pair| pair.manifest_sha256)
+}
 
 /// Asks once whether `what` is to be removed, of which `rows` say more. Every form of `forget` asks so, unless `--yes` was given;
 /// where nobody can be asked, which is `None` as well, the command itself is the answer, as it is in a script.
 ///
-/// `pairs` looks at what is stored. A question may stand for an hour, and what another run fetched meanwhile was not agreed to.
-///
 /// # Errors
-/// [`Error::Cancelled`] if it is not to be; those of `pairs`.
-pub(crate) fn confirm_removal(
-    ask: Option<&dyn Ask>,
-    rows: &[String],
-    what: &str,
-    pairs: impl Fn() -> Result<Vec<(TargetId, Option<ManifestDigest>)>>,
-) -> Result<()> {
-    let Some(ask) = ask else { return Ok(()) };
+/// [`Error::Cancelled`] if it is not to be; those of the state folder.
+pub(crate) fn confirm_removal(ask: Option<&dyn Ask>, rows: &[String], what: &str, state_dir: &Path) -> Result<Agreed> {
+    let Some(ask) = ask else { return Ok(Agreed::UNASKED) };
     let rows: String = rows.iter().map(|row| format!("  {row}\n")).collect();
-    let shown = pairs()?;
-    if !ask.ask(&format!("{rows}Remove {what} from this machine?")) {
-        return Err(Error::Cancelled {
-            why: "The answer was not “yes”.".to_owned(),
-            hint: "To remove it, repeat the command and type the whole word yes, or add --yes.".to_owned(),
-        });
+    let shown = StateFolder::kept_below(state_dir)?;
+    let shown = shown.into_iter().map(|(job, record)| (job, digest_of(record.as_ref()))).collect();
+    if ask.ask(&format!("{rows}Remove {what} from this machine?")) {
+        return Ok(Agreed(Some(shown)));
     }
-    if pairs()? != shown {
-        return Err(Error::Cancelled {
-            why: "What is stored has changed since you were asked.".to_owned(),
-            hint: "To be asked about what is stored now, repeat the same command.".to_owned(),
-        });
-    }
-    Ok(())
+    Err(Error::Cancelled {
+        why: "The answer was not “yes”.".to_owned(),
+        hint: "To remove it, repeat the command and type the whole word yes, or add --yes.".to_owned(),
+    })
 }
 
 /// What is stored of a job, as the record has it: what would be removed.
@@ -49,10 +70,11 @@ pub(crate) fn stored_in_words(record: Option<&Record>) -> String {
     };
     let parts = [
         record.pair.as_ref().map(|pair| format!("unlock code in {}, manifest", pair.keychain.in_words())),
-        record
-            .access_keys
-            .as_ref()
-            .and_then(|keys| counted(keys.ids.len(), "access key of the device", "access keys of the device")),
+        counted(
+            record.access_keys.iter().map(|keys| keys.ids.len()).sum(),
+            "access key of the device",
+            "access keys of the device",
+        ),
         counted(record.profiles.len(), "profile of setup-profile", "profiles of setup-profile"),
         Some("record".to_owned()),
     ];
@@ -149,9 +171,12 @@ impl ForgetChoice {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
+    use crate::flow::forget_job;
+    use crate::report::{Event, Observer};
+    use crate::settings::{Flags, ProcessEnvironment};
 
     struct Says(bool);
 
@@ -161,22 +186,55 @@ mod tests {
         }
     }
 
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn event(&self, _: Option<&TargetId>, _: &Event) {}
+    }
+
+    /// Of a pair whose manifest is `content`.
+    fn record(job: &TargetId, content: &[u8]) -> Record {
+        let mut record = Record::new(job.clone());
+        let pair = serde_json::json!({
+            "fetched_at": "2026-02-03T04:05:06Z",
+            "keychain": "system",
+            "manifest_sha256": ManifestDigest::of(content).unwrap(),
+            "manifest_bytes": 4096,
+        });
+        record.pair = Some(serde_json::from_value(pair).unwrap());
+        record
+    }
+
+    /// The question is over and the job is not locked yet: what is stored from now on shows only under the lock.
     #[test]
-    fn what_was_fetched_while_the_question_stood_was_not_agreed_to() {
-        let Ok(job) = "JID00000000-0000-4000-8000-000000000001".parse::<TargetId>() else { panic!("it is one") };
-        let looks = Cell::new(0_u8);
-        let answered = |ask: Option<&dyn Ask>, changes: bool| {
-            let pairs = || {
-                looks.set(looks.get() + 1);
-                let digest = [if changes { looks.get() } else { 0 }; 32];
-                Ok(vec![(job.clone(), ManifestDigest::of(&digest[..]).ok())])
-            };
-            confirm_removal(ask, &[], "it", pairs).map_err(|error| error.to_string())
-        };
-        assert_eq!(answered(Some(&Says(true)), false), Ok(()));
-        let changed = "What is stored has changed since you were asked. Nothing was done.";
-        assert_eq!(answered(Some(&Says(true)), true), Err(changed.to_owned()));
-        assert_eq!(answered(Some(&Says(false)), false), Err("The answer was not “yes”. Nothing was done.".to_owned()));
-        assert_eq!(answered(None, true), Ok(()), "where nobody is asked the command is the answer");
+    fn what_was_fetched_after_the_answer_was_not_agreed_to_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::resolve(&Flags::new(), &ProcessEnvironment::default()).unwrap();
+        let reporter = Reporter::new(std::sync::Arc::new(Deaf), None);
+        let [job, later] = ["JID00000000-0000-4000-8000-000000000001", "JID00000000-0000-4000-8000-000000000002"]
+            .map(|id| id.parse::<TargetId>().unwrap());
+        let root = folder.path().join("state");
+        let state = StateFolder::open(&root).unwrap();
+        let store =
+            |job: &TargetId, content: &[u8]| state.job(job).unwrap().write_record(&record(job, content)).unwrap();
+        store(&job, b"before");
+        let confirmed = |ask: Option<&dyn Ask>| confirm_removal(ask, &[], "it", &root);
+        let agreed = confirmed(Some(&Says(true))).unwrap();
+        let stored = |job: &TargetId| StateFolder::record_below(&root, job).unwrap();
+        assert!(agreed.check(&job, stored(&job).as_ref()).is_ok());
+        assert!(agreed.check(&later, None).is_ok());
+        for of in [&job, &later] {
+            store(of, b"after");
+            let refused = forget_job(of, &state, &agreed, &settings, &reporter).unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                format!("What is stored of {of} has changed since you were asked. Nothing was done.")
+            );
+            assert!(stored(of).unwrap().pair.is_some());
+            let unasked = confirmed(None).unwrap();
+            assert!(unasked.check(of, stored(of).as_ref()).is_ok(), "where nobody is asked the command is the answer");
+        }
+        let refused = confirmed(Some(&Says(false))).err().unwrap();
+        assert_eq!(refused.to_string(), "The answer was not “yes”. Nothing was done.");
     }
 }

@@ -26,12 +26,12 @@ pub(crate) use address::check_address;
 pub(crate) use after_unlock::keep_after_unlock;
 pub(crate) use client_command::{ClientCommand, ClientEnd};
 pub(crate) use cluster::{
-    address_of_one, address_templates, address_unknown, addresses_missing, check_addresses, check_count, note_nodes,
+    AskedAt, address_templates, address_unknown, addresses_missing, check_addresses, check_count, note_nodes,
     target_named, with_remembered,
 };
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::{forget_job, jobs_in_keychain};
-pub(crate) use forget_choice::{ChosenJob, ForgetChoice, confirm_removal, stored_in_words};
+pub(crate) use forget_choice::{Agreed, ChosenJob, ForgetChoice, confirm_removal, stored_in_words};
 pub(crate) use keep::{About, apply_keep, keep_of};
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;

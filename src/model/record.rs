@@ -1,6 +1,7 @@
 //! The record of a job: what was fetched, where the code is, and how the device was opened.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -47,9 +48,10 @@ pub struct Record {
     /// The latest hand-overs, the latest one last. Formats 1 and 2 had that one alone, as `hand_over`.
     #[serde(default, alias = "hand_over", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub hand_overs: Vec<HandOverRecord>,
-    /// The device's access keys, as it listed them last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) access_keys: Option<AccessKeysRecord>,
+    /// The device's access keys, as it listed them last; of a cluster, those of each node that was asked. Formats 1 to 3 had one
+    /// list, of a cluster without the node that listed them.
+    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) access_keys: Vec<AccessKeysRecord>,
     /// The profiles for the device that were written for other programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) profiles: Vec<ProfileRecord>,
@@ -58,10 +60,13 @@ pub struct Record {
     pub(crate) audit_head: Option<AuditHead>,
 }
 
-/// The access keys of a device.
+/// The access keys of one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessKeysRecord {
+    /// The node of a cluster that listed them. `None` where it did not say which one it is; and of a device that is no cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<JobId>,
     /// Which keychain has the secret keys that were asked for.
     pub keychain: KeychainKind,
     /// Their ids, in the device's order.
@@ -173,7 +178,7 @@ pub struct HandOverRecord {
 
 impl Record {
     /// Format written by this version.
-    pub const VERSION: u32 = 3;
+    pub const VERSION: u32 = 4;
 
     /// A record of nothing yet.
     #[must_use]
@@ -188,7 +193,7 @@ impl Record {
             former_nodes: Vec::new(),
             earlier_keychains: Vec::new(),
             hand_overs: Vec::new(),
-            access_keys: None,
+            access_keys: Vec::new(),
             profiles: Vec::new(),
             audit_head: None,
         }
@@ -247,6 +252,30 @@ impl Record {
         (is_known || !known.iter().any(|known| known.host() == address.host())).then_some(address)
     }
 
+    /// The access keys that `node` listed, or the one device. Of a cluster whose node is not known, whose they are is not known either.
+    #[must_use]
+    pub(crate) fn access_keys_of(&self, node: Option<&JobId>) -> Option<&AccessKeysRecord> {
+        let is_known = self.job.job().is_some() || node.is_some();
+        self.access_keys.iter().find(|keys| is_known && keys.node.as_ref() == node)
+    }
+
+    /// Notes which access keys there are in place of what was noted of that node or device. Of a key that is known to be a node's
+    /// from now on, an older note without a node says no more.
+    pub(crate) fn note_access_keys(&mut self, noted: AccessKeysRecord) {
+        self.access_keys.retain(|keys| keys.node != noted.node);
+        for unknown in self.access_keys.iter_mut().filter(|keys| keys.node.is_none()) {
+            unknown.ids.retain(|id| unknown.keychain != noted.keychain || !noted.ids.contains(id));
+        }
+        self.access_keys.push(noted);
+        self.access_keys.retain(|keys| !keys.ids.is_empty());
+    }
+
+    /// The node that is known to be at this address.
+    #[must_use]
+    pub(crate) fn node_at(&self, address: &Endpoint) -> Option<&JobId> {
+        self.nodes.iter().find(|node| node.is_at(address)).map(|node| &node.job)
+    }
+
     /// The same with this hand-over as the latest.
     #[must_use]
     pub fn with(&self, hand_over: &HandOverRecord) -> Self {
@@ -257,15 +286,15 @@ impl Record {
     }
 }
 
-/// A list, or the one of formats 1 and 2.
-fn one_or_many<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<HandOverRecord>, D::Error> {
-    struct OneOrMany;
+/// A list, or the one that earlier formats had.
+fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<Vec<T>, D::Error> {
+    struct OneOrMany<T>(PhantomData<T>);
 
-    impl<'de> Visitor<'de> for OneOrMany {
-        type Value = Vec<HandOverRecord>;
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMany<T> {
+        type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a hand-over or a list of them")
+            f.write_str("an entry or a list of them")
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
@@ -273,10 +302,10 @@ fn one_or_many<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<HandOverRecor
         }
 
         fn visit_map<A: MapAccess<'de>>(self, one: A) -> Result<Self::Value, A::Error> {
-            HandOverRecord::deserialize(MapAccessDeserializer::new(one)).map(|one| vec![one])
+            T::deserialize(MapAccessDeserializer::new(one)).map(|one| vec![one])
         }
     }
-    source.deserialize_any(OneOrMany)
+    source.deserialize_any(OneOrMany(PhantomData))
 }
 
 impl From<&JobFacts> for JobSummary {
@@ -341,6 +370,22 @@ mod tests {
             assert_eq!(written["hand_overs"], serde_json::json!([literal["hand_over"]]));
             assert_eq!(written["pair"], literal["pair"]);
         }
+    }
+
+    #[test]
+    fn one_list_of_access_keys_is_read_and_of_a_cluster_it_is_nobody_s() {
+        let list = r#""access_keys": { "keychain": "system", "ids": ["AKIAIOSFODNN7EXAMPLE"] }, "pair": {"#;
+        let text = FORMAT_2.replace("\"pair\": {", list);
+        let job: JobId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        let of_device = read(&text).unwrap();
+        assert_eq!(of_device.access_keys_of(None).unwrap().ids.len(), 1);
+        let mut of_cluster = read(&text.replacen("\"JID", "\"CID", 1)).unwrap();
+        assert!(of_cluster.access_keys_of(None).is_none() && of_cluster.access_keys_of(Some(&job)).is_none());
+        let listed = AccessKeysRecord { node: Some(job.clone()), ..of_cluster.access_keys[0].clone() };
+        of_cluster.note_access_keys(listed.clone());
+        let again = read(&serde_json::to_string(&of_cluster).unwrap()).unwrap();
+        assert_eq!(again.access_keys, std::slice::from_ref(&listed), "it is known whose that key is now");
+        assert_eq!(again.access_keys_of(Some(&job)), Some(&listed));
     }
 
     #[test]

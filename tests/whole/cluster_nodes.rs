@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use snow_rehearsal::{ClientOptions, Command as Verb, Device, DeviceOptions, Operation, State, Trick};
 
-use crate::agent::state;
+use crate::agent::{Ended, state};
 use crate::clusters::{READY, Rack, at_once, booting};
 use crate::events;
 
@@ -176,8 +176,70 @@ fn behind_a_translation_no_address_is_told_of_a_node_and_those_that_were_given_a
     rack.lose_power();
     rack.offline(&["unlock", &rack.id]).done();
     assert!(rack.cluster.is_open(), "at the addresses that were given");
+
+    // Which of them a node has, it says itself.
+    for at in [2, 0, 1] {
+        let node = rack.node(at);
+        let told = rack.offline(&["client", &node, "--", "describe-device"]).done();
+        assert!(told.stdout.contains(&node), "{}", told.stdout);
+        let asked = [0, 1, 2].map(|node| rack.cluster.nodes()[node].questions().contains(&"list-access-keys"));
+        rack.offline(&["client", &node, "--", "list-access-keys"]).done();
+        let now = [0, 1, 2].map(|node| rack.cluster.nodes()[node].questions().contains(&"list-access-keys"));
+        let others =
+            |of: &[bool; 3]| of.iter().enumerate().filter(|(it, _)| *it != at).map(|(_, was)| *was).collect::<Vec<_>>();
+        assert!(now[at] && others(&now) == others(&asked), "{asked:?} {now:?}");
+    }
+    let key = rack.offline(&["credentials", &rack.node(1)]).done();
+    assert!(key.stdout.contains(&rack.cluster.nodes()[1].access_keys()[0].secret), "{}", key.stderr);
+    rack.cluster.nodes()[1].power_loss_for(Duration::from_secs(600));
     let unknown = rack.offline(&["client", &rack.node(1), "--", "describe-device"]);
     unknown.failed(125, "The address of the node");
+}
+
+#[test]
+fn a_stored_key_is_given_for_the_node_that_listed_it_and_for_no_other() {
+    let rack = Rack::on_hosts(3, |_| at_once());
+    rack.run(&[]).end().done();
+    let keys: Vec<_> = rack.cluster.nodes().iter().map(|node| node.access_keys().remove(0)).collect();
+    let clients = || rack.rehearsal.client_invocations().unwrap().len();
+    let item = |at: usize| rack.bus.lookup(&format!("{} {}", rack.id, keys[at].id));
+    #[track_caller]
+    fn gives(ended: Ended, key: &snow_rehearsal::AccessKey) {
+        assert!(ended.stdout.contains(&format!("\"{}\"", key.secret)), "{}", ended.stderr);
+    }
+    for round in ["from the node", "from the keychain"] {
+        let before = clients();
+        for at in [1, 2, 0] {
+            gives(rack.offline(&["credentials", &rack.node(at)]).done(), &keys[at]);
+        }
+        // That of the node that the cluster's id stands for.
+        gives(rack.offline(&["credentials", &rack.id]).done(), &keys[0]);
+        assert_eq!(clients() > before, round == "from the node", "{round}");
+    }
+    assert_eq!(rack.record()["access_keys"].as_array().unwrap().len(), 3);
+    let profile = rack.offline(&["setup-profile", &rack.node(1), "--dry-run", "--json"]).done();
+    assert!(profile.stdout.contains(&format!("credentials {}", rack.node(1))), "{}", profile.stdout);
+    // A node that was wiped takes no key of another with it.
+    rack.cluster.nodes()[1].renew_access_keys();
+    rack.offline(&["credentials", &rack.node(1), "--refresh"]).done();
+    assert_eq!((item(0), item(1)), (Some(keys[0].secret.clone()), None));
+
+    // An earlier version had one list, and nobody knows of which node.
+    let new = rack.cluster.nodes()[1].access_keys().remove(0);
+    let mut record = rack.record();
+    record["version"] = 3.into();
+    record["access_keys"] = serde_json::json!({ "keychain": "system", "ids": [keys[0].id] });
+    fs::write(rack.record_path(), record.to_string()).unwrap();
+    let before = clients();
+    gives(rack.offline(&["credentials", &rack.id, "--access-key-id", &keys[0].id]).done(), &keys[0]);
+    assert_eq!(clients(), before, "who names the key gets that one");
+    gives(rack.offline(&["credentials", &rack.node(1)]).done(), &new);
+    gives(rack.offline(&["credentials", &rack.id]).done(), &keys[0]);
+    assert!(clients() > before);
+    assert_eq!(rack.record()["access_keys"].as_array().unwrap().len(), 2);
+    rack.offline(&["forget", &rack.id, "--yes"]).done();
+    assert_eq!((item(0), item(2)), (None, None));
+    assert_eq!(rack.bus.lookup(&format!("{} {}", rack.id, new.id)), None);
 }
 
 #[test]

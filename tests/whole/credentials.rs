@@ -87,7 +87,7 @@ fn keep_removes_the_pair_and_not_the_stored_key_and_forget_still_finds_that() {
     assert!(ended.stderr.contains("but not the record"), "{}", ended.stderr);
     assert!(site.bus.lookup(&site.id).is_none() && site.item(0).is_some());
     let left: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
-    assert!(left.get("pair").is_none() && left["access_keys"]["ids"][0] == key.id.as_str(), "{left}");
+    assert!(left.get("pair").is_none() && left["access_keys"][0]["ids"][0] == key.id.as_str(), "{left}");
     assert_eq!(fs::read_dir(record.parent().unwrap()).unwrap().count(), 1, "the manifest is gone");
     let ended = site.credentials(&["--keep", "days:8"]).done();
     assert_key(&ended, &key);

@@ -9,7 +9,6 @@ mod identity;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::access_keys::unreadable;
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
 use super::reach::try_port;
 use super::wait::{SHORTEST_PAUSE, Watch};
@@ -21,7 +20,6 @@ use crate::device::guard::protocol::{Reads, Run};
 use crate::error::{Error, Result, longer_than};
 use crate::model::{ClusterId, ClusterNode, Endpoint, JobId, NodeAddresses};
 use crate::report::{Backoff, Event, NodeState, Notify, WaitNotice, duration_in_words, while_waiting};
-use crate::safety::sanitize::sanitize;
 
 /// A node that does not answer for so long is named.
 const NAMED_AFTER: Duration = Duration::from_secs(5);
@@ -183,6 +181,16 @@ impl Cluster {
     /// Where the client goes.
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         self.addresses.first()
+    }
+
+    /// Where nodes answered.
+    pub(super) fn addresses(&self) -> &[Endpoint] {
+        &self.addresses
+    }
+
+    /// The node of this job, if it is one of the cluster's.
+    pub(super) fn node(&self, id: &str) -> Option<&JobId> {
+        self.jobs.iter().find(|job| job.as_str() == id)
     }
 
     /// The job that the client's profile names: one of those that have this pair.
@@ -432,43 +440,6 @@ impl Session {
             let what = format!("the nodes at {} to start", listed(&cluster.silent));
             self.notify.notify(Event::Waiting { what, so_far: started.elapsed() });
             self.guard.pause(pause.next().min(left))?;
-        }
-    }
-
-    /// Checks that the node at which the client asks is this one, by what it says of itself. One that does not describe itself is
-    /// asked for nothing else; one that does, and tells no id, contradicts nothing.
-    ///
-    /// # Errors
-    /// [`Error::DeviceIsAnother`]; [`Error::DeviceRefused`], [`Error::DeviceAnswerUnreadable`]; [`Error::ClientHung`],
-    /// [`Error::ClientUnusable`], [`Error::GuardLost`].
-    pub(crate) fn check_node(&mut self, node: &JobId) -> Result<()> {
-        let command = self.client.data.commands.describe.clone();
-        let run = Run { reads: Reads::Description, ..self.command(self.args(&command), command.limit()) };
-        let ran = self.run_waiting(run, "the client to describe the node")?;
-        if ran.timed_out {
-            return Err(Error::ClientHung { what: command.name().to_owned(), seconds: command.limit().as_secs() });
-        }
-        if !ran.succeeded() {
-            return Err(self.refused(command.name(), &ran));
-        }
-        let described = ran.described.ok_or_else(|| unreadable(&command))?;
-        let endpoint = self.endpoint().to_string();
-        match described.device_id {
-            Some(found) if found == node.as_str() => Ok(()),
-            Some(found) => Err(Error::DeviceIsAnother {
-                expected: node.to_string(),
-                found: sanitize(&found),
-                endpoint,
-                hint:
-                    "Read the address off the node's display, and add it to the same command:\n  --endpoint 192.0.2.10"
-                        .to_owned(),
-            }),
-            None => {
-                self.notify.notify(Event::Warning(format!(
-                    "The device at {endpoint} does not say which node it is, so this program could not check that it is {node}."
-                )));
-                Ok(())
-            }
         }
     }
 

@@ -9,6 +9,7 @@ mod access_keys;
 pub(in crate::device) mod cluster;
 pub(in crate::device) mod contact;
 mod methods;
+mod node;
 pub(in crate::device) mod open;
 pub(in crate::device) mod port;
 pub(in crate::device) mod reach;

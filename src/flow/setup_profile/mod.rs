@@ -16,7 +16,7 @@ pub(crate) use eksa::EksaFiles;
 use lines::ProfileText;
 pub(crate) use remove::{RemovedProfiles, WrittenLines, remove_profiles, warn_of_edits, written_profiles};
 
-use super::cluster::address_of_one;
+use super::cluster::AskedAt;
 use super::credentials::{DeviceKey, keep, keys_advised, read_key};
 use super::onboard::Requested;
 use super::run_context::RunContext;
@@ -73,7 +73,8 @@ pub(crate) struct PlannedProfile<'a> {
     /// The file with the profile in it, or why it can't be changed.
     change: Result<(SharedFile, Vec<u8>), NotChanged>,
     eksa: Option<EksaFiles>,
-    access_keys: Vec<AccessKeyId>,
+    /// By the node of a cluster that listed them.
+    access_keys: (Option<JobId>, Vec<AccessKeyId>),
     access_key: DeviceKey,
 }
 
@@ -98,7 +99,8 @@ impl<'a> ProfileRequest<'a> {
         let key = BlockKey { job: job.clone(), name };
         let record = StateFolder::record_below(&settings.state_dir, job)?;
         let record = record.ok_or_else(|| Error::PairNotKept { job: job.to_string() })?;
-        let endpoint = &address_of_one((job, self.node), Some(&record), settings)?;
+        let asked_at = AskedAt::find((job, self.node), Some(&record), settings)?;
+        let endpoint = &asked_at.endpoint;
         let program = own_program()?;
         // Before the client is started, which takes its time: what stands against it.
         let config = config_path()?;
@@ -111,15 +113,18 @@ impl<'a> ProfileRequest<'a> {
         let requested =
             Requested { job: job.clone(), purpose: Purpose::SetupProfile, settings, reporter: reporter.clone(), ask };
         let mut open = requested.check_with_device(endpoint)?.take_kept()?.open_session(endpoint, PATIENCE)?;
-        let is_node = self.node.map_or(Ok(()), |node| open.session.check_node(node));
-        let answers = is_node.and_then(|()| self.ask_device(&mut open.session));
+        let asked = asked_at.identify_node(&mut open.session);
+        let answers = asked.and_then(|node| self.ask_device(&mut open.session).map(|answers| (node, answers)));
         // In any case: the audit log has both ends.
         let ended = open.end();
-        let Answers { address, addresses, certificates, access_keys, access_key } = answers?;
+        let (node, Answers { address, addresses, certificates, access_keys, access_key }) = answers?;
         let ended = ended?;
 
         let certificates_at = ended.0.state.certificates_path(job);
-        let command = command(&program, job, &access_keys, &access_key.id, self.access_key.is_some(), self.flags);
+        // Of several keys `credentials` refuses to guess, and of a cluster's nodes each may have its own.
+        let names_key = self.access_key.is_some() || access_keys.len() > 1 || job.job().is_none() && node.is_none();
+        let asked = node.as_ref().map_or(job.as_str(), JobId::as_str);
+        let command = command(&program, asked, names_key.then_some(&access_key.id), self.flags);
         let text = ProfileText {
             name: &key.name,
             command: &command,
@@ -150,7 +155,7 @@ impl<'a> ProfileRequest<'a> {
             config,
             change,
             eksa,
-            access_keys,
+            access_keys: (node, access_keys),
             access_key,
         })
     }
@@ -249,7 +254,7 @@ impl PlannedProfile<'_> {
             ..
         } = self;
         let (context, mut record, pair) = ended;
-        keep(&context, &mut record, &pair, &access_keys, Some(&access_key), settings)?;
+        keep(&context, &mut record, &pair, access_keys, Some(&access_key), settings)?;
         context.state.keep_certificates(&key.job, &certificates)?;
         // Before the files are touched: `forget` finds them however this ends.
         let mut noted = ProfileRecord { name: key.name.clone(), config: config.clone(), eksa: Vec::new() };
@@ -269,8 +274,7 @@ impl PlannedProfile<'_> {
         }
         let DeviceKey { id, secret } = access_key;
         drop(secret);
-        let kind = record.access_keys.as_ref().map_or(settings.keychain, |keys| keys.keychain);
-        let keychain = Keychain::open(settings.keychain_to_read(kind), context.reporter.shared())?;
+        let keychain = Keychain::open(settings.keychain_to_read(pair.keychain), context.reporter.shared())?;
         let asks = keychain.asks_before_reading(&key.job, &id)?;
         let warnings = asks.then(|| asking(keychain.name())).into_iter().collect();
         Ok(WrittenProfile { written, warnings })
@@ -404,17 +408,9 @@ fn ask_certificates(session: &mut Session, needed: &[CertificateArn], reporter: 
 }
 
 /// What the AWS CLI is to run for the device's key.
-fn command(
-    program: &Path,
-    job: &TargetId,
-    ids: &[AccessKeyId],
-    id: &AccessKeyId,
-    was_named: bool,
-    flags: &[String],
-) -> Vec<String> {
-    let mut words = vec![program.display().to_string(), "credentials".to_owned(), job.to_string()];
-    // Of several keys `credentials` refuses to guess.
-    if was_named || ids.len() > 1 {
+fn command(program: &Path, asked: &str, key: Option<&AccessKeyId>, flags: &[String]) -> Vec<String> {
+    let mut words = vec![program.display().to_string(), "credentials".to_owned(), asked.to_owned()];
+    if let Some(id) = key {
         words.extend(["--access-key-id".to_owned(), id.to_string()]);
     }
     words.extend_from_slice(flags);
