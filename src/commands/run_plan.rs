@@ -64,6 +64,26 @@ pub(super) fn needs_keychain(settings: &Settings) -> Result<()> {
     })
 }
 
+/// A device that says it is another one of the same plan: whose address it is is known then. Of a cluster's nodes the plan names one
+/// at most.
+fn of_plan(error: Error, plan: &DevicePlan) -> Error {
+    let Error::DeviceIsAnother { expected, found, endpoint, hint } = error else { return error };
+    let is_found = |device: &&PlannedDevice| {
+        device.job.as_str() == found || device.node.as_ref().is_some_and(|node| node.as_str() == found)
+    };
+    let hint = match plan.devices().iter().find(is_found) {
+        Some(other) => {
+            let (job, planned) = (&other.job, &other.endpoint);
+            format!(
+                "{found} is a job of the same plan, which has its device at {planned}. Give {job} the address {endpoint} in the plan, and \
+                 {expected} the one that its device's display shows. Then repeat the same command."
+            )
+        }
+        None => hint,
+    };
+    Error::DeviceIsAnother { expected, found, endpoint, hint }
+}
+
 /// A plan takes no `--wait`.
 fn not_waited_for(error: Error) -> Error {
     match error {
@@ -190,7 +210,7 @@ impl<'a> PlanRun<'a> {
                 let at = (nodes.addresses.first().unwrap_or(&device.endpoint).clone(), nodes);
                 let opened =
                     open_stored(&device.job, (&at.0, at.1), Purpose::Run, &settings, &reporter, (keychains, &client));
-                DeviceRow::new(named(device), opened.map_err(|error| error.report()), ui)
+                DeviceRow::new(named(device), opened.map_err(|error| of_plan(error, plan).report()), ui)
             })
         });
         tell_all(rows, ui)

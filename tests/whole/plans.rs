@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use snow_rehearsal::{ClientOptions, Command, Device, DeviceOptions, Job, Operation, Rehearsal, State, Unlocking};
+use snow_rehearsal::{
+    ClientOptions, Command, Device, DeviceOptions, Job, Mode, Operation, Rehearsal, State, Unlocking,
+};
 
 use crate::agent::{Agent, files_with, state, wait_until};
 use crate::events;
@@ -91,6 +93,36 @@ fn a_pallet_is_opened_and_a_second_run_does_only_what_is_missing() {
     assert_eq!(again.stdout.matches("UNLOCKED already").count(), 4, "{}", again.stdout);
     let requests: Vec<_> = pallet.devices.iter().map(Device::unlock_requests).collect();
     assert_eq!(requests, [1, 1, 1, 2, 1]);
+}
+
+#[test]
+fn devices_whose_addresses_are_swapped_are_told_by_what_they_say_of_themselves() {
+    let pallet = Pallet::of(3, &DeviceOptions::default());
+    let id = |at: usize| pallet.devices[at].job_id().to_owned();
+    let address = |at: usize| pallet.devices[at].endpoint();
+    let stranger = "JID00000000-0000-4000-8000-000000000000";
+    for (at, says) in [(0, id(1)), (1, id(0)), (2, stranger.to_owned())] {
+        pallet.devices[at].set_mode(Mode::OtherDevice(says));
+    }
+    pallet.plan(&pallet.rows());
+    let begun = std::time::Instant::now();
+    let ended = pallet.agent(&["--json"]).end();
+    assert!(begun.elapsed() < Duration::from_secs(60), "at once");
+    assert_eq!(events::flaw_of_all(&ended.stdout), None);
+    let result = ended.json("result");
+    for (at, other) in [(0, 1), (1, 0)] {
+        let error = &result["jobs"][at]["error"];
+        assert_eq!(error["code"], "device_is_another", "{result}");
+        let hint = error["hint"].as_str().unwrap();
+        for part in
+            [format!("Give {} the address {}", id(other), address(at)), format!("its device at {}", address(other))]
+        {
+            assert!(hint.contains(&part), "{part}: {hint}");
+        }
+    }
+    let hint = result["jobs"][2]["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains(&format!("snow-onboard run {stranger}")), "of no job of the plan: {hint}");
+    assert!(pallet.devices.iter().all(|device| device.unlock_requests() == 0));
 }
 
 #[test]
