@@ -102,3 +102,56 @@ fn the_client_gets_the_address_that_was_checked_and_not_a_name() {
     assert!(profile.contains(&format!("\"https://127.0.0.1:{port}\"")), "{}", profile.replace(CODE, "[CODE]"));
     assert!(!profile.contains("localhost"));
 }
+
+/// Longer than a look before the hand-over counts for what comes after it.
+const LONG: Duration = Duration::from_secs(31);
+
+/// The client's look number `at` lasts longer than that, and the client is another one by then. What the looks lead to is the
+/// `variant`'s.
+fn replaced_during_look(at: u32, variant: &str) -> (Stage, &'static str) {
+    let waits = format!(
+        "slowly() {{ echo x >>\"$W/looks\"; [ \"$(wc -l <\"$W/looks\")\" -ne {at} ] || until [ -e \"$W/go\" ]; do sleep 0.2; done; }}\n{variant}"
+    );
+    let stage = Stage::new(&waits);
+    let outcome = std::thread::scope(|scope| {
+        let run = scope.spawn(|| code_of(stage.hand_over()));
+        let looks = || fs::read_to_string(stage.work().join("looks")).unwrap_or_default().lines().count();
+        wait_for("that look", Duration::from_secs(60), || looks() >= at as usize);
+        // Under its name; the shell that runs goes on reading the file that it has open.
+        let (launcher, new) = (stage.launcher(), stage.work().join("new"));
+        fs::copy(&launcher, &new).unwrap();
+        fs::write(&new, fs::read_to_string(&launcher).unwrap() + "\n# another one\n").unwrap();
+        fs::rename(&new, &launcher).unwrap();
+        // It is this time that is looked at, not something that is waited for.
+        std::thread::sleep(LONG);
+        fs::write(stage.work().join("go"), "").unwrap();
+        run.join().unwrap()
+    });
+    stage.assert_the_code_was_private();
+    stage.assert_nothing_left();
+    (stage, outcome)
+}
+
+const LOOKS_SLOWLY: &str = r#"describe() {
+  slowly
+  known "$@" || return 3
+  printf '{ "DeviceId" : "%s", "UnlockStatus" : { "State" : "%s" } }' "$(id)" "$(state)"
+}"#;
+
+#[test]
+fn a_client_that_is_replaced_before_the_unlock_request_does_not_send_it() {
+    let (stage, outcome) = replaced_during_look(1, LOOKS_SLOWLY);
+    assert_eq!((outcome, stage.calls("describe-device"), stage.calls("unlock-device")), ("client_changed", 1, 0));
+}
+
+#[test]
+fn a_client_that_is_replaced_while_the_device_starts_does_not_look_again() {
+    let (stage, outcome) = replaced_during_look(1, "describe() { slowly; echo 'INVENTED: starting' >&2; return 5; }");
+    assert_eq!((outcome, stage.calls("describe-device"), stage.calls("configure")), ("client_changed", 1, 0));
+}
+
+#[test]
+fn a_client_that_is_replaced_before_it_is_to_save_the_pair_is_not_asked_to() {
+    let (stage, outcome) = replaced_during_look(2, "describe() { slowly; echo 'INVENTED: starting' >&2; return 5; }");
+    assert_eq!((outcome, stage.calls("describe-device"), stage.calls("configure")), ("client_changed", 2, 0));
+}

@@ -139,6 +139,8 @@ impl Session {
         let mut words = WordsShown::default();
         loop {
             self.port.wait(&mut self.guard)?;
+            // Each look gives the pair to whatever the client is by now, for as long as the device takes to start.
+            self.check_again_if_long_ago()?;
             let ran = match self.attempt(self.port.until)? {
                 Attempt::Described(described) => return Ok(MethodResult::Found(described)),
                 Attempt::Failed(ran) => ran,
@@ -258,6 +260,7 @@ impl Session {
     /// has started, so there is nothing to wait for. It is seen by a port of ours that the profile names meanwhile; where that
     /// can't be seen, it is taken to.
     fn contacts_the_device(&mut self) -> Result<bool> {
+        self.check_again_if_long_ago()?;
         let Some(port) = ContactPort::open() else { return Ok(true) };
         let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
         if !profile.exists() {
