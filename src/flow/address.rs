@@ -14,8 +14,37 @@ pub(crate) fn check_address(endpoint: &Endpoint, settings: &Settings, ask: &dyn 
     let checked = device::check_address(endpoint);
     let Err(error @ Error::EndpointPublic { .. }) = checked else { return checked };
     let may_ask = !settings.is_locked(&setting::allow_public_endpoint);
-    if settings.allow_public_endpoint || may_ask && ask.ask(&format!("{error}\nUse this address anyway?")) {
+    if settings.allow_public_endpoint || may_ask && ask.ask_once(&format!("{error}\nUse this address anyway?")) {
         return Ok(());
     }
     Err(error)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::settings::{Flags, ProcessEnvironment};
+
+    /// Has said yes to what holds for the whole command.
+    struct Agreed;
+
+    impl Ask for Agreed {
+        fn ask(&self, question: &str) -> bool {
+            panic!("asked again, as for a node that turns out to be a cluster's: {question}")
+        }
+
+        fn ask_once(&self, question: &str) -> bool {
+            question.contains("8.8.8.8")
+        }
+    }
+
+    #[test]
+    fn an_address_that_was_agreed_to_is_not_asked_about_again() {
+        let settings = Settings::resolve(&Flags::new(), &ProcessEnvironment::default()).unwrap();
+        for (address, is_agreed) in [("8.8.8.8", true), ("8.8.4.4", false), ("192.168.1.1", true)] {
+            let checked = check_address(&address.parse().unwrap(), &settings, &Agreed);
+            assert_eq!(checked.is_ok(), is_agreed, "{address}");
+        }
+    }
 }

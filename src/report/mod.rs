@@ -93,6 +93,11 @@ pub(crate) trait Observer: Send + Sync {
 pub(crate) trait Ask: Send + Sync {
     /// Asks a question that is answered by yes or no. Where nobody can be asked the answer is no.
     fn ask(&self, question: &str) -> bool;
+
+    /// The same of what holds for the whole command: whoever has answered yes is not asked it again.
+    fn ask_once(&self, question: &str) -> bool {
+        self.ask(question)
+    }
 }
 
 /// Where nobody is asked: a program waits for the answer, or several devices are worked on, and two questions at once are answered

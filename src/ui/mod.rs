@@ -85,6 +85,8 @@ struct Reported {
     failures: Vec<(Option<TargetId>, Failure)>,
     /// When a download was last told of in a line of its own.
     received: BTreeMap<Option<TargetId>, Instant>,
+    /// The questions that were answered with yes, for as long as the command runs.
+    agreed: BTreeSet<String>,
 }
 
 impl Ui {
@@ -491,6 +493,14 @@ impl Ask for Ui {
         // The whole word: an Enter or a y too many is no consent.
         self.agrees(question, |line| line.eq_ignore_ascii_case("yes"))
     }
+
+    fn ask_once(&self, question: &str) -> bool {
+        let is_agreed = self.reported().agreed.contains(question) || self.ask(question);
+        if is_agreed {
+            self.reported().agreed.insert(question.to_owned());
+        }
+        is_agreed
+    }
 }
 
 fn received_in_words(bytes: u64, of: Option<u64>) -> String {
@@ -502,6 +512,14 @@ fn received_in_words(bytes: u64, of: Option<u64>) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_yes_that_holds_for_the_whole_command_is_remembered_with_its_question() {
+        let ui = Ui::new(OutputMode::Quiet);
+        assert!(!ui.ask_once("Use it?") && ui.reported().agreed.is_empty(), "nobody can be asked");
+        ui.reported().agreed.insert("Use it?".to_owned());
+        assert!(ui.ask_once("Use it?") && !ui.ask_once("Use that?") && !ui.ask("Use it?"));
+    }
 
     #[test]
     fn lines_name_their_job_once_a_second_one_reports() {
