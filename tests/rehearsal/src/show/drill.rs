@@ -104,6 +104,13 @@ fn find_or_build() -> Result<PathBuf, Error> {
     Ok(agent)
 }
 
+/// The agent beside this program, or installed. Nothing is built.
+pub(super) fn find() -> Option<PathBuf> {
+    let name = format!("snow-onboard{}", env::consts::EXE_SUFFIX);
+    let beside = build_folder().ok().map(|folder| folder.join(&name)).filter(|agent| agent.is_file());
+    beside.or_else(|| in_path(&name))
+}
+
 /// The first program of this name in an absolute folder of PATH.
 fn in_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
@@ -114,14 +121,14 @@ fn in_path(name: &str) -> Option<PathBuf> {
 }
 
 /// The agent, to be started the way an operator would: with what the shell has, minus what would lead it elsewhere.
-struct Agent<'a> {
-    program: &'a Path,
-    rehearsal: &'a Rehearsal,
-    keychain: Keychain,
+pub(super) struct Agent<'a> {
+    pub(super) program: &'a Path,
+    pub(super) rehearsal: &'a Rehearsal,
+    pub(super) keychain: Keychain,
 }
 
 impl Agent<'_> {
-    fn run(&self, args: &[&str]) -> Result<ExitStatus, Error> {
+    pub(super) fn run(&self, args: &[&str]) -> Result<ExitStatus, Error> {
         let mut agent = Command::new(self.program);
         let elsewhere = ["AWS_", "SNOW_ONBOARD_", "JAVA_", "_JAVA_", "SSL_CERT_", "XDG_CONFIG_"];
         let misleads = |name: &str| {
@@ -146,7 +153,7 @@ fn home_has_keychain(keychain: Keychain) -> bool {
 }
 
 /// The agent's state folder.
-fn state_folder(rehearsal: &Rehearsal, keychain: Keychain) -> PathBuf {
+pub(super) fn state_folder(rehearsal: &Rehearsal, keychain: Keychain) -> PathBuf {
     let base = if cfg!(target_os = "macos") {
         let home = env::var_os("HOME").filter(|_| home_has_keychain(keychain)).map(PathBuf::from);
         home.unwrap_or_else(|| rehearsal.home().to_owned()).join("Library").join("Application Support")

@@ -78,7 +78,9 @@ impl fmt::Display for Keychain {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Some(Verb::Serve { json, conditions }) => serve::serve(json, &conditions, cli.keychain).map(|()| true),
+        Some(Verb::Serve { json, conditions }) => {
+            serve::serve(json, &conditions, cli.keychain, cli.agent).map(|()| true)
+        }
         Some(Verb::Plant { .. }) => plant(),
         None => drill::drill(cli.keychain, cli.agent),
     };

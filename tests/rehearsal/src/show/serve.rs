@@ -1,8 +1,9 @@
 //! Keeping the stand-ins up, for people and for clients that are not ours.
 
 use std::{
+    fs,
     io::{self, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::mpsc,
     thread,
     time::Duration,
@@ -11,7 +12,11 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Keychain, keychain, say};
+use super::{
+    Keychain,
+    drill::{self, Agent},
+    keychain, say,
+};
 use crate::{ClusterHandle, Device, DeviceOptions, Error, Job, Line, Rehearsal, Unlocking, sigv4::sha256_hex};
 
 /// What is typed to cut the device's power.
@@ -57,8 +62,14 @@ impl Conditions {
     }
 }
 
-/// Serves until Ctrl-C, or with `json` until stdin closes.
-pub(super) fn serve(json: bool, conditions: &Conditions, keychain: Option<Keychain>) -> Result<(), Error> {
+/// Serves until Ctrl-C, and has removed by the agent what its runs stored; or with `json` until stdin closes, for a program, which
+/// removes what it has had stored.
+pub(super) fn serve(
+    json: bool,
+    conditions: &Conditions,
+    keychain: Option<Keychain>,
+    agent: Option<PathBuf>,
+) -> Result<(), Error> {
     let rehearsal = Rehearsal::builder()
         .pallet(conditions.devices.into(), conditions.device())
         .job(Job::new().state("InTransitToCustomer").description(Some("On its way")))
@@ -78,6 +89,7 @@ pub(super) fn serve(json: bool, conditions: &Conditions, keychain: Option<Keycha
         rehearsal.proxy()?.set_line(line);
         variables.push(("HTTPS_PROXY", rehearsal.proxy()?.url()));
     }
+    let mut chosen = None;
     let (end, ended) = mpsc::channel();
     let interrupted = end.clone();
     rehearsal.runtime().spawn(async move {
@@ -92,7 +104,9 @@ pub(super) fn serve(json: bool, conditions: &Conditions, keychain: Option<Keycha
             let _ = end.send(());
         });
     } else {
-        explain(&rehearsal, keychain, variables, &plan, &cluster);
+        let (keychain, reasons) = keychain.map_or_else(keychain::choose, |wanted| (wanted, Vec::new()));
+        chosen = Some(keychain);
+        explain(&rehearsal, (keychain, &reasons), variables, &plan, &cluster);
         let mut there =
             There { devices: rehearsal.devices().to_vec(), cluster: cluster.id().to_owned(), nodes: Vec::new() };
         there.nodes.extend_from_slice(cluster.nodes());
@@ -101,7 +115,35 @@ pub(super) fn serve(json: bool, conditions: &Conditions, keychain: Option<Keycha
     }
     // The signal's task holds the other end for as long as the servers run.
     let _ = ended.recv();
+    if let Some(keychain) = chosen {
+        say(&forget(&rehearsal, keychain, agent.or_else(drill::find)));
+    }
     Ok(())
+}
+
+/// Has the agent remove what its runs stored, in the keychain as well, which outlives the stand-ins. Tells what is left to do.
+fn forget(rehearsal: &Rehearsal, keychain: Keychain, agent: Option<PathBuf>) -> String {
+    let state = drill::state_folder(rehearsal, keychain);
+    let jobs = fs::read_dir(state.join("jobs")).into_iter().flatten().flatten();
+    let jobs: Vec<String> = jobs.filter_map(|job| job.file_name().into_string().ok()).collect();
+    if jobs.is_empty() {
+        return "Everything is removed.".to_owned();
+    }
+    // A folder that is named: the codes of its jobs, and no others that the keychain has.
+    let args = ["forget", "--all", "--yes", "--state-dir", &state.to_string_lossy()].map(str::to_owned);
+    let run =
+        |program: PathBuf| Agent { program: &program, rehearsal, keychain }.run(&args.each_ref().map(String::as_str));
+    let is_done = agent.is_some_and(|program| run(program).is_ok_and(|status| status.success()));
+    let lines =
+        || jobs.iter().map(|job| format!("\nsnow-onboard forget {job} --keychain {keychain}")).collect::<String>();
+    match (is_done, keychain) {
+        (true, Keychain::Kernel) => format!(
+            "\nThe kernel's keyring is one of a login session. If yours is another one in the terminal of the runs, type there:\n{}",
+            lines()
+        ),
+        (true, _) => "\nEverything is removed.".to_owned(),
+        (false, _) => format!("\nThe keychain may still have what the runs stored. To remove that:\n{}", lines()),
+    }
 }
 
 /// What has a power cord here.
@@ -157,7 +199,7 @@ pub(super) async fn interrupt() {
 
 fn explain(
     rehearsal: &Rehearsal,
-    wanted: Option<Keychain>,
+    (keychain, reasons): (Keychain, &[String]),
     mut variables: Vec<(&str, String)>,
     plan: &Path,
     cluster: &ClusterHandle,
@@ -165,7 +207,6 @@ fn explain(
     let shell = if cfg!(windows) { "another PowerShell window" } else { "another terminal" };
     say(&format!("The stand-ins are up. In {shell}, to be led by the hand:\n"));
     let path = |path: &Path| path.to_string_lossy().into_owned();
-    let (keychain, reasons) = wanted.map_or_else(keychain::choose, |wanted| (wanted, Vec::new()));
     variables.push(("SNOW_ONBOARD_CA_BUNDLE", path(rehearsal.ca_bundle())));
     variables.push(("SNOW_ONBOARD_CLIENT", path(rehearsal.client_path())));
     if keychain != Keychain::System {
@@ -265,6 +306,29 @@ mod tests {
         let told = typed("power-cut CID1", &there);
         assert!(told.contains("snow-onboard unlock CID1"), "{told}");
         assert_eq!(device.state(), crate::State::Booting);
+    }
+
+    #[test]
+    fn at_the_end_what_was_stored_is_removed_or_named() {
+        let rehearsal = Rehearsal::builder().start().unwrap();
+        assert_eq!(forget(&rehearsal, Keychain::Kernel, None), "Everything is removed.");
+        let state = drill::state_folder(&rehearsal, Keychain::Kernel);
+        fs::create_dir_all(state.join("jobs").join("JID1")).unwrap();
+        let told = forget(&rehearsal, Keychain::Kernel, None);
+        assert!(told.contains("may still have") && told.contains("forget JID1 --keychain kernel"), "{told}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let agent = rehearsal.root().join("agent");
+            fs::write(&agent, "#!/bin/sh\nprintf '%s\\n' \"$@\" >\"$XDG_STATE_HOME/args\"\n").unwrap();
+            fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+            let told = forget(&rehearsal, Keychain::System, Some(agent.clone()));
+            assert_eq!(told.trim(), "Everything is removed.");
+            let args = fs::read_to_string(rehearsal.state_home().join("args")).unwrap();
+            assert_eq!(args, format!("forget\n--all\n--yes\n--state-dir\n{}\n", state.display()));
+            let told = forget(&rehearsal, Keychain::Kernel, Some(agent));
+            assert!(told.contains("login session") && told.contains("forget JID1 --keychain kernel"), "{told}");
+        }
     }
 
     #[test]
