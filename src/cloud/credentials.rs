@@ -436,12 +436,14 @@ pub(super) fn aws_file(variable: &str, name: &str) -> Result<Option<PathBuf>, St
     if named.as_ref().is_some_and(|path| path.is_empty()) {
         return Ok(None);
     }
-    let home = || std::env::home_dir().filter(|home| home.is_absolute());
-    let usual = || home().map(|home| home.join(".aws").join(name));
     let named = named.map(expanded_path).transpose().map_err(|why| format!("{variable} {why}"))?;
+    let path = match named {
+        Some(path) => Some(path),
+        None => variables::home_of_files(name)?.map(|home| home.join(".aws").join(name)),
+    };
     // How the AWS CLI is told to read none.
     let none = if cfg!(windows) { "NUL" } else { "/dev/null" };
-    Ok(named.or_else(usual).filter(|path| path.as_os_str() != none))
+    Ok(path.filter(|path| path.as_os_str() != none))
 }
 
 /// The content of one of the AWS CLI's two files. `None` if there is none.

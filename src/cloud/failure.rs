@@ -23,7 +23,7 @@ use super::http::{MAX_ANSWER, NotHttps};
 use super::process::ProgramFailed;
 use super::proxy::ProxyRefused;
 use super::text::uncapitalised;
-use super::trust::{TrustInUse, refused_certificate};
+use super::trust::{TrustInUse, refused_certificate, refused_certificate_of_proxy};
 use super::wait::Wait;
 use crate::error::{Error, io_in_words};
 use crate::model::Region;
@@ -204,6 +204,9 @@ impl CallContext {
             return self.not_https(url.clone());
         }
         if let Some(refused) = find::<ProxyRefused>(error) {
+            if let Some((proxy, variable, reason)) = refused.certificate() {
+                return refused_certificate_of_proxy(&proxy, variable, self.trust.as_ref(), reason);
+            }
             let what = super::text::capitalised(what);
             return Error::ApiUnreachable { what, why: refused.to_string(), hint: refused.hint() };
         }

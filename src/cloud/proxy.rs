@@ -135,6 +135,12 @@ impl Proxy {
         if let Some(why) = self.unreachable(error) {
             return Some(refused(ProxyWhy::Unreachable(why)));
         }
+        // Said of the connection to the proxy, and not of the one through it.
+        let is_of_proxy =
+            chain(error).any(|link| link.to_string() == "tunnel error: failed to create underlying connection");
+        if let Some(rustls::Error::InvalidCertificate(reason)) = find(error).filter(|_| is_of_proxy) {
+            return Some(refused(ProxyWhy::Certificate(reason.clone())));
+        }
         if self.is_https && is_no_tls(error) {
             // Without the login: it was to go through TLS.
             let head = tokio::time::timeout(PATIENCE, self.ask_in_clear(uri, None)).await;
@@ -227,6 +233,8 @@ enum ProxyWhy {
     Status(Option<StatusCode>),
     /// It did not.
     Unreachable(String),
+    /// Its own certificate is not trusted.
+    Certificate(rustls::CertificateError),
     /// It is to be spoken to in TLS, and what answers there speaks HTTP without: the proxy, or somebody on the way to it.
     InClear,
 }
@@ -235,6 +243,12 @@ impl ProxyRefused {
     /// Whether it was for the login: then another try may lock the account.
     pub(super) fn is_of_login(&self) -> bool {
         matches!(self.why, ProxyWhy::Status(Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED)))
+    }
+
+    /// Its name, and what is wrong with its own certificate, if that is it.
+    pub(super) fn certificate(&self) -> Option<(String, &'static str, &rustls::CertificateError)> {
+        let ProxyWhy::Certificate(reason) = &self.why else { return None };
+        Some((format!("the proxy {} ({})", self.address, self.variable), self.variable, reason))
     }
 
     /// What to do about it.
@@ -251,7 +265,9 @@ impl ProxyRefused {
             ProxyWhy::Status(_) => format!(
                 "Ask whoever runs the proxy why it does not connect to {target}, or correct {variable} if it names the wrong proxy. Then repeat the same command."
             ),
-            ProxyWhy::Unreachable(_) => format!("{} Then repeat the same command.", check_address(variable)),
+            ProxyWhy::Unreachable(_) | ProxyWhy::Certificate(_) => {
+                format!("{} Then repeat the same command.", check_address(variable))
+            }
             // A login is never sent in clear on the word of whoever answered.
             ProxyWhy::InClear if *has_login => format!(
                 "Ask whoever runs the proxy for its https address, and write that into {variable}. Then repeat the same command."
@@ -285,6 +301,7 @@ impl fmt::Display for ProxyRefused {
             }
             ProxyWhy::Status(None) => write!(f, "the proxy {address} refused the connection"),
             ProxyWhy::Unreachable(why) => write!(f, "the proxy {address} ({variable}) {why}"),
+            ProxyWhy::Certificate(_) => write!(f, "the certificate of the proxy {address} ({variable}) is not trusted"),
             ProxyWhy::InClear => {
                 write!(f, "the proxy {address} answered without TLS, and {variable} begins with https://")
             }

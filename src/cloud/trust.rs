@@ -276,6 +276,34 @@ pub(super) fn refused_certificate(what: &str, trust: Option<&TrustInUse>, reason
     Error::TlsUntrusted { what, why, hint }
 }
 
+/// The same of the proxy itself, where that is spoken to in TLS. Its CA certificate alone would not do: what is reached through it
+/// has another.
+pub(super) fn refused_certificate_of_proxy(
+    proxy: &str,
+    variable: &str,
+    trust: Option<&TrustInUse>,
+    reason: &rustls::CertificateError,
+) -> Error {
+    use rustls::CertificateError::{BadSignature, NotValidForName, NotValidForNameContext, UnknownIssuer};
+    let refused = refused_certificate(proxy, trust, reason);
+    let Error::TlsUntrusted { what, why, hint } = refused else { return refused };
+    let hint = match (reason, trust.and_then(|trust| trust.file.as_ref())) {
+        (NotValidForName | NotValidForNameContext { .. }, _) => {
+            format!("Correct the address in {variable}: the proxy's certificate is for another name.")
+        }
+        (UnknownIssuer | BadSignature, Some(file)) => format!(
+            "Only the certificates in {} are trusted. Ask whoever runs the proxy for its CA certificate, and add it to that file.",
+            phrase(&file.value.display().to_string())
+        ),
+        (UnknownIssuer | BadSignature, None) => {
+            "Ask whoever runs the proxy for its CA certificate, and add it to the certificates of this machine."
+                .to_owned()
+        }
+        _ => hint,
+    };
+    Error::TlsUntrusted { what, why, hint }
+}
+
 fn is_a_matter_of_dates(reason: &rustls::CertificateError) -> bool {
     use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     matches!(reason, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })

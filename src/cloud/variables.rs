@@ -146,10 +146,12 @@ pub(super) fn older_keys() -> Result<Option<String>> {
     if var_os(FILE).is_some_and(|path| !path.is_empty()) {
         return Ok(Some(FILE.to_owned()));
     }
-    let of_home = || std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".boto"));
     let paths = match var_os("BOTO_CONFIG") {
         Some(path) => vec![expanded_path(path).map_err(|why| failed(format!("BOTO_CONFIG {why}")))?],
-        None => [Some(PathBuf::from("/etc/boto.cfg")), of_home()].into_iter().flatten().collect(),
+        None => {
+            let of_home = home_of_files(".boto").map_err(failed)?.map(|home| home.join(".boto"));
+            [Some(PathBuf::from("/etc/boto.cfg")), of_home].into_iter().flatten().collect()
+        }
     };
     for path in paths {
         if has_older_keys(&path)? {
@@ -157,6 +159,21 @@ pub(super) fn older_keys() -> Result<Option<String>> {
         }
     }
     Ok(None)
+}
+
+/// The user's home, below which a file of the AWS CLI's is. To the AWS CLI one that is not absolute is below whatever folder it is
+/// started in, which may be anybody's.
+///
+/// # Errors
+/// A clause, if it is not absolute.
+pub(super) fn home_of_files(name: &str) -> Result<Option<PathBuf>, String> {
+    match std::env::home_dir() {
+        Some(home) if !home.is_absolute() => Err(format!(
+            "{} is not an absolute path, so where the AWS CLI's file “{name}” is depends on the folder that a command is started in. Set it to the home folder",
+            if cfg!(windows) { "USERPROFILE" } else { "HOME" }
+        )),
+        home => Ok(home),
+    }
 }
 
 fn has_older_keys(path: &Path) -> Result<bool> {

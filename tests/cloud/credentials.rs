@@ -199,3 +199,27 @@ fn container_credentials_named_in_the_environment_are_used() {
     let call = call.env("AWS_ENDPOINT_URL_STS", world.endpoint_url());
     call.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri).run().expect("ok");
 }
+
+/// The AWS CLI would take the files below the folder that it is started in: which that is nobody said.
+#[cfg(unix)]
+#[test]
+fn a_home_that_is_no_absolute_path_is_refused_unless_both_files_are_named() {
+    let world = Rehearsal::builder().start().unwrap();
+    let config = format!(
+        "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\nregion = {}\n",
+        world.access_key(),
+        world.secret_key(),
+        world.region()
+    );
+    let call = || Call::new(&world, "fetch", world.job().id()).profiles(&config);
+    call().run().expect("ok");
+    for home in [".", "home"] {
+        let outcome = call().env("HOME", home).run().expect("credentials_failed");
+        assert!(outcome.sentence.contains("HOME is not an absolute path"), "{}", outcome.sentence);
+        let call = call();
+        let path = call.file("named", &config).to_str().unwrap().to_owned();
+        let named =
+            call.env("HOME", home).env("AWS_CONFIG_FILE", path.clone()).env("AWS_SHARED_CREDENTIALS_FILE", path);
+        named.run().expect("ok");
+    }
+}

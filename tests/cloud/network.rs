@@ -358,6 +358,28 @@ fn a_proxy_that_refuses_or_is_malformed_is_named() {
     assert!(world.requests().is_empty());
 }
 
+#[test]
+fn a_proxy_whose_own_certificate_is_not_trusted_is_named_and_not_the_api() {
+    let (world, stranger) = (one(), one());
+    // It gets as far as the handshake.
+    let proxy = stranger.endpoint_url().replace("https://", "");
+    let through = |login: &str| fetch(&world).env("HTTPS_PROXY", format!("https://{login}{proxy}"));
+    let outcome = through("user:hunter2@").run().expect("tls_untrusted");
+    let told = format!("The certificate of the proxy {proxy} (HTTPS_PROXY) is not trusted: ");
+    assert!(outcome.sentence.starts_with(&told), "{}", outcome.sentence);
+    assert!(outcome.hint.contains("Ask whoever runs the proxy for its CA certificate"), "{}", outcome.hint);
+    assert!(outcome.hint.contains(world.ca_bundle().to_str().unwrap()), "{}", outcome.hint);
+    outcome.never_says("hunter2");
+    let of_system = through("").set("ca", serde_json::Value::Null);
+    let of_system = of_system.env("SSL_CERT_FILE", world.ca_bundle().to_str().unwrap()).run().expect("tls_untrusted");
+    assert!(of_system.hint.contains("certificates of this machine"), "{}", of_system.hint);
+    // What is behind a proxy that is trusted, or needs none, is told of itself.
+    let behind = Proxy::start("200 Fine");
+    let call = fetch(&world).set("ca", stranger.ca_bundle().to_str());
+    let outcome = call.env("HTTPS_PROXY", format!("http://{}", behind.address)).run().expect("tls_untrusted");
+    assert!(outcome.sentence.starts_with("The certificate of the Snowball API"), "{}", outcome.sentence);
+}
+
 /// Whichever deadline ends it.
 #[test]
 fn a_proxy_that_takes_the_connection_and_says_nothing_is_named() {
