@@ -12,7 +12,8 @@ use crate::store::{AuditEntry, AuditReport, KnownHead, verify_audit};
 use crate::ui::Ui;
 
 pub(super) fn audit(args: &AuditArgs, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
-    let job = args.job.as_deref().map(super::parse_id).transpose()?;
+    // The lines about a node's pair name its cluster, as those of the other commands do.
+    let job = args.job.as_deref().map(|job| super::parse_target(job, settings, reporter)).transpose()?;
     let head = args.head.as_deref().map(parse_head).transpose()?;
     match (args.action.as_str(), job, head) {
         (VERIFY, Some(_), _) => {
@@ -27,6 +28,9 @@ pub(super) fn audit(args: &AuditArgs, settings: &Settings, ui: &Ui, reporter: &R
             let report = verify_audit(&settings.state_dir, None, job.as_ref())?;
             if let Some(error) = report.error() {
                 reporter.notify(Event::Warning(format!("{error} What is shown may not be what was done.")));
+            }
+            if let Some(job) = job.filter(|_| report.entries.is_empty()) {
+                return Err(Error::AuditEmpty { job: job.to_string() });
             }
             ui.result(None, &table(&report.entries), ShowResult { lines: report.entries });
             Ok(ExitCode::Done)
@@ -53,7 +57,11 @@ fn verify(report: &AuditReport, ui: &Ui, reporter: &Reporter) -> ExitCode {
     let error = report.error_beside_report();
     let exit = error.as_ref().map_or(ExitCode::Done, |error| ui.failure_of_several(error));
     let code = error.as_ref().map(Error::code);
-    ui.result(None, &in_words(report), VerifyResult { is_whole: error.is_none(), code, report });
+    ui.result(
+        None,
+        &in_words(report),
+        VerifyResult { is_whole: error.is_none(), code, proves: report.proves(), report },
+    );
     exit
 }
 
@@ -62,6 +70,8 @@ struct VerifyResult<'a> {
     is_whole: bool,
     /// The error that it ends with.
     code: Option<&'static str>,
+    /// What that proves and what not.
+    proves: Option<String>,
     #[serde(flatten)]
     report: &'a AuditReport,
 }
@@ -98,16 +108,7 @@ fn in_words(report: &AuditReport) -> String {
             "\n  Line {first}{others} in no chain, but covered by a later line: written by an older version, interrupted by a power cut, or added by hand"
         ));
     }
-    text.push_str(&match report.known_to {
-        Some(line) if line == report.lines => "\n\nThis proves that nobody edited a part of it.".to_owned(),
-        Some(line) => format!(
-            "\n\nThis proves that nobody edited a part of it up to line {line}, the last one that a record or receipt knows. If lines after it were removed at the end, nothing shows it."
-        ),
-        None => "\n\nThis proves that nobody edited a part of what is there. No record knows a line of it. If lines at its end were removed, nothing shows it.".to_owned(),
-    });
-    text.push_str(
-        " Who can act as this user can write all of it anew: for that, compare the head with a receipt, or the lines with the system's log (setting audit_copy).",
-    );
+    text.push_str(&report.proves().map(|proves| format!("\n\n{proves}")).unwrap_or_default());
     text
 }
 
@@ -117,7 +118,7 @@ fn count(lines: u64) -> String {
 
 fn table(entries: &[AuditEntry]) -> String {
     if entries.is_empty() {
-        return "The audit log has no such line.".to_owned();
+        return "The audit log has no line.".to_owned();
     }
     let row = |entry: &AuditEntry| {
         let (line, at, mark) = (entry.line, utc_in_words(entry.at), entry.mark());

@@ -63,6 +63,9 @@ struct StatusOfJob {
     /// Of a cluster.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     nodes: Vec<ClusterNode>,
+    /// Of a cluster, when they were so; none if they are now.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    nodes_seen_at: Option<OffsetDateTime>,
     /// Why the look did not get as far as that.
     error: Option<Failure>,
 }
@@ -255,6 +258,7 @@ impl LookOut<'_> {
             endpoint: endpoint.clone(),
             device: look.state.as_ref().map(|state| state.as_str().to_owned()),
             nodes: job_nodes(look, record.as_ref()),
+            nodes_seen_at: nodes_seen_at(look, record.as_ref()),
             error: look.failure.as_ref().map(|failure| self.ui.failure_of_row(failure)),
         };
         StatusRow { job: job.clone(), content }
@@ -303,8 +307,10 @@ impl LookOut<'_> {
                 (false, false) => format!("AWS gives code and manifest probably until {day} (an estimate)"),
             });
         }
+        let seen = nodes_seen_at(look, record.as_ref());
         for node in job_nodes(look, record.as_ref()) {
-            line(&format!("node {}: {}", node.name(), node.state_in_words()));
+            let was = seen.filter(|_| node.state.is_some()).map(|at| format!("last seen {}: ", utc_in_words(at)));
+            line(&format!("node {}: {}{}", node.name(), was.unwrap_or_default(), node.state_in_words()));
         }
         if let Some(failure) = &look.failure {
             let Failure { text: said, hint, .. } = self.ui.failure_of_row(failure);
@@ -361,6 +367,12 @@ impl WatchedJob {
 fn job_nodes(look: &JobLook, record: Option<&Record>) -> Vec<ClusterNode> {
     let recorded = || record.map(|record| record.nodes.clone()).unwrap_or_default();
     if look.nodes.is_empty() { recorded() } else { look.nodes.clone() }
+}
+
+/// When the nodes were seen as the record has them, with the last hand-over that told of them; nothing of those that are seen now.
+fn nodes_seen_at(look: &JobLook, record: Option<&Record>) -> Option<OffsetDateTime> {
+    let record = record.filter(|record| look.nodes.is_empty() && !record.nodes.is_empty())?;
+    record.hand_overs.last().map(|last| last.unlocked_at.unwrap_or(last.at))
 }
 
 fn day(at: OffsetDateTime) -> String {

@@ -404,6 +404,9 @@ errors! {
     ReceiptEmpty { job: String } = Job "receipt_empty"
         "This machine knows nothing of {job}: it has no record of it, and no line in the audit log."
         => "Run the command on the machine from which the device was unlocked. The jobs that are known here:\n  snow-onboard audit show";
+    AuditEmpty { job: String } = Job "audit_empty"
+        "The audit log of this machine has no line about {job}."
+        => "See which jobs it knows:\n  snow-onboard audit show";
     /// `flaws` are sentences of their own.
     AuditAltered { path: String, flaws: String } = Disk "audit_altered"
         "The audit log {path} is not as it was written: {flaws}."

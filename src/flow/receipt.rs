@@ -52,11 +52,13 @@ struct ReceiptPair {
 struct ReceiptAudit {
     path: String,
     is_whole: bool,
+    /// What that proves and what not; nothing where it is not whole.
+    proves: Option<String>,
     head: Option<AuditHead>,
     flaws: Vec<AuditFlaw>,
-    /// Lines in all, and the last that a record knows: what was cut off behind that one does not show.
+    /// Lines in all.
     #[serde(skip)]
-    lines: (u64, Option<u64>),
+    lines: u64,
 }
 
 /// A part of a receipt that is shown: rows of a name and what there is to say.
@@ -84,6 +86,7 @@ impl Receipt {
         let nodes = record.as_ref().map(|record| record.nodes.clone()).unwrap_or_default();
         let (summary, pair, hand_overs) =
             record.map_or((None, None, Vec::new()), |record| (Some(record.summary), record.pair, record.hand_overs));
+        let proves = report.proves();
         Self {
             written_at: OffsetDateTime::now_utc(),
             written_by: this_account_in_words(),
@@ -102,8 +105,9 @@ impl Receipt {
             audit: ReceiptAudit {
                 path: report.path.display().to_string(),
                 is_whole: report.flaws.is_empty(),
+                proves,
                 head: report.head,
-                lines: (report.lines, report.known_to),
+                lines: report.lines,
                 flaws: report.flaws,
             },
         }
@@ -219,9 +223,10 @@ impl Receipt {
     fn audit_rows(&self) -> Vec<(String, String)> {
         let mut rows = vec![row("File", sanitize(&self.audit.path))];
         match &self.audit.flaws[..] {
-            [] => rows.push(row("Chain", chain_in_words(self.audit.lines))),
+            [] => rows.push(row("Chain", format!("no flaw in its {} line(s)", self.audit.lines))),
             flaws => rows.extend(flaws.iter().map(|flaw| row("Chain", format!("NOT WHOLE: {}", flaw.text)))),
         }
+        rows.extend(self.audit.proves.as_ref().map(|proves| row("What that proves", proves.clone())));
         if let Some(head) = self.audit.head {
             rows.push(row("Audit head", head.to_string()));
             rows.push(row("To check it later", format!("snow-onboard audit verify --head {head}")));
@@ -243,20 +248,5 @@ fn sanitized(summary: JobSummary) -> JobSummary {
         description: tidy(summary.description),
         cluster: tidy(summary.cluster),
         ..summary
-    }
-}
-
-/// Of a log without a flaw: what that proves, and what not.
-fn chain_in_words((lines, known_to): (u64, Option<u64>)) -> String {
-    match known_to {
-        Some(known) if known == lines => {
-            format!("whole: no flaw in its {lines} line(s), and a record knows the last one")
-        }
-        Some(known) => format!(
-            "no flaw in its {lines} line(s). A record knows line {known}; lines that were cut off after it do not show"
-        ),
-        None => format!(
-            "no flaw in its {lines} line(s). No record knows one of them; lines that were cut off at the end do not show"
-        ),
     }
 }

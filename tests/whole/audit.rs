@@ -98,7 +98,34 @@ fn a_run_is_in_the_log_with_who_and_where_and_the_record_knows_the_log_s_head() 
     let shown = scene.agent(&["audit", "show"]).done();
     assert!(shown.stdout.contains("device UNLOCKED (run)"), "{}", shown.stdout);
     let other = scene.rehearsal.jobs()[1].id().to_owned();
-    assert!(scene.agent(&["audit", "show", &other]).done().stdout.contains("no such line"));
+    let none = scene.agent(&["audit", "show", &other]).failed(6, "has no line about");
+    assert!(none.stderr.contains(&other), "{}", none.stderr);
+    // As the others end for a job of which nothing is known here.
+    for command in ["receipt", "status"] {
+        assert_eq!(scene.agent(&[command, &other]).status.code(), Some(6), "{command}");
+    }
+}
+
+/// With the record goes the note by which a loss at the log's end shows.
+#[test]
+fn forget_tells_that_the_log_is_not_whole_and_removes_all_the_same() {
+    const TOLD: &str = "The audit log is not as it was written.";
+    let scene = Scene::unlocked();
+    let id = scene.rehearsal.job().id().to_owned();
+    for forget in [&["forget", id.as_str()][..], &["forget", "--all"], &["forget", "--expired"]] {
+        scene.agent(&["fetch", &id]).done();
+        let lines = scene.lines();
+        scene.put(&lines[..lines.len() - 1]);
+        let ended = scene.agent(forget).done();
+        assert_eq!(ended.stderr.matches(TOLD).count(), 1, "{forget:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("snow-onboard audit verify"), "{}", ended.stderr);
+        scene.put(&lines);
+        scene.agent(&["forget", &id]);
+        assert_eq!(scene.bus.lookup(&id), None);
+    }
+    scene.agent(&["fetch", &id]).done();
+    let ended = scene.agent(&["forget", &id]).done();
+    assert!(!ended.stderr.contains(TOLD), "of a whole one nothing: {}", ended.stderr);
 }
 
 /// Whoever sets the variables of a shell does not become somebody else by it.

@@ -147,6 +147,16 @@ fn what_is_kept_of_a_cluster_serves_the_other_commands() {
     assert_eq!(events::flaw_of_all(&status.stdout), None);
     let row = status.json("result")["jobs"][0].clone();
     assert_eq!((&row["device"], row["nodes"].as_array().unwrap().len()), (&"UNLOCKED".into(), 3), "{row}");
+    assert!(row.get("nodes_seen_at").is_none(), "they are so now: {row}");
+    let record = fs::read(state(&rack.rehearsal).join("jobs").join(&rack.id).join("record.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    let before = rack.offline(&["status", &rack.id, "--offline", "--json"]).done();
+    assert_eq!(events::flaw_of_all(&before.stdout), None);
+    let row = &before.json("result")["jobs"][0];
+    assert_eq!(row["nodes_seen_at"], record["hand_overs"][0]["unlocked_at"], "{row}");
+    let words = rack.offline(&["status", &rack.id, "--offline"]).done();
+    let nodes: Vec<&str> = words.stdout.lines().filter(|line| line.contains(READY)).collect();
+    assert!(nodes.len() == 3 && nodes.iter().all(|line| line.contains(": last seen 20")), "{}", words.stdout);
     let client = rack.offline(&["client", &node, "--", "describe-cluster"]).done();
     assert!(client.stdout.contains(&rack.id) && client.stdout.contains(&node), "{}", client.stdout);
     let key = rack.offline(&["credentials", &rack.id]).done();
@@ -210,6 +220,26 @@ fn a_node_that_loses_power_in_between_is_associated_again_when_it_is_back() {
     let counted = rack.cluster.requests();
     assert_eq!((counted.unlock_cluster, counted.associate_device), (1, 1), "{}", ended.stdout);
     assert!(told(&ended).iter().any(|(node, state)| *node == 2 && state.contains("UNREACHABLE")), "{}", ended.stdout);
+    rack.code_is_apart(&[&ended]);
+}
+
+#[test]
+fn a_client_that_is_replaced_while_a_node_is_away_does_not_associate_it() {
+    let rack = Rack::of(5, |node| match node {
+        4 => DeviceOptions { unlocking: Unlocking::For(Duration::from_secs(4)), ..at_once() },
+        _ => at_once(),
+    });
+    let agent = rack.run(&["--json"]).spawn();
+    let lost = &rack.cluster.nodes()[1];
+    wait_until("the node to open", || lost.state() == State::Unlocked);
+    std::thread::sleep(Duration::from_millis(400));
+    // Longer than the look before the hand-over counts.
+    lost.power_loss_for(Duration::from_secs(32));
+    fs::write(rack.rehearsal.client_path().with_file_name("another"), "file").unwrap();
+    let ended = Ended::from(agent.wait_with_output().unwrap());
+    assert!(ended.stdout.contains("\"client_changed\""), "{}{}", ended.stdout, ended.stderr);
+    let counted = rack.cluster.requests();
+    assert_eq!((counted.unlock_cluster, counted.associate_device), (1, 0), "{}", ended.stdout);
     rack.code_is_apart(&[&ended]);
 }
 

@@ -68,6 +68,11 @@ fn it_says_what_was_done_when_by_whom_and_with_what_and_no_secret() {
     }
     let result = json.json("result");
     assert_eq!(&result["hand_overs"][0], hand_over, "{result}");
+    let proves = result["audit"]["proves"].as_str().unwrap();
+    assert!(proves.starts_with("This proves that nobody edited a part"), "{proves}");
+    let verified = scene.agent(&["audit", "verify", "--json"]).done();
+    assert_eq!(verified.json("result")["proves"], proves, "one wording");
+    assert!(text.contains(proves) && html.contains(&proves.replace('\'', "&#39;")), "{text}");
     assert_eq!((&result["audit"]["is_whole"], &result["html"]), (&true.into(), &serde_json::Value::Null));
     let code = scene.rehearsal.job().unlock_code();
     for said in [&text, &json.stdout, &html] {

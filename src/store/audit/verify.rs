@@ -123,6 +123,23 @@ pub(crate) struct AuditReport {
     pub entries: Vec<AuditEntry>,
 }
 
+impl AuditReport {
+    /// What is proven by a log without a flaw, and what is not: whole sentences. `None` of one with flaws, or without a chain.
+    pub(crate) fn proves(&self) -> Option<String> {
+        self.head.filter(|_| self.flaws.is_empty())?;
+        let edited = match self.known_to {
+            Some(line) if line == self.lines => "This proves that nobody edited a part of it.".to_owned(),
+            Some(line) => format!(
+                "This proves that nobody edited a part of it up to line {line}, the last one that a record or receipt knows. If lines after it were removed at the end, nothing shows it."
+            ),
+            None => "This proves that nobody edited a part of what is there. No record knows a line of it. If lines at its end were removed, nothing shows it.".to_owned(),
+        };
+        Some(format!(
+            "{edited} Who can act as this user can write all of it anew: for that, compare the head with a receipt, or the lines with the system's log (setting audit_copy)."
+        ))
+    }
+}
+
 impl Audit {
     /// Reads the log to its end and compares it with the heads that are known. Keeps the lines about `job`, or all.
     ///
