@@ -387,6 +387,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_a_proxy_s_own_certificate_the_hint_says_what_is_to_be_done_about_the_proxy() {
+        use rustls::CertificateError::{Expired, NotValidForName, UnknownIssuer};
+        let hint = |reason| {
+            let report =
+                refused_certificate_of_proxy("the proxy p (https_proxy)", "https_proxy", None, &reason).report();
+            assert!(
+                report.sentence.starts_with("The certificate of the proxy p (https_proxy) is not"),
+                "{}",
+                report.sentence
+            );
+            report.hint
+        };
+        // In place of the system's, its CA alone would be no help with AWS.
+        let unknown = hint(UnknownIssuer);
+        assert!(
+            unknown.contains("to the certificates of this machine") && !unknown.contains("--ca-bundle"),
+            "{unknown}"
+        );
+        assert!(hint(NotValidForName).starts_with("Correct the address in https_proxy"));
+        assert!(hint(Expired).contains("the clock of this machine"));
+    }
+
+    #[test]
     fn a_bad_ca_file_is_an_error_and_never_a_panic() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
