@@ -10,7 +10,6 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use clap::CommandFactory as _;
@@ -20,6 +19,7 @@ use serde::Serialize;
 
 use crate::cli::{Cli, Completions};
 use crate::model::Origin;
+use crate::os;
 use crate::safety::sanitize::sanitize;
 use crate::settings::{Flags, Given, ProcessEnvironment, Settings, setting};
 use crate::store::StateFolder;
@@ -60,21 +60,23 @@ pub fn script(shell: &str) -> Option<String> {
 /// The answer, if a script has started this process. Empty where there is none, whatever the reason.
 #[must_use]
 pub fn answer() -> Option<String> {
+    let (shell, words) = question()?;
+    let answer = move || shell.to_str().map(|shell| lines(shell, words)).unwrap_or_default();
+    Some(os::within(ANSWER_TIMEOUT, answer).unwrap_or_default())
+}
+
+/// Whether a script has started this process.
+pub(super) fn is_asked() -> bool {
+    question().is_some()
+}
+
+/// The shell, and the words up to the cursor.
+fn question() -> Option<(OsString, Vec<OsString>)> {
     let shell = std::env::var_os(VARIABLE)?;
     let mut words = std::env::args_os().skip(1);
     // Someone may have exported the variable: what does not look like a script's question is a command like any other.
     let words: Vec<OsString> = words.next().filter(|first| first == "--").map(|_| words.collect())?;
-    if words.is_empty() {
-        return None;
-    }
-    Some(within(ANSWER_TIMEOUT, move || shell.to_str().map(|shell| lines(shell, words)).unwrap_or_default()))
-}
-
-/// What `work` says, or nothing if that does not come in time.
-fn within(limit: Duration, work: impl FnOnce() -> String + Send + 'static) -> String {
-    let (told, answer) = channel();
-    let working = std::thread::Builder::new().spawn(move || told.send(work()));
-    working.ok().and_then(|_| answer.recv_timeout(limit).ok()).unwrap_or_default()
+    (!words.is_empty()).then_some((shell, words))
 }
 
 /// What is offered for the last of the words, a line each, with a description where the shell shows one.
@@ -175,14 +177,6 @@ mod tests {
         let typed = ["snow-onboard", "-q$(x)"].map(OsString::from).to_vec();
         assert!(!candidates(typed.clone()).is_empty());
         assert_eq!(lines("bash", typed), "");
-    }
-
-    #[test]
-    fn an_answer_that_does_not_come_is_silence() {
-        assert_eq!(within(Duration::from_secs(60), || "run\n".to_owned()), "run\n");
-        let (_never, wait) = channel::<String>();
-        assert_eq!(within(Duration::from_millis(1), move || wait.recv().unwrap_or_default()), "");
-        assert_eq!(within(Duration::from_secs(60), || panic!("whatever goes wrong")), "");
     }
 
     #[test]

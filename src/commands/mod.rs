@@ -1,6 +1,7 @@
 //! The verbs: one file each, thin. What they do is in `onboard`.
 
 mod audit;
+pub mod bug;
 mod client;
 mod cluster;
 pub mod completions;
@@ -53,6 +54,24 @@ pub fn exit_of(exit: ExitCode, is_of_client: bool) -> u8 {
     if is_of_client { ExitCode::NotTheClients as u8 } else { exit as u8 }
 }
 
+/// Tells a failure that is none of a command's own. Gives the exit code.
+pub fn tell_failure(mode: OutputMode, error: &Error) -> u8 {
+    exit_of(typed_ui(mode).failure(None, error), cli::is_client_typed())
+}
+
+/// A voice for what is none of a command's own.
+fn typed_ui(mode: OutputMode) -> Ui {
+    let ui = Ui::new(mode);
+    if cli::is_client_typed() { ui.passing_through() } else { ui }
+}
+
+/// How whoever typed this command line is to be told what the parser has not seen, or not understood.
+#[must_use]
+pub fn typed_mode() -> OutputMode {
+    // Whoever typed --json reads JSON, save where stdout is for a key.
+    if cli::is_typed("--json") && !cli::is_typed("credentials") { OutputMode::Json } else { OutputMode::Plain }
+}
+
 /// How a command ended.
 enum Ended {
     Here(ExitCode),
@@ -87,6 +106,7 @@ fn run_command(cli: &Cli) -> Ended {
     }
     let ui = Arc::new(ui);
     let reporter = Reporter::new(Arc::clone(&ui) as Arc<dyn Observer>, None);
+    bug::tell_with(&ui, &reporter);
     let (voice_of_the_end, of_the_end) = (Arc::clone(&ui), reporter.clone());
     let told = os::on_interrupt(move |signal| {
         if client::pass_on(signal) {
@@ -144,11 +164,10 @@ fn needs_no_settings(cli: &Cli, around: &ProcessEnvironment, ui: &Ui) -> bool {
 /// Says what the parser of the command line has to say: help, a version, or a complaint. Returns the exit code.
 #[must_use]
 pub fn report_parse_error(said: &clap::Error) -> u8 {
-    // Without its words there is no telling what was meant; but whoever typed --json reads JSON, save where stdout is for a key.
+    // Without its words there is no telling what was meant.
     let is_of_client = cli::is_client_typed();
-    if said.use_stderr() && cli::is_typed("--json") && !cli::is_typed("credentials") {
-        let ui = Ui::new(OutputMode::Json);
-        let ui = if is_of_client { ui.passing_through() } else { ui };
+    if said.use_stderr() && typed_mode() == OutputMode::Json {
+        let ui = typed_ui(OutputMode::Json);
         ui.hints_follow(HintRules { verb: cli::typed_verb(), ..HintRules::default() });
         return exit_of(ui.failure(None, &cli::not_a_command(said)), is_of_client);
     }

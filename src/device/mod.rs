@@ -30,6 +30,7 @@ mod windows;
 #[cfg(windows)]
 use windows::{end_those_at_home_in, homes, may_run};
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -43,7 +44,7 @@ pub(crate) use client::own_profiles::OwnProfiles;
 pub use guard::handle::ClientStreams;
 pub(crate) use guard::handle::SignalSender;
 pub use guard::home::{Places, remove_stale_homes};
-pub(crate) use guard::home::{is_home_name, remove_stale_home};
+pub(crate) use guard::home::{is_home_name, remove_homes, remove_stale_home};
 pub use guard::process::{GUARD_ARGUMENT, guard_main};
 pub use session::Session;
 pub use session::cluster::ClusterOrder;
@@ -161,9 +162,7 @@ impl Preparing {
     pub(crate) fn finish(mut self) -> Result<Device> {
         match self.device.take() {
             Some(ClientAnswer::Known(device)) => Ok(*device),
-            Some(ClientAnswer::Asked(thread)) => thread.join().unwrap_or_else(|_| {
-                Err(Error::Internal { what: "asking the client its version ended in a panic".to_owned() })
-            }),
+            Some(ClientAnswer::Asked(thread)) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
             None => Err(Error::Internal { what: "the client's answer was taken twice".to_owned() }),
         }
     }

@@ -17,6 +17,7 @@ mod device;
 mod keychain;
 mod machine;
 
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cloud::Way;
-use crate::error::{Error, ExitCode};
+use crate::error::ExitCode;
 use crate::model::KeychainKind;
 use crate::report::{Check, Event, Notify, Reporter, Subject, Verdict};
 use crate::settings::Settings;
@@ -97,21 +98,18 @@ pub(crate) fn examine(settings: &Settings, reporter: &Reporter) -> Tally {
         let client = scope.spawn(|| client::client_and_folder(settings, &WarningCollector::by(reporter)));
         let device = scope.spawn(|| vec![device::answers(settings, reporter)]);
         tell(aws::way(&way));
-        tell(joined(at_aws, Subject::Aws));
-        tell(joined(keychain, Subject::Keychain));
-        tell(joined(client, Subject::Client));
+        tell(joined(at_aws));
+        tell(joined(keychain));
+        tell(joined(client));
         tell(machine::machine(settings));
-        tell(joined(device, Subject::Device));
+        tell(joined(device));
     });
     tally
 }
 
-/// What a thread found. One that panicked is told as a mistake of this program.
-fn joined(thread: ScopedJoinHandle<'_, Vec<Check>>, subject: Subject) -> Vec<Check> {
-    thread.join().unwrap_or_else(|_| {
-        let what = format!("the check of “{subject}” ended in a panic");
-        vec![Check::failed(subject, &Error::Internal { what })]
-    })
+/// What a thread found.
+fn joined(thread: ScopedJoinHandle<'_, Vec<Check>>) -> Vec<Check> {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Passes on what is waited for, and keeps the warnings for the check that they belong to.
@@ -146,6 +144,7 @@ impl Notify for WarningCollector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn the_first_failure_gives_the_exit_code_and_warnings_give_none() {

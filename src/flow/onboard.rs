@@ -7,6 +7,7 @@
 
 use std::borrow::Borrow;
 use std::cell::Cell;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,10 +169,7 @@ impl<'a> Requested<'a> {
         let (preparing, keychain) = std::thread::scope(|scope| {
             let preparing = scope.spawn(|| self.prepare_device(&state, endpoint, client));
             let keychain = self.open_keychain(&folder, keychains);
-            let preparing = preparing.join().unwrap_or_else(|_| {
-                Err(Error::Internal { what: "the preflight of the client ended in a panic".to_owned() })
-            });
-            (preparing, keychain)
+            (preparing.join().unwrap_or_else(|panic| resume_unwind(panic)), keychain)
         });
         let (keychain, preparing) = (keychain?, preparing?);
         let note = state.note_home(preparing.home())?;

@@ -44,7 +44,7 @@ impl KeychainThread {
         let (name, opened) = mpsc::sync_channel(1);
         let (ends, ended) = mpsc::channel();
         let body = move || {
-            // The first local is dropped last, also when a call panics: whoever sees it go knows the store is closed.
+            // The first local is dropped last: whoever sees it go knows the store is closed.
             let _ends: mpsc::Sender<()> = ends;
             let mut backend = match open() {
                 Ok(opened) => {
@@ -75,7 +75,7 @@ impl KeychainThread {
     ///
     /// # Errors
     /// [`Error::KeychainTimeout`], also for every call after the one that hung; [`Error::KeychainFailed`] if the
-    /// thread panicked. What `work` says is inside.
+    /// thread is gone. What `work` says is inside.
     pub(super) fn call<R: Send + 'static>(
         &self,
         what: &str,

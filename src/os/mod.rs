@@ -3,6 +3,9 @@
 //!
 //! One interface, one file an OS. The files named for an OS are the only places that may allow `unsafe`.
 
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -66,6 +69,27 @@ pub(crate) use windows_console::{
 #[cfg(windows)]
 pub(crate) use windows_lock::lock_folder;
 
+/// What `work` gives, unless that takes longer than `limit`: it is left to itself then, until the process ends.
+pub(crate) fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, answer) = channel();
+    // Where there is no thread to be had, nothing is done, and nothing waited for.
+    std::thread::Builder::new().spawn(move || sender.send(work())).ok()?;
+    answer.recv_timeout(limit).ok()
+}
+
+/// How long an interrupted process may take to say so.
+const TELLING: Duration = Duration::from_millis(500);
+
+/// Has a process that is to end say so, and the terminal show again what is typed. What holds up the one does not hold up the other,
+/// nor the end. `false` if the process goes on, as `tell` may say by `true`.
+pub(crate) fn tell_of_end(limit: Duration, tell: impl FnOnce() -> bool + Send + 'static) -> bool {
+    let goes_on = within(limit, tell) == Some(true);
+    if !goes_on {
+        restore_echo();
+    }
+    !goes_on
+}
+
 /// How a process ended.
 pub(crate) struct ProcessExit {
     pub(crate) code: Option<i32>,
@@ -77,6 +101,15 @@ pub(crate) struct ProcessExit {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_come_in_time_is_not_waited_for() {
+        let an_hour = Duration::from_secs(3600);
+        assert_eq!(within(an_hour, || "done"), Some("done"));
+        let (_never, wait) = channel::<()>();
+        assert_eq!(within(Duration::from_millis(1), move || wait.recv()), None);
+        assert_eq!(within::<()>(an_hour, || panic!("what never comes")), None);
+    }
 
     #[test]
     fn a_folder_s_lock_is_held_by_one_at_a_time_and_leaves_nothing() {

@@ -1,11 +1,13 @@
 //! Linux and macOS: helper processes of ours and the programs that they run: process groups, pseudo-terminals, signals.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
@@ -158,6 +160,31 @@ pub(crate) fn collect_children(limit: Duration) {
     }
 }
 
+/// The programs of all [`Proc`]s, by their numbers, each as long as the number is its own. Held while one is started.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn running() -> MutexGuard<'static, BTreeSet<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends every program that this process runs, for one that is to end at once, whatever its other threads are at. None can be
+/// started after.
+pub(crate) fn end_programs() {
+    // One that is being started just now is hung up on, as that of a helper that was killed.
+    let Ok(running) = RUNNING.try_lock() else { return };
+    running.iter().for_each(|leader| end_program(*leader));
+    std::mem::forget(running);
+}
+
+/// Ends a program that is not collected yet, its group, and what it left elsewhere.
+fn end_program(leader: u32) {
+    let leader = pid(leader);
+    let _ = rustix::process::kill_process_group(leader, Signal::KILL);
+    // Between fork and setpgid the group may not be there yet; the process is.
+    let _ = rustix::process::kill_process(leader, Signal::KILL);
+    special::end_orphans(leader);
+}
+
 /// A program that a helper runs, leader of a process group of its own.
 pub(crate) struct Proc {
     child: Child,
@@ -170,7 +197,10 @@ impl Proc {
 
     pub(crate) fn spawn(mut command: Command) -> io::Result<Self> {
         command.process_group(0);
-        Ok(Self { child: command.spawn()?, reaped: false })
+        let mut running = running();
+        let child = command.spawn()?;
+        running.insert(child.id());
+        Ok(Self { child, reaped: false })
     }
 
     pub(crate) fn child(&mut self) -> &mut Child {
@@ -200,24 +230,26 @@ impl Proc {
     /// Ends the process, its group, and what it left elsewhere.
     pub(crate) fn end(&mut self) {
         if !self.reaped {
-            let leader = pid(self.child.id());
-            let _ = rustix::process::kill_process_group(leader, Signal::KILL);
-            // Between fork and setpgid the group may not be there yet; the process is.
-            let _ = self.child.kill();
-            special::end_orphans(leader);
+            end_program(self.child.id());
         }
     }
 
     /// Leaves the ended process to [`collect_children`]: it may take its time to go.
     pub(crate) fn leave(&mut self) {
-        self.reaped = true;
+        self.let_go();
     }
 
     /// Collects the ended process.
     pub(crate) fn reap(&mut self) -> io::Result<ProcessExit> {
+        self.let_go();
         let status = self.child.wait()?;
-        self.reaped = true;
         Ok(ProcessExit { code: status.code(), signal: status.signal() })
+    }
+
+    /// From here on its number may be a stranger's.
+    fn let_go(&mut self) {
+        self.reaped = true;
+        running().remove(&self.child.id());
     }
 }
 
@@ -225,6 +257,7 @@ impl Drop for Proc {
     fn drop(&mut self) {
         if !self.reaped {
             self.end();
+            self.let_go();
             let _ = self.child.wait();
         }
     }

@@ -1,11 +1,13 @@
 //! Windows: job objects that end their members when their last handle closes, however that comes about.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use win32job::{ExtendedLimitInfo, Job};
@@ -80,10 +82,25 @@ pub(crate) fn is_running(child: &mut Child) -> bool {
 /// Nothing to do: an ended process goes when its last handle is closed.
 pub(crate) fn collect_children(_: Duration) {}
 
+/// The jobs of all [`Proc`]s, by the numbers of their programs. Held while one is started.
+static RUNNING: Mutex<BTreeMap<u32, Job>> = Mutex::new(BTreeMap::new());
+
+fn running() -> MutexGuard<'static, BTreeMap<u32, Job>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends every program that this process runs, for one that is to end at once, whatever its other threads are at. None can be
+/// started after.
+pub(crate) fn end_programs() {
+    // One that is being started just now ends with this process.
+    let Ok(mut running) = RUNNING.try_lock() else { return };
+    running.clear();
+    std::mem::forget(running);
+}
+
 /// A program in a job of its own, inside the helper's.
 pub(crate) struct Proc {
     child: Child,
-    job: Option<Job>,
 }
 
 impl Proc {
@@ -93,6 +110,7 @@ impl Proc {
     pub(crate) fn spawn(mut command: Command) -> io::Result<Self> {
         command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
         let job = ending_job()?;
+        let mut running = running();
         let mut child = command.spawn()?;
         // What the process starts before this line stays in the helper's job and ends with the helper at the latest.
         if let Err(error) = job.assign_process(child.as_raw_handle() as isize) {
@@ -103,7 +121,8 @@ impl Proc {
                 return Err(io::Error::other(error));
             }
         }
-        Ok(Self { child, job: Some(job) })
+        running.insert(child.id(), job);
+        Ok(Self { child })
     }
 
     pub(crate) fn child(&mut self) -> &mut Child {
@@ -122,7 +141,7 @@ impl Proc {
 
     /// Ends the process and its descendants: closing the job does.
     pub(crate) fn end(&mut self) {
-        self.job = None;
+        running().remove(&self.child.id());
         let _ = self.child.kill();
     }
 
@@ -133,6 +152,12 @@ impl Proc {
     pub(crate) fn reap(&mut self) -> io::Result<ProcessExit> {
         let status = self.child.wait()?;
         Ok(ProcessExit { code: status.code(), signal: None })
+    }
+}
+
+impl Drop for Proc {
+    fn drop(&mut self) {
+        running().remove(&self.child.id());
     }
 }
 

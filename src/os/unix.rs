@@ -83,9 +83,6 @@ pub(crate) fn forget_variable(name: &str) {
     unsafe { std::env::remove_var(name) }
 }
 
-/// How long an interrupted process may take to say so.
-const TELLING: std::time::Duration = std::time::Duration::from_millis(500);
-
 /// The limit of core files in bytes that is in effect; `None` if there is none.
 pub(crate) fn core_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Core).current
@@ -159,12 +156,8 @@ pub(crate) fn on_interrupt(tell: impl Fn(i32) -> bool + Send + Sync + 'static) -
     let tell = std::sync::Arc::new(tell);
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            let (told, is_told) = std::sync::mpsc::channel();
             let tell = std::sync::Arc::clone(&tell);
-            std::thread::spawn(move || told.send(tell(signal)));
-            // Whatever holds up the telling does not hold up the end.
-            if is_told.recv_timeout(TELLING) != Ok(true) {
-                restore_echo();
+            if super::tell_of_end(super::TELLING, move || tell(signal)) {
                 end_by_signal(signal);
             }
         }

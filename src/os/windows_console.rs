@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use super::windows::{console_input_echoes, flush_console_input, set_console_handler};
 
@@ -49,15 +48,12 @@ pub(crate) fn restore_echo() {
 }
 
 extern "system" fn interrupted(_event: u32) -> i32 {
-    let (told, is_told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    let tell = || {
         if let Some(tell) = TELL.get() {
             tell(2);
         }
-        let _ = told.send(());
-    });
-    // Whatever holds up the telling does not hold up the end.
-    let _ = is_told.recv_timeout(Duration::from_millis(500));
-    restore_echo();
+        false
+    };
+    super::tell_of_end(super::TELLING, tell);
     std::process::exit(130)
 }

@@ -13,6 +13,16 @@ impl Ui {
     pub fn failure(&self, job: Option<&TargetId>, error: &Error) -> ExitCode {
         self.status.clear();
         let failure = self.log_failure(error);
+        self.show(job, failure);
+        error.exit()
+    }
+
+    /// The same with nothing logged and nothing drawn: waits for no other thread, whatever that holds.
+    pub(crate) fn failure_at_once(&self, error: &Error) {
+        self.show(None, self.as_failure(error));
+    }
+
+    fn show(&self, job: Option<&TargetId>, failure: Failure) {
         match self.mode {
             OutputMode::Json => {
                 // Also those of another job: a node's run goes on as its cluster's.
@@ -21,7 +31,6 @@ impl Ui {
             }
             OutputMode::Plain | OutputMode::Quiet => show_failure(&failure.text, &failure.hint),
         }
-        error.exit()
     }
 
     /// An interruption. What passes the client through says nothing of its own then, as the client alone would not.
@@ -30,6 +39,11 @@ impl Ui {
             self.status.clear();
             return;
         }
+        self.last_failure(job, error);
+    }
+
+    /// A failure that came in the midst of something, and ends the process.
+    pub(crate) fn last_failure(&self, job: Option<&TargetId>, error: &Error) {
         self.status.leave();
         self.failure(job, error);
     }
@@ -90,10 +104,14 @@ impl Ui {
     }
 
     fn log_failure(&self, error: &Error) -> Failure {
-        let exit = if self.passes_through { ExitCode::NotTheClients as u8 } else { exit_of(error) };
-        let failure = Failure { exit, ..self.failure_of_row(&error.report()) };
-        tracing::error!(target: OPERATOR, code = failure.code, exit, "{}", failure.text);
+        let failure = self.as_failure(error);
+        tracing::error!(target: OPERATOR, code = failure.code, exit = failure.exit, "{}", failure.text);
         failure
+    }
+
+    fn as_failure(&self, error: &Error) -> Failure {
+        let exit = if self.passes_through { ExitCode::NotTheClients as u8 } else { exit_of(error) };
+        Failure { exit, ..self.failure_of_row(&error.report()) }
     }
 }
 

@@ -4,10 +4,12 @@
 //! A home holds a lock file that its guard keeps locked, so that a later command can tell a home in use from what a
 //! power cut left ([`sweep`]).
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::device::end_those_at_home_in;
@@ -84,6 +86,20 @@ impl Places {
         let temporary = self.temporary.iter().filter_map(|folder| place(folder, false, false));
         runtime.into_iter().chain(shared).chain(temporary).collect()
     }
+}
+
+/// The paths of all [`Home`]s, each as long as it is there.
+static HOMES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn homes() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    HOMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the homes of this process, which is to end at once, whatever its other threads are at.
+pub(crate) fn remove_homes() {
+    // Held for a moment only, by a thread that does nothing else then.
+    let paths = HOMES.try_lock().map(|homes| homes.clone()).unwrap_or_default();
+    paths.iter().for_each(|home| _ = remove(home));
 }
 
 /// A home, removed when dropped.
@@ -167,6 +183,7 @@ impl Home {
             // Nothing of ours has that name, and in a sticky folder nothing of others gives way to it.
             fs::rename(made, &path)?;
         }
+        homes().insert(path.clone());
         Ok(Self { path, in_memory, rejected: Vec::new(), lock: Some(lock) })
     }
 
@@ -192,6 +209,7 @@ impl Home {
             self.lock = None;
         }
         let result = remove(&self.path);
+        homes().remove(&self.path);
         self.lock = None;
         result
     }

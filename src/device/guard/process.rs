@@ -149,7 +149,7 @@ pub fn guard_main() -> i32 {
     status
 }
 
-/// Works off the orders until the end. Whatever panics in here, the home is removed by its `Drop`.
+/// Works off the orders until the end.
 fn serve(home: &Home, inbox: &mut Inbox) {
     let Some(path) = home.path().to_str() else { return };
     let (path, rejected) = (path.to_owned(), home.rejected().to_vec());
@@ -263,8 +263,65 @@ fn read_orders(sender: Sender<GuardEvent>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// Names the folder for the home; absent in a test run that is nobody's child.
+    #[cfg(target_os = "linux")]
+    const FOLDER: &str = "GUARD_TEST_FOLDER";
+
+    /// What a guard is while a command of the client runs; then one of its threads panics.
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[ignore = "run by another test, in a process of its own"]
+    fn a_guard_that_panics() {
+        use crate::commands::bug::Part;
+        let Ok(folder) = std::env::var(FOLDER) else { return };
+        std::panic::set_hook(Box::new(|panic| Part::Guard.end_by_bug(panic.location())));
+        let mut inbox = Inbox::new();
+        inbox.terminal = Some(process::settle_in(|| true).unwrap());
+        let places = [crate::device::guard::protocol::Place { folder, memory_only: false, own_only: false }];
+        let home = Home::make(&places, true).unwrap();
+        std::fs::write(home.path().join("code"), "secret").unwrap();
+        // It and what it starts go on, whoever hangs up, and the latter is in a session of its own.
+        let script = "trap '' HUP TERM; setsid sh -c 'echo $$; exec sleep 600' & echo $$; exec sleep 600";
+        let mut program = std::process::Command::new("sh");
+        program.args(["-c", script]).stdout(std::process::Stdio::piped());
+        let mut proc = process::Proc::spawn(program).unwrap();
+        let mut lines = std::io::BufReader::new(proc.child().stdout.take().unwrap());
+        let mut numbers = String::new();
+        for _ in 0..2 {
+            std::io::BufRead::read_line(&mut lines, &mut numbers).unwrap();
+        }
+        std::io::Write::write_all(&mut std::io::stderr(), numbers.as_bytes()).unwrap();
+        // The main loop has its report half said.
+        let _stdout = std::io::stdout().lock();
+        let _ = std::thread::spawn(|| panic!("the secret")).join();
+        std::thread::park();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_guard_that_panics_takes_client_and_home_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        let name = "device::guard::process::tests::a_guard_that_panics";
+        command.args(["--exact", name, "--ignored", "--nocapture"]).env(FOLDER, folder.path());
+        let ended = command.output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(101), "{stderr}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{stderr}");
+        let numbers: Vec<i32> = stderr.lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(numbers.len(), 2);
+        let is_there = |number: &i32| {
+            let process = rustix::process::Pid::from_raw(*number).unwrap();
+            // Ended, and not collected yet by whoever has it now.
+            let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            rustix::process::test_kill_process(process).is_ok() && !state.contains(") Z ")
+        };
+        assert!(!numbers.iter().any(is_there), "{numbers:?}");
+    }
 
     #[test]
     fn a_guard_ends_by_itself_when_its_time_is_over() {

@@ -7,6 +7,7 @@ mod addresses;
 mod identity;
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
@@ -510,8 +511,7 @@ fn try_ports(addresses: &[Endpoint], checked: &[Option<Endpoint>]) -> Vec<(usize
             .filter(|(at, _)| checked[*at].is_none())
             .map(|(at, address)| (at, scope.spawn(move || try_port(address))))
             .collect();
-        let panicked = || Err(Error::Internal { what: "trying a node's port ended in a panic".to_owned() });
-        tries.into_iter().map(|(at, tried)| (at, tried.join().unwrap_or_else(|_| panicked()))).collect()
+        tries.into_iter().map(|(at, tried)| (at, tried.join().unwrap_or_else(|panic| resume_unwind(panic)))).collect()
     })
 }
 

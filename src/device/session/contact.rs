@@ -58,7 +58,7 @@ impl ContactPort {
                     std::thread::sleep(PAUSE);
                 }
             });
-            // Also when it panics: the scope waits for the thread.
+            // Also when it panics, where that does not end the process: the scope waits for the thread.
             let _over = Over(&is_over);
             look()
         });
