@@ -444,7 +444,7 @@ impl Cli {
 
 /// Whether the verb that was typed is `client`, as far as that can be told where the parser could not.
 #[must_use]
-pub fn is_client_typed() -> bool {
+pub(crate) fn is_client_typed() -> bool {
     std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "client")
 }
 
@@ -457,7 +457,7 @@ pub fn is_code_typed() -> bool {
 
 /// Whether this word was typed before the client's own.
 #[must_use]
-pub fn is_typed(word: &str) -> bool {
+pub(crate) fn is_typed(word: &str) -> bool {
     std::env::args_os().skip(1).take_while(|typed| typed != "--").any(|typed| typed == word)
 }
 

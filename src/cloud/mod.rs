@@ -51,7 +51,8 @@ pub use endpoints::forget_empty_variables;
 pub use examine::Action;
 pub(crate) use examine::{Examined, Way};
 pub use identity::Identity;
-pub use process::{CREDENTIALS_ARGUMENT, credentials_main};
+pub(crate) use process::CREDENTIALS_ARGUMENT;
+pub use process::credentials_main;
 pub(crate) use trust::{TrustInUse, check_typed_file};
 
 /// What the operator decides about AWS and the way to it.
@@ -68,7 +69,7 @@ pub struct CloudSettings {
     pub network_timeout: Duration,
     /// Largest manifest taken, in bytes.
     pub manifest_limit: u64,
-    /// Program whose main function calls [`credentials_main`] for [`CREDENTIALS_ARGUMENT`]; this program if `None`.
+    /// Program whose main function calls [`credentials_main`] for its argument; this program if `None`.
     pub helper: Option<PathBuf>,
 }
 

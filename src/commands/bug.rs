@@ -2,8 +2,8 @@
 //!
 //! Nothing is unwound and nothing caught. Without the tables for that the program is a fifth smaller, and a thread that is gone
 //! while the others go on is a state that nobody has thought of. So what a `Drop` would put in order is put in order here, as
-//! where a process is ended by a signal: what a helper runs and where it lies ([`process::end_programs`],
-//! [`device::remove_homes`]), the terminal ([`os::tell_of_end`]). All else survives a kill, and so it does this.
+//! where a process is ended by a signal: what a helper runs and where it lies (`process::end_programs`,
+//! `device::remove_homes`), the terminal (`os::tell_of_end`). All else survives a kill, and so it does this.
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};

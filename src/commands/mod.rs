@@ -50,7 +50,7 @@ pub fn execute(cli: &Cli) -> u8 {
 
 /// What the process ends with where this program failed: of a command for the vendor's client it is to be told from the client's.
 #[must_use]
-pub fn exit_of(exit: ExitCode, is_of_client: bool) -> u8 {
+pub(crate) fn exit_of(exit: ExitCode, is_of_client: bool) -> u8 {
     if is_of_client { ExitCode::NotTheClients as u8 } else { exit as u8 }
 }
 

@@ -45,7 +45,8 @@ pub use guard::handle::ClientStreams;
 pub(crate) use guard::handle::SignalSender;
 pub use guard::home::{Places, remove_stale_homes};
 pub(crate) use guard::home::{is_home_name, remove_homes, remove_stale_home};
-pub use guard::process::{GUARD_ARGUMENT, guard_main};
+pub(crate) use guard::process::GUARD_ARGUMENT;
+pub use guard::process::guard_main;
 pub use session::Session;
 pub use session::cluster::ClusterOrder;
 pub(crate) use session::cluster::answering;
@@ -78,7 +79,7 @@ pub struct Preparation<'a> {
     /// Asks the person whether it may lie on a disk though the system has memory for it, with the reason. `false` when there
     /// is no terminal.
     pub on_disk: &'a (dyn Fn(&Error) -> bool + Sync),
-    /// Program whose main function calls [`guard_main`] for [`GUARD_ARGUMENT`]; this program if `None`.
+    /// Program whose main function calls [`guard_main`] for its argument; this program if `None`.
     pub guard: Option<PathBuf>,
     /// Who is told what goes on.
     pub notify: Arc<dyn Notify>,

@@ -134,7 +134,7 @@ impl Ui {
 
     /// The same, where stdout and the exit code are the vendor's client's: what there is to say goes to stderr, also in JSON.
     #[must_use]
-    pub fn passing_through(self) -> Self {
+    pub(crate) fn passing_through(self) -> Self {
         Self { passes_through: true, ..self.brief() }
     }
 

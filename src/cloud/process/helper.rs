@@ -14,7 +14,7 @@ use crate::error::io_in_words;
 use crate::os::process::{self, Proc};
 
 /// First argument of a process that is to call [`credentials_main`].
-pub const CREDENTIALS_ARGUMENT: &str = "__credentials";
+pub(crate) const CREDENTIALS_ARGUMENT: &str = "__credentials";
 
 /// Bytes kept of what the program says on each stream. Credentials are some kilobytes; the rest is read and dropped.
 const KEPT: u64 = 64 << 10;
@@ -61,7 +61,7 @@ enum HelperEvent {
 
 /// Main function of the helper. Gives its exit status.
 ///
-/// To be called by a process that was started with [`CREDENTIALS_ARGUMENT`], hardened like the agent, before any other work.
+/// To be called by a process that was started with `CREDENTIALS_ARGUMENT`, hardened like the agent, before any other work.
 #[must_use]
 pub fn credentials_main() -> i32 {
     let (sender, events) = channel();

@@ -15,7 +15,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use time::OffsetDateTime;
 
-pub use helper::{CREDENTIALS_ARGUMENT, credentials_main};
+pub(crate) use helper::CREDENTIALS_ARGUMENT;
+pub use helper::credentials_main;
 use helper::{HelperReport, ProcessOrder, ProgramEnd};
 
 use crate::error::io_in_words;

@@ -23,7 +23,7 @@ use crate::model::UnlockCode;
 use crate::os::process;
 
 /// First argument of a process that is to call [`guard_main`].
-pub const GUARD_ARGUMENT: &str = "__guard";
+pub(crate) const GUARD_ARGUMENT: &str = "__guard";
 
 /// What the guard's main loop waits for.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Inbox {
 
 /// Main function of the guard process. Gives its exit status: 0 when the home is gone.
 ///
-/// To be called by a process that was started with [`GUARD_ARGUMENT`], hardened like the agent, before any other work.
+/// To be called by a process that was started with `GUARD_ARGUMENT`, hardened like the agent, before any other work.
 #[must_use]
 pub fn guard_main() -> i32 {
     let mut inbox = Inbox::new();
