@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
-use crate::model::{TargetId, is_like_a_hyphen, tidy};
+use crate::model::{TargetId, is_like_a_hyphen};
 
 /// What other programs call it, and what does it here.
 const VERBS: &[(&[&str], &str)] = &[
@@ -89,7 +89,7 @@ pub(super) fn verb(complaint: clap::Error) -> clap::Error {
         Some((_, command)) => {
             Cli::command().error(ErrorKind::InvalidSubcommand, format!("there is no command “{typed}”; use: {command}"))
         }
-        None if tidy(typed).parse::<TargetId>().is_ok() => {
+        None if TargetId::typed(typed).is_ok() => {
             let text =
                 format!("a command is missing before the job id; use: snow-onboard run {typed} --endpoint ADDRESS");
             Cli::command().error(ErrorKind::InvalidSubcommand, text)

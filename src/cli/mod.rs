@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::{Error, HintRules, OtherKeychains};
-use crate::model::{JobId, holds_typed_code, tidy};
+use crate::model::{JobId, holds_code_in_words};
 use crate::safety::log::Verbosity;
 use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
@@ -343,7 +343,7 @@ impl Command {
     #[must_use]
     pub(crate) fn hint_rules(&self, rules: HintRules) -> HintRules {
         let for_job = |job: Option<&String>| {
-            let job = job.and_then(|job| tidy(job).parse::<JobId>().ok());
+            let job = job.and_then(|job| JobId::typed(job).ok());
             OtherKeychains::Fetched(job.map_or_else(|| "JID…".to_owned(), |job| job.to_string()))
         };
         let other_keychains = match self {
@@ -448,11 +448,11 @@ pub(crate) fn is_client_typed() -> bool {
     std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "client")
 }
 
-/// Whether something before the client's own words is an unlock code by its shape, which belongs on no command line.
+/// Whether something before the client's own words is an unlock code, whole or in disguise, which belongs on no command line.
 #[must_use]
 pub fn is_code_typed() -> bool {
     let words = std::env::args_os().skip(1).take_while(|word| word != "--");
-    words.map(|word| word.to_string_lossy().into_owned()).any(|word| holds_typed_code(&word))
+    holds_code_in_words(&words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>())
 }
 
 /// Whether this word was typed before the client's own.

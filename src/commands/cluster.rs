@@ -7,9 +7,9 @@ use crate::device;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{
     ClusterRequest, Requested, addresses_missing, check_address, check_addresses, keep_after_unlock, note_nodes,
-    with_remembered,
+    warn_of_known_addresses, with_remembered,
 };
-use crate::model::{ClusterId, Endpoint, JobId, KeychainKind, Malformed, Purpose, TargetId, looks_like_code, tidy};
+use crate::model::{ClusterId, Endpoint, JobId, KeychainKind, PlannedDevice, Purpose, TargetId, is_code_for_answer};
 use crate::report::{Event, Nobody, Notify, Reporter, Step};
 use crate::safety::sanitize::{sanitize, sanitize_typed};
 use crate::settings::Settings;
@@ -34,7 +34,7 @@ pub(super) fn request(flags: &NodeFlags, pair_of: Option<&str>, settings: &Setti
 
 /// The job of a node.
 pub(super) fn parse_node(given: &str) -> Result<JobId> {
-    tidy(given).parse().map_err(|malformed: Malformed| Error::JobIdInvalid {
+    JobId::typed(given).map_err(|malformed| Error::JobIdInvalid {
         given: sanitize_typed(given),
         origin: "--pair-of".to_owned(),
         why: malformed.why,
@@ -150,6 +150,8 @@ fn open_cluster(
     if !ui.can_prompt() {
         request.addresses.iter().try_for_each(|address| check_address(address, settings, &Nobody))?;
     }
+    let alone = PlannedDevice::at(target.clone(), first.clone(), request.addresses[1..].to_vec());
+    warn_of_known_addresses(&[alone], &settings.state_dir, &reporter);
     let requested = Requested { job: target, purpose: Purpose::Run, settings, reporter: reporter.clone(), ask: ui };
     let checked = requested.check_with_device(&first)?.of_cluster(request);
     let kept = match &cloud {
@@ -169,7 +171,7 @@ fn ask_for_addresses(addresses: &mut Vec<Endpoint>, id: &ClusterId, nodes: usize
     while addresses.len() < nodes {
         let question = format!("Address of node {} of {nodes}, or Enter if there are no more:", addresses.len() + 1);
         let line = match ui.ask_for_line(&question) {
-            Answer::Line(line) if looks_like_code(&line) => {
+            Answer::Line(line) if is_code_for_answer(&line) => {
                 ui.tell("This looks like an unlock code. Do not type it here. Answer the question instead.");
                 continue;
             }

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use time::OffsetDateTime;
 
@@ -15,7 +14,7 @@ use crate::device::{self, Client};
 use crate::error::{Error, ExitCode, Result};
 use crate::keychain::Keychain;
 use crate::model::{
-    Endpoint, HandOverPolicy, KeychainKind, Malformed, Region, TargetId, looks_like_code, tidy, trimmed, typed_path,
+    Endpoint, HandOverPolicy, KeychainKind, Malformed, Region, TargetId, is_code_for_answer, tidy, trimmed, typed_path,
 };
 use crate::report::{Reporter, Step};
 use crate::safety::sanitize::sanitize;
@@ -122,7 +121,7 @@ impl Guide<'_> {
             // Listing is a permission of its own, which a run does not need.
             Err(error @ Error::AccessDenied { .. }) => {
                 self.ui.tell(&format!("{error}\nYou can type the job id instead."));
-                return self.ask_for("The job's id, which begins with JID:");
+                return self.ask_for("The job's id, which begins with JID:", TargetId::typed);
             }
             Err(error) => return Err(error),
         };
@@ -157,7 +156,7 @@ impl Guide<'_> {
         loop {
             let line = self.ask(&format!("Number, 1 to {}:", choices.len()))?;
             let by_number = line.parse::<usize>().ok().and_then(|number| choices.get(number.wrapping_sub(1)));
-            match by_number.or_else(|| choices.iter().find(|(job, _)| job.as_str() == tidy(&line))) {
+            match by_number.or_else(|| choices.iter().find(|(job, _)| TargetId::typed(&line).as_ref() == Ok(job))) {
                 Some((job, _)) => return Ok(job.clone()),
                 None => self.ui.tell(&format!("There is no “{}” in this list.", sanitize(&line))),
             }
@@ -165,7 +164,8 @@ impl Guide<'_> {
     }
 
     fn choose_region(&mut self) -> Result<()> {
-        let region: Region = self.ask_for("The AWS region in which the job was ordered, such as eu-central-1:")?;
+        let region: Region = self
+            .ask_for("The AWS region in which the job was ordered, such as eu-central-1:", |line| tidy(line).parse())?;
         self.take(&setting::region, region)
     }
 
@@ -289,10 +289,10 @@ impl Guide<'_> {
     }
 
     /// Asks until the answer is what it should be.
-    fn ask_for<T: FromStr<Err = Malformed>>(&self, question: &str) -> Result<T> {
+    fn ask_for<T>(&self, question: &str, typed: impl Fn(&str) -> std::result::Result<T, Malformed>) -> Result<T> {
         loop {
             let line = self.ask(question)?;
-            match tidy(&line).parse() {
+            match typed(&line) {
                 Ok(answer) => return Ok(answer),
                 Err(malformed) => self.ui.tell(&format!("“{}” {malformed}.", sanitize(&line))),
             }
@@ -320,7 +320,7 @@ impl Guide<'_> {
 pub(super) fn typed_line(ui: &Ui, question: &str, cancelled: impl Fn(&str) -> Error) -> Result<String> {
     loop {
         match ui.ask_for_line(question) {
-            Answer::Line(line) if looks_like_code(&line) => {
+            Answer::Line(line) if is_code_for_answer(&line) => {
                 ui.tell("This looks like an unlock code. Do not type it here. Answer the question instead.");
             }
             Answer::Line(line) => return Ok(line),

@@ -12,6 +12,7 @@ mod fetch;
 mod forget;
 mod guide;
 mod jobs;
+mod plan_advice;
 mod receipt;
 mod run;
 mod run_all;
@@ -30,7 +31,7 @@ use crate::cloud;
 use crate::device::ClientExit;
 use crate::error::{Error, ExitCode, HintRules, Result};
 use crate::flow::target_named;
-use crate::model::{JobId, KeychainKind, TargetId, tidy};
+use crate::model::{JobId, KeychainKind, TargetId};
 use crate::os;
 use crate::report::{OPERATOR, Observer, Reporter};
 use crate::safety::log::{self, Verbosity};
@@ -286,7 +287,7 @@ fn parse_target_and_node(given: &str, settings: &Settings, reporter: &Reporter) 
 }
 
 fn parse_id(given: &str) -> Result<TargetId> {
-    tidy(given).parse().map_err(|malformed: crate::model::Malformed| Error::JobIdInvalid {
+    TargetId::typed(given).map_err(|malformed| Error::JobIdInvalid {
         given: sanitize_typed(given),
         origin: "argument JOB".to_owned(),
         why: malformed.why,

@@ -7,8 +7,8 @@ use super::{guide, run_all, run_plan};
 use crate::cli::{RunArgs, run_again};
 use crate::cloud::Cloud;
 use crate::error::{Error, ExitCode, Result};
-use crate::flow::{ClusterRequest, Requested, keep_after_unlock};
-use crate::model::{Endpoint, Purpose, Readiness, TargetId};
+use crate::flow::{ClusterRequest, Requested, keep_after_unlock, warn_of_known_addresses};
+use crate::model::{Endpoint, PlannedDevice, Purpose, Readiness, TargetId};
 use crate::report::{Reporter, Step};
 use crate::settings::Settings;
 use crate::ui::Ui;
@@ -82,6 +82,8 @@ fn open_or_cluster(
 
 fn open(job: TargetId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     reporter.is_about(&job);
+    let alone = PlannedDevice::at(job.clone(), endpoint.clone(), Vec::new());
+    warn_of_known_addresses(&[alone], &settings.state_dir, reporter);
     let unlocked = Requested { job, purpose: Purpose::Run, settings, reporter: reporter.clone(), ask: ui }
         .check_with_device(endpoint)?
         .keep()?

@@ -121,8 +121,8 @@ impl Questions<'_> {
     /// Asks for the address of each node. `None` if the job is to be left out.
     fn addresses_of(&self, of: &Delivered, before: &[PlannedDevice]) -> Result<Option<PlannedDevice>> {
         let Some(endpoint) = self.endpoint_of(of, before, &[])? else { return Ok(None) };
-        let (job, label) = (of.job.clone(), of.label.clone());
-        let mut device = PlannedDevice { line: None, job, node: None, endpoint, others: Vec::new(), label };
+        let mut device = PlannedDevice::at(of.job.clone(), endpoint, Vec::new());
+        device.label.clone_from(&of.label);
         for _ in 1..of.nodes {
             let given: Vec<Endpoint> = device.addresses().cloned().collect();
             let Some(other) = self.endpoint_of(of, before, &given)? else { return Ok(None) };

@@ -10,13 +10,14 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::cluster::cluster_of;
+use super::plan_advice::report_in_plan;
 use super::several::{DeviceRow, open_stored, side_by_side, tell_all};
 use crate::cloud::Cloud;
 use crate::device::Client;
 use crate::error::{Error, ExitCode, Result, Why};
 use crate::flow::{
     ClusterRequest, Requested, SharedClient, SharedKeychains, addresses_missing, check_address, check_count,
-    target_named, with_remembered,
+    target_named, warn_of_known_addresses, with_remembered,
 };
 use crate::model::{DevicePlan, Endpoint, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose, TargetId};
 use crate::report::{Event, Nobody, Notify, Reporter, Step, while_waiting};
@@ -193,6 +194,7 @@ impl<'a> PlanRun<'a> {
     /// First what only AWS has, one after the other; then all devices, side by side, without AWS. A device that fails is no matter of
     /// another.
     pub(super) fn run(self, plan: &DevicePlan, failed: FailedLookUps) -> ExitCode {
+        warn_of_known_addresses(plan.devices(), &self.settings.state_dir, self.reporter);
         self.ui.begin_devices(&plan.devices().iter().map(named).collect::<Vec<_>>());
         let fetched = self.fetch_all(plan, failed);
         let Self { settings, ui, reporter, keychains, cloud } = self;
@@ -210,7 +212,8 @@ impl<'a> PlanRun<'a> {
                 let at = (nodes.addresses.first().unwrap_or(&device.endpoint).clone(), nodes);
                 let opened =
                     open_stored(&device.job, (&at.0, at.1), Purpose::Run, &settings, &reporter, (keychains, &client));
-                DeviceRow::new(named(device), opened.map_err(|error| of_plan(error, plan).report()), ui)
+                let opened = opened.map_err(|error| report_in_plan(&of_plan(error, plan), device));
+                DeviceRow::new(named(device), opened, ui)
             })
         });
         tell_all(rows, ui)
@@ -229,7 +232,8 @@ impl<'a> PlanRun<'a> {
                 None => self.fetch(device, may_ask),
             };
             may_ask &= kept.as_ref().err().is_none_or(may_ask_after);
-            let row = |error| DeviceRow::new(named(device), Err(not_waited_for(error).report()), self.ui);
+            let report = |error| report_in_plan(&not_waited_for(error), device);
+            let row = |error| DeviceRow::new(named(device), Err(report(error)), self.ui);
             (device, kept.map_err(row))
         };
         plan.devices().iter().map(fetch).collect()

@@ -60,8 +60,13 @@
 //! (`tests/whole/cluster_plans.rs::a_cluster_is_a_line_beside_others_and_a_second_run_does_only_what_is_missing`). No address stands twice in
 //! a plan, and no node beside its cluster.
 //!
-//! 1. A plan is checked whole: with one flaw nothing is done, and the line is named
-//!    (`tests/whole/plans.rs::a_plan_with_a_flaw_is_refused_whole_before_anything_is_asked`).
+//! 1. A plan is checked whole: with one flaw nothing is done, and the line is named as an editor counts it
+//!    (`tests/whole/plans.rs::a_plan_with_a_flaw_is_refused_whole_before_anything_is_asked`). A quote that is not closed is such a flaw,
+//!    and so is a label of several lines, a value in a column without a name, and whatever looks like an unlock code, also with blanks
+//!    in it. The first line may be `sep=;`, as Excel has it; a line that begins with `#` is a comment; job ids may stand in capital letters.
+//!    Two names of one device are not seen to be one: names are looked up when their turn comes.
+//!    Where an address was another job's device when it was opened last, both lines are told, as a warning
+//!    (`tests/whole/plans.rs::lines_that_may_be_swapped_are_told_before_anything_is_done`).
 //! 2. Pairs that are not stored yet are fetched, one after the other, with one sign-in. The keychain is opened once, and asks once
 //!    (`tests/whole/plans.rs::a_keychain_that_nobody_unlocks_is_asked_for_once`); KeePassXC may ask for each item.
 //! 3. The devices are unlocked, at most `parallel` at a time. What goes wrong with one is told with its label, and keeps no other. The exit

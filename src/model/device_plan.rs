@@ -1,13 +1,15 @@
 //! A plan: which jobs' devices are to be opened, and at which address each stands. Written by hand, or by another program.
 
+mod table;
+
 use std::collections::HashMap;
 
 use toml::de::{DeTable, DeValue};
 
+use self::table::PlanRow;
 use super::job::Malformed;
-use super::secret::{holds_shape_of_code, looks_like_code};
-use super::typed::{tidy, trimmed};
-use super::{Endpoint, JobId, TargetId};
+use super::typed::trimmed;
+use super::{Endpoint, JobId, TargetId, holds_hidden_code};
 use crate::safety::sanitize::{phrase, sanitize_typed};
 
 /// So many flaws are told at once.
@@ -42,18 +44,30 @@ pub(crate) struct PlannedDevice {
 }
 
 impl PlannedDevice {
+    /// One that stands in no file.
+    pub(crate) fn at(job: TargetId, endpoint: Endpoint, others: Vec<Endpoint>) -> Self {
+        Self { line: None, job, node: None, endpoint, others, label: None }
+    }
+
     /// All its addresses.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &Endpoint> {
         std::iter::once(&self.endpoint).chain(&self.others)
     }
 }
 
-/// Whether something in a text of several words looks like an unlock code, with hyphens, with blanks, or with nothing between.
-fn holds_code(text: &str) -> bool {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let joined = |at: usize| words[at..words.len().min(at + 5)].join("-");
-    looks_like_code(trimmed(text))
-        || (0..words.len()).any(|at| looks_like_code(words[at]) || looks_like_code(&joined(at)))
+/// The text of a plan's file, as its lines are counted: without a byte order mark, and with one kind of line ends. An editor shows a
+/// line for each of LF, CR LF and CR.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlanText(String);
+
+impl PlanText {
+    fn of(text: &str) -> Self {
+        Self(text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n"))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// How a plan is written.
@@ -83,7 +97,7 @@ impl DevicePlan {
     ///
     /// # Errors
     /// What is no text, or a text that no plan is written in.
-    pub(crate) fn text(bytes: Vec<u8>) -> Result<String, PlanFlaw> {
+    pub(crate) fn text(bytes: Vec<u8>) -> Result<PlanText, PlanFlaw> {
         // Of a spreadsheet's file, as it is now and as it was; of UTF-16.
         let is = |begins: &[&[u8]]| begins.iter().any(|begin| bytes.starts_with(begin));
         let flaw = |why: &str| PlanFlaw { line: None, why: why.to_owned() };
@@ -95,7 +109,7 @@ impl DevicePlan {
         } else {
             "it is not UTF-8. Save it as CSV (UTF-8)"
         };
-        String::from_utf8(bytes).map_err(|_| flaw(why))
+        String::from_utf8(bytes).map(|text| PlanText::of(&text)).map_err(|_| flaw(why))
     }
 
     /// Reads a plan, and checks all of it.
@@ -103,15 +117,14 @@ impl DevicePlan {
     /// # Errors
     /// The flaws, as one, with the line of the first: what is no plan, no job or no address; a job or an address that stands twice;
     /// anything in the shape of an unlock code, which has no place in a file.
-    pub(crate) fn parse(text: &str, format: PlanFormat) -> Result<Self, PlanFlaw> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if let Some(at) = text.lines().position(holds_shape_of_code) {
+    pub(crate) fn parse(text: &PlanText, format: PlanFormat) -> Result<Self, PlanFlaw> {
+        if let Some(at) = text.as_str().lines().position(holds_hidden_code) {
             return Err(PlanFlaw { line: Some(at as u64 + 1), why: HOLDS_CODE.to_owned() });
         }
         let mut flaws = Vec::new();
         let written = match format {
             PlanFormat::Csv => of_csv(text, &mut flaws)?,
-            PlanFormat::Toml => of_toml(text, &mut flaws)?,
+            PlanFormat::Toml => of_toml(text.as_str(), &mut flaws)?,
         };
         let mut rows = Vec::new();
         for row in written {
@@ -192,9 +205,9 @@ impl PlanFlaw {
 
 impl PlanFormat {
     /// That of a file with this name; of what has none, by what it begins with.
-    pub(crate) fn of(name: &str, text: &str) -> Self {
+    pub(crate) fn of(name: &str, text: &PlanText) -> Self {
         let ends = |end: &str| name.to_ascii_lowercase().ends_with(end);
-        let begins_with_table = || text.lines().any(|line| line.trim_start().starts_with("[[device"));
+        let begins_with_table = || text.as_str().lines().any(|line| line.trim_start().starts_with("[[device"));
         if ends(".toml") || (!ends(".csv") && begins_with_table()) { Self::Toml } else { Self::Csv }
     }
 }
@@ -202,7 +215,7 @@ impl PlanFormat {
 /// The text as the label of a planned device, if it can be one.
 pub(crate) fn plan_label(text: &str) -> Option<String> {
     let label = trimmed(&crate::safety::sanitize::sanitize(text)).to_owned();
-    (!label.is_empty() && !holds_code(&label)).then_some(label)
+    (!label.is_empty() && !holds_hidden_code(&label)).then_some(label)
 }
 
 /// A device or a cluster as a row of a plan. What is not known may be empty, for somebody to write.
@@ -217,8 +230,13 @@ pub(crate) fn plan_line(job: &TargetId, addresses: &[Endpoint], label: Option<&s
 
 fn planned((line, job, written, label): Written) -> Result<PlannedDevice, PlanFlaw> {
     let flaw = |why: String| PlanFlaw { line, why };
-    if std::iter::once(&job).chain(&written).chain(&label).any(|cell| holds_code(cell)) {
+    if std::iter::once(&job).chain(&written).chain(&label).any(|cell| holds_hidden_code(cell)) {
         return Err(flaw(HOLDS_CODE.to_owned()));
+    }
+    for (what, value) in [("the job", Some(&job)), ("the label", label.as_ref())] {
+        if value.is_some_and(|value| trimmed(value).contains(['\n', '\r'])) {
+            return Err(flaw(line_break(what)));
+        }
     }
     let shown = sanitize_typed;
     let mut addresses = Vec::new();
@@ -232,7 +250,7 @@ fn planned((line, job, written, label): Written) -> Result<PlannedDevice, PlanFl
     }
     let (endpoint, others) = (addresses.remove(0), addresses);
     let job: TargetId =
-        tidy(&job).parse().map_err(|Malformed { why, .. }| flaw(format!("the job id “{}” {why}", shown(&job))))?;
+        TargetId::typed(&job).map_err(|Malformed { why, .. }| flaw(format!("the job id “{}” {why}", shown(&job))))?;
     let label = label.map(|label| trimmed(&label).to_owned()).filter(|label| !label.is_empty());
     // As of addresses that are values of their own.
     if let Some(other) = label.as_ref().filter(|label| label.parse::<Endpoint>().is_ok_and(|it| it.is_by_number())) {
@@ -253,7 +271,7 @@ const BETWEEN_ADDRESSES: [char; 6] = [' ', ';', ',', '\t', '\r', '\n'];
 fn of_toml(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFlaw> {
     let line_at = |offset: usize| text[..offset].matches('\n').count() as u64 + 1;
     // A name, never a value: that may be anything.
-    let named = |key: &str| if holds_code(key) { "…".to_owned() } else { sanitize_typed(key) };
+    let named = |key: &str| if holds_hidden_code(key) { "…".to_owned() } else { sanitize_typed(key) };
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map(|span| line_at(span.start));
         PlanFlaw { line, why: format!("it is not TOML ({})", phrase(error.message())) }
@@ -325,81 +343,91 @@ fn texts(values: &[toml::Spanned<DeValue<'_>>]) -> Option<Vec<String>> {
     values.iter().map(|value| value.get_ref().as_str().map(str::to_owned)).collect()
 }
 
-fn of_csv(text: &str, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFlaw> {
-    let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#')).unwrap_or_default();
-    let delimiter = [b',', b';', b'\t'].into_iter().find(|delimiter| first.as_bytes().contains(delimiter));
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .comment(Some(b'#'))
-        .delimiter(delimiter.unwrap_or(b','))
-        .from_reader(text.as_bytes());
-    let (mut columns, mut named) = (None, None);
-    let mut written = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| PlanFlaw {
-            line: error.position().map(csv::Position::line),
-            why: "it is not a table with commas between the values".to_owned(),
-        })?;
-        let line = record.position().map(csv::Position::line);
-        let flaw = |why: &str| PlanFlaw { line, why: why.to_owned() };
-        if record.iter().all(str::is_empty) {
-            continue;
-        }
-        let Columns { job, address, label } = match columns {
+fn of_csv(text: &PlanText, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, PlanFlaw> {
+    let (mut columns, mut written) = (None, Vec::new());
+    for PlanRow { line, cells } in table::rows(text)? {
+        let flaw = |why: &str| PlanFlaw { line: Some(line), why: why.to_owned() };
+        let known = match columns.take() {
             Some(known) => known,
-            None => match Columns::named(&record) {
-                Some(known) => {
-                    (columns, named) = (Some(known.map_err(flaw)?), Some(record.len()));
+            None => match Columns::named(&cells) {
+                Some(named) => {
+                    columns = Some(named.map_err(|why| flaw(&why))?);
                     continue;
                 }
-                None => *columns.insert(Columns { job: 0, address: 1, label: Some(2) }),
+                None => Columns { job: 0, address: 1, label: Some(2), names: None },
             },
         };
+        let Columns { job, address, label, names } = &*columns.insert(known);
+        let has_name = |at: usize| match names {
+            Some(names) => names.get(at).is_some_and(|name| *name),
+            None => at < UNNAMED,
+        };
         // As of a label with a comma in it, or a column that nobody has named.
-        if record.iter().skip(named.unwrap_or(UNNAMED)).any(|cell| !cell.is_empty()) {
-            flaws.push(flaw(if named.is_none() {
+        if (0..).zip(&cells).any(|(at, cell)| !cell.is_empty() && !has_name(at)) {
+            flaws.push(flaw(if names.is_none() {
                 "a row has job, address and label, and nothing beyond. The addresses of a cluster are one value, with spaces between; other columns are named in the first row"
             } else {
                 "it has more values than the first row names columns. Put a label with a comma in it in quotes"
             }));
             continue;
         }
-        let cell = |at: usize| record.get(at).filter(|cell| !cell.is_empty()).map(str::to_owned);
-        let (Some(job), Some(address)) = (cell(job), cell(address)) else {
+        // What is not read here may be what a quote has taken from the plan.
+        if (0..)
+            .zip(&cells)
+            .any(|(at, cell)| ![*job, *address].contains(&at) && Some(at) != *label && cell.contains('\n'))
+        {
+            flaws.push(flaw(&line_break("a value")));
+            continue;
+        }
+        let cell = |at: usize| cells.get(at).filter(|cell| !cell.is_empty()).cloned();
+        let (Some(job), Some(address)) = (cell(*job), cell(*address)) else {
             flaws.push(flaw("a row needs a job and an address. Delete the line of a job that is to be left out"));
             continue;
         };
-        written.push((line, job, vec![address], label.and_then(cell)));
+        written.push((Some(line), job, vec![address], label.and_then(cell)));
     }
     Ok(written)
+}
+
+/// That a value goes over several lines which is one line in every plan.
+fn line_break(what: &str) -> String {
+    format!(
+        "{what} has a line break in it, or a quote is not closed. Only the addresses of a cluster may stand in several lines"
+    )
 }
 
 /// How many values a row may have where the first does not name them.
 const UNNAMED: usize = 3;
 
 /// Which value of a row is which.
-#[derive(Clone, Copy)]
 struct Columns {
     job: usize,
     address: usize,
     label: Option<usize>,
+    /// Whether the first row has a name for each, if it names them.
+    names: Option<Vec<bool>>,
 }
 
 impl Columns {
     /// As the first row names them. `None` if it names nothing: then it is a device.
-    fn named(first: &csv::StringRecord) -> Option<Result<Self, &'static str>> {
+    fn named(first: &[String]) -> Option<Result<Self, String>> {
         let at = |name: &str| first.iter().position(|cell| cell.eq_ignore_ascii_case(name));
-        let is_name = |cell: &str| KEYS.iter().any(|name| cell.eq_ignore_ascii_case(name));
+        let is_name = |cell: &String| KEYS.iter().any(|name| cell.eq_ignore_ascii_case(name));
         // No job id and no address is without a digit or a dot.
-        let is_word = |cell: &str| cell.chars().all(|c| c.is_alphabetic() || " _-".contains(c));
+        let is_word = |cell: &String| cell.chars().all(|c| c.is_alphabetic() || " _-".contains(c));
         if !first.iter().any(is_name) && !first.iter().take(2).all(is_word) {
             return None;
         }
+        let is_twice = |name: &&&str| first.iter().filter(|cell| cell.eq_ignore_ascii_case(name)).count() > 1;
+        if let Some(twice) = KEYS.iter().find(is_twice) {
+            return Some(Err(format!("the first row names the column {twice} twice")));
+        }
         Some(match (at("job"), at("address")) {
-            (Some(job), Some(address)) => Ok(Self { job, address, label: at("label") }),
-            _ => Err(NOT_BOTH),
+            (Some(job), Some(address)) => {
+                let names = first.iter().map(|cell| !cell.is_empty()).collect();
+                Ok(Self { job, address, label: at("label"), names: Some(names) })
+            }
+            _ => Err(NOT_BOTH.to_owned()),
         })
     }
 }

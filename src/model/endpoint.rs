@@ -7,8 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::job::Malformed;
-use super::looks_like_code;
 use super::typed::{meant_by, odd_character, tidy};
+use super::{TargetId, holds_hidden_code, looks_like_code};
 
 /// The address of a device on the local network, as its display shows it: an IP address or a local host name, with
 /// an optional port.
@@ -42,7 +42,15 @@ impl Endpoint {
     /// # Errors
     /// Why it is no address of a device.
     pub(crate) fn typed(text: &str) -> Result<Self, Malformed> {
-        let endpoint: Self = tidy(text).parse()?;
+        let text = tidy(text);
+        // A host might be called so, but it is a column too far, or a line that a quote has joined to another.
+        if TargetId::typed(&text).is_ok() {
+            return Err(Malformed { why: "is a job id and no address".to_owned() });
+        }
+        if holds_hidden_code(&text) {
+            return Err(Malformed { why: HOLDS_CODE.to_owned() });
+        }
+        let endpoint: Self = text.parse()?;
         match endpoint.port {
             Some(port @ (8080 | 8443)) => Err(Malformed {
                 why: format!("names port {port}, which is the one of the device's S3 service; leave the port out"),
@@ -146,7 +154,7 @@ impl FromStr for Endpoint {
         }
         // A code pasted in the wrong place would be a host name, asked of a name server and shown to the client.
         if looks_like_code(text.strip_prefix("https://").unwrap_or(text)) {
-            return refuse("contains what looks like an unlock code; never type an unlock code");
+            return refuse(HOLDS_CODE);
         }
         if let Some(why) = odd_character(text) {
             return refuse(&why);
@@ -162,8 +170,9 @@ impl FromStr for Endpoint {
         if rest.contains('@') {
             return refuse("carries a user name, which a device's address never has");
         }
-        if rest.contains(['/', '?', '#', '\\']) {
-            return refuse("carries a path, which a device's address never has");
+        if let Some(at) = rest.find(['/', '?', '#', '\\']) {
+            let is_host = !rest[..at].is_empty() && (rest.len() < text.len() || rest[..at].contains(['.', ':']));
+            return refuse(if is_host { "carries a path, which a device's address never has" } else { NEITHER });
         }
         // A bare IPv6 address is full of colons; none of them sets off a port.
         if let Ok(address) = rest.parse::<Ipv6Addr>() {
@@ -204,6 +213,9 @@ impl FromStr for Endpoint {
     }
 }
 
+const HOLDS_CODE: &str = "contains what looks like an unlock code; never type an unlock code";
+const NEITHER: &str = "is neither an IP address nor a host name";
+
 fn parse_host(host: &str) -> Result<EndpointHost, Malformed> {
     let refuse = |why: &str| Err(Malformed { why: why.to_owned() });
     if let Ok(address) = host.parse::<IpAddr>() {
@@ -234,13 +246,15 @@ fn parse_host(host: &str) -> Result<EndpointHost, Malformed> {
         return refuse(&why);
     }
     if host.len() > 253 || !host.split('.').all(label_is_fine) {
-        return refuse("is neither an IP address nor a host name");
+        return refuse(NEITHER);
     }
     Ok(EndpointHost::Name(host.to_ascii_lowercase()))
 }
 
 fn usable_address(address: IpAddr) -> Result<EndpointHost, Malformed> {
     let refuse = |why: &str| Err(Malformed { why: why.to_owned() });
+    // Two spellings of one place: what is written as IPv6 around an IPv4 address is that address.
+    let address = address.to_canonical();
     if address.is_unspecified() {
         return refuse("is the address of no host; a device without a network shows it until it has one");
     }
@@ -284,6 +298,9 @@ mod tests {
         }
         let (one, other): (Endpoint, Endpoint) = ("192.0.2.10".parse().unwrap(), "192.0.2.10:9091".parse().unwrap());
         assert!(one.is_same(&other) && one != other);
+        for mapped in ["[::ffff:192.0.2.10]:9091", "[::FFFF:c000:20a]", "::ffff:192.0.2.10"] {
+            assert!(mapped.parse::<Endpoint>().unwrap().is_same(&one), "{mapped}");
+        }
     }
 
     #[test]
@@ -294,6 +311,12 @@ mod tests {
             ("ftp://192.0.2.10", "other than https"),
             ("https://user@192.0.2.10", "user name"),
             ("https://192.0.2.10/unlock", "path"),
+            ("192.0.2.10:9091/unlock", "path"),
+            ("?", "neither"),
+            ("n/a", "neither"),
+            ("#REF!", "neither"),
+            ("-/-", "neither"),
+            ("[::ffff:0.0.0.0]", "no host"),
             ("192.0.2.300", "not an IPv4"),
             ("192.0.2", "not an IPv4"),
             ("192.0.2.010", "not an IPv4"),
@@ -343,6 +366,9 @@ mod tests {
             assert!(refusal.why.contains("S3") && refusal.why.contains(port), "{refusal}");
         }
         assert_eq!(Endpoint::typed("192.0.2.10:9092").unwrap().port(), 9092);
+        for id in ["JID123e4567-e89b-12d3-a456-426655440000", "CID123E4567-E89B-12D3-A456-426655440000"] {
+            assert!(Endpoint::typed(id).unwrap_err().why.contains("is a job id"), "{id}");
+        }
     }
 
     proptest! {
@@ -355,6 +381,7 @@ mod tests {
 
         #[test]
         fn every_address_is_an_endpoint_and_comes_back(address: std::net::IpAddr, port in proptest::option::of(1_u16..)) {
+            let address = address.to_canonical();
             prop_assume!(!address.is_unspecified() && !address.is_multicast() && address != IpAddr::from([255, 255, 255, 255]));
             let text = match (address, port) {
                 (IpAddr::V6(v6), Some(port)) => format!("[{v6}]:{port}"),

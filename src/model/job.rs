@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::looks_like_code;
-use super::typed::{meant_by, odd_character};
+use super::typed::{meant_by, odd_character, tidy};
 
 /// A job id: `JID` or `MID` and a lower-case UUID, 39 characters (Snowball API, JobId).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,13 +41,21 @@ impl JobId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// As people type it ([`typed_id`]).
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn typed(text: &str) -> Result<Self, Malformed> {
+        typed_id(text).parse()
+    }
 }
 
 impl FromStr for JobId {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        check_id(text, &["JID", "MID"], "a job id")?;
+        check_id(text, &IdKind::JOB)?;
         Ok(Self(text.to_owned()))
     }
 }
@@ -64,12 +72,42 @@ impl FromStr for ClusterId {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        check_id(text, &["CID"], "a cluster id")?;
+        check_id(text, &IdKind::CLUSTER)?;
         Ok(Self(text.to_owned()))
     }
 }
 
-fn check_id(text: &str, prefixes: &[&str], what: &str) -> Result<(), Malformed> {
+/// What an id may be where it is asked for.
+pub(super) struct IdKind {
+    /// What it may begin with.
+    prefixes: &'static [&'static str],
+    /// What it is called.
+    what: &'static str,
+    /// What it begins with, as people are told it: nobody has a device of a `MID`.
+    begins: &'static str,
+}
+
+impl IdKind {
+    const JOB: Self = Self { prefixes: JOBS, what: "a job id", begins: "JID, as a job id does" };
+    const CLUSTER: Self = Self { prefixes: CLUSTERS, what: "a cluster id", begins: "CID, as a cluster id does" };
+    /// A job, where a cluster may be named as well.
+    pub(super) const TARGET: Self = Self { begins: "JID (a job) or CID (a cluster)", ..Self::JOB };
+}
+
+const JOBS: &[&str] = &["JID", "MID"];
+pub(super) const CLUSTERS: &[&str] = &["CID"];
+
+/// An id as people type it: without what they copied with it ([`tidy`]), and with small letters in its UUID, where a label printer or
+/// a spreadsheet has made capital ones. Nobody but people writes it so: what AWS or a device says is taken as it is.
+pub(super) fn typed_id(text: &str) -> String {
+    let text = tidy(text);
+    let is_known = |prefix: &&str| JOBS.contains(prefix) || CLUSTERS.contains(prefix);
+    let Some((prefix, uuid)) = text.split_at_checked(3).filter(|(prefix, _)| is_known(prefix)) else { return text };
+    let small = |c: char| if c.is_ascii_hexdigit() { c.to_ascii_lowercase() } else { c };
+    format!("{prefix}{}", uuid.chars().map(small).collect::<String>())
+}
+
+pub(super) fn check_id(text: &str, IdKind { prefixes, what, begins }: &IdKind) -> Result<(), Malformed> {
     let refuse = |why: String| Err(Malformed { why });
     if let Some(why) = odd_character(text) {
         return refuse(why);
@@ -78,7 +116,7 @@ fn check_id(text: &str, prefixes: &[&str], what: &str) -> Result<(), Malformed> 
         return refuse("contains what looks like an unlock code. Never type one, and remove this line from the history of your shell".to_owned());
     }
     let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) else {
-        return refuse(format!("does not begin with {}, as {what} does", prefixes.join(" or ")));
+        return refuse(format!("does not begin with {begins}"));
     };
     let length = text.chars().count();
     if length != JobId::LENGTH {
@@ -295,14 +333,32 @@ mod tests {
         for (text, why) in [
             ("JID123e456-7e89b-12d3-a456-426655440000", "“-” as character 11"),
             ("JID123e4567-e89b-12d3-a456-4266\u{200b}55440000", "invisible"),
-            ("", "does not begin with JID or MID"),
-            ("CID123e4567-e89b-12d3-a456-426655440000", "does not begin with JID or MID"),
+            ("", "does not begin with JID, as"),
+            ("CID123e4567-e89b-12d3-a456-426655440000", "does not begin with JID, as"),
             ("JID123e4567-e89b-12d3-a456-42665544000", "has 38 characters"),
             ("JID123E4567-e89b-12d3-a456-426655440000", "“E” as character 7"),
             ("JID123e4567-e89b-12d3-a456-42665544000g", "“g” as character 39"),
             ("JID123e4567-e89b-12d3-a456-42665544000ä", "U+00E4"),
         ] {
             let refusal = text.parse::<JobId>().unwrap_err();
+            assert!(refusal.why.contains(why), "{text}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn capital_letters_are_small_ones_where_a_person_typed_them_and_nowhere_else() {
+        for text in ["JID123E4567-E89B-12D3-A456-426655440000", " “JID123e4567-E89B-12d3-a456-426655440000”. ", JOB]
+        {
+            assert_eq!(JobId::typed(text).unwrap().as_str(), JOB, "{text}");
+        }
+        assert!("JID123E4567-E89B-12D3-A456-426655440000".parse::<JobId>().is_err(), "of AWS, and of a device");
+        for (text, why) in [
+            ("jid123e4567-e89b-12d3-a456-426655440000", "does not begin with JID"),
+            ("JID123E4567-E89B-12D3-A456-4266554400O0", "the letter O where a 0"),
+            ("JID123E4567-E89B-12D3-A456-42665544000G", "“G” as character 39"),
+            ("JIÄ123E4567", "U+00C4"),
+        ] {
+            let refusal = JobId::typed(text).unwrap_err();
             assert!(refusal.why.contains(why), "{text}: {refusal}");
         }
     }

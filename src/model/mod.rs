@@ -21,6 +21,7 @@ mod secret;
 mod sourced;
 mod target;
 mod typed;
+mod typed_code;
 
 pub use access_key::AccessKeyId;
 pub(crate) use access_key::SecretKey;
@@ -52,8 +53,9 @@ pub(crate) use record::ProfileRecord;
 pub use record::Record;
 pub use region::Region;
 pub use secret::NotAManifestUrl;
+pub(crate) use secret::holds_shape_of_code;
 pub use secret::{ManifestUrl, NotAnUnlockCode, UnlockCode, has_shape_of_code};
-pub(crate) use secret::{holds_shape_of_code, holds_typed_code, looks_like_code};
 pub use sourced::{Origin, Sourced};
 pub use target::TargetId;
 pub(crate) use typed::{below_home, expanded_path, is_like_a_hyphen, odd_character, tidy, trimmed, typed_path};
+pub(crate) use typed_code::{holds_code_in_words, holds_hidden_code, is_code_for_answer, looks_like_code};

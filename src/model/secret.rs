@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use crate::safety::sanitize::is_invisible;
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -65,23 +64,6 @@ impl UnlockCode {
     }
 }
 
-/// Whether a line that was typed looks like an unlock code, or like one that was copied badly: with a character too many or too
-/// few, or without its hyphens. A guess, for questions to which no code is an answer.
-#[must_use]
-pub(crate) fn looks_like_code(line: &str) -> bool {
-    // A word processor or a mail may have put other characters between the groups, and some that are not seen.
-    let seen = line.chars().filter(|c| !is_invisible(*c));
-    let line: String = seen.map(|c| if c.is_alphanumeric() || c == ' ' { c } else { '-' }).collect();
-    let is_exact = holds_shape_of_code(&line);
-    let groups: Vec<&str> = line.split(['-', ' ']).collect();
-    let is_of_characters = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    let is_mixed = line.bytes().any(|byte| byte.is_ascii_digit());
-    let count: usize = groups.iter().map(|group| group.len()).sum();
-    let is_grouped =
-        groups.len() == 1 || (groups.len() == 5 && groups.iter().all(|group| (4..=6).contains(&group.len())));
-    is_exact || (is_of_characters && is_mixed && is_grouped && (24..=26).contains(&count))
-}
-
 /// Whether `text` is shaped like an unlock code: `[0-9A-Za-z]{5}(-[0-9A-Za-z]{5}){4}`.
 ///
 /// The redaction of foreign text goes by this shape too, since by then nobody holds the code to compare with.
@@ -98,22 +80,6 @@ pub fn has_shape_of_code(text: &[u8]) -> bool {
 #[must_use]
 pub(crate) fn holds_shape_of_code(text: &str) -> bool {
     text.as_bytes().windows(UnlockCode::LENGTH).any(has_shape_of_code)
-}
-
-/// Whether a code stands in `text` as a word of its own. A name of five words of five small letters is none: of three thousand codes
-/// not one has nothing else.
-#[must_use]
-pub(crate) fn holds_typed_code(text: &str) -> bool {
-    // A dot goes on with a host's name.
-    let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let bytes = text.as_bytes();
-    (0..bytes.len().saturating_sub(UnlockCode::LENGTH - 1)).any(|start| {
-        let end = start + UnlockCode::LENGTH;
-        let is_alone =
-            !(start > 0 && is_of_word(bytes[start - 1]) || bytes.get(end).is_some_and(|byte| is_of_word(*byte)));
-        let code = &bytes[start..end];
-        is_alone && has_shape_of_code(code) && code.iter().any(|byte| !byte.is_ascii_lowercase() && *byte != b'-')
-    })
 }
 
 impl Drop for UnlockCode {
@@ -241,52 +207,6 @@ mod tests {
         assert!(at(&code).abs_diff(at(&neighbour)) >= 16384);
         drop(neighbour);
         assert!(is_locked(at(&code)), "the end of another's lock leaves it alone");
-    }
-
-    #[test]
-    fn a_code_on_a_command_line_is_one_alone_and_no_name() {
-        for code in [
-            "01234-abcde-01234-ABCDE-01234",
-            "--endpoint=01234-abcde-01234-ABCDE-01234",
-            "x abCde-abcde-abcde-abcde-abcde",
-        ] {
-            assert!(holds_typed_code(code), "{code}");
-        }
-        for other in [
-            "power-users-north-sites-admin",
-            "edge1-north-plant-italy-snow1.example",
-            "https://edge1-north-plant-italy-snow1-x:9091",
-            "JID123e4567-e89b-12d3-a456-426655440000",
-        ] {
-            assert!(!holds_typed_code(other), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_code_that_was_copied_badly_is_known_for_one() {
-        for code in [
-            "01234-abcde-01234-ABCDE-01234",
-            "01234abcde01234ABCDE01234",
-            "1234-abcde-01234-ABCDE-01234",
-            "01234-abcde-01234-ABCDE-0123",
-            "01234 abcde 01234 ABCDE 01234",
-            "the code: 01234-abcde-01234-ABCDE-01234",
-            "01234\u{2013}abcde\u{2013}01234\u{2011}ABCDE\u{2212}01234",
-            "01234_abcde_01234_ABCDE_01234",
-            "01234-\u{ad}abcde-01234-\u{200b}ABCDE-01234",
-        ] {
-            assert!(looks_like_code(code), "{code}");
-        }
-        for other in [
-            "",
-            "192.0.2.10",
-            "snowball-edge-warehouse-07",
-            "abc-defghi-jklmno-pqrst-uvw1",
-            "JID123e4567-e89b-12d3-a456-426655440000",
-            "/opt/snowball-client-1.2.0/bin/x",
-        ] {
-            assert!(!looks_like_code(other), "{other}");
-        }
     }
 
     #[test]

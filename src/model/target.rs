@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::job::{ClusterId, JobId, Malformed};
+use super::job::{CLUSTERS, ClusterId, IdKind, JobId, Malformed, check_id, typed_id};
 
 /// The id under which a pair is kept: the job's, or the cluster's. The job folder, the keychain's item and the lines of the
 /// audit log are named by it. What the Snowball API is asked for a pair by is a [`JobId`] always.
@@ -31,6 +31,14 @@ impl TargetId {
         }
     }
 
+    /// As people type it: with what they copied around it, and in capital letters as well.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn typed(text: &str) -> Result<Self, Malformed> {
+        typed_id(text).parse()
+    }
+
     /// The job, if it is one.
     #[must_use]
     pub(crate) fn job(&self) -> Option<&JobId> {
@@ -51,7 +59,11 @@ impl FromStr for TargetId {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        if text.starts_with("CID") { text.parse().map(Self::Cluster) } else { text.parse().map(Self::Job) }
+        if CLUSTERS.iter().any(|prefix| text.starts_with(prefix)) {
+            return text.parse().map(Self::Cluster);
+        }
+        check_id(text, &IdKind::TARGET)?;
+        text.parse().map(Self::Job)
     }
 }
 
@@ -99,7 +111,9 @@ mod tests {
             let written = serde_json::to_string(&id).unwrap();
             assert_eq!(serde_json::from_str::<TargetId>(&written).unwrap(), id);
         }
-        for (text, why) in [("CID123", "a cluster id has 39"), ("XID", "JID or MID")] {
+        let cluster = "CID123e4567-e89b-12d3-a456-42665544000a";
+        assert_eq!(TargetId::typed("CID123E4567-E89B-12D3-A456-42665544000A").unwrap().as_str(), cluster);
+        for (text, why) in [("CID123", "a cluster id has 39"), ("XID", "with JID (a job) or CID (a cluster)")] {
             let refusal = text.parse::<TargetId>().unwrap_err();
             assert!(refusal.why.contains(why), "{refusal}");
         }

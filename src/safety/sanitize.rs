@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::looks_like_code;
+use crate::model::is_code_for_answer;
 use crate::safety::redact::redacted;
 
 /// Longest sanitized text, in characters.
@@ -45,10 +45,10 @@ pub fn sanitize(text: &str) -> String {
     sanitized
 }
 
-/// The same for what was typed where no unlock code belongs. One is left out where it is exact; one that was copied badly is
-/// one nearly.
+/// The same for what was typed where no unlock code belongs. One is left out where it is exact; one that was copied badly, or that
+/// stands there in disguise, is one nearly.
 pub(crate) fn sanitize_typed(text: &str) -> String {
-    if looks_like_code(text) { "…".to_owned() } else { sanitize(text) }
+    if is_code_for_answer(text) { "…".to_owned() } else { sanitize(text) }
 }
 
 /// The same for text of several lines that is ours but quotes what was typed, such as a complaint of the command-line

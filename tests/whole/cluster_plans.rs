@@ -127,7 +127,10 @@ fn a_plan_with_a_cluster_twice_or_an_address_twice_is_refused_before_anything_is
         (format!("{one},{all}\n"), "usage"),
     ] {
         let ended = yard.run("plan.csv", &plan, &["--json"]);
-        assert_eq!(ended.json("result")["jobs"][0]["error"]["code"], why, "{}", ended.stdout);
+        let error = &ended.json("result")["jobs"][0]["error"];
+        assert_eq!(error["code"], why, "{}", ended.stdout);
+        let hint = error["hint"].as_str().unwrap();
+        assert!(hint.contains("line 1 of the plan") && !hint.contains("--"), "{hint}");
         assert_eq!((ended.status.code(), events::flaw_of_all(&ended.stdout)), (Some(2), None));
     }
     assert_eq!(yard.rehearsal.count(Operation::GetJobUnlockCode), 0);

@@ -184,6 +184,9 @@ fn a_plan_with_a_flaw_is_refused_whole_before_anything_is_asked() {
         (format!("{0}{0}", pallet.rows()), "stands in it twice, first in line 1"),
         (format!("{}x,y\n", pallet.rows()), "line 3"),
         (format!("{},{code}\n", pallet.rows().trim_end()), "shape of an unlock code"),
+        (format!("{},{}\n", pallet.rows().trim_end(), code.replace('-', " - ")), "shape of an unlock code"),
+        (format!("{}rack{}\n", pallet.rows().trim_end(), code.replace('-', "")), "shape of an unlock code"),
+        (format!("\r\n{}", pallet.rows().replacen("dock 0", "\"dock 0", 1)), "line 2: a quote is not closed"),
         (String::new(), "names no device"),
     ] {
         pallet.plan(&text);
@@ -221,7 +224,39 @@ fn a_node_of_a_cluster_is_told_with_the_command_for_its_cluster() {
     assert_eq!((ended.status.code(), events::flaw_of_all(&ended.stdout)), (Some(6), None), "{}", ended.stdout);
     let error = &ended.json("result")["jobs"][0]["error"];
     assert_eq!(error["code"], "job_in_cluster");
-    assert!(error["hint"].as_str().unwrap().contains(&format!("snow-onboard run {cluster} ")), "{error}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains("into line 1 of the plan") && hint.contains(&cluster) && !hint.contains("--"), "{error}");
+}
+
+#[test]
+fn lines_that_may_be_swapped_are_told_before_anything_is_done() {
+    let pallet = Pallet::of(2, &DeviceOptions::default());
+    pallet.plan(&pallet.rows());
+    let first = pallet.agent(&[]).end().done();
+    assert!(!first.stderr.contains("opened last"), "{}", first.stderr);
+    let again = pallet.agent(&[]).end().done();
+    assert!(!again.stderr.contains("opened last"), "{}", again.stderr);
+    let [one, other] = &pallet.devices[..] else { panic!("two devices") };
+    let swapped =
+        format!("job,address\n\n{},{}\n{},{}\n", one.job_id(), other.address(), other.job_id(), one.address());
+    pallet.plan(&swapped);
+    let warning = format!(
+        "{} was the device of {} (line 3) when it was opened last; line 4 gives it to {}. Are two lines swapped?",
+        one.address(),
+        one.job_id(),
+        other.job_id()
+    );
+    let ended = pallet.agent(&[]).end();
+    let (told, failed) = (ended.stderr.find(&warning), ended.stderr.find("not the device of"));
+    assert!(told.is_some() && failed.is_some() && told < failed, "{}", ended.stderr);
+    let address = one.address().to_string();
+    let alone = pallet.command(&["run", other.job_id(), "--endpoint", &address]).end();
+    let warning = format!(
+        "{address} was the device of {} when it was opened last; now it is given for {}. Is it the right address?",
+        one.job_id(),
+        other.job_id()
+    );
+    assert!(!alone.status.success() && alone.stderr.contains(&warning), "{}", alone.stderr);
 }
 
 #[test]

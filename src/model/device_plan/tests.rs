@@ -5,7 +5,8 @@ const CLUSTER: &str = "CID33333333-0000-4000-8000-000000000000";
 const OTHER: &str = "JID22222222-0000-4000-8000-000000000000";
 
 fn plan(text: &str) -> Result<Vec<(String, String, Option<String>)>, PlanFlaw> {
-    let plan = DevicePlan::parse(text, PlanFormat::of("-", text))?;
+    let text = PlanText::of(text);
+    let plan = DevicePlan::parse(&text, PlanFormat::of("-", &text))?;
     let row = |device: &PlannedDevice| {
         let addresses: Vec<String> = device.addresses().map(ToString::to_string).collect();
         (device.job.to_string(), addresses.join(" "), device.label.clone())
@@ -57,7 +58,7 @@ fn a_cluster_has_the_addresses_of_its_nodes_in_one_value() {
 #[test]
 fn a_node_beside_its_cluster_is_refused() {
     let text = format!("{CLUSTER},192.0.2.10 192.0.2.11\n{ONE},192.0.2.12 192.0.2.13");
-    let DevicePlan(mut devices) = DevicePlan::parse(&text, PlanFormat::Csv).unwrap();
+    let DevicePlan(mut devices) = DevicePlan::parse(&PlanText::of(&text), PlanFormat::Csv).unwrap();
     (devices[1].job, devices[1].node) = (devices[0].job.clone(), ONE.parse().ok());
     let flaw = DevicePlan::of(devices).unwrap_err();
     assert!(
@@ -156,7 +157,7 @@ fn a_file_that_is_no_text_is_told_as_what_it_is() {
     ] {
         assert!(DevicePlan::text(bytes.to_vec()).unwrap_err().why.contains(why));
     }
-    assert_eq!(DevicePlan::text(b"job".to_vec()).as_deref(), Ok("job"));
+    assert_eq!(DevicePlan::text(b"\xef\xbb\xbfjob\r1\r\n".to_vec()), Ok(PlanText::of("job\n1\n")));
 }
 
 #[test]
@@ -168,6 +169,113 @@ fn what_is_no_plan_is_not_said_again() {
     ] {
         let flaw = plan(text).unwrap_err();
         assert!(!flaw.why.contains("7c0e1b"), "{flaw:?}");
+    }
+}
+
+#[test]
+fn a_quote_that_takes_other_lines_into_a_value_refuses_the_plan() {
+    let rows = |label: &str| format!("job,address,label\n{ONE},192.0.2.10,{label}\n{OTHER},192.0.2.11,dock 2\n");
+    for (text, line, why) in [
+        (rows("\"dock 1"), 2, "a quote is not closed"),
+        // The next quote opens another value, and would close this one.
+        (rows("\"dock 1") + &format!("{CLUSTER},192.0.2.12,\"rack, left\"\n"), 2, "a quote is not closed"),
+        (rows("\"dock 1") + &format!("{CLUSTER},192.0.2.12,rack\"\n"), 2, "line break"),
+        (rows("\"dock 1\" left"), 2, "text after a closing quote"),
+        (rows("dock 12\""), 2, "in the middle of a value"),
+        (rows("dock \"1\" left"), 2, "in the middle of a value"),
+        (rows("\"dock 1\nleft\""), 2, "the label has a line break"),
+        (format!("job,address,note\n{ONE},192.0.2.10,\"x\n{OTHER},192.0.2.11,y\"\n"), 2, "a value has a line break"),
+        (format!("\"job\n{ONE}\",192.0.2.10\n"), 1, "the job has a line break"),
+        (format!("{CLUSTER},\"192.0.2.10\n{ONE},192.0.2.11\"\n"), 1, "is a job id and no address"),
+        (
+            format!("[[device]]\njob = \"{ONE}\"\naddress = \"192.0.2.10\"\nlabel = \"a\\nb\""),
+            1,
+            "the label has a line break",
+        ),
+        (rows("dock 1,left"), 2, "more values"),
+        (format!("job,address,label,,\n{ONE},192.0.2.10,dock 1, left,\n"), 2, "more values"),
+        (format!("job,address,label,Label\n{ONE},192.0.2.10,a,b\n"), 1, "the column label twice"),
+    ] {
+        let flaw = plan(&text).unwrap_err();
+        assert_eq!(flaw.line, Some(line), "{text}: {flaw:?}");
+        assert!(flaw.why.contains(why), "{text}: {flaw:?}");
+        assert!(plan(&text.replace('\n', "\r\n")).is_err_and(|same| same == flaw), "{text}");
+    }
+    for (cell, label) in [
+        ("\"dock 1\"", "dock 1"),
+        (" \"dock \"\"1\"\", left\" ", "dock \"1\", left"),
+        ("dock 1's \u{201c}left\u{201d}", "dock 1's \u{201c}left\u{201d}"),
+    ] {
+        assert_eq!(plan(&rows(cell)).unwrap()[0].2.as_deref(), Some(label), "{cell}");
+    }
+}
+
+#[test]
+fn a_line_is_told_as_an_editor_counts_it() {
+    let head = format!("\u{feff}# pallet 7\n\njob,address,label\n\n{ONE},192.0.2.10,\n# not yet\n   \n");
+    let of_cluster = format!("{CLUSTER},\"192.0.2.20\n192.0.2.21\",rack\n");
+    for (text, line, why) in [
+        (format!("{head}JID1,192.0.2.11\n"), 8, "the job id “JID1”"),
+        (format!("{head}{of_cluster}JID1,192.0.2.11\n"), 10, "the job id “JID1”"),
+        (format!("{head}{of_cluster}{OTHER},192.0.2.10"), 10, "192.0.2.10 stands in it twice, first in line 5"),
+        (format!("{head}{of_cluster}{ONE},192.0.2.30"), 10, "stands in it twice, first in line 5"),
+        (format!("{head}{OTHER},192.0.2.11,\"x"), 8, "a quote is not closed"),
+        (format!("{head}\n# 7c0e1-bab84-a7390-0ffee-31337"), 9, "shape of an unlock code"),
+        (format!("\u{feff}sep=,\n{}{OTHER},192.0.2.300", &head[3..]), 9, "“192.0.2.300”"),
+        (
+            format!(
+                "\u{feff}# pallet 7\n\n[[device]]\njob = \"{ONE}\"\n# x\naddress = \"192.0.2.1\"\n\n[[device]]\njob = \"JID1\"\naddress = \"192.0.2.2\"\n"
+            ),
+            8,
+            "the job id “JID1”",
+        ),
+        (format!("# pallet 7\n\n[[device]]\njob = \"{ONE}\"\naddress = 7\n"), 5, "no text in quotes"),
+        (format!("# pallet 7\n\n[[device]]\njob = {ONE}\naddress = 7\n"), 4, "not TOML"),
+    ] {
+        for ends in ["\n", "\r\n", "\r"] {
+            let flaw = plan(&text.replace('\n', ends)).unwrap_err();
+            assert_eq!(flaw.line, Some(line), "{text:?} {ends:?}: {flaw:?}");
+            assert!(flaw.why.contains(why), "{text:?} {ends:?}: {flaw:?}");
+        }
+    }
+}
+
+#[test]
+fn a_first_line_may_name_the_separator_as_spreadsheets_do() {
+    let expected = vec![(ONE.to_owned(), "192.0.2.10".to_owned(), Some("dock 1, left".to_owned()))];
+    for text in [
+        format!("sep=;\njob;address;label\n{ONE};192.0.2.10;dock 1, left\n"),
+        format!("\u{feff}SEP=;\r\n{ONE};192.0.2.10;dock 1, left\r\n"),
+        format!("\"sep=;\"\n{ONE};192.0.2.10;dock 1, left\n"),
+        format!("sep=\t\n{ONE}\t192.0.2.10\tdock 1, left\n"),
+        format!("sep=,\n{ONE},192.0.2.10,\"dock 1, left\"\n"),
+    ] {
+        assert_eq!(plan(&text), Ok(expected.clone()), "{text}");
+    }
+    for text in ["sep=\n", "sep=x\n", "sep=;;\n"] {
+        let flaw = plan(&format!("\n{text}{ONE},192.0.2.10")).unwrap_err();
+        assert!(flaw.line == Some(2) && flaw.why.contains("names no separator"), "{text}: {flaw:?}");
+    }
+    let quoted = format!("{CLUSTER};\"192.0.2.10, 192.0.2.11\";rack");
+    assert_eq!(plan(&quoted).unwrap()[0].2.as_deref(), Some("rack"), "the comma stands in quotes");
+}
+
+#[test]
+fn ids_in_capital_letters_and_addresses_in_two_spellings_are_the_same() {
+    let capital = ONE.to_owned().replace("JID1111", "JIDabcd");
+    let text = format!("{},192.0.2.10\n", capital.replace("abcd", "ABCD"));
+    assert_eq!(plan(&text).unwrap()[0].0, capital);
+    let twice = plan(&format!("{text}{capital},192.0.2.11")).unwrap_err();
+    assert!(twice.why.contains("twice, first in line 1"), "{twice:?}");
+    let twice = plan(&format!("{ONE},192.0.2.10\n{OTHER},[::ffff:192.0.2.10]:9091")).unwrap_err();
+    assert!(twice.line == Some(2) && twice.why.contains("192.0.2.10:9091 stands in it twice"), "{twice:?}");
+    for (text, why) in [
+        (format!("JOB0,192.0.2.10\n"), "does not begin with JID (a job) or CID (a cluster)"),
+        (format!("{ONE},?"), "is neither an IP address nor a host name"),
+        (format!("{ONE},n/a"), "is neither an IP address nor a host name"),
+    ] {
+        let flaw = plan(&text).unwrap_err();
+        assert!(flaw.why.contains(why) && !flaw.why.contains("MID"), "{flaw:?}");
     }
 }
 
@@ -184,6 +292,12 @@ fn a_code_in_it_is_refused_and_not_said() {
         format!("{ONE},192.0.2.10,{}", code.replace('-', "")),
         format!("{ONE},192.0.2.10,gate {} left", code.replace('-', "")),
         format!("{ONE},192.0.2.10,{} gate 4", code.replace('-', " ")),
+        format!("{ONE},192.0.2.10,{}", code.replace('-', " - ")),
+        format!("{ONE},192.0.2.10,rack{}", code.replace('-', "")),
+        format!("{ONE},192.0.2.10,{}", code.chars().map(|c| format!("{c} ")).collect::<String>()),
+        format!("{ONE},rack{}", code.replace('-', "")),
+        format!("# {}\n{ONE},192.0.2.10", code.replace('-', " / ")),
+        format!("{ONE},192.0.2.10,\"{}\"", code.replace('-', "\n")),
     ] {
         let flaw = plan(&text).unwrap_err();
         assert!(flaw.why.contains("shape of an unlock code"), "{text}: {flaw:?}");
