@@ -160,7 +160,7 @@ fn open_cluster(
     };
     // Its buffers have held the code.
     drop(cloud);
-    let unlocked = keep_after_unlock(kept.hand_over(&first)?.wait()?, settings, &reporter)?;
+    let unlocked = keep_after_unlock(kept.hand_over(&first, settings.start_timeout())?.wait()?, settings, &reporter)?;
     tell(&unlocked, &first, settings, ui);
     Ok(ExitCode::Done)
 }

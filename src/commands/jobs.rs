@@ -21,7 +21,7 @@ struct JobsResult {
 }
 
 /// A job of the account, everything foreign in it cleaned.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct JobRow {
     job: String,
     state: String,
@@ -103,6 +103,11 @@ impl JobRow {
         let parts = [self.what(), self.age(now), self.tracking(), kept];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         if parts.is_empty() { self.state_in_words.clone() } else { parts.join(", ") }
+    }
+
+    /// The same of the cluster that it is a node of, whose nodes have a tracking number each.
+    pub(super) fn in_words_of_cluster(&self, now: OffsetDateTime) -> String {
+        Self { cluster: None, tracking_number: None, ..self.clone() }.in_words(now)
     }
 
     fn what(&self) -> Option<String> {

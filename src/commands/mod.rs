@@ -113,7 +113,8 @@ fn run_command(cli: &Cli) -> Ended {
         if client::pass_on(signal) {
             return true;
         }
-        let error = Error::interrupted(signal, voice_of_the_end.kept());
+        let (kept, hint) = voice_of_the_end.before_interruption();
+        let error = Error::interrupted(signal, kept, hint);
         voice_of_the_end.interrupted(of_the_end.job(), &error);
         ui::start_exit_timer();
         false

@@ -87,7 +87,7 @@ fn open(job: TargetId, endpoint: &Endpoint, settings: &Settings, ui: &Ui, report
     let unlocked = Requested { job, purpose: Purpose::Run, settings, reporter: reporter.clone(), ask: ui }
         .check_with_device(endpoint)?
         .keep()?
-        .hand_over(endpoint)?
+        .hand_over(endpoint, settings.start_timeout())?
         .wait()?;
     let unlocked = keep_after_unlock(unlocked, settings, reporter)?;
     tell(&unlocked, endpoint, settings, ui);

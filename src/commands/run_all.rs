@@ -7,7 +7,8 @@ use time::OffsetDateTime;
 
 use super::guide::{asked_to_continue, typed_line};
 use super::jobs::{JobRow, no_job_ready};
-use super::run_plan::{FailedLookUps, PlanRun, needs_keychain};
+use super::run_plan::{FailedLookUps, HEADER, PlanRun, needs_keychain, plan_text};
+use super::several::lines_to_keep;
 use crate::cli::{run_again, run_plan_again};
 use crate::cloud::Cloud;
 use crate::device;
@@ -22,8 +23,6 @@ use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::StateFolder;
 use crate::ui::Ui;
-
-const HEADER: &str = "job,address,label";
 
 /// A delivered job, and what helps to say where its device is.
 struct Delivered {
@@ -51,13 +50,20 @@ pub(super) fn run_all(no_input: bool, settings: &Settings, ui: &Ui, reporter: &R
     reporter.begin(Step::Job);
     let jobs = run.cloud(reporter)?.jobs()?;
     let delivered = delivered(jobs, settings)?;
-    reporter.step(Step::Job, &format!("{} delivered", jobs_in_words(delivered.len())));
-    let plan = Questions { settings, ui, reporter }.plan(&delivered)?;
-    Ok(run.run(&plan, FailedLookUps::new()))
+    reporter.step(Step::Job, &format!("{} delivered", in_words(&delivered)));
+    let plan = Questions { delivered: &delivered, settings, ui, reporter }.plan()?;
+    Ok(run.run(&plan, FailedLookUps::new(), false))
 }
 
-fn jobs_in_words(count: usize) -> String {
-    if count == 1 { "1 job has been".to_owned() } else { format!("{count} jobs have been") }
+/// How many jobs, and how many clusters.
+fn in_words(delivered: &[Delivered]) -> String {
+    let count = |of_clusters: bool, one: &str, more: &str| {
+        let count = delivered.iter().filter(|it| it.job.job().is_none() == of_clusters).count();
+        (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { more }))
+    };
+    let counts: Vec<String> =
+        [count(false, "job", "jobs"), count(true, "cluster", "clusters")].into_iter().flatten().collect();
+    format!("{} {} been", counts.join(" and "), if delivered.len() == 1 { "has" } else { "have" })
 }
 
 /// Those whose device is here, and the clusters of which a node is.
@@ -82,7 +88,7 @@ fn delivered(jobs: Vec<JobFacts>, settings: &Settings) -> Result<Vec<Delivered>>
             let of_cluster =
                 jobs.iter().filter(|other| other.cluster.as_deref() == Some(job.as_str()) && !other.is_main);
             let nodes = of_cluster.filter(|node| node.state.readiness() != Readiness::TooLate).count();
-            let words = format!("cluster of {nodes} nodes, {}", row.in_words(now));
+            let words = format!("cluster of {nodes} nodes, {}", row.in_words_of_cluster(now));
             delivered.push(Delivered { last: last(&job), job, words, label, nodes });
         }
     }
@@ -96,18 +102,23 @@ fn delivered(jobs: Vec<JobFacts>, settings: &Settings) -> Result<Vec<Delivered>>
 
 /// Asks where the devices are, and whether to begin.
 struct Questions<'a> {
+    delivered: &'a [Delivered],
     settings: &'a Settings,
     ui: &'a Ui,
     reporter: &'a Reporter,
 }
 
 impl Questions<'_> {
-    fn plan(&self, delivered: &[Delivered]) -> Result<DevicePlan> {
+    fn plan(&self) -> Result<DevicePlan> {
         let mut devices: Vec<PlannedDevice> = Vec::new();
-        for (at, it) in delivered.iter().enumerate() {
-            self.ui.tell(&format!("\n  {} of {}  {}\n     {}", at + 1, delivered.len(), it.job, it.words));
+        for (at, it) in self.delivered.iter().enumerate() {
+            self.ui.tell(&format!("\n  {} of {}  {}\n     {}", at + 1, self.delivered.len(), it.job, it.words));
             if let Some(device) = self.addresses_of(it, &devices)? {
                 devices.push(device);
+                // Somebody has read them off displays, one by one.
+                let (lines, command) = (plan_text(&devices), run_plan_again("pallet.csv", self.settings));
+                let keep = lines_to_keep("To keep the addresses", &lines, &command);
+                self.ui.on_interruption(move |_| ("Nothing was done.".to_owned(), keep.clone()));
             }
         }
         if devices.is_empty() {
@@ -146,7 +157,7 @@ impl Questions<'_> {
             None => format!("The IP address on {whose}. Press Enter to leave {this} out:"),
         };
         let keep = format!("Press Enter to keep this address, type - to leave {this} out, or type another address:");
-        let (mut question, mut silent) = (first.as_str(), None::<Endpoint>);
+        let (mut question, mut silent, mut confirmed) = (first.as_str(), None::<Endpoint>, None::<Endpoint>);
         loop {
             let line = self.ask(question)?;
             let endpoint = match (line.as_str(), silent.take(), last) {
@@ -155,7 +166,13 @@ impl Questions<'_> {
                 ("", Some(endpoint), _) => return Ok(Some(endpoint)),
                 ("", None, Some(last)) => last.clone(),
                 // A key that was meant for another question, and not to be asked of a name server.
-                (line, ..) if line.chars().count() < 2 => continue,
+                (line, ..) if line.chars().count() < 2 => {
+                    if !line.is_empty() {
+                        let line = sanitize(line);
+                        self.ui.tell(&format!("“{line}” is no address. Type the address, or - to leave {this} out."));
+                    }
+                    continue;
+                }
                 (line, ..) => match Endpoint::typed(line) {
                     Ok(endpoint) => endpoint,
                     Err(malformed) => {
@@ -169,6 +186,14 @@ impl Questions<'_> {
             let other = others.next().map(|it| &it.job).or(is_taken(&&endpoint).then_some(&of.job));
             if let Some(other) = other {
                 self.ui.tell(&format!("{endpoint} is the address that you gave for {other}."));
+                continue;
+            }
+            let former =
+                self.delivered.iter().find(|it| it.job != of.job && it.last.iter().any(|it| it.is_same(&endpoint)));
+            if let Some(Delivered { job, .. }) = former.filter(|_| confirmed.as_ref() != Some(&endpoint)) {
+                self.ui.tell(&format!("{endpoint} was the device of {job} when it was opened last."));
+                question = &keep;
+                (silent, confirmed) = (Some(endpoint.clone()), Some(endpoint));
                 continue;
             }
             // What is agreed to for one address would not be known any more when its turn comes: the setting says it for all.
@@ -193,14 +218,10 @@ impl Questions<'_> {
             KeychainKind::Kernel => "kernel memory, until reboot at the latest",
             KeychainKind::System | KeychainKind::None => "this machine's keychain",
         };
-        let line = |it: &PlannedDevice| {
-            let addresses: Vec<Endpoint> = it.addresses().cloned().collect();
-            format!("\n  {}", plan_line(&it.job, &addresses, it.label.as_deref()))
-        };
         self.ui.tell(&format!(
-            "\nThese devices will be unlocked, {} at a time. Codes are kept in {place}.\n\n  {HEADER}{}\n\nThe same without questions: save these lines as a file, for example pallet.csv, and run\n  {}",
+            "\nThese devices will be unlocked, {} at a time. Codes are kept in {place}.\n\n{}\n\nThe same without questions: save these lines as a file, for example pallet.csv, and run\n  {}",
             self.settings.parallel,
-            devices.iter().map(line).collect::<String>(),
+            plan_text(devices),
             run_plan_again("pallet.csv", self.settings)
         ));
         match asked_to_continue(self.ui, |why| self.cancelled(why))? {

@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::convert::identity;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,16 +9,18 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::cluster::cluster_of;
-use super::plan_advice::report_in_plan;
-use super::several::{DeviceRow, open_stored, side_by_side, tell_all};
+use super::several::{DeviceRow, NotOpened, Rows, Shared, open_stored, work_on_all};
+use crate::cli::run_plan_again;
 use crate::cloud::Cloud;
 use crate::device::Client;
 use crate::error::{Error, ExitCode, Result, Why};
 use crate::flow::{
-    ClusterRequest, Requested, SharedClient, SharedKeychains, addresses_missing, check_address, check_count,
-    target_named, warn_of_known_addresses, with_remembered,
+    ClusterRequest, Requested, SharedKeychains, addresses_missing, check_address, check_count, target_named,
+    warn_all_until_unlocked, warn_of_known_addresses, with_remembered,
 };
-use crate::model::{DevicePlan, Endpoint, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose, TargetId};
+use crate::model::{
+    DevicePlan, Endpoint, KeychainKind, PlanFlaw, PlanFormat, PlannedDevice, Purpose, TargetId, plan_line,
+};
 use crate::report::{Event, Nobody, Notify, Reporter, Step, while_waiting};
 use crate::safety::path_trust::{self, Whose};
 use crate::settings::Settings;
@@ -41,7 +42,7 @@ pub(super) fn run_plan(path: &Path, settings: &Settings, ui: &Ui, reporter: &Rep
     }
     let run = PlanRun::prepare(settings, ui, reporter)?;
     let (plan, failed) = run.with_clusters(plan).map_err(|flaw| flawed(path, flaw))?;
-    Ok(run.run(&plan, failed))
+    Ok(run.run(&plan, failed, path != Path::new("-")))
 }
 
 fn unusable(path: &Path, why: Why) -> Error {
@@ -192,51 +193,57 @@ impl<'a> PlanRun<'a> {
     }
 
     /// First what only AWS has, one after the other; then all devices, side by side, without AWS. A device that fails is no matter of
-    /// another.
-    pub(super) fn run(self, plan: &DevicePlan, failed: FailedLookUps) -> ExitCode {
+    /// another. The lines of a plan that `is_kept` nowhere are told if this is interrupted.
+    pub(super) fn run(self, plan: &DevicePlan, failed: FailedLookUps, is_kept: bool) -> ExitCode {
         warn_of_known_addresses(plan.devices(), &self.settings.state_dir, self.reporter);
-        self.ui.begin_devices(&plan.devices().iter().map(named).collect::<Vec<_>>());
-        let fetched = self.fetch_all(plan, failed);
+        let lines = (!is_kept).then(|| (plan_text(plan.devices()), run_plan_again("pallet.csv", &self.settings)));
+        let rows = Rows::begin(&plan.devices().iter().map(named).collect::<Vec<_>>(), lines, self.ui);
+        warn_all_until_unlocked(&self.settings, self.reporter);
+        let fetched = self.fetch_all(plan, failed, &rows);
         let Self { settings, ui, reporter, keychains, cloud } = self;
         // Its buffers have held codes; it is gone before the first device is waited for.
         drop(cloud);
         let keychains = Arc::new(keychains);
-        let devices: Vec<_> =
-            fetched.into_iter().map(|(device, kept)| (device, kept, Arc::clone(&keychains))).collect();
+        let devices: Vec<_> = fetched.into_iter().map(|device| (device, Arc::clone(&keychains))).collect();
         drop(keychains);
-        let client = SharedClient::default();
-        let rows = side_by_side(devices, settings.parallel, |(device, kept, keychains)| {
-            kept.map_or_else(identity, |nodes| {
-                // That it is kept has been told.
-                let reporter = reporter.for_job(&device.job).without(Step::Kept);
-                let at = (nodes.addresses.first().unwrap_or(&device.endpoint).clone(), nodes);
-                let opened =
-                    open_stored(&device.job, (&at.0, at.1), Purpose::Run, &settings, &reporter, (keychains, &client));
-                let opened = opened.map_err(|error| report_in_plan(&of_plan(error, plan), device));
-                DeviceRow::new(named(device), opened, ui)
-            })
+        let shared = Shared::of(&settings);
+        work_on_all(devices, &settings, |((at, device, nodes), keychains)| {
+            // That it is kept has been told.
+            let reporter = reporter.for_job(&device.job).without(Step::Kept);
+            let addresses =
+                if nodes.addresses.is_empty() { vec![device.endpoint.clone()] } else { nodes.addresses.clone() };
+            let at_these = (&addresses[..], nodes);
+            let opened = open_stored(&device.job, at_these, Purpose::Run, &settings, &reporter, (keychains, &shared));
+            let opened = opened.map_err(|error| NotOpened::in_plan(of_plan(error, plan), device));
+            rows.add(at, DeviceRow::new(named(device), opened, ui));
         });
-        tell_all(rows, ui)
+        rows.tell(ui)
     }
 
-    /// With what is to be told of those for which that failed, which is told at once.
+    /// Those for which that came to something, with their places in the plan. Of the others it is told at once.
     fn fetch_all<'p>(
         &self,
         plan: &'p DevicePlan,
         mut failed: FailedLookUps,
-    ) -> Vec<(&'p PlannedDevice, Result<ClusterRequest, DeviceRow>)> {
+        rows: &Rows,
+    ) -> Vec<(usize, &'p PlannedDevice, ClusterRequest)> {
         let mut may_ask = failed.values().all(may_ask_after);
-        let fetch = |device: &'p PlannedDevice| {
+        let fetch = |(at, device): (usize, &'p PlannedDevice)| {
             let kept = match failed.remove(&device.job) {
                 Some(error) => Err(error),
                 None => self.fetch(device, may_ask),
             };
             may_ask &= kept.as_ref().err().is_none_or(may_ask_after);
-            let report = |error| report_in_plan(&not_waited_for(error), device);
-            let row = |error| DeviceRow::new(named(device), Err(report(error)), self.ui);
-            (device, kept.map_err(row))
+            match kept {
+                Ok(nodes) => Some((at, device, nodes)),
+                Err(error) => {
+                    let not_opened = NotOpened::in_plan(not_waited_for(error), device);
+                    rows.add(at, DeviceRow::new(named(device), Err(not_opened), self.ui));
+                    None
+                }
+            }
         };
-        plan.devices().iter().map(fetch).collect()
+        plan.devices().iter().enumerate().filter_map(fetch).collect()
     }
 
     /// Has the pair kept, and lets go of it again. Gives where the nodes are, of a cluster.
@@ -278,6 +285,18 @@ pub(super) type FailedLookUps = BTreeMap<TargetId, Error>;
 /// Nobody signs in ten times to be refused ten times, or waits ten times for a network that is not there.
 fn may_ask_after(error: &Error) -> bool {
     !matches!(error.exit(), ExitCode::Credentials | ExitCode::Network)
+}
+
+/// What begins a plan.
+pub(super) const HEADER: &str = "job,address,label";
+
+/// The lines of a plan, to be saved as a file.
+pub(super) fn plan_text(devices: &[PlannedDevice]) -> String {
+    let line = |it: &PlannedDevice| {
+        let addresses: Vec<Endpoint> = it.addresses().cloned().collect();
+        format!("\n  {}", plan_line(&it.job, &addresses, it.label.as_deref()))
+    };
+    format!("  {HEADER}{}", devices.iter().map(line).collect::<String>())
 }
 
 fn named(device: &PlannedDevice) -> NamedDevice {

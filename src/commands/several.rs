@@ -1,13 +1,18 @@
 //! Several devices at once: worked on side by side, each with its own end, and a summary after all.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::error::{ErrorReport, ExitCode, Result};
-use crate::flow::{ClusterRequest, Requested, SharedClient, SharedKeychains, Unlocked, keep_after_unlock};
-use crate::model::{ClusterNode, Endpoint, Purpose, TargetId};
-use crate::report::{Nobody, Reporter};
+use super::plan_advice::report_in_plan;
+use crate::device;
+use crate::error::{Error, ErrorReport, ExitCode, Result};
+use crate::flow::{
+    ClusterRequest, Requested, SharedClient, SharedKeychains, Unlocked, check_address, keep_after_one_of_several,
+};
+use crate::model::{ClusterNode, Endpoint, PlannedDevice, Purpose, TargetId};
+use crate::report::{Event, Nobody, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::ui::{Failure, NamedDevice, Stage, Ui};
@@ -18,41 +23,169 @@ pub(super) fn side_by_side<T: Send, R: Send>(items: Vec<T>, at_once: usize, work
     let workers = at_once.min(items.len());
     let (queue, results) = (Mutex::new(items.into_iter().enumerate()), Mutex::new(Vec::new()));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some((at, item)) = next() {
-                    let result = work(item);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
-                }
-            });
+    let take_on = || {
+        while let Some((at, item)) = next() {
+            let result = work(item);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            // Where the system grants no more threads, there are fewer.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, &take_on);
+        }
+        take_on();
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(at, _)| *at);
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// So many devices are waited for at once beside those that are worked on. Each of them is a thread, a lock and a socket.
+const MOST_WAITED_FOR: usize = 256;
+
+/// How many of several devices are worked on at once. A device has a place from when its port answers until its end: one that is
+/// still off keeps no place from another.
+struct Turns {
+    all: usize,
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// Free again when it is dropped.
+struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    fn of(all: usize) -> Self {
+        Self { all, free: Mutex::new(all), freed: Condvar::new() }
+    }
+
+    fn take(&self, reporter: &Reporter) -> Turn<'_> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if *free == 0 {
+            let what = match self.all {
+                1 => "its turn, after the device that is worked on".to_owned(),
+                all => format!("its turn, after {all} devices that are worked on"),
+            };
+            reporter.notify(Event::Waiting { what, so_far: Duration::ZERO });
+        }
+        while *free == 0 {
+            free = self.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Turn(self)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+/// What several devices of one command share.
+pub(super) struct Shared {
+    client: SharedClient,
+    places: Turns,
+}
+
+impl Shared {
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self { client: SharedClient::default(), places: Turns::of(settings.parallel) }
+    }
+
+    /// A place for a device that answers, and what is left of the time until it does. While a place is waited for, no time counts.
+    fn place(&self, addresses: &[Endpoint], patience: Duration, reporter: &Reporter) -> Result<(Turn<'_>, Duration)> {
+        let mut left = patience;
+        loop {
+            left = device::wait_for_ports(addresses, left, reporter)?;
+            let place = self.places.take(reporter);
+            // It may be off again since.
+            if left.is_zero() || addresses.iter().any(|address| device::reach(address, reporter).is_ok()) {
+                return Ok((place, left));
+            }
+        }
+    }
+}
+
+/// Works on all `devices` of a command, each as soon as it answers, no more than `parallel` at once. See [`side_by_side`].
+pub(super) fn work_on_all<T: Send, R: Send>(
+    devices: Vec<T>,
+    settings: &Settings,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    side_by_side(devices, settings.parallel + MOST_WAITED_FOR, work)
+}
+
 /// Opens one of several devices, or clusters, from what is stored. Nobody is asked: two questions at once are answered by nobody who knows which
-/// is which.
+/// is which. Until the device answers and has a place, only its job is locked: there is no client, no private home and no code.
 pub(super) fn open_stored(
     job: &TargetId,
-    (endpoint, nodes): (&Endpoint, ClusterRequest),
+    (addresses, nodes): (&[Endpoint], ClusterRequest),
     purpose: Purpose,
     settings: &Settings,
     reporter: &Reporter,
-    (keychains, client): (Arc<SharedKeychains>, &SharedClient),
+    (keychains, shared): (Arc<SharedKeychains>, &Shared),
 ) -> Result<Unlocked> {
+    let endpoint = addresses.first().ok_or(Error::EndpointMissing)?;
     let requested = Requested { job: job.clone(), purpose, settings, reporter: reporter.clone(), ask: &Nobody };
-    let kept = requested.check_device_sharing(endpoint, &keychains, client)?.of_cluster(nodes).take_kept()?;
+    let mut place = None;
+    let checked = requested.check_device_sharing(endpoint, &keychains, &shared.client, || {
+        addresses.iter().try_for_each(|address| check_address(address, settings, &Nobody))?;
+        place = Some(shared.place(addresses, settings.start_timeout(), reporter)?);
+        Ok(())
+    })?;
+    let patience = match &place {
+        // Some of its nodes may be waited for still.
+        Some((_, left)) if job.job().is_none() => *left,
+        _ => settings.start_timeout(),
+    };
+    let kept = checked.of_cluster(nodes).take_kept()?;
     // Its connections' buffers have held the code. They go with the last device that needs one.
     drop(keychains);
-    let unlocked = kept.hand_over(endpoint)?.wait()?;
-    keep_after_unlock(unlocked, settings, reporter)
+    let unlocked = kept.hand_over(endpoint, patience)?.wait()?;
+    drop(place);
+    keep_after_one_of_several(unlocked, settings, reporter)
 }
 
+/// Why one of several devices is not open.
+pub(super) struct NotOpened {
+    report: ErrorReport,
+    /// What it is instead, where it is known.
+    state: Option<String>,
+}
+
+impl NotOpened {
+    /// For a line of a plan, where the advice is about that line.
+    pub(super) fn in_plan(error: Error, device: &PlannedDevice) -> Self {
+        let report = report_in_plan(&error, device);
+        Self { report, ..error.into() }
+    }
+}
+
+impl From<ErrorReport> for NotOpened {
+    fn from(report: ErrorReport) -> Self {
+        Self { report, state: None }
+    }
+}
+
+impl From<Error> for NotOpened {
+    fn from(error: Error) -> Self {
+        let state = match &error {
+            Error::ClusterIncomplete { open, nodes, .. } => Some(format!("{open} of {nodes} nodes UNLOCKED")),
+            Error::DeviceTimeout { state, .. } if state == "UNLOCKING" => Some(format!("{state} at the time limit")),
+            _ => None,
+        };
+        Self { report: error.report(), state }
+    }
+}
+
+/// The state of a device that failed, where it says no more.
+const NOT_UNLOCKED: &str = "not unlocked";
+
 /// What became of one of several devices.
-#[derive(Serialize)]
+#[derive(Serialize, Clone)]
 pub(super) struct DeviceRow {
     job: TargetId,
     endpoint: Option<Endpoint>,
@@ -60,6 +193,8 @@ pub(super) struct DeviceRow {
     label: Option<String>,
     /// `null` if the device was not unlocked.
     was_open_already: Option<bool>,
+    /// The same in words, or what is done for it when the command is interrupted.
+    state: String,
     /// Of a cluster that is open.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     nodes: Vec<ClusterNode>,
@@ -71,34 +206,41 @@ pub(super) struct DeviceRow {
 
 impl DeviceRow {
     /// Of a device that is open, or is not, which is told.
-    pub(super) fn new(device: NamedDevice, opened: Result<Unlocked, ErrorReport>, ui: &Ui) -> Self {
-        let NamedDevice { job, label, endpoint } = device;
-        let (was_open_already, nodes, error, exit) = match opened {
-            Ok(unlocked) => (Some(unlocked.was_open_already), unlocked.nodes, None, ExitCode::Done),
-            Err(report) => (None, Vec::new(), Some(ui.failure_of_one(&job, &report)), report.exit),
+    pub(super) fn new(device: NamedDevice, opened: Result<Unlocked, NotOpened>, ui: &Ui) -> Self {
+        let (state, error, exit) = match &opened {
+            Ok(Unlocked { was_open_already: true, .. }) => ("UNLOCKED already".to_owned(), None, ExitCode::Done),
+            Ok(_) => ("UNLOCKED".to_owned(), None, ExitCode::Done),
+            Err(NotOpened { report, state }) => {
+                let state = state.clone().unwrap_or_else(|| NOT_UNLOCKED.to_owned());
+                (state, Some(ui.failure_of_device(&device, report)), report.exit)
+            }
         };
-        let row = Self { job, endpoint, label, was_open_already, nodes, error, exit };
-        match &row.error {
-            Some(failure) => ui.device_is(&row.job, Stage::Failed, &format!("not unlocked: {}", failure.code)),
-            None => ui.device_is(&row.job, Stage::Open, row.state()),
-        }
+        let was_open_already = opened.as_ref().ok().map(|unlocked| unlocked.was_open_already);
+        let nodes = opened.map(|unlocked| unlocked.nodes).unwrap_or_default();
+        let NamedDevice { job, label, endpoint } = device;
+        let row = Self { job, endpoint, label, was_open_already, state, nodes, error, exit };
+        let stage = if row.error.is_some() { Stage::Failed } else { Stage::Open };
+        ui.device_is(&row.job, stage, &row.state_and_reason());
         row
     }
 
-    fn state(&self) -> &'static str {
-        match self.was_open_already {
-            Some(true) => "UNLOCKED already",
-            Some(false) => "UNLOCKED",
-            None => "not unlocked",
+    /// Of a device that is worked on, or is still to be.
+    fn of_now(device: NamedDevice, ui: &Ui) -> Self {
+        let state = ui.doing(&device).unwrap_or_else(|| "not begun".to_owned());
+        let NamedDevice { job, label, endpoint } = device;
+        let (nodes, exit) = (Vec::new(), ExitCode::Interrupted);
+        Self { job, endpoint, label, was_open_already: None, state, nodes, error: None, exit }
+    }
+
+    fn state_and_reason(&self) -> String {
+        match &self.error {
+            Some(failure) if self.state == NOT_UNLOCKED => format!("{NOT_UNLOCKED}: {}", failure.code),
+            _ => self.state.clone(),
         }
     }
 
-    fn in_words(&self) -> String {
-        let endpoint = self.endpoint.as_ref().map_or("address not known".to_owned(), ToString::to_string);
-        let label = self.label.as_ref().map(|label| format!("  {}", sanitize(label))).unwrap_or_default();
-        let node = |node: &ClusterNode| format!("\n    {}  {}", node.name(), node.state_in_words());
-        let nodes: String = self.nodes.iter().map(node).collect();
-        format!("  {}  {endpoint}  {}{label}{nodes}", self.job, self.state())
+    fn address(&self) -> String {
+        self.endpoint.as_ref().map_or("address not known".to_owned(), ToString::to_string)
     }
 }
 
@@ -107,17 +249,82 @@ struct DevicesResult {
     jobs: Vec<DeviceRow>,
 }
 
-/// Tells what became of all of them. The exit code is that of the first that failed.
-pub(super) fn tell_all(rows: Vec<DeviceRow>, ui: &Ui) -> ExitCode {
-    let lines: Vec<String> = rows.iter().map(DeviceRow::in_words).collect();
-    let text = if lines.is_empty() {
-        "No job is stored on this machine.".to_owned()
-    } else {
-        format!("\n{}", lines.join("\n"))
+/// A line a device, in columns, below a cluster's a line for each node, and how many are open.
+fn in_words(rows: &[DeviceRow]) -> String {
+    let label = |row: &DeviceRow| row.label.as_deref().map(sanitize).unwrap_or_default();
+    let column = |of: &dyn Fn(&DeviceRow) -> String| rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0);
+    let (job, address) = (column(&|row| row.job.to_string()), column(&DeviceRow::address));
+    let state = column(&DeviceRow::state_and_reason);
+    let line = |row: &DeviceRow| {
+        let (id, at, is, label) = (row.job.as_str(), row.address(), row.state_and_reason(), label(row));
+        let line = format!("  {id:job$}  {at:address$}  {is:state$}  {label}");
+        let node = |node: &ClusterNode| format!("\n    {}  {}", node.name(), node.state_in_words());
+        line.trim_end().to_owned() + &row.nodes.iter().map(node).collect::<String>()
     };
-    let exit = rows.iter().map(|row| row.exit).find(|exit| *exit != ExitCode::Done).unwrap_or_default();
-    ui.result(None, &text, DevicesResult { jobs: rows });
-    exit
+    let lines: Vec<String> = rows.iter().map(line).collect();
+    let open = rows.iter().filter(|row| row.was_open_already.is_some()).count();
+    let total = match (open, rows.len()) {
+        (1, 1) => "The device is UNLOCKED.".to_owned(),
+        (0, 1) => "The device is not UNLOCKED.".to_owned(),
+        (open, all) => format!("{open} of {all} devices are UNLOCKED."),
+    };
+    format!("\n{}\n\n{total}", lines.join("\n"))
+}
+
+/// What to do with a plan that stands nowhere yet.
+pub(super) fn lines_to_keep(what_for: &str, lines: &str, command: &str) -> String {
+    format!("{what_for}, save these lines as a file, for example pallet.csv:\n{lines}\nThen run:\n  {command}")
+}
+
+/// The rows of all devices as they come, for the end or an interruption.
+#[derive(Clone)]
+pub(super) struct Rows(Arc<Mutex<Vec<(NamedDevice, Option<DeviceRow>)>>>);
+
+impl Rows {
+    /// Begins with none. From here on an interruption tells those that there are, and what is done for the others. `lines` are those of
+    /// a plan that stands nowhere, and the command for them.
+    pub(super) fn begin(devices: &[NamedDevice], lines: Option<(String, String)>, ui: &Ui) -> Self {
+        ui.begin_devices(devices);
+        let this = Self(Arc::new(Mutex::new(devices.iter().map(|device| (device.clone(), None)).collect())));
+        let rows = this.clone();
+        ui.on_interruption(move |ui| {
+            ui.result(None, &in_words(&rows.now(ui)), DevicesResult { jobs: rows.now(ui) });
+            let kept = "Devices that are UNLOCKED stay so.".to_owned();
+            let hint = match &lines {
+                None => "Repeat the same command. It does only what is missing.".to_owned(),
+                Some((lines, command)) => lines_to_keep("To do only what is missing", lines, command),
+            };
+            (kept, hint)
+        });
+        this
+    }
+
+    /// What became of the device at this place of the list.
+    pub(super) fn add(&self, at: usize, row: DeviceRow) {
+        if let Some((_, place)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(at) {
+            *place = Some(row);
+        }
+    }
+
+    fn now(&self, ui: &Ui) -> Vec<DeviceRow> {
+        let rows = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        rows.into_iter().map(|(device, row)| row.unwrap_or_else(|| DeviceRow::of_now(device, ui))).collect()
+    }
+
+    /// Tells what became of all of them. The exit code, and the error that programs are told after the result, are those of the first that
+    /// failed, in the order of the plan.
+    pub(super) fn tell(self, ui: &Ui) -> ExitCode {
+        ui.no_interruption();
+        let rows = self.now(ui);
+        let failed = rows.iter().find_map(|row| Some((row.job.clone(), row.error.clone()?, row.exit)));
+        let exit = failed.as_ref().map_or(ExitCode::Done, |(.., exit)| *exit);
+        ui.tell_repeated();
+        ui.result(None, &in_words(&rows), DevicesResult { jobs: rows });
+        if let Some((job, failure, _)) = failed {
+            ui.ends_by(job, failure);
+        }
+        exit
+    }
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::several::{DeviceRow, open_stored, side_by_side, tell_all};
+use super::several::{DeviceRow, NotOpened, Rows, Shared, open_stored, work_on_all};
 use super::unlocked::tell;
 use super::{cluster, needs_stored_code};
 use crate::cli::Unlock;
-use crate::error::{Error, ErrorReport, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::flow::{
-    ClusterRequest, Requested, SharedClient, SharedKeychains, Unlocked, address_unknown, addresses_missing,
-    keep_after_unlock, with_remembered,
+    ClusterRequest, Requested, SharedKeychains, Unlocked, address_unknown, addresses_missing, keep_after_unlock,
+    warn_all_until_unlocked, with_remembered,
 };
 use crate::model::{Purpose, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
@@ -51,11 +51,15 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
             };
             let requested = Requested { job, purpose: Purpose::Unlock, settings, reporter: reporter.clone(), ask: ui };
             let kept = requested.check_with_device(&endpoint)?.of_cluster(nodes).take_kept()?;
-            let unlocked = keep_after_unlock(kept.hand_over(&endpoint)?.wait()?, settings, reporter)?;
+            let unlocked =
+                keep_after_unlock(kept.hand_over(&endpoint, settings.start_timeout())?.wait()?, settings, reporter)?;
             tell(&unlocked, &endpoint, settings, ui);
             Ok(ExitCode::Done)
         }
-        None => Ok(unlock_all(StateFolder::kept_below(&settings.state_dir)?, settings, ui, reporter)),
+        None => {
+            let stored = StateFolder::kept_below(&settings.state_dir)?;
+            if stored.is_empty() { Err(Error::NothingToUnlock) } else { Ok(unlock_all(stored, settings, ui, reporter)) }
+        }
     }
 }
 
@@ -69,14 +73,16 @@ fn unlock_all(stored: Vec<(TargetId, Option<Record>)>, settings: &Settings, ui: 
             (NamedDevice { job, label: None, endpoint }, record, Arc::clone(&keychains))
         })
         .collect();
-    ui.begin_devices(&devices.iter().map(|(device, ..)| device.clone()).collect::<Vec<_>>());
+    let names: Vec<NamedDevice> = devices.iter().map(|(device, ..)| device.clone()).collect();
+    let rows = Rows::begin(&names, None, ui);
+    warn_all_until_unlocked(settings, reporter);
     drop(keychains);
-    let client = SharedClient::default();
-    let rows = side_by_side(devices, settings.parallel, |(device, record, keychains)| {
-        let opened = open_again(&device, record.as_ref(), settings, reporter, (keychains, &client));
-        DeviceRow::new(device, opened, ui)
+    let shared = Shared::of(settings);
+    work_on_all(devices.into_iter().enumerate().collect(), settings, |(at, (device, record, keychains))| {
+        let opened = open_again(&device, record.as_ref(), settings, reporter, (keychains, &shared));
+        rows.add(at, DeviceRow::new(device, opened, ui));
     });
-    tell_all(rows, ui)
+    rows.tell(ui)
 }
 
 fn open_again(
@@ -84,13 +90,17 @@ fn open_again(
     record: Option<&Record>,
     settings: &Settings,
     reporter: &Reporter,
-    (keychains, client): (Arc<SharedKeychains>, &SharedClient),
-) -> Result<Unlocked, ErrorReport> {
+    (keychains, shared): (Arc<SharedKeychains>, &Shared),
+) -> Result<Unlocked, NotOpened> {
     let NamedDevice { job, endpoint, .. } = device;
-    let endpoint = endpoint.as_ref().ok_or_else(|| address_unknown(job, record).report())?;
+    let endpoint = endpoint.as_ref().ok_or_else(|| address_unknown(job, record))?;
     let kept_in = record.and_then(|record| Some(record.pair.as_ref()?.keychain));
     keychains.open_once(settings.keychain_settings(settings.keychain_for(kept_in)), reporter.shared())?;
     let reporter = reporter.for_job(job);
-    let at = (endpoint, ClusterRequest::default());
-    open_stored(job, at, Purpose::Unlock, settings, &reporter, (keychains, client)).map_err(|error| error.report())
+    let addresses = match record {
+        Some(record) if job.job().is_none() => record.last_addresses(),
+        _ => vec![endpoint.clone()],
+    };
+    let at = (&addresses[..], ClusterRequest::default());
+    Ok(open_stored(job, at, Purpose::Unlock, settings, &reporter, (keychains, shared))?)
 }

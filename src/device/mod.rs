@@ -51,6 +51,7 @@ pub use session::Session;
 pub use session::cluster::ClusterOrder;
 pub(crate) use session::cluster::answering;
 pub use session::open::{ArgvExposure, HandOver};
+pub(crate) use session::ports::wait_for_ports;
 pub(crate) use session::reach::check_address;
 pub use session::reach::reach;
 pub use session::run::ClientExit;

@@ -254,6 +254,9 @@ errors! {
     NothingToWatch = Job "nothing_to_watch"
         "No job is stored on this machine, so there is no device to watch."
         => "See what AWS has, and fetch a job's code and manifest:\n  snow-onboard jobs\n  snow-onboard fetch JID…";
+    NothingToUnlock = Job "nothing_to_unlock"
+        "No job is stored on this machine, so there is no device to unlock."
+        => "See what AWS has, and unlock a device with a job of that:\n  snow-onboard jobs\n  snow-onboard run JID… --endpoint 192.0.2.10";
     PairNotKept { job: String } = Job "pair_not_kept"
         "The code and the manifest of {job} are not both stored on this machine."
         => "Fetch both from AWS, then repeat the same command:\n  snow-onboard fetch {job}";
@@ -586,9 +589,9 @@ errors! {
         => "The stored code and manifest are unchanged. Look at the display, then repeat the same command, with more time if it is still busy:\n  --unlock-timeout {longer}\nIf the display shows no progress, show this to AWS Support with the job id.";
 
     /// `by` is what ended it: a key, or the signal's name.
-    Interrupted { signal: i32, by: &'static str, kept: String } = Interrupted "interrupted"
+    Interrupted { signal: i32, by: &'static str, kept: String, hint: String } = Interrupted "interrupted"
         "Interrupted ({by}). {kept}"
-        => "Repeat the same command to continue.";
+        => "{hint}";
     Internal { what: String } = Internal "internal"
         "An unexpected internal error occurred: {what}."
         => "This is a bug in snow-onboard. Report it to whoever gave you this program. You can repeat the command.";

@@ -61,7 +61,7 @@ impl Error {
 
     /// This process was told to end by this signal, or what stands for it on Windows.
     #[must_use]
-    pub(crate) fn interrupted(signal: i32, kept: String) -> Self {
+    pub(crate) fn interrupted(signal: i32, kept: String, hint: String) -> Self {
         let by = match signal {
             1 => "the terminal was closed",
             2 => "Ctrl-C",
@@ -69,7 +69,7 @@ impl Error {
             15 => "another process or the system ended it",
             _ => "by a signal",
         };
-        Self::Interrupted { signal, by, kept }
+        Self::Interrupted { signal, by, kept, hint }
     }
 
     /// An operation on a file that failed: `what` begins the sentence ("Writing"), the path follows it.

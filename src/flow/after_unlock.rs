@@ -13,16 +13,40 @@ use crate::store::StateFolder;
 /// # Errors
 /// Those of [`StateFolder::open`]. A half that can't be removed is a warning.
 pub(crate) fn keep_after_unlock(unlocked: Unlocked, settings: &Settings, reporter: &Reporter) -> Result<Unlocked> {
+    remove_after_unlock(unlocked, settings, reporter, false)
+}
+
+/// The same for one of several devices. Of all of them it has been said already what the setting `keep` does.
+///
+/// # Errors
+/// As there.
+pub(crate) fn keep_after_one_of_several(
+    unlocked: Unlocked,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> Result<Unlocked> {
+    remove_after_unlock(unlocked, settings, reporter, settings.keep == Keep::UntilUnlocked)
+}
+
+fn remove_after_unlock(
+    unlocked: Unlocked,
+    settings: &Settings,
+    reporter: &Reporter,
+    was_told: bool,
+) -> Result<Unlocked> {
     if unlocked.keep != Keep::UntilUnlocked || unlocked.manifest.is_none() {
         return Ok(unlocked);
     }
     let job = unlocked.job.clone();
-    reporter.notify(Event::Warning(format!(
-        "The device is UNLOCKED, and the setting keep is {}. After a power cut AWS is needed to unlock it again.",
-        Keep::UntilUnlocked
-    )));
+    if !was_told {
+        reporter.notify(Event::Warning(format!(
+            "The device is UNLOCKED, and the setting keep is {}. After a power cut AWS is needed to unlock it again.",
+            Keep::UntilUnlocked
+        )));
+    }
     let state = StateFolder::open(&settings.state_dir)?;
-    if !remove(&job, "The device is unlocked", &state, settings, reporter) {
+    let told = if was_told { Event::Fact } else { Event::Warning };
+    if !remove(&job, "The device is unlocked", &state, settings, (reporter, told)) {
         return Ok(unlocked);
     }
     let keychain = KeychainKind::None;

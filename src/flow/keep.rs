@@ -41,9 +41,6 @@ impl About<'_> {
 /// opens a device says what `keep` will do with that pair, and does not remove it beforehand: without it AWS would be needed. What
 /// can't be removed is named, and tried again by the next command.
 pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: About<'_>, reporter: &Reporter) {
-    if settings.keep == Keep::UntilUnlocked && about.opens() && settings.keychain != KeychainKind::None {
-        reporter.notify(Event::Warning(format!("The setting keep is {}. {AFTER_POWER_CUT}", Keep::UntilUnlocked)));
-    }
     let now = OffsetDateTime::now_utc();
     let stored = match about {
         // Its device is to be opened, or it is asked for by every AWS command: the others' records are not read for that.
@@ -64,15 +61,33 @@ pub(crate) fn apply_keep(state: &StateFolder, settings: &Settings, about: About<
                 "{reason}. This run may need the code and manifest of {job}, so they are not removed now. The next command \
                  that does not open a device removes them."
             ))),
-            Some(reason) if counts || about.is(&job) => _ = remove(&job, &reason, state, settings, &of_job),
+            Some(reason) if counts || about.is(&job) => _ = remove(&job, &reason, state, settings, (&of_job, Event::Warning)),
             None if matches!(about, About::All) || about.is(&job) => warn_of_expiry(&job, &record, now, &of_job),
             _ => {}
         }
     }
 }
 
-const AFTER_POWER_CUT: &str = "Once the device is unlocked, its code and manifest are removed from this machine. After a power cut \
-                               AWS is needed to unlock it again.";
+/// Says before a device is opened what `keep` will do then.
+pub(super) fn warn_until_unlocked(settings: &Settings, reporter: &Reporter) {
+    warn_of_removal(settings, "Once the device is", "", reporter);
+}
+
+/// The same, once for all of several devices.
+pub(crate) fn warn_all_until_unlocked(settings: &Settings, reporter: &Reporter) {
+    let again = " The same command again fetches them anew, also those of devices that are open by then.";
+    warn_of_removal(settings, "Once a device is", again, reporter);
+}
+
+fn warn_of_removal(settings: &Settings, once: &str, again: &str, reporter: &Reporter) {
+    if settings.keep == Keep::UntilUnlocked && settings.keychain != KeychainKind::None {
+        reporter.notify(Event::Warning(format!(
+            "The setting keep is {}. {once} unlocked, its code and manifest are removed from this machine. After a power cut AWS is \
+             needed to unlock it again.{again}",
+            Keep::UntilUnlocked
+        )));
+    }
+}
 
 /// How long a record's pair is kept, and whether that was said for it, or for all pairs: not for one command about another job. A
 /// lock goes before what was said for the pair.
@@ -137,17 +152,17 @@ fn reason_to_remove(record: &Record, keep: Keep, opens_devices: bool, now: Offse
     }
 }
 
-/// Whether it was removed.
+/// Whether it was removed, which is `told` as what it is to whoever reads it.
 pub(super) fn remove(
     job: &TargetId,
     reason: &str,
     state: &StateFolder,
     settings: &Settings,
-    reporter: &Reporter,
+    (reporter, told): (&Reporter, fn(String) -> Event),
 ) -> bool {
     match remove_by_policy(job, state, settings, reporter) {
         Ok(Some(removed)) => {
-            reporter.notify(Event::Warning(format!(
+            reporter.notify(told(format!(
                 "{reason}. The code and manifest of {job} were removed: the code was {}; the files were {}.",
                 removed.code, removed.files
             )));

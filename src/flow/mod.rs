@@ -24,7 +24,7 @@ mod status;
 mod store_pair;
 
 pub(crate) use address::check_address;
-pub(crate) use after_unlock::keep_after_unlock;
+pub(crate) use after_unlock::{keep_after_one_of_several, keep_after_unlock};
 pub(crate) use client_command::{ClientCommand, ClientEnd};
 pub(crate) use cluster::{
     AskedAt, address_templates, address_unknown, addresses_missing, check_addresses, check_count, note_nodes,
@@ -33,7 +33,7 @@ pub(crate) use cluster::{
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::{forget_job, jobs_in_keychain};
 pub(crate) use forget_choice::{Agreed, ChosenJob, ForgetChoice, confirm_removal, stored_in_words};
-pub(crate) use keep::{About, apply_keep, keep_of};
+pub(crate) use keep::{About, apply_keep, keep_of, warn_all_until_unlocked};
 pub(crate) use known_address::warn_of_known_addresses;
 pub(crate) use leftovers::open_state_folder;
 pub(crate) use onboard::Requested;

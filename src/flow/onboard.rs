@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use super::address::check_address;
 use super::cluster;
 use super::delivery::fetch_when_delivered;
-use super::keep::{About, apply_keep, keep_of, note_keep};
+use super::keep::{About, apply_keep, keep_of, note_keep, warn_until_unlocked};
 use super::leftovers::open_state_folder;
 use super::open_session::{OpenSession, ReadyPair};
 use super::prepare::{SharedClient, SharedKeychains, prepare_client};
@@ -110,6 +110,7 @@ impl<'a> Requested<'a> {
     /// # Errors
     /// Those of the keychain and the state folder; [`Error::Busy`].
     pub(crate) fn check(self) -> Result<Checked<'a>> {
+        warn_until_unlocked(self.settings, &self.reporter);
         self.check_sharing(&SharedKeychains::default())
     }
 
@@ -134,26 +135,25 @@ impl<'a> Requested<'a> {
         self.check_with_device_at(endpoint)
     }
 
-    /// The same with keychains that other jobs of this command may have opened already, and a client that they may have asked.
+    /// The same sharing keychains and a client with other jobs of this command. Only the job is locked until `before` has returned.
     ///
     /// # Errors
-    /// Those of [`Requested::check_with_device`].
+    /// As there, and those of `before`.
     pub(crate) fn check_device_sharing(
         self,
         endpoint: &Endpoint,
         keychains: &SharedKeychains,
         client: &SharedClient,
+        before: impl FnOnce() -> Result<()>,
     ) -> Result<Checked<'a>> {
         check_address(endpoint, self.settings, self.ask)?;
-        self.check_both(endpoint, keychains, Some(client))
+        self.check_both(endpoint, keychains, Some(client), before)
     }
 
-    /// The same at an address that was checked.
-    ///
-    /// # Errors
-    /// As there.
+    /// The same at an address that was checked. Its errors are those.
     pub(super) fn check_with_device_at(self, endpoint: &Endpoint) -> Result<Checked<'a>> {
-        self.check_both(endpoint, &SharedKeychains::default(), None)
+        warn_until_unlocked(self.settings, &self.reporter);
+        self.check_both(endpoint, &SharedKeychains::default(), None, || Ok(()))
     }
 
     fn check_both(
@@ -161,9 +161,11 @@ impl<'a> Requested<'a> {
         endpoint: &Endpoint,
         keychains: &SharedKeychains,
         client: Option<&SharedClient>,
+        before: impl FnOnce() -> Result<()>,
     ) -> Result<Checked<'a>> {
         let (state, folder) = self.open_folder()?;
         Audit::of(&state, self.settings.audit_copy).check()?;
+        before()?;
         self.reporter.begin(Step::Client);
         // A client's files take a while to look at, and a person at a keychain prompt may take minutes.
         let (preparing, keychain) = std::thread::scope(|scope| {
@@ -498,11 +500,12 @@ impl<'a> Kept<'a> {
         &self.ready.pair
     }
 
-    /// Gives both halves to the vendor's client. The code is gone from this process when it returns.
+    /// Gives both halves to the vendor's client. The device may take as long as `patience` to start. The code is gone from this
+    /// process when it returns.
     ///
     /// # Errors
     /// Those of the client, the hand-over and the device.
-    pub fn hand_over(self, endpoint: &Endpoint) -> Result<HandedOver<'a>> {
+    pub fn hand_over(self, endpoint: &Endpoint, patience: Duration) -> Result<HandedOver<'a>> {
         let RunContext { reporter, settings, .. } = &self.ready.context;
         let stored = match self.ready.pair.keychain {
             KeychainKind::None => "not stored, and kept separately during this run",
@@ -510,7 +513,7 @@ impl<'a> Kept<'a> {
         };
         reporter.step(Step::Pair, &format!("code and manifest match; {stored}"));
         reporter.begin(Step::HandOver);
-        let (policy, patience) = (settings.handoff, settings.start_timeout());
+        let policy = settings.handoff;
         let mut opened = self.ready.open_session(endpoint, policy, patience, true)?;
         opened.unlock()?;
         let OpenSession { context, record, hand_over, pair, session, .. } = &mut opened;

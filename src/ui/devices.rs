@@ -24,6 +24,8 @@ pub(crate) struct NamedDevice {
 pub(crate) enum Stage {
     AtWork,
     Failed,
+    /// For its turn, or for the device, before anything is done for it.
+    Waiting,
     Queued,
     Open,
 }
@@ -62,6 +64,12 @@ impl Ui {
         is_drawn
     }
 
+    /// What was done last for one of them.
+    pub(crate) fn doing(&self, device: &NamedDevice) -> Option<String> {
+        let address = device.endpoint.as_ref().map(ToString::to_string).unwrap_or_default();
+        self.reported().doing.get(&device.job).map(|words| without_address(words, &address))
+    }
+
     /// What came of a device, or its state for now, in the table.
     pub(crate) fn device_is(&self, job: &TargetId, stage: Stage, words: &str) {
         let words = sanitize_lines(words).replace('\n', " ");
@@ -73,17 +81,34 @@ impl Ui {
         if self.is_brief {
             return false;
         }
-        let set = |stage, doing: &str, goes_on| self.status.change_table(|table| table.set(job, stage, doing, goes_on));
+        let doing = doing(event).unwrap_or_default();
+        let set = |stage, goes_on| self.status.change_table(|table| table.set(job, stage, &doing, goes_on));
         match event {
-            Event::Started(step) => set(Stage::AtWork, step.in_progress(), false),
-            Event::Waiting { what, .. } => set(Stage::AtWork, &format!("waiting for {what}"), true),
-            Event::Received { bytes, of } => set(Stage::AtWork, &received_in_words(*bytes, *of), true),
-            Event::PairKept => set(Stage::Queued, "code and manifest stored", false),
+            Event::Started(_) => set(Stage::AtWork, false),
+            Event::Waiting { .. } => self.status.change_table(|table| table.wait(job, &doing)),
+            Event::Received { .. } => set(Stage::AtWork, true),
+            Event::PairKept => set(Stage::Queued, false),
             Event::Finished { .. } => self.status.has_table(),
             Event::Node(node) => self.status.change_table(|table| table.set_node(job, node)),
             Event::Checked(_) | Event::Warning(_) | Event::Fact(_) => false,
         }
     }
+}
+
+/// What is done from this event on.
+pub(super) fn doing(event: &Event) -> Option<String> {
+    match event {
+        Event::Started(step) => Some(step.in_progress().to_owned()),
+        Event::Waiting { what, .. } => Some(format!("waiting for {what}")),
+        Event::Received { bytes, of } => Some(received_in_words(*bytes, *of)),
+        Event::PairKept => Some("code and manifest stored".to_owned()),
+        Event::Finished { .. } | Event::Node(_) | Event::Checked(_) | Event::Warning(_) | Event::Fact(_) => None,
+    }
+}
+
+/// The same words beside the device's address, which need not stand there twice.
+fn without_address(words: &str, address: &str) -> String {
+    if address.is_empty() { words.to_owned() } else { words.replacen(&format!(" at {address} "), " ", 1) }
 }
 
 /// What to call each of them in a line: its label where it has one that no other has, else its job's id.
@@ -142,10 +167,20 @@ impl DeviceTable {
     /// A device does something else now, or goes on with what it does.
     pub(super) fn set(&mut self, job: &TargetId, stage: Stage, doing: &str, goes_on: bool) {
         let Some(row) = self.rows.iter_mut().find(|row| row.job == *job) else { return };
-        if !goes_on && (row.stage, row.doing.as_str()) != (stage, doing) {
+        let doing = without_address(doing, &row.address);
+        if !goes_on && (row.stage, row.doing.as_str()) != (stage, doing.as_str()) {
             row.since = Instant::now();
         }
-        (row.stage, row.doing) = (stage, doing.to_owned());
+        (row.stage, row.doing) = (stage, doing);
+    }
+
+    /// A device waits: as a part of what is done for it, or before that.
+    pub(super) fn wait(&mut self, job: &TargetId, doing: &str) {
+        let Some(row) = self.rows.iter().find(|row| row.job == *job) else { return };
+        match row.stage {
+            Stage::Queued => self.set(job, Stage::Waiting, doing, false),
+            stage => self.set(job, stage, doing, true),
+        }
     }
 
     /// What was said last of a node of a cluster.
@@ -199,7 +234,8 @@ impl DeviceTable {
                     _ => padded(&row.address, address) + "  ",
                 };
                 let text = format!("{mark} {}  {address}{}", padded(&row.name, name), row.doing);
-                let since = (row.stage == Stage::AtWork).then(|| now.saturating_duration_since(row.since));
+                let since = matches!(row.stage, Stage::AtWork | Stage::Waiting)
+                    .then(|| now.saturating_duration_since(row.since));
                 let nodes = row.nodes.values().filter(|_| has_room).map(|node| with_time(node, None, width));
                 std::iter::once(with_time(&text, since, width)).chain(nodes).collect::<Vec<_>>()
             })
@@ -221,6 +257,7 @@ impl DeviceTable {
         let counts = [
             of(Stage::AtWork, "at work"),
             of(Stage::Failed, "not unlocked"),
+            of(Stage::Waiting, "waiting"),
             of(Stage::Queued, "queued"),
             of(Stage::Open, "UNLOCKED"),
         ];

@@ -1,12 +1,52 @@
 //! What failed: as an end of the command, beside a result, or as a part of one.
 
-use super::{OutputMode, Ui, json, style};
+use std::fmt;
+use std::sync::PoisonError;
+
+use super::{NamedDevice, OutputMode, Reported, Ui, json, style};
 use crate::error::{Error, ErrorReport, ExitCode};
-use crate::model::TargetId;
+use crate::model::{Endpoint, TargetId};
 use crate::report::OPERATOR;
 use crate::safety::sanitize::sanitize_lines;
 use crate::ui::json::Failure;
-use crate::ui::out::to_stderr;
+use crate::ui::out::{flush_stdout, to_stderr};
+
+/// What is told before an interruption.
+pub(super) struct LastWord(Box<dyn Fn(&Ui) -> (String, String) + Send>);
+
+impl fmt::Debug for LastWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastWord")
+    }
+}
+
+/// A failure that more than one of several devices may have.
+#[derive(Debug)]
+pub(super) struct Repeated {
+    /// Its code, and its texts without what names the device.
+    like: (&'static str, String, String),
+    /// Of which it was told.
+    first: String,
+    others: usize,
+}
+
+impl Reported {
+    /// Whether it is none that was told of another device.
+    fn note_failure(&mut self, device: &NamedDevice, failure: &Failure) -> bool {
+        let endpoint = device.endpoint.as_ref();
+        let names =
+            [Some(device.job.to_string()), endpoint.map(Endpoint::with_port), endpoint.map(Endpoint::to_string)];
+        let bare = |text: &str| names.iter().flatten().fold(text.to_owned(), |text, name| text.replace(name, "…"));
+        let like = (failure.code, bare(&failure.text), bare(&failure.hint));
+        if let Some(known) = self.repeated.iter_mut().find(|known| known.like == like) {
+            known.others += 1;
+            return false;
+        }
+        let first = self.names.get(&device.job).cloned().unwrap_or_else(|| device.job.to_string());
+        self.repeated.push(Repeated { like, first, others: 0 });
+        true
+    }
+}
 
 impl Ui {
     /// A failure, with its hint; `job` is the one that it is about. Returns the exit code of the process.
@@ -31,6 +71,33 @@ impl Ui {
             }
             OutputMode::Plain | OutputMode::Quiet => show_failure(&failure.text, &failure.hint),
         }
+    }
+
+    /// What is told before an interruption from here on: it gives the sentence about it, and the hint.
+    pub(crate) fn on_interruption(&self, tell: impl Fn(&Self) -> (String, String) + Send + 'static) {
+        *self.last_word.lock().unwrap_or_else(PoisonError::into_inner) = Some(LastWord(Box::new(tell)));
+    }
+
+    /// Nothing is, from here on.
+    pub(crate) fn no_interruption(&self) {
+        *self.last_word.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Tells what there is to tell before an interruption. Gives what is kept, and the hint.
+    pub(crate) fn before_interruption(&self) -> (String, String) {
+        let last_word = self.last_word.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(LastWord(tell)) = last_word {
+            let told = tell(self);
+            // The error comes after it, on the other stream.
+            flush_stdout();
+            return told;
+        }
+        let kept: Vec<String> = self.reported().kept.iter().map(TargetId::to_string).collect();
+        let kept = match &kept[..] {
+            [job] => format!("The code and manifest of {job} are stored."),
+            _ => "What was kept before is still kept.".to_owned(),
+        };
+        (kept, "Repeat the same command to continue.".to_owned())
     }
 
     /// An interruption. What passes the client through says nothing of its own then, as the client alone would not.
@@ -62,15 +129,47 @@ impl Ui {
     /// The same for one of several jobs: the command goes on, and its result says it to programs.
     pub(crate) fn failure_of_one(&self, job: &TargetId, report: &ErrorReport) -> Failure {
         let failure = self.failure_of_row(report);
+        self.tell_failure_of_one(job, &failure, true);
+        failure
+    }
+
+    /// The same for one of several devices. What was told of another already, but for its name, is told again by its number alone, by
+    /// [`Ui::tell_repeated`].
+    pub(crate) fn failure_of_device(&self, device: &NamedDevice, report: &ErrorReport) -> Failure {
+        let failure = self.failure_of_row(report);
+        let is_new = self.reported().note_failure(device, &failure);
+        self.tell_failure_of_one(&device.job, &failure, is_new);
+        failure
+    }
+
+    fn tell_failure_of_one(&self, job: &TargetId, failure: &Failure, is_new: bool) {
         tracing::error!(target: OPERATOR, %job, code = failure.code, exit = failure.exit, "{}", failure.text);
         if self.mode == OutputMode::Json {
             self.close_steps(Some(job));
-        } else {
+        } else if is_new {
             let name = self.reported().names.get(job).cloned().unwrap_or_else(|| job.to_string());
             self.status.above(&failure_in_words(&format!("{name}: {}", failure.text), &failure.hint));
         }
         self.reported().failures.push((Some(job.clone()), failure.clone()));
-        failure
+    }
+
+    /// How many devices failed as another did of which that was told.
+    pub(crate) fn tell_repeated(&self) {
+        let repeated = std::mem::take(&mut self.reported().repeated);
+        if self.mode == OutputMode::Json {
+            return;
+        }
+        for Repeated { like, first, others } in repeated.iter().filter(|it| it.others > 0) {
+            let devices = if *others == 1 { "1 more device".to_owned() } else { format!("{others} more devices") };
+            let text =
+                format!("{} {devices} failed as {first} did: {}\n", style::of_errors().apply_to("Error:"), like.0);
+            self.status.above(&format!("\n{}", style::sentences(&text, style::Stream::Stderr)));
+        }
+    }
+
+    /// The error that programs are told after the result.
+    pub(crate) fn ends_by(&self, job: TargetId, failure: Failure) {
+        self.reported().failures = vec![(Some(job), failure)];
     }
 
     /// The end of a command that told a result and failed all the same: programs get the first failure of those with its exit code.

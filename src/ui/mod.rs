@@ -69,6 +69,7 @@ pub struct Ui {
     reported: Mutex<Reported>,
     /// What the settings make of hints, once they are known.
     hints: OnceLock<HintRules>,
+    last_word: Mutex<Option<failure::LastWord>>,
 }
 
 /// What has been reported by now.
@@ -81,6 +82,10 @@ struct Reported {
     kept: BTreeSet<TargetId>,
     /// The steps that are not done, the last that began at the end.
     open: Vec<(Option<TargetId>, Step)>,
+    /// What was done last for each of them.
+    doing: BTreeMap<TargetId, String>,
+    /// How often a failure of one of them was that of another before.
+    repeated: Vec<failure::Repeated>,
     /// What failed beside a result, with the job that it is about.
     failures: Vec<(Option<TargetId>, Failure)>,
     /// When a download was last told of in a line of its own.
@@ -102,6 +107,7 @@ impl Ui {
             status: Status::default(),
             reported: Mutex::default(),
             hints: OnceLock::new(),
+            last_word: Mutex::default(),
         }
     }
 
@@ -154,16 +160,6 @@ impl Ui {
         let Some(rules) = self.hints.get() else { return text.to_owned() };
         // A command that says again what was given has paths in it that nobody has looked at yet.
         sanitize_lines(&rules.apply(text)).trim_end_matches('\n').to_owned()
-    }
-
-    /// What is kept, for the sentence about an interruption.
-    #[must_use]
-    pub fn kept(&self) -> String {
-        let kept: Vec<String> = self.reported().kept.iter().map(TargetId::to_string).collect();
-        match &kept[..] {
-            [] => "What was kept before is still kept.".to_owned(),
-            jobs => format!("The code and manifest of {} are stored.", jobs.join(", ")),
-        }
     }
 
     /// The result, for people: `text` may have several lines. With `--json`, `machine` instead, and the job that it is about.
@@ -393,6 +389,9 @@ impl Ui {
 impl Reported {
     fn note(&mut self, job: Option<&TargetId>, event: &Event) {
         self.jobs.extend(job.cloned());
+        if let (Some(job), Some(doing)) = (job, devices::doing(event)) {
+            self.doing.insert(job.clone(), doing);
+        }
         match event {
             Event::Started(step) => {
                 self.close(job, *step);

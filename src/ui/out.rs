@@ -178,6 +178,11 @@ pub(super) fn flush_stderr() {
     STDERR.catch_up();
 }
 
+/// Lets stdout be written before anything more is said on stderr.
+pub(super) fn flush_stdout() {
+    STDOUT.catch_up();
+}
+
 /// A frame of the status line.
 pub(super) fn frame_to_stderr(text: &str) {
     STDERR.write_frame(text.as_bytes());

@@ -61,18 +61,19 @@ fn each_device_has_a_line_that_says_what_it_does_and_a_failure_stands_above() {
     let mut terminal = site.start(&["run", "--plan", &plan, "--parallel", "2", "--unlock-timeout", "6s"], 30);
     terminal.wait_until("two at work and one queued", |screen| {
         let screen = screen.contents();
-        let row = |at: usize| screen.lines().find(|line| line.contains(&format!("dock {at}"))).unwrap_or_default();
-        row(0).contains("to unlock") && row(0).ends_with(" s") && row(2).contains("code and manifest stored")
+        let count = |words: &str| screen.lines().filter(|line| line.contains(words) && line.ends_with(" s")).count();
+        count("waiting for the device to unlock (it reports") == 2 && count("waiting for its turn") == 1
     });
     terminal.wait_for("Error: dock 1:");
     assert_eq!(terminal.end(), 14, "{}", terminal.screen());
     let screen = terminal.screen();
     assert!(!screen.lines().any(is_of_the_table), "nothing is left of the table: {screen}");
     assert!(!screen.contains("Keychain   "), "what each step came to is not told of each: {screen}");
-    for (at, state) in [(0, "UNLOCKED"), (1, "not unlocked"), (2, "UNLOCKED")] {
-        assert!(screen.contains(&format!("{}  {state}  dock {at}", site.host(at))), "{screen}");
+    for (at, state) in [(0, "UNLOCKED"), (1, "UNLOCKING at the time limit"), (2, "UNLOCKED")] {
+        assert!(screen.contains(&format!("{}  {state:27}  dock {at}", site.host(at))), "{screen}");
     }
-    assert!(screen.find("Error: dock 1:") < screen.find("UNLOCKED  dock 0"), "{screen}");
+    assert!(screen.contains("2 of 3 devices are UNLOCKED."), "{screen}");
+    assert!(screen.find("Error: dock 1:") < screen.find("2 of 3 devices"), "{screen}");
 }
 
 #[test]
@@ -82,14 +83,16 @@ fn a_table_that_is_too_long_is_cut_and_a_key_that_ends_it_leaves_it_there() {
     let mut terminal = site.start(&["run", "--plan", &plan, "--parallel", "3"], 6);
     terminal.wait_until("what is cut to be counted", |screen| {
         let screen = screen.contents();
-        screen.matches("to unlock").count() == 3 && screen.contains("… and 4 more: 4 queued")
+        screen.matches("to unlock").count() == 3 && screen.contains("… and 4 more: 4 waiting")
     });
     assert_eq!(terminal.screen().lines().count(), 5, "{}", terminal.screen());
     terminal.press(CTRL_C);
     assert_eq!(terminal.end(), 130);
     let all = terminal.transcript();
     let end = &all[all.rfind("… and 4 more").unwrap()..];
-    assert!(end.contains("Interrupted") && !end.contains("\u{1b}[2K"), "{}", end.escape_debug());
+    let result = &end[..end.find("Interrupted").unwrap_or_else(|| panic!("{}", end.escape_debug()))];
+    assert!(result.contains("0 of 8 devices are UNLOCKED."), "{}", end.escape_debug());
+    assert_eq!(result.matches("waiting for the device to unlock").count(), 3, "{}", end.escape_debug());
 }
 
 #[test]

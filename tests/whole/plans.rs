@@ -142,7 +142,10 @@ fn one_device_s_failure_is_its_own() {
     assert_eq!(ended.status.code(), Some(6), "that of the first row that failed");
     let told = pallet.agent(&["--unlock-timeout", "6s"]).end();
     assert!(
-        told.stdout.contains("UNLOCKED already  dock 2") && told.stdout.contains("not unlocked  dock 0"),
+        told.stdout.contains("UNLOCKED already             dock 2")
+            && told.stdout.contains("not unlocked: job_not_ready  dock 0")
+            && told.stdout.contains("UNLOCKING at the time limit  dock 1")
+            && told.stdout.contains("\n\n1 of 3 devices are UNLOCKED.\n"),
         "{}",
         told.stdout
     );
@@ -418,4 +421,78 @@ fn without_a_terminal_all_jobs_are_a_plan_to_be_filled_in() {
         Agent::new(&rehearsal, args).end().failed(2, "cannot be used with");
     }
     Agent::new(&rehearsal, ["run", "--all", "--keychain", "none"]).end().failed(2, "keychain is none");
+}
+
+fn refused() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_device_that_is_off_keeps_no_place_from_others_and_an_interruption_tells_the_state_of_each() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let pallet = Pallet::of(4, &DeviceOptions::default());
+    let ids: Vec<_> = pallet.devices.iter().map(Device::job_id).collect();
+    let off = [refused(), refused()];
+    let (third, fourth) = (pallet.devices[2].endpoint(), pallet.devices[3].endpoint());
+    pallet
+        .plan(&format!("{},{},far\n{},{}\n{},{third}\n{},{fourth}\n", ids[0], off[0], ids[1], off[1], ids[2], ids[3]));
+    let agent = pallet.agent(&["--json", "--parallel", "1", "--unlock-timeout", "10m"]).spawn();
+    let is_open = |at: usize| pallet.devices[at].state() == State::Unlocked;
+    wait_until("those that answer are open", || is_open(2) && is_open(3));
+    // Its job is locked while it is waited for.
+    on_the_bus(Agent::new(&pallet.rehearsal, ["forget", ids[0], "--yes"]), &pallet.bus)
+        .end()
+        .failed(15, "is working on");
+    kill_process(Pid::from_child(&agent), Signal::TERM).unwrap();
+    let ended = crate::agent::Ended::from(agent.wait_with_output().unwrap());
+    assert_eq!(events::flaw_of_all(&ended.stdout), None);
+    let jobs = ended.json("result")["jobs"].clone();
+    assert_eq!(
+        (&jobs[0]["label"], &jobs[0]["state"]),
+        (&"far".into(), &"waiting for the device to start".into()),
+        "{jobs}"
+    );
+    assert!(jobs.as_array().unwrap().iter().all(|row| row["error"].is_null()), "none has failed: {jobs}");
+    assert!(jobs[2]["was_open_already"] == false || jobs[3]["was_open_already"] == false, "{jobs}");
+    let error = ended.json("error");
+    assert_eq!((&error["code"], &error["job"]), (&"interrupted".into(), &serde_json::Value::Null));
+    assert!(!error["text"].as_str().unwrap().contains("JID"), "{error}");
+    assert_eq!(error["hint"], "Repeat the same command. It does only what is missing.");
+}
+
+#[test]
+fn the_closing_error_is_that_of_the_first_line_that_failed_and_not_of_the_first_failure() {
+    let pallet = Pallet::of(2, &DeviceOptions::default());
+    let (first, second) = (&pallet.devices[0], &pallet.devices[1]);
+    // That the second has no such name is found out at once.
+    let off = refused();
+    pallet.plan(&format!("{},{off}\n{},snow.invalid\n", first.job_id(), second.job_id()));
+    let ended = pallet.agent(&["--json", "--unlock-timeout", "12s"]).end();
+    let codes: Vec<_> = (0..2).map(|at| ended.json("result")["jobs"][at]["error"]["code"].clone()).collect();
+    assert_eq!(codes, ["device_unreachable", "device_name_unknown"], "{}", ended.stdout);
+    assert_eq!((ended.status.code(), &ended.json("error")["job"]), (Some(13), &first.job_id().into()));
+}
+
+#[test]
+fn the_same_failure_of_several_devices_is_told_once_with_their_number() {
+    let pallet = Pallet::of(1, &DeviceOptions::default());
+    let row = |at: usize| format!("JID0000000{at}-0000-4000-8000-000000000000,127.0.0.1:{at},dock {at}\n");
+    pallet.plan(&(1..6).map(row).collect::<String>());
+    let ended = pallet.agent(&[]).end().failed(6, "Error: 4 more devices failed as dock 1 did: job_unknown");
+    assert_eq!(ended.stderr.matches("Error:").count(), 2, "{}", ended.stderr);
+    assert_eq!(ended.stdout.matches("not unlocked: job_unknown").count(), 5, "{}", ended.stdout);
+}
+
+#[test]
+fn that_the_pairs_are_removed_is_told_once_for_all() {
+    let pallet = Pallet::of(2, &DeviceOptions::default());
+    pallet.plan(&pallet.rows());
+    let ended = pallet.agent(&["--keep", "until-unlocked"]).end().done();
+    assert_eq!(ended.stderr.matches("Warning").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("The code and manifest of JID").count(), 2, "{}", ended.stderr);
+    // What is open is looked at with a pair that was fetched anew.
+    let again = pallet.agent(&["--keep", "until-unlocked"]).end().done();
+    assert_eq!(again.stdout.matches("UNLOCKED already").count(), 2, "{}", again.stdout);
+    assert!(pallet.devices.iter().all(|device| device.unlock_requests() == 1));
 }

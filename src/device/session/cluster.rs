@@ -23,7 +23,7 @@ use crate::model::{ClusterId, ClusterNode, Endpoint, JobId, NodeAddresses};
 use crate::report::{Backoff, Event, NodeState, Notify, WaitNotice, duration_in_words, while_waiting};
 
 /// A node that does not answer for so long is named.
-const NAMED_AFTER: Duration = Duration::from_secs(5);
+pub(super) const NAMED_AFTER: Duration = Duration::from_secs(5);
 
 /// The nodes of a cluster, for [`Session::open`].
 pub struct ClusterOrder<'a> {
@@ -82,8 +82,13 @@ struct Past {
 impl ClusterOrder<'_> {
     /// Whether so many nodes are enough to begin with.
     fn is_enough(&self, answering: usize) -> bool {
-        answering * 2 > self.jobs.len()
+        is_enough(answering, self.jobs.len())
     }
+}
+
+/// Whether so many of a cluster's nodes are enough to begin with.
+pub(super) fn is_enough(answering: usize, nodes: usize) -> bool {
+    answering * 2 > nodes
 }
 
 impl Cluster {
@@ -503,7 +508,7 @@ pub(crate) fn answering(addresses: &[Endpoint]) -> Vec<Endpoint> {
 }
 
 /// Tries the ports of those that have not answered yet, side by side.
-fn try_ports(addresses: &[Endpoint], checked: &[Option<Endpoint>]) -> Vec<(usize, Result<Endpoint>)> {
+pub(super) fn try_ports(addresses: &[Endpoint], checked: &[Option<Endpoint>]) -> Vec<(usize, Result<Endpoint>)> {
     std::thread::scope(|scope| {
         let tries: Vec<_> = addresses
             .iter()
@@ -520,7 +525,7 @@ fn without(silent: &[Endpoint]) -> Event {
     Event::Warning(format!("No answer: {}. The other nodes are unlocked.", listed(silent)))
 }
 
-fn listed(addresses: &[Endpoint]) -> String {
+pub(super) fn listed(addresses: &[Endpoint]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 

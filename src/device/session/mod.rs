@@ -12,6 +12,7 @@ mod methods;
 mod node;
 pub(in crate::device) mod open;
 pub(in crate::device) mod port;
+pub(in crate::device) mod ports;
 pub(in crate::device) mod reach;
 pub(in crate::device) mod run;
 mod services;
