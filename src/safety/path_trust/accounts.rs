@@ -121,11 +121,32 @@ mod tests {
         assert!(of(USERS, "root:x:0:root,anna\n"), "nor is this user");
         assert!(!of(USERS, "root:x:0:bert\n"));
         assert!(!of(&format!("{USERS}carl:x:1002:0::/home/carl:/bin/sh\n"), "root:x:0:\n"));
+        for (uid, is) in [(499, true), (500, false)] {
+            let users = format!("{USERS}halt:x:{uid}:0::/:/bin/halt\n");
+            assert_eq!(of(&users, "root:x:0:\n"), is, "{uid}");
+        }
     }
 
     #[test]
     fn a_user_is_named() {
         assert_eq!(name_of(0), "root");
         assert_eq!(name_of(54_321), "uid 54321");
+        let users = std::fs::read_to_string("/etc/passwd").unwrap();
+        let mut users = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        // On a system with accounts of its own, as all are.
+        let user = users.find(|fields| fields.len() > 3 && fields[2].parse().is_ok_and(|uid: u32| uid > 0)).unwrap();
+        assert_eq!(name_of(user[2].parse().unwrap()), format!("{} (uid {})", user[0], user[2]));
+        let group = nix::unistd::Group::from_gid(0.into()).unwrap().unwrap().name;
+        assert_eq!((name_of_group(0), name_of_group(54_321)), (format!("{group} (gid 0)"), "gid 54321".to_owned()));
+    }
+
+    #[test]
+    fn this_user_is_the_one_of_this_process() {
+        assert_eq!(this_uid(), rustix::process::geteuid().as_raw());
+        assert!(is_this_user(this_uid()) && !is_this_user(this_uid() + 1));
+        assert_eq!(runs_as_administrator(), rustix::process::geteuid().is_root());
+        let (uid, name) = this_account();
+        assert!(uid == this_uid() && name.is_none_or(|name| name_of(uid).starts_with(&name)));
+        assert!(!is_nobody_elses(54_321, true) && !is_nobody_elses(54_321, false), "a group that is not listed");
     }
 }

@@ -89,3 +89,94 @@ fn parse(bytes: &[u8]) -> Option<AccessList> {
     }
     Some(list)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::{Position, Whose, beside_program, folder_at, open_file};
+    use super::*;
+    use std::fs::{self, File};
+
+    /// A list as the kernel has it.
+    fn bytes(version: u32, entries: &[(u16, u16, u32)]) -> Vec<u8> {
+        let mut bytes = version.to_le_bytes().to_vec();
+        for (tag, rights, number) in entries {
+            bytes.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes
+    }
+
+    const NOBODY: u32 = u32::MAX;
+    /// Owner, a user, the file's group, the mask, everyone else.
+    const LIST: [(u16, u16, u32); 5] =
+        [(0x01, 6, NOBODY), (0x02, 6, 54_321), (0x04, 4, NOBODY), (0x10, 6, NOBODY), (0x20, 0, NOBODY)];
+
+    fn writers(list: &AccessList) -> Vec<Grantee> {
+        list.writers.iter().map(|grant| grant.to).collect()
+    }
+
+    #[test]
+    fn a_list_grants_what_its_mask_lets_through() {
+        let list = parse(&bytes(2, &LIST)).unwrap();
+        assert_eq!((list.group_writes, writers(&list)), (Some(false), vec![Grantee::User(54_321)]));
+        assert!(list.openers.is_empty());
+        // Numbers have four bytes; reading alone is no writing.
+        let entries = [(0x02, 2, 0x0102_0304), (0x02, 5, 7), (0x04, 7, NOBODY), (0x08, 7, 0xf0e0_d0c0), (0x08, 4, 9)];
+        let list = parse(&bytes(2, &entries)).unwrap();
+        assert_eq!(list.group_writes, Some(true));
+        assert_eq!(writers(&list), [Grantee::User(0x0102_0304), Grantee::Group(0xf0e0_d0c0)]);
+        for mask in [0, 1, 4, 5] {
+            let list = parse(&bytes(2, &[&entries[..], &[(0x10, mask, NOBODY)]].concat())).unwrap();
+            assert_eq!((list.group_writes, writers(&list)), (Some(false), vec![]), "{mask}");
+        }
+        assert_eq!(parse(&bytes(2, &[])).unwrap(), AccessList::default());
+        let whole = bytes(2, &LIST);
+        for (damaged, what) in
+            [(&bytes(3, &LIST)[..], "another version"), (&whole[..whole.len() - 1], "half an entry"), (&whole[..3], "")]
+        {
+            assert_eq!(parse(damaged), None, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_list_of_a_file_and_of_a_folder_is_read_and_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        let [file, folder, other] = ["file", "folder", "other"].map(|name| base.join(name));
+        fs::write(&file, "").unwrap();
+        fs::write(&other, "").unwrap();
+        fs::create_dir(&folder).unwrap();
+        let [open, to] = [&file, &other].map(|path| File::options().read(true).write(true).open(path).unwrap());
+        assert_eq!(access_list(open.as_fd()).unwrap(), AccessList::default());
+        copy_access_list(open.as_fd(), to.as_fd()).unwrap();
+        for path in [&file, &folder] {
+            match rustix::fs::setxattr(path, NAME, &bytes(2, &LIST), XattrFlags::empty()) {
+                // The file system of temporary files has no such lists.
+                Err(Errno::OPNOTSUPP) => return,
+                result => result.unwrap(),
+            }
+        }
+        let said = "can be written by uid 54321, by its access list";
+        assert_eq!(writers(&access_list(open.as_fd()).unwrap()), [Grantee::User(54_321)]);
+        assert_eq!(open_file(&file, Whose::Own).unwrap_err().why(), said);
+        assert_eq!(folder_at(&folder, Whose::Own, Position::OnTheWay).unwrap_err().why(), said);
+        assert_eq!(beside_program(&file).unwrap_err().why(), said);
+        copy_access_list(open.as_fd(), to.as_fd()).unwrap();
+        assert_eq!(access_list(to.as_fd()).unwrap(), access_list(open.as_fd()).unwrap());
+    }
+
+    #[test]
+    fn only_a_socket_of_the_administrator_s_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, socket] = ["file", "socket"].map(|name| dir.path().join(name));
+        fs::write(&file, "").unwrap();
+        let _bound = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+        assert!(administrators_socket(&file).unwrap_err().is_of(Fault::Kind));
+        if rustix::process::geteuid().is_root() {
+            administrators_socket(&socket).unwrap();
+            std::os::unix::fs::chown(&socket, Some(54_321), None).unwrap();
+        }
+        assert!(administrators_socket(&socket).unwrap_err().is_of(Fault::Owner));
+    }
+}

@@ -138,6 +138,10 @@ mod on_unix {
         assert!(open_private(&file, OpenMode::Append).unwrap_err().is_of(Fault::Writable), "anyone can exchange it");
         assert!(open_private(&folder.join("new"), OpenMode::Append).is_err());
         assert!(!folder.join("new").exists());
+        // In a file system of the kernel's nobody makes a file, not even root: that is told, and not that there is none.
+        if cfg!(target_os = "linux") {
+            assert!(!open_private(Path::new("/sys/snow-onboard"), OpenMode::Append).unwrap_err().is_missing());
+        }
         set(&folder, 0o1777);
         open_private(&file, OpenMode::Append).unwrap();
     }
@@ -189,6 +193,52 @@ fn what_others_may_change_is_refused() {
     at(Position::Whole).unwrap();
     folder_at(Path::new("/"), Whose::Own, Position::Whole).unwrap();
     folder_at(Path::new("/"), Whose::Administrator, Position::Whole).unwrap();
+}
+
+/// What a refusal says: of what was asked for, and of something on the way to it.
+#[cfg(unix)]
+#[test]
+fn a_refusal_tells_what_is_at_fault_and_what_mends_it() {
+    let (at, below) = (Path::new("/a/b"), Path::new("/a/b/c"));
+    let missing = || Refused::nothing_at(at);
+    let denied = || Refused::io(at, io::ErrorKind::PermissionDenied.into());
+    let words = io_in_words(&io::ErrorKind::PermissionDenied.into());
+    assert!(missing().is_io() && missing().is_missing() && denied().is_io() && !denied().is_missing());
+    assert_eq!((missing().why(), denied().why()), ("is not there".to_owned(), format!("can't be opened: {words}")));
+    assert_eq!((missing().clause(at), denied().clause(at)), ("it is not there".to_owned(), words.clone()));
+    assert_eq!(missing().clause(below), "/a/b is not there");
+    assert!(matches!(denied().into_why(at), Why::Io(error) if error.kind() == io::ErrorKind::PermissionDenied));
+    for (why, said) in [
+        (missing().into_why(at), "it is not there".to_owned()),
+        (missing().into_why(below), "/a/b is not there".to_owned()),
+        (denied().into_why(below), format!("/a/b can't be opened: {words}")),
+        (denied().into_why_of("/a/b", at), format!("/a/b can't be used: {words}")),
+        (
+            denied().into_why_of("the file /a/b", at),
+            format!("the file /a/b can't be used: /a/b can't be opened: {words}"),
+        ),
+    ] {
+        assert!(matches!(&why, Why::Refused(clause, mend) if *clause == said && mend.is_empty()), "{why:?}");
+    }
+
+    let owned = || Refused::flaw(at, Flaw::owned_by("anna".to_owned()));
+    let writable = || Refused::flaw(at, Flaw::new(Fault::Writable, "can be written by everyone"));
+    assert!(
+        owned().is_of(Fault::Owner) && !owned().is_of(Fault::Writable) && !owned().is_io() && !owned().is_missing()
+    );
+    assert_eq!((owned().owner(), writable().owner(), denied().owner()), (Some("anna"), None, None));
+    assert_eq!((owned().why(), owned().clause(at)), ("belongs to anna".to_owned(), "it belongs to anna".to_owned()));
+    let of_administrator = |refused: Refused| match refused.into_why_of_administrator(at) {
+        Why::Refused(clause, mend) => (clause, mend),
+        why => panic!("{why:?}"),
+    };
+    let (clause, mend) = of_administrator(owned());
+    assert_eq!(clause, "it belongs to anna, so not only an administrator may have written it");
+    assert!(mend.ends_with("\n  sudo chown root /a/b"), "{mend}");
+    let (_, mend) = of_administrator(writable());
+    assert!(mend.ends_with("\n  sudo chmod go-w /a/b"), "{mend}");
+    let (clause, mend) = of_administrator(Refused::flaw(at, Flaw::new(Fault::Link, "is a link")));
+    assert_eq!((&*clause, &*mend), ("it is a link, so not only an administrator may have written it", ""));
 }
 
 /// Folders of the system, and of other users, are as they are for good reasons.

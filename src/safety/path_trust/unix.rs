@@ -590,3 +590,7 @@ pub(crate) fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
 pub(crate) fn is_executable(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.mode() & 0o111 != 0)
 }
+
+#[cfg(test)]
+#[path = "unix_tests.rs"]
+mod tests;
