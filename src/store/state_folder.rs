@@ -405,6 +405,56 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(&dir.path().join("snow-onboard")).unwrap();
+        let held = state.lock(&job()).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| state.lock(&job()).map(drop));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            drop(held);
+            waiting.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn what_is_kept_is_told_without_a_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("snow-onboard");
+        assert!(!StateFolder::is_there(&root).unwrap() && StateFolder::kept_below(&root).unwrap().is_empty());
+        let state = StateFolder::open(&root).unwrap();
+        assert!(StateFolder::is_there(&root).unwrap() && state.kept().unwrap().is_empty());
+        assert!(StateFolder::one_below(&root, &job()).unwrap().is_none());
+        assert!(StateFolder::record_below(&root, &job()).unwrap().is_none());
+        let folder = state.job(&job()).unwrap();
+        folder.write_record(&Record::new(job())).unwrap();
+        let is_it = |(id, record): &(TargetId, Option<Record>)| *id == job() && record.is_some();
+        for kept in [state.kept().unwrap(), StateFolder::kept_below(&root).unwrap()] {
+            assert!(kept.len() == 1 && is_it(&kept[0]), "{kept:?}");
+        }
+        assert!(is_it(&StateFolder::one_below(&root, &job()).unwrap().unwrap()));
+        assert_eq!(StateFolder::record_below(&root, &job()).unwrap().unwrap().job, job());
+        assert!(StateFolder::pairs_below(&root).unwrap().is_empty(), "a record without a pair");
+        fs::write(folder.path().join("record.json"), "{").unwrap();
+        assert!(matches!(&state.kept().unwrap()[..], [(_, None)]), "still named");
+        drop(folder);
+        fs::remove_dir_all(root.join(JOBS)).unwrap();
+        assert!(StateFolder::kept_below(&root).unwrap().is_empty(), "without the folder of the jobs");
+    }
+
+    #[test]
+    fn certificates_are_kept_and_go_with_their_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(&dir.path().join("snow-onboard")).unwrap();
+        assert!(!state.remove_certificates(&job()).unwrap());
+        state.keep_certificates(&job(), "one").unwrap();
+        state.keep_certificates(&job(), "two").unwrap();
+        assert_eq!(fs::read_to_string(state.certificates_path(&job())).unwrap(), "two");
+        assert!(state.remove_certificates(&job()).unwrap());
+        assert!(!state.path().join(CERTIFICATES).exists() && !state.remove_certificates(&job()).unwrap());
+    }
+
+    #[test]
     fn a_home_is_noted_until_its_run_is_over() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("snow-onboard");
@@ -518,5 +568,9 @@ mod tests {
         open();
         assert!(once.join("notes.txt").exists() && !once.join("record.json").exists());
         assert!(matches!(open().job_for_once(&job()), Err(Error::ForeignFile { .. })));
+        // What can't be removed under a name of ours is told as that.
+        fs::remove_file(once.join("notes.txt")).unwrap();
+        fs::create_dir(once.join("record.json")).unwrap();
+        assert!(open().job_for_once(&job()).unwrap_err().to_string().contains("record.json"));
     }
 }

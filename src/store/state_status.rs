@@ -115,6 +115,13 @@ mod tests {
         assert_eq!(refusal.code(), "state_folder_bad");
     }
 
+    /// In a file system of the kernel's nobody makes a file, not even root.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn where_nothing_can_be_written_that_is_told() {
+        assert!(try_writing(Path::new("/proc")).is_err());
+    }
+
     #[test]
     fn a_folder_that_is_there_is_as_opening_it_would_find_it() {
         let dir = tempfile::tempdir().unwrap();

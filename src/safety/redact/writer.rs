@@ -161,6 +161,32 @@ mod tests {
     }
 
     #[test]
+    fn of_an_overlong_word_only_the_end_is_held_back() {
+        let mut out = Vec::new();
+        let mut writer = Redacting::new(&mut out);
+        for _ in 0..3 * MAX_WORD / 1000 {
+            writer.write_all(&[b'x'; 1000]).unwrap();
+            assert!(writer.held.len() <= MAX_WORD);
+        }
+        assert!(writer.inner.len() > MAX_WORD);
+        drop(writer);
+        // A secret that has just ended is no reason to take what follows it for its rest.
+        let filler = "x".repeat(MAX_WORD);
+        let text = written([filler.as_bytes(), CODE.as_bytes(), b"the rest"]);
+        assert!(text == format!("{filler}[unlock code]the rest").as_bytes());
+    }
+
+    #[test]
+    fn a_flush_goes_on_to_what_is_written_to() {
+        let inner = io::BufWriter::new(Vec::new());
+        let mut writer = Redacting::new(inner);
+        writer.write_all(b"a line\n").unwrap();
+        assert!(writer.inner.get_ref().is_empty(), "the control");
+        writer.flush().unwrap();
+        assert_eq!(writer.inner.get_ref().as_slice(), b"a line\n");
+    }
+
+    #[test]
     fn the_time_grows_with_the_length_and_no_faster() {
         register("a secret that is looked for 0123456789");
         let time = |length: usize| {

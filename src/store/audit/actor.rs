@@ -102,5 +102,6 @@ mod tests {
         assert_eq!(actor.user.clone().unwrap(), said("id", &["-un"]));
         assert_eq!(actor.host.clone().unwrap(), said("uname", &["-n"]));
         assert_eq!(actor.sid, None);
+        assert_eq!(number_of_this_process(), Actor { uid: actor.uid, ..Actor::default() });
     }
 }

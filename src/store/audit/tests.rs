@@ -237,6 +237,75 @@ fn what_was_done_to_a_log_is_told_by_its_line() {
 }
 
 #[test]
+fn a_flaw_is_told_once_and_none_is_no_error() {
+    let scene = Scene::new();
+    let head = scene.note(AuditStep::Kept);
+    let report = scene.audit.verify(&[], None).unwrap();
+    assert!(report.error().is_none() && report.error_beside_report().is_none());
+    let other = AuditHead { sha256: AuditDigest::from_hasher(Sha256::new()), ..head };
+    assert_eq!(scene.flaws(&[other, other]), ["line 1 is not as a record knows it"]);
+    let by = |name: &str| KnownHead { by: name.to_owned(), head: other };
+    let report = scene.audit.verify(&[by("one"), by("two")], None).unwrap();
+    assert_eq!(report.flaws.len(), 2);
+    assert!(report.error().unwrap().to_string().contains("as one knows it; line 1 is not as two knows it"));
+    assert!(report.error_beside_report().unwrap().to_string().contains("2 flaws"));
+    let report = scene.audit.verify(&[by("one")], None).unwrap();
+    assert!(report.error_beside_report().unwrap().to_string().contains("1 flaw,"));
+}
+
+/// Somebody may have written what a terminal would act upon.
+#[test]
+fn what_a_line_says_is_shown_without_control_characters() {
+    let scene = Scene::new();
+    let names = [
+        "job",
+        "step",
+        "purpose",
+        "command",
+        "user",
+        "sid",
+        "host",
+        "manifest_sha256",
+        "method",
+        "client_version",
+        "client_sha256",
+    ];
+    let mut line = serde_json::Map::new();
+    line.insert("at".to_owned(), "2026-01-02T03:04:05Z".into());
+    line.insert("addresses".to_owned(), vec!["\u{1b}[2Jaddresses"].into());
+    line.extend(names.map(|name| (name.to_owned(), format!("\u{1b}[2J{name}").into())));
+    scene.put(format!("{}\n", Value::from(line)));
+    let entry = scene.audit.verify(&[], None).unwrap().entries.remove(0);
+    let shown = serde_json::to_value(&entry).unwrap();
+    for name in names.into_iter().chain(["addresses"]) {
+        let text = shown[name].as_str().or(shown[name][0].as_str()).unwrap();
+        assert!(text.ends_with(name) && !text.contains('\u{1b}'), "{text:?}");
+    }
+}
+
+/// A line is read up to a length; one that goes on behind it is no link, though it begins like one.
+#[test]
+fn a_link_with_something_behind_its_longest_piece_is_none() {
+    let link = format!("{{\"seq\":1,\"previous\":\"{}\"}}", "0".repeat(64));
+    for (length, is_link) in [(chain::MAX_LINE - 1, true), (chain::MAX_LINE, false), (chain::MAX_LINE + 1, false)] {
+        let text = format!("{link}{}", " ".repeat(length - link.len()));
+        let mut chain = AuditChain::new();
+        chain.read(text.as_bytes(), |_, _, _| {}).unwrap();
+        assert_eq!(chain.has_link(), is_link, "{length}");
+    }
+}
+
+/// What hinders it is told as what was wanted: reading it, or writing to it.
+#[cfg(unix)]
+#[test]
+fn a_log_that_is_none_is_told_with_what_was_wanted() {
+    let scene = Scene::new();
+    fs::create_dir(&scene.audit.path).unwrap();
+    assert!(scene.audit.verify(&[], None).unwrap_err().to_string().starts_with("Reading"));
+    assert!(scene.audit.check().unwrap_err().to_string().starts_with("Writing"));
+}
+
+#[test]
 fn the_end_of_a_long_log_is_found_and_a_giant_line_is_no_link() {
     let scene = Scene::new();
     scene.note(AuditStep::Kept);

@@ -379,6 +379,25 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"second");
     }
 
+    /// Whoever waited for the draft of another has the file that took its place by then, and may not write into that.
+    #[test]
+    fn a_draft_that_was_put_in_its_place_is_not_written_into() {
+        let (_dir, path) = folder();
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        let mut at_work = HalfWritten::open(&path).unwrap();
+        let file = SharedFile::read(&path).unwrap();
+        at_work.file.write_all(b"ours").unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| file.replace(b"second"));
+            std::thread::sleep(Duration::from_millis(100));
+            fs::rename(&at_work.path, &path).unwrap();
+            at_work.is_done = true;
+            drop(at_work);
+            assert_eq!(why(waiting.join().unwrap()), "raced");
+        });
+        assert_eq!(fs::read(&path).unwrap(), b"ours");
+    }
+
     #[test]
     fn many_at_once_change_it_one_after_the_other() {
         let (_dir, path) = folder();
