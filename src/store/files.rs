@@ -21,11 +21,13 @@ pub(super) fn check_private(path: &Path) -> Result<()> {
 
 /// Why the folder `path` is not used.
 pub(super) fn bad(path: &Path, refused: Refused) -> Error {
+    bad_for(path_trust::runs_as_administrator(), path, refused)
+}
+
+fn bad_for(is_administrator: bool, path: &Path, refused: Refused) -> Error {
     let at_fault = refused.path.display().to_string();
     match refused.owner() {
-        Some(owner) if path_trust::runs_as_administrator() => {
-            Error::RunAsAnother { path: at_fault, owner: owner.to_owned() }
-        }
+        Some(owner) if is_administrator => Error::RunAsAnother { path: at_fault, owner: owner.to_owned() },
         // Given back is only what this program can have made: anything may be named as the state folder, /tmp too.
         Some(owner) if refused.path == path && path.file_name().is_some_and(|name| name == "snow-onboard") => {
             let hint = if cfg!(windows) {
@@ -102,5 +104,25 @@ mod tests {
         fs::write(deep.join("file"), "").unwrap();
         assert!(make_or_check_private(&deep.join("file").join("d")).is_err());
         assert!(make_or_check_private(&deep.join("file")).is_err());
+        remove_if_there(&deep.join("none")).unwrap();
+        assert!(remove_if_there(&deep).is_err() && deep.exists(), "no file");
+    }
+
+    /// Only a folder that bears this program's name, and is the one that was asked for, can have been made by it under sudo.
+    #[test]
+    fn a_folder_is_given_back_only_if_this_program_can_have_made_it() {
+        let code = |is_administrator, asked: &str, at_fault: &str, owner: Option<&str>| {
+            let flaw = Flaw { fault: Fault::Owner, text: "is not ours".to_owned(), owner: owner.map(str::to_owned) };
+            let refused = Refused { path: at_fault.into(), cause: Cause::Flaw(flaw) };
+            bad_for(is_administrator, Path::new(asked), refused).code()
+        };
+        let (ours, bert) = ("/a/snow-onboard", Some("bert"));
+        assert_eq!(code(false, ours, ours, bert), "state_folder_of_another");
+        assert_eq!(code(false, ours, "/a", bert), "state_folder_bad", "a folder above it");
+        assert_eq!(code(false, "/a/b", "/a/b", bert), "state_folder_bad", "another name");
+        assert_eq!(code(false, "/a/b", ours, bert), "state_folder_bad");
+        assert_eq!(code(true, ours, ours, bert), "run_as_another");
+        assert_eq!(code(true, "/a/b", "/a", bert), "run_as_another");
+        assert_eq!(code(true, ours, ours, None), "state_folder_bad");
     }
 }

@@ -420,6 +420,7 @@ impl Drop for Draft {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::model::{KeychainKind, PairRecord};
     use crate::store::StateFolder;
 
     fn open() -> (tempfile::TempDir, JobFolder) {
@@ -487,6 +488,33 @@ mod tests {
             let refusal = folder.record().unwrap_err().to_string();
             assert!(refusal.contains(why) && !refusal.contains(char::is_control), "{}", refusal.escape_debug());
         }
+    }
+
+    #[test]
+    fn without_its_pair_a_job_keeps_its_record() {
+        let (_dir, folder) = open();
+        let manifest = folder.draft().unwrap().finish().unwrap();
+        folder.promote_incoming().unwrap();
+        folder.draft().unwrap().finish().unwrap();
+        let pair = PairRecord {
+            fetched_at: time::OffsetDateTime::now_utc(),
+            keychain: KeychainKind::System,
+            manifest_sha256: manifest.digest,
+            manifest_bytes: manifest.bytes,
+            tag: None,
+            audit_head: None,
+            keep: None,
+        };
+        let mut record = Record::new(folder.job().clone());
+        (record.pair, record.incoming) = (Some(pair.clone()), Some(pair));
+        record.earlier_keychains = vec![KeychainKind::System];
+        record.summary.state = "InTransitToCustomer".to_owned();
+        folder.write_record(&record).unwrap();
+        folder.remove_pair(&record).unwrap();
+        assert!(folder.manifest().unwrap().is_none() && folder.incoming().unwrap().is_none());
+        let left = folder.record().unwrap().unwrap();
+        assert!(left.pair.is_none() && left.incoming.is_none() && left.earlier_keychains.is_empty());
+        assert_eq!(left.summary.state, "InTransitToCustomer");
     }
 
     #[test]

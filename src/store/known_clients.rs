@@ -131,6 +131,26 @@ mod tests {
     }
 
     #[test]
+    fn with_the_last_job_they_are_forgotten_and_all_else_but_what_is_not_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || StateFolder::open(&dir.path().join("snow-onboard")).unwrap();
+        let state = open();
+        state.keep_known_client(&job(), client("1.0.0")).unwrap();
+        let draft = state.job(&job()).unwrap().draft().unwrap().finish().unwrap();
+        let left = [state.path().join("audit.jsonl"), state.path().join("notes.txt")];
+        left.iter().for_each(|path| fs::write(path, "").unwrap());
+        assert_eq!(state.remove_all_but_audit().unwrap(), left);
+        assert!(!draft.path.exists());
+        left.iter().for_each(|path| fs::remove_file(path).unwrap());
+        let (state, busy) = (open(), open());
+        let held = busy.job(&job()).unwrap();
+        assert!(matches!(state.remove_all_but_audit(), Err(Error::Busy { .. })));
+        drop(held);
+        assert!(busy.remove_all_but_audit().unwrap().is_empty());
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0, "nor the folder, which is empty");
+    }
+
+    #[test]
     fn what_is_damaged_or_newer_is_not_used_and_a_newer_one_stays() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateFolder::open(&dir.path().join("snow-onboard")).unwrap();

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::model::Record;
 
 struct Scene {
     _dir: tempfile::TempDir,
@@ -303,6 +304,42 @@ fn a_log_that_is_none_is_told_with_what_was_wanted() {
     fs::create_dir(&scene.audit.path).unwrap();
     assert!(scene.audit.verify(&[], None).unwrap_err().to_string().starts_with("Reading"));
     assert!(scene.audit.check().unwrap_err().to_string().starts_with("Writing"));
+    // In a file system of the kernel's nobody makes a file, not even root: that is told, and not that there is none.
+    if cfg!(target_os = "linux") {
+        let refusal = Audit::below(Path::new("/sys"), AuditCopy::None).open().unwrap_err();
+        assert!(matches!(&refusal, Error::Disk { why, .. } if !why.to_string().contains("not there")), "{refusal}");
+        assert!(!refusal.to_string().contains("No such file"), "{refusal}");
+    }
+}
+
+#[test]
+fn a_line_names_what_the_run_is_for() {
+    let scene = Scene::new();
+    let mut audit = Audit { path: scene.audit.path.clone(), ..Audit::below(Path::new(""), AuditCopy::None) };
+    audit = audit.with_purpose(Purpose::Client);
+    audit.name_command("list-services".to_owned());
+    audit.append(&scene.job, AuditStep::Kept, None).unwrap();
+    let line: Value = serde_json::from_str(&scene.text()).unwrap();
+    assert_eq!((&line["purpose"], &line["command"]), (&"client".into(), &"list-services".into()));
+}
+
+/// The record gets it with what else is written, or when the job's folder is closed.
+#[test]
+fn the_record_names_the_log_s_head() {
+    let scene = Scene::new();
+    let state = StateFolder::open(scene.audit.path.parent().unwrap()).unwrap();
+    let record = || StateFolder::record_below(state.path(), &scene.job).unwrap().unwrap();
+    let folder = state.job(&scene.job).unwrap();
+    let empty = Record::new(scene.job.clone());
+    folder.write_record(&empty).unwrap();
+    assert_eq!(record().audit_head, None);
+    let first = scene.audit.note(&folder, AuditStep::Kept, None).unwrap();
+    folder.write_record(&empty).unwrap();
+    assert_eq!(record().audit_head, Some(first));
+    let second = scene.audit.note(&folder, AuditStep::Unlocked, None).unwrap();
+    assert!(second != first && record().audit_head == Some(first), "not written for each line");
+    drop(folder);
+    assert_eq!(record().audit_head, Some(second));
 }
 
 #[test]
