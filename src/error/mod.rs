@@ -14,6 +14,7 @@ mod why;
 pub use exit_code::ExitCode;
 pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting, OtherKeychains};
 pub(crate) use report::longer_than;
+use report::PRIVATE_FOLDER_VARIABLE;
 use table::errors;
 use why::Field;
 pub use why::Why;
@@ -33,15 +34,6 @@ pub struct ErrorReport {
     /// What to do. May be several lines; a line to paste stands alone, indented by two.
     pub hint: String,
 }
-
-/// Says where the private folder for the client may be made.
-const PRIVATE_FOLDER_VARIABLE: &str = if cfg!(windows) {
-    "TEMP"
-} else if cfg!(target_os = "macos") {
-    "TMPDIR"
-} else {
-    "XDG_RUNTIME_DIR (or TMPDIR)"
-};
 
 errors! {
     /// A combination of flags that makes no sense, found after parsing.

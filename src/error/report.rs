@@ -8,6 +8,15 @@ use std::time::Duration;
 use super::{Error, ErrorReport, Why, io_in_words};
 use crate::safety::path_trust::{Cause, Fault, Flaw, Refused};
 
+/// Says where the private folder for the client may be made.
+pub(super) const PRIVATE_FOLDER_VARIABLE: &str = if cfg!(windows) {
+    "TEMP"
+} else if cfg!(target_os = "macos") {
+    "TMPDIR"
+} else {
+    "XDG_RUNTIME_DIR (or TMPDIR)"
+};
+
 impl Error {
     /// What happened, what to do, and the two codes.
     #[must_use]
