@@ -16,7 +16,7 @@ pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting, OtherKeychains}
 pub(crate) use report::longer_than;
 use report::PRIVATE_FOLDER_VARIABLE;
 use table::errors;
-use why::Field;
+use why::ErrorField;
 pub use why::Why;
 pub(crate) use why::io_in_words;
 

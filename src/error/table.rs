@@ -62,7 +62,7 @@ macro_rules! errors {
         impl std::error::Error for Error {
             fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
                 match self {
-                    $( Self::$name $({ $($field),+ })? => None$($(.or(Field::source($field)))+)? ),+
+                    $( Self::$name $({ $($field),+ })? => None$($(.or(ErrorField::source($field)))+)? ),+
                 }
             }
         }

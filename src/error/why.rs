@@ -82,7 +82,7 @@ impl fmt::Display for Why {
 }
 
 /// What a variant of [`Error`](super::Error) can have as a field.
-pub(super) trait Field {
+pub(super) trait ErrorField {
     /// Within the sentence, which is one line whatever a file is called.
     fn in_one_line(&self) -> String;
 
@@ -98,7 +98,7 @@ pub(super) trait Field {
     }
 }
 
-impl Field for Why {
+impl ErrorField for Why {
     fn in_one_line(&self) -> String {
         in_one_line(&self.to_string())
     }
@@ -112,7 +112,7 @@ impl Field for Why {
 }
 
 macro_rules! plain_fields { ($($type:ty),*) => { $(
-    impl Field for $type {
+    impl ErrorField for $type {
         fn in_one_line(&self) -> String {
             in_one_line(&self.to_string())
         }
@@ -124,7 +124,7 @@ macro_rules! plain_fields { ($($type:ty),*) => { $(
 )* } }
 plain_fields!(String, &'static str, u16, u32, u64, usize, i32);
 
-impl Field for JobState {
+impl ErrorField for JobState {
     fn in_one_line(&self) -> String {
         self.as_api().to_owned()
     }
