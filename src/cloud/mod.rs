@@ -168,10 +168,7 @@ impl Cloud {
         notify: Arc<dyn Notify>,
     ) -> Result<Self> {
         profiles.notes().iter().for_each(|note| notify.notify(Event::Warning(note.clone())));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Error::of_system("threads for the network", &error))?;
+        let runtime = runtime().map_err(|error| Error::of_system("threads for the network", &error))?;
         let wait = wait::Wait::new(Arc::clone(&notify), settings.network_timeout);
         let api = runtime.block_on(async {
             let http = http()?;
@@ -305,6 +302,19 @@ impl Cloud {
         let (api, runtime) = self.parts.as_ref().expect("taken by drop alone");
         (api, runtime)
     }
+}
+
+/// A runtime on this thread. It, and what it has for signals, panics where the session may open no more files; so as many as it
+/// needs are opened first, and closed again.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    #[cfg(unix)]
+    {
+        /// A poll, what wakes it, the two ends for signals and another of one of them; and one to spare.
+        const PAIRS: usize = 3;
+        let pairs: std::io::Result<Vec<_>> = (0..PAIRS).map(|_| std::os::unix::net::UnixStream::pair()).collect();
+        drop(pairs?);
+    }
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 impl Drop for Cloud {

@@ -338,9 +338,9 @@ errors! {
     KeychainElsewhere { job: String, which: String, places: String } = Keychain "keychain_elsewhere"
         "The code of {job} is not in {which}, but an item for it is in {places}."
         => "Remove that item in the keychain's own app (search for “snow-onboard”), then repeat the same command.";
-    /// `hint` begins the hint, with the first letter of “fetch”; `beside` is where the new pair goes.
-    KeychainForeignItem { job: String, hint: String, beside: &'static str } = Keychain "keychain_foreign_item"
-        "The keychain's item for {job} does not hold an unlock code. It was left as it is."
+    /// `what` is why it is foreign; `hint` begins the hint, with the first letter of “fetch”; `beside` is where the new pair goes.
+    KeychainForeignItem { job: String, what: String, hint: String, beside: &'static str } = Keychain "keychain_foreign_item"
+        "The keychain's item for {job} {what}. It was left as it is."
         => "{hint}etch a new pair{beside}:\n  snow-onboard fetch --refresh {job}";
     KeychainUnsupported { which: String } = Usage "keychain_unsupported"
         "The keychain “{which}” does not exist on this system."

@@ -174,6 +174,9 @@ pub(super) fn users_of(entries: &[keyring_core::Entry]) -> Vec<String> {
     specifiers.filter(|(service, _)| service == super::SERVICE).map(|(_, user)| user).collect()
 }
 
+/// What a foreign item is not.
+const NO_CODE: &str = "does not hold an unlock code";
+
 /// Why a keychain did not do as asked. Becomes an [`Error`] where the step and the job are known.
 #[derive(Debug)]
 pub(super) enum KeychainFailure {
@@ -188,6 +191,12 @@ pub(super) enum KeychainFailure {
     Foreign {
         /// Whether there is room for another item beside it.
         holds_several: bool,
+    },
+    /// Another user put an item there under this program's name.
+    OfAnotherUser {
+        uid: u32,
+        /// Its number, by which it can be taken out.
+        key: i32,
     },
     /// It took an item and did not keep it as promised; says why.
     NotStored(String),
@@ -228,14 +237,25 @@ impl KeychainFailure {
             Self::Locked { item: Some(item), hint } => {
                 Error::KeychainLocked { which: format!("The item {item} in {name}"), hint }
             }
-            Self::Foreign { holds_several: true } => {
-                Error::KeychainForeignItem { job, hint: "F".to_owned(), beside: ", which is stored beside it" }
-            }
+            Self::Foreign { holds_several: true } => Error::KeychainForeignItem {
+                job,
+                what: NO_CODE.to_owned(),
+                hint: "F".to_owned(),
+                beside: ", which is stored beside it",
+            },
             Self::Foreign { holds_several: false } => {
                 let hint = format!(
                     "Keep a copy of what it holds, if that may be a code that this version does not know. Then move it out of the way: it is service “{SERVICE}”, user {job}, in the keychain's own app, or with keyctl in the kernel keyring. Then f"
                 );
-                Error::KeychainForeignItem { job, hint, beside: "" }
+                Error::KeychainForeignItem { job, what: NO_CODE.to_owned(), hint, beside: "" }
+            }
+            Self::OfAnotherUser { uid, key } => {
+                let hint = format!(
+                    "Take it out of your keyrings, then repeat the same command (keyctl comes with the package keyutils):\n  keyctl unlink {key}\nIf there is no code of yours behind it, f"
+                );
+                let what =
+                    format!("belongs to another user (uid {uid}), who may have put it there to be used as yours");
+                Error::KeychainForeignItem { job, what, hint, beside: "" }
             }
             Self::NotStored(why) => Error::KeychainNotStored { which, why },
             Self::InClear { place, hint } => Error::KeychainInClear { which, place, hint },
@@ -277,6 +297,7 @@ impl From<&KeyringError> for KeychainFailure {
 }
 
 /// An answer that "no such item" is part of.
+#[cfg(not(target_os = "linux"))]
 pub(super) fn if_there<R>(answer: Result<R, KeyringError>) -> Result<Option<R>, KeychainFailure> {
     match answer {
         Ok(found) => Ok(Some(found)),

@@ -2,36 +2,196 @@
 //! persistent one, both in memory only.
 //!
 //! It needs a session keyring of its own. A process without one (cron, su, many containers) is given the user's
-//! default one on first use; there a key can be added but not linked or searched, so the store's `set` fails with
-//! "access denied" *after* it has put the code where it stays readable. Hence: looked at first, swept afterwards.
+//! default one on first use; there a key can be added but not linked or searched. Hence: looked at first.
+//!
+//! Who can search a keyring possesses the keys in it, and a process of another user that was started in this session
+//! (sudo -u, su without pam_keyinit) has the session's keyring. What a key lets its possessor do, it lets them do. So a key lets its
+//! owner do all and its possessor nothing; it has these rights before there is a code in it; and it is used only if this user
+//! owns it, whoever else may have put one under its name. The calls are made here and not by the keyring crate's store for the
+//! kernel, which puts the code into whatever is there, and changes no rights.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use keyring_core::{CredentialStore, Entry};
-use linux_keyutils::{Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, LinkNode, Permission};
+use linux_keyutils::{Key, KeyError, KeyPermissions, KeyRing, KeyRingIdentifier, Metadata, Permission};
 use zeroize::Zeroizing;
 
 use super::SERVICE;
-use super::backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, if_there, only};
+use super::backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, only};
+use super::item::{Content, PLACEHOLDER};
 use crate::error::Result;
+use crate::report::{Event, Notify};
 use crate::safety::path_trust;
 
-/// Links read of a keyring when sweeping it; more than the kernel's quota of keys a user (200) lets there be.
-const MAX_LINKS: usize = 1024;
+/// What a key lets: everything to its owner, and nothing to its possessor, its group and others.
+const OWNER_ALONE: u32 = (Permission::ALL.bits() as u32) << 16;
+/// What a key or a keyring lets its group and others do, but for a look at its name: each of these is enough to come to what
+/// is in it, or to exchange it.
+const OF_OTHERS: u32 = 0x3e3e;
+/// The kernel's list of keys.
+const KEYS: &str = "/proc/keys";
+/// Keys of one name that are removed: one of each keyring, and more than there should be.
+const MAX_REMOVED: usize = 16;
 
 /// What to do where the session has no keyring of its own, or that has ended.
 const OWN_KEYRING: &str = "Log in again so that the session gets a keyring of its own (su, cron and containers often have none). Or open a shell that has one, and repeat the same command in it (keyctl comes with the package keyutils):\n  keyctl session";
 /// What to do where no session would have one.
 const ELSEWHERE: &str = "Run the same command outside the container, or leave --keychain kernel out.";
+/// What to do where others may search the session's keyring.
+const CLOSE_SESSION: &str = "Close it to others, then repeat the same command (keyctl comes with the package keyutils):\n  keyctl setperm @s 0x3f3f0000\nOr open a shell that has a keyring of its own, and repeat the command in it:\n  keyctl session\nIf a code was stored in the kernel keyring before, others may have read it.";
+/// What to do where others may search the persistent keyring, which only the administrator can have opened.
+const CLOSE_PERSISTENT: &str = "Ask the administrator who opened it (in /proc/keys it is “_persistent.” and your uid), or leave --keychain kernel out. If a code was stored in the kernel keyring before, others may have read it.";
 
 /// Opens the session's keyring, if it is one that can keep a code to itself. Nothing is written.
-pub(super) fn open() -> Result<Opened> {
-    let session =
-        own_session_keyring().map_err(|failure| failure.into_error("kernel keyring", "opening it", SERVICE))?;
-    let persistent = KeyRing::get_persistent(KeyRingIdentifier::Session).ok();
-    let end = if persistent.is_some() { "until log-out or the next reboot" } else { "until you log out" };
-    Ok(Opened { backend: Box::new(SessionKeyring { session, persistent }), name: format!("kernel keyring ({end})") })
+pub(super) fn open(notify: &Arc<dyn Notify>) -> Result<Opened> {
+    let rings =
+        Rings::of_this_session().map_err(|failure| failure.into_error("kernel keyring", "opening it", SERVICE))?;
+    let end = if rings.persistent.is_some() { "until log-out or the next reboot" } else { "until you log out" };
+    let backend = Box::new(SessionKeyring { notify: Arc::clone(notify) });
+    Ok(Opened { backend, name: format!("kernel keyring ({end})") })
+}
+
+/// The keyrings that a key is put in. Looked at anew before each use: their rights may have been changed meanwhile.
+#[derive(Clone, Copy)]
+struct Rings {
+    session: KeyRing,
+    persistent: Option<KeyRing>,
+}
+
+struct SessionKeyring {
+    notify: Arc<dyn Notify>,
+}
+
+impl Backend for SessionKeyring {
+    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure> {
+        let found = Rings::of_this_session()?.own_key(user)?;
+        Ok(found.map(|_| ItemId::only()).into_iter().collect())
+    }
+
+    fn users(&mut self) -> Result<Vec<String>, KeychainFailure> {
+        let rings = Rings::of_this_session()?;
+        let mut users = Vec::new();
+        for user in users_in(&listed()?, path_trust::this_uid()) {
+            // Those of the user's other sessions are listed as well.
+            if !matches!(rings.own_key(&user), Ok(None)) {
+                users.push(user);
+            }
+        }
+        Ok(users)
+    }
+
+    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
+        let rings = Rings::of_this_session()?;
+        let Some(key) = rings.own_key(user)? else { return Ok(None) };
+        let was_open = close(key)?;
+        rings.link(key)?;
+        let value = match key.read_to_vec() {
+            Err(error) if is_none(error) => return Ok(None),
+            value => Zeroizing::new(value.map_err(closed)?),
+        };
+        if was_open && !matches!(Content::of(&value), Content::Placeholder) {
+            self.warn(user);
+        }
+        Ok(only(Some(value.to_vec())))
+    }
+
+    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, KeychainFailure> {
+        Rings::of_this_session()?.put(user, value)?;
+        Ok(ItemId::only())
+    }
+
+    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, KeychainFailure> {
+        let rings = Rings::of_this_session()?;
+        // The session's may hide one in the persistent keyring that another session put there.
+        for _ in 0..MAX_REMOVED {
+            let Some(key) = rings.own_key(user)? else { return Ok(Removal::Gone) };
+            // The owner may always say what a key lets, and one that is revoked or expired meanwhile is gone as well.
+            let _ = close(key);
+            match key.invalidate() {
+                Err(error) if !is_none(error) => return Err(closed(error)),
+                _ => {}
+            }
+        }
+        Err(KeychainFailure::Failed("items of that name come back as they are removed".to_owned()))
+    }
+
+    fn removes_without_asking(&self) -> bool {
+        true
+    }
+
+    fn check(&mut self, user: &str, _: &ItemId) -> Result<(), KeychainFailure> {
+        let key = Rings::of_this_session()?.own_key(user)?;
+        match key.map(|key| key.metadata()).transpose().map_err(closed)? {
+            Some(about) if about.get_perms().bits() == OWNER_ALONE => Ok(()),
+            Some(_) => Err(KeychainFailure::NotStored("the key can be opened by others than its owner".to_owned())),
+            None => Err(KeychainFailure::NotStored("it was gone when looked at again".to_owned())),
+        }
+    }
+
+    fn prove(&mut self, user: &str, there: &Stored) -> Result<(), KeychainFailure> {
+        self.check(user, &there.id)
+    }
+}
+
+impl SessionKeyring {
+    /// It is said where a code is read: until then nothing is done with it.
+    fn warn(&self, user: &str) {
+        self.notify.notify(Event::Warning(format!(
+            "What the kernel keyring holds for {user} could be read or changed by other users of this machine until now. It is closed to them. Treat a code in it as known to them: AWS Support makes a new one, and then “snow-onboard fetch --refresh” obtains it. “snow-onboard forget” removes what is stored."
+        )));
+    }
+}
+
+impl Rings {
+    fn of_this_session() -> Result<Self, KeychainFailure> {
+        let session = own_session_keyring()?;
+        let persistent = KeyRing::get_persistent(KeyRingIdentifier::Session).ok();
+        if let Some(ring) = persistent {
+            not_open_to_others("the user's persistent keyring", &ring.metadata().map_err(closed)?, CLOSE_PERSISTENT)?;
+        }
+        Ok(Self { session, persistent })
+    }
+
+    /// The key of that name, if there is one. One that belongs to another user is neither read nor written nor removed.
+    fn own_key(&self, user: &str) -> Result<Option<Key>, KeychainFailure> {
+        let key = match self.session.search(&description(user)) {
+            Err(error) if is_none(error) => return Ok(None),
+            found => found.map_err(closed)?,
+        };
+        must_be_own(key)?;
+        Ok(Some(key))
+    }
+
+    /// Stores `value` in the key of that name. If that fails, the key holds what it held: the kernel refuses an update (a full
+    /// quota, say) as a whole; and one that was made for it is gone.
+    fn put(&self, user: &str, value: &[u8]) -> Result<(), KeychainFailure> {
+        if let Some(key) = self.own_key(user)? {
+            close(key)?;
+            return key.update(&value).map_err(closed);
+        }
+        // Without the code: a new key lets whoever has it in a keyring read it. And this writes in place if another user's
+        // came there just now.
+        let key = self.session.add_key(&description(user), PLACEHOLDER).map_err(closed)?;
+        must_be_own(key)?;
+        let kept = close(key).and_then(|_| self.link(key)).and_then(|()| key.update(&value).map_err(closed));
+        kept.inspect_err(|_| self.discard(key))
+    }
+
+    /// Keeps a key in both keyrings: the session's ends with the session, and the persistent one some days after its last use.
+    fn link(&self, key: Key) -> Result<(), KeychainFailure> {
+        [Some(self.session), self.persistent]
+            .into_iter()
+            .flatten()
+            .try_for_each(|ring| ring.link_key(key).map_err(closed))
+    }
+
+    fn discard(&self, key: Key) {
+        // Whichever of the two is allowed will do. There is no code in it.
+        let _ = key.invalidate();
+        for ring in [Some(self.session), self.persistent].into_iter().flatten() {
+            let _ = ring.unlink_key(key);
+        }
+    }
 }
 
 fn own_session_keyring() -> Result<KeyRing, KeychainFailure> {
@@ -46,10 +206,8 @@ fn own_session_keyring() -> Result<KeyRing, KeychainFailure> {
         ));
     }
     let about = session.metadata().map_err(closed)?;
-    if !path_trust::is_this_user(about.get_uid()) {
-        return Err(not_own(format!("the session's keyring belongs to another user (uid {})", about.get_uid())));
-    }
     let needed = Permission::VIEW | Permission::READ | Permission::WRITE | Permission::SEARCH | Permission::LINK;
+    not_open_to_others("the session's keyring", &about, CLOSE_SESSION)?;
     let of_possessor = about.get_perms().bits() >> 24;
     if of_possessor & u32::from(needed.bits()) != u32::from(needed.bits()) {
         return Err(not_own("the session's keyring does not let its own session search and write it".to_owned()));
@@ -57,118 +215,62 @@ fn own_session_keyring() -> Result<KeyRing, KeychainFailure> {
     Ok(session)
 }
 
-struct SessionKeyring {
-    session: KeyRing,
-    persistent: Option<KeyRing>,
+/// Refuses a keyring that another user owns, or in which one may find, list, add or take out keys, or which one may have
+/// in a keyring of theirs.
+fn not_open_to_others(which: &str, about: &Metadata, hint: &'static str) -> Result<(), KeychainFailure> {
+    if !path_trust::is_this_user(about.get_uid()) {
+        return Err(not_own(format!("{which} belongs to another user (uid {})", about.get_uid())));
+    }
+    let perms = about.get_perms().bits();
+    if perms & OF_OTHERS != 0 {
+        let why = format!("{which} is open to other users of this machine (permissions {perms:08x})");
+        return Err(KeychainFailure::KernelClosed { why, hint });
+    }
+    Ok(())
 }
 
-impl Backend for SessionKeyring {
-    fn find(&mut self, user: &str) -> Result<Vec<ItemId>, KeychainFailure> {
-        Ok(self.read(user, &ItemId::only())?.map(|it| it.id).into_iter().collect())
-    }
-
-    fn users(&mut self) -> Result<Vec<String>, KeychainFailure> {
-        let mut users = Vec::new();
-        for ring in [Some(self.session), self.persistent].into_iter().flatten() {
-            let links = ring.get_links(MAX_LINKS).map_err(closed)?;
-            // One that can't be looked at is not this program's, whose keys its session may view.
-            let about = links.iter().filter_map(LinkNode::as_key).filter_map(|key| key.metadata().ok());
-            users
-                .extend(about.filter_map(|key| Some(key.get_description().strip_prefix(&description(""))?.to_owned())));
-        }
-        Ok(users)
-    }
-
-    fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
-        match entry(user)?.get_secret() {
-            Err(keyring_core::Error::NoEntry) => Ok(None),
-            answer => Ok(only(Some(explained(answer)?))),
-        }
-    }
-
-    fn write(&mut self, user: &str, _label: &str, value: &[u8], _: Option<&ItemId>) -> Result<ItemId, KeychainFailure> {
-        // In place, where there is one: what fails then has made no key, so nothing of that name may be swept.
-        if let Ok(key) = self.session.search(&description(user)) {
-            return Self::update(key, value).map(|()| ItemId::only());
-        }
-        let kept = explained(entry(user)?.set_secret(value)).and_then(|()| self.keep_to_the_session(user));
-        kept.map(|()| ItemId::only()).map_err(|failure| self.swept(user, failure))
-    }
-
-    fn remove(&mut self, user: &str, _: &ItemId, _: Asking) -> Result<Removal, KeychainFailure> {
-        if_there(entry(user)?.delete_credential())?;
-        Ok(Removal::Gone)
-    }
-
-    fn removes_without_asking(&self) -> bool {
-        true
-    }
-
-    fn check(&mut self, user: &str, _: &ItemId) -> Result<(), KeychainFailure> {
-        let perms = self.key(user)?.metadata().map_err(closed)?.get_perms();
-        if perms.bits() & 0x00ff_ffff == 0 {
-            Ok(())
-        } else {
-            Err(KeychainFailure::NotStored("the key can be seen from outside this session".to_owned()))
-        }
+fn must_be_own(key: Key) -> Result<(), KeychainFailure> {
+    match key.metadata().map_err(closed)?.get_uid() {
+        uid if path_trust::is_this_user(uid) => Ok(()),
+        uid => Err(KeychainFailure::OfAnotherUser { uid, key: key.get_id().as_raw_id() }),
     }
 }
 
-impl SessionKeyring {
-    /// Replaces what a key holds. If that fails, it holds what it held: the kernel refuses an update (a full quota, say) as a whole.
-    fn update(key: Key, value: &[u8]) -> Result<(), KeychainFailure> {
-        let before = Zeroizing::new(key.read_to_vec().map_err(closed)?);
-        key.update(&value).map_err(closed)?;
-        Self::limit_to_the_session(key).inspect_err(|_| {
-            // The first failure is the one to tell of.
-            let _ = key.update(&*before);
-        })
-    }
-
-    /// A new key can be viewed by all of the user's processes. Ours is for who has it in a keyring, and nobody else.
-    fn keep_to_the_session(&self, user: &str) -> Result<(), KeychainFailure> {
-        Self::limit_to_the_session(self.key(user)?)
-    }
-
-    fn limit_to_the_session(key: Key) -> Result<(), KeychainFailure> {
-        let possessor_only = KeyPermissionsBuilder::builder().posessor(Permission::ALL).build();
-        key.set_perms(possessor_only).map_err(closed)
-    }
-
-    fn key(&self, user: &str) -> Result<Key, KeychainFailure> {
-        self.session.search(&description(user)).map_err(closed)
-    }
-
-    /// Removes what a failed put may have left, and says so if it can't.
-    fn swept(&self, user: &str, failure: KeychainFailure) -> KeychainFailure {
-        let rings = [Some(self.session), self.persistent];
-        if rings.into_iter().flatten().all(|ring| remove_stale_homes(ring, &description(user))) {
-            return failure;
+/// Makes a key its owner's alone, and says whether it was open to other users.
+fn close(key: Key) -> Result<bool, KeychainFailure> {
+    let perms = || key.metadata().map(|about| about.get_perms().bits()).map_err(closed);
+    let before = perms()?;
+    if before != OWNER_ALONE {
+        key.set_perms(KeyPermissions::from_u32(OWNER_ALONE)).map_err(closed)?;
+        if perms()? != OWNER_ALONE {
+            return Err(KeychainFailure::NotStored("the key's permissions can't be limited to its owner".to_owned()));
         }
-        not_own("it took the code only in part, and does not let it be removed: log out".to_owned())
     }
+    Ok(before & OF_OTHERS != 0)
 }
 
-/// Takes every key of that description out of `ring` and ends it. By its link, not by a search: the keyring that
-/// makes a put fail is one that can't be searched. Says whether none is left.
-fn remove_stale_homes(ring: KeyRing, description: &str) -> bool {
-    let ours = || {
-        let links = ring.get_links(MAX_LINKS).ok()?;
-        let keys = links.iter().filter_map(LinkNode::as_key);
-        Some(keys.filter(|key| key.metadata().is_ok_and(|it| it.get_description() == description)).collect::<Vec<_>>())
+/// The kernel's list of the keys that this process may look at (proc_keys(5)). Not the library's of what is in a keyring: that reads
+/// past its buffer where there are more links than it was told, and fails over the long name of a key that another program made.
+fn listed() -> Result<String, KeychainFailure> {
+    let list = std::fs::read(KEYS).unwrap_or_default();
+    if list.is_empty() {
+        // At least the session's keyring is in it, unless a container hides the file.
+        return Err(KeychainFailure::Failed(format!("{KEYS}, which lists what is stored, can't be read here")));
+    }
+    Ok(String::from_utf8_lossy(&list).into_owned())
+}
+
+/// The user names of this program's keys that belong to `uid`, each once. The columns are number, flags, uses, time left, permissions,
+/// uid, gid, type, and the description with the length of what the key holds.
+fn users_in(list: &str, uid: u32) -> BTreeSet<String> {
+    let user = |line: &str| {
+        let (columns, described) = line.split_once(&description(""))?;
+        let columns: Vec<&str> = columns.split_whitespace().collect();
+        let is_own = columns.len() == 8 && columns[5].parse() == Ok(uid) && columns[7] == "user";
+        let (user, _length) = described.rsplit_once(": ")?;
+        is_own.then(|| user.to_owned())
     };
-    for key in ours().unwrap_or_default() {
-        // Whichever of the two is allowed will do.
-        let _ = key.invalidate();
-        let _ = ring.unlink_key(key);
-    }
-    ours().is_some_and(|left| left.is_empty())
-}
-
-/// An entry of a store of its own, so that nothing but the kernel connects two calls.
-fn entry(user: &str) -> Result<Entry, KeychainFailure> {
-    let store: Arc<CredentialStore> = linux_keyutils_keyring_store::Store::new()?;
-    explained(store.build(SERVICE, user, Some(&HashMap::from([("description", &*description(user))]))))
+    list.lines().filter_map(user).collect()
 }
 
 /// What `keyctl show` calls the key.
@@ -176,15 +278,9 @@ fn description(user: &str) -> String {
     format!("{SERVICE}:{user}")
 }
 
-fn explained<R>(answer: keyring_core::Result<R>) -> Result<R, KeychainFailure> {
-    use keyring_core::Error::{NoStorageAccess, PlatformFailure};
-    answer.map_err(|error| match &error {
-        NoStorageAccess(cause) | PlatformFailure(cause) => match cause.downcast_ref::<KeyError>() {
-            Some(cause) => closed(*cause),
-            None => error.into(),
-        },
-        _ => error.into(),
-    })
+/// Whether it means that there is no such key: one that ended is in nobody's way.
+fn is_none(error: KeyError) -> bool {
+    matches!(error, KeyError::KeyDoesNotExist | KeyError::KeyRevoked | KeyError::KeyExpired)
 }
 
 fn not_own(why: String) -> KeychainFailure {
@@ -219,34 +315,93 @@ fn in_words(error: KeyError) -> &'static str {
 mod tests {
     use super::*;
     use crate::error::Error;
+    use crate::report::HeardEvents;
 
-    #[test]
-    fn what_a_failed_put_leaves_is_swept_and_nothing_else() {
-        let ring = match KeyRing::from_special_id(KeyRingIdentifier::Process, true) {
-            Ok(ring) => ring,
-            // No keyrings at all here, so there is nothing to sweep, but that must be said.
-            Err(error) => return assert!(matches!(open(), Err(Error::KernelKeyringClosed { .. })), "{error}"),
-        };
-        let leftover = ring.add_key("snow-onboard:leftover", b"a code").unwrap();
-        let other = ring.add_key("snow-onboard:other", b"another's").unwrap();
-        assert!(remove_stale_homes(ring, "snow-onboard:leftover"));
-        assert!(leftover.read_to_vec().is_err(), "it can't be read by its number either");
-        assert_eq!(other.read_to_vec().unwrap(), b"another's");
-        assert!(remove_stale_homes(ring, "snow-onboard:leftover"), "nothing left is no failure");
+    const USER: &str = "JID123e4567-e89b-12d3-a456-426655440000";
+
+    /// The process's own keyring, which is gone with it, in place of a session's. `None` where there are no keyrings at all.
+    fn rings() -> Option<Rings> {
+        match KeyRing::from_special_id(KeyRingIdentifier::Process, true) {
+            Ok(session) => Some(Rings { session, persistent: None }),
+            Err(error) => {
+                let notify: Arc<dyn Notify> = Arc::new(HeardEvents::default());
+                assert!(matches!(open(&notify), Err(Error::KernelKeyringClosed { .. })), "{error}");
+                None
+            }
+        }
     }
+
+    fn perms(key: Key) -> u32 {
+        key.metadata().unwrap().get_perms().bits()
+    }
+
     /// Larger than the kernel takes (32,767 bytes) stands for every update that it refuses, such as one past a quota.
     #[test]
-    fn an_update_that_fails_leaves_the_key_that_was_there() {
-        let Ok(session) = KeyRing::from_special_id(KeyRingIdentifier::Process, true) else {
-            return assert!(matches!(open(), Err(Error::KernelKeyringClosed { .. })), "there are no keyrings here");
-        };
-        let user = "JID123e4567-e89b-12d3-a456-426655440000";
-        let key = session.add_key(&description(user), b"the only code").unwrap();
-        let mut keyring = SessionKeyring { session, persistent: None };
-        assert!(keyring.write(user, "", &[b'x'; 40_000], Some(&ItemId::only())).is_err());
+    fn an_update_that_fails_leaves_the_key_that_was_there_and_no_new_one() {
+        let Some(rings) = rings() else { return };
+        assert!(rings.put("new", &[b'x'; 40_000]).is_err());
+        assert!(rings.own_key("new").unwrap().is_none(), "not even one without a code");
+        let key = rings.session.add_key(&description(USER), b"the only code").unwrap();
+        assert!(rings.put(USER, &[b'x'; 40_000]).is_err());
         assert_eq!(key.read_to_vec().unwrap(), b"the only code");
-        keyring.write(user, "", b"another code, and longer", Some(&ItemId::only())).unwrap();
-        assert_eq!(key.read_to_vec().unwrap(), b"another code, and longer");
-        remove_stale_homes(session, &description(user));
+        rings.put(USER, b"another code, and longer").unwrap();
+        assert_eq!(key.read_to_vec().unwrap(), b"another code, and longer", "in place");
+        assert_eq!(perms(key), OWNER_ALONE);
+        rings.discard(key);
+    }
+
+    #[test]
+    fn a_key_is_its_owner_s_alone_and_it_is_known_whether_others_could_open_it() {
+        let Some(rings) = rings() else { return };
+        rings.put("closing", b"a code").unwrap();
+        let key = rings.own_key("closing").unwrap().unwrap();
+        for (before, was_open) in [
+            (OWNER_ALONE, false),
+            (0x3f00_0000, false),
+            (0x3f01_0101, false),
+            (0x3f3f_0002, true),
+            (0x003f_0800, true),
+            (0x003f_0010, true),
+        ] {
+            key.set_perms(KeyPermissions::from_u32(before)).unwrap();
+            assert_eq!(close(key).unwrap(), was_open, "{before:08x}");
+            assert_eq!(perms(key), OWNER_ALONE, "{before:08x}");
+        }
+        assert_eq!(key.read_to_vec().unwrap(), b"a code");
+        rings.discard(key);
+        assert!(rings.own_key("closing").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_keyring_in_which_others_may_do_anything_but_look_at_its_name_is_refused() {
+        let me = path_trust::this_uid();
+        let judged = |uid: u32, perms: u32| {
+            let about = format!("keyring;{uid};0;{perms:08x};_ses").parse().unwrap();
+            not_open_to_others("the session's keyring", &about, CLOSE_SESSION)
+        };
+        for perms in [0x3f03_0000, 0x3f3f_0000, 0x3f1b_0101] {
+            judged(me, perms).unwrap();
+        }
+        for of_others in [0x02, 0x04, 0x08, 0x10, 0x20] {
+            for perms in [0x3f3f_0000 | of_others, 0x3f3f_0000 | of_others << 8] {
+                let Err(KeychainFailure::KernelClosed { why, hint }) = judged(me, perms) else {
+                    panic!("{perms:08x} is taken");
+                };
+                assert!(why.contains(&format!("{perms:08x}")) && hint.contains("keyctl setperm @s"), "{why} {hint}");
+            }
+        }
+        assert!(judged(me + 1, 0x3f03_0000).is_err());
+    }
+
+    #[test]
+    fn the_keys_of_this_program_and_user_are_told_from_the_list() {
+        let list = "2ff76318 I--Q---     1 perm 003f0000  1000  1000 user      snow-onboard:JID1: 94\n\
+                    2ff76319 I--Q---     2   3d 003f0000  1000  1000 user      snow-onboard:JID1 AKIA1: 40\n\
+                    2ff7631a I--Q---     1 perm 3f3f3f3f  1001  1001 user      snow-onboard:JID2: 94\n\
+                    2ff7631b I--Q---     1 perm 3f030000  1000  1000 keyring   snow-onboard:JID3: 2\n\
+                    2ff7631c I--Q---     1 perm 3f030000  1000  1000 user      not snow-onboard:JID4: 2\n\
+                    136e0eeb I--Q---     1 perm 3f030000  1000  1000 keyring   _ses: 2\n";
+        assert_eq!(users_in(list, 1000).into_iter().collect::<Vec<_>>(), ["JID1", "JID1 AKIA1"]);
+        assert_eq!(users_in(list, 1001).into_iter().collect::<Vec<_>>(), ["JID2"]);
     }
 }

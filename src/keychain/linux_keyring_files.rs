@@ -4,7 +4,8 @@
 //! Where the file lies depends on the environment of the *daemon*, not on ours: in a snap's terminal XDG_DATA_HOME is
 //! another one. So every place is looked at that is known to be possible. A plain file in any of them counts. That it is
 //! encrypted is believed only of a file that changes when something is stored: an environment, the daemon's too, may lead
-//! elsewhere than the daemon stores (another mount namespace, a folder that was moved), and to a file of the same name.
+//! elsewhere than the daemon stores (another mount namespace, a folder that was moved), and to a file of the same name. And only of
+//! one that nobody else can change: else another user's word, and their touch, would pass a keyring in clear off as encrypted.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -19,6 +20,12 @@ use zbus::blocking::Connection;
 use zbus::zvariant::OwnedValue;
 
 use super::linux_session_bus::{Owner, owner_of};
+use crate::safety::path_trust::{self, Refused, Whose};
+
+/// How a keyring without a password begins.
+const PLAIN: &[u8] = b"[keyring]";
+/// How any other begins.
+const ENCRYPTED: &[u8] = b"GnomeKeyring\n\r\0\n";
 
 /// An environment is a few kilobytes.
 const ENVIRONMENT_LIMIT: u64 = 4 * 1024 * 1024;
@@ -43,15 +50,15 @@ pub(super) struct KeyringFiles {
 pub(super) enum KeyringStorage {
     Plain(PathBuf),
     Encrypted,
-    /// In none of these is there a file that says so.
-    Unseen(Vec<PathBuf>),
+    /// There is no file that says so. If there may be one that is not believed, why not.
+    Unseen(Option<String>),
 }
 
 /// A file as it was at one time: which one, and when it was written.
 type Stamp = (u64, i64, i64);
 
 /// The files that may be believed, as they were at one time.
-pub(super) type Stamps = Vec<(PathBuf, Option<Stamp>)>;
+pub(super) type Stamps = Vec<(PathBuf, Stamp)>;
 
 impl KeyringFiles {
     pub(super) fn of(bus: &Connection, owner: &Owner) -> Self {
@@ -70,20 +77,19 @@ impl KeyringFiles {
 
     pub(super) fn storage_of(&self, keyring: &str) -> KeyringStorage {
         for folder in self.all() {
-            if let Some(plain) = files_in(folder, keyring).find(|path| begins_with(path, b"[keyring]")) {
+            if let Some(plain) = files_in(folder, keyring).find(|path| is_plain(path)) {
                 return KeyringStorage::Plain(plain);
             }
         }
-        if self.encrypted(keyring).is_empty() {
-            KeyringStorage::Unseen(self.all().cloned().collect())
-        } else {
-            KeyringStorage::Encrypted
+        match self.encrypted(keyring) {
+            (stamps, refused) if stamps.is_empty() => KeyringStorage::Unseen(refused.map(|it| it.to_string())),
+            _ => KeyringStorage::Encrypted,
         }
     }
 
     /// The encrypted files that may be believed, as they are now.
     pub(super) fn stamps(&self, keyring: &str) -> Stamps {
-        self.encrypted(keyring).into_iter().map(|path| (path.clone(), stamp(&path))).collect()
+        self.encrypted(keyring).0
     }
 
     /// All places, for a sentence.
@@ -92,14 +98,21 @@ impl KeyringFiles {
         crate::safety::sanitize::phrase(&places.join(", "))
     }
 
-    fn encrypted(&self, keyring: &str) -> Vec<PathBuf> {
+    /// And the first one that somebody else can change.
+    fn encrypted(&self, keyring: &str) -> (Stamps, Option<Refused>) {
         let folders: Vec<&PathBuf> = match &self.daemon {
             Some(daemon) => daemon.iter().collect(),
             // Nobody can tell where it stores, so what changes with it tells; one of these may be it.
             None => self.all().collect(),
         };
-        let files = folders.into_iter().flat_map(|folder| files_in(folder, keyring));
-        files.filter(|path| begins_with(path, b"GnomeKeyring\n\r\0\n")).collect()
+        let (mut stamps, mut first) = (Vec::new(), None);
+        for path in folders.into_iter().flat_map(|folder| files_in(folder, keyring)) {
+            match encrypted_stamp(&path) {
+                Ok(stamp) => stamps.extend(stamp.map(|stamp| (path, stamp))),
+                Err(refused) => first = first.or(Some(refused)),
+            }
+        }
+        (stamps, first)
     }
 
     /// Each place once.
@@ -118,7 +131,11 @@ impl KeyringFiles {
 pub(super) fn has_changed(before: &Stamps) -> bool {
     let start = Instant::now();
     loop {
-        match before.iter().any(|(path, before)| stamp(path) != *before) {
+        let is_another = |(path, before): &(PathBuf, Stamp)| {
+            // One that is gone, or that others can change by now, has not been stored to.
+            encrypted_stamp(path).ok().flatten().is_some_and(|now| now != *before)
+        };
+        match before.iter().any(is_another) {
             true => break true,
             false if start.elapsed() > TO_CHANGE => break false,
             false => std::thread::sleep(Duration::from_millis(20)),
@@ -134,16 +151,26 @@ fn files_in(folder: &Path, keyring: &str) -> impl Iterator<Item = PathBuf> + use
     names.into_iter().flatten().map(move |name| folder.join(name))
 }
 
-fn begins_with(path: &Path, mark: &[u8]) -> bool {
-    let mut start = vec![0; mark.len()];
-    // Not a pipe, at which an open would wait.
-    let is_file = path.metadata().is_ok_and(|about| about.is_file());
-    is_file && File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == mark
+/// Whosever it is: what it says leads to a refusal, or to what the person allowed.
+fn is_plain(path: &Path) -> bool {
+    path_trust::open_untrusted(path).ok().flatten().is_some_and(|mut file| begins_with(&mut file, PLAIN))
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
-    let about = path.metadata().ok()?;
-    Some((about.ino(), about.mtime(), about.mtime_nsec()))
+/// An encrypted keyring's file as it is now; `None` if there is none.
+fn encrypted_stamp(path: &Path) -> Result<Option<Stamp>, Refused> {
+    let mut file = match path_trust::open_file(path, Whose::Own) {
+        Ok(Some(file)) => file,
+        // Nothing is known of one that can't be looked at, and what is no file says nothing.
+        Err(refused) if !refused.is_io() => return Err(refused),
+        Ok(None) | Err(_) => return Ok(None),
+    };
+    let about = file.metadata().ok().filter(|_| begins_with(&mut file, ENCRYPTED));
+    Ok(about.map(|about| (about.ino(), about.mtime(), about.mtime_nsec())))
+}
+
+fn begins_with(file: &mut File, mark: &[u8]) -> bool {
+    let mut start = vec![0; mark.len()];
+    file.read_exact(&mut start).is_ok() && start == mark
 }
 
 /// Where a daemon with that environment keeps keyrings: in the XDG data folder, before that in ~/.gnome2.
@@ -193,8 +220,8 @@ fn parsed<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Environment {
 mod tests {
     use super::*;
 
-    const PLAIN: &str = "[keyring]\ndisplay-name=Login\n";
-    const ENCRYPTED: &str = "GnomeKeyring\n\r\0\n\0\0\0\0";
+    const PLAIN_FILE: &str = "[keyring]\ndisplay-name=Login\n";
+    const ENCRYPTED_FILE: &str = "GnomeKeyring\n\r\0\n\0\0\0\0";
 
     fn folder(base: &Path, name: &str, content: Option<&str>) -> PathBuf {
         let folder = base.join(name);
@@ -210,7 +237,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let make = |name: &str, content| folder(dir.path(), name, content);
         let (nowhere, plain, sealed) =
-            (make("nowhere", None), make("plain", Some(PLAIN)), make("sealed", Some(ENCRYPTED)));
+            (make("nowhere", None), make("plain", Some(PLAIN_FILE)), make("sealed", Some(ENCRYPTED_FILE)));
         let storage_of = |daemon: Option<&PathBuf>, system: &PathBuf, ours: &PathBuf| {
             let files = KeyringFiles {
                 daemon: daemon.map(|it| vec![it.clone()]),
@@ -226,7 +253,7 @@ mod tests {
         assert_eq!(storage_of(Some(&sealed), &nowhere, &nowhere), KeyringStorage::Encrypted);
         assert_eq!(storage_of(None, &sealed, &nowhere), KeyringStorage::Encrypted);
         assert_eq!(storage_of(None, &nowhere, &sealed), KeyringStorage::Encrypted, "ours alone, if it changes");
-        let others = KeyringStorage::Unseen(vec![nowhere.clone(), sealed.clone()]);
+        let others = KeyringStorage::Unseen(None);
         assert_eq!(storage_of(Some(&nowhere), &sealed, &sealed), others, "the daemon's is known, and there is no file");
     }
 
@@ -234,28 +261,67 @@ mod tests {
     fn only_files_that_begin_with_the_mark_are_taken_for_anything() {
         let dir = tempfile::tempdir().unwrap();
         let system = vec![dir.path().join("none"), dir.path().to_owned()];
-        let files = KeyringFiles { system: system.clone(), ..KeyringFiles::default() };
+        let files = KeyringFiles { system, ..KeyringFiles::default() };
         for content in ["[key", "\n[keyring]\n", "GnomeKeyring\n", ""] {
             std::fs::write(dir.path().join("odd.keyring"), content).unwrap();
-            assert_eq!(files.storage_of("odd"), KeyringStorage::Unseen(system.clone()), "{content}");
+            assert_eq!(files.storage_of("odd"), KeyringStorage::Unseen(None), "{content}");
         }
         std::fs::create_dir(dir.path().join("v1")).unwrap();
-        std::fs::write(dir.path().join("v1/new.keyring"), ENCRYPTED).unwrap();
+        std::fs::write(dir.path().join("v1/new.keyring"), ENCRYPTED_FILE).unwrap();
         assert_eq!(files.storage_of("new"), KeyringStorage::Encrypted);
-        assert_eq!(files.storage_of("../../new"), KeyringStorage::Unseen(system));
+        assert_eq!(files.storage_of("../../new"), KeyringStorage::Unseen(None));
     }
 
     #[test]
     fn a_file_that_does_not_change_with_what_is_stored_is_not_the_daemon_s() {
         let dir = tempfile::tempdir().unwrap();
-        let sealed = folder(dir.path(), "sealed", Some(ENCRYPTED));
+        let sealed = folder(dir.path(), "sealed", Some(ENCRYPTED_FILE));
         for daemon in [None, Some(vec![sealed.clone()])] {
             let files = KeyringFiles { daemon, system: vec![sealed.clone()], ..KeyringFiles::default() };
             let before = files.stamps("login");
             assert!(!has_changed(&before), "also where the daemon's environment leads");
-            std::fs::write(sealed.join("new"), ENCRYPTED).unwrap();
+            std::fs::write(sealed.join("new"), ENCRYPTED_FILE).unwrap();
             std::fs::rename(sealed.join("new"), sealed.join("login.keyring")).unwrap();
             assert!(has_changed(&before));
+        }
+    }
+
+    /// A folder or a file that everyone can write to stands for what is another user's: for that, one has to be root.
+    #[test]
+    fn a_file_that_others_can_change_vouches_for_nothing_and_is_told() {
+        let everyone = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let sealed = folder(dir.path(), "sealed", Some(ENCRYPTED_FILE));
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&sealed, &link).unwrap();
+        let file = sealed.join("login.keyring");
+        for daemon in [None, Some(vec![sealed.clone()]), Some(vec![link])] {
+            let files = KeyringFiles { daemon, ours: vec![sealed.clone()], ..KeyringFiles::default() };
+            assert_eq!(files.storage_of("login"), KeyringStorage::Encrypted);
+            let before = files.stamps("login");
+            for (path, mode, own) in [(&file, 0o666, 0o600), (&sealed, 0o777, 0o755)] {
+                everyone(path, mode);
+                let KeyringStorage::Unseen(Some(why)) = files.storage_of("login") else {
+                    panic!("{} is believed", path.display());
+                };
+                assert!(why.contains("can be written by everyone"), "{why}");
+                assert!(files.stamps("login").is_empty());
+                std::fs::write(&file, ENCRYPTED_FILE).unwrap();
+                assert_eq!(encrypted_stamp(&file).ok().flatten(), None, "nor does a change of it");
+                everyone(path, own);
+            }
+            assert!(has_changed(&before));
+            std::fs::write(&file, PLAIN_FILE).unwrap();
+            everyone(&file, 0o666);
+            assert_eq!(encrypted_stamp(&file).ok().flatten(), None, "nor does one in clear");
+            assert_eq!(
+                files.storage_of("login"),
+                KeyringStorage::Plain(files.all().next().unwrap().join("login.keyring"))
+            );
+            everyone(&file, 0o600);
+            std::fs::write(&file, ENCRYPTED_FILE).unwrap();
         }
     }
 

@@ -111,7 +111,7 @@ fn open_session(bus: &Connection) -> std::result::Result<SecretService<'static>,
 
 /// What a library error of this system means.
 pub(super) fn explain(_: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<KeychainFailure> {
-    // On this system the keyring crates serve the kernel alone, which explains its own.
+    // On this system no keychain is reached through the keyring crates.
     None
 }
 
@@ -508,8 +508,11 @@ impl DefaultCollection {
                 ));
                 Ok(())
             }
-            KeyringStorage::Unseen(_) => {
-                let why = format!("its file is in none of {}", self.plain.files.in_words());
+            KeyringStorage::Unseen(refused) => {
+                let why = match refused {
+                    Some(refused) => format!("what its file says is not believed, because {}", phrase(&refused)),
+                    None => format!("its file is in none of {}", self.plain.files.in_words()),
+                };
                 self.unseen(why)
             }
         }

@@ -1,5 +1,5 @@
-//! The D-Bus session bus, if it is this very user's own: a local socket whose other end this user runs, and on it a Secret
-//! Service of this user. Whatever else the address names (TCP, a program to start) would carry a code elsewhere.
+//! The D-Bus session bus, if it is this very user's own: a local socket whose other end this user runs, on a way that nobody else
+//! can change (a link of theirs might lead to another program of this user), and on it a Secret Service of this user. Whatever else the address names (TCP, a program to start) would carry a code elsewhere.
 
 use std::env;
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ use zbus::blocking::fdo::DBusProxy;
 use zbus::names::{BusName, UniqueName, WellKnownName};
 
 use crate::error::{Error, Result, io_in_words};
-use crate::safety::path_trust;
+use crate::safety::path_trust::{self, Cause, Refused, Whose};
 
 /// The name under which a Secret Service is on the bus.
 pub(super) const SECRETS: &str = "org.freedesktop.secrets";
@@ -46,12 +46,12 @@ pub(super) fn connect() -> Result<Connection> {
     let address = env::var_os("DBUS_SESSION_BUS_ADDRESS").filter(|address| !address.is_empty());
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
     let sockets = match &address {
-        Some(address) => sockets_of(&address.to_string_lossy(), runtime.as_deref())?,
+        Some(address) => sockets_of(address.to_str().unwrap_or_default(), runtime.as_deref())?,
         None => vec![Socket::Path(default_runtime(runtime).join("bus"))],
     };
     let mut why = None;
     for socket in &sockets {
-        match stream_of(socket) {
+        match stream_of(socket)? {
             Ok(stream) => {
                 check_peer(&stream)?;
                 return Builder::async_io_unix_stream(stream).build().map_err(|error| {
@@ -105,15 +105,26 @@ fn sockets_of(address: &str, runtime: Option<&Path>) -> Result<Vec<Socket>> {
                 "DBUS_SESSION_BUS_ADDRESS names a bus by “{transport}”, and only a local socket (“unix”) is known to be yours"
             )));
         }
-        for (key, value) in keys.split(',').filter_map(|pair| pair.split_once('=')) {
+        let mut named = Vec::new();
+        for pair in keys.split(',') {
+            let (key, value) = pair.split_once('=').ok_or_else(no_address)?;
             let value = unescaped(value).ok_or_else(no_address)?;
             match key {
-                "path" => sockets.push(Socket::Path(OsString::from_vec(value).into())),
-                "abstract" => sockets.push(Socket::Abstract(value)),
-                "runtime" => sockets.push(Socket::Path(default_runtime(runtime.map(Path::to_owned)).join("bus"))),
-                // Of the server alone, such as its identity.
-                _ => {}
+                "path" => named.push(Socket::Path(OsString::from_vec(value).into())),
+                "abstract" => named.push(Socket::Abstract(value)),
+                "runtime" if value == b"yes" => {
+                    named.push(Socket::Path(default_runtime(runtime.map(Path::to_owned)).join("bus")));
+                }
+                // The server's identity, by which others keep connections apart.
+                "guid" => {}
+                _ => return Err(no_address()),
             }
+        }
+        // One, and of an absolute path: anything else is not known to lead where it seems to.
+        match named.pop().filter(|_| named.is_empty()) {
+            Some(Socket::Path(path)) if !path.is_absolute() => return Err(no_address()),
+            Some(socket) => sockets.push(socket),
+            None => return Err(no_address()),
         }
     }
     if sockets.is_empty() { Err(no_address()) } else { Ok(sockets) }
@@ -135,11 +146,26 @@ fn unescaped(value: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn stream_of(socket: &Socket) -> io::Result<UnixStream> {
-    match socket {
-        Socket::Path(path) => UnixStream::connect(path),
-        Socket::Abstract(name) => UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?),
-    }
+/// Connects, or says why there is nothing to connect to.
+///
+/// # Errors
+/// That somebody else can change the way to the socket, or owns it.
+fn stream_of(socket: &Socket) -> Result<io::Result<UnixStream>> {
+    Ok(match socket {
+        Socket::Path(path) => match path_trust::socket(path, Whose::Own) {
+            Ok(Some(socket)) => UnixStream::connect(socket),
+            Ok(None) => Err(ErrorKind::NotFound.into()),
+            Err(Refused { cause: Cause::Io(error), .. }) => Err(error),
+            Err(refused) => {
+                let refused = crate::safety::sanitize::phrase(&refused.to_string());
+                return Err(not_yours(format!("the way to its socket is not yours alone: {refused}")));
+            }
+        },
+        // No folder leads there: whoever listens has the name, and the peer is looked at.
+        Socket::Abstract(name) => {
+            SocketAddr::from_abstract_name(name).and_then(|address| UnixStream::connect_addr(&address))
+        }
+    })
 }
 
 /// Whoever listens at the other end was this user when it began to, as the kernel has it.
@@ -365,7 +391,24 @@ mod tests {
             assert_eq!(refusal.code(), "keychain_not_yours", "{elsewhere}");
             assert!(!refusal.to_string().contains(char::is_control));
         }
-        for none in ["nonsense", "", ";", "unix:", "unix:tmpdir=/tmp", "unix:path=/a%zz", "unix:path=/a%2"] {
+        for none in [
+            "nonsense",
+            "",
+            ";",
+            "unix:",
+            "unix:tmpdir=/tmp",
+            "unix:dir=/tmp;unix:path=/a",
+            "unix:path=/a%zz",
+            "unix:path=/a%2",
+            "unix:path=a",
+            "unix:path=",
+            "unix:path=/a,path=/b",
+            "unix:path=/a,abstract=b",
+            "unix:path=/a,then=/b",
+            "unix:path=/a,guid",
+            "unix:runtime=no",
+            "unix:guid=00ff",
+        ] {
             assert_eq!(of(none).unwrap_err().code(), "keychain_unavailable", "{none}");
         }
     }
@@ -386,10 +429,31 @@ mod tests {
     fn a_socket_of_this_user_is_known_as_that() {
         let dir = tempfile::tempdir().unwrap();
         let listener = std::os::unix::net::UnixListener::bind(dir.path().join("bus")).unwrap();
-        let stream = stream_of(&Socket::Path(dir.path().join("bus"))).unwrap();
+        let stream = stream_of(&Socket::Path(dir.path().join("bus"))).unwrap().unwrap();
         check_peer(&stream).unwrap();
         drop(listener);
-        assert!(stream_of(&Socket::Path(dir.path().join("none"))).is_err());
+        assert!(stream_of(&Socket::Path(dir.path().join("none"))).unwrap().is_err());
+    }
+
+    /// A folder that everyone can write to stands for another user's: for that, one has to be root.
+    #[test]
+    fn a_socket_of_this_user_is_not_used_on_a_way_that_others_can_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(dir.path().join("any")).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let theirs = dir.path().join("theirs");
+        std::fs::create_dir(&theirs).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("any"), theirs.join("bus")).unwrap();
+        let bus = Socket::Path(theirs.join("bus"));
+        stream_of(&bus).unwrap().unwrap();
+        assert!(listener.accept().is_ok(), "a control: by one's own link it is reached");
+        std::fs::set_permissions(&theirs, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let refusal = stream_of(&bus).unwrap_err();
+        assert_eq!(refusal.code(), "keychain_not_yours");
+        assert!(refusal.to_string().contains("can be written by everyone"), "{refusal}");
+        assert!(listener.accept().is_err(), "nothing was reached");
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert!(stream_of(&Socket::Path(dir.path().join("file"))).unwrap_err().to_string().contains("is not a socket"));
     }
 
     #[test]

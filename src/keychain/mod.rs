@@ -38,10 +38,13 @@ use windows as system;
 mod linux_kernel {
     //! Only Linux keeps keys in its kernel.
 
+    use std::sync::Arc;
+
     use super::backend::Opened;
     use crate::error::{Error, Result};
+    use crate::report::Notify;
 
-    pub(super) fn open() -> Result<Opened> {
+    pub(super) fn open(_: &Arc<dyn Notify>) -> Result<Opened> {
         Err(Error::KeychainUnsupported { which: "kernel".to_owned() })
     }
 }
@@ -148,7 +151,7 @@ impl Keychain {
         };
         let (name, thread) = match kind {
             KeychainKind::None => ("memory only".to_owned(), None),
-            KeychainKind::Kernel => start(|_| linux_kernel::open())?,
+            KeychainKind::Kernel => start(|how| linux_kernel::open(&how.notify))?,
             KeychainKind::System => start(system::open)?,
         };
         Ok(Self { kind, name, thread })

@@ -1,6 +1,8 @@
 //! What the kernel's keyrings look like from outside the library under test.
 
-use linux_keyutils::{KeyRing, KeyRingIdentifier};
+use std::os::unix::process::CommandExt as _;
+
+use linux_keyutils::{Key, KeyPermissions, KeyRing, KeyRingIdentifier};
 
 use super::*;
 
@@ -21,15 +23,30 @@ pub(super) fn revoke_session() {
     unsafe { libc::syscall(libc::SYS_keyctl, REVOKE, SESSION) };
 }
 
+/// Does a step that is about keyrings.
+pub(super) fn act(step: &str, job: &str) -> Option<String> {
+    let description = format!("snow-onboard:{job}");
+    Some(match step.split_once(':').unwrap_or((step, "")) {
+        ("store-alone", _) => store(&description, CODE_A),
+        ("fill-quota", _) => fill_quota(),
+        ("show-keys", _) => perms_of(job).join(" "),
+        ("look", _) => as_it_is(&description),
+        ("plant" | "spy", _) => by_another_user(step, job),
+        ("let-ring", perms) => let_be(Key::from_id((KeyRingIdentifier::Session as i32).into()), perms),
+        ("let-key", perms) => let_be(session().search(&description).unwrap(), perms),
+        _ => return None,
+    })
+}
+
 /// Stores a key as it is.
-pub(super) fn store(description: &str, value: &str) -> String {
+fn store(description: &str, value: &str) -> String {
     let session = KeyRing::from_special_id(KeyRingIdentifier::Session, false).unwrap();
     session.add_key(description, value).unwrap();
     "stored".to_owned()
 }
 
 /// Leaves this user hardly a byte for keys, until this process ends.
-pub(super) fn fill_quota() -> String {
+fn fill_quota() -> String {
     let ring = KeyRing::from_special_id(KeyRingIdentifier::Process, true).unwrap();
     let (mut size, mut number) = (16_384, 0);
     while size > 0 {
@@ -58,11 +75,129 @@ pub(super) fn perms_of(job: &str) -> Vec<String> {
     fields.filter(|fields| !fields[1].contains('i')).map(|fields| fields[4].to_owned()).collect()
 }
 
+fn session() -> KeyRing {
+    KeyRing::from_special_id(KeyRingIdentifier::Session, false).unwrap()
+}
+
+fn perms(hexadecimal: &str) -> KeyPermissions {
+    KeyPermissions::from_u32(u32::from_str_radix(hexadecimal, 16).unwrap())
+}
+
+/// Changes what a key or a keyring lets others do.
+fn let_be(key: Key, hexadecimal: &str) -> String {
+    key.set_perms(perms(hexadecimal)).unwrap();
+    "let".to_owned()
+}
+
+/// What a key holds that is found in the session, whoever's it is.
+fn as_it_is(description: &str) -> String {
+    let value = session().search(description).unwrap().read_to_vec().unwrap();
+    String::from_utf8(value).unwrap().lines().next().unwrap().to_owned()
+}
+
+/// What [`another_user`] is to do.
+const ACT: &str = "SNOW_ONBOARD_TEST_ANOTHER_USER";
+
+/// A process of another user in this session, as `sudo -u` starts one.
+fn by_another_user(act: &str, job: &str) -> String {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "keyrings::another_user", "--ignored", "--nocapture"]);
+    let output = command.env(ACT, format!("{act} {job}")).uid(ANOTHER_USER).gid(ANOTHER_USER).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().find_map(|line| line.strip_prefix(">> ").map(str::to_owned)).unwrap_or(text)
+}
+
+#[test]
+#[ignore = "run by the steps plant and spy, in a process of another user"]
+fn another_user() {
+    let Ok(act) = std::env::var(ACT) else { return };
+    let (act, job) = act.split_once(' ').unwrap();
+    let description = format!("snow-onboard:{job}");
+    if act == "plant" {
+        let key = session().add_key(&description, "planted").unwrap();
+        key.set_perms(perms("3f3f3f3f")).unwrap();
+        return println!(">> planted");
+    }
+    let found = session().search(&description).and_then(|key| key.read_to_vec());
+    println!(">> {}", found.map_or_else(|_| "denied".to_owned(), |value| String::from_utf8(value).unwrap()));
+}
+
+/// A script of the kernel's keychain that has processes of another user, if this system has keyrings.
+fn with_another_user(test: &str, number: u8, steps: &str) -> Option<Vec<String>> {
+    if !process::is_root_or_rerun(&format!("keyrings::{test}")) {
+        return None;
+    }
+    let (_folder, program) = for_another_user();
+    let job = job_of_this_run(number);
+    let answers = Script { kind: "kernel", job: &job, steps, ..Script::SYSTEM }.run_as(Command::new(&program));
+    if answers[0] == "session refused" {
+        snow_rehearsal::skipped("the kernel gives this user no session keyring");
+        return None;
+    }
+    // Nothing of a run that fails stays in the user's persistent keyring.
+    Script { kind: "kernel", job: &job, steps: "join-session forget", ..Script::SYSTEM }.run_in(None);
+    Some(answers)
+}
+
+#[test]
+fn a_process_of_another_user_in_this_session_reads_no_code() {
+    let steps = "join-session keep-a spy recall keep-b spy let-key:3f010000 spy recall spy";
+    let test = "a_process_of_another_user_in_this_session_reads_no_code";
+    let Some(answers) = with_another_user(test, 4, steps) else { return };
+    assert_eq!(answers[2..6], ["kept", "denied", "a", "kept"]);
+    assert_eq!(answers[6..8], ["denied", "let"]);
+    assert!(answers[8].starts_with(CODE_B), "a control: a key as the kernel makes it is read: {answers:?}");
+    assert_eq!(answers[9..11], ["b", "denied"], "it is closed before it is used");
+}
+
+#[test]
+fn a_session_keyring_that_others_may_use_is_refused_also_if_it_is_opened_meanwhile() {
+    let test = "a_session_keyring_that_others_may_use_is_refused_also_if_it_is_opened_meanwhile";
+    let Some(answers) = with_another_user(test, 5, "join-session before-let-ring:3f3f0808 keep-a") else { return };
+    let is_refused = |answer: &str| {
+        answer.starts_with("kernel_keyring_closed: ")
+            && answer.contains("open to other users of this machine (permissions ")
+    };
+    assert!(is_refused(&answers[2]) && answers.len() == 3, "{answers:?}");
+    let steps = "join-session keep-a let-ring:3f3f0800 keep-b recall prepare forget let-ring:3f3f0000 recall forget";
+    let Some(answers) = with_another_user(test, 5, steps) else { return };
+    assert!(answers[4..8].iter().all(|answer| is_refused(answer)), "{answers:?}");
+    assert_eq!(answers[8..11], ["let", "a", "1"], "as it was");
+}
+
+#[test]
+fn an_item_of_another_user_is_neither_read_nor_written_nor_removed() {
+    let test = "an_item_of_another_user_is_neither_read_nor_written_nor_removed";
+    let steps = "join-session before-plant prepare recall keep-a forget look show-keys";
+    let Some(answers) = with_another_user(test, 6, steps) else { return };
+    assert_eq!(answers[1], "planted");
+    for answer in &answers[3..7] {
+        let is_foreign = answer.starts_with("keychain_foreign_item: ");
+        assert!(is_foreign && answer.contains(&format!("another user (uid {ANOTHER_USER})")), "{answers:?}");
+    }
+    assert_eq!(answers[7..9], ["planted", "3f3f3f3f"], "as it was");
+}
+
+#[test]
+fn a_code_that_others_could_read_is_closed_and_that_is_told() {
+    let test = "a_code_that_others_could_read_is_closed_and_that_is_told";
+    let steps = "join-session keep-a let-key:3f3f3f3f recall recall let-key:3f3f0002 prepare show-keys let-key:3f000000 recall forget";
+    let Some(answers) = with_another_user(test, 7, steps) else { return };
+    let is_told =
+        |answer: &str| answer.starts_with("warning: ") && answer.contains("could be read or changed by other users");
+    assert!(is_told(&answers[4]), "{answers:?}");
+    assert_eq!(answers[5..8], ["a", "a", "let"], "once");
+    assert!(is_told(&answers[8]), "{answers:?}");
+    assert_eq!(
+        answers[9..14],
+        ["was there", "003f0000", "let", "a", "1"],
+        "one of an earlier version is closed in silence"
+    );
+}
+
 /// As another user: root's quota is large, and this one is nobody else's. An item with one line grows when it gets its second.
 #[test]
 fn a_full_quota_of_the_kernel_s_keyrings_costs_no_code() {
-    use std::os::unix::process::CommandExt as _;
-
     if !process::is_root_or_rerun("keyrings::a_full_quota_of_the_kernel_s_keyrings_costs_no_code") {
         return;
     }

@@ -2,29 +2,34 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, XattrFlags, fgetxattr, fsetxattr, getxattr, openat, statat};
 use rustix::io::Errno;
 
 use super::accounts::name_of;
-use super::unix::{AccessList, Grant, Grantee};
-use super::{Fault, Flaw, Refused};
+use super::unix::{AccessList, Grant, Grantee, is_trusted};
+use super::{Fault, Flaw, Refused, Whose};
 
 const NAME: &std::ffi::CStr = c"system.posix_acl_access";
 /// Longer ones are not read: each entry takes 8 bytes.
 const MAX_LIST: usize = 64 * 1024;
 
-/// Checks that `path`, the way to which was walked, is a socket of the administrator's: who binds one is who answers at it.
-pub(crate) fn administrators_socket(path: &Path) -> Result<(), Refused> {
-    let stat = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| Refused::io(path, error.into()))?;
+/// Walks to the socket at `path`, and gives its own name, without links. Who binds a socket is who answers at it, so it has to be of
+/// `whose` too. `None` if there is nothing.
+///
+/// # Errors
+/// Those of [`resolve`](super::resolve); another owner; what is no socket.
+pub(crate) fn socket(path: &Path, whose: Whose) -> Result<Option<PathBuf>, Refused> {
+    let Some(path) = super::resolve(path, whose)?.target else { return Ok(None) };
+    let stat = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| Refused::io(&path, error.into()))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
-        return Err(Refused::flaw(path, Flaw::new(Fault::Kind, "is not a socket")));
+        return Err(Refused::flaw(&path, Flaw::new(Fault::Kind, "is not a socket")));
     }
-    if stat.st_uid != 0 {
-        return Err(Refused::flaw(path, Flaw::owned_by(name_of(stat.st_uid))));
+    if !is_trusted(stat.st_uid, whose) {
+        return Err(Refused::flaw(&path, Flaw::owned_by(name_of(stat.st_uid))));
     }
-    Ok(())
+    Ok(Some(path))
 }
 
 /// The list of what `file` is open at. On Linux the mode's group bits are the most that it grants anyone, so it matters only

@@ -50,7 +50,7 @@ pub(crate) use accounts::is_this_user;
 #[cfg(unix)]
 pub(crate) use accounts::{runs_as_administrator, this_account, this_uid};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::administrators_socket;
+pub(crate) use linux::socket;
 pub use sys::privacy_flaw;
 pub(crate) use sys::{create_private_dir, create_private_file};
 pub(crate) use sys::{is_executable, is_still_at, open_to_overwrite};

@@ -65,7 +65,7 @@ impl Grantee {
     }
 }
 
-fn is_trusted(uid: u32, whose: Whose) -> bool {
+pub(super) fn is_trusted(uid: u32, whose: Whose) -> bool {
     uid == 0 || (whose == Whose::Own && is_this_user(uid))
 }
 

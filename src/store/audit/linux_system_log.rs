@@ -39,9 +39,8 @@ pub(super) fn send(line: &str) -> Result<(), String> {
 }
 
 fn open() -> Result<UnixDatagram, String> {
-    let way = path_trust::resolve(Path::new(SOCKET), Whose::Administrator).map_err(|refused| refused.to_string())?;
-    let target = way.target.ok_or_else(|| format!("nothing listens at {SOCKET}"))?;
-    path_trust::administrators_socket(&target).map_err(|refused| refused.to_string())?;
+    let socket = path_trust::socket(Path::new(SOCKET), Whose::Administrator).map_err(|refused| refused.to_string())?;
+    let target = socket.ok_or_else(|| format!("nothing listens at {SOCKET}"))?;
     let connect = || {
         let socket = UnixDatagram::unbound()?;
         socket.connect(&target)?;
