@@ -10,8 +10,59 @@ fn the_bus_of_another_user_is_refused() {
     let bus = KeyringBus::start_as(Some(ANOTHER_USER), Keyring::Unlocked);
     let answers = Script { steps: "prepare keep-a", ..Script::SYSTEM }.run_with(bus.environment());
     assert!(answers[0].starts_with("keychain_not_yours: "), "{answers:?}");
-    assert!(answers[0].contains(&format!("another user (uid {ANOTHER_USER}; you are 0)")), "{answers:?}");
+    assert!(answers[0].contains(&format!("(uid {ANOTHER_USER})")), "{answers:?}");
     assert_eq!(bus.search(None), "");
+}
+
+/// At a socket to which no folder leads: who listens there is known by the kernel alone.
+#[test]
+fn a_bus_without_a_folder_is_refused_by_who_listens() {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    use std::os::unix::process::CommandExt as _;
+
+    if !process::is_root_or_rerun("buses::a_bus_without_a_folder_is_refused_by_who_listens") {
+        return;
+    }
+    let name = format!("snow-onboard-test-{}", std::process::id());
+    let _listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    let (_folder, program) = for_another_user();
+    let mut command = Command::new(program);
+    command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:abstract={name}")).uid(ANOTHER_USER).gid(ANOTHER_USER);
+    let answers = Script { steps: "prepare", ..Script::SYSTEM }.run_as(command);
+    assert!(answers[0].starts_with("keychain_not_yours: "), "{answers:?}");
+    assert!(answers[0].contains(&format!("another user (uid 0; you are {ANOTHER_USER})")), "{answers:?}");
+}
+
+/// A folder of another user, and in it a link of theirs to this user's own bus: it could lead to any program of this user.
+#[test]
+fn a_link_of_another_user_to_one_s_own_bus_is_not_followed() {
+    if !process::is_root_or_rerun("buses::a_link_of_another_user_to_one_s_own_bus_is_not_followed") {
+        return;
+    }
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let own = bus.environment().into_iter().find(|(name, _)| *name == "DBUS_SESSION_BUS_ADDRESS").unwrap().1;
+    let own = own.into_string().unwrap();
+    let own = own.split(',').next().unwrap().strip_prefix("unix:path=").unwrap().to_owned();
+    let theirs = tempfile::tempdir().unwrap();
+    let link = theirs.path().join("bus");
+    std::os::unix::fs::symlink(own, &link).unwrap();
+    let run = |name: &str, value: &std::ffi::OsStr| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        bus.inside(&mut command).env_remove("DBUS_SESSION_BUS_ADDRESS").env(name, value);
+        Script { steps: "prepare withdraw", ..Script::SYSTEM }.run_as(command)
+    };
+    let by_address = format!("unix:path={}", link.display());
+    let both = [("XDG_RUNTIME_DIR", theirs.path().as_os_str()), ("DBUS_SESSION_BUS_ADDRESS", by_address.as_ref())];
+    for (name, value) in both {
+        assert_eq!(run(name, value)[1], "made", "a control: one's own link is followed");
+    }
+    std::os::unix::fs::chown(theirs.path(), Some(ANOTHER_USER), None).unwrap();
+    for (name, value) in both {
+        let answers = run(name, value);
+        assert!(answers[0].starts_with("keychain_not_yours: "), "{answers:?}");
+        assert!(answers[0].contains(&format!("(uid {ANOTHER_USER})")), "{answers:?}");
+    }
 }
 
 /// In another PID namespace than the bus, whose process then has no number.
