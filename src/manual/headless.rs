@@ -13,6 +13,8 @@
 //! - `--keychain kernel`: in the kernel's memory, until the next reboot at the latest, and as a rule until the login
 //!   session ends. The session needs a keyring of its own, which PAM gives (`pam_keyinit`); without one nothing is left
 //!   behind and it is refused (`tests/keychain/main.rs::a_session_without_a_keyring_of_its_own_is_refused_and_nothing_is_left_there`).
+//!   So is one that other users may search or change
+//!   (`tests/keychain/keyrings.rs::a_session_keyring_that_others_may_use_is_refused_also_if_it_is_opened_meanwhile`).
 //! - `--keychain none`: nothing is kept. The device is opened, and after a power cut AWS is asked again
 //!   (`tests/whole/first_start.rs::a_device_is_opened_and_the_code_is_nowhere`).
 //!

@@ -59,8 +59,14 @@
 //!   (`tests/whole/desktop_keychains.rs::kwallet_does_all_that_there_is_to_do_and_has_it_on_the_disk`). It keeps the job id, not the
 //!   code, in a file in clear. Whether the wallet has a password can't be seen from outside; the run says so.
 //!
-//! With `--keychain kernel` it is in the memory of the Linux kernel, until the next reboot at the latest. With
-//! `--keychain none` this step is left out.
+//! With `--keychain kernel` it is in the memory of the Linux kernel, until the next reboot at the latest. Every program of the
+//! same user can read it there, in whichever session, and none of another user, not even one that was started in the session
+//! with `sudo -u` (`tests/keychain/keyrings.rs::a_process_of_another_user_in_this_session_reads_no_code`). Such a program has the
+//! session's keyring, so it can take the item out or put one of its own under the name; that one is neither read nor written
+//! (`tests/keychain/keyrings.rs::an_item_of_another_user_is_neither_read_nor_written_nor_removed`). An item that others could read
+//! is closed, and the run says so (`tests/keychain/keyrings.rs::a_code_that_others_could_read_is_closed_and_that_is_told`).
+//!
+//! With `--keychain none` this step is left out.
 //!
 //! # 4. Never beside the manifest
 //!

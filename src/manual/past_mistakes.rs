@@ -33,12 +33,14 @@
 //! | Silently kept in a plain file instead | Refused, before anything is fetched | `tests/whole/secret_service.rs::a_keyring_that_keeps_in_clear_is_refused_unless_allowed` |
 //! | A store that says "done" and keeps nothing | The job's own item is stored, read back and compared before anything is fetched | `tests/keychain/main.rs::a_code_is_kept_where_other_programs_find_it` |
 //! | The kernel's keyring taken for storage | Never by default; said to be gone at the next reboot | `tests/keychain/main.rs::the_kernel_keeps_a_code_for_its_session_alone` |
+//! | A key in the kernel that is its possessor's, and so of every process in the session, `sudo -u` included | Its owner's alone, before the code is in it | `tests/keychain/keyrings.rs::a_process_of_another_user_in_this_session_reads_no_code` |
 //! | A keyring made for the program alone, with a prompt that nobody sees | The default one, or none | `tests/keychain/main.rs::without_a_default_keyring_none_is_made` |
 //! | Several prompts in a run | One | `tests/keychain/main.rs::a_locked_keyring_is_asked_for_once` |
 //! | "Backend not available" | The cause is named, with what to do | `tests/keychain/buses.rs::without_a_service_or_a_bus_the_cause_is_said` |
 //! | Two items of the same name: one is taken at random | The one that belongs to the manifest is, and it is said; none is lost | `tests/whole/two_lines.rs::of_a_right_and_a_wrong_item_the_right_one_opens_the_device_and_forget_leaves_none` |
 //! | Whether a keyring has a password is judged where one's own environment leads | In every place that is possible; what can't be seen counts as in clear | `tests/keychain/main.rs::a_keyring_without_a_password_is_refused_also_if_the_daemon_s_environment_can_t_be_read` |
 //! | A secret is handed to whatever answers on the session bus | A local socket of this user, and a service of this user | `tests/keychain/buses.rs::the_bus_of_another_user_is_refused` |
+//! | The bus is looked for where another user can put a link | Not on a way that others can change | `tests/keychain/buses.rs::a_link_of_another_user_to_one_s_own_bus_is_not_followed` |
 //! | Every call on a connection of its own, so that KeePassXC asks again and again | One connection | `tests/whole/desktop_keychains.rs::keepassxc_answered_does_all_that_there_is_to_do` |
 //! | A hash of the secret beside what it protects | Nothing that comes of the code is outside the keychain | `tests/whole/two_lines.rs::nothing_that_is_kept_on_disk_changes_with_the_code` |
 //! | Wiping what one holds leaves what the libraries have copied | An allocator that wipes what is freed; looked for from outside | `tests/leak/memory.rs::nothing_is_left_at_the_end_of_a_run` |

@@ -50,7 +50,7 @@
 //! - **The administrator** (root, SYSTEM). Reads every memory and every file. Processes are closed to debuggers and leave
 //!   no dump, which makes it harder and not impossible.
 //! - **Malicious software that runs as the same user.** On most systems it can ask the same keychain. macOS and KeePassXC ask
-//!   the person first if another program wants the item; GNOME Keyring, KWallet and Windows don't.
+//!   the person first if another program wants the item; GNOME Keyring, KWallet, Windows and the Linux kernel don't.
 //! - **A proxy that inspects TLS**, if its CA was added (`--ca-bundle`, or to the system's). It sees what AWS answers: the
 //!   code and the address of the manifest. Such a proxy must not log bodies of `GetJobUnlockCode`.
 //! - **Swap and hibernation.** Memory may be written to disk by the system at any time. The page that the code lies in is

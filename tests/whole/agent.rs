@@ -103,6 +103,17 @@ impl Agent {
         Self { command }
     }
 
+    /// The same where so many files may be open at a time.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn with_open_files(self, limit: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(self.command.get_program());
+        command.args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command }
+    }
+
     /// The same where `etc` is what lies at /etc: in mounts of its own, for which one has to be root.
     #[cfg(target_os = "linux")]
     pub(crate) fn with_etc(self, etc: &Path) -> Self {

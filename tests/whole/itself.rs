@@ -44,6 +44,23 @@ fn a_full_stdout_is_a_failure_and_a_reader_that_has_gone_is_none() {
     }
 }
 
+/// Whichever file, connection or pipe it is that can't be had: the libraries panic over some.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_session_that_may_open_hardly_any_file_is_told_so_whatever_the_limit() {
+    let rehearsal = snow_rehearsal::Rehearsal::builder().start().unwrap();
+    let mut told = 0;
+    for limit in 4..20 {
+        let ended = Agent::new(&rehearsal, ["jobs"]).with_open_files(limit).end();
+        let exit = ended.status.code();
+        assert!(exit.is_some_and(|exit| exit != 1), "{limit}: {}\n{}", ended.status, ended.stderr);
+        assert!(!ended.stderr.contains("internal error"), "{limit}: {}", ended.stderr);
+        told += u32::from(exit == Some(9) && ended.stderr.contains("may not open as many files"));
+    }
+    assert!(told > 1, "a control: it came to that");
+    Agent::new(&rehearsal, ["jobs"]).with_open_files(64).end().done();
+}
+
 #[test]
 fn a_version_tells_the_system_and_the_commit_when_asked_for_more() {
     let asked = |args: &[&str]| with_broken_settings(args).end().done().stdout;
