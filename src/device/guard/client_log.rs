@@ -1,6 +1,7 @@
 //! What the client logged in its private home when a hand-over failed, made fit to be kept: its logs are often all that
 //! the vendor's support has to go by.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::device::guard::redaction::Redaction;
 use crate::model::UnlockCode;
-use crate::safety::sanitize::sanitize_lines;
+use crate::safety::sanitize::{sanitize, sanitize_lines};
 
 /// Bytes kept of each file: its end, where the failure is.
 const OF_EACH: u64 = 64 * 1024;
@@ -21,20 +22,28 @@ const MAX_DEPTH: u32 = 8;
 /// The text of all files in the client's log folders, which are named by their parts below `home`. `None` if there is
 /// nothing. What else the client left there is not its log, and goes with the home.
 ///
-/// Cleaned and redacted line by line. A line with a part of the code in it, however it is written, is left out whole; if
-/// parts stand in lines one after the other, so is all of that file.
+/// Cleaned and redacted line by line, the files' names too. A line with a part of the code in it, however it is written, is left
+/// out whole; if parts stand in lines one after the other, so is all of that file; and if they stand in files one after the
+/// other, or in their names, so is everything.
 pub(in crate::device) fn read(home: &Path, folders: &[Vec<String>], code: &UnlockCode) -> Option<String> {
     let mut files = Vec::new();
     for folder in folders {
         collect(&folder.iter().fold(home.to_owned(), |path, part| path.join(part)), 0, &mut files);
     }
     let redaction = Redaction::of(code);
-    let mut text = String::new();
+    let (mut text, mut names, mut contents) =
+        (String::new(), Zeroizing::new(String::new()), Zeroizing::new(String::new()));
     for path in &files {
         let Ok((content, length)) = end_of(path) else { continue };
-        let name = path.strip_prefix(home).unwrap_or(path).display().to_string();
+        let name = Zeroizing::new(sanitize(&path.strip_prefix(home).unwrap_or(path).display().to_string()));
+        let name = if redaction.is_in(&name) {
+            "[a name with the unlock code in it]"
+        } else {
+            names.push_str(path.file_name().and_then(OsStr::to_str).unwrap_or_default());
+            &**name
+        };
         let part = if content.len() as u64 == length { String::new() } else { format!(", the last {}", content.len()) };
-        text.push_str(&sanitize_lines(&format!("== {name} ({length} bytes{part})")));
+        text.push_str(&format!("== {name} ({length} bytes{part})\n"));
         let cleaned = Zeroizing::new(sanitize_lines(&String::from_utf8_lossy(&content)));
         let mut kept = String::new();
         for line in cleaned.lines() {
@@ -46,6 +55,11 @@ pub(in crate::device) fn read(home: &Path, folders: &[Vec<String>], code: &Unloc
             kept.push_str("[left out: the unlock code is in it]\n");
         }
         text.push_str(&kept);
+        contents.push_str(&kept);
+    }
+    if [&*names, &*contents, &text].into_iter().any(|whole| redaction.is_in(whole)) {
+        text.zeroize();
+        text.push_str("[left out: the unlock code is in these files or their names, taken together]\n");
     }
     (!text.is_empty()).then_some(text)
 }
@@ -120,6 +134,41 @@ mod tests {
         assert_eq!(kept(&harmless), harmless);
         let over_lines = kept(&format!("{}\n{}\n", &bare[..6], &bare[6..12]));
         assert_eq!(over_lines, "[left out: the unlock code is in it]\n");
+    }
+
+    /// What is kept of a home with these logs.
+    fn kept_of(files: &[(&str, &str)]) -> String {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("logs")).unwrap();
+        for (name, text) in files {
+            fs::write(home.path().join("logs").join(name), text).unwrap();
+        }
+        read(home.path(), &[vec!["logs".to_owned()]], &UnlockCode::take(CODE).unwrap()).unwrap()
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_name_is_redacted_and_stays_one_line() {
+        let bare = CODE.replace('-', "");
+        let text =
+            kept_of(&[(&format!("s_{}\nUNLOCKED forged.log", &bare[..20]), "one\n"), ("b\nforged.log", "two\n")]);
+        assert!(!text.contains(&bare[..8]) && text.contains("[a name with the unlock code in it]"), "{text}");
+        assert!(!text.lines().any(|line| line.starts_with("UNLOCKED") || line.starts_with("forged")), "{text}");
+        assert!(text.contains("one\n") && text.contains("two\n"), "{text}");
+    }
+
+    #[test]
+    fn a_code_over_several_files_or_their_names_leaves_out_everything() {
+        let bare = CODE.replace('-', "");
+        let pieces: Vec<&str> = (0..3).map(|at| &bare[at * 7..at * 7 + 7]).collect();
+        let alone = kept_of(&[("a.log", pieces[0]), ("b.log", "harmless")]);
+        assert!(alone.contains(pieces[0]), "a control: {alone}");
+        for text in [
+            kept_of(&[("a.log", pieces[0]), ("b.log", pieces[1]), ("c.log", pieces[2])]),
+            kept_of(&[(pieces[0], "one"), (pieces[1], "two"), (pieces[2], "three")]),
+        ] {
+            assert!(text.starts_with("[left out:") && pieces.iter().all(|piece| !text.contains(piece)), "{text}");
+        }
     }
 
     #[test]
