@@ -15,6 +15,7 @@ use crate::device::guard::{child, environment, home};
 use crate::error::{Error, Result, io_in_words};
 use crate::os::process;
 use crate::report::{Event, Notify};
+use crate::safety::path_trust::FolderToRemove;
 
 /// How long the guard may take to answer where it does not wait for the client.
 const PROMPT: Duration = Duration::from_secs(20);
@@ -91,6 +92,8 @@ pub(in crate::device) struct GuardHandle {
     /// Live commands so far, to tell the input for one from what was read for another.
     runs: u32,
     home: PathBuf,
+    /// The same, open from the beginning: a client may give it another name.
+    folder: Option<FolderToRemove>,
     in_memory: bool,
     rejected: Vec<String>,
     left_out: Option<String>,
@@ -146,6 +149,7 @@ impl GuardHandle {
             has_ended: false,
             runs: 0,
             home: PathBuf::new(),
+            folder: None,
             in_memory: false,
             rejected: Vec::new(),
             left_out,
@@ -158,6 +162,8 @@ impl GuardHandle {
             Report::Home { path, in_memory, rejected } => {
                 tracing::debug!(home = path, in_memory, "the private home is made");
                 (link.home, link.in_memory, link.rejected) = (PathBuf::from(path), in_memory, rejected);
+                // One that can't be opened is removed by its name, and told if it stays.
+                link.folder = FolderToRemove::open(&link.home).ok();
                 Ok(link)
             }
             Report::NoHome(HomeFault::Impossible { why }) => Err(Error::PrivateHomeImpossible { why }),
@@ -400,14 +406,34 @@ impl GuardHandle {
         self.collect();
         if fault.is_some() {
             // It may be that somebody else's hands are off it by now.
-            let _ = home::remove(&self.home);
+            self.remove_home();
         }
         self.home_is_gone()
     }
 
+    /// What is left is told by [`Self::home_is_gone`].
+    fn remove_home(&self) {
+        let _ = match &self.folder {
+            Some(folder) => home::remove_opened(folder),
+            None if self.home.as_os_str().is_empty() => Ok(()),
+            None => home::remove(&self.home),
+        };
+    }
+
     fn home_is_gone(&self) -> Result<()> {
-        if self.home.symlink_metadata().is_ok() {
+        let left = self
+            .folder
+            .as_ref()
+            .and_then(FolderToRemove::place)
+            .or_else(|| self.home.symlink_metadata().is_ok().then(|| self.home.clone()));
+        if let Some(left) = left {
             let why = std::io::Error::other("it is still there; remove it by hand, it may hold the code");
+            return Err(Error::disk("Removing", &left, why));
+        }
+        if self.folder.as_ref().is_some_and(|folder| !folder.is_gone()) {
+            let why = std::io::Error::other(
+                "the client moved it to another folder, where it was not found; what was in it has been removed",
+            );
             return Err(Error::disk("Removing", &self.home, why));
         }
         Ok(())
@@ -443,9 +469,7 @@ impl GuardHandle {
         process::end_without_helper(self.guard.id(), self.group.take());
         let _ = self.guard.kill();
         let status = self.collect();
-        if !self.home.as_os_str().is_empty() {
-            let _ = home::remove(&self.home);
-        }
+        self.remove_home();
         status
     }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,19 +16,21 @@ use crate::device::end_those_at_home_in;
 use crate::device::guard::environment;
 use crate::device::guard::protocol::{HomeFault, Place};
 use crate::os;
-use crate::safety::path_trust::{self, Position, Whose};
+use crate::safety::path_trust::{self, FolderToRemove, OpenMode, Position, Whose};
 
 /// Begins the name of every home.
 const PREFIX: &str = "snow-onboard-";
 /// Begins the name of a home that is not locked yet: the sweep must not take it for a leftover.
 const MAKING: &str = ".snow-onboard-making-";
 const LOCK: &str = ".lock";
+/// What stands in the lock file: by it a home is known that a client gave another name.
+const LOCK_TEXT: &[u8] = b"The private home of a client, made by snow-onboard.\n";
 /// Random letters and digits at the end of the name.
 const RANDOM: usize = 12;
 /// Least free space: the client's profile and logs, and the JVM's error file.
 const MIN_SPACE: u64 = 8 << 20;
-/// Most bytes that are overwritten before removal. A home holds a few kilobytes.
-const MAX_WIPED: u64 = 64 << 20;
+/// Most bytes that are overwritten of one file.
+const MAX_OVERWRITTEN: u64 = 64 << 20;
 /// A home that may be in the making is a leftover only when it is older.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -110,6 +112,8 @@ pub(in crate::device) struct Home {
     rejected: Vec<String>,
     /// Locked for the life of the home.
     lock: Option<File>,
+    /// The folder itself, whatever its name is by now.
+    folder: FolderToRemove,
 }
 
 impl Home {
@@ -172,19 +176,21 @@ impl Home {
 
     /// Locks the new folder, then gives it the name that the sweep looks for.
     fn settle(made: &Path, folder: &Path, in_memory: bool) -> io::Result<Self> {
-        let lock = path_trust::create_private_file(&made.join(LOCK))?;
+        let mut lock = path_trust::create_private_file(&made.join(LOCK))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::Error(error) => error,
             TryLockError::WouldBlock => io::Error::other("its lock is taken"),
         })?;
+        lock.write_all(LOCK_TEXT)?;
         let name = made.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let path = folder.join(name.replacen(MAKING, PREFIX, 1));
         if path != made {
             // Nothing of ours has that name, and in a sticky folder nothing of others gives way to it.
             fs::rename(made, &path)?;
         }
+        let folder = FolderToRemove::open(&path)?;
         homes().insert(path.clone());
-        Ok(Self { path, in_memory, rejected: Vec::new(), lock: Some(lock) })
+        Ok(Self { path, in_memory, rejected: Vec::new(), lock: Some(lock), folder })
     }
 
     pub(in crate::device) fn rejected(&self) -> &[String] {
@@ -208,7 +214,7 @@ impl Home {
         if cfg!(windows) {
             self.lock = None;
         }
-        let result = remove(&self.path);
+        let result = remove_opened(&self.folder);
         homes().remove(&self.path);
         self.lock = None;
         result
@@ -225,16 +231,35 @@ impl Drop for Home {
 
 /// Removes a home with all it holds; one that is gone already is fine. Overwrites first where that means something.
 ///
-/// Tries again for a moment: a client that has just been ended may have left a file in the folder meanwhile.
+/// # Errors
+/// Why it, or something in it, would not go.
 pub(in crate::device) fn remove(home: &Path) -> io::Result<()> {
-    if os::lies_in_memory(home).unwrap_or(false) {
-        wipe(home, &mut { MAX_WIPED }, 0);
+    match FolderToRemove::open(home) {
+        Ok(folder) => remove_tree(&folder),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
+}
+
+/// The same for one that was opened before a client ran in it, which may have given it another name, and put something else in
+/// its place.
+pub(in crate::device) fn remove_opened(home: &FolderToRemove) -> io::Result<()> {
+    let removed = remove_tree(home);
+    if home.place().is_none_or(|place| place != home.path()) {
+        remove(home.path())?;
+    }
+    removed
+}
+
+/// Tries again for a moment: a client that has just been ended may have left a file in the folder meanwhile.
+///
+/// The lock file goes last: as long as there is anything else, a later command knows by it whose folder this is.
+fn remove_tree(home: &FolderToRemove) -> io::Result<()> {
     let mut tries = 0;
     loop {
-        match remove_tree(home) {
+        match home.remove(OsStr::new(LOCK)) {
             Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !home.exists() => return Ok(()),
+            Err(_) if home.is_gone() => return Ok(()),
             Err(error) if tries == 20 => return Err(error),
             Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
@@ -242,70 +267,24 @@ pub(in crate::device) fn remove(home: &Path) -> io::Result<()> {
     }
 }
 
-/// The lock file last: as long as there is anything else, a later command knows by it whose folder this is.
-fn remove_tree(home: &Path) -> io::Result<()> {
-    remove_all_but_lock(home)?;
-    match fs::remove_file(home.join(LOCK)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    fs::remove_dir(home)
-}
-
-fn remove_all_but_lock(home: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(home)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else if entry.file_name() != LOCK {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Overwrites the files below `folder` with zeros. Best effort: the removal that follows is what counts.
-fn wipe(folder: &Path, left: &mut u64, depth: u32) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        // Not followed: a link could lead to a file that is not ours to overwrite.
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() && depth < 32 {
-            wipe(&entry.path(), left, depth + 1);
-        } else if kind.is_file() {
-            let _ = wipe_file(&entry.path(), left);
-        }
-    }
-}
-
-fn wipe_file(path: &Path, left: &mut u64) -> io::Result<()> {
+fn overwrite_file(path: &Path) -> io::Result<()> {
     let mut file = path_trust::open_to_overwrite(path)?;
-    let mut length = file.metadata()?.len().min(*left);
-    *left -= length;
-    let zeros = [0_u8; 4096];
-    while length > 0 {
-        let part = length.min(zeros.len() as u64);
-        file.write_all(&zeros[..usize::try_from(part).unwrap_or(zeros.len())])?;
-        length -= part;
-    }
-    Ok(())
+    let length = file.metadata()?.len().min(MAX_OVERWRITTEN);
+    io::copy(&mut io::repeat(0).take(length), &mut file).map(drop)
 }
 
 /// Overwrites and removes one file in a home.
 pub(in crate::device) fn remove_file(path: &Path) -> io::Result<()> {
     if os::lies_in_memory(path).unwrap_or(false) {
         // Best effort: the removal is what counts.
-        let _ = wipe_file(path, &mut { MAX_WIPED });
+        let _ = overwrite_file(path);
     }
     fs::remove_file(path)
 }
 
 /// Overwrites and removes all that is in a home but its lock.
 pub(in crate::device) fn empty(home: &Path) -> io::Result<()> {
-    if os::lies_in_memory(home)? {
-        wipe(home, &mut { MAX_WIPED }, 0);
-    }
-    remove_all_but_lock(home)
+    FolderToRemove::open(home)?.clear(Some(OsStr::new(LOCK)))
 }
 
 /// The folder of a place without links, if nobody else can exchange what is in it; else why not, as the end of
@@ -395,7 +374,12 @@ pub(crate) fn is_home_name(name: &OsStr) -> bool {
 fn is_leftover(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     // Whose it is first: others may put thousands of such names into a folder for all.
-    if !is_home_name(name) || !path_trust::is_own(path).unwrap_or(false) || !path_trust::is_own_private_folder(path) {
+    let is_own = || path_trust::is_own(path).unwrap_or(false) && path_trust::is_own_private_folder(path);
+    if !is_home_name(name) {
+        return is_own() && is_renamed_home(path);
+    }
+    // A client may have taken the rights to it away, and with them those to see its lock.
+    if !is_own() || FolderToRemove::open(path).is_err() {
         return false;
     }
     let is_making = name.to_str().is_some_and(|name| name.starts_with(MAKING));
@@ -414,6 +398,14 @@ fn is_leftover(path: &Path) -> bool {
         }
         Err(_) => false,
     }
+}
+
+/// Whether a folder of this very user's, of whatever name, holds the lock file of a home, which nobody holds.
+fn is_renamed_home(path: &Path) -> bool {
+    let Ok(Some(mut lock)) = path_trust::open_own(&path.join(LOCK), OpenMode::Read) else { return false };
+    let mut text = Vec::new();
+    let is_ours = (&mut lock).take(LOCK_TEXT.len() as u64 + 1).read_to_end(&mut text).is_ok() && text == LOCK_TEXT;
+    is_ours && lock.try_lock().is_ok()
 }
 
 #[cfg(test)]
@@ -553,6 +545,73 @@ mod tests {
                 std::os::unix::fs::chown(&foreign, Some(54_321), None).unwrap();
                 assert!(why(Place { own_only: true, ..place(&foreign) }).contains("belongs to uid 54321"));
             }
+        }
+
+        #[test]
+        fn a_home_that_its_client_renamed_goes_with_what_was_put_in_its_place() {
+            let base = tempfile::tempdir().unwrap();
+            let home = Home::make(&[place(base.path())], false).unwrap();
+            let path = home.path().to_owned();
+            fs::write(path.join("profile"), "secret").unwrap();
+            fs::rename(&path, base.path().join("anything")).unwrap();
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("copy"), "secret").unwrap();
+            home.remove().unwrap();
+            assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+        }
+
+        #[test]
+        fn a_home_that_was_moved_elsewhere_is_emptied_and_told() {
+            let Ok(base) = tempfile::tempdir_in("/dev/shm") else {
+                snow_rehearsal::skipped("no /dev/shm to write to, where it shows that a folder still has a name");
+                return;
+            };
+            let elsewhere = base.path().join("elsewhere");
+            let places = base.path().join("places");
+            fs::create_dir(&elsewhere).unwrap();
+            fs::create_dir(&places).unwrap();
+            let home = Home::make(&[place(&places)], false).unwrap();
+            fs::write(home.path().join("profile"), "secret").unwrap();
+            fs::rename(home.path(), elsewhere.join("x")).unwrap();
+            let error = home.remove().unwrap_err().to_string();
+            assert!(error.contains("moved to another folder"), "{error}");
+            assert_eq!(fs::read_dir(elsewhere.join("x")).unwrap().count(), 0);
+        }
+
+        #[test]
+        fn a_renamed_home_that_nobody_holds_is_found_by_its_lock() {
+            let base = tempfile::tempdir().unwrap();
+            let renamed = |left: &str, is_held: bool| {
+                let home = Home::make(&[place(base.path())], false).unwrap();
+                fs::write(home.path().join("profile"), "secret").unwrap();
+                fs::rename(home.path(), base.path().join(left)).unwrap();
+                let mut home = std::mem::ManuallyDrop::new(home);
+                if !is_held {
+                    home.lock = None;
+                }
+                base.path().join(left)
+            };
+            let (left, held) = (renamed("snow-onboard-x", false), renamed("another", true));
+            let foreign = base.path().join("foreign");
+            path_trust::create_private_dir(&foreign).unwrap();
+            fs::write(foreign.join(LOCK), "").unwrap();
+            assert!(remove_stale_homes(&places(base.path())).is_empty());
+            assert!(!left.exists() && held.exists() && foreign.exists());
+        }
+
+        #[test]
+        fn a_leftover_that_its_client_closed_goes() {
+            let base = tempfile::tempdir().unwrap();
+            let home = Home::make(&[place(base.path())], false).unwrap();
+            let path = home.path().to_owned();
+            fs::create_dir_all(path.join("d/e")).unwrap();
+            fs::write(path.join("d/e/f"), "secret").unwrap();
+            for (name, mode) in [("d/e", 0o500), ("d", 0o100), ("", 0o000)] {
+                fs::set_permissions(path.join(name), fs::Permissions::from_mode(mode)).unwrap();
+            }
+            std::mem::ManuallyDrop::new(home).lock = None;
+            assert!(remove_stale_homes(&places(base.path())).is_empty());
+            assert!(!path.exists());
         }
 
         #[test]

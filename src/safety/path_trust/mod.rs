@@ -29,12 +29,17 @@ mod accounts;
 mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+mod removal;
 #[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+mod unix_removal;
 #[cfg(unix)]
 mod unix_rights;
 #[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+mod windows_removal;
 
 #[cfg(target_os = "linux")]
 use linux as acl;
@@ -42,8 +47,12 @@ use linux as acl;
 use macos as acl;
 #[cfg(unix)]
 use unix as sys;
+#[cfg(unix)]
+use unix_removal as sys_removal;
 #[cfg(windows)]
 use windows as sys;
+#[cfg(windows)]
+use windows_removal as sys_removal;
 
 #[cfg(target_os = "linux")]
 pub(crate) use accounts::is_this_user;
@@ -51,6 +60,7 @@ pub(crate) use accounts::is_this_user;
 pub(crate) use accounts::{runs_as_administrator, this_account, this_uid};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::socket;
+pub(crate) use removal::FolderToRemove;
 pub use sys::privacy_flaw;
 pub(crate) use sys::{create_private_dir, create_private_file};
 pub(crate) use sys::{is_executable, is_still_at, open_to_overwrite};
@@ -243,6 +253,12 @@ impl Refused {
     #[must_use]
     pub(crate) fn is_io(&self) -> bool {
         matches!(self.cause, Cause::Io(_))
+    }
+
+    /// Whether the system does not let this user get there.
+    #[must_use]
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        matches!(&self.cause, Cause::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
     }
 
     /// Whether this is what is wrong.

@@ -1,0 +1,267 @@
+//! Linux and macOS: emptying a folder by descriptor, without following links. What this user may not enter, read or write, but
+//! owns, is opened up first.
+
+use std::ffi::{CStr, OsStr};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fchmod, fstat, openat, renameat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::accounts::is_this_user;
+use super::removal::MAX_OVERWRITTEN;
+use crate::error::io_in_words;
+
+/// Folders held open one in the other; deeper ones are moved up first.
+const MAX_OPEN: usize = 64;
+
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Opens the folder `path` of this very user's, with all rights for its owner.
+pub(super) fn open_folder_to_clear(path: &Path) -> io::Result<File> {
+    let stat = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?;
+    if !is_this_user(stat.st_uid) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(open_up(CWD, path, &stat)?.into())
+}
+
+/// Whether an open folder was removed. To be asked where it lies in memory: other file systems count the names of folders in
+/// ways of their own, and macOS does not say.
+pub(super) fn has_no_name(folder: &File) -> bool {
+    cfg!(not(target_os = "linux")) || fstat(folder).is_ok_and(|stat| stat.st_nlink == 0)
+}
+
+/// Removes all that is in `folder` but `spared`.
+pub(super) fn clear(folder: &File, spared: Option<&OsStr>, overwrite: bool) -> io::Result<()> {
+    // A client may have taken the rights to its home away.
+    let _ = fchmod(folder, Mode::RWXU);
+    let mut clearing =
+        Clearing { top: folder.as_fd(), left: MAX_OVERWRITTEN, overwrite, moved: 0, stuck: None, count: 0 };
+    loop {
+        let moved = clearing.moved;
+        (clearing.stuck, clearing.count) = (None, 0);
+        clearing.below(folder.as_fd(), 0, spared);
+        if clearing.moved == moved {
+            break;
+        }
+    }
+    match (clearing.stuck, clearing.count) {
+        (None, _) => Ok(()),
+        (Some(error), 1) => Err(error.into()),
+        (Some(error), count) => {
+            let why = io_in_words(&error.into());
+            Err(io::Error::other(format!("{count} files and folders in it would not go, the first because: {why}")))
+        }
+    }
+}
+
+struct Clearing<'a> {
+    top: BorrowedFd<'a>,
+    /// Bytes that may still be overwritten.
+    left: u64,
+    overwrite: bool,
+    /// Folders that were moved up.
+    moved: u32,
+    /// What the first one that would not go said, and how many they are.
+    stuck: Option<Errno>,
+    count: usize,
+}
+
+impl Clearing<'_> {
+    fn below(&mut self, folder: BorrowedFd<'_>, depth: usize, spared: Option<&OsStr>) {
+        // All names first: some systems pass names over while others go.
+        let names: rustix::io::Result<Vec<_>> =
+            Dir::read_from(folder).and_then(|dir| dir.map(|entry| Ok(entry?.file_name().to_owned())).collect());
+        let names = match names {
+            Ok(names) => names,
+            Err(error) => return self.is_stuck(error),
+        };
+        for name in names {
+            let bytes = name.to_bytes();
+            if bytes == b"." || bytes == b".." || spared.is_some_and(|spared| spared.as_bytes() == bytes) {
+                continue;
+            }
+            match self.remove(folder, &name, depth) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => self.is_stuck(error),
+            }
+        }
+    }
+
+    fn is_stuck(&mut self, error: Errno) {
+        self.stuck.get_or_insert(error);
+        self.count += 1;
+    }
+
+    fn remove(&mut self, folder: BorrowedFd<'_>, name: &CStr, depth: usize) -> rustix::io::Result<()> {
+        let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                let opened = open_up(folder, name, &stat)?;
+                if depth >= MAX_OPEN {
+                    return self.move_up(folder, name);
+                }
+                let (count, moved) = (self.count, self.moved);
+                self.below(opened.as_fd(), depth + 1, None);
+                match unlinkat(folder, name, AtFlags::REMOVEDIR) {
+                    // What is in it has been told.
+                    Err(Errno::NOTEMPTY | Errno::EXIST) if (self.count, self.moved) != (count, moved) => Ok(()),
+                    result => result,
+                }
+            }
+            kind => {
+                if kind == FileType::RegularFile && self.overwrite {
+                    // Best effort: the removal is what counts.
+                    let _ = self.overwrite(folder, name, &stat);
+                }
+                unlinkat(folder, name, AtFlags::empty())
+            }
+        }
+    }
+
+    fn move_up(&mut self, folder: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
+        loop {
+            self.moved += 1;
+            match renameat(folder, name, self.top, format!("deep-{}", self.moved)) {
+                Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) if self.moved < u32::MAX => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn overwrite(&mut self, folder: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> io::Result<()> {
+        let open = || {
+            openat(folder, name, OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+        };
+        let opened = match open() {
+            Err(Errno::ACCESS) => {
+                give_owner(folder, name, stat, Mode::RUSR | Mode::WUSR)?;
+                open()?
+            }
+            opened => opened?,
+        };
+        let mut file = File::from(opened);
+        // A hard link may be a name of somebody else's file.
+        let stat = fstat(&file)?;
+        if !is_this_user(stat.st_uid) || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let mut length = file.metadata()?.len().min(self.left);
+        self.left -= length;
+        let zeros = [0_u8; 4096];
+        while length > 0 {
+            let part = length.min(zeros.len() as u64);
+            file.write_all(&zeros[..usize::try_from(part).unwrap_or(zeros.len())])?;
+            length -= part;
+        }
+        Ok(())
+    }
+}
+
+/// Opens a folder, and takes the rights to enter, read and change it first where its owner has not got them.
+fn open_up<Fd: AsFd, Name: rustix::path::Arg + Copy>(at: Fd, name: Name, stat: &Stat) -> rustix::io::Result<OwnedFd> {
+    if !Mode::from_raw_mode(stat.st_mode).contains(Mode::RWXU) {
+        give_owner(&at, name, stat, Mode::RWXU)?;
+    }
+    openat(&at, name, FOLDER | OFlags::RDONLY, Mode::empty())
+}
+
+/// Gives what this user owns the mode `mode`, and nothing to others; never what a link leads to.
+fn give_owner<Fd: AsFd, Name: rustix::path::Arg + Copy>(
+    at: Fd,
+    name: Name,
+    stat: &Stat,
+    mode: Mode,
+) -> rustix::io::Result<()> {
+    if !is_this_user(stat.st_uid) {
+        return Ok(());
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        // Linux changes no mode without following links but by way of what is open already.
+        let held = openat(at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let now = fstat(&held)?;
+        if (now.st_dev, now.st_ino) != (stat.st_dev, stat.st_ino) {
+            return Err(Errno::NOENT);
+        }
+        rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), mode)
+    }
+    #[cfg(not(target_os = "linux"))]
+    rustix::fs::chmodat(at, name, mode, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::safety::path_trust::FolderToRemove;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn what_lies_deeper_than_files_can_be_opened_goes_too() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        // Too deep for one path.
+        let mut at: OwnedFd = fs::File::open(&folder).unwrap().into();
+        for _ in 0..1500 {
+            rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+            at = openat(&at, "d", FOLDER | OFlags::RDONLY, Mode::empty()).unwrap();
+        }
+        fs::write(folder.join("deep-1"), "in the way").unwrap();
+        FolderToRemove::open(&folder).unwrap().remove(OsStr::new("last")).unwrap();
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn what_links_lead_to_keeps_its_mode() {
+        let base = tempfile::tempdir().unwrap();
+        let (folder, theirs) = (base.path().join("folder"), base.path().join("theirs"));
+        fs::create_dir(&folder).unwrap();
+        fs::create_dir(&theirs).unwrap();
+        fs::write(theirs.join("kept"), "").unwrap();
+        chmod(&theirs, 0o500);
+        symlink(&theirs, folder.join("link")).unwrap();
+        FolderToRemove::open(&folder).unwrap().remove(OsStr::new("last")).unwrap();
+        assert!(theirs.join("kept").exists());
+        assert_eq!(fs::metadata(&theirs).unwrap().permissions().mode() & 0o777, 0o500);
+        chmod(&theirs, 0o700);
+        symlink(&theirs, &folder).unwrap();
+        assert!(FolderToRemove::open(&folder).is_err(), "nor is a link opened for the folder");
+        assert!(theirs.join("kept").exists());
+    }
+
+    /// Root may enter everything, so this is done as somebody else where root runs it: the modes are what is seen.
+    #[test]
+    fn closed_folders_are_opened_up() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("folder");
+        fs::create_dir_all(folder.join("d/e")).unwrap();
+        fs::write(folder.join("d/e/file"), "").unwrap();
+        chmod(&folder.join("d/e"), 0o500);
+        chmod(&folder.join("d"), 0o100);
+        chmod(&folder, 0o000);
+        let opened = FolderToRemove::open(&folder).unwrap();
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        opened.clear(Some(OsStr::new("d"))).unwrap();
+        assert!(folder.join("d").exists());
+        let stat = statat(CWD, &folder.join("d"), AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        drop(open_up(CWD, &folder.join("d"), &stat).unwrap());
+        assert_eq!(fs::metadata(folder.join("d")).unwrap().permissions().mode() & 0o777, 0o700);
+        opened.remove(OsStr::new("last")).unwrap();
+        assert!(!folder.exists());
+    }
+}
