@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 
 use super::aws_files::{AwsFiles, CredentialKind, Source, Unusable, sdk_name};
 use super::logged::millis;
+use super::process::{UnfitProgram, check_program};
 use super::usable::usable;
 use super::variables::{self, WebIdentity, profile_of_environment, variable};
 use super::wait::Wait;
@@ -24,7 +25,7 @@ use crate::report::moment;
 use crate::safety::path_trust::{self, Position, Whose};
 use crate::safety::quote::quoted;
 use crate::safety::sanitize::{phrase, sanitize, sanitize_typed};
-use crate::safety::search_path;
+use crate::safety::search_path::{self, TrustedFolders};
 
 const CONTAINER_TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 
@@ -151,16 +152,20 @@ impl Profiles {
             let kind = self.files.kind(name, name != self.name);
             if (kind == Some(CredentialKind::Process) || self.files.lends_itself_a_program(name))
                 && let Some((words, _)) = self.files.process(name)
-                && let Some(program) = words.first()
+                && let Some((program, arguments)) = words.split_first()
             {
-                let (path, left_out) = search_path::trusted();
-                notes.extend(left_out.map(|folders| {
-                    format!("The credential_process of profile “{shown}” runs without these folders of PATH, because other users can change them: {folders}.")
-                }));
+                let TrustedFolders { path, left_out, .. } = TrustedFolders::of_caller();
+                if !left_out.is_empty() {
+                    notes.push(format!("The credential_process of profile “{shown}” runs without these folders, because other users can change them or a program that they lead to: {}.", left_out.join("; ")));
+                }
                 // One that is not there can't be started either, which is told then.
                 if let Some(program) = search_path::program(program, &path) {
-                    path_trust::open_file(&program, Whose::Own).map_err(|refused| {
-                        failed(&format!("the credential_process of profile “{shown}”"), &program, refused)
+                    let what = format!("the credential_process of profile “{shown}”");
+                    check_program(&program, arguments, &path).map_err(|unfit| match unfit {
+                        UnfitProgram::Refused(of, refused) => failed(&what, &of, refused),
+                        UnfitProgram::Script(why) => {
+                            Error::CredentialsFailed { why: format!("{what} can't be used: {why}").into() }
+                        }
                     })?;
                 }
             }

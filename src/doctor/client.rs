@@ -54,8 +54,9 @@ fn started(client: Client, settings: &Settings, heard: &Arc<WarningCollector>) -
     let version =
         device.client_version().map_or_else(|| "version unknown".to_owned(), |version| format!("version {version}"));
     let text = format!(
-        "{}, {version}; it starts, and only you or an administrator can change it; {pinned}, SHA-256 {digest}",
-        client.launcher().display()
+        "{}, {version}; it starts, and only you or an administrator can change it{}; {pinned}, SHA-256 {digest}",
+        client.launcher().display(),
+        java_in_words(client)
     );
     // What is said of the folder, its own line says.
     let warnings = device.client_warnings();
@@ -67,6 +68,19 @@ fn started(client: Client, settings: &Settings, heard: &Arc<WarningCollector>) -
         format!("{text}. {}", warnings.join(" ")),
         "Unpack the vendor's package of the current version into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge",
     )
+}
+
+/// What is said of a Java that is not the client's own: it is looked at as well, and is not part of the digest.
+fn java_in_words(client: &Client) -> String {
+    if client.has_own_java() {
+        return String::new();
+    }
+    match Client::java_of_path() {
+        Some(java) => {
+            format!(" or the Java that it finds in PATH, {}, which is not part of the SHA-256", java.display())
+        }
+        None => "; it has no Java of its own, and none is in the folders of PATH that it gets".to_owned(),
+    }
 }
 
 fn folder(home: &Result<HomeProbe>) -> Check {

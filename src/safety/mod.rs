@@ -1,6 +1,8 @@
 //! The security rules, each of which stands once: whoever needs one asks it here.
 
 pub mod harden;
+#[cfg(unix)]
+pub(crate) mod interpreter;
 pub mod log;
 pub mod path_trust;
 pub(crate) mod quote;

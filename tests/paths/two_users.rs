@@ -251,6 +251,17 @@ fn what_an_aws_profile_leads_to_is_looked_at() {
     let well = try_with(&scene, &process, &[]);
     assert_eq!(well.code, Some(0), "a control: {}", well.said);
 
+    // What runs a script runs with it.
+    let interpreter = scene.base.join("sh-of-bert");
+    fs::write(&interpreter, scene.marking_program()).unwrap();
+    open(&interpreter, 0o755);
+    bert.own(&interpreter);
+    fs::write(&helper, prints.replacen("/bin/sh", interpreter.to_str().unwrap(), 1)).unwrap();
+    let refused = try_with(&scene, &process, &[]);
+    assert!(refused.code == Some(4) && refused.said.contains("helper is run by"), "{}", refused.said);
+    assert!(!scene.mark.exists(), "{}", refused.said);
+    fs::write(&helper, &prints).unwrap();
+
     bert.own(&helper);
     let refused = try_with(&scene, &process, &[]);
     assert!(refused.code == Some(4) && refused.said.contains("helper belongs to snow-bert"), "{}", refused.said);
@@ -410,6 +421,19 @@ fn what_a_second_user_can_change_does_not_reach_the_client() {
         );
         assert!(ended.said.contains("(PATH)"), "{way}: {}", ended.said);
     }
+
+    // A link of Anna's own to a program of Bert's, in a folder that only she can change.
+    run("setfacl", &["-b", bin.to_str().unwrap()], &[0]);
+    open(&bin, 0o755);
+    anna.own(&bin);
+    let theirs = scene.base.join("programs of bert");
+    fs::create_dir(&theirs).unwrap();
+    fs::rename(bin.join("snow-tool"), theirs.join("snow-tool")).unwrap();
+    bert.own(&theirs);
+    std::os::unix::fs::symlink(theirs.join("snow-tool"), bin.join("snow-tool")).unwrap();
+    let ended = scene.first_start().with_ca().env("PATH", &path).by(anna);
+    assert!(ended.code == Some(0) && !scene.mark.exists(), "{}", ended.said);
+    assert!(ended.said.contains("snow-tool leads to") && ended.said.contains("snow-bert"), "{}", ended.said);
 
     let tmp = scene.base.join("tmp of bert");
     fs::create_dir(&tmp).unwrap();

@@ -4,9 +4,10 @@
 mod answer;
 mod helper;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,10 +22,12 @@ use helper::{HelperReport, ProcessOrder, ProgramEnd};
 
 use crate::error::io_in_words;
 use crate::os::process;
-use crate::safety::path_trust::{self, Whose};
+#[cfg(unix)]
+use crate::safety::interpreter;
+use crate::safety::path_trust::{self, Refused, Whose};
 use crate::safety::redact::redacted_beside;
 use crate::safety::sanitize::phrase;
-use crate::safety::search_path;
+use crate::safety::search_path::{self, TrustedFolders};
 
 /// Characters quoted of what a program says of its failure.
 const QUOTED: usize = 300;
@@ -34,6 +37,46 @@ const HELPER_ENDS: Duration = Duration::from_secs(1);
 
 /// The most that a helper's report can be: bytes are spelled as numbers in it.
 const LONGEST_REPORT: u64 = 1 << 20;
+
+/// Why a program is not run for credentials.
+pub(super) enum UnfitProgram {
+    /// Somebody else can change it, or a file that it is told to read.
+    Refused(PathBuf, Refused),
+    /// It is a script, and this is wrong with what runs it: a whole clause.
+    #[cfg_attr(windows, allow(dead_code, reason = "Windows knows no such scripts"))]
+    Script(String),
+}
+
+impl fmt::Display for UnfitProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(_, refused) => refused.fmt(f),
+            Self::Script(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Checks that nobody else can change `program`, what runs it if it is a script, and the files among its `arguments`, which
+/// may be scripts for it to run.
+///
+/// # Errors
+/// The first of which that is not so.
+pub(super) fn check_program(program: &Path, arguments: &[String], path: &OsStr) -> Result<(), UnfitProgram> {
+    let refused = |of: &Path, refused| UnfitProgram::Refused(of.to_owned(), refused);
+    path_trust::open_file(program, Whose::Own).map_err(|error| refused(program, error))?;
+    #[cfg(unix)]
+    interpreter::check(program, path)
+        .map_err(|unfit| UnfitProgram::Script(format!("{} {}", unfit.script.display(), unfit.why)))?;
+    let _ = path;
+    for argument in arguments {
+        let file = Path::new(argument.split_once('=').map_or(&**argument, |(_, value)| value));
+        // Folders are not judged, /tmp among them; nor is what would be made.
+        if file.is_absolute() && file.is_file() {
+            path_trust::beside_program(file).map_err(|error| refused(file, error))?;
+        }
+    }
+    Ok(())
+}
 
 /// One profile's `credential_process`.
 #[derive(Clone)]
@@ -86,12 +129,14 @@ impl ProcessProvider {
         command.arg(CREDENTIALS_ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         process::prepare_helper(&mut command);
         // What was checked is what runs: found by the same rule, started by its path, and with no other folders to find more in.
-        let (path, _) = search_path::trusted();
-        command.env("PATH", &path);
+        let folders = TrustedFolders::of_caller();
+        command.env("PATH", &folders.path);
+        folders.dropped.iter().for_each(|name| _ = command.env_remove(name));
         let mut words = self.words.clone();
-        if let Some(name) = words.first_mut() {
-            let found = search_path::program(name, &path).ok_or("can't be started: it is in no folder of PATH")?;
-            path_trust::open_file(&found, Whose::Own).map_err(|refused| format!("can't be started: {refused}"))?;
+        if let Some((name, arguments)) = words.split_first_mut() {
+            let found =
+                search_path::program(name, &folders.path).ok_or("can't be started: it is in no folder of PATH")?;
+            check_program(&found, arguments, &folders.path).map_err(|unfit| format!("can't be started: {unfit}"))?;
             *name =
                 found.into_os_string().into_string().map_err(|_| "can't be started: its path is not valid Unicode")?;
         }

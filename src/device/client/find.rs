@@ -14,7 +14,7 @@ use crate::model::{ClientDigest, Sourced};
 use crate::report::{Notify, while_waiting};
 use crate::safety::path_trust::{self, Position, Whose};
 use crate::safety::quote::quoted;
-use crate::safety::search_path::absolute_entries;
+use crate::safety::search_path::{self, TrustedFolders, absolute_entries};
 
 /// Settings that say which client to use.
 #[derive(Debug, Clone, Default)]
@@ -171,8 +171,13 @@ impl Client {
     }
 
     /// Whether the JVM that it starts is a part of its tree, as in the vendor's package.
-    pub(in crate::device) fn has_own_java(&self) -> bool {
+    pub(crate) fn has_own_java(&self) -> bool {
         self.has_own_java
+    }
+
+    /// The Java that it finds in PATH, if any: nobody else can change it, nor what a link for it leads to.
+    pub(crate) fn java_of_path() -> Option<PathBuf> {
+        search_path::program("java", &TrustedFolders::of_caller().path)
     }
 
     /// Whether its launcher lies in no package, so that nothing beside it could be checked.

@@ -1,6 +1,8 @@
 //! The client's files: which they are, whether others can write to them, and their common digest.
 
 use std::collections::{BTreeMap, BTreeSet};
+#[cfg(unix)]
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,12 @@ use crate::device::homes;
 use crate::error::{Error, Result, io_in_words};
 use crate::model::ClientDigest;
 use crate::os;
+#[cfg(unix)]
+use crate::safety::interpreter::{self, UnfitScript};
 use crate::safety::path_trust::{self, Cause, Fault, Position, Refused, Whose};
 use crate::safety::quote::quoted;
+#[cfg(unix)]
+use crate::safety::search_path::TrustedFolders;
 
 /// Most files and folders looked at. The vendor's tree with its JRE has some hundreds.
 const MAX_ENTRIES: usize = 20_000;
@@ -37,12 +43,17 @@ pub(in crate::device) struct Tree {
 
 impl Tree {
     /// Finds the files that belong to the launcher `named`, as it was named or found, and refuses them if others can write to
-    /// any of them, or can exchange a folder or link on the way to one. `None` if there is no such launcher.
+    /// any of them, or can exchange a folder or link on the way to one; the same for what runs its scripts. `None` if there is no
+    /// such launcher.
     pub(in crate::device) fn check(named: &Path) -> Result<Option<Self>> {
         let way = path_trust::resolve(named, Whose::Own).map_err(|refused| not_safe(&refused).into_error(None))?;
         let Some(launcher) = way.target else { return Ok(None) };
         let root = root_of(&launcher, &shared_folders());
         let walk = Walk::over(&launcher, &root).map_err(|found| found.into_error(Some(&root)))?;
+        #[cfg(unix)]
+        if launcher.is_file() {
+            interpreter::check(&launcher, &walk.search_path).map_err(|unfit| Unsafe::from(unfit).into_error(None))?;
+        }
         Ok(Some(Self { launcher, root, entries: walk.entries, links: walk.links }))
     }
 
@@ -64,6 +75,9 @@ impl Tree {
 
     /// SHA-256 over the tree, as 64 hex digits: the same wherever it is unpacked, another if any name, content or
     /// link differs, what a link leads to outside the tree, or whether a file may be run. Costs a reading of all of it.
+    ///
+    /// What runs the launcher is not part of it, nor is a Java that it finds on PATH: they are the system's and change with its
+    /// updates, or the operator's own, and another machine has others. Nobody else can change them, which is looked at each time.
     pub(in crate::device) fn digest(&self) -> Result<ClientDigest> {
         let mut hasher = Sha256::new();
         hasher.update(b"snow-onboard/client/2\0");
@@ -182,12 +196,19 @@ struct Walk {
     links: BTreeMap<PathBuf, Option<PathBuf>>,
     /// Those that were not followed yet.
     ahead: Vec<PathBuf>,
+    /// Where the client finds programs.
+    #[cfg(unix)]
+    search_path: OsString,
 }
 
 impl Walk {
     /// All that runs when the launcher does.
     fn over(launcher: &Path, root: &Path) -> Result<Self, Unsafe> {
         let mut walk = Self::default();
+        #[cfg(unix)]
+        {
+            walk.search_path = TrustedFolders::of_caller().path;
+        }
         if root == launcher {
             Self::beside(launcher)?;
         }
@@ -225,9 +246,17 @@ impl Walk {
             self.ahead.push(path.to_owned());
             return Ok(());
         }
-        if path_trust::part_of_program(path).map_err(|refused| not_safe(&refused))?.is_none() {
-            for entry in fs::read_dir(path).map_err(words)? {
-                self.below(&entry.map_err(words)?.path(), depth + 1)?;
+        match path_trust::part_of_program(path).map_err(|refused| not_safe(&refused))? {
+            // One that may be run is one that the launcher may run.
+            #[cfg(unix)]
+            Some(file) if path_trust::is_executable(&file).map_err(words)? => {
+                interpreter::check_part(path, &file, &self.search_path)?;
+            }
+            Some(_) => {}
+            None => {
+                for entry in fs::read_dir(path).map_err(words)? {
+                    self.below(&entry.map_err(words)?.path(), depth + 1)?;
+                }
             }
         }
         Ok(())
@@ -276,6 +305,15 @@ struct Unsafe {
     path: PathBuf,
     why: String,
     fault: Option<Fault>,
+    /// It is what runs the file, and not the file.
+    is_of_interpreter: bool,
+}
+
+#[cfg(unix)]
+impl From<UnfitScript> for Unsafe {
+    fn from(unfit: UnfitScript) -> Self {
+        Self { path: unfit.script, why: unfit.why, fault: None, is_of_interpreter: true }
+    }
 }
 
 impl Unsafe {
@@ -288,6 +326,7 @@ impl Unsafe {
             _ if cfg!(windows) => format!(
                 "{ELSEWHERE} On Windows such a folder is one in your user profile, from which nobody else has been given access."
             ),
+            _ if self.is_of_interpreter => "Unpack the vendor's package anew, whose launcher is run by /bin/sh. If the first line is your own, have it name a program by its whole path that only you or an administrator can change, such as #!/bin/sh.".to_owned(),
             // Somebody else's folder above it is not to be taken away from them.
             Some(Fault::Owner) if package.is_some() => format!(
                 "If you or an administrator unpacked it, give it to yourself:\n  sudo chown -R \"$(id -un)\" {mend}\nElse unpack it anew, as yourself."
@@ -306,7 +345,7 @@ fn not_safe(refused: &Refused) -> Unsafe {
         Cause::Flaw(flaw) => Some(flaw.fault),
         Cause::Io(_) => None,
     };
-    Unsafe { path: refused.path.clone(), why: refused.why(), fault }
+    Unsafe { path: refused.path.clone(), why: refused.why(), fault, is_of_interpreter: false }
 }
 
 fn cannot_look(path: &Path, error: &std::io::Error) -> Unsafe {
@@ -314,7 +353,7 @@ fn cannot_look(path: &Path, error: &std::io::Error) -> Unsafe {
 }
 
 fn unsafe_because(path: &Path, why: &str) -> Unsafe {
-    Unsafe { path: path.to_owned(), why: why.to_owned(), fault: None }
+    Unsafe { path: path.to_owned(), why: why.to_owned(), fault: None, is_of_interpreter: false }
 }
 
 #[cfg(test)]
@@ -449,6 +488,39 @@ mod tests {
             chmod(&root.join("open"), 0o1777);
             symlink("../../open/nothing-yet", root.join("client/jre/dangling")).unwrap();
             assert!(Tree::check(&launcher).is_err());
+        }
+
+        #[test]
+        fn what_runs_a_launcher_or_a_script_of_the_client_is_looked_at() {
+            let base = tempfile::tempdir().unwrap();
+            let launcher = unpack(base.path());
+            let root = base.path().canonicalize().unwrap();
+            fs::create_dir(root.join("open")).unwrap();
+            fs::write(root.join("open/sh"), "").unwrap();
+            chmod(&root.join("open"), 0o777);
+            let theirs = format!("#!{}\n", root.join("open/sh").display());
+            let helper = root.join("client/bin/helper");
+            for file in [&launcher, &helper] {
+                fs::write(file, "#!/bin/sh\n").unwrap();
+                chmod(file, 0o755);
+            }
+            Tree::check(&launcher).unwrap().unwrap();
+            for file in [&launcher, &helper] {
+                fs::write(file, &theirs).unwrap();
+                let refusal = Tree::check(&launcher).unwrap_err();
+                let text = refusal.to_string();
+                assert!(
+                    text.contains(&format!("{} is run by", file.display())) && text.contains("by everyone"),
+                    "{text}"
+                );
+                assert!(refusal.report().hint.contains("#!/bin/sh"));
+                fs::write(file, "#!/bin/sh\n").unwrap();
+            }
+            // Only of the launcher it must be known what runs it.
+            fs::write(&helper, "#!@PERL@\n").unwrap();
+            Tree::check(&launcher).unwrap().unwrap();
+            fs::write(&launcher, "#!sh\n").unwrap();
+            assert!(Tree::check(&launcher).unwrap_err().to_string().contains("without its whole path"));
         }
 
         #[test]

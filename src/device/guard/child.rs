@@ -81,7 +81,8 @@ impl<'a> Running<'a> {
         command
             .args(&run.args)
             .env_clear()
-            .envs(environment::passed(std::env::vars_os()))
+            // Hours may have passed since the guard was given them.
+            .envs(environment::trusted(std::env::vars_os()).0)
             .envs(environment::of_home(home, &run.java_options, run.jvm))
             // Neither the home nor the state folder; and no folder that a removal would find busy.
             .current_dir(neutral_folder());

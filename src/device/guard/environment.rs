@@ -5,8 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::safety::path_trust::{self, Position, Whose};
-use crate::safety::search_path::{SYSTEM_PATH, absolute_entries};
+use crate::safety::search_path::{SYSTEM_PATH, absolute_entries, trusted_value};
 
 /// What passes from the caller. Never AWS_*, JAVA_*, CLASSPATH, LD_*, DYLD_*: they could redirect the client or load
 /// code into it, and some carry secrets that are none of its business.
@@ -20,37 +19,17 @@ pub(in crate::device) fn trusted(
 ) -> (Vec<(OsString, OsString)>, Option<String>) {
     let mut left_out = Vec::new();
     let mut kept = passed(all);
-    kept.retain_mut(|(name, value)| {
-        let (name, is_a_folder) =
-            (name.to_string_lossy(), ["TMPDIR", "TEMP", "TMP"].iter().any(|known| *name == **known));
-        let position = if is_a_folder { Position::OnTheWay } else { Position::Whole };
-        let mut is_trusted = |folder: &Path| match path_trust::folder(folder, Whose::Own, position) {
-            Ok(_) => true,
-            Err(refused) => {
-                // A folder that is not there has nothing to give, and is no matter for a note.
-                if folder.symlink_metadata().is_ok() {
-                    left_out.push(format!("{} ({name}): {refused}", folder.display()));
-                }
-                false
-            }
-        };
-        match &*name {
-            "PATH" => {
-                let entries: Vec<_> = std::env::split_paths(value).filter(|entry| is_trusted(entry)).collect();
-                *value = std::env::join_paths(entries).unwrap_or_default();
-                true
-            }
-            _ if is_a_folder => is_trusted(Path::new(value)),
-            _ => true,
+    kept.retain_mut(|(name, value)| match trusted_value(&name.to_string_lossy(), value, &mut left_out) {
+        Some(trusted) => {
+            *value = trusted;
+            true
         }
+        None => false,
     });
-    if cfg!(unix) {
-        kept.iter_mut().filter(|(name, value)| name == "PATH" && value.is_empty()).for_each(|(_, value)| {
-            *value = SYSTEM_PATH.into();
-        });
-    }
-    let sentence =
-        format!("The client runs without these folders, because other users can change them: {}.", left_out.join("; "));
+    let sentence = format!(
+        "The client runs without these folders, because other users can change them or a program that they lead to: {}.",
+        left_out.join("; ")
+    );
     (kept, (!left_out.is_empty()).then_some(sentence))
 }
 
