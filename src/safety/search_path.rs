@@ -208,6 +208,18 @@ mod tests {
     }
 
     #[test]
+    fn a_temporary_folder_in_which_others_can_exchange_things_does_not_pass() {
+        let base = tempfile::tempdir().unwrap();
+        let value = base.path().as_os_str();
+        for (mode, passes) in [(0o700, true), (0o1777, true), (0o777, false)] {
+            std::fs::set_permissions(base.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            let mut left_out = Vec::new();
+            assert_eq!(trusted_value("TMPDIR", value, &mut left_out).is_some(), passes, "{mode:o}");
+            assert_eq!(left_out.iter().any(|why| why.contains("(TMPDIR)")), !passes, "{left_out:?}");
+        }
+    }
+
+    #[test]
     fn the_system_s_own_search_path_passes() {
         let mut left_out = Vec::new();
         assert_eq!(trusted_value("PATH", OsStr::new(SYSTEM_PATH), &mut left_out).unwrap(), SYSTEM_PATH);

@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         opened.clear(Some(OsStr::new("d"))).unwrap();
         assert!(folder.join("d").exists());
-        let stat = statat(CWD, &folder.join("d"), AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        let stat = statat(CWD, folder.join("d"), AtFlags::SYMLINK_NOFOLLOW).unwrap();
         drop(open_up(CWD, &folder.join("d"), &stat).unwrap());
         assert_eq!(fs::metadata(folder.join("d")).unwrap().permissions().mode() & 0o777, 0o700);
         opened.remove(OsStr::new("last")).unwrap();
