@@ -32,7 +32,7 @@ pub(super) fn side_by_side<T: Send, R: Send>(items: Vec<T>, at_once: usize, work
     std::thread::scope(|scope| {
         for _ in 1..workers {
             // Where the system grants no more threads, there are fewer.
-            let _ = std::thread::Builder::new().spawn_scoped(scope, &take_on);
+            let _ = std::thread::Builder::new().spawn_scoped(scope, take_on);
         }
         take_on();
     });
@@ -278,7 +278,9 @@ pub(super) fn lines_to_keep(what_for: &str, lines: &str, command: &str) -> Strin
 
 /// The rows of all devices as they come, for the end or an interruption.
 #[derive(Clone)]
-pub(super) struct Rows(Arc<Mutex<Vec<(NamedDevice, Option<DeviceRow>)>>>);
+pub(super) struct Rows(Arc<Mutex<RowsSoFar>>);
+
+type RowsSoFar = Vec<(NamedDevice, Option<DeviceRow>)>;
 
 impl Rows {
     /// Begins with none. From here on an interruption tells those that there are, and what is done for the others. `lines` are those of

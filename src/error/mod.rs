@@ -13,8 +13,8 @@ mod why;
 
 pub use exit_code::ExitCode;
 pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting, OtherKeychains};
-pub(crate) use report::longer_than;
 use report::PRIVATE_FOLDER_VARIABLE;
+pub(crate) use report::longer_than;
 use table::errors;
 use why::ErrorField;
 pub use why::Why;

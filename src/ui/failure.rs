@@ -12,7 +12,9 @@ use crate::ui::json::Failure;
 use crate::ui::out::{flush_stdout, to_stderr};
 
 /// What is told before an interruption.
-pub(super) struct LastWord(Box<dyn Fn(&Ui) -> (String, String) + Send>);
+pub(super) struct LastWord(Box<Words>);
+
+type Words = dyn Fn(&Ui) -> (String, String) + Send;
 
 impl fmt::Debug for LastWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

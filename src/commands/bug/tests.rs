@@ -1,12 +1,16 @@
 //! Processes that panic: this very program of tests, started again for one scene.
 
-use std::io::{Read as _, Write as _};
+#[cfg(unix)]
+use std::io::Read as _;
+use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
-use crate::report::{Event, Observer, Step};
+use crate::report::Observer;
+#[cfg(unix)]
+use crate::report::{Event, Step};
 use crate::ui::OutputMode;
 
 /// Names the scene; absent in a test run that is nobody's child.

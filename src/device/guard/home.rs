@@ -2,7 +2,7 @@
 //! when the guard is.
 //!
 //! A home holds a lock file that its guard keeps locked, so that a later command can tell a home in use from what a
-//! power cut left ([`sweep`]).
+//! power cut left ([`remove_stale_homes`](super::stale_homes::remove_stale_homes)).
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -10,29 +10,28 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::device::end_those_at_home_in;
 use crate::device::guard::environment;
 use crate::device::guard::protocol::{HomeFault, Place};
 use crate::os;
-use crate::safety::path_trust::{self, FolderToRemove, OpenMode, Position, Whose};
+use crate::safety::path_trust::{self, FolderToRemove, Position, Whose};
 
 /// Begins the name of every home.
-const PREFIX: &str = "snow-onboard-";
+pub(super) const PREFIX: &str = "snow-onboard-";
 /// Begins the name of a home that is not locked yet: the sweep must not take it for a leftover.
-const MAKING: &str = ".snow-onboard-making-";
-const LOCK: &str = ".lock";
+pub(super) const MAKING: &str = ".snow-onboard-making-";
+pub(super) const LOCK: &str = ".lock";
 /// What stands in the lock file: by it a home is known that a client gave another name.
-const LOCK_TEXT: &[u8] = b"The private home of a client, made by snow-onboard.\n";
+pub(super) const LOCK_TEXT: &[u8] = b"The private home of a client, made by snow-onboard.\n";
 /// Random letters and digits at the end of the name.
-const RANDOM: usize = 12;
+pub(super) const RANDOM: usize = 12;
 /// Least free space: the client's profile and logs, and the JVM's error file.
 const MIN_SPACE: u64 = 8 << 20;
 /// Most bytes that are overwritten of one file.
 const MAX_OVERWRITTEN: u64 = 64 << 20;
 /// A home that may be in the making is a leftover only when it is older.
-const GRACE: Duration = Duration::from_secs(60);
+pub(super) const GRACE: Duration = Duration::from_secs(60);
 
 /// Where homes may be made, best first.
 #[derive(Debug, Clone)]
@@ -78,7 +77,7 @@ impl Places {
             .collect()
     }
 
-    fn all(&self) -> Vec<Place> {
+    pub(super) fn all(&self) -> Vec<Place> {
         let place = |folder: &Path, memory_only, own_only| {
             // A home in a folder that is not Unicode could not be named to the client anyway.
             Some(Place { folder: folder.to_str()?.to_owned(), memory_only, own_only })
@@ -289,7 +288,7 @@ pub(in crate::device) fn empty(home: &Path) -> io::Result<()> {
 
 /// The folder of a place without links, if nobody else can exchange what is in it; else why not, as the end of
 /// "`folder` …".
-fn trusted(place: &Place) -> Result<PathBuf, String> {
+pub(super) fn trusted(place: &Place) -> Result<PathBuf, String> {
     let named = Path::new(&place.folder);
     let folder = path_trust::folder(named, Whose::Own, Position::OnTheWay).map_err(|refused| {
         if named.starts_with(&refused.path) && refused.path != named {
@@ -321,97 +320,12 @@ fn check(place: &Place) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Removes the homes that a power cut or a kill of all our processes left behind, and on Linux ends the clients in them that
-/// ignored the system's hang-up.
-///
-/// Homes in use, homes of other users, what only has a similar name, and all that lies where others can exchange it stay. Gives
-/// those that should have gone and would not, with the reason.
-pub fn remove_stale_homes(places: &Places) -> Vec<(PathBuf, io::Error)> {
-    let mut stuck = Vec::new();
-    for place in places.all() {
-        let Ok(entries) = trusted(&place).map_err(drop).and_then(|folder| fs::read_dir(folder).map_err(drop)) else {
-            continue;
-        };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            if is_leftover(&path)
-                && let Err(error) = remove_leftover(&path)
-            {
-                stuck.push((path, error));
-            }
-        }
-    }
-    stuck
-}
-
-/// As [`sweep`], for one home wherever it is. `false` if it is in use, or no home.
-///
-/// # Errors
-/// Why it would not go.
-pub(crate) fn remove_stale_home(path: &Path) -> io::Result<bool> {
-    if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        return Ok(true);
-    }
-    if !is_leftover(path) {
-        return Ok(false);
-    }
-    remove_leftover(path).map(|()| true)
-}
-
-/// A home whose guard is gone has nobody to end a client that ignored the hang-up: it goes first, as it may be writing there.
-fn remove_leftover(home: &Path) -> io::Result<()> {
-    end_those_at_home_in(home);
-    remove(home)
-}
-
-/// Whether a home has, or had, this name.
-#[must_use]
-pub(crate) fn is_home_name(name: &OsStr) -> bool {
-    let random = name.to_str().and_then(|name| name.strip_prefix(MAKING).or_else(|| name.strip_prefix(PREFIX)));
-    random.is_some_and(|random| random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-}
-
-/// Whether `path` is a home, by all the signs of one, and nobody is in it.
-fn is_leftover(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default();
-    // Whose it is first: others may put thousands of such names into a folder for all.
-    let is_own = || path_trust::is_own(path).unwrap_or(false) && path_trust::is_own_private_folder(path);
-    if !is_home_name(name) {
-        return is_own() && is_renamed_home(path);
-    }
-    // A client may have taken the rights to it away, and with them those to see its lock.
-    if !is_own() || FolderToRemove::open(path).is_err() {
-        return false;
-    }
-    let is_making = name.to_str().is_some_and(|name| name.starts_with(MAKING));
-    let Ok(meta) = path.symlink_metadata() else { return false };
-    let is_old = meta.modified().is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > GRACE));
-    // Age first: to try the lock is to hold it for a moment, and its maker may want it in that very moment.
-    if (is_making || cfg!(windows)) && !is_old {
-        return false;
-    }
-    let lock = path.join(LOCK);
-    match path_trust::open_to_overwrite(&lock) {
-        Ok(file) => file.metadata().is_ok_and(|meta| meta.is_file()) && file.try_lock().is_ok(),
-        // One whose guard was killed at its very beginning or end: there was nothing in it yet, or is nothing any more.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && is_old => {
-            fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
-        }
-        Err(_) => false,
-    }
-}
-
-/// Whether a folder of this very user's, of whatever name, holds the lock file of a home, which nobody holds.
-fn is_renamed_home(path: &Path) -> bool {
-    let Ok(Some(mut lock)) = path_trust::open_own(&path.join(LOCK), OpenMode::Read) else { return false };
-    let mut text = Vec::new();
-    let is_ours = (&mut lock).take(LOCK_TEXT.len() as u64 + 1).read_to_end(&mut text).is_ok() && text == LOCK_TEXT;
-    is_ours && lock.try_lock().is_ok()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::device::guard::stale_homes::remove_stale_homes;
+    use std::time::SystemTime;
 
     fn place(folder: &Path) -> Place {
         Place { folder: folder.to_str().unwrap().to_owned(), memory_only: false, own_only: false }

@@ -11,4 +11,5 @@ pub(in crate::device) mod process;
 pub(in crate::device) mod protocol;
 pub(in crate::device) mod redacted_stream;
 pub(in crate::device) mod redaction;
+pub(in crate::device) mod stale_homes;
 pub(in crate::device) mod views;

@@ -65,9 +65,9 @@ mod tests {
         let ((_first, on), (_second, also_on), (gone, off)) = (port(), port(), port());
         drop(gone);
         let minute = Duration::from_secs(60);
-        assert!(wait_for_ports(&[on.clone()], minute, &heard).unwrap() > Duration::from_secs(50));
+        assert!(wait_for_ports(std::slice::from_ref(&on), minute, &heard).unwrap() > Duration::from_secs(50));
         assert!(heard.0.lock().unwrap().is_empty());
-        let refused = wait_for_ports(&[off.clone()], Duration::from_millis(10), &heard).err().unwrap();
+        let refused = wait_for_ports(std::slice::from_ref(&off), Duration::from_millis(10), &heard).err().unwrap();
         assert_eq!(refused.code(), "device_unreachable");
         let said = format!("the device at {off} to start");
         assert!(

@@ -270,7 +270,7 @@ fn ids_in_capital_letters_and_addresses_in_two_spellings_are_the_same() {
     let twice = plan(&format!("{ONE},192.0.2.10\n{OTHER},[::ffff:192.0.2.10]:9091")).unwrap_err();
     assert!(twice.line == Some(2) && twice.why.contains("192.0.2.10:9091 stands in it twice"), "{twice:?}");
     for (text, why) in [
-        (format!("JOB0,192.0.2.10\n"), "does not begin with JID (a job) or CID (a cluster)"),
+        ("JOB0,192.0.2.10\n".to_owned(), "does not begin with JID (a job) or CID (a cluster)"),
         (format!("{ONE},?"), "is neither an IP address nor a host name"),
         (format!("{ONE},n/a"), "is neither an IP address nor a host name"),
     ] {

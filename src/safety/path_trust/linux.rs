@@ -177,11 +177,11 @@ mod tests {
         let [file, socket] = ["file", "socket"].map(|name| dir.path().join(name));
         fs::write(&file, "").unwrap();
         let _bound = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
-        assert!(administrators_socket(&file).unwrap_err().is_of(Fault::Kind));
+        assert!(super::socket(&file, Whose::Own).unwrap_err().is_of(Fault::Kind));
         if rustix::process::geteuid().is_root() {
-            administrators_socket(&socket).unwrap();
+            super::socket(&socket, Whose::Administrator).unwrap();
             std::os::unix::fs::chown(&socket, Some(54_321), None).unwrap();
         }
-        assert!(administrators_socket(&socket).unwrap_err().is_of(Fault::Owner));
+        assert!(super::socket(&socket, Whose::Administrator).unwrap_err().is_of(Fault::Owner));
     }
 }
