@@ -477,7 +477,7 @@ mod tests {
         assert!(folder.record().unwrap().is_some());
 
         for (damage, why) in [
-            (text.replace("\"version\": 3", "\"version\": 4"), "format 4"),
+            (text.replace("\"version\": 4", "\"version\": 5"), "format 5"),
             (text.replace("456-426655440000", "456-426655440001"), "it is the record of"),
             (text[..text.len() / 2].to_owned(), "can't be read"),
             (text.replace("\"summary\"", "\"sumary\""), "can't be read"),

@@ -68,7 +68,7 @@ fn a_pair_of_format_1_is_converted_offline_and_opens_the_device() {
     scene.run().done();
     assert_eq!(scene.rehearsal.device().state(), State::Unlocked);
     let record = scene.read_record();
-    assert_eq!(record["version"], 3);
+    assert_eq!(record["version"], 4);
     assert!(record["pair"].get("tag").is_none(), "{record}");
     let item = scene.bus.item(&scene.id).unwrap();
     let lines: Vec<_> = item.lines().collect();
@@ -95,7 +95,7 @@ fn a_conversion_that_was_killed_is_finished() {
     scene.turn_into_format_1(None);
     scene.bus.store(&["--label=as it was"], &scene.id, &[], &item);
     scene.run().done();
-    assert_eq!(scene.read_record()["version"], 3);
+    assert_eq!(scene.read_record()["version"], 4);
     assert_eq!(scene.bus.item(&scene.id), Some(item));
 }
 

@@ -91,8 +91,11 @@ fn in_a_child() {
         "helper" => {
             let mut program = Command::new("sh");
             // Whatever hangs up on it: it goes on.
-            program.args(["-c", "trap '' HUP TERM; echo $$; exec sleep 600"]);
+            program.args(["-c", "trap '' HUP TERM; exec sleep 600"]);
             let proc = process::Proc::spawn(program).unwrap();
+            // By whoever lives long enough to say it.
+            std::io::stdout().write_all(proc.group().to_string().as_bytes()).unwrap();
+            std::io::stdout().flush().unwrap();
             std::mem::forget(proc);
         }
         #[cfg(unix)]
