@@ -27,9 +27,9 @@ mod tests {
     use crate::settings::{Flags, ProcessEnvironment};
 
     /// Has said yes to what holds for the whole command.
-    struct Agreed;
+    struct YesOnce;
 
-    impl Ask for Agreed {
+    impl Ask for YesOnce {
         fn ask(&self, question: &str) -> bool {
             panic!("asked again, as for a node that turns out to be a cluster's: {question}")
         }
@@ -43,7 +43,7 @@ mod tests {
     fn an_address_that_was_agreed_to_is_not_asked_about_again() {
         let settings = Settings::resolve(&Flags::new(), &ProcessEnvironment::default()).unwrap();
         for (address, is_agreed) in [("8.8.8.8", true), ("8.8.4.4", false), ("192.168.1.1", true)] {
-            let checked = check_address(&address.parse().unwrap(), &settings, &Agreed);
+            let checked = check_address(&address.parse().unwrap(), &settings, &YesOnce);
             assert_eq!(checked.is_ok(), is_agreed, "{address}");
         }
     }

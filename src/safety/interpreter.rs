@@ -3,7 +3,7 @@
 //!
 //! What a script starts later is for its search path ([`search_path`](super::search_path)) to bound. Windows knows no such lines.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -18,6 +18,9 @@ const MAX_LINE: u64 = 255;
 /// Scripts that are run by scripts, as the kernel has it.
 const MAX_CHAIN: usize = 5;
 
+/// Gives the search path that a program is started with, which was found trusted. Asked only where a line leaves it to `env` to look.
+pub(crate) type SearchPath<'a> = &'a dyn Fn() -> OsString;
+
 /// Why a script is not run.
 #[derive(Debug)]
 pub(crate) struct UnfitScript {
@@ -29,12 +32,12 @@ pub(crate) struct UnfitScript {
     pub(crate) is_changeable: bool,
 }
 
-/// Checks what runs `program`, which was found trusted itself, when it is started with the search path `path`, which was too. One
+/// Checks what runs `program`, which was found trusted itself, when it is started with the search path `path`. One
 /// that is no script, or whose interpreter is not there, passes.
 ///
 /// # Errors
 /// That somebody else can change it; that the line is not understood.
-pub(crate) fn check(program: &Path, path: &OsStr) -> Result<(), UnfitScript> {
+pub(crate) fn check(program: &Path, path: SearchPath<'_>) -> Result<(), UnfitScript> {
     check_in(program, path, 0)
 }
 
@@ -42,7 +45,7 @@ pub(crate) fn check(program: &Path, path: &OsStr) -> Result<(), UnfitScript> {
 ///
 /// # Errors
 /// That somebody else can change what runs it.
-pub(crate) fn check_part(script: &Path, file: &File, path: &OsStr) -> Result<(), UnfitScript> {
+pub(crate) fn check_part(script: &Path, file: &File, path: SearchPath<'_>) -> Result<(), UnfitScript> {
     match first_line(file) {
         Ok(Some(line)) => match check_line(script, &line, path, 0) {
             Err(unfit) if unfit.is_changeable => Err(unfit),
@@ -52,7 +55,7 @@ pub(crate) fn check_part(script: &Path, file: &File, path: &OsStr) -> Result<(),
     }
 }
 
-fn check_in(program: &Path, path: &OsStr, depth: usize) -> Result<(), UnfitScript> {
+fn check_in(program: &Path, path: SearchPath<'_>, depth: usize) -> Result<(), UnfitScript> {
     let unclear = |why: String| UnfitScript { script: program.to_owned(), why, is_changeable: false };
     let file = match path_trust::open_file(program, Whose::Own) {
         Ok(Some(file)) => file,
@@ -85,7 +88,7 @@ fn first_line(mut file: &File) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(line[..end.map_or(line.len(), |end| end + 1)].to_vec()))
 }
 
-fn check_line(script: &Path, line: &[u8], path: &OsStr, depth: usize) -> Result<(), UnfitScript> {
+fn check_line(script: &Path, line: &[u8], path: SearchPath<'_>, depth: usize) -> Result<(), UnfitScript> {
     let unclear = |what: &str| {
         let why = format!("is a script whose first line {what}, so that it can't be told what would run it");
         UnfitScript { script: script.to_owned(), why, is_changeable: false }
@@ -107,7 +110,7 @@ fn check_line(script: &Path, line: &[u8], path: &OsStr, depth: usize) -> Result<
         let words: Vec<&OsStr> = words.collect();
         let (name, rest) = started_by_env(&words).map_err(|what| unclear(&what))?;
         let Some(name) = name.to_str() else { return Err(unclear("is not valid Unicode")) };
-        if let Some(found) = search_path::program(name, path) {
+        if let Some(found) = search_path::program(name, &path()) {
             trusted_program(script, &found)?;
             check_in(&found, path, depth + 1)?;
         }
@@ -180,12 +183,12 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    struct Scene {
+    struct Scripts {
         _kept: tempfile::TempDir,
         base: PathBuf,
     }
 
-    impl Scene {
+    impl Scripts {
         fn new() -> Self {
             let kept = tempfile::tempdir().unwrap();
             let base = kept.path().canonicalize().unwrap();
@@ -212,13 +215,13 @@ mod tests {
             let line = line.replace("BASE", self.base.to_str().unwrap());
             let script = self.write("script", &format!("{line}\necho\n"));
             let path = std::env::join_paths([self.base.join("bin"), "/usr/bin".into(), "/bin".into()]).unwrap();
-            check(&script, &path)
+            check(&script, &|| path.clone())
         }
     }
 
     #[test]
     fn what_the_system_and_this_user_have_runs_a_script() {
-        let scene = Scene::new();
+        let scene = Scripts::new();
         for line in [
             "",
             "echo",
@@ -241,7 +244,7 @@ mod tests {
 
     #[test]
     fn what_others_can_change_runs_no_script() {
-        let scene = Scene::new();
+        let scene = Scripts::new();
         for line in [
             "#!BASE/open/sh",
             "#! BASE/open/sh -e",
@@ -267,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused_for_that() {
-        let scene = Scene::new();
+        let scene = Scripts::new();
         for line in [
             "#!sh",
             "#!./sh",
@@ -284,7 +287,7 @@ mod tests {
             let unfit = scene.check(line).unwrap_err();
             assert!(!unfit.is_changeable && unfit.why.contains("first line"), "{line}: {unfit:?}");
             let file = File::open(scene.base.join("script")).unwrap();
-            assert!(check_part(&scene.base.join("script"), &file, OsStr::new("/bin")).is_ok(), "{line}");
+            assert!(check_part(&scene.base.join("script"), &file, &|| "/bin".into()).is_ok(), "{line}");
         }
         let around = scene.base.join("bin/around");
         scene.write("bin/around", &format!("#!{}\n", around.display()));

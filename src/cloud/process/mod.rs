@@ -65,7 +65,7 @@ pub(super) fn check_program(program: &Path, arguments: &[String], path: &OsStr) 
     let refused = |of: &Path, refused| UnfitProgram::Refused(of.to_owned(), refused);
     path_trust::open_file(program, Whose::Own).map_err(|error| refused(program, error))?;
     #[cfg(unix)]
-    interpreter::check(program, path)
+    interpreter::check(program, &|| path.to_owned())
         .map_err(|unfit| UnfitProgram::Script(format!("{} {}", unfit.script.display(), unfit.why)))?;
     let _ = path;
     for argument in arguments {

@@ -1,5 +1,7 @@
 //! The client's files: which they are, whether others can write to them, and their common digest.
 
+#[cfg(unix)]
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 #[cfg(unix)]
 use std::ffi::OsString;
@@ -9,14 +11,14 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::unsafe_file::{Unsafe, cannot_look, not_safe, unsafe_because};
 use crate::device::homes;
-use crate::error::{Error, Result, io_in_words};
+use crate::error::{Result, io_in_words};
 use crate::model::ClientDigest;
 use crate::os;
 #[cfg(unix)]
-use crate::safety::interpreter::{self, UnfitScript};
-use crate::safety::path_trust::{self, Cause, Fault, Position, Refused, Whose};
-use crate::safety::quote::quoted;
+use crate::safety::interpreter;
+use crate::safety::path_trust::{self, Position, Whose};
 #[cfg(unix)]
 use crate::safety::search_path::TrustedFolders;
 
@@ -52,7 +54,8 @@ impl Tree {
         let walk = Walk::over(&launcher, &root).map_err(|found| found.into_error(Some(&root)))?;
         #[cfg(unix)]
         if launcher.is_file() {
-            interpreter::check(&launcher, &walk.search_path).map_err(|unfit| Unsafe::from(unfit).into_error(None))?;
+            interpreter::check(&launcher, &|| walk.search_path.clone())
+                .map_err(|unfit| Unsafe::from(unfit).into_error(None))?;
         }
         Ok(Some(Self { launcher, root, entries: walk.entries, links: walk.links }))
     }
@@ -188,7 +191,6 @@ fn shared_folders() -> Vec<PathBuf> {
     shared.into_iter().chain(resolved).collect()
 }
 
-#[derive(Default)]
 struct Walk {
     /// What was looked at as part of what runs.
     entries: BTreeSet<PathBuf>,
@@ -196,19 +198,21 @@ struct Walk {
     links: BTreeMap<PathBuf, Option<PathBuf>>,
     /// Those that were not followed yet.
     ahead: Vec<PathBuf>,
-    /// Where the client finds programs.
+    /// Where the client finds programs. All of PATH is looked at for it, so only where a script asks.
     #[cfg(unix)]
-    search_path: OsString,
+    search_path: LazyCell<OsString>,
 }
 
 impl Walk {
     /// All that runs when the launcher does.
     fn over(launcher: &Path, root: &Path) -> Result<Self, Unsafe> {
-        let mut walk = Self::default();
-        #[cfg(unix)]
-        {
-            walk.search_path = TrustedFolders::of_caller().path;
-        }
+        let mut walk = Self {
+            entries: BTreeSet::new(),
+            links: BTreeMap::new(),
+            ahead: Vec::new(),
+            #[cfg(unix)]
+            search_path: LazyCell::new(|| TrustedFolders::of_caller().path),
+        };
         if root == launcher {
             Self::beside(launcher)?;
         }
@@ -250,7 +254,7 @@ impl Walk {
             // One that may be run is one that the launcher may run.
             #[cfg(unix)]
             Some(file) if path_trust::is_executable(&file).map_err(words)? => {
-                interpreter::check_part(path, &file, &self.search_path)?;
+                interpreter::check_part(path, &file, &|| self.search_path.clone())?;
             }
             Some(_) => {}
             None => {
@@ -298,62 +302,6 @@ impl Walk {
         }
         Ok(())
     }
-}
-
-/// What is wrong with a file, before it is known what mends that.
-struct Unsafe {
-    path: PathBuf,
-    why: String,
-    fault: Option<Fault>,
-    /// It is what runs the file, and not the file.
-    is_of_interpreter: bool,
-}
-
-#[cfg(unix)]
-impl From<UnfitScript> for Unsafe {
-    fn from(unfit: UnfitScript) -> Self {
-        Self { path: unfit.script, why: unfit.why, fault: None, is_of_interpreter: true }
-    }
-}
-
-impl Unsafe {
-    /// `root` is the package: what is wrong in it is wrong with all that was unpacked together.
-    fn into_error(self, root: Option<&Path>) -> Error {
-        const ELSEWHERE: &str = "Unpack the client where only you or an administrator can write.";
-        let package = root.filter(|root| self.path.starts_with(root));
-        let mend = quoted(&package.unwrap_or(&self.path).display().to_string());
-        let hint = match self.fault {
-            _ if cfg!(windows) => format!(
-                "{ELSEWHERE} On Windows such a folder is one in your user profile, from which nobody else has been given access."
-            ),
-            _ if self.is_of_interpreter => "Unpack the vendor's package anew, whose launcher is run by /bin/sh. If the first line is your own, have it name a program by its whole path that only you or an administrator can change, such as #!/bin/sh.".to_owned(),
-            // Somebody else's folder above it is not to be taken away from them.
-            Some(Fault::Owner) if package.is_some() => format!(
-                "If you or an administrator unpacked it, give it to yourself:\n  sudo chown -R \"$(id -un)\" {mend}\nElse unpack it anew, as yourself."
-            ),
-            Some(Fault::Writable) => format!(
-                "{ELSEWHERE} If the folder belongs to you, remove write permission for others:\n  chmod -R go-w {mend}"
-            ),
-            _ => ELSEWHERE.to_owned(),
-        };
-        Error::ClientUnsafe { path: self.path.display().to_string(), why: self.why, hint }
-    }
-}
-
-fn not_safe(refused: &Refused) -> Unsafe {
-    let fault = match &refused.cause {
-        Cause::Flaw(flaw) => Some(flaw.fault),
-        Cause::Io(_) => None,
-    };
-    Unsafe { path: refused.path.clone(), why: refused.why(), fault, is_of_interpreter: false }
-}
-
-fn cannot_look(path: &Path, error: &std::io::Error) -> Unsafe {
-    unsafe_because(path, &format!("can't be looked at: {}", io_in_words(error)))
-}
-
-fn unsafe_because(path: &Path, why: &str) -> Unsafe {
-    Unsafe { path: path.to_owned(), why: why.to_owned(), fault: None, is_of_interpreter: false }
 }
 
 #[cfg(test)]

@@ -10,3 +10,4 @@ pub(in crate::device) mod output;
 pub(in crate::device) mod own_profiles;
 pub(in crate::device) mod profile;
 pub(in crate::device) mod services;
+mod unsafe_file;

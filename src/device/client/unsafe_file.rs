@@ -1,0 +1,65 @@
+//! Why a file of the client is refused, and what mends that.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, io_in_words};
+#[cfg(unix)]
+use crate::safety::interpreter::UnfitScript;
+use crate::safety::path_trust::{Cause, Fault, Refused};
+use crate::safety::quote::quoted;
+
+/// What is wrong with a file, before it is known what mends that.
+pub(super) struct Unsafe {
+    path: PathBuf,
+    why: String,
+    fault: Option<Fault>,
+    /// It is what runs the file, and not the file.
+    is_of_interpreter: bool,
+}
+
+#[cfg(unix)]
+impl From<UnfitScript> for Unsafe {
+    fn from(unfit: UnfitScript) -> Self {
+        Self { path: unfit.script, why: unfit.why, fault: None, is_of_interpreter: true }
+    }
+}
+
+impl Unsafe {
+    /// `root` is the package: what is wrong in it is wrong with all that was unpacked together.
+    pub(super) fn into_error(self, root: Option<&Path>) -> Error {
+        const ELSEWHERE: &str = "Unpack the client where only you or an administrator can write.";
+        let package = root.filter(|root| self.path.starts_with(root));
+        let mend = quoted(&package.unwrap_or(&self.path).display().to_string());
+        let hint = match self.fault {
+            _ if cfg!(windows) => format!(
+                "{ELSEWHERE} On Windows such a folder is one in your user profile, from which nobody else has been given access."
+            ),
+            _ if self.is_of_interpreter => "Unpack the vendor's package anew, whose launcher is run by /bin/sh. If the first line is your own, have it name a program by its whole path that only you or an administrator can change, such as #!/bin/sh.".to_owned(),
+            // Somebody else's folder above it is not to be taken away from them.
+            Some(Fault::Owner) if package.is_some() => format!(
+                "If you or an administrator unpacked it, give it to yourself:\n  sudo chown -R \"$(id -un)\" {mend}\nElse unpack it anew, as yourself."
+            ),
+            Some(Fault::Writable) => format!(
+                "{ELSEWHERE} If the folder belongs to you, remove write permission for others:\n  chmod -R go-w {mend}"
+            ),
+            _ => ELSEWHERE.to_owned(),
+        };
+        Error::ClientUnsafe { path: self.path.display().to_string(), why: self.why, hint }
+    }
+}
+
+pub(super) fn not_safe(refused: &Refused) -> Unsafe {
+    let fault = match &refused.cause {
+        Cause::Flaw(flaw) => Some(flaw.fault),
+        Cause::Io(_) => None,
+    };
+    Unsafe { path: refused.path.clone(), why: refused.why(), fault, is_of_interpreter: false }
+}
+
+pub(super) fn cannot_look(path: &Path, error: &std::io::Error) -> Unsafe {
+    unsafe_because(path, &format!("can't be looked at: {}", io_in_words(error)))
+}
+
+pub(super) fn unsafe_because(path: &Path, why: &str) -> Unsafe {
+    Unsafe { path: path.to_owned(), why: why.to_owned(), fault: None, is_of_interpreter: false }
+}
