@@ -21,7 +21,9 @@ pub fn remove_stale_homes(places: &Places) -> Vec<(PathBuf, io::Error)> {
         let Ok(entries) = trusted(&place).map_err(drop).and_then(|folder| fs::read_dir(folder).map_err(drop)) else {
             continue;
         };
-        for path in entries.flatten().map(|entry| entry.path()) {
+        // Of most things in a folder for all, such as /tmp, it takes no more to see that they are no home.
+        let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        for path in folders.map(|entry| entry.path()) {
             if is_leftover(&path)
                 && let Err(error) = remove_leftover(&path)
             {
@@ -65,7 +67,8 @@ fn is_leftover(path: &Path) -> bool {
     // Whose it is first: others may put thousands of such names into a folder for all.
     let is_own = || path_trust::is_own(path).unwrap_or(false) && path_trust::is_own_private_folder(path);
     if !is_home_name(name) {
-        return is_own() && is_renamed_home(path);
+        let has_lock = path.join(LOCK).symlink_metadata().is_ok_and(|lock| lock.is_file());
+        return has_lock && is_own() && is_renamed_home(path);
     }
     // A client may have taken the rights to it away, and with them those to see its lock.
     if !is_own() || FolderToRemove::open(path).is_err() {
