@@ -17,6 +17,8 @@ from measure import ATTEMPTS, HERE, Failed, Figures, Run, allow_many_files, join
 from plot import Bar, Group, plot
 
 PEER = "boto3 script, a look every 1 s"
+# As the quickest of the published scripts does; AWS's own looks every 30 s.
+AS_PUBLISHED = "boto3 script, a look every 10 s"
 FRESH, FRESH_KNOWN = "ours, first run", "ours, first run, client known"
 KEPT, KEPT_KNOWN = "ours, pair kept", "ours, pair kept, client known"
 
@@ -202,7 +204,7 @@ def slow(bench):
         FRESH: bench.first_run(False, False),
         KEPT_KNOWN: bench.first_run(True, True),
         PEER: bench.script("by_hand.py", 1),
-        "boto3 script, a look every 10 s": bench.script("by_hand.py", 10),
+        AS_PUBLISHED: bench.script("by_hand.py", 10),
         "AWS CLI script, a look every 10 s": bench.script("by_hand.sh", 10),
     }
 
@@ -211,10 +213,11 @@ def slow(bench):
         return {"unlocking": 3000 + number * 3700 % 10_000}
 
     results = bench.compare(contestants, of_round, bench.rounds)
-    rows = [*COLUMNS, *(row(name, figures, results[PEER]) for name, figures in results.items())]
+    rows = [*COLUMNS, *(row(name, figures, results[AS_PUBLISHED]) for name, figures in results.items())]
     notes = [
         f"{rounds_in_words(bench.rounds)} with a device that takes between 3 s and 13 s to open, another time each round, on a line without delay. What real "
-        "devices take is not documented; of published scripts AWS's own looks every 30 s, another every 10 s."
+        "devices take is not documented; of published scripts AWS's own looks every 30 s, another every 10 s. What is beside the boto3 script is beside "
+        "the one that looks every 10 s, as people have it."
     ]
     bench.part("slow", "A device that takes some seconds", notes, rows, [Group("", bars(results))])
 
