@@ -71,8 +71,28 @@ fn remove_job(
     audit.check()?;
     let folder = state.job(job)?;
     folder.check_all_is_ours()?;
+    let mut code_is_gone = false;
+    let removed = remove_from((&folder, agreed), state, settings, reporter, (&audit, step), &mut code_is_gone);
+    if removed.is_err() && code_is_gone {
+        // The code is gone, whatever the rest came to. What failed is the one to tell of, and a log that can't be written now fails
+        // the next command.
+        let _ = audit.note(&folder, step, None);
+    }
+    removed
+}
+
+/// Sets `code_is_gone` as soon as it is so of one keychain.
+fn remove_from(
+    (folder, agreed): (&JobFolder, &Agreed),
+    state: &StateFolder,
+    settings: &Settings,
+    reporter: &Reporter,
+    (audit, step): (&Audit, AuditStep),
+    code_is_gone: &mut bool,
+) -> Result<Option<RemovedJob>> {
+    let job = folder.job();
     agreed.check(job, folder.record().ok().flatten().as_ref())?;
-    let kept_in = keychains_of(&folder, settings, reporter)?;
+    let kept_in = keychains_of(folder, settings, reporter)?;
     let is_policy = matches!(step, AuditStep::RemovedByPolicy);
     let look_in = match is_policy {
         true if !kept_in.is_empty() => kept_in.clone(),
@@ -82,18 +102,18 @@ fn remove_job(
     let (mut removed_from, mut removed_in_words, mut was_there) = (Vec::new(), Vec::new(), false);
     let (mut not_in, mut in_clear) = (Vec::new(), Vec::new());
     let own = OwnProfiles::of_this_user();
-    let manifest_copies = copies_of_manifest(&folder, &own);
+    let manifest_copies = copies_of_manifest(folder, &own);
     for kind in &look_in {
         // Removing something from a keyring that keeps in clear is nothing to refuse.
         let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(*kind) };
-        let keychain =
-            Keychain::open(settings, reporter.shared()).map_err(|error| with_what_remains(error, &folder))?;
+        let keychain = Keychain::open(settings, reporter.shared()).map_err(|error| with_what_remains(error, folder))?;
         // The last moment at which the code can be compared with anything.
         in_clear.extend(codes_in_clear(&keychain, job, &own, reporter));
+        // Listed before anything is gone: what fails by then has changed nothing.
+        let keys = if is_policy { Vec::new() } else { secret_keys_in(&keychain, folder, reporter) };
         let mut forgotten = keychain.forget(job)?;
-        if !is_policy {
-            forgotten = forgotten.and(keychain.forget_every_secret_key(job, &access_keys_of(&folder))?);
-        }
+        *code_is_gone |= forgotten.removed > 0;
+        forgotten = forgotten.and(keychain.forget_secret_keys(job, &keys)?);
         let was_here = forgotten.removed > 0 || !forgotten.warnings.is_empty();
         if !was_here && (kept_in.contains(kind) || !folder.path().exists()) && !forgotten.elsewhere.is_empty() {
             // What is kept on disk, if anything is, is the only note of the code.
@@ -144,7 +164,7 @@ fn remove_job(
         }
         return Err(Error::NotKept { job: job.to_string() });
     }
-    audit.note(&folder, step, None)?;
+    audit.note(folder, step, None)?;
     let code = match (removed_in_words.is_empty(), was_there) {
         (false, _) => format!("removed from {}", removed_in_words.join(" and ")),
         (true, true) => "overwritten".to_owned(),
@@ -276,11 +296,19 @@ fn keychains_of(folder: &JobFolder, settings: &Settings, reporter: &Reporter) ->
     Ok(kinds)
 }
 
-/// The device's access keys of which a secret may be in a keychain.
-fn access_keys_of(folder: &JobFolder) -> Vec<AccessKeyId> {
+/// The device's access keys of which a secret may be in the keychain: those that it lists and those of the record, either of which
+/// may know of one that the other does not.
+fn secret_keys_in(keychain: &Keychain, folder: &JobFolder, reporter: &Reporter) -> Vec<AccessKeyId> {
     let record = folder.record().ok().flatten();
     let lists = record.map(|record| record.access_keys).unwrap_or_default();
-    lists.into_iter().flat_map(|keys| keys.ids).collect()
+    let mut keys: Vec<AccessKeyId> = lists.into_iter().flat_map(|keys| keys.ids).collect();
+    match keychain.listed_secret_keys(folder.job()) {
+        Ok(listed) => keys.extend(listed),
+        Err(error) => reporter.notify(Event::Warning(format!(
+            "Whether more secret keys of the device are stored than the record names could not be checked: {error}"
+        ))),
+    }
+    keys
 }
 
 /// The keychain to look in where nothing says in which one a code is.

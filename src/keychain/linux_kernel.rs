@@ -4,6 +4,10 @@
 //! It needs a session keyring of its own. A process without one (cron, su, many containers) is given the user's
 //! default one on first use; there a key can be added but not linked or searched. Hence: looked at first.
 //!
+//! The session's keyring is changed by our own keys alone. The persistent one, in which other programs keep theirs (Kerberos), is
+//! come to through the keyring of the keychain's thread, which ends with it: whoever has the session's keyring would have all that is
+//! linked there.
+//!
 //! Who can search a keyring possesses the keys in it, and a process of another user that was started in this session
 //! (sudo -u, su without pam_keyinit) has the session's keyring. What a key lets its possessor do, it lets them do. So a key lets its
 //! owner do all and its possessor nothing; it has these rights before there is a code in it; and it is used only if this user
@@ -13,13 +17,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use linux_keyutils::{Key, KeyError, KeyPermissions, KeyRing, KeyRingIdentifier, Metadata, Permission};
+use linux_keyutils::{Key, KeyError, KeyPermissions, KeyRing, KeyRingIdentifier, Permission};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::SERVICE;
 use super::backend::{Asking, Backend, ItemId, KeychainFailure, Opened, Removal, Stored, only};
 use super::item::{Content, PLACEHOLDER};
+use super::{SERVICE, job_of};
 use crate::error::Result;
+use crate::os;
 use crate::report::{Event, Notify};
 use crate::safety::path_trust;
 
@@ -28,8 +34,8 @@ const OWNER_ALONE: u32 = (Permission::ALL.bits() as u32) << 16;
 /// What a key or a keyring lets its group and others do, but for a look at its name: each of these is enough to come to what
 /// is in it, or to exchange it.
 const OF_OTHERS: u32 = 0x3e3e;
-/// The kernel's list of keys.
-const KEYS: &str = "/proc/keys";
+/// Bytes of a keyring's list of what is in it, which has four for each.
+const LONGEST_LIST: usize = 16 << 20;
 /// Keys of one name that are removed: one of each keyring, and more than there should be.
 const MAX_REMOVED: usize = 16;
 
@@ -42,7 +48,7 @@ const CLOSE_SESSION: &str = "Close it to others, then repeat the same command (k
 /// What to do where others may search the persistent keyring, which only the administrator can have opened.
 const CLOSE_PERSISTENT: &str = "Ask the administrator who opened it (in /proc/keys it is “_persistent.” and your uid), or leave --keychain kernel out. If a code was stored in the kernel keyring before, others may have read it.";
 
-/// Opens the session's keyring, if it is one that can keep a code to itself. Nothing is written.
+/// Opens the session's keyring, if it is one that can keep a code to itself. Nothing is written, to it or to the persistent one.
 pub(super) fn open(notify: &Arc<dyn Notify>) -> Result<Opened> {
     let rings =
         Rings::of_this_session().map_err(|failure| failure.into_error("kernel keyring", "opening it", SERVICE))?;
@@ -56,6 +62,17 @@ pub(super) fn open(notify: &Arc<dyn Notify>) -> Result<Opened> {
 struct Rings {
     session: KeyRing,
     persistent: Option<KeyRing>,
+    /// The persistent one can't be had as long as this user's quota is full: what is in it is not known.
+    is_full: bool,
+}
+
+/// What the kernel says of a key or a keyring.
+struct KeyDescription {
+    is_keyring: bool,
+    uid: u32,
+    perms: u32,
+    /// What its maker called it: any bytes.
+    name: Vec<u8>,
 }
 
 struct SessionKeyring {
@@ -70,14 +87,15 @@ impl Backend for SessionKeyring {
 
     fn users(&mut self) -> Result<Vec<String>, KeychainFailure> {
         let rings = Rings::of_this_session()?;
-        let mut users = Vec::new();
-        for user in users_in(&listed()?, path_trust::this_uid()) {
-            // Those of the user's other sessions are listed as well.
-            if !matches!(rings.own_key(&user), Ok(None)) {
-                users.push(user);
-            }
+        let mut listed = users_in(KeyRingIdentifier::Session as i32)?;
+        if rings.persistent.is_some() {
+            listed.extend(users_in(KeyRingIdentifier::Thread as i32)?);
         }
-        Ok(users)
+        // Others may put keys in the session, of any name and with any rights. What one can't be found or opened by is no reason
+        // to leave the rest.
+        let is_here =
+            |user: &String| matches!(rings.own_key(user), Ok(Some(_)) | Err(KeychainFailure::OfAnotherUser { .. }));
+        Ok(listed.into_iter().filter(is_here).collect())
     }
 
     fn read(&mut self, user: &str, _: &ItemId) -> Result<Option<Stored>, KeychainFailure> {
@@ -121,8 +139,8 @@ impl Backend for SessionKeyring {
 
     fn check(&mut self, user: &str, _: &ItemId) -> Result<(), KeychainFailure> {
         let key = Rings::of_this_session()?.own_key(user)?;
-        match key.map(|key| key.metadata()).transpose().map_err(closed)? {
-            Some(about) if about.get_perms().bits() == OWNER_ALONE => Ok(()),
+        match key.map(KeyDescription::of_key).transpose()? {
+            Some(about) if about.perms == OWNER_ALONE => Ok(()),
             Some(_) => Err(KeychainFailure::NotStored("the key can be opened by others than its owner".to_owned())),
             None => Err(KeychainFailure::NotStored("it was gone when looked at again".to_owned())),
         }
@@ -145,21 +163,36 @@ impl SessionKeyring {
 impl Rings {
     fn of_this_session() -> Result<Self, KeychainFailure> {
         let session = own_session_keyring()?;
-        let persistent = KeyRing::get_persistent(KeyRingIdentifier::Session).ok();
+        // The kernel gives it only to whoever has it linked somewhere.
+        let persistent = KeyRing::get_persistent(KeyRingIdentifier::Thread);
+        let is_full = persistent == Err(KeyError::QuotaExceeded);
+        let persistent = persistent.ok();
         if let Some(ring) = persistent {
-            not_open_to_others("the user's persistent keyring", &ring.metadata().map_err(closed)?, CLOSE_PERSISTENT)?;
+            // The kernel named this one, and short.
+            let about = ring.metadata().map_err(closed)?;
+            let (uid, perms) = (about.get_uid(), about.get_perms().bits());
+            not_open_to_others("the user's persistent keyring", uid, perms, CLOSE_PERSISTENT)?;
         }
-        Ok(Self { session, persistent })
+        Ok(Self { session, persistent, is_full })
+    }
+
+    fn all(&self) -> impl Iterator<Item = KeyRing> {
+        [Some(self.session), self.persistent].into_iter().flatten()
     }
 
     /// The key of that name, if there is one. One that belongs to another user is neither read nor written nor removed.
     fn own_key(&self, user: &str) -> Result<Option<Key>, KeychainFailure> {
-        let key = match self.session.search(&description(user)) {
-            Err(error) if is_none(error) => return Ok(None),
-            found => found.map_err(closed)?,
-        };
-        must_be_own(key)?;
-        Ok(Some(key))
+        for ring in self.all() {
+            match ring.search(&description(user)) {
+                Err(error) if is_none(error) => {}
+                found => {
+                    let key = found.map_err(closed)?;
+                    must_be_own(key)?;
+                    return Ok(Some(key));
+                }
+            }
+        }
+        if self.is_full { Err(closed(KeyError::QuotaExceeded)) } else { Ok(None) }
     }
 
     /// Stores `value` in the key of that name. If that fails, the key holds what it held: the kernel refuses an update (a full
@@ -179,18 +212,13 @@ impl Rings {
 
     /// Keeps a key in both keyrings: the session's ends with the session, and the persistent one some days after its last use.
     fn link(&self, key: Key) -> Result<(), KeychainFailure> {
-        [Some(self.session), self.persistent]
-            .into_iter()
-            .flatten()
-            .try_for_each(|ring| ring.link_key(key).map_err(closed))
+        self.all().try_for_each(|ring| ring.link_key(key).map_err(closed))
     }
 
     fn discard(&self, key: Key) {
         // Whichever of the two is allowed will do. There is no code in it.
         let _ = key.invalidate();
-        for ring in [Some(self.session), self.persistent].into_iter().flatten() {
-            let _ = ring.unlink_key(key);
-        }
+        self.all().for_each(|ring| _ = ring.unlink_key(key));
     }
 }
 
@@ -205,10 +233,10 @@ fn own_session_keyring() -> Result<KeyRing, KeychainFailure> {
                 .to_owned(),
         ));
     }
-    let about = session.metadata().map_err(closed)?;
+    let about = KeyDescription::of(KeyRingIdentifier::Session as i32).map_err(closed)?;
     let needed = Permission::VIEW | Permission::READ | Permission::WRITE | Permission::SEARCH | Permission::LINK;
-    not_open_to_others("the session's keyring", &about, CLOSE_SESSION)?;
-    let of_possessor = about.get_perms().bits() >> 24;
+    not_open_to_others("the session's keyring", about.uid, about.perms, CLOSE_SESSION)?;
+    let of_possessor = about.perms >> 24;
     if of_possessor & u32::from(needed.bits()) != u32::from(needed.bits()) {
         return Err(not_own("the session's keyring does not let its own session search and write it".to_owned()));
     }
@@ -217,11 +245,10 @@ fn own_session_keyring() -> Result<KeyRing, KeychainFailure> {
 
 /// Refuses a keyring that another user owns, or in which one may find, list, add or take out keys, or which one may have
 /// in a keyring of theirs.
-fn not_open_to_others(which: &str, about: &Metadata, hint: &'static str) -> Result<(), KeychainFailure> {
-    if !path_trust::is_this_user(about.get_uid()) {
-        return Err(not_own(format!("{which} belongs to another user (uid {})", about.get_uid())));
+fn not_open_to_others(which: &str, uid: u32, perms: u32, hint: &'static str) -> Result<(), KeychainFailure> {
+    if !path_trust::is_this_user(uid) {
+        return Err(not_own(format!("{which} belongs to another user (uid {uid})")));
     }
-    let perms = about.get_perms().bits();
     if perms & OF_OTHERS != 0 {
         let why = format!("{which} is open to other users of this machine (permissions {perms:08x})");
         return Err(KeychainFailure::KernelClosed { why, hint });
@@ -230,7 +257,7 @@ fn not_open_to_others(which: &str, about: &Metadata, hint: &'static str) -> Resu
 }
 
 fn must_be_own(key: Key) -> Result<(), KeychainFailure> {
-    match key.metadata().map_err(closed)?.get_uid() {
+    match KeyDescription::of_key(key)?.uid {
         uid if path_trust::is_this_user(uid) => Ok(()),
         uid => Err(KeychainFailure::OfAnotherUser { uid, key: key.get_id().as_raw_id() }),
     }
@@ -238,7 +265,7 @@ fn must_be_own(key: Key) -> Result<(), KeychainFailure> {
 
 /// Makes a key its owner's alone, and says whether it was open to other users.
 fn close(key: Key) -> Result<bool, KeychainFailure> {
-    let perms = || key.metadata().map(|about| about.get_perms().bits()).map_err(closed);
+    let perms = || KeyDescription::of_key(key).map(|about| about.perms);
     let before = perms()?;
     if before != OWNER_ALONE {
         key.set_perms(KeyPermissions::from_u32(OWNER_ALONE)).map_err(closed)?;
@@ -249,28 +276,76 @@ fn close(key: Key) -> Result<bool, KeychainFailure> {
     Ok(before & OF_OTHERS != 0)
 }
 
-/// The kernel's list of the keys that this process may look at (proc_keys(5)). Not the library's of what is in a keyring: that reads
-/// past its buffer where there are more links than it was told, and fails over the long name of a key that another program made.
-fn listed() -> Result<String, KeychainFailure> {
-    let list = std::fs::read(KEYS).unwrap_or_default();
-    if list.is_empty() {
-        // At least the session's keyring is in it, unless a container hides the file.
-        return Err(KeychainFailure::Failed(format!("{KEYS}, which lists what is stored, can't be read here")));
+impl KeyDescription {
+    fn of(key: i32) -> Result<Self, KeyError> {
+        let text = os::describe_key(key).map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::NOKEY) => KeyError::KeyDoesNotExist,
+            Some(Errno::KEYREVOKED) => KeyError::KeyRevoked,
+            Some(Errno::KEYEXPIRED) => KeyError::KeyExpired,
+            Some(Errno::ACCESS) => KeyError::AccessDenied,
+            Some(Errno::PERM) => KeyError::PermissionDenied,
+            other => other.map_or(KeyError::InvalidDescription, |errno| KeyError::Unknown(errno.raw_os_error())),
+        })?;
+        Self::parse(&text).ok_or(KeyError::InvalidDescription)
     }
-    Ok(String::from_utf8_lossy(&list).into_owned())
+
+    fn of_key(key: Key) -> Result<Self, KeychainFailure> {
+        Self::of(key.get_id().as_raw_id()).map_err(closed)
+    }
+
+    /// The name comes last, and may have semicolons in it.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let mut fields = text.splitn(5, |byte| *byte == b';');
+        let kind = fields.next()?;
+        let mut number = |radix| u32::from_str_radix(std::str::from_utf8(fields.next()?).ok()?, radix).ok();
+        let (uid, _gid, perms) = (number(10)?, number(10)?, number(16)?);
+        Some(Self { is_keyring: kind == b"keyring", uid, perms, name: fields.next()?.to_owned() })
+    }
+
+    /// The user name, if it is one of this program's keys: all of it, and nothing besides.
+    fn user(&self) -> Option<&str> {
+        let name = std::str::from_utf8(&self.name).ok()?.strip_prefix(&description(""))?;
+        job_of(name).map(|_| name)
+    }
 }
 
-/// The user names of this program's keys that belong to `uid`, each once. The columns are number, flags, uses, time left, permissions,
-/// uid, gid, type, and the description with the length of what the key holds.
-fn users_in(list: &str, uid: u32) -> BTreeSet<String> {
-    let user = |line: &str| {
-        let (columns, described) = line.split_once(&description(""))?;
-        let columns: Vec<&str> = columns.split_whitespace().collect();
-        let is_own = columns.len() == 8 && columns[5].parse() == Ok(uid) && columns[7] == "user";
-        let (user, _length) = described.rsplit_once(": ")?;
-        is_own.then(|| user.to_owned())
-    };
-    list.lines().filter_map(user).collect()
+/// The user names under which this program has keys in a keyring and in those that are linked in it, each once, whosever they are.
+/// The keyrings themselves are asked: /proc/keys is hidden in many containers, and a key's name can be made to look like a line of it.
+fn users_in(keyring: i32) -> Result<BTreeSet<String>, KeychainFailure> {
+    let (mut users, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let mut to_read = links(keyring).map_err(closed)?;
+    while let Some(link) = to_read.pop() {
+        if !seen.insert(link) {
+            continue;
+        }
+        // One that is gone by now, or that this user may not look at, is not found by its name either.
+        let Ok(about) = KeyDescription::of(link) else { continue };
+        if about.is_keyring {
+            to_read.extend(links(link).unwrap_or_default());
+        } else {
+            users.extend(about.user().map(str::to_owned));
+        }
+    }
+    Ok(users)
+}
+
+/// The numbers of what is linked in a keyring. Not by the library's own list, which reads past its buffer where there are more links
+/// than it was told.
+fn links(keyring: i32) -> Result<Vec<i32>, KeyError> {
+    let keyring = Key::from_id(keyring.into());
+    let mut list = vec![0; 4096];
+    loop {
+        let length = keyring.read(&mut list)?;
+        if length <= list.len() {
+            list.truncate(length);
+            break;
+        }
+        if length > LONGEST_LIST {
+            return Err(KeyError::OutOfMemory);
+        }
+        list.resize(length, 0);
+    }
+    Ok(list.as_chunks().0.iter().copied().map(i32::from_ne_bytes).collect())
 }
 
 /// What `keyctl show` calls the key.
@@ -322,7 +397,7 @@ mod tests {
     /// The process's own keyring, which is gone with it, in place of a session's. `None` where there are no keyrings at all.
     fn rings() -> Option<Rings> {
         match KeyRing::from_special_id(KeyRingIdentifier::Process, true) {
-            Ok(session) => Some(Rings { session, persistent: None }),
+            Ok(session) => Some(Rings { session, persistent: None, is_full: false }),
             Err(error) => {
                 let notify: Arc<dyn Notify> = Arc::new(HeardEvents::default());
                 assert!(matches!(open(&notify), Err(Error::KernelKeyringClosed { .. })), "{error}");
@@ -332,7 +407,7 @@ mod tests {
     }
 
     fn perms(key: Key) -> u32 {
-        key.metadata().unwrap().get_perms().bits()
+        KeyDescription::of_key(key).unwrap().perms
     }
 
     /// Larger than the kernel takes (32,767 bytes) stands for every update that it refuses, such as one past a quota.
@@ -375,10 +450,7 @@ mod tests {
     #[test]
     fn a_keyring_in_which_others_may_do_anything_but_look_at_its_name_is_refused() {
         let me = path_trust::this_uid();
-        let judged = |uid: u32, perms: u32| {
-            let about = format!("keyring;{uid};0;{perms:08x};_ses").parse().unwrap();
-            not_open_to_others("the session's keyring", &about, CLOSE_SESSION)
-        };
+        let judged = |uid, perms| not_open_to_others("the session's keyring", uid, perms, CLOSE_SESSION);
         for perms in [0x3f03_0000, 0x3f3f_0000, 0x3f1b_0101] {
             judged(me, perms).unwrap();
         }
@@ -394,14 +466,52 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_this_program_and_user_are_told_from_the_list() {
-        let list = "2ff76318 I--Q---     1 perm 003f0000  1000  1000 user      snow-onboard:JID1: 94\n\
-                    2ff76319 I--Q---     2   3d 003f0000  1000  1000 user      snow-onboard:JID1 AKIA1: 40\n\
-                    2ff7631a I--Q---     1 perm 3f3f3f3f  1001  1001 user      snow-onboard:JID2: 94\n\
-                    2ff7631b I--Q---     1 perm 3f030000  1000  1000 keyring   snow-onboard:JID3: 2\n\
-                    2ff7631c I--Q---     1 perm 3f030000  1000  1000 user      not snow-onboard:JID4: 2\n\
-                    136e0eeb I--Q---     1 perm 3f030000  1000  1000 keyring   _ses: 2\n";
-        assert_eq!(users_in(list, 1000).into_iter().collect::<Vec<_>>(), ["JID1", "JID1 AKIA1"]);
-        assert_eq!(users_in(list, 1001).into_iter().collect::<Vec<_>>(), ["JID2"]);
+    fn a_description_is_read_whatever_its_maker_called_the_key() {
+        let read = |name: &[u8]| {
+            let text = [b"user;1000;100;3f010000;".as_slice(), name].concat();
+            let about = KeyDescription::parse(&text).unwrap();
+            assert_eq!((about.uid, about.perms, about.is_keyring), (1000, 0x3f01_0000, false));
+            assert_eq!(about.name, name);
+            about.user().map(str::to_owned)
+        };
+        let (key, long) = (format!("{USER} AKIA1234567890ABCDEF"), format!("{USER} {}", "X".repeat(600)));
+        let probe = format!("probe for {USER}");
+        for user in [USER, &key, &probe] {
+            assert_eq!(read(description(user).as_bytes()).as_deref(), Some(user));
+        }
+        for other in [&long, &format!("{USER} "), &format!("{key} "), &format!("{USER};"), &format!("{USER}\n"), "JID1"]
+        {
+            assert_eq!(read(description(other).as_bytes()), None, "{other}");
+        }
+        let forged = format!("x: 1\n2ff76318 I--Q--- 1 perm 003f0000 0 0 user snow-onboard:{USER} ");
+        assert_eq!(read(&[forged.as_bytes(), &[0xff; 2000]].concat()), None);
+        assert_eq!(read(&[description(USER).as_bytes(), &[0xff]].concat()), None);
+        assert!(KeyDescription::parse(b"keyring;0;0;3f030000;_ses").unwrap().is_keyring);
+        for odd in ["", "user", "user;1;1;3f010000", "user;-1;1;3f010000;x", "user;1;1;x;x"] {
+            assert!(KeyDescription::parse(odd.as_bytes()).is_none(), "{odd}");
+        }
+    }
+
+    /// More links than a page has room for, and names that a library's buffer has none for.
+    #[test]
+    fn a_keyring_is_listed_with_those_in_it_however_much_that_is() {
+        let Some(rings) = rings() else { return };
+        // Of this thread alone: the process's is the other tests' as well.
+        let ring = KeyRing::from_special_id(KeyRingIdentifier::Thread, true).unwrap();
+        let key = rings.session.add_key(&description(USER), b"a code").unwrap();
+        let process = KeyRing::from_special_id(KeyRingIdentifier::Process, false).unwrap();
+        ring.link_keyring(process).unwrap();
+        // Other tests need some of the 200 keys that a user may have who is not root.
+        let count = if path_trust::this_uid() == 0 { 1200 } else { 12 };
+        let names =
+            (0..count).map(|number| format!("{number} {}", if number < 4 { "A".repeat(600) } else { String::new() }));
+        let made: Vec<Key> = names.map(|name| ring.add_key(&name, b"x").unwrap()).collect();
+        let listed = links(KeyRingIdentifier::Thread as i32).unwrap();
+        assert_eq!(listed.len(), made.len() + 1);
+        assert!(made.iter().all(|key| listed.contains(&key.get_id().as_raw_id())));
+        let users = users_in(KeyRingIdentifier::Thread as i32).unwrap();
+        assert!(users.contains(USER), "{users:?}");
+        rings.discard(key);
+        assert!(!users_in(KeyRingIdentifier::Thread as i32).unwrap().contains(USER));
     }
 }

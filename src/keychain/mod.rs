@@ -365,10 +365,15 @@ fn probe_for(job: &TargetId) -> String {
     format!("{PROBE}{job}")
 }
 
-/// The job that an item is about, from the user name under which it is stored.
+/// The job that an item is about, from the user name under which it is stored: that of a code, of a device's secret key or of a test
+/// item. Any other name is not this program's, whoever put it there.
 fn job_of(user: &str) -> Option<TargetId> {
-    let id = user.strip_prefix(PROBE).unwrap_or(user);
-    id.split(' ').next()?.parse().ok()
+    let job = match (user.strip_prefix(PROBE), secret_keys::parts_of(user)) {
+        (Some(job), _) => job.parse(),
+        (None, Some((job, _))) => return Some(job),
+        (None, None) => user.parse(),
+    };
+    job.ok()
 }
 
 fn label_for(user: &str) -> String {

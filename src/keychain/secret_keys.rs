@@ -61,33 +61,9 @@ impl Keychain {
     /// # Errors
     /// As [`Keychain::forget`].
     pub(crate) fn forget_secret_keys(&self, job: &TargetId, ids: &[AccessKeyId]) -> Result<Forgotten> {
-        if ids.is_empty() {
-            return Ok(Forgotten::default());
-        }
-        self.forget_users(job, ids, |_| Ok(Vec::new()))
-    }
-
-    /// The same of all that the keychain lists for the job's device, and of these: the record that names them may be gone.
-    ///
-    /// # Errors
-    /// As [`Keychain::forget`].
-    pub(crate) fn forget_every_secret_key(&self, job: &TargetId, ids: &[AccessKeyId]) -> Result<Forgotten> {
-        let of_the_device = format!("{job} ");
-        self.forget_users(job, ids, move |backend| {
-            Ok(backend.users()?.into_iter().filter(|user| user.starts_with(&of_the_device)).collect())
-        })
-    }
-
-    fn forget_users(
-        &self,
-        job: &TargetId,
-        ids: &[AccessKeyId],
-        more: impl FnOnce(&mut dyn Backend) -> std::result::Result<Vec<String>, KeychainFailure> + Send + 'static,
-    ) -> Result<Forgotten> {
-        let Some(thread) = &self.thread else { return Ok(Forgotten::default()) };
-        let mut users: BTreeSet<String> = ids.iter().map(|id| user_for(job, id)).collect();
+        let Some(thread) = self.thread.as_ref().filter(|_| !ids.is_empty()) else { return Ok(Forgotten::default()) };
+        let users: BTreeSet<String> = ids.iter().map(|id| user_for(job, id)).collect();
         self.on(thread, "removing the secret keys", job.as_str(), move |backend| {
-            users.extend(more(backend)?);
             let mut forgotten = Forgotten::default();
             for user in users {
                 forgotten.elsewhere.extend(backend.elsewhere(&user)?);
@@ -96,6 +72,17 @@ impl Keychain {
             backend.sync();
             Ok(forgotten)
         })
+    }
+
+    /// The access keys of which the keychain lists a secret for the job's device: the record that names them may be gone.
+    ///
+    /// # Errors
+    /// Whatever the keychain says.
+    pub(crate) fn listed_secret_keys(&self, job: &TargetId) -> Result<Vec<AccessKeyId>> {
+        let Some(thread) = &self.thread else { return Ok(Vec::new()) };
+        let users = self.on(thread, "listing the secret keys", job.as_str(), |backend| backend.users())?;
+        let of_the_device = |user: &String| parts_of(user).filter(|(of, _)| of == job).map(|(_, id)| id);
+        Ok(users.iter().filter_map(of_the_device).collect())
     }
 }
 
@@ -125,6 +112,12 @@ pub(super) fn remove_all(
 /// No job id and no access key id has a blank in it.
 fn user_for(job: &TargetId, id: &AccessKeyId) -> String {
     format!("{job} {id}")
+}
+
+/// The job and the access key that such a name is of.
+pub(super) fn parts_of(user: &str) -> Option<(TargetId, AccessKeyId)> {
+    let (job, id) = user.split_once(' ')?;
+    Some((job.parse().ok()?, id.parse().ok()?))
 }
 
 fn label_for(job: &TargetId, id: &AccessKeyId) -> String {

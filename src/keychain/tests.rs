@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::*;
+use crate::model::AccessKeyId;
 use crate::report::{Event, HeardEvents, SILENCE};
 use backend::PendingPrompt;
 
@@ -301,13 +302,21 @@ fn the_jobs_are_those_of_any_item_and_a_key_that_no_record_names_goes_with_its_j
         format!("{} AKIAIOSFODNN7EXAMPLF", job(2)),
         probe_for(&job(1)),
         "the neighbour's".to_owned(),
+        format!("{} of the neighbour's", job(4)),
+        format!("{} AKIAIOSFODNN7EXAMPLE ", job(5)),
+        format!("{}{} AKIAIOSFODNN7EXAMPLE", PROBE, job(6)),
     ] {
         items.lock().unwrap().push((user, b"something".to_vec()));
     }
     assert_eq!(keychain.jobs().unwrap(), [job(1), job(2), job(3)]);
     assert_eq!(keychain.forget(&job(2)).unwrap().removed, 0, "the code's item alone");
     assert_eq!(keychain.forget_secret_keys(&job(2), &[]).unwrap().removed, 0, "those that are named alone");
-    assert_eq!(keychain.forget_every_secret_key(&job(2), &[]).unwrap().removed, 2);
+    let listed = keychain.listed_secret_keys(&job(2)).unwrap();
+    assert_eq!(
+        listed.iter().map(AccessKeyId::as_str).collect::<Vec<_>>(),
+        ["AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLF"]
+    );
+    assert_eq!(keychain.forget_secret_keys(&job(2), &listed).unwrap().removed, 2);
     assert_eq!(keychain.jobs().unwrap(), [job(1), job(3)]);
 }
 

@@ -35,6 +35,27 @@ pub(crate) fn exclude_from_backups(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What the kernel says of a key or a keyring, by its number or a special one: type, uid, gid, permissions and name, between
+/// semicolons (keyctl_describe(3)). Not by the safe wrapper there is, which panics where that is longer than 512 bytes: whoever made
+/// the key chose its name.
+///
+/// # Errors
+/// What keyctl(2) says.
+#[allow(unsafe_code)]
+pub(crate) fn describe_key(key: i32) -> io::Result<Vec<u8>> {
+    const DESCRIBE: libc::c_long = 6;
+    // A name is a page at most, where a page is 4 KiB.
+    let mut text = vec![0_u8; 8192];
+    let (key, room) = (libc::c_long::from(key), text.len());
+    // SAFETY: the kernel writes into the buffer as much as it is told that there is room for, and nothing else.
+    let length = unsafe { libc::syscall(libc::SYS_keyctl, DESCRIBE, key, text.as_mut_ptr(), room) };
+    let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    // It gives the whole length, with the NUL at the end, also where it wrote nothing for want of room.
+    let length = length.checked_sub(1).filter(|_| length <= room).ok_or(io::ErrorKind::InvalidData)?;
+    text.truncate(length);
+    Ok(text)
+}
+
 /// Where settings for all users lie: a place that no variable moves.
 #[must_use]
 pub(crate) fn settings_for_all() -> Option<PathBuf> {

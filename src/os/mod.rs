@@ -27,9 +27,9 @@ mod linux;
 #[cfg(target_os = "linux")]
 mod process_linux;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{exclude_from_backups, lies_in_memory, network_drive, settings_for_all};
+pub(crate) use linux::{describe_key, harden_process, is_closed};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{harden_process, is_closed};
+pub(crate) use linux::{exclude_from_backups, lies_in_memory, network_drive, settings_for_all};
 #[cfg(target_os = "linux")]
 pub(crate) use process_linux::processes;
 
