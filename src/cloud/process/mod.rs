@@ -69,10 +69,14 @@ pub(super) fn check_program(program: &Path, arguments: &[String], path: &OsStr) 
         .map_err(|unfit| UnfitProgram::Script(format!("{} {}", unfit.script.display(), unfit.why)))?;
     let _ = path;
     for argument in arguments {
-        let file = Path::new(argument.split_once('=').map_or(&**argument, |(_, value)| value));
-        // Folders are not judged, /tmp among them; nor is what would be made.
-        if file.is_absolute() && file.is_file() {
-            path_trust::beside_program(file).map_err(|error| refused(file, error))?;
+        let value = argument.split_once('=').map(|(_, value)| value);
+        for file in [Some(argument.as_str()), value].into_iter().flatten().map(Path::new) {
+            // Folders are not judged, /tmp among them; nor is what would be made. The program finds a relative one from where this
+            // one was started.
+            if file.is_file() {
+                let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+                path_trust::beside_program(&file).map_err(|error| refused(&file, error))?;
+            }
         }
     }
     Ok(())
@@ -268,6 +272,38 @@ impl Drop for RunningHelper {
             process::end_without_helper(helper.id(), None);
             let _ = helper.kill();
             let _ = helper.wait();
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_among_the_arguments_is_judged_however_it_is_spelled() {
+        // Here: a relative path leads on from the working directory.
+        let folder = tempfile::tempdir_in(".").unwrap();
+        let name = folder.path().file_name().unwrap().to_str().unwrap();
+        let file = folder.path().join("get.sh");
+        std::fs::write(&file, "").unwrap();
+        let absolute = std::path::absolute(&file).unwrap().display().to_string();
+        let with = |mode: u32, argument: &str| {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            check_program(Path::new("/bin/sh"), &[argument.to_owned()], OsStr::new("/usr/bin:/bin"))
+        };
+        let spelled = [absolute, format!("{name}/get.sh"), format!("./{name}/../{name}/get.sh")];
+        for argument in spelled.iter().flat_map(|file| [file.clone(), format!("--config={file}")]) {
+            assert!(with(0o600, &argument).is_ok(), "{argument}");
+            let Err(UnfitProgram::Refused(of, _)) = with(0o666, &argument) else { panic!("{argument} is taken") };
+            assert!(of.is_absolute(), "{argument}");
+        }
+        // A folder is not, and what is not there is no file.
+        for other in [name, "get.sh", "-c", "=", ""] {
+            assert!(with(0o666, other).is_ok(), "{other}");
         }
     }
 }
