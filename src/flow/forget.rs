@@ -6,7 +6,7 @@ use super::forget_choice::Agreed;
 use super::setup_profile::{RemovedProfiles, remove_profiles, warn_of_edits, written_profiles};
 use crate::device::OwnProfiles;
 use crate::error::{Error, Result};
-use crate::keychain::{Keychain, KeychainSettings};
+use crate::keychain::Keychain;
 use crate::model::{AccessKeyId, KeychainKind, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
 use crate::safety::quote::removal_of;
@@ -104,9 +104,8 @@ fn remove_from(
     let own = OwnProfiles::of_this_user();
     let manifest_copies = copies_of_manifest(folder, &own);
     for kind in &look_in {
-        // Removing something from a keyring that keeps in clear is nothing to refuse.
-        let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(*kind) };
-        let keychain = Keychain::open(settings, reporter.shared()).map_err(|error| with_what_remains(error, folder))?;
+        let keychain = Keychain::open(settings.keychain_to_read(*kind), reporter.shared())
+            .map_err(|error| with_what_remains(error, folder))?;
         // The last moment at which the code can be compared with anything.
         in_clear.extend(codes_in_clear(&keychain, job, &own, reporter));
         // Listed before anything is gone: what fails by then has changed nothing.
@@ -200,8 +199,7 @@ pub(crate) fn jobs_in_keychain(settings: &Settings, reporter: &Reporter) -> Resu
     if settings.keychain == KeychainKind::None {
         return Ok(Vec::new());
     }
-    let settings = KeychainSettings { allow_plain: true, ..settings.keychain_settings(settings.keychain) };
-    Keychain::open(settings, reporter.shared())?.jobs()
+    Keychain::open(settings.keychain_to_read(settings.keychain), reporter.shared())?.jobs()
 }
 
 /// Nothing is removed while the code can't be: what is kept on disk is the only note of it.

@@ -2,7 +2,7 @@
 
 use crate::cloud::CloudSettings;
 use crate::device::ClientSettings;
-use crate::keychain::KeychainSettings;
+use crate::keychain::{KeychainSettings, PlainKeyring};
 use crate::model::KeychainKind;
 use crate::settings::Settings;
 
@@ -35,11 +35,12 @@ impl Settings {
 
     /// The part that is about the keychain, for the keychain `kind`.
     pub(crate) fn keychain_settings(&self, kind: KeychainKind) -> KeychainSettings {
-        KeychainSettings { kind, deadline: self.keychain_timeout, allow_plain: self.allow_plain_keyring }
+        let plain = if self.allow_plain_keyring { PlainKeyring::Allowed } else { PlainKeyring::Refused };
+        KeychainSettings { kind, deadline: self.keychain_timeout, plain }
     }
 
-    /// The same for what only reads: what is kept in clear is made no safer by being refused.
+    /// The same for what only reads or removes: what is kept in clear is made no safer by being refused.
     pub(crate) fn keychain_to_read(&self, kind: KeychainKind) -> KeychainSettings {
-        KeychainSettings { allow_plain: true, ..self.keychain_settings(kind) }
+        KeychainSettings { plain: PlainKeyring::AsItIs, ..self.keychain_settings(kind) }
     }
 }

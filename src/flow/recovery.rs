@@ -165,7 +165,7 @@ fn finish_change(folder: &JobFolder, incoming: &PairRecord, items: &[KeychainIte
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::keychain::KeychainSettings;
+    use crate::keychain::{KeychainSettings, PlainKeyring};
     use crate::model::PairTag;
     use crate::report::HeardEvents;
     use crate::store::{Manifest, StateFolder};
@@ -308,8 +308,11 @@ mod tests {
         assert!(wrong.to_string().contains("not the one that was fetched"), "{wrong}");
         let both = vec![item(NEW, None), item(OLD, None)];
         let pair = kept_pair(&folder, KeychainKind::System, both, &HeardEvents::default()).unwrap().unwrap();
-        let settings =
-            KeychainSettings { kind: KeychainKind::None, deadline: Duration::from_secs(9), allow_plain: false };
+        let settings = KeychainSettings {
+            kind: KeychainKind::None,
+            deadline: Duration::from_secs(9),
+            plain: PlainKeyring::Refused,
+        };
         let keychain = Keychain::open(settings, Arc::new(HeardEvents::default())).unwrap();
         let (record, entry, used) = pair.converted(&folder, &keychain).unwrap();
         assert!(used.is_same_as(&code(OLD)) && entry.tag.is_none() && record.pair.unwrap().tag.is_none());

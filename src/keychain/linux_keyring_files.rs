@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use zbus::blocking::Connection;
 use zbus::zvariant::OwnedValue;
 
+use super::PlainKeyring;
 use super::linux_session_bus::{Owner, owner_of};
 use crate::safety::path_trust::{self, Refused, Whose};
 
@@ -124,6 +125,19 @@ impl KeyringFiles {
             }
         }
         seen.into_iter()
+    }
+}
+
+/// What is said of a keyring that keeps in clear in `place`; `None` where it is refused for that.
+pub(super) fn in_clear_in_words(rule: PlainKeyring, place: &str) -> Option<String> {
+    match rule {
+        PlainKeyring::Refused => None,
+        PlainKeyring::Allowed => Some(format!(
+            "The keyring has no password, so it stores the unlock code unencrypted in {place}. You allowed this."
+        )),
+        PlainKeyring::AsItIs => {
+            Some(format!("The keyring has no password, so what is stored in it is unencrypted, in {place}."))
+        }
     }
 }
 

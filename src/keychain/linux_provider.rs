@@ -155,6 +155,14 @@ impl Provider {
         }
     }
 
+    /// What is not known of a keyring whose file has GNOME Keyring's encrypted format. GNOME Keyring itself writes none without a
+    /// password in it; another program may (oo7 does, with a key that it makes of an empty password).
+    pub(super) fn may_encrypt_with_nothing(&self) -> Option<String> {
+        let name = sentence(self.name());
+        matches!(self, Self::Other(_))
+            .then(|| format!("{name} encrypts this keyring. Whether it has a password can't be seen from here."))
+    }
+
     /// Whether it keeps what an item held before, and the item itself when it is deleted.
     pub(super) fn keeps_old_versions(&self) -> bool {
         *self == Self::KeePassXc
@@ -182,6 +190,20 @@ mod tests {
             assert_eq!(Provider::by_process(Some(comm)), provider, "{comm}");
         }
         assert_eq!(Provider::by_process(None).name(), "the Secret Service");
+    }
+
+    #[test]
+    fn that_a_keyring_may_have_no_password_is_said_of_all_but_gnome_s() {
+        for (provider, is_seen) in [
+            (Provider::Gnome, true),
+            (Provider::KeePassXc, false),
+            (Provider::KWallet, false),
+            (Provider::Other(None), false),
+        ] {
+            let said = provider.known_encrypted().map(str::to_owned).or_else(|| provider.may_encrypt_with_nothing());
+            assert_eq!(said.is_none(), is_seen, "{provider:?}");
+            assert!(said.is_none_or(|said| said.contains("password can't be seen from here")), "{provider:?}");
+        }
     }
 
     #[test]

@@ -18,13 +18,13 @@ use zeroize::Zeroizing;
 
 use super::backend::{Asking, Backend, CurrentPrompt, ItemId, KeychainFailure, Opened, PendingPrompt, Removal, Stored};
 use super::item::PLACEHOLDER;
-use super::linux_keyring_files::{KeyringFiles, KeyringStorage, Stamps, has_changed};
+use super::linux_keyring_files::{KeyringFiles, KeyringStorage, Stamps, has_changed, in_clear_in_words};
 use super::linux_provider::Provider;
 use super::linux_session_bus::{
     Owner, SECRETS, blocked, blocked_service, connect, fdo_in_words, in_words, name_of, owner_of, owner_of_secrets,
     service_in_words,
 };
-use super::{Opening, SERVICE, linux_kwallet};
+use super::{Opening, PlainKeyring, SERVICE, linux_kwallet};
 use crate::error::{Error, Result};
 use crate::report::{Event, Notify};
 use crate::safety::sanitize::phrase;
@@ -84,7 +84,7 @@ pub(super) fn open(how: &Opening) -> Result<Opened> {
         bus,
         service,
         collection: path,
-        plain: Plain { allowed: how.allow_plain, notify: Arc::clone(&how.notify), files, stamps, told: false },
+        plain: Plain { rule: how.plain, notify: Arc::clone(&how.notify), files, stamps, told: false, noted: false },
         owner,
         provider,
         current_prompt: how.current_prompt.clone(),
@@ -130,12 +130,13 @@ struct DefaultCollection {
 
 /// What to do about keyrings that keep in clear.
 struct Plain {
-    allowed: bool,
+    rule: PlainKeyring,
     notify: Arc<dyn Notify>,
     files: KeyringFiles,
     /// The keyring's file before anything was stored.
     stamps: Stamps,
     told: bool,
+    noted: bool,
 }
 
 impl Backend for DefaultCollection {
@@ -491,21 +492,22 @@ impl DefaultCollection {
 
     fn check_encryption(&mut self) -> Result<(), KeychainFailure> {
         if let Some(known) = self.provider.known_encrypted() {
-            if !std::mem::replace(&mut self.plain.told, true) {
-                self.plain.notify.notify(Event::Fact(known.to_owned()));
-            }
+            self.plain.note(known);
             return Ok(());
         }
         match self.plain.files.storage_of(&name_of(&self.collection)) {
-            KeyringStorage::Encrypted => Ok(()),
+            KeyringStorage::Encrypted => {
+                if let Some(unknown) = self.provider.may_encrypt_with_nothing() {
+                    self.plain.note(&unknown);
+                }
+                Ok(())
+            }
             KeyringStorage::Plain(file) => {
                 let place = phrase(&file.display().to_string());
-                if !self.plain.allowed {
-                    return Err(KeychainFailure::InClear { place, hint: self.provider.set_a_password() });
+                match in_clear_in_words(self.plain.rule, &place) {
+                    Some(warning) => self.plain.tell(warning),
+                    None => return Err(KeychainFailure::InClear { place, hint: self.provider.set_a_password() }),
                 }
-                self.plain.tell(format!(
-                    "The keyring has no password, so it stores the unlock code unencrypted in {place}. You allowed this."
-                ));
                 Ok(())
             }
             KeyringStorage::Unseen(refused) => {
@@ -530,7 +532,7 @@ impl DefaultCollection {
     }
 
     fn unseen(&mut self, why: String) -> Result<(), KeychainFailure> {
-        if !self.plain.allowed {
+        if self.plain.rule == PlainKeyring::Refused {
             return Err(KeychainFailure::Unseen { why });
         }
         self.plain.tell(format!("This program could not determine whether the keyring is encrypted: {why}."));
@@ -539,6 +541,13 @@ impl DefaultCollection {
 }
 
 impl Plain {
+    /// What can't be seen of one that is encrypted.
+    fn note(&mut self, fact: &str) {
+        if !std::mem::replace(&mut self.noted, true) {
+            self.notify.notify(Event::Fact(fact.to_owned()));
+        }
+    }
+
     fn tell(&mut self, warning: String) {
         if !std::mem::replace(&mut self.told, true) {
             self.notify.notify(Event::Warning(warning));

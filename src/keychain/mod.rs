@@ -75,14 +75,25 @@ pub struct KeychainSettings {
     pub kind: KeychainKind,
     /// How long each call may take, a person's answer to a prompt included.
     pub deadline: Duration,
-    /// Whether a keyring without a password, which keeps in clear, will do.
-    pub allow_plain: bool,
+    /// What of a keyring without a password, which keeps in clear.
+    pub plain: PlainKeyring,
+}
+
+/// Whether a keyring without a password, which keeps in clear, will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlainKeyring {
+    /// Nothing is stored there.
+    Refused,
+    /// Somebody allowed it.
+    Allowed,
+    /// What is there is read or removed, whoever allowed it: that makes it no less safe.
+    AsItIs,
 }
 
 /// What a backend is told when it is opened.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the others have nothing to ask and nothing to judge"))]
 struct Opening {
-    allow_plain: bool,
+    plain: PlainKeyring,
     notify: Arc<dyn Notify>,
     current_prompt: CurrentPrompt,
 }
@@ -142,9 +153,9 @@ impl Keychain {
     /// # Errors
     /// Any of the `Keychain…` errors of [`Error`].
     pub fn open(settings: KeychainSettings, notify: Arc<dyn Notify>) -> Result<Self> {
-        let KeychainSettings { kind, deadline, allow_plain } = settings;
+        let KeychainSettings { kind, deadline, plain } = settings;
         let current_prompt = CurrentPrompt::an_answer_of("the keychain");
-        let how = Opening { allow_plain, notify: Arc::clone(&notify), current_prompt: current_prompt.clone() };
+        let how = Opening { plain, notify: Arc::clone(&notify), current_prompt: current_prompt.clone() };
         let start = |open: fn(&Opening) -> Result<Opened>| {
             KeychainThread::start(deadline, notify, current_prompt, move || open(&how))
                 .map(|(name, thread)| (name, Some(thread)))

@@ -10,7 +10,7 @@ use crate::report::{Event, HeardEvents, SILENCE};
 use backend::PendingPrompt;
 
 pub(super) fn settings(kind: KeychainKind) -> KeychainSettings {
-    KeychainSettings { kind, deadline: Duration::from_secs(60), allow_plain: false }
+    KeychainSettings { kind, deadline: Duration::from_secs(60), plain: PlainKeyring::Refused }
 }
 
 pub(super) fn job(last: u8) -> TargetId {

@@ -17,6 +17,37 @@ pub(super) fn join_session() -> bool {
     unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) >= 0 }
 }
 
+/// The same with a keyring of this name.
+#[allow(unsafe_code)]
+fn join_session_called(name: &str) -> String {
+    let name = std::ffi::CString::new(name).unwrap();
+    // SAFETY: the kernel reads a string that ends with a NUL.
+    let joined = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, name.as_ptr()) };
+    format!("joined: {}", joined >= 0)
+}
+
+/// Adds a key of this name, which need be no text.
+#[allow(unsafe_code)]
+fn add_key(name: &[u8]) -> Key {
+    let (name, value) = (std::ffi::CString::new(name).unwrap(), b"x");
+    // SAFETY: the kernel reads two strings that end with a NUL, and a value of the length that it is told.
+    let key = unsafe {
+        libc::syscall(libc::SYS_add_key, c"user".as_ptr(), name.as_ptr(), value.as_ptr(), value.len(), SESSION)
+    };
+    assert!(key > 0, "{}", std::io::Error::last_os_error());
+    Key::from_id(i32::try_from(key).unwrap().into())
+}
+
+#[allow(unsafe_code)]
+fn is_keyring(key: i32) -> bool {
+    const DESCRIBE: libc::c_int = 6;
+    let mut text = [0_u8; 8192];
+    // SAFETY: the kernel writes no more than there is room for.
+    let length = unsafe { libc::syscall(libc::SYS_keyctl, DESCRIBE, key, text.as_mut_ptr(), text.len()) };
+    assert!(length > 0, "{key}");
+    text.starts_with(b"keyring;")
+}
+
 #[allow(unsafe_code)]
 pub(super) fn revoke_session() {
     // SAFETY: the operation takes a key's number alone.
@@ -31,7 +62,10 @@ pub(super) fn act(step: &str, job: &str) -> Option<String> {
         ("fill-quota", _) => fill_quota(),
         ("show-keys", _) => perms_of(job).join(" "),
         ("look", _) => as_it_is(&description),
-        ("plant" | "spy", _) => by_another_user(step, job),
+        ("plant" | "plant-names" | "spy", _) => by_another_user(step, job),
+        ("join-long", _) => join_session_called(&format!("{job};{}", "A".repeat(600))),
+        ("show-session", _) => in_session(),
+        ("command", verb) => by_command(verb, job),
         ("let-ring", perms) => let_be(Key::from_id((KeyRingIdentifier::Session as i32).into()), perms),
         ("let-key", perms) => let_be(session().search(&description).unwrap(), perms),
         _ => return None,
@@ -95,6 +129,36 @@ fn as_it_is(description: &str) -> String {
     String::from_utf8(value).unwrap().lines().next().unwrap().to_owned()
 }
 
+/// How many keys are linked in the session's keyring, and how many keyrings.
+fn in_session() -> String {
+    let mut links = [0_u8; 4096];
+    let length = Key::from_id(SESSION.into()).read(&mut links).unwrap();
+    let links = links[..length].as_chunks().0.iter().map(|link| i32::from_ne_bytes(*link));
+    let (keyrings, keys): (Vec<_>, Vec<_>) = links.partition(|link| is_keyring(*link));
+    format!("{} keys, {} keyrings", keys.len(), keyrings.len())
+}
+
+/// The program's answer in this session, where the kernel's own list of keys is hidden as in a container.
+fn by_command(verb: &str, job: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", "mount --bind /dev/null /proc/keys && exec \"$@\"", "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_snow-onboard")).arg(verb);
+    match verb {
+        "forget" => command.args([job, "--yes", "--keychain", "kernel", "--json"]),
+        _ => command.args([job, "--keychain", "kernel"]),
+    };
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", folder.path());
+    let output = command.env("XDG_STATE_HOME", folder.path()).output().unwrap();
+    let audit = std::fs::read_to_string(folder.path().join("snow-onboard/audit.jsonl")).unwrap_or_default();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).replace('\n', " ");
+    format!("{:?}, {} in the audit: {text}", output.status.code(), audit.matches("\"forgotten\"").count())
+}
+
+/// A user whose quota no other test needs.
+const WITH_ROOM: u32 = 65_517;
+
 /// What [`another_user`] is to do.
 const ACT: &str = "SNOW_ONBOARD_TEST_ANOTHER_USER";
 
@@ -102,7 +166,8 @@ const ACT: &str = "SNOW_ONBOARD_TEST_ANOTHER_USER";
 fn by_another_user(act: &str, job: &str) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "keyrings::another_user", "--ignored", "--nocapture"]);
-    let output = command.env(ACT, format!("{act} {job}")).uid(ANOTHER_USER).gid(ANOTHER_USER).output().unwrap();
+    let user = if act == "plant-names" { WITH_ROOM } else { ANOTHER_USER };
+    let output = command.env(ACT, format!("{act} {job}")).uid(user).gid(user).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().find_map(|line| line.strip_prefix(">> ").map(str::to_owned)).unwrap_or(text)
 }
@@ -116,6 +181,15 @@ fn another_user() {
     if act == "plant" {
         let key = session().add_key(&description, "planted").unwrap();
         key.set_perms(perms("3f3f3f3f")).unwrap();
+        return println!(">> planted");
+    }
+    if act == "plant-names" {
+        let long = format!("{description} {}", "X".repeat(600));
+        let forged = format!("x: 1\n2ff76318 I--Q--- 1 perm 003f0000 0 0 user {description} ");
+        let other = format!("{description}é of somebody").replace("JID1", "JID2");
+        for name in [long.as_bytes(), &[forged.as_bytes(), &[0xff; 2000]].concat(), other.as_bytes()] {
+            add_key(name).set_perms(perms("3f3f3f3f")).unwrap();
+        }
         return println!(">> planted");
     }
     let found = session().search(&description).and_then(|key| key.read_to_vec());
@@ -176,6 +250,36 @@ fn an_item_of_another_user_is_neither_read_nor_written_nor_removed() {
         assert!(is_foreign && answer.contains(&format!("another user (uid {ANOTHER_USER})")), "{answers:?}");
     }
     assert_eq!(answers[7..9], ["planted", "3f3f3f3f"], "as it was");
+}
+
+/// A key's name may be longer than a library has room for, look like a line of the kernel's list, or be no text.
+#[test]
+fn no_name_in_the_session_and_no_hidden_list_breaks_a_removal() {
+    let test = "no_name_in_the_session_and_no_hidden_list_breaks_a_removal";
+    // Not with --all: the user's persistent keyring has more in it than this test's.
+    let steps = "join-session keep-a plant-names command:forget recall show-session";
+    let Some(answers) = with_another_user(test, 8, steps) else { return };
+    assert_eq!(answers[2..4], ["kept", "planted"]);
+    let removed = &answers[4];
+    assert!(removed.starts_with("Some(0), 1 in the audit: "), "{removed}");
+    assert!(removed.contains("\"code_removed_from\":[\"kernel keyring"), "{removed}");
+    assert_eq!(answers[5..7], ["none", "3 keys, 0 keyrings"], "{answers:?}");
+}
+
+/// Other programs keep keys of theirs in the user's persistent keyring, and a process of another user may have the session's.
+#[test]
+fn the_session_s_keyring_is_changed_by_our_own_keys_alone_whatever_it_is_called() {
+    let test = "the_session_s_keyring_is_changed_by_our_own_keys_alone_whatever_it_is_called";
+    let steps = "show-session command:status recall keep-a show-session recall command:forget show-session";
+    for join in ["join-session", "join-session before-join-long"] {
+        let Some(answers) = with_another_user(test, 10, &format!("{join} {steps}")) else { return };
+        let answers = &answers[if join.ends_with("long") { 3 } else { 2 }..];
+        assert_eq!(answers[0], "0 keys, 0 keyrings", "{answers:?}");
+        assert!(answers[1].starts_with("Some("), "{answers:?}");
+        assert_eq!(answers[2..6], ["none", "kept", "1 keys, 0 keyrings", "a"], "{answers:?}");
+        assert!(answers[6].starts_with("Some(0), 1 in the audit: "), "{answers:?}");
+        assert_eq!(answers[7], "0 keys, 0 keyrings", "{answers:?}");
+    }
 }
 
 #[test]

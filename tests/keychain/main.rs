@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyring_bus::{Keyring, KeyringBus};
-use snow_onboard::keychain::{Keychain, KeychainItem, KeychainSettings, Prepared};
+use snow_onboard::keychain::{Keychain, KeychainItem, KeychainSettings, PlainKeyring, Prepared};
 use snow_onboard::model::{KeychainKind, ManifestDigest, TargetId, UnlockCode};
 use snow_onboard::report::{Event, Notify};
 
@@ -110,7 +110,8 @@ fn in_a_child() {
     let kind: KeychainKind = word().parse().unwrap();
     let job: TargetId = word().parse().unwrap();
     let deadline = Duration::from_secs(word().parse().unwrap());
-    let settings = KeychainSettings { kind, deadline, allow_plain: word() == "true" };
+    let plain = if word() == "true" { PlainKeyring::Allowed } else { PlainKeyring::Refused };
+    let settings = KeychainSettings { kind, deadline, plain };
     let sockets_before = sockets();
     let steps: Vec<&str> = words.collect();
     // In a runtime, as in the program: the D-Bus library must not notice.

@@ -223,6 +223,38 @@ fn a_code_in_an_earlier_keychain_goes_too_and_one_that_stays_is_named() {
     assert_eq!((bus.lookup(&id), path.exists()), (None, false));
 }
 
+/// A session keyring that has ended, for this thread and what it starts; there is no safe wrapper.
+#[allow(unsafe_code)]
+fn end_session_keyring() {
+    const JOIN: libc::c_int = 1;
+    const REVOKE: libc::c_int = 3;
+    const SESSION: libc::c_int = -3;
+    // SAFETY: the one takes a name, of which there is none, and the other a number.
+    unsafe {
+        libc::syscall(libc::SYS_keyctl, JOIN, std::ptr::null::<libc::c_char>());
+        libc::syscall(libc::SYS_keyctl, REVOKE, SESSION);
+    }
+}
+
+/// One keychain has removed its code when the other fails: what is kept on disk stays, and the log has what is gone.
+#[test]
+fn a_code_that_is_gone_is_in_the_log_whatever_fails_after() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).end();
+    agent(&["fetch", &id]).done();
+    let path = state(&rehearsal).join("jobs").join(&id).join("record.json");
+    let mut record = serde_json::from_slice::<serde_json::Value>(&fs::read(&path).unwrap()).unwrap();
+    record["earlier_keychains"] = serde_json::json!(["kernel"]);
+    fs::write(&path, record.to_string()).unwrap();
+    end_session_keyring();
+    agent(&["forget", &id]).failed(8, "kernel");
+    assert_eq!((bus.lookup(&id), path.exists()), (None, true), "the control");
+    let audit = fs::read_to_string(state(&rehearsal).join("audit.jsonl")).unwrap();
+    assert_eq!(audit.matches("\"forgotten\"").count(), 1, "{audit}");
+}
+
 /// Two jobs that are stored, the second created on the day `age` days ago.
 fn two_stored(age: i64) -> (Rehearsal, KeyringBus, [String; 2]) {
     let created = time::OffsetDateTime::now_utc() - time::Duration::days(age);
