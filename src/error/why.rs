@@ -141,6 +141,9 @@ pub(crate) fn io_in_words(error: &std::io::Error) -> String {
     if error.kind() == io::ErrorKind::StorageFull {
         return "no space is left on the disk".to_owned();
     }
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        return "no file may be that large here (see “ulimit -f”)".to_owned();
+    }
     if words.starts_with("failed to lookup address information") {
         return "the name is not known in this network".to_owned();
     }

@@ -17,6 +17,7 @@ pub(crate) fn harden_process() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     super::unix::close_others_on_exec()?;
+    super::unix::outlive_file_size_limit()?;
     super::unix::limit_core_and_umask(0)
 }
 

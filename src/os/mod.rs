@@ -11,11 +11,16 @@ mod unix;
 #[cfg(unix)]
 pub use unix::real;
 #[cfg(unix)]
-pub(crate) use unix::{core_limit, forget_typed_ahead, forget_variable, restore_echo, stop_echo, was_resumed};
+pub(crate) use unix::{core_limit, forget_variable};
 #[cfg(unix)]
 pub(crate) use unix::{end_by_signal, on_interrupt};
 #[cfg(unix)]
 pub(crate) use unix::{free_space, host_name, lock_folder, sync_dir};
+
+#[cfg(unix)]
+mod unix_terminal;
+#[cfg(unix)]
+pub(crate) use unix_terminal::{forget_typed_ahead, read_line, restore_echo, stop_echo, was_resumed};
 
 #[cfg(unix)]
 pub(crate) mod process_unix;
@@ -64,7 +69,7 @@ pub(crate) use windows::{
 pub(crate) use windows::{exclude_from_backups, free_space, lies_in_memory, network_drive, settings_for_all, sync_dir};
 #[cfg(windows)]
 pub(crate) use windows_console::{
-    end_by_signal, forget_typed_ahead, on_interrupt, restore_echo, stop_echo, was_resumed,
+    end_by_signal, forget_typed_ahead, on_interrupt, read_line, restore_echo, stop_echo, was_resumed,
 };
 #[cfg(windows)]
 pub(crate) use windows_lock::lock_folder;

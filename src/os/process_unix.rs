@@ -122,15 +122,8 @@ impl SessionTerminal {
     /// Puts the process group in the foreground, which is the one that is hung up on. One that has ended already is not
     /// there to be.
     pub(crate) fn put_in_front(&self, group: u32) {
-        use nix::sys::signal::{SigSet, Signal};
-        // The helper itself is in the background from the second program on, and would be stopped for this.
-        let mut stops = SigSet::empty();
-        stops.add(Signal::SIGTTOU);
-        let is_blocked = stops.thread_block().is_ok();
-        let _ = rustix::termios::tcsetpgrp(&self.theirs, pid(group));
-        if is_blocked {
-            let _ = stops.thread_unblock();
-        }
+        // The helper itself is in the background from the second program on.
+        let _ = super::unix_terminal::unstopped(|| rustix::termios::tcsetpgrp(&self.theirs, pid(group)));
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// Takes a lock that goes by `folder`, which is there; `None` while another process holds it. It ends with the file that is
 /// given, and so with the process at the latest. The folder itself is locked: nothing is made.
@@ -83,6 +82,16 @@ pub(crate) fn forget_variable(name: &str) {
     unsafe { std::env::remove_var(name) }
 }
 
+/// Has a write past the limit of a file's size (`ulimit -f`) fail as any other does, which is told: else the signal ends the process
+/// without a word. A handler and not SIG_IGN, which programs that are started from here would inherit.
+///
+/// # Errors
+/// If the handler can't be set.
+pub(super) fn outlive_file_size_limit() -> io::Result<()> {
+    let nothing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, nothing).map(drop)
+}
+
 /// The limit of core files in bytes that is in effect; `None` if there is none.
 pub(crate) fn core_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Core).current
@@ -100,48 +109,6 @@ pub(crate) fn host_name() -> Option<String> {
 pub(crate) fn free_space(folder: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(folder)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-/// Forgets what was typed into the terminal and not read.
-pub(crate) fn forget_typed_ahead() {
-    // Where it is no terminal there is nothing typed ahead.
-    let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
-}
-
-/// How the terminal was before [`stop_echo`].
-static BEFORE: Mutex<Option<rustix::termios::Termios>> = Mutex::new(None);
-
-/// The terminal shows no longer what is typed, until [`restore_echo`].
-pub(crate) fn stop_echo() {
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-    let stdin = rustix::stdio::stdin();
-    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
-    // Where it is no terminal it shows nothing.
-    let Ok(mut modes) = tcgetattr(stdin) else { return };
-    before.get_or_insert_with(|| modes.clone());
-    modes.local_modes.remove(LocalModes::ECHO);
-    let _ = tcsetattr(stdin, OptionalActions::Now, &modes);
-}
-
-/// Undoes [`stop_echo`], if that was called.
-pub(crate) fn restore_echo() {
-    use rustix::termios::{OptionalActions, tcsetattr};
-    if let Some(modes) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &modes);
-    }
-}
-
-/// Whether this process was stopped (Ctrl-Z) and goes on again (`fg`) since this was asked before.
-pub(crate) fn was_resumed() -> bool {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, LazyLock};
-    static RESUMED: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| {
-        let flag = Arc::new(AtomicBool::new(false));
-        // Without the handler a question is not drawn again, which is no reason not to ask it.
-        let _ = signal_hook::flag::register(signal_hook::consts::SIGCONT, Arc::clone(&flag));
-        flag
-    });
-    RESUMED.swap(false, Ordering::Relaxed)
 }
 
 /// Calls `tell` with the number of each SIGINT, SIGTERM, SIGHUP or SIGQUIT, and, unless that says that somebody else has the signal now,

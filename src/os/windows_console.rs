@@ -31,6 +31,15 @@ pub(crate) fn forget_typed_ahead() {
     flush_console_input();
 }
 
+/// Reads a line from standard input, with what ends it.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn read_line(line: &mut Vec<u8>) -> std::io::Result<usize> {
+    use std::io::BufRead as _;
+    std::io::stdin().lock().read_until(b'\n', line)
+}
+
 /// Whether the console is to show again what is typed.
 static HIDES: Mutex<bool> = Mutex::new(false);
 

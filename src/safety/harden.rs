@@ -10,7 +10,8 @@ use crate::error::{Error, Result, io_in_words};
 /// - Linux: not dumpable (also refuses ptrace and `/proc/PID/mem` to the same user; ends at exec), core limit 1, which
 ///   children inherit, umask 077.
 /// - macOS: no debugger may attach, core limit 0, umask 077.
-/// - Both: descriptors of the caller's are closed in programs that are started from here.
+/// - Both: descriptors of the caller's are closed in programs that are started from here; a limit of a file's size is an error and
+///   no end.
 /// - Windows: left out of crash reports and their dumps.
 ///
 /// # Errors

@@ -1,6 +1,5 @@
 //! Questions. Asked line by line, which works on every terminal, over ssh, at 40 columns and with a screen reader.
 
-use std::io::{self, BufRead};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -40,8 +39,7 @@ static READER: LazyLock<Mutex<Reader>> = LazyLock::new(|| {
     let _ = std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
         for () in asked {
             let mut line = Vec::new();
-            let read = io::stdin().lock().read_until(b'\n', &mut line);
-            let has_read = read.is_ok_and(|length| length > 0);
+            let has_read = os::read_line(&mut line).is_ok_and(|length| length > 0);
             // An old terminal's ä is no reason to end.
             if sender.send(has_read.then(|| String::from_utf8_lossy(&line).trim().to_owned())).is_err() {
                 break;

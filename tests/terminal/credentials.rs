@@ -6,7 +6,7 @@ use std::process::Command;
 
 use snow_rehearsal::{Fault, MFA_CODE, MFA_DEVICE, Rehearsal, Times};
 
-use crate::pty::Terminal;
+use crate::pty::{CTRL_Z, Terminal};
 use crate::stage::agent;
 
 #[test]
@@ -73,6 +73,38 @@ fn a_one_time_code_is_asked_for_once_and_used_once() {
             "with the role's keys"
         );
     }
+}
+
+/// The shell has the terminal meanwhile, with what it shows as it was; and a process that reads there is stopped again.
+#[test]
+fn after_ctrl_z_a_code_is_not_shown_and_a_question_ends_when_it_is_told_to() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let agent = with_code(&rehearsal, home.path(), &["jobs", "--profile", "p"]);
+    let words = std::iter::once(agent.get_program()).chain(agent.get_args());
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let script = home.path().join("ask");
+    std::fs::write(&script, format!("exec {}\n", words.join(" "))).unwrap();
+    let mut shell = Command::new("bash");
+    shell.env_clear().envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.env("PS1", "$ ").args(["--norc", "--noprofile", "--noediting", "-i"]);
+    let ask = format!("bash '{}'", script.display());
+    let mut terminal = Terminal::start(shell, 100, 50);
+    let times = |text: &'static str, count: usize| {
+        move |screen: &vt100::Screen| screen.contents().matches(text).count() == count
+    };
+
+    terminal.type_line(&ask).wait_for("(not shown):").press(CTRL_Z).wait_for("Stopped");
+    terminal.type_line("echo 'it shows' what is typed").wait_for("it shows what is typed");
+    assert!(terminal.transcript().contains("echo 'it shows'"), "{}", terminal.screen());
+    terminal.type_line("fg").wait_until("the question again", times("(not shown):", 2));
+    terminal.type_line(MFA_CODE).wait_for(rehearsal.job().id());
+    let shown = terminal.transcript();
+    assert!(["): ", "):"].iter().all(|end| !shown.contains(&format!("{end}{MFA_CODE}"))), "{}", terminal.screen());
+
+    terminal.type_line(&ask).wait_until("the question anew", times("(not shown):", 3));
+    terminal.press(CTRL_Z).wait_until("the stop", times("Stopped", 2));
+    terminal.type_line("kill %1; wait %1; echo \"ended $?\"").wait_for("ended 143");
 }
 
 #[test]

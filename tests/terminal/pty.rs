@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The keys that are no text.
 pub(crate) const ENTER: &str = "\r";
 pub(crate) const CTRL_C: &str = "\u{3}";
+pub(crate) const CTRL_Z: &str = "\u{1a}";
 pub(crate) const CTRL_D: &str = "\u{4}";
 pub(crate) const ESCAPE: &str = "\u{1b}";
 pub(crate) const UP: &str = "\u{1b}[A";

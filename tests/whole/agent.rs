@@ -114,6 +114,17 @@ impl Agent {
         Self { command }
     }
 
+    /// The same where no file may be larger than so many units of the shell's.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn with_files_of(self, limit: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -f {limit}; exec \"$0\" \"$@\"")]).arg(self.command.get_program());
+        command.args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command }
+    }
+
     /// The same where `etc` is what lies at /etc: in mounts of its own, for which one has to be root.
     #[cfg(target_os = "linux")]
     pub(crate) fn with_etc(self, etc: &Path) -> Self {

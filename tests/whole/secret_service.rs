@@ -210,6 +210,30 @@ fn a_keyring_that_keeps_in_clear_is_refused_unless_allowed() {
     run(&[]).failed(8, "unencrypted");
     assert!(rehearsal.requests().is_empty());
     run(&["--allow-plain-keyring"]).done();
+    let id = rehearsal.job().id().to_owned();
+    for is_stored in [true, false] {
+        let ended = on_the_bus(Agent::new(&rehearsal, ["forget", &id]), &bus).end();
+        assert_eq!(ended.status.success(), is_stored, "{}", ended.stderr);
+        assert!(ended.stderr.contains("has no password, so what is stored in it is unencrypted"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("You allowed this"), "nobody did: {}", ended.stderr);
+    }
+}
+
+/// The signal that ends a process for it would end this one without a word.
+#[test]
+fn a_limit_of_file_sizes_is_a_failure_with_words() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    for limit in [0, 1] {
+        let fetch = on_the_bus(Agent::new(&rehearsal, ["fetch", &id]), &bus).with_files_of(limit);
+        let ended = fetch.end();
+        assert!(ended.status.code().is_some_and(|code| (1..100).contains(&code)), "{limit}: {}", ended.stderr);
+        assert!(ended.stderr.contains("no file may be that large here"), "{limit}: {}", ended.stderr);
+    }
+    on_the_bus(Agent::new(&rehearsal, ["fetch", &id]), &bus).end().done();
+    let ended = on_the_bus(Agent::new(&rehearsal, ["unlock", &id]), &bus).with_files_of(0).end();
+    assert!(ended.status.code().is_some_and(|code| (1..100).contains(&code)), "{}", ended.stderr);
 }
 
 /// What the client said of itself is known by its digest, so a second start of the device costs three starts of a JVM. One that
