@@ -1,5 +1,6 @@
 //! The security rules, each of which stands once: whoever needs one asks it here.
 
+pub(crate) mod escapes;
 pub mod harden;
 #[cfg(unix)]
 pub(crate) mod interpreter;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::model::is_code_for_answer;
+use crate::safety::escapes::{Strings, sequence};
 use crate::safety::redact::redacted;
 
 /// Longest sanitized text, in characters.
@@ -18,7 +19,8 @@ const MAX_BEGINNING: usize = 16 * 1024;
 pub fn sanitize(text: &str) -> String {
     // A pathological answer is cut before the work, and once more after it.
     let cut = text.char_indices().nth(LIMIT * 64).map(|(end, _)| end);
-    let start = without_sequences(&text[..cut.unwrap_or(text.len())]);
+    // What begins like a sequence may swallow the beginning of a secret, which is none then.
+    let start = without_sequences(&without_secrets(&text[..cut.unwrap_or(text.len())]), Strings::Dropped);
     let (mut sanitized, mut last_word) = (String::new(), 0);
     for word in start.split(|c: char| c.is_whitespace() || c.is_control()) {
         let word: String = word.chars().filter(|c| !is_invisible(*c)).collect();
@@ -56,6 +58,7 @@ pub(crate) fn sanitize_typed(text: &str) -> String {
 #[must_use]
 pub fn sanitize_lines(text: &str) -> String {
     let sanitize_line = |line: &str| {
+        let line = without_sequences(&without_secrets(line), Strings::Kept);
         let visible: String = line.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
         let words = visible.split(' ').map(without_bearer);
         without_secrets(&words.collect::<Vec<_>>().join(" "))
@@ -63,12 +66,10 @@ pub fn sanitize_lines(text: &str) -> String {
     text.lines().flat_map(|line| [sanitize_line(line), "\n".to_owned()]).collect()
 }
 
-/// The same for what is said of something that may have any name, such as a file: terminal sequences go as wholes, so that
-/// nothing of them looks like a part of the name. Nothing is cut: what is told may have to be compared.
+/// The same without an empty line at its end. Nothing is cut: what is told may have to be compared.
 #[must_use]
 pub(crate) fn sanitize_sentences(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(without_sequences).collect();
-    sanitize_lines(&lines.join("\n")).trim_end().to_owned()
+    sanitize_lines(text).trim_end().to_owned()
 }
 
 /// Foreign text for use inside a sentence: sanitized, and without a full stop at its end.
@@ -83,26 +84,21 @@ pub(crate) fn phrase_or(text: Option<&str>, instead: &str) -> String {
     Some(phrase(text.unwrap_or_default())).filter(|text| !text.is_empty()).unwrap_or_else(|| instead.to_owned())
 }
 
-/// Drops ANSI control sequences and strings as wholes, so that their parameters don't stay behind as text.
-fn without_sequences(text: &str) -> String {
+/// The text without terminal sequences, as wholes, so that their parameters don't stay behind as text. Of a string that has no end,
+/// such as the title of a window, the rest of the text is a part; with `Strings::Kept` it stays.
+pub(crate) fn without_sequences(text: &str, endless: Strings) -> String {
     let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => match chars.next() {
-                Some('[') => while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
-                Some(']' | 'P' | '^' | '_') => {
-                    while let Some(c) = chars.next() {
-                        if c == '\u{7}' || c == '\u{9c}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
-                            break;
-                        }
-                    }
-                }
-                _ => {}
-            },
-            '\u{9b}' => while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
-            c => plain.push(c),
-        }
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = match sequence(rest.as_bytes(), false, Strings::Dropped) {
+            Some(whole) if whole.is_ended => whole.length,
+            Some(_) => sequence(rest.as_bytes(), false, endless).map_or(rest.len(), |begin| begin.length),
+            None => {
+                plain.push(first);
+                first.len_utf8()
+            }
+        };
+        rest = rest.get(length..).unwrap_or_default();
     }
     plain
 }
@@ -192,7 +188,7 @@ mod tests {
     #[test]
     fn a_quoted_command_line_keeps_its_lines_and_not_its_code() {
         let raw = "error: unexpected argument '7c0e1-bab84-f7675-0a2b6-f8b33' \u{1b}[2Jfound\n\n  Usage: x\n";
-        assert_eq!(sanitize_lines(raw), "error: unexpected argument '[unlock code]' [2Jfound\n\n  Usage: x\n");
+        assert_eq!(sanitize_lines(raw), "error: unexpected argument '[unlock code]' found\n\n  Usage: x\n");
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl ProcessProvider {
             (None, Some(signal)) => format!("was ended by signal {signal}"),
             (None, None) => "was ended".to_owned(),
         };
-        let said = phrase(&String::from_utf8_lossy(&redacted_beside(&stderr, &stdout)));
+        let said = phrase(&redacted_beside(&stderr, &stdout));
         let mut quoted: String = said.chars().take(QUOTED).collect();
         if quoted.len() < said.len() {
             quoted.push('…');

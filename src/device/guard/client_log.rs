@@ -24,19 +24,20 @@ const MAX_DEPTH: u32 = 8;
 ///
 /// Cleaned and redacted line by line, the files' names too. A line with a part of the code in it, however it is written, is left
 /// out whole; if parts stand in lines one after the other, so is all of that file; and if they stand in files one after the
-/// other, or in their names, so is everything.
+/// other, or in their names, so is everything. Each is looked at as the client wrote it and as it is kept: what is taken out by
+/// the cleaning may have stood within the code, and what stays of it as well.
 pub(in crate::device) fn read(home: &Path, folders: &[Vec<String>], code: &UnlockCode) -> Option<String> {
     let mut files = Vec::new();
     for folder in folders {
         collect(&folder.iter().fold(home.to_owned(), |path, part| path.join(part)), 0, &mut files);
     }
     let redaction = Redaction::of(code);
-    let (mut text, mut names, mut contents) =
-        (String::new(), Zeroizing::new(String::new()), Zeroizing::new(String::new()));
+    let (mut text, mut names, mut contents) = (String::new(), Zeroizing::new(String::new()), AsWritten::default());
     for path in &files {
         let Ok((content, length)) = end_of(path) else { continue };
-        let name = Zeroizing::new(sanitize(&path.strip_prefix(home).unwrap_or(path).display().to_string()));
-        let name = if redaction.is_in(&name) {
+        let written = Zeroizing::new(path.strip_prefix(home).unwrap_or(path).display().to_string());
+        let name = Zeroizing::new(sanitize(&written));
+        let name = if redaction.is_in(&written) || redaction.is_in(&name) {
             "[a name with the unlock code in it]"
         } else {
             names.push_str(path.file_name().and_then(OsStr::to_str).unwrap_or_default());
@@ -44,24 +45,45 @@ pub(in crate::device) fn read(home: &Path, folders: &[Vec<String>], code: &Unloc
         };
         let part = if content.len() as u64 == length { String::new() } else { format!(", the last {}", content.len()) };
         text.push_str(&format!("== {name} ({length} bytes{part})\n"));
-        let cleaned = Zeroizing::new(sanitize_lines(&String::from_utf8_lossy(&content)));
-        let mut kept = String::new();
-        for line in cleaned.lines() {
-            kept.push_str(if redaction.is_in(line) { "[a line with the unlock code in it]" } else { line });
-            kept.push('\n');
+        let mut kept = AsWritten::default();
+        for line in content.split_inclusive(|byte| *byte == b'\n') {
+            let cleaned = Zeroizing::new(sanitize_lines(&String::from_utf8_lossy(line)));
+            if redaction.is_in_bytes(line) || redaction.is_in(&cleaned) {
+                kept.push(b"\n", "[a line with the unlock code in it]\n");
+            } else {
+                kept.push(line, &cleaned);
+            }
         }
-        if redaction.is_in(&kept) {
-            kept.zeroize();
-            kept.push_str("[left out: the unlock code is in it]\n");
+        if kept.holds(&redaction) {
+            kept = AsWritten::default();
+            kept.push(b"\n", "[left out: the unlock code is in it]\n");
         }
-        text.push_str(&kept);
-        contents.push_str(&kept);
+        text.push_str(&kept.cleaned);
+        contents.push(&kept.raw, &kept.cleaned);
     }
-    if [&*names, &*contents, &text].into_iter().any(|whole| redaction.is_in(whole)) {
+    if redaction.is_in(&names) || contents.holds(&redaction) || redaction.is_in(&text) {
         text.zeroize();
         text.push_str("[left out: the unlock code is in these files or their names, taken together]\n");
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// What is kept of files, as the client wrote it and cleaned. Wiped when dropped.
+#[derive(Default)]
+struct AsWritten {
+    raw: Zeroizing<Vec<u8>>,
+    cleaned: Zeroizing<String>,
+}
+
+impl AsWritten {
+    fn push(&mut self, raw: &[u8], cleaned: &str) {
+        self.raw.extend_from_slice(raw);
+        self.cleaned.push_str(cleaned);
+    }
+
+    fn holds(&self, redaction: &Redaction) -> bool {
+        redaction.is_in_bytes(&self.raw) || redaction.is_in(&self.cleaned)
+    }
 }
 
 /// The files below `folder`, in the order of their names. Links are not followed.
@@ -124,6 +146,12 @@ mod tests {
             format!("half {}", &CODE[3..14]),
             format!("half {}", &bare[10..18]),
             format!("{}\u{1b}[2m{}", &CODE[..4], &CODE[4..]),
+            coloured(CODE),
+            coloured(&bare),
+            coloured(CODE).replace('\u{1b}', "\\u001b"),
+            CODE.replace('-', "\u{1b}]0;xx\u{7}"),
+            CODE.replace('-', "\u{1b}(B\u{1b}[m"),
+            CODE.replace('-', "\u{9b}1m"),
         ] {
             let text = kept(&format!("before\n{line}\nafter\n"));
             // What has the code's very shape is redacted before.
@@ -134,6 +162,16 @@ mod tests {
         assert_eq!(kept(&harmless), harmless);
         let over_lines = kept(&format!("{}\n{}\n", &bare[..6], &bare[6..12]));
         assert_eq!(over_lines, "[left out: the unlock code is in it]\n");
+        let over_lines = kept(&format!("{}\n{}\n", coloured(&bare[..6]), coloured(&bare[6..12])));
+        assert_eq!(over_lines, "[left out: the unlock code is in it]\n");
+        assert_eq!(kept("\u{1b}[31mred\u{1b}[0m\r\n\nlast"), "red\n\nlast\n");
+    }
+
+    /// In a colour, three characters at a time.
+    fn coloured(text: &str) -> String {
+        let parts =
+            text.as_bytes().chunks(3).map(|part| format!("\u{1b}[31m{}\u{1b}[0m", String::from_utf8_lossy(part)));
+        parts.collect()
     }
 
     /// What is kept of a home with these logs.

@@ -320,7 +320,7 @@ impl Ran {
                 let errors = crate::safety::redact::redacted_beside(self.stderr.as_bytes(), self.stdout.as_bytes());
                 self.stderr.zeroize();
                 self.stdout.zeroize();
-                self.stderr = String::from_utf8_lossy(&errors).into_owned();
+                self.stderr = errors;
             }
         }
     }

@@ -1,17 +1,19 @@
 //! Takes the unlock code out of what the client says, in the guard, which knows the code: the client may say it whole, in
 //! part, spaced out, encoded, in capital letters, or in any mixture of these.
 //!
-//! The rule: any [`RUN`] of the code's letters and digits in a row, after all that is neither letter nor digit is dropped;
-//! the same after escapes are decoded (`%2D`, `\u002d`, `\x2d`, `&#45;`), as hexadecimal digits, and in base64. Of 1,000
-//! documented outputs it touches none: eight characters in a row come together by chance once in a trillion.
+//! The rule: any [`RUN`] of the code's letters and digits in a row, after all that is neither letter nor digit is dropped; the
+//! same as hexadecimal digits, and in base64; and all of these also after escapes are decoded (`%2D`, `\u002d`, `\x2d`, `&#45;`)
+//! and without terminal sequences ([`escapes`](crate::safety::escapes)). Of 1,000 documented outputs it touches none: eight
+//! characters in a row come together by chance once in a trillion.
 
 use std::ops::Range;
 
 use memchr::memmem;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::device::guard::views::{Needles, Reading, TextEnd, escaped};
+use crate::device::guard::views::{Alphabet, Needles, Reading, TextEnd};
 use crate::model::UnlockCode;
+use crate::safety::escapes::{Escape, MAX_ESCAPE, begins_escape, escape};
 
 /// Letters and digits of the code in a row that may not be said.
 const RUN: usize = 8;
@@ -72,7 +74,12 @@ impl Redaction {
 
     /// Whether the code, or so much of it that it may not be said, is in `text`.
     pub(in crate::device) fn is_in(&self, text: &str) -> bool {
-        !self.find(text.as_bytes()).is_empty()
+        self.is_in_bytes(text.as_bytes())
+    }
+
+    /// The same in what may be no text.
+    pub(in crate::device) fn is_in_bytes(&self, text: &[u8]) -> bool {
+        !self.find(text).is_empty()
     }
 
     /// Where the code stands in `text`: in order, apart from each other.
@@ -85,34 +92,42 @@ impl Redaction {
         let begun = begun_escape(text);
         let mut from = begun.unwrap_or(text.len());
         let mut found = Vec::new();
-        let letters = Reading::of_letters(text).map(|reading| (reading, &self.plain));
-        for (reading, needles) in letters.chain([(Reading::Hex, &self.hex), (Reading::Base64, &self.base64)]) {
+        for reading in Reading::of(text) {
+            let needles = self.needles(reading.alphabet);
             let (end, may_be_in) = needles.scan(reading, text);
-            end.begin(needles, false, &mut from);
-            if reading == Reading::Hex && end.ends_with(b'0') {
-                end.begin(needles, true, &mut from);
+            let begins = |end: &TextEnd, from: &mut usize| {
+                end.begin(needles, false, from);
+                // Whether a zero belongs to "0x" is known only when what follows it has come.
+                if reading.alphabet == Alphabet::Hex && end.ends_with(b'0') {
+                    end.begin(needles, true, from);
+                }
+            };
+            begins(&end, &mut from);
+            // And so is what an escape stands for.
+            if let Some(begun) = begun {
+                begins(&TextEnd::of(reading, &text[..begun]), &mut from);
             }
             if may_be_in {
                 let view = View::of(reading, text);
                 needles.all().for_each(|run| view.find(run, &mut found));
             }
         }
-        // What an escape stands for, and whether a zero belongs to "0x", is known only when it is whole.
-        if let Some(begun) = begun {
-            for reading in Reading::of_letters(text) {
-                TextEnd::of(reading, &text[..begun]).begin(&self.plain, false, &mut from);
-            }
-        }
         (merged(found), from)
+    }
+
+    fn needles(&self, alphabet: Alphabet) -> &Needles {
+        match alphabet {
+            Alphabet::Letters => &self.plain,
+            Alphabet::Hex => &self.hex,
+            Alphabet::Base64 => &self.base64,
+        }
     }
 }
 
 /// Where an escape begins at the very end of `text` that is not whole yet.
 fn begun_escape(text: &[u8]) -> Option<usize> {
-    const MAX_SEPARATOR: usize = "&#x2d;".len();
-    let from = text.len().saturating_sub(MAX_SEPARATOR - 1);
-    let at = from + text[from..].iter().rposition(|byte| matches!(byte, b'%' | b'\\' | b'&'))?;
-    escaped(&text[at..]).is_none().then_some(at)
+    let from = text.len().saturating_sub(MAX_ESCAPE);
+    (from..text.len()).find(|at| begins_escape(text[*at]) && escape(&text[*at..]) == Escape::Begun)
 }
 
 /// The stretches of a spelling that hold [`RUN`] letters or digits.
@@ -217,8 +232,6 @@ mod tests {
 
     /// As the rule says it: every reading, and every run in it.
     fn by_the_rule(redaction: &Redaction, text: &[u8]) -> (Vec<Range<usize>>, usize) {
-        let letters = [(false, false), (false, true), (true, false), (true, true)]
-            .map(|(decoded, without)| Reading::Letters { decoded, without });
         let (mut found, mut from) = (Vec::new(), begun_escape(text).unwrap_or(text.len()));
         let whole = &text[..from];
         let mut look = |view: &View, needles: &[&[u8]], is_whole: bool| {
@@ -234,27 +247,25 @@ mod tests {
                 longest.inspect(|length| from = from.min(view.places[view.bytes.len() - length].start));
             }
         };
-        let plain: Vec<&[u8]> = redaction.plain.all().collect();
-        for reading in letters {
-            look(&View::of(reading, text), &plain, true);
-            look(&View::of(reading, whole), &plain, false);
+        for reading in Reading::all() {
+            let needles: Vec<&[u8]> = redaction.needles(reading.alphabet).all().collect();
+            for (text, is_whole) in [(text, true), (whole, false)] {
+                let mut view = View::of(reading, text);
+                look(&view, &needles, is_whole);
+                if reading.alphabet == Alphabet::Hex && view.bytes.last() == Some(&b'0') {
+                    view.bytes.pop();
+                    view.places.pop();
+                    look(&view, &needles, false);
+                }
+            }
         }
-        let hex: Vec<&[u8]> = redaction.hex.all().collect();
-        let mut view = View::of(Reading::Hex, text);
-        look(&view, &hex, true);
-        if view.bytes.last() == Some(&b'0') {
-            view.bytes.pop();
-            look(&view, &hex, false);
-        }
-        let base64: Vec<&[u8]> = redaction.base64.all().collect();
-        look(&View::of(Reading::Base64, text), &base64, true);
         (merged(found), from)
     }
 
     proptest::proptest! {
         #[test]
         fn one_pass_finds_what_the_rule_says(
-            parts in proptest::collection::vec((0..12_usize, 0..29_usize, 1..30_usize), 0..12),
+            parts in proptest::collection::vec((0..16_usize, 0..29_usize, 1..30_usize), 0..12),
             noise in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
         ) {
             let redaction = Redaction::of(&UnlockCode::take(CODE).unwrap());
@@ -272,6 +283,9 @@ mod tests {
                     7 => text.extend(part.iter().flat_map(|byte| format!("&#{byte};").into_bytes())),
                     8 => text.extend(STANDARD.encode(part).into_bytes()),
                     9 => text.extend(part.to_ascii_uppercase()),
+                    10 => text.extend(b"\x1b]0;x\x07"),
+                    11 => text.extend("\u{9b}1m\x1b(B\\u001b[0m".as_bytes()),
+                    12 => text.extend(b"\x9b0m\\e]"),
                     _ => text.extend(part),
                 }
             }
@@ -347,6 +361,121 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// What shows nothing on a terminal, as it is and as programs write it.
+    fn sequences() -> Vec<Vec<u8>> {
+        let raw = [
+            "\x1b[31m",
+            "\x1b[0m\x1b[K",
+            "\x1b[?25l",
+            "\x1b[1 q",
+            "\x1b(B\x1b[m",
+            "\x1bM",
+            "\x1b7",
+            "\x1b%G",
+            "\x1b#8",
+            "\x1b\\",
+            "\x1b]0;xx\x07",
+            "\x1b]8;;http://x\x1b\\",
+            "\x1bPq1a\x1b\\",
+            "\x1b_abc\x1b\\",
+            "\x1b^abc\x1b\\",
+            "\x1bXabc\x1b\\",
+            "\x1bkabc\x1b\\",
+            "\x1b]R",
+            "\x1b]P1ffffff",
+            "\u{9b}1m",
+            "\u{9d}0;x\u{9c}",
+            "\u{90}q\u{9c}",
+            "\u{85}",
+            "\x1b[3\n1m",
+            "\x1b\0[\x003\01\0m\0",
+            "\x1b[3\x1b[1m",
+            "\x1b]0;x\x1b[1m",
+            "\x1b[1\x18",
+            "\x1b\x1b[1m",
+        ];
+        let mut all: Vec<Vec<u8>> = raw.map(|text| text.as_bytes().to_vec()).to_vec();
+        all.extend([&b"\x9b31m"[..], b"\x9d0;xx\x9c", b"\xff\x9b0m"].map(<[u8]>::to_vec));
+        let spelled = [
+            "\\u001b",
+            "\\x1b",
+            "\\033",
+            "\\33",
+            "\\e",
+            "\\E",
+            "\\u{1b}",
+            "\\x{1B}",
+            "\\U0000001b",
+            "%1B",
+            "&#27;",
+            "&#x1b;",
+            "^[",
+        ];
+        for escape in spelled {
+            all.extend(
+                ["[0m", "[1;31m", "(B", "M", "]0;xx\\u0007", "]0;xx\\a"]
+                    .map(|rest| format!("{escape}{rest}").into_bytes()),
+            );
+            all.push(format!("{escape}]0;xx{escape}\\").into_bytes());
+            all.push(format!("{escape}]0;xx{escape}\\\\").into_bytes());
+        }
+        let other = [
+            "\\u009b0m",
+            "%C2%9B0m",
+            "\\xc2\\x9b0m",
+            "\\x9b1m",
+            "&#155;1m",
+            "%1b%5B31m",
+            "\\u200b",
+            "%E2%80%8B",
+            "\\u{200b}",
+            "&shy;",
+            "&ZeroWidthSpace;",
+            "&#8209;",
+            "\\n",
+            "\\r\\n",
+            "\\t",
+        ];
+        all.extend(other.map(|text| text.as_bytes().to_vec()));
+        all
+    }
+
+    #[test]
+    fn no_sequence_between_hides_the_code() {
+        let redaction = Redaction::of(&UnlockCode::take(CODE).unwrap());
+        let bare = CODE.replace('-', "");
+        let hex: String = CODE.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for between in sequences() {
+            for (text, size) in
+                [(CODE, 6), (CODE, 5), (&bare, 1), (&bare, 3), (&hex, 2), (&hex, 3), (&STANDARD.encode(CODE), 4)]
+            {
+                let parts: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+                let raw = [b"before ", &parts.join(&between[..])[..], b" after"].concat();
+                let found = redaction.find(&raw);
+                let shown = String::from_utf8_lossy(&raw).escape_debug().to_string();
+                assert_eq!(found.len(), 1, "{shown}: {found:?}");
+                // All but a group that is not whole at its ends.
+                assert!(found[0].start < 7 + 4 && found[0].end + 11 >= raw.len(), "{shown}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_sanitized_afterwards_holds_no_part_of_it() {
+        let bare = CODE.replace('-', "").to_ascii_lowercase();
+        for between in sequences() {
+            let parts: Vec<&[u8]> = CODE.as_bytes().chunks(5).collect();
+            let mut said = String::from_utf8_lossy(&parts.join(&between[..])).into_owned();
+            Redaction::of(&UnlockCode::take(CODE).unwrap()).redact(&mut said);
+            let sanitized = crate::safety::sanitize::sanitize(&said).to_ascii_lowercase();
+            assert!(
+                left(&sanitized) < RUN && !sanitized.contains(&bare[8..12]),
+                "{}: {sanitized}",
+                said.escape_debug()
+            );
         }
     }
 

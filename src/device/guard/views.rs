@@ -5,14 +5,26 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use crate::safety::escapes::{Strings, Unit, has_escapes, has_sequences, sequence, unit};
+
 /// Longer than anything that is looked for.
 const LAST: usize = 64;
 
-/// The ways in which a text is read.
+/// A way in which a text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// Letters and digits in small letters; `decoded` with escapes as what they stand for, and `without` terminal sequences.
-    Letters { decoded: bool, without: bool },
+pub(super) struct Reading {
+    pub(super) alphabet: Alphabet,
+    /// Escapes are what they stand for.
+    pub(super) decoded: bool,
+    /// Terminal sequences are left out; `None` where they count as what they are made of.
+    pub(super) without: Option<Strings>,
+}
+
+/// What counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alphabet {
+    /// Letters and digits, in small letters.
+    Letters,
     /// Hexadecimal digits, without what stands between or before them ("0x63, 0x30", "63:30").
     Hex,
     /// Characters of base64 in either alphabet, without line ends and whatever else stands between.
@@ -20,57 +32,83 @@ pub(super) enum Reading {
 }
 
 impl Reading {
-    /// Every way to read letters in `text` that differs from the others: with the terminal sequences as well, since what begins like
-    /// one may swallow digits of the code.
-    pub(super) fn of_letters(text: &[u8]) -> impl Iterator<Item = Self> {
-        let has_escapes = memchr::memchr3_iter(b'%', b'\\', b'&', text).any(|at| escaped(&text[at..]).is_some());
-        let has_sequences = memchr::memchr_iter(0x1b, text).any(|at| sequence(&text[at..]) > 1);
-        [(false, false), (false, true), (true, false), (true, true)]
-            .into_iter()
-            .filter(move |(decoded, without)| (!decoded || has_escapes) && (!without || has_sequences))
-            .map(|(decoded, without)| Self::Letters { decoded, without })
+    /// Every way to read: with the terminal sequences as well, since what begins like one may swallow digits of the code.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let ways = [None, Some(Strings::Dropped), Some(Strings::Kept)];
+        [Alphabet::Letters, Alphabet::Hex, Alphabet::Base64].into_iter().flat_map(move |alphabet| {
+            [false, true]
+                .into_iter()
+                .flat_map(move |decoded| ways.map(move |without| Self { alphabet, decoded, without }))
+        })
+    }
+
+    /// Those by which `text` is read differently.
+    pub(super) fn of(text: &[u8]) -> impl Iterator<Item = Self> {
+        let has_escapes = has_escapes(text);
+        let has_sequences = [false, true].map(|decoded| (has_escapes || !decoded) && has_sequences(text, decoded));
+        Self::all().filter(move |reading| {
+            (!reading.decoded || has_escapes)
+                && (reading.without.is_none() || has_sequences[usize::from(reading.decoded)])
+        })
     }
 
     /// Gives what counts in `text`, in order.
     pub(super) fn read(self, text: &[u8], mut each: impl FnMut(u8, Range<usize>)) {
-        match self {
-            Self::Letters { decoded, without } if self.is_in_context() => letters(text, decoded, without, each),
-            _ => {
-                for at in 0..text.len() {
-                    let byte = counted(text, at, self.table());
-                    if byte != 0 {
-                        each(byte, at..at + 1);
-                    }
-                }
+        let (table, is_in_context) = (self.table(), self.is_in_context());
+        let mut at = 0;
+        while at < text.len() {
+            let byte = counted(text, at, table);
+            if byte != 0 {
+                each(byte, at..at + 1);
+                at += 1;
+            } else if is_in_context {
+                at += self.read_other(&text[at..], |byte, length| each(byte, at..at + length));
+            } else {
+                at += 1;
             }
         }
     }
 
+    /// Reads what counts for nothing as it is. Gives its length.
+    fn read_other(self, text: &[u8], each: impl FnOnce(u8, usize)) -> usize {
+        let sequence = self.without.and_then(|strings| sequence(text, self.decoded, strings));
+        if let Some(sequence) = sequence {
+            return sequence.length;
+        }
+        let Unit { byte, length } = unit(text, self.decoded);
+        match self.table()[usize::from(byte)] {
+            0 => {}
+            ZERO => each(b'0', length),
+            byte => each(byte, length),
+        }
+        length
+    }
+
     /// Whether what a byte counts as depends on those before it.
     fn is_in_context(self) -> bool {
-        matches!(self, Self::Letters { decoded, without } if decoded || without)
+        self.decoded || self.without.is_some()
     }
 
     /// What each byte counts as that stands for itself.
     fn table(self) -> &'static [u8; 256] {
-        match self {
-            Self::Letters { .. } => &LETTERS,
-            Self::Hex => &HEX,
-            Self::Base64 => &BASE64,
+        match self.alphabet {
+            Alphabet::Letters => &LETTERS,
+            Alphabet::Hex => &HEX,
+            Alphabet::Base64 => &BASE64,
         }
     }
 }
 
 /// What each byte counts as among letters and digits, among hexadecimal ones, and in base64; zero for nothing.
-const LETTERS: [u8; 256] = table(Reading::Letters { decoded: false, without: false });
-const HEX: [u8; 256] = table(Reading::Hex);
-const BASE64: [u8; 256] = table(Reading::Base64);
+const LETTERS: [u8; 256] = table(Alphabet::Letters);
+const HEX: [u8; 256] = table(Alphabet::Hex);
+const BASE64: [u8; 256] = table(Alphabet::Base64);
 
 /// A zero among hexadecimal digits: it counts unless it begins a number ("0x63").
 const ZERO: u8 = 1;
 
-const fn table(reading: Reading) -> [u8; 256] {
-    let (is_hex, is_base64) = (matches!(reading, Reading::Hex), matches!(reading, Reading::Base64));
+const fn table(alphabet: Alphabet) -> [u8; 256] {
+    let (is_hex, is_base64) = (matches!(alphabet, Alphabet::Hex), matches!(alphabet, Alphabet::Base64));
     let mut table = [0; 256];
     let mut byte = 0_u8;
     loop {
@@ -96,63 +134,6 @@ fn counted(text: &[u8], at: usize, table: &[u8; 256]) -> u8 {
         ZERO if matches!(text.get(at + 1), Some(b'x' | b'X')) => 0,
         ZERO => b'0',
         byte => byte,
-    }
-}
-
-fn letters(text: &[u8], decoded: bool, without: bool, mut each: impl FnMut(u8, Range<usize>)) {
-    let mut at = 0;
-    while at < text.len() {
-        let (mut byte, mut length) = (text[at], 1);
-        if decoded && matches!(byte, b'%' | b'\\' | b'&') {
-            (byte, length) = escaped(&text[at..]).unwrap_or((byte, length));
-        }
-        if LETTERS[usize::from(byte)] != 0 {
-            each(LETTERS[usize::from(byte)], at..at + length);
-        }
-        at += if without && text[at] == 0x1b { sequence(&text[at..]) } else { length };
-    }
-}
-
-/// The byte that an escape at the start of `text` stands for, and the escape's length.
-pub(super) fn escaped(text: &[u8]) -> Option<(u8, usize)> {
-    let number = |digits: &[u8], radix| u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
-    let hex = |from: usize, to: usize| {
-        let digits = text.get(from..to).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
-        Some((number(digits, 16)?, to))
-    };
-    match text {
-        [b'%', ..] => hex(1, 3),
-        [b'\\', b'x', ..] => hex(2, 4),
-        [b'\\', b'u', b'0', b'0', ..] => hex(4, 6),
-        [b'&', b'#', b'x' | b'X', rest @ ..] => {
-            let end = rest.iter().take(3).position(|byte| *byte == b';')?;
-            hex(3, 3 + end).map(|(byte, length)| (byte, length + 1))
-        }
-        [b'&', b'#', rest @ ..] => {
-            let end = rest.iter().take(4).position(|byte| *byte == b';')?;
-            let digits = rest[..end].iter().all(u8::is_ascii_digit).then_some(&rest[..end])?;
-            Some((number(digits, 10)?, end + 3))
-        }
-        _ => None,
-    }
-}
-
-/// Length of the terminal sequence at the start of `text`, which begins with ESC.
-fn sequence(text: &[u8]) -> usize {
-    match text.get(1) {
-        // ECMA-48, 5.4: parameters, intermediates, a final byte. At the very end the rest may still come.
-        Some(b'[') => {
-            let among = |from: usize, bytes: std::ops::RangeInclusive<u8>| {
-                from + text[from..].iter().take_while(|byte| bytes.contains(byte)).count()
-            };
-            let end = among(among(2, 0x30..=0x3f), 0x20..=0x2f);
-            match text.get(end) {
-                Some(b'@'..=b'~') => end + 1,
-                Some(_) => 1,
-                None => text.len(),
-            }
-        }
-        _ => 1,
     }
 }
 

@@ -49,7 +49,7 @@ mod tests {
     use super::super::redacted_beside;
 
     fn shown(text: &str, beside: &str) -> String {
-        String::from_utf8_lossy(&redacted_beside(text.as_bytes(), beside.as_bytes())).into_owned()
+        redacted_beside(text.as_bytes(), beside.as_bytes())
     }
 
     #[test]
@@ -62,6 +62,31 @@ mod tests {
         for plain in ["no such file /home/operator/scripts/helpers/credentials", "AKIA is what keys begin with", ""] {
             assert_eq!(shown(plain, ""), plain);
         }
+    }
+
+    #[test]
+    fn nothing_that_is_not_shown_hides_a_key() {
+        let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEX";
+        for between in ["\u{1b}[0m\u{1b}[31m", "\u{1b}]0;xx\u{7}", "\u{1b}(B\u{1b}[m", "\u{9b}1m", "\u{200b}"] {
+            for size in [3, 8, 39] {
+                let parts: Vec<String> =
+                    secret.as_bytes().chunks(size).map(|part| String::from_utf8_lossy(part).into_owned()).collect();
+                let coloured = parts.join(between);
+                assert_eq!(
+                    shown(&format!("key {coloured}: no"), ""),
+                    "key [AWS secret]: no",
+                    "{}",
+                    coloured.escape_debug()
+                );
+                assert_eq!(shown("S3CRET/x", &format!("S3C{between}RET/x")), "[AWS secret]");
+                assert_eq!(shown(&format!("S3C{between}RET/x"), "S3CRET/x"), "[AWS secret]");
+            }
+        }
+        assert_eq!(
+            shown(&format!("\u{1b}[{secret}"), ""),
+            "AWS secret]",
+            "what begins like a sequence swallows none of it"
+        );
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub use known::register;
 pub use writer::Redacting;
 
 use crate::model::{UnlockCode, has_shape_of_code};
+use crate::safety::escapes::Strings;
+use crate::safety::sanitize::{is_invisible, without_sequences};
 
 /// What stands in the place of an unlock code.
 const UNLOCK_CODE: &str = "[unlock code]";
@@ -41,12 +43,25 @@ pub fn redacted(text: &[u8]) -> Vec<u8> {
 }
 
 /// The same for what a program of the user's says that hands out AWS keys: also without what is shaped like a key, and without
-/// every word that stands in `beside` too, which is where it prints them.
+/// every word that stands in `beside` too, which is where it prints them. What shows nothing is left out, as when it is
+/// sanitized: it may stand within a key, so it is looked for before and after.
 #[must_use]
-pub(crate) fn redacted_beside(text: &[u8], beside: &[u8]) -> Vec<u8> {
-    let mut all = secrets(text);
-    all.extend(keys::find(text, beside).into_iter().map(|at| Found { at, instead: AWS_SECRET }));
-    replace(text, &merged(all), 0..text.len())
+pub(crate) fn redacted_beside(text: &[u8], beside: &[u8]) -> String {
+    let [raw, shown] = [beside.to_vec(), only_shown(beside).into_bytes()].map(zeroize::Zeroizing::new);
+    let redacted = |text: &[u8]| {
+        let mut all = secrets(text);
+        let words = [&raw, &shown].into_iter().flat_map(|beside| keys::find(text, beside));
+        all.extend(words.map(|at| Found { at, instead: AWS_SECRET }));
+        zeroize::Zeroizing::new(replace(text, &merged(all), 0..text.len()))
+    };
+    let shown = zeroize::Zeroizing::new(only_shown(&redacted(text)));
+    String::from_utf8_lossy(&redacted(shown.as_bytes())).into_owned()
+}
+
+/// Without terminal sequences and other characters that show nothing.
+fn only_shown(text: &[u8]) -> String {
+    let text = zeroize::Zeroizing::new(String::from_utf8_lossy(text).into_owned());
+    without_sequences(&text, Strings::Dropped).chars().filter(|c| !is_invisible(*c)).collect()
 }
 
 /// Where text is shaped like an unlock code. Where shapes overlap they are one stretch: one of them is the code, and the
