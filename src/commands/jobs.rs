@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::flow::{About, apply_keep, open_state_folder};
-use crate::model::{JobFacts, JobId, Readiness, TargetId};
+use crate::model::{ClusterId, JobFacts, JobId, Readiness, TargetId};
 use crate::report::{Reporter, age_in_words};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -149,7 +149,9 @@ fn table(rows: &[JobRow], now: OffsetDateTime) -> String {
         if let Some(what) = row.what() {
             text.push_str(&format!("\n    {what}"));
         }
-        if let Some(cluster) = row.cluster.as_ref().filter(|_| row.ready == Some(true)) {
+        // Another text than an id would be pasted with the command.
+        let cluster = row.cluster.as_ref().and_then(|cluster| cluster.parse::<ClusterId>().ok());
+        if let Some(cluster) = cluster.filter(|_| row.ready == Some(true)) {
             text.push_str(&format!("\n    unlocked with its cluster: snow-onboard run {cluster}"));
         }
         text.push('\n');

@@ -20,9 +20,9 @@ fn advice(error: &Error, line: u64, device: &PlannedDevice) -> Option<String> {
         Error::ClusterAddressesMissing { .. } => format!(
             "Write the addresses of all nodes into line {line} of the plan, as their displays show them: in one value, with spaces between."
         ),
-        Error::JobInCluster { cluster, .. } => format!(
+        Error::JobInCluster { named, .. } => format!(
             "Write the addresses of all nodes into line {line} of the plan, as their displays show them: in one value, with spaces between. \
-             The job may stay, or give way to {cluster}."
+             The job may stay, or give way to {named}."
         ),
         Error::ClusterTooFew { .. } => format!(
             "Switch the missing nodes on, check their cables, and write the address of each into line {line} of the plan."
@@ -72,7 +72,7 @@ mod tests {
         let text = || "x".to_owned();
         for (error, job, addresses) in [
             (Error::ClusterAddressesMissing { what: text(), command: text() }, CLUSTER, &["192.0.2.10"][..]),
-            (Error::JobInCluster { job: text(), cluster: CLUSTER.to_owned() }, JOB, &["192.0.2.10"]),
+            (Error::JobInCluster { job: text(), cluster: text(), named: CLUSTER.to_owned() }, JOB, &["192.0.2.10"]),
             (
                 Error::ClusterTooFew { cluster: text(), answer: 1, nodes: 5, silent: String::new() },
                 CLUSTER,

@@ -223,9 +223,10 @@ errors! {
     FetchSkipped { job: String } = Network "fetch_skipped"
         "The code and manifest of {job} were not fetched, because AWS could not be asked for those of another device."
         => "Correct what the first failure names. Then repeat the same command. It does only what is missing.";
-    JobInCluster { job: String, cluster: String } = Job "job_in_cluster"
+    /// `named` is the cluster for a command, or an example.
+    JobInCluster { job: String, cluster: String, named: String } = Job "job_in_cluster"
         "{job} is a node of the cluster {cluster}, whose nodes share one code and one manifest. Nothing was stored."
-        => "Unlock all nodes together. Use the cluster's id and the address that each node's display shows:\n  snow-onboard run {cluster} --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12";
+        => "Unlock all nodes together. Use the cluster's id and the address that each node's display shows:\n  snow-onboard run {named} --endpoint 192.0.2.10 --node 192.0.2.11 --node 192.0.2.12";
     ForgetsOneNode { node: String, cluster: String } = Usage "forgets_one_node"
         "{node} is a node of the cluster {cluster}, whose nodes share one code and one manifest. Nothing was removed."
         => "To remove code and manifest of the whole cluster:\n  snow-onboard forget {cluster}";
