@@ -1,22 +1,35 @@
 //! A word of a command that is shown to be pasted: a shell takes it for what it is, whatever stands in it.
 
+use crate::safety::sanitize::is_invisible;
+
 /// For a POSIX shell; on Windows for PowerShell, and for cmd as well unless the word has a `%`, which nothing escapes there.
 #[must_use]
 pub(crate) fn quoted(value: &str) -> String {
-    let is_plain = !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "/:._-+".contains(c));
+    let is_plain =
+        !value.is_empty() && value.chars().all(|c| (c.is_alphanumeric() && !is_unseen(c)) || "/:._-+".contains(c));
     if is_plain {
         value.to_owned()
     } else if cfg!(windows) {
         quoted_for_windows(value)
-    } else if value.contains(char::is_control) {
-        // One line in every shell: a name with lines of its own must not look like more of what is to be pasted.
+    } else if value.contains(is_unseen) {
+        // One line in every shell: a name with lines of its own must not look like more of what is to be pasted. And what shows
+        // nothing is taken out of all that is shown, which would name another file.
         let octal = |c: char| {
-            if c.is_control() || "'\\%".contains(c) { format!("\\{:03o}", u32::from(c)) } else { c.to_string() }
+            if is_unseen(c) || "'\\%".contains(c) {
+                c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\{byte:03o}")).collect()
+            } else {
+                c.to_string()
+            }
         };
         format!("\"$(printf '{}')\"", value.chars().map(octal).collect::<String>())
     } else {
         format!("'{}'", value.replace('\'', r"'\''"))
     }
+}
+
+/// Whether a character does not come through to who pastes: what shows a command leaves it out.
+fn is_unseen(c: char) -> bool {
+    c.is_control() || is_invisible(c)
 }
 
 /// The command that removes a file.
@@ -59,7 +72,10 @@ pub(crate) fn credential_process_word(word: &str) -> Option<String> {
 fn quoted_for_windows(value: &str) -> String {
     // Between double quotes these are more than themselves to PowerShell (which takes typographic quotes for straight ones) or
     // to cmd; all others are themselves to both.
-    let is_special = |c: char| c.is_control() || "\"$`%!“”„".contains(c);
+    if value.contains(is_unseen) {
+        return escaped_for_powershell(value);
+    }
+    let is_special = |c: char| "\"$`%!“”„".contains(c);
     if value.contains(is_special) {
         // It takes the typographic ones for the end of the word as well.
         let mut quoted = String::from("'");
@@ -76,6 +92,23 @@ fn quoted_for_windows(value: &str) -> String {
     format!("\"{value}{}\"", "\\".repeat(backslashes))
 }
 
+/// What does not come through is added by its number: no file's name on Windows has a control, but one may have what shows nothing.
+/// cmd has no way to say that.
+fn escaped_for_powershell(value: &str) -> String {
+    let mut quoted = String::from("([string]::Concat('");
+    for c in value.chars() {
+        if is_unseen(c) {
+            quoted.push_str(&format!("',[char]::ConvertFromUtf32({}),'", u32::from(c)));
+        } else {
+            quoted.push(c);
+            if "'‘’‚‛".contains(c) {
+                quoted.push(c);
+            }
+        }
+    }
+    quoted + "'))"
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -84,9 +117,10 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_shell_reads_what_was_said() {
-        let lines = ["a\n\nrm x", "100%\t'$x' \\ \"é\"\u{1b}[m`id`"];
+        let lines = ["a\n\nrm x", "100%\t'$x' \\ \"é\"\u{1b}[m`id`", "c\u{200b}l", "a\u{85}b", "c\u{202e}\u{e0001}1"];
         for word in ["", "a", "m $x y", r#"a"b\c`d`"#, "it's", "~", "*", "$(id)", "!x;y&z"].into_iter().chain(lines) {
-            assert!(!quoted(word).contains(char::is_control), "{}", quoted(word));
+            assert!(!quoted(word).contains(is_unseen), "{}", quoted(word));
+            assert_eq!(crate::safety::sanitize::sanitize_lines(&quoted(word)).trim_end_matches('\n'), quoted(word));
             let script = format!("printf %s {}", quoted(word));
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
@@ -118,6 +152,7 @@ mod tests {
             ("100% of $it's", "'100% of $it''s'"),
             ("“so called”", "'“so called”'"),
             ("100%’; calc; ‘", "'100%’’; calc; ‘‘'"),
+            ("c\u{200b}l's", "([string]::Concat('c',[char]::ConvertFromUtf32(8203),'l''s'))"),
         ] {
             assert_eq!(quoted_for_windows(word), quoted, "{word}");
         }
