@@ -93,7 +93,7 @@ fn memory(found: Hardened) -> Check {
     if flaws.is_empty() {
         return Check::ok(
             SUBJECT,
-            "closed to other programs of yours, never in a core file, and the code is never swapped out",
+            "closed to other programs of yours, never in a core file, and its copy of the code is never swapped out",
         );
     }
     Check::warning(

@@ -28,7 +28,7 @@ struct Page([u8; UnlockCode::LENGTH]);
 /// Why a text is not an unlock code. Says how long it was, never what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAnUnlockCode {
-    /// Length of the refused text in bytes.
+    /// Characters of the refused text; where it is no UTF-8, bytes.
     pub length: usize,
 }
 
@@ -43,7 +43,8 @@ impl UnlockCode {
     pub fn take(source: impl Into<Vec<u8>>) -> Result<Self, NotAnUnlockCode> {
         let source = Zeroizing::new(source.into());
         if !has_shape_of_code(&source) {
-            return Err(NotAnUnlockCode { length: source.len() });
+            let length = std::str::from_utf8(&source).map_or(source.len(), |text| text.chars().count());
+            return Err(NotAnUnlockCode { length });
         }
         let mut page = Box::new(Page([0; Self::LENGTH]));
         // Refused where the limit is used up (`ulimit -l`); the code is then as well kept as all other memory.
@@ -217,9 +218,10 @@ mod tests {
             "12345-abcde-12345-ABCDE-1234\n",
             "12345-abcde-12345-ABCDE-1234ä",
             "12345_abcde_12345_ABCDE_12345",
+            "12345\u{2011}abcde\u{2011}12345\u{2011}ABCDE\u{2011}12345",
         ] {
             let refusal = UnlockCode::take(text).unwrap_err();
-            assert_eq!(refusal, NotAnUnlockCode { length: text.len() });
+            assert_eq!(refusal, NotAnUnlockCode { length: text.chars().count() });
         }
     }
 
