@@ -11,10 +11,17 @@ use crate::safety::quote::{address_flags, quoted};
 use crate::settings::table::{EVERY, SESSION, Setting};
 use crate::settings::{Settings, Value, setting};
 
-/// `snow-onboard forget --all` for this state folder and keychain.
+/// `snow-onboard forget --all` for this state folder, and for the keychain if one was typed. `forget` searches a keychain that is
+/// typed and no other: one of a variable is none that it is told to keep to.
 pub(crate) fn forget_all_again(settings: &Settings) -> String {
-    let matter = |said: &Setting| said.reopens && said.verbs & EVERY != 0;
+    let is_typed = |said: &Setting| said.key != setting::keychain.key || settings.keychain_was_typed();
+    let matter = |said: &Setting| said.reopens && said.verbs & EVERY != 0 && is_typed(said);
     again("forget --all", None, None, settings, matter)
+}
+
+/// `snow-onboard forget` for a job of which no record says in which keychain its code is: this one.
+pub(crate) fn forget_in_keychain_again(job: &TargetId, settings: &Settings) -> String {
+    again("forget", Some(job), None, settings, |said| said.reopens && said.verbs & EVERY != 0)
 }
 
 /// `snow-onboard run --all`, as [`run_again`].
@@ -93,14 +100,18 @@ pub(crate) fn given_flags(settings: &Settings) -> Vec<GivenFlag> {
         return Vec::new();
     }
     let commands = Cli::command();
-    let given = |(setting, value): (&'static Setting, &Value)| {
+    let given = |(said, value): (&'static Setting, &Value)| {
         let takes = |command: &&clap::Command| {
-            setting.verbs & EVERY != 0 || command.get_arguments().any(|argument| argument.get_id() == setting.key)
+            // Where a record names the keychains, `forget` without a flag searches those; with it, that one alone.
+            let narrows = said.key == setting::keychain.key && command.get_name() == "forget";
+            !narrows
+                && (said.verbs & EVERY != 0
+                    || command.get_arguments().any(|argument| argument.get_id() == said.key))
         };
-        let shorthand = setting.shorthand.iter().map(|short| format!("--{}", short.flag));
+        let shorthand = said.shorthand.iter().map(|short| format!("--{}", short.flag));
         GivenFlag {
-            flags: std::iter::once(setting.flag()).chain(shorthand).collect(),
-            text: flag(setting, value),
+            flags: std::iter::once(said.flag()).chain(shorthand).collect(),
+            text: flag(said, value),
             verbs: commands.get_subcommands().filter(takes).map(|command| command.get_name().to_owned()).collect(),
         }
     };

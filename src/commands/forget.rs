@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::cli::{Forget, forget_all_again};
+use crate::cli::{Forget, forget_all_again, forget_in_keychain_again};
 use crate::device::OwnProfiles;
 use crate::error::{Error, ExitCode, Result};
 use crate::flow::{
@@ -38,19 +38,20 @@ pub(super) fn forget(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Rep
         tell_of_flawed_audit(settings, reporter);
     }
     match &args.job {
-        Some(job) => forget_one(job, args, settings, ui, reporter).map(|()| ExitCode::Done),
+        Some(job) => forget_one(job, args, settings, ui, reporter),
         None if args.returned || args.expired => forget_some(args, settings, ui, reporter),
         None => forget_all(args.yes, settings, ui, reporter),
     }
 }
 
-fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<()> {
+/// Ends as [`Error::CodeStays`] does, with a result, where a code of the job stays.
+fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<ExitCode> {
     let (job, node) = super::parse_target_and_node(job, settings, reporter)?;
     reporter.is_about(&job);
     if let Some(profile) = &args.client_profile {
         // A profile of a cluster's node names the node.
         let named = node.map_or_else(|| job.clone(), TargetId::Job);
-        return remove_profile(profile, &job, &named, settings, ui, reporter);
+        return remove_profile(profile, &job, &named, settings, ui, reporter).map(|()| ExitCode::Done);
     }
     if let Some(node) = node {
         return Err(Error::ForgetsOneNode { node: node.to_string(), cluster: job.to_string() });
@@ -65,10 +66,10 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
     let agreed = confirm_removal(asked(args.yes, ui), &rows, &what, &settings.state_dir)?;
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let Some(removed) = forget_job(&job, &state, &agreed, settings, reporter)? else {
-        let text = format!(
+        let text = ui.hint(&format!(
             "No manifest and no record of {job} are on this machine. No keychain was searched, because keychain is none. \
              To search the system's:\n  snow-onboard forget {job} --keychain system"
-        );
+        ));
         ui.result(
             Some(&job),
             &text,
@@ -79,23 +80,22 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
                 profiles_removed_from: Vec::new(),
             },
         );
-        return Ok(());
+        return Ok(ExitCode::Done);
     };
+    let stays = removed.error_beside_it(&job).map(|error| ui.failure_beside_result(Some(&job), &error));
     // Before the result, which is the last line for programs.
     removed.copies_elsewhere.into_iter().for_each(|warning| reporter.notify(Event::Warning(warning)));
     let (code, files) = (removed.code, removed.files);
-    let stays = stays_in_words(&job, &removed.stays_in);
     ui.result(
         Some(&job),
         &format!(
-            "{}\n\n  Unlock code          {code}\n  Manifest and record  {files}{}{}",
+            "{}\n\n  Unlock code          {code}\n  Manifest and record  {files}{}",
             if stays.is_some() {
                 format!("Not all stored data of {job} was removed.")
             } else {
                 format!("The stored data of {job} was removed.")
             },
-            removed.profiles.in_words().map(|words| format!("\n  Profile              {words}")).unwrap_or_default(),
-            stays.map(|words| format!("\n\n{words}")).unwrap_or_default()
+            removed.profiles.in_words().map(|words| format!("\n  Profile              {words}")).unwrap_or_default()
         ),
         ForgetResult {
             code_removed_from: &removed.code_removed_from,
@@ -104,18 +104,7 @@ fn forget_one(job: &str, args: &Forget, settings: &Settings, ui: &Ui, reporter: 
             profiles_removed_from: removed.profiles.profiles.iter().map(|(file, _)| &**file).collect(),
         },
     );
-    Ok(())
-}
-
-/// That a code of the job is left in a keychain that was not searched, since another was named, and what removes it.
-fn stays_in_words(job: &TargetId, stays_in: &[KeychainKind]) -> Option<String> {
-    let kinds: Vec<String> = stays_in.iter().map(|kind| format!("“{kind}”")).collect();
-    (!kinds.is_empty()).then(|| {
-        format!(
-            "A code of {job} is stored in the keychain {}, which was not searched. To remove everything:\n  snow-onboard forget {job}",
-            kinds.join(" and ")
-        )
-    })
+    Ok(stays.unwrap_or_default())
 }
 
 #[derive(Serialize)]
@@ -129,6 +118,8 @@ struct ForgetAllResult {
 struct ForgottenRow {
     job: TargetId,
     code_removed_from: Vec<String>,
+    /// The keychains that may still have a code of the job: they were not searched, since another was named.
+    code_stays_in: Vec<KeychainKind>,
     files_removed: bool,
     /// The files that a profile for the device was taken out of.
     profiles_removed_from: Vec<PathBuf>,
@@ -150,7 +141,7 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
     let stray: Vec<TargetId> = in_keychain.into_iter().filter(|job| !on_disk.contains(job)).collect();
     // Their files may lie in a state folder that this command does not know, with a run at work on them.
     let (stray, held_back) = if is_agreed || ui.can_prompt() { (stray, Vec::new()) } else { (Vec::new(), stray) };
-    let held_back = (!held_back.is_empty()).then(|| only_in_keychain(&held_back, ui));
+    let held_back = (!held_back.is_empty()).then(|| only_in_keychain(&held_back, settings, ui));
     if on_disk.is_empty() && stray.is_empty() && !StateFolder::is_there(&settings.state_dir)? {
         // What can't be searched is not said to be empty.
         unlisted.or(held_back).map_or(Ok(()), Err)?;
@@ -166,10 +157,16 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
     }
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let stored = [on_disk, stray].concat();
-    let SeveralForgotten { rows, lines, mut failure, is_partial } =
-        forget_each(stored, (&state, &agreed), settings, ui, reporter);
+    let SeveralForgotten { rows, lines, mut failure, is_to_repeat } =
+        forget_each(stored.clone(), (&state, &agreed), settings, ui, reporter);
     if let (None, Some(error)) = (failure, unlisted.as_ref().or(held_back.as_ref())) {
         failure = Some(ui.failure_of_several(error));
+    }
+    // A question may stand for an hour. What another process stored meanwhile was neither shown nor agreed to.
+    let meanwhile = stored_meanwhile(&state, &stored);
+    if let Some(error) = &meanwhile {
+        let ended = ui.failure_of_several(error);
+        failure.get_or_insert(ended);
     }
     let mut left = Vec::new();
     if failure.is_none() {
@@ -180,12 +177,14 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
         }
     }
     let mut text = match (lines.is_empty(), failure.is_none()) {
-        (false, true) if is_partial => format!("Not all stored data was removed.\n\n{}", lines.join("\n")),
         (true, true) => nothing_stored(settings),
+        (true, false) if meanwhile.is_some() => "Not all stored data was removed.".to_owned(),
         (true, false) => "No job has files on this machine.".to_owned(),
         (false, true) => format!("The stored data of all jobs was removed.\n\n{}", lines.join("\n")),
-        // The command to paste stands with the failure: it takes a --yes, which this one has not.
-        (false, false) if held_back.is_some() => format!("Not all stored data was removed.\n\n{}", lines.join("\n")),
+        // The command to paste stands with the failure: it takes a --yes, which this one has not, or no --keychain.
+        (false, false) if held_back.is_some() || !is_to_repeat => {
+            format!("Not all stored data was removed.\n\n{}", lines.join("\n"))
+        }
         (false, false) => format!(
             "Not all stored data was removed.\n\n{}\n\nSolve the problem that is named above, then repeat the same command:\n  {}",
             lines.join("\n"),
@@ -199,15 +198,29 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
     Ok(failure.unwrap_or(ExitCode::Done))
 }
 
+/// That there are jobs now of which nothing was known when those to be removed were listed.
+fn stored_meanwhile(state: &StateFolder, listed: &[TargetId]) -> Option<Error> {
+    match state.kept() {
+        Ok(kept) => {
+            let jobs = kept.into_iter().map(|(job, _)| job).filter(|job| !listed.contains(job));
+            let jobs: Vec<String> = jobs.map(|job| job.to_string()).collect();
+            (!jobs.is_empty()).then(|| Error::StoredMeanwhile { jobs: jobs.join(", ") })
+        }
+        Err(error) => Some(error),
+    }
+}
+
 /// For codes whose files are not here, where nobody can say that they are to go.
-fn only_in_keychain(jobs: &[TargetId], ui: &Ui) -> Error {
-    let commands: Vec<String> = jobs.iter().map(|job| format!("  snow-onboard forget {job}")).collect();
+fn only_in_keychain(jobs: &[TargetId], settings: &Settings, ui: &Ui) -> Error {
+    let commands: Vec<String> =
+        jobs.iter().map(|job| format!("  {}", forget_in_keychain_again(job, settings))).collect();
     Error::NobodyToAsk {
         why: ui.why_nobody_is_asked(false),
         what: "name each job of which this state folder has no files, and the keychain has a code,",
         hint: format!(
-            "Their files may be in another state folder. If they are not needed any more, remove them:\n{}\nOr all of them, with what is stored here:\n  snow-onboard forget --all --yes",
-            commands.join("\n")
+            "Their files may be in another state folder. If they are not needed any more, remove them:\n{}\nOr all of them, with what is stored here:\n  {} --yes",
+            commands.join("\n"),
+            forget_all_again(settings)
         ),
     }
 }
@@ -218,8 +231,8 @@ struct SeveralForgotten {
     lines: Vec<String>,
     /// How the first ended that could not be removed.
     failure: Option<ExitCode>,
-    /// Whether a code is left in a keychain that was not searched.
-    is_partial: bool,
+    /// Whether the same command may do better the next time; where a code stays in a keychain that was not searched, it would not.
+    is_to_repeat: bool,
 }
 
 fn forget_each(
@@ -229,12 +242,13 @@ fn forget_each(
     ui: &Ui,
     reporter: &Reporter,
 ) -> SeveralForgotten {
-    let (mut rows, mut lines, mut failure, mut is_partial) = (Vec::new(), Vec::new(), None, false);
+    let (mut rows, mut lines, mut failure, mut is_to_repeat) = (Vec::new(), Vec::new(), None, true);
     for job in jobs {
         let of_job = reporter.for_job(&job);
         let mut row = ForgottenRow {
             job: job.clone(),
             code_removed_from: Vec::new(),
+            code_stays_in: Vec::new(),
             files_removed: false,
             profiles_removed_from: Vec::new(),
             error: None,
@@ -245,13 +259,15 @@ fn forget_each(
                     let profile =
                         removed.profiles.in_words().map(|words| format!("; profile {words}")).unwrap_or_default();
                     lines.push(format!("  {job}  code {}; files {}{profile}", removed.code, removed.files));
+                    if let Some(error) = removed.error_beside_it(&job) {
+                        row.error = Some(ui.failure_of_one(&job, &error.report()));
+                        failure.get_or_insert(error.exit());
+                        is_to_repeat = false;
+                    }
                     row.profiles_removed_from = removed.profiles.profiles.into_iter().map(|(file, _)| file).collect();
                     row.code_removed_from = removed.code_removed_from;
                     row.files_removed = removed.files_removed;
-                    if let Some(words) = stays_in_words(&job, &removed.stays_in) {
-                        of_job.notify(Event::Warning(words));
-                        is_partial = true;
-                    }
+                    row.code_stays_in = removed.stays_in;
                     removed.copies_elsewhere.into_iter().for_each(|warning| of_job.notify(Event::Warning(warning)));
                 }
             }
@@ -263,7 +279,7 @@ fn forget_each(
         }
         rows.push(row);
     }
-    SeveralForgotten { rows, lines, failure, is_partial }
+    SeveralForgotten { rows, lines, failure, is_to_repeat }
 }
 
 #[derive(Serialize)]
@@ -301,12 +317,12 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
     }
     let why = |job: &TargetId| goes.iter().find(|chosen| chosen.job == *job).map(|chosen| chosen.why.clone());
     let jobs = goes.iter().map(|chosen| chosen.job.clone()).collect();
-    let SeveralForgotten { rows, lines, failure, is_partial } =
+    let SeveralForgotten { rows, lines, failure, is_to_repeat } =
         forget_each(jobs, (&state, &agreed), settings, ui, reporter);
     let mut text = match (rows.is_empty(), failure) {
         (true, _) => "No stored job is to be removed.".to_owned(),
-        (false, None) if is_partial => format!("Not all of it was removed.\n\n{}", lines.join("\n")),
         (false, None) => format!("The stored data of these jobs was removed.\n\n{}", lines.join("\n")),
+        (false, Some(_)) if !is_to_repeat => format!("Not all of it was removed.\n\n{}", lines.join("\n")),
         (false, Some(_)) => format!(
             "Not all of it was removed.\n\n{}\n\nSolve the problem that is named above, then repeat the same command.",
             lines.join("\n")

@@ -78,10 +78,10 @@ pub(super) fn tell(unlocked: &Unlocked, endpoint: &Endpoint, settings: &Settings
                 run_cluster_again(&unlocked.job, &hand_over.nodes, settings, |_| true)
             } + agreed
         )),
-        None if is_kept(&unlocked.job, settings) => text.push_str(&format!(
+        None if is_kept(&unlocked.job, settings) => text.push_str(&ui.hint(&format!(
             "This run stored nothing. An earlier code and manifest of {0} are still stored on this machine. To remove them:\n  snow-onboard forget {0}",
             unlocked.job
-        )),
+        ))),
         None => text.push_str("Nothing is stored on this machine. If the device loses power, run the same command again. It fetches both anew, for which it needs internet and an AWS sign-in."),
     }
     if let Some(seconds) = hand_over.argv_seconds {

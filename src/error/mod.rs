@@ -339,6 +339,10 @@ errors! {
     KeychainElsewhere { job: String, which: String, places: String } = Keychain "keychain_elsewhere"
         "The code of {job} is not in {which}, but an item for it is in {places}."
         => "Remove that item in the keychain's own app (search for “snow-onboard”), then repeat the same command.";
+    /// `keychains` are those that were not searched, since another was named.
+    CodeStays { job: String, keychains: String } = Keychain "code_stays"
+        "A code of {job} is stored in the keychain {keychains}, which was not searched. The manifest and the record were kept with it."
+        => "To remove everything:\n  snow-onboard forget {job}";
     /// `what` is why it is foreign; `hint` begins the hint, with the first letter of “fetch”; `beside` is where the new pair goes.
     KeychainForeignItem { job: String, what: String, hint: String, beside: &'static str } = Keychain "keychain_foreign_item"
         "The keychain's item for {job} {what}. It was left as it is."
@@ -416,6 +420,10 @@ errors! {
     AuditCopyUnsupported = Settings "audit_copy_unsupported"
         "The audit log can't be copied to this system's log: this version can do that on Linux only."
         => "Set audit_copy to none, where it is set:\n  snow-onboard settings";
+    /// `jobs` are those that another process stored while this one asked or removed.
+    StoredMeanwhile { jobs: String } = Busy "stored_meanwhile"
+        "Another process stored {jobs} while this command was at work. That was not removed."
+        => "To remove it too, repeat the same command.";
     Busy { job: String, pid: String } = Busy "busy"
         "Another snow-onboard process ({pid}) is working on {job}."
         => "Wait until that process has finished, then repeat the same command.";

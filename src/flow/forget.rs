@@ -31,7 +31,16 @@ pub(crate) struct RemovedJob {
     pub copies_elsewhere: Vec<String>,
 }
 
-/// Removes what is stored of a job, as far as that was agreed to. `None` if nothing was, and no keychain was searched.
+impl RemovedJob {
+    /// That not all of it was removed, if a code stays.
+    pub(crate) fn error_beside_it(&self, job: &TargetId) -> Option<Error> {
+        let kinds: Vec<String> = self.stays_in.iter().map(|kind| format!("“{kind}”")).collect();
+        (!kinds.is_empty()).then(|| Error::CodeStays { job: job.to_string(), keychains: kinds.join(" and ") })
+    }
+}
+
+/// Removes what is stored of a job, as far as that was agreed to. `None` if nothing was, and no keychain was searched. Where a code
+/// stays in a keychain that was not searched, [`RemovedJob::stays_in`] says so.
 ///
 /// # Errors
 /// [`Error::Cancelled`] if it is not what was agreed to any more; [`Error::NotKept`]; [`Error::KeychainElsewhere`]; those of the keychain, after which the files are still there.
@@ -157,13 +166,14 @@ fn remove_from(
         Some(record) => folder.remove_pair(record).map(|()| true)?,
         None => !keeps_elsewhere && folder.remove()?,
     };
-    if !was_there && !files_removed && profiles.is_empty() {
-        if look_in.is_empty() {
-            return Ok(None);
-        }
+    let is_something_removed = was_there || files_removed || !profiles.is_empty();
+    if is_something_removed {
+        audit.note(folder, step, None)?;
+    } else if look_in.is_empty() {
+        return Ok(None);
+    } else if !keeps_elsewhere {
         return Err(Error::NotKept { job: job.to_string() });
     }
-    audit.note(folder, step, None)?;
     let code = match (removed_in_words.is_empty(), was_there) {
         (false, _) => format!("removed from {}", removed_in_words.join(" and ")),
         (true, true) => "overwritten".to_owned(),

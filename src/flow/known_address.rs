@@ -4,7 +4,7 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::model::{Endpoint, PlannedDevice, Record, TargetId};
+use crate::model::{Endpoint, JobId, PlannedDevice, Record, TargetId};
 use crate::report::{Event, Notify, Reporter};
 use crate::store::StateFolder;
 
@@ -39,9 +39,12 @@ fn known_as_others(devices: &[PlannedDevice], kept: &[(TargetId, Option<Record>)
     devices.iter().flat_map(|device| device.addresses().filter_map(move |address| warning(device, address))).collect()
 }
 
-/// When the job's device, or a node, was open and known by its `DeviceId` at this address, if it was there the last time.
+/// When the job's device, or a node, was open and known for what it is at this address, if it was there the last time. A device is
+/// known by its `DeviceId`; a cluster has none of its own, and is open only where its nodes are known.
 fn opened_at(record: &Record, address: &Endpoint) -> Option<OffsetDateTime> {
-    let last = record.hand_overs.iter().rev().find(|it| it.unlocked_at.is_some() && it.device_id.is_some())?;
+    let is_known = |device_id: Option<&JobId>| device_id.is_some() || record.job.job().is_none();
+    let last =
+        record.hand_overs.iter().rev().find(|it| it.unlocked_at.is_some() && is_known(it.device_id.as_ref()))?;
     let mut at = std::iter::once(&last.endpoint).chain(&last.nodes);
     at.any(|known| known.is_same(address)).then_some(last.unlocked_at).flatten()
 }
@@ -105,6 +108,27 @@ mod tests {
             assert_eq!(told.len(), 1);
             assert!(told[0].ends_with(&format!("when it was opened last; {given}. {question}")), "{told:?}");
         }
+    }
+
+    /// What tells of a cluster is no job's id, and each of its nodes has an address.
+    #[test]
+    fn an_address_of_a_cluster_s_node_is_told() {
+        const CLUSTER: &str = "CID11111111-0000-4000-8000-000000000000";
+        let (cluster, record) = opened(CLUSTER, "10.0.0.1", 1);
+        let mut record = record.unwrap();
+        assert_eq!(record.hand_overs[0].device_id, None, "the control");
+        record.hand_overs[0].nodes = ["10.0.0.1", "10.0.0.2"].map(|address| address.parse().unwrap()).into();
+        let kept = [(cluster, Some(record))];
+        for address in ["10.0.0.1", "10.0.0.2"] {
+            assert_eq!(
+                known_as_others(&[device(None, ONE, address)], &kept),
+                [format!(
+                    "{address} was the device of {CLUSTER} when it was opened last; now it is given for {ONE}. Is it the right address?"
+                )]
+            );
+            assert_eq!(known_as_others(&[device(None, CLUSTER, address)], &kept), [""; 0]);
+        }
+        assert_eq!(known_as_others(&[device(None, ONE, "10.0.0.3")], &kept), [""; 0]);
     }
 
     #[test]

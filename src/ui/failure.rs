@@ -119,12 +119,17 @@ impl Ui {
 
     /// A failure after which a result is still told; programs read it after that. Returns the exit code of the process.
     pub(crate) fn failure_of_several(&self, error: &Error) -> ExitCode {
+        self.failure_beside_result(None, error)
+    }
+
+    /// The same, about one job.
+    pub(crate) fn failure_beside_result(&self, job: Option<&TargetId>, error: &Error) -> ExitCode {
         self.status.clear();
         let failure = self.log_failure(error);
         if self.mode != OutputMode::Json {
             show_failure(&failure.text, &failure.hint);
         }
-        self.reported().failures.push((None, failure));
+        self.reported().failures.push((job.cloned(), failure));
         error.exit()
     }
 

@@ -156,7 +156,8 @@ impl Ui {
         let _ = self.hints.set(rules);
     }
 
-    fn hint(&self, text: &str) -> String {
+    /// A hint, or what a result tells to paste, as it is true on this machine and says again what was given.
+    pub(crate) fn hint(&self, text: &str) -> String {
         let Some(rules) = self.hints.get() else { return text.to_owned() };
         // A command that says again what was given has paths in it that nobody has looked at yet.
         sanitize_lines(&rules.apply(text)).trim_end_matches('\n').to_owned()

@@ -17,6 +17,8 @@ mod stage;
 
 mod completions;
 mod credentials;
+#[cfg(target_os = "linux")]
+mod forget;
 mod guided;
 #[cfg(target_os = "linux")]
 mod picture;

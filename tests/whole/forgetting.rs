@@ -205,7 +205,7 @@ fn a_code_in_an_earlier_keychain_goes_too_and_one_that_stays_is_named() {
     change(&|record| record["pair"]["keychain"] = "kernel".into());
     agent(&["fetch", &id, "--keychain", "system"]).done();
     assert_eq!(record()["earlier_keychains"], serde_json::json!(["kernel"]));
-    let ended = agent(&["forget", &id, "--keychain", "system", "--json"]).done();
+    let ended = agent(&["forget", &id, "--keychain", "system", "--json"]).failed(8, "");
     assert_eq!(crate::events::flaw_of_all(&ended.stdout), None);
     assert_eq!(ended.json("result")["code_stays_in"], serde_json::json!(["kernel"]));
     assert_eq!((bus.lookup(&id), path.exists()), (None, true), "the record is the only note of the other code");
@@ -253,6 +253,55 @@ fn a_code_that_is_gone_is_in_the_log_whatever_fails_after() {
     assert_eq!((bus.lookup(&id), path.exists()), (None, true), "the control");
     let audit = fs::read_to_string(state(&rehearsal).join("audit.jsonl")).unwrap();
     assert_eq!(audit.matches("\"forgotten\"").count(), 1, "{audit}");
+}
+
+/// A keychain that is typed is the only one that is searched. What stays elsewhere is told each time, with a command that removes it.
+#[test]
+fn a_typed_keychain_that_is_not_the_pair_s_removes_nothing_else_and_goes_in_no_circle() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    let elsewhere = rehearsal.root().join("another").display().to_string();
+    let agent = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus).arg("--state-dir").arg(&elsewhere).end();
+    let created = time::OffsetDateTime::now_utc() - time::Duration::days(400);
+    let record = Path::new(&elsewhere).join("jobs").join(&id).join("record.json");
+    let change = |keychain: &str, earlier: &[&str]| {
+        let mut changed = serde_json::from_slice::<serde_json::Value>(&fs::read(&record).unwrap()).unwrap();
+        changed["pair"]["keychain"] = keychain.into();
+        changed["earlier_keychains"] = serde_json::json!(earlier);
+        changed["summary"]["created"] =
+            created.format(&time::format_description::well_known::Rfc3339).unwrap().as_str().into();
+        fs::write(&record, changed.to_string()).unwrap();
+    };
+    agent(&["fetch", &id]).done();
+    // As if the pair had been fetched into the kernel's after that.
+    change("kernel", &["system"]);
+    // Without the keychain, which would lead here again, and in the same folder.
+    let leads_on = |hint: &str| {
+        let command = hint.lines().find(|line| line.trim_start().starts_with(&format!("snow-onboard forget {id} ")));
+        command.is_some_and(|it| it.contains(&format!(" --state-dir {elsewhere}")) && !it.contains("--keychain"))
+    };
+    for (which, removed) in
+        [(&["--all"][..], true), (&["--all"], false), (&["--expired"], false), (&[&*id], false), (&[&*id], false)]
+    {
+        let args = [&["forget"], which, &["--keychain", "system", "--yes"]].concat();
+        let ended = agent(&[&args[..], &["--json"]].concat()).failed(8, "");
+        assert_eq!(crate::events::flaw_of_all(&ended.stdout), None);
+        let (result, error) = (ended.json("result"), ended.json("error"));
+        let row = if which == [&*id] { &result } else { &result["jobs"][0] };
+        assert_eq!(row["code_stays_in"], serde_json::json!(["kernel"]), "{result}");
+        assert_eq!((row["code_removed_from"] == serde_json::json!([]), bus.lookup(&id)), (!removed, None), "{result}");
+        assert_eq!((&error["code"], &error["job"]), (&"code_stays".into(), &(*id).into()), "{error}");
+        assert!(leads_on(error["hint"].as_str().unwrap()), "{error}");
+        assert!(record.exists(), "the record is the only note of the other code");
+        let ended = agent(&args).failed(8, "which was not searched");
+        assert!(leads_on(&ended.stderr), "{}", ended.stderr);
+        assert!(ended.stdout.contains("Not all") && !ended.stdout.contains("repeat"), "{}", ended.stdout);
+    }
+    // What a session's keyring of the kernel holds is not here.
+    change("system", &[]);
+    agent(&["forget", &id]).done();
+    assert!(!record.exists());
 }
 
 /// Two jobs that are stored, the second created on the day `age` days ago.
