@@ -36,15 +36,14 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
     let command = ClientCommand::of(&words, &job)?;
     needs_stored_code("client", settings)?;
     let folder = std::env::current_dir().map_err(|error| Error::disk("Finding", ".".as_ref(), error))?;
-    let Some((_, record)) = StateFolder::one_below(&settings.state_dir, &job)? else {
-        return Err(Error::PairNotKept { job: job.to_string() });
-    };
+    let record = StateFolder::record_below(&settings.state_dir, &job)?;
+    let record = record.ok_or_else(|| Error::PairNotKept { job: job.to_string() })?;
     // Any node may be asked what is about the cluster.
     let node = node.filter(|_| !command.is_for_cluster());
     if job.job().is_none() && node.is_none() && settings.endpoint.is_none() && !command.is_for_cluster() {
-        return Err(command.needs_node(&job, record.as_ref()));
+        return Err(command.needs_node(&job, Some(&record)));
     }
-    let asked_at = AskedAt::find((&job, node.as_ref()), record.as_ref(), settings).map_err(|error| match error {
+    let asked_at = AskedAt::find((&job, node.as_ref()), Some(&record), settings).map_err(|error| match error {
         Error::EndpointUnknown { .. } => Error::EndpointMissing,
         error => error,
     })?;

@@ -302,7 +302,7 @@ fn forget_some(args: &Forget, settings: &Settings, ui: &Ui, reporter: &Reporter)
         return Ok(ExitCode::Done);
     }
     let state = open_state_folder(&settings.state_dir, reporter)?;
-    let stored = state.kept()?;
+    let stored = state.kept_or_why()?;
     let ForgetChoice { goes, stays } = if args.returned {
         ForgetChoice::returned(stored.into_iter().map(|(job, _)| job).collect(), settings, reporter)?
     } else {

@@ -51,7 +51,7 @@ pub(super) fn jobs(settings: &Settings, ui: &Ui, reporter: &Reporter) -> Result<
     // What is ready first, then what may be, then the youngest.
     let readiness = |row: &JobRow| row.ready.map_or(1, |ready| if ready { 2 } else { 0 });
     rows.sort_by(|a, b| readiness(b).cmp(&readiness(a)).then(b.created.cmp(&a.created)));
-    ui.result(None, &table(&rows, OffsetDateTime::now_utc()), JobsResult { jobs: rows });
+    ui.result(None, &table(&rows, OffsetDateTime::now_utc(), |command| ui.hint(command)), JobsResult { jobs: rows });
     Ok(())
 }
 
@@ -129,7 +129,8 @@ impl JobRow {
     }
 }
 
-fn table(rows: &[JobRow], now: OffsetDateTime) -> String {
+/// `in_full` says again in a command to paste what was given.
+fn table(rows: &[JobRow], now: OffsetDateTime, in_full: impl Fn(&str) -> String) -> String {
     if rows.is_empty() {
         return "No jobs in this account and region.".to_owned();
     }
@@ -152,7 +153,7 @@ fn table(rows: &[JobRow], now: OffsetDateTime) -> String {
         // Another text than an id would be pasted with the command.
         let cluster = row.cluster.as_ref().and_then(|cluster| cluster.parse::<ClusterId>().ok());
         if let Some(cluster) = cluster.filter(|_| row.ready == Some(true)) {
-            text.push_str(&format!("\n    unlocked with its cluster: snow-onboard run {cluster}"));
+            text.push_str(&format!("\n    {}", in_full(&format!("unlocked with its cluster: snow-onboard run {cluster}"))));
         }
         text.push('\n');
     }
@@ -200,18 +201,18 @@ mod tests {
     fn a_row_says_state_type_age_tracking_number_and_readiness() {
         let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(12);
         let kept = BTreeSet::from(["JID123e4567-e89b-12d3-a456-426655440000".to_owned()]);
-        let text = table(&[JobRow::new(facts(JobState::WithCustomer), &kept)], now);
+        let text = table(&[JobRow::new(facts(JobState::WithCustomer), &kept)], now, str::to_owned);
         assert_eq!(
             text,
             "JID123e4567-e89b-12d3-a456-426655440000  ready, kept here\n    has been delivered to you, created 12 days ago, tracking number 1Z999\n    EDGE_S, LOCAL_USE, Ship log\n"
         );
-        let text = table(&[JobRow::new(facts(JobState::InTransitToCustomer), &BTreeSet::new())], now);
+        let text = table(&[JobRow::new(facts(JobState::InTransitToCustomer), &BTreeSet::new())], now, str::to_owned);
         assert!(
             text.starts_with("JID123e4567-e89b-12d3-a456-426655440000  perhaps ready\n    is in transit to you"),
             "{text}"
         );
         let node = JobFacts { cluster: Some("CID1".to_owned()), ..facts(JobState::WithCustomer) };
         let row = JobRow::new(node, &BTreeSet::new());
-        assert!(!row.is_for_one_device() && table(&[row], now).contains("with its cluster: snow-onboard run CID1"));
+        assert!(!row.is_for_one_device() && table(&[row], now, str::to_owned).contains("with its cluster: snow-onboard run CID1"));
     }
 }

@@ -6,7 +6,14 @@ use crate::model::{PlannedDevice, TargetId};
 
 /// What is to be told of `error`.
 pub(super) fn report_in_plan(error: &Error, device: &PlannedDevice) -> ErrorReport {
-    let mut report = error.report();
+    let mut report = match (error, device.line) {
+        (Error::ClusterAddressesTooMany { cluster, count, nodes, .. }, Some(line)) => {
+            let leave = format!("Leave one address for each node in line {line} of the plan");
+            let cluster = cluster.clone();
+            Error::ClusterAddressesTooMany { cluster, count: *count, nodes: *nodes, leave }.report()
+        }
+        _ => error.report(),
+    };
     // Of a plan that was typed as answers there are no lines.
     if let Some(hint) = device.line.and_then(|line| advice(error, line, device)) {
         report.hint = hint;

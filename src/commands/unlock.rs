@@ -24,30 +24,29 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
     match named {
         Some(job) => {
             reporter.is_about(&job);
-            let Some((_, record)) = StateFolder::one_below(&settings.state_dir, &job)? else {
-                return Err(Error::PairNotKept { job: job.to_string() });
-            };
+            let record = StateFolder::record_below(&settings.state_dir, &job)?;
+            let record = record.ok_or_else(|| Error::PairNotKept { job: job.to_string() })?;
             let mut nodes = cluster::request(&args.nodes, None, settings)?;
             if job.job().is_some() && !args.nodes.nodes.is_empty() {
                 let why = format!("--node is for a cluster, and {job} is a job of a single device.");
                 return Err(Error::Usage { why });
             }
-            if let (None, Some(record)) = (job.job(), &record) {
-                nodes.addresses = with_remembered(&nodes.addresses, Some(record), reporter);
+            if job.job().is_none() {
+                nodes.addresses = with_remembered(&nodes.addresses, Some(&record), reporter);
                 let (given, count) = (&nodes.addresses, record.nodes.len());
                 if given.is_empty() || given.len() < count && !nodes.without_missing {
                     return Err(addresses_missing("unlock", &job, given, count));
                 }
             }
             let first = nodes.addresses.first().filter(|_| job.job().is_none()).cloned();
-            let endpoint = match (&settings.endpoint, record.as_ref().and_then(Record::last_endpoint)) {
+            let endpoint = match (&settings.endpoint, record.last_endpoint()) {
                 (Some(given), _) => given.clone(),
                 _ if first.is_some() => first.ok_or(Error::EndpointMissing)?,
                 (None, Some(last)) => {
                     reporter.notify(Event::Fact(format!("The address {last} is that of the last time.")));
                     last
                 }
-                (None, None) => return Err(address_unknown(&job, record.as_ref())),
+                (None, None) => return Err(address_unknown(&job, Some(&record))),
             };
             let requested = Requested { job, purpose: Purpose::Unlock, settings, reporter: reporter.clone(), ask: ui };
             let kept = requested.check_with_device(&endpoint)?.of_cluster(nodes).take_kept()?;
@@ -57,19 +56,19 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
             Ok(ExitCode::Done)
         }
         None => {
-            let stored = StateFolder::kept_below(&settings.state_dir)?;
+            let stored = StateFolder::kept_or_why_below(&settings.state_dir)?;
             if stored.is_empty() { Err(Error::NothingToUnlock) } else { Ok(unlock_all(stored, settings, ui, reporter)) }
         }
     }
 }
 
 /// Each device at its last address. One that fails, or that is waited for, does not keep the others. Each keychain is opened once.
-fn unlock_all(stored: Vec<(TargetId, Option<Record>)>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> ExitCode {
+fn unlock_all(stored: Vec<(TargetId, Result<Option<Record>>)>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> ExitCode {
     let keychains = Arc::new(SharedKeychains::default());
     let devices: Vec<_> = stored
         .into_iter()
         .map(|(job, record)| {
-            let endpoint = record.as_ref().and_then(Record::last_endpoint);
+            let endpoint = record.as_ref().ok().and_then(Option::as_ref).and_then(Record::last_endpoint);
             (NamedDevice { job, label: None, endpoint }, record, Arc::clone(&keychains))
         })
         .collect();
@@ -79,7 +78,7 @@ fn unlock_all(stored: Vec<(TargetId, Option<Record>)>, settings: &Settings, ui: 
     drop(keychains);
     let shared = Shared::of(settings);
     work_on_all(devices.into_iter().enumerate().collect(), settings, |(at, (device, record, keychains))| {
-        let opened = open_again(&device, record.as_ref(), settings, reporter, (keychains, &shared));
+        let opened = open_again(&device, record, settings, reporter, (keychains, &shared));
         rows.add(at, DeviceRow::new(device, opened, ui));
     });
     rows.tell(ui)
@@ -87,20 +86,18 @@ fn unlock_all(stored: Vec<(TargetId, Option<Record>)>, settings: &Settings, ui: 
 
 fn open_again(
     device: &NamedDevice,
-    record: Option<&Record>,
+    record: Result<Option<Record>>,
     settings: &Settings,
     reporter: &Reporter,
     (keychains, shared): (Arc<SharedKeychains>, &Shared),
 ) -> Result<Unlocked, NotOpened> {
     let NamedDevice { job, endpoint, .. } = device;
-    let endpoint = endpoint.as_ref().ok_or_else(|| address_unknown(job, record))?;
-    let kept_in = record.and_then(|record| Some(record.pair.as_ref()?.keychain));
+    let record = record?.ok_or_else(|| Error::PairNotKept { job: job.to_string() })?;
+    let endpoint = endpoint.as_ref().ok_or_else(|| address_unknown(job, Some(&record)))?;
+    let kept_in = record.pair.as_ref().map(|pair| pair.keychain);
     keychains.open_once(settings.keychain_settings(settings.keychain_for(kept_in)), reporter.shared())?;
     let reporter = reporter.for_job(job);
-    let addresses = match record {
-        Some(record) if job.job().is_none() => record.last_addresses(),
-        _ => vec![endpoint.clone()],
-    };
+    let addresses = if job.job().is_none() { record.last_addresses() } else { vec![endpoint.clone()] };
     let at = (&addresses[..], ClusterRequest::default());
     Ok(open_stored(job, at, Purpose::Unlock, settings, &reporter, (keychains, shared))?)
 }

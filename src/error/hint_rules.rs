@@ -58,6 +58,8 @@ const EXAMPLE: &str = " --endpoint 192.0.2.10";
 /// What follows how a keychain is reached.
 const ANY_OR_NONE: &str = " Or store the code in kernel memory (until reboot at the latest, often only until logout), or do not store it:\n  --keychain kernel\n  --keychain none";
 const NONE: &str = "Do not store the code on this machine:\n  --keychain none";
+/// Of a keychain that is full.
+const SYSTEM: &str = "\nOr store the code in the system's keychain:\n  --keychain system";
 const LESS_SAFE: &str = "\nLess safe: ";
 const HELP: &str = "  snow-onboard --help";
 const REFRESH: &str = "snow-onboard fetch --refresh ";
@@ -159,7 +161,9 @@ impl OtherKeychains {
             ),
             Self::This => (" What this command needs is in that keychain.".to_owned(), ITS_APP.to_owned()),
         };
-        hint.replace(ANY_OR_NONE, &or).replace(NONE, &instead)
+        let hint = hint.replace(ANY_OR_NONE, &or).replace(NONE, &instead);
+        // What is needed is in the one that is full.
+        if *self == Self::Another { hint } else { hint.replace(SYSTEM, "") }
     }
 }
 
@@ -348,6 +352,10 @@ mod tests {
         assert_eq!(count(&fetched, "--keychain none"), 0, "{fetched:#?}");
         assert_eq!(count(&fetched, "\n  snow-onboard fetch JID1 --keychain kernel\n"), 3, "{fetched:#?}");
         assert_eq!(count(&hints(OtherKeychains::This), "--keychain "), 0);
+        // Of one that is full: another is no way where the code is in it.
+        assert_eq!(count(&any, "--keychain system"), 1, "{any:#?}");
+        assert_eq!(count(&another, "--keychain system"), 1, "{another:#?}");
+        assert_eq!(count(&fetched, "--keychain system"), 0, "{fetched:#?}");
     }
 
     #[test]

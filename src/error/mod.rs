@@ -231,6 +231,10 @@ errors! {
         "{node} is a node of the cluster {cluster}, whose nodes share one code and one manifest. Nothing was removed."
         => "To remove code and manifest of the whole cluster:\n  snow-onboard forget {cluster}";
     /// `what` is the sentence; `command` the one to paste, from its verb on.
+    /// `leave` begins the hint: where one address is to be left for each node.
+    ClusterAddressesTooMany { cluster: String, count: usize, nodes: usize, leave: String } = Usage "cluster_addresses_too_many"
+        "{count} addresses were given, and {cluster} has {nodes} nodes."
+        => "{leave}. If the cluster has a new node, fetch code and manifest anew, which lists the nodes anew. Then repeat the same command:\n  snow-onboard fetch --refresh {cluster}";
     ClusterAddressesMissing { what: String, command: String } = Usage "cluster_addresses_missing"
         "{what}"
         => "Give the address that each node's display shows:\n  snow-onboard {command}";
@@ -354,6 +358,9 @@ errors! {
     KernelKeyringClosed { why: String, remains: String, hint: &'static str } = Keychain "kernel_keyring_closed"
         "The kernel keyring can't be used: {why}.{remains}"
         => "{hint}";
+    KernelKeyringFull = Keychain "kernel_keyring_full"
+        "The kernel keyring is full: the keys of this user have reached the limit that the system sets."
+        => "Remove what is not needed any more, then repeat the same command:\n  snow-onboard status --offline\n  snow-onboard forget JID…\nOr store the code in the system's keychain:\n  --keychain system\nOr ask the administrator to raise the limits of each user (sysctl): kernel.keys.maxbytes and kernel.keys.maxkeys. A new login does not help: the limits are the user's.";
 
     StateFolderBad { path: String, why: Why } = Disk "state_folder_bad"
         "The folder {path} can't be used: {why}."

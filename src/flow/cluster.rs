@@ -258,7 +258,7 @@ impl AskedAt {
 /// Where the nodes are: as was said, else as the last time. `first` is where that is a single address.
 ///
 /// # Errors
-/// [`Error::Usage`] if there are more addresses than nodes, or one of them stands twice.
+/// [`Error::ClusterAddressesTooMany`]; [`Error::Usage`] if one of them stands twice.
 pub(super) fn addresses(context: &RunContext<'_>, record: &Record, first: &Endpoint) -> Result<Vec<Endpoint>> {
     let given = &context.request.addresses;
     let mut addresses = if given.is_empty() { record.last_addresses() } else { given.clone() };
@@ -281,14 +281,12 @@ pub(super) fn addresses(context: &RunContext<'_>, record: &Record, first: &Endpo
 /// Refuses more addresses than there are nodes.
 ///
 /// # Errors
-/// [`Error::Usage`].
+/// [`Error::ClusterAddressesTooMany`].
 pub(crate) fn check_count(cluster: &TargetId, addresses: &[Endpoint], nodes: usize) -> Result<()> {
     match addresses.len() {
         count if count > nodes => {
-            let why = format!(
-                "{count} addresses were given, and {cluster} has {nodes} nodes. If it has more by now, run: snow-onboard fetch --refresh {cluster}"
-            );
-            Err(Error::Usage { why })
+            let leave = "Give one address for each node".to_owned();
+            Err(Error::ClusterAddressesTooMany { cluster: cluster.to_string(), count, nodes, leave })
         }
         _ => Ok(()),
     }

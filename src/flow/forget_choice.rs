@@ -147,10 +147,17 @@ impl ForgetChoice {
         Ok(choice)
     }
 
-    /// By the estimate, from what the records say. A job whose creation is not recorded stays.
-    pub(crate) fn expired(stored: Vec<(TargetId, Option<Record>)>, now: OffsetDateTime) -> Self {
+    /// By the estimate, from what the records say. A job whose creation is not recorded stays, and one whose record can't be used.
+    pub(crate) fn expired(stored: Vec<(TargetId, Result<Option<Record>>)>, now: OffsetDateTime) -> Self {
         let mut choice = Self::default();
         for (job, record) in stored {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    choice.stays.push(ChosenJob { job, why: format!("has no time of creation that is known here. {error}") });
+                    continue;
+                }
+            };
             let expiry = record.and_then(|record| record.summary.created).and_then(estimated_expiry);
             match expiry {
                 Some(expiry) if expiry <= now => {

@@ -217,6 +217,8 @@ pub(super) enum KeychainFailure {
         /// What to do.
         hint: &'static str,
     },
+    /// The keys of this user have reached the kernel's limit.
+    KernelFull,
     /// A policy of the bus or a sandbox keeps this program away; says which.
     Blocked(String),
     /// Anything else, in words.
@@ -261,6 +263,7 @@ impl KeychainFailure {
             Self::InClear { place, hint } => Error::KeychainInClear { which, place, hint },
             Self::Unseen { why } => Error::KeychainUnseen { which, why },
             Self::KernelClosed { why, hint } => Error::KernelKeyringClosed { why, remains: String::new(), hint },
+            Self::KernelFull => Error::KernelKeyringFull,
             Self::Blocked(why) => Error::KeychainBlocked { why },
             Self::Failed(why) => Error::KeychainFailed { which, what, why },
         }

@@ -154,8 +154,10 @@ impl Backend for SessionKeyring {
 impl SessionKeyring {
     /// It is said where a code is read: until then nothing is done with it.
     fn warn(&self, user: &str) {
+        // A device's key has its id behind the job's.
+        let job = user.split(' ').next().unwrap_or(user);
         self.notify.notify(Event::Warning(format!(
-            "What the kernel keyring holds for {user} could be read or changed by other users of this machine until now. It is closed to them. Treat a code in it as known to them: AWS Support makes a new one, and then “snow-onboard fetch --refresh” obtains it. “snow-onboard forget” removes what is stored."
+            "What the kernel keyring holds for {user} could be read or changed by other users of this machine until now. It is closed to them. Treat a code in it as known to them: AWS Support makes a new one. To fetch that one: snow-onboard fetch --refresh {job}"
         )));
     }
 }
@@ -364,6 +366,8 @@ fn not_own(why: String) -> KeychainFailure {
 
 fn closed(error: KeyError) -> KeychainFailure {
     let hint = match error {
+        // Of all sessions of the user together: another one has no more room.
+        KeyError::QuotaExceeded => return KeychainFailure::KernelFull,
         KeyError::PermissionDenied | KeyError::OperationNotSupported | KeyError::Unknown(_) => ELSEWHERE,
         _ => OWN_KEYRING,
     };
@@ -377,7 +381,6 @@ fn in_words(error: KeyError) -> &'static str {
         KeyError::PermissionDenied | KeyError::OperationNotSupported | KeyError::Unknown(_) => {
             "this system does not let programs use it (containers often don't)"
         }
-        KeyError::QuotaExceeded => "this user's keyrings are full",
         KeyError::KeyExpired | KeyError::KeyRevoked | KeyError::KeyRejected => "the session's keyring has ended",
         KeyError::KeyDoesNotExist | KeyError::KeyringDoesNotExist => "the key or its keyring is not there",
         KeyError::OutOfMemory => "the kernel has no memory for it",

@@ -124,6 +124,14 @@ impl StateFolder {
     /// # Errors
     /// [`Error::Disk`] if the folder can't be listed. An unreadable record is no error: the job is still named.
     pub fn kept(&self) -> Result<Vec<(TargetId, Option<Record>)>> {
+        self.kept_or_why().map(without_why)
+    }
+
+    /// The same, with the error of each record that can't be used.
+    ///
+    /// # Errors
+    /// [`Error::Disk`] if the folder can't be listed.
+    pub(crate) fn kept_or_why(&self) -> Result<Vec<(TargetId, Result<Option<Record>>)>> {
         let jobs = self.root.join(JOBS);
         jobs_in(&jobs).map_err(|error| Error::disk("Listing", &jobs, error))
     }
@@ -133,6 +141,14 @@ impl StateFolder {
     /// # Errors
     /// Those of [`StateFolder::open`] and of [`StateFolder::kept`].
     pub(crate) fn kept_below(root: &Path) -> Result<Vec<(TargetId, Option<Record>)>> {
+        Self::kept_or_why_below(root).map(without_why)
+    }
+
+    /// The same, with the error of each record that can't be used.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn kept_or_why_below(root: &Path) -> Result<Vec<(TargetId, Result<Option<Record>>)>> {
         let place = path_trust::look_at_private_folder(root).map_err(|refused| bad(root, refused))?;
         let jobs = place.real.join(JOBS);
         check_private(&jobs)?;
@@ -319,12 +335,17 @@ fn with_pair(kept: Vec<(TargetId, Option<Record>)>) -> BTreeSet<String> {
     kept.into_iter().filter(|(_, record)| has_pair(record)).map(|(job, _)| job.to_string()).collect()
 }
 
-fn jobs_in(folder: &Path) -> io::Result<Vec<(TargetId, Option<Record>)>> {
+/// Of a record that can't be used, whatever needs it tells why.
+fn without_why(kept: Vec<(TargetId, Result<Option<Record>>)>) -> Vec<(TargetId, Option<Record>)> {
+    kept.into_iter().map(|(job, record)| (job, record.ok().flatten())).collect()
+}
+
+fn jobs_in(folder: &Path) -> io::Result<Vec<(TargetId, Result<Option<Record>>)>> {
     let mut kept = Vec::new();
     for entry in folder.read_dir()? {
         let entry = entry?;
         let Some(job) = entry.file_name().to_str().and_then(|name| name.parse::<TargetId>().ok()) else { continue };
-        let record = read_record(&job, &entry.path()).ok().flatten();
+        let record = read_record(&job, &entry.path());
         kept.push((job, record));
     }
     kept.sort_by(|a, b| a.0.cmp(&b.0));

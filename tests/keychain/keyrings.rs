@@ -317,6 +317,6 @@ fn a_full_quota_of_the_kernel_s_keyrings_costs_no_code() {
         return;
     }
     assert_eq!(answers[2..4], ["stored", "full"]);
-    assert!(answers[4].starts_with("kernel_keyring_closed: ") && answers[4].contains("are full"), "{answers:?}");
+    assert!(answers[4].starts_with("kernel_keyring_full: ") && answers[4].contains("is full"), "{answers:?}");
     assert_eq!(answers[5..7], ["a alone", "1"], "the code that was there");
 }

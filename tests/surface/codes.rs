@@ -41,6 +41,8 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
     ("node_missing", "it takes a cluster: tests/whole/cluster_nodes.rs has one"),
     ("cluster_incomplete", "it takes a cluster: tests/whole/clusters.rs has one"),
     ("cluster_too_few", "it takes a cluster: tests/whole/clusters.rs has one"),
+    ("kernel_keyring_full", "it takes a user whose keys are at the limit: tests/keychain/keyrings.rs has one"),
+    ("cluster_addresses_too_many", "it takes a cluster: tests/whole/clusters.rs has one"),
     ("code_stays", "it takes a pair in two keychains: tests/whole/forgetting.rs has one"),
     ("stored_meanwhile", "it takes another process while a question stands: tests/terminal/forget.rs has one"),
     ("internal", "told of a bug, of which none is known"),

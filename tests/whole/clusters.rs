@@ -398,6 +398,10 @@ fn addresses_that_cannot_be_right_are_refused() {
     assert_eq!(rack.rehearsal.count(Operation::GetJobUnlockCode), 0, "before anything is fetched");
     rack.run(&["--node", &addresses[1]]).end().failed(2, "twice");
     rack.run(&["--node", "127.0.0.1:1"]).end().failed(2, "has 3 nodes");
+    // The way out stands where what was given is said again.
+    let network = &["--node", "127.0.0.1:1", "--network-timeout", "77s"];
+    let hint = format!("\n  snow-onboard fetch --refresh {} --network-timeout 77s", rack.id);
+    assert!(rack.run(network).end().failed(2, "4 addresses were given").stderr.contains(&hint));
     rack.run(&["--node", "127.0.0.300"]).end().failed(2, "--node");
     assert!(!rack.cluster.nodes().iter().any(|node| node.state() == State::Unlocked));
     let single = Rehearsal::builder().start().unwrap();

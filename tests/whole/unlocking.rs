@@ -107,3 +107,38 @@ fn what_is_not_stored_is_not_unlocked_and_aws_is_not_asked_for_it() {
     offline(&rehearsal, &bus, &["unlock", &id, "--endpoint", &endpoint]).end().done();
     assert_eq!((rehearsal.device().state(), rehearsal.requests().len()), (State::Unlocked, asked));
 }
+
+/// What a record does not tell is not told as unknown: the address stands in it, and to give it another time leads nowhere.
+#[test]
+fn a_record_that_can_not_be_used_is_told_as_that_by_each_command() {
+    let rehearsal = Rehearsal::builder().start().unwrap();
+    let bus = KeyringBus::start(Keyring::Unlocked);
+    let id = rehearsal.job().id().to_owned();
+    on_the_bus(Agent::run(&rehearsal, &[]), &bus).end().done();
+    let path = state(&rehearsal).join("jobs").join(&id).join("record.json");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let mut newer = serde_json::from_str::<serde_json::Value>(&good).unwrap();
+    newer["version"] = 1000.into();
+    for (text, code) in [("{", "record_unreadable"), (&newer.to_string(), "record_newer")] {
+        std::fs::write(&path, text).unwrap();
+        // Those that don't use the client know no flag of it.
+        let without_client = |args: &[&str]| on_the_bus(Agent::new(&rehearsal, args), &bus);
+        for args in [&["unlock", &id][..], &["unlock", "--all"], &["receipt", &id], &["credentials", &id]] {
+            let agent = if args[0] == "receipt" { without_client(args) } else { offline(&rehearsal, &bus, args) };
+            let ended = agent.arg("--json").end();
+            let said = format!("{}{}", ended.stdout, ended.stderr);
+            assert_eq!(ended.status.code(), Some(9), "{args:?} {said}");
+            assert!(said.contains(&format!("\"code\":\"{code}\"")), "{args:?} {said}");
+        }
+        let client = Agent::bare(["client", &id, "--json", "--", "describe-device"]).envs(rehearsal.env());
+        let ended = on_the_bus(client.env("SNOW_ONBOARD_CLIENT", rehearsal.client_path()), &bus).end();
+        assert!(ended.stderr.contains(&format!("\"code\":\"{code}\"")), "{}", ended.stderr);
+        let looked = offline(&rehearsal, &bus, &["status", &id, "--json"]).end().done().json("result");
+        assert!(looked.to_string().contains(&format!("\"code\":\"{code}\"")), "{looked}");
+        let kept = without_client(&["forget", "--expired", "--yes", "--json"]).end().done().json("result");
+        let why = kept["stays"][0]["why"].as_str().unwrap();
+        assert!(why.contains("has no time of creation that is known here. The record ") && path.exists(), "{why}");
+    }
+    std::fs::write(&path, good).unwrap();
+    offline(&rehearsal, &bus, &["unlock", &id]).end().done();
+}
