@@ -105,8 +105,7 @@ pub(crate) fn given_flags(settings: &Settings) -> Vec<GivenFlag> {
             // Where a record names the keychains, `forget` without a flag searches those; with it, that one alone.
             let narrows = said.key == setting::keychain.key && command.get_name() == "forget";
             !narrows
-                && (said.verbs & EVERY != 0
-                    || command.get_arguments().any(|argument| argument.get_id() == said.key))
+                && (said.verbs & EVERY != 0 || command.get_arguments().any(|argument| argument.get_id() == said.key))
         };
         let shorthand = said.shorthand.iter().map(|short| format!("--{}", short.flag));
         GivenFlag {

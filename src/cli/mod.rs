@@ -25,8 +25,8 @@ use crate::safety::sanitize::sanitize;
 use crate::settings::Flags;
 use crate::settings::table::{DOCTOR, EVERY, FETCH, RUN, UNLOCK};
 pub(crate) use again::{
-    flags_for_credentials, forget_all_again, forget_in_keychain_again, given_flags, run_again, run_all_again, run_cluster_again, run_plan_again,
-    unlock_again,
+    flags_for_credentials, forget_all_again, forget_in_keychain_again, given_flags, run_again, run_all_again,
+    run_cluster_again, run_plan_again, unlock_again,
 };
 pub use audit::AuditArgs;
 pub(crate) use audit::{SHOW, VERIFY};

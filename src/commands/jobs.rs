@@ -213,6 +213,9 @@ mod tests {
         );
         let node = JobFacts { cluster: Some("CID1".to_owned()), ..facts(JobState::WithCustomer) };
         let row = JobRow::new(node, &BTreeSet::new());
-        assert!(!row.is_for_one_device() && table(&[row], now, str::to_owned).contains("with its cluster: snow-onboard run CID1"));
+        assert!(
+            !row.is_for_one_device()
+                && table(&[row], now, str::to_owned).contains("with its cluster: snow-onboard run CID1")
+        );
     }
 }

@@ -63,7 +63,12 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
 }
 
 /// Each device at its last address. One that fails, or that is waited for, does not keep the others. Each keychain is opened once.
-fn unlock_all(stored: Vec<(TargetId, Result<Option<Record>>)>, settings: &Settings, ui: &Ui, reporter: &Reporter) -> ExitCode {
+fn unlock_all(
+    stored: Vec<(TargetId, Result<Option<Record>>)>,
+    settings: &Settings,
+    ui: &Ui,
+    reporter: &Reporter,
+) -> ExitCode {
     let keychains = Arc::new(SharedKeychains::default());
     let devices: Vec<_> = stored
         .into_iter()

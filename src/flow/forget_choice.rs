@@ -154,7 +154,9 @@ impl ForgetChoice {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    choice.stays.push(ChosenJob { job, why: format!("has no time of creation that is known here. {error}") });
+                    choice
+                        .stays
+                        .push(ChosenJob { job, why: format!("has no time of creation that is known here. {error}") });
                     continue;
                 }
             };

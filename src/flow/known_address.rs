@@ -43,8 +43,7 @@ fn known_as_others(devices: &[PlannedDevice], kept: &[(TargetId, Option<Record>)
 /// known by its `DeviceId`; a cluster has none of its own, and is open only where its nodes are known.
 fn opened_at(record: &Record, address: &Endpoint) -> Option<OffsetDateTime> {
     let is_known = |device_id: Option<&JobId>| device_id.is_some() || record.job.job().is_none();
-    let last =
-        record.hand_overs.iter().rev().find(|it| it.unlocked_at.is_some() && is_known(it.device_id.as_ref()))?;
+    let last = record.hand_overs.iter().rev().find(|it| it.unlocked_at.is_some() && is_known(it.device_id.as_ref()))?;
     let mut at = std::iter::once(&last.endpoint).chain(&last.nodes);
     at.any(|known| known.is_same(address)).then_some(last.unlocked_at).flatten()
 }

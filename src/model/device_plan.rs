@@ -104,12 +104,13 @@ impl DevicePlan {
         if is(&[b"PK\x03\x04", b"\xd0\xcf\x11\xe0"]) {
             return Err(flaw("it is a spreadsheet file. Save it as CSV (UTF-8) in the spreadsheet's program"));
         }
-        let why = if is(&[b"\xff\xfe", b"\xfe\xff"]) {
-            "it is UTF-16. Save it as CSV (UTF-8)"
-        } else {
-            "it is not UTF-8. Save it as CSV (UTF-8)"
-        };
-        String::from_utf8(bytes).map(|text| PlanText::of(&text)).map_err(|_| flaw(why))
+        // Without a mark, every second byte of it is nothing, which UTF-8 allows.
+        let is_wide = matches!(bytes[..], [one, 0, other, 0, ..] | [0, one, 0, other, ..] if one != 0 && other != 0);
+        if is_wide || is(&[b"\xff\xfe", b"\xfe\xff"]) {
+            return Err(flaw("it is UTF-16. Save it as CSV (UTF-8)"));
+        }
+        let not_utf8 = |_| flaw("it is not UTF-8. Save it as CSV (UTF-8)");
+        String::from_utf8(bytes).map(|text| PlanText::of(&text)).map_err(not_utf8)
     }
 
     /// Reads a plan, and checks all of it.

@@ -5,6 +5,7 @@
 //! stands there is printed and kept.
 
 use super::secret::{UnlockCode, has_shape_of_code, holds_shape_of_code};
+use super::typed::is_like_a_hyphen;
 use super::{Endpoint, TargetId, tidy};
 use crate::safety::sanitize::is_invisible;
 
@@ -54,10 +55,32 @@ pub(crate) fn holds_typed_code(text: &str) -> bool {
 }
 
 /// Whether a code stands on a command line, in one word or in several. A path may have any name in it: of that, the exact shape counts.
+/// What stands before a flag does not go on behind it: several addresses stand each behind a flag of its own.
 #[must_use]
 pub(crate) fn holds_code_in_words(words: &[String]) -> bool {
-    words.iter().any(|word| holds_typed_code(word))
-        || words.split(|word| is_path(word)).any(|words| holds_disguise(&seen(&words.join(" "))))
+    if words.iter().any(|word| holds_typed_code(word)) {
+        return true;
+    }
+    let mut texts = vec![String::new()];
+    for word in words {
+        let value = match flag_of(word) {
+            _ if is_path(word) => "",
+            Some(value) => value,
+            None => {
+                texts.last_mut().into_iter().for_each(|text| *text += &format!(" {word}"));
+                continue;
+            }
+        };
+        texts.push(value.to_owned());
+    }
+    texts.iter().any(|text| holds_disguise(&seen(text)))
+}
+
+/// What is given with a flag, if the word is one in letters alone.
+fn flag_of(word: &str) -> Option<&str> {
+    let flag = word.strip_prefix("--").filter(|flag| flag.starts_with(|c: char| c.is_ascii_lowercase()))?;
+    let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
+    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-').then_some(value)
 }
 
 /// The strict form, for text that is kept or printed and in which no code has a place: also where other characters stand between the
@@ -81,18 +104,26 @@ fn seen(text: &str) -> String {
 fn holds_disguise(text: &str) -> bool {
     // An id or an address is known for what it is, and what stands before it does not go on behind it.
     let mut sequences = vec![Vec::new()];
+    let mut is_behind_hyphen = false;
     for (word, piece) in text.split(|c: char| c.is_whitespace() || ",;\"".contains(c)).enumerate() {
         if is_known(piece) {
             sequences.push(Vec::new());
             continue;
         }
-        let tokens = piece.split(|c: char| !c.is_alphanumeric()).filter(|token| !token.is_empty());
-        let last = sequences.last_mut();
-        last.into_iter().for_each(|last| last.extend(tokens.clone().map(|text| Token { text, word })));
+        let mut tokens = Vec::new();
+        for part in piece.split_inclusive(|c: char| !c.is_alphanumeric()) {
+            let text = part.trim_end_matches(|c: char| !c.is_alphanumeric());
+            if !text.is_empty() {
+                tokens.push(Token { text, word, is_behind_hyphen });
+                is_behind_hyphen = false;
+            }
+            is_behind_hyphen |= part.ends_with(|c: char| c == '-' || is_like_a_hyphen(c));
+        }
         // A letter of another alphabet is none of a code's.
-        if tokens.clone().flat_map(|token| token.split(|c: char| !c.is_ascii())).any(is_glued) {
+        if tokens.iter().flat_map(|token| token.text.split(|c: char| !c.is_ascii())).any(is_glued) {
             return true;
         }
+        sequences.last_mut().into_iter().for_each(|last| last.append(&mut tokens));
     }
     sequences.iter().any(|tokens| (0..tokens.len()).any(|at| begins_with_code(&tokens[at..])))
 }
@@ -101,13 +132,24 @@ fn is_path(word: &str) -> bool {
     word.contains(['/', '\\'])
 }
 
-/// An id, an address, or a UUID.
+/// An id, an address, a UUID, or a MAC.
 fn is_known(piece: &str) -> bool {
     let bare = tidy(piece);
     let is_uuid = |text: &str| TargetId::typed(&format!("JID{text}")).is_ok();
     is_uuid(bare.trim_matches(['{', '}', '(', ')']))
+        || is_mac(&bare)
         || TargetId::typed(&bare).is_ok()
         || bare.parse::<Endpoint>().is_ok_and(|it| it.is_by_number())
+}
+
+/// The address of a network card or of an InfiniBand port, in one of the ways in which it is written.
+fn is_mac(text: &str) -> bool {
+    let is_of = |separator: char, parts: &[usize], length: usize| {
+        let split: Vec<&str> = text.split(separator).collect();
+        let is_hex = |part: &&str| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        parts.contains(&split.len()) && split.iter().all(is_hex)
+    };
+    is_of(':', &[6, 8], 2) || is_of('-', &[6, 8], 2) || is_of('.', &[3], 4)
 }
 
 /// Letters and digits without anything between them.
@@ -116,6 +158,32 @@ struct Token<'a> {
     text: &'a str,
     /// In which word of the text it stands.
     word: usize,
+    /// Whether there is a hyphen, or what looks like one, between it and the one before.
+    is_behind_hyphen: bool,
+}
+
+/// How much each of these looks like a group of a code. Names that count on, such as “r1u10 r1u12 r1u14” or “rack1a rack1b rack1c”, are
+/// none: two groups of a code that differ in digits alone are one in ten thousand codes, and what they lack the others make up for.
+fn weights(tokens: &[Token<'_>]) -> Vec<usize> {
+    let is_like = |one: &str, other: &str| is_of_series(one, other) && (one.len() == other.len());
+    let weight = |token: &Token<'_>| {
+        let like = |how: &dyn Fn(&str, &str) -> bool| tokens.iter().filter(|other| how(token.text, other.text)).count();
+        let counts_on = like(&|one, other| is_like(one, other) && without_digits(one) == without_digits(other)) >= 2
+            || like(&is_like) >= 3;
+        if counts_on { 0 } else { weight(token.text) }
+    };
+    tokens.iter().map(weight).collect()
+}
+
+/// Whether both begin with the same letters, and have letters and digits at the same places.
+fn is_of_series(one: &str, other: &str) -> bool {
+    let begin = one.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let kinds = |text: &str| text.bytes().map(|byte| byte.is_ascii_digit()).collect::<Vec<_>>();
+    begin > 0 && begin < one.len() && one.get(..begin) == other.get(..begin) && kinds(one) == kinds(other)
+}
+
+fn without_digits(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// How much a token looks like a group of a code, and not like a word, a number or a word with its number.
@@ -143,14 +211,17 @@ fn changes(bytes: &[u8]) -> usize {
     bytes.windows(2).filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit()).count()
 }
 
-/// Whether letters and digits without anything between them are a code, or hold one.
+/// Whether letters and digits without anything between them are a code, or hold one. What has no small letter has to be as long as one:
+/// numbers of devices are written so, and identifiers that programs make.
 fn is_glued(token: &str) -> bool {
     const HASHES: [usize; 5] = [32, 40, 64, 96, 128];
     let (bytes, length) = (token.as_bytes(), token.len());
     let is_hash = HASHES.contains(&length) && bytes.iter().all(u8::is_ascii_hexdigit);
+    let has_small_letter = bytes.iter().any(u8::is_ascii_lowercase);
     match length {
-        24..=26 => changes(bytes) >= 2,
-        27.. if !is_hash => bytes.windows(CHARACTERS).any(|window| changes(window) >= 3),
+        CHARACTERS => changes(bytes) >= 2,
+        24 | 26 => has_small_letter && changes(bytes) >= 2,
+        27.. if !is_hash && has_small_letter => bytes.windows(CHARACTERS).any(|window| changes(window) >= 3),
         _ => false,
     }
 }
@@ -167,11 +238,19 @@ fn is_in_groups(tokens: &[Token<'_>]) -> bool {
     };
     let lengths: Vec<usize> = groups.iter().map(|group| group.text.len()).collect();
     let count: usize = lengths.iter().sum();
-    let weight: usize = groups.iter().map(|group| weight(group.text)).sum();
+    let weights = weights(groups);
+    let weight: usize = weights.iter().sum();
+    // Words and numbers alone are a label, unless hyphens part them as they do in a code, or they are those that documents have in
+    // the place of one.
+    let counts_up = |group: &Token<'_>| group.text.as_bytes().windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1));
+    let is_likely = weights.contains(&LOOKS_RANDOM)
+        || groups[1..].iter().all(|group| group.is_behind_hyphen)
+        || groups.iter().any(counts_up);
     let has_letters = groups.iter().any(|group| group.text.bytes().any(|byte| byte.is_ascii_alphabetic()));
     let is_one_word = groups[0].word == groups[GROUPS - 1].word;
     let is_inside = lengths[1..GROUPS - 1].iter().all(|length| *length == GROUP);
     has_letters
+        && is_likely
         && if lengths.iter().all(|length| *length == GROUP) {
             weight >= LOOKS_RANDOM
         } else if lengths.iter().all(|length| (4..=6).contains(length)) && (24..=26).contains(&count) {
@@ -183,12 +262,14 @@ fn is_in_groups(tokens: &[Token<'_>]) -> bool {
 
 /// Two to four parts of whole groups, none of which is a word.
 fn is_in_long_parts(tokens: &[Token<'_>]) -> bool {
-    let is_part =
-        |token: &&Token<'_>| token.text.is_ascii() && token.text.len().is_multiple_of(GROUP) && weight(token.text) > 1;
+    let tokens = &tokens[..tokens.len().min(GROUPS - 1)];
+    let is_part = |(token, weight): &(&Token<'_>, usize)| {
+        token.text.is_ascii() && token.text.len().is_multiple_of(GROUP) && *weight > 1
+    };
     let (mut count, mut looks_random) = (0, false);
-    tokens.iter().take_while(is_part).take(GROUPS - 1).any(|token| {
+    tokens.iter().zip(weights(tokens)).take_while(is_part).any(|(token, weight)| {
         count += token.text.len();
-        looks_random |= weight(token.text) >= LOOKS_RANDOM;
+        looks_random |= weight >= LOOKS_RANDOM;
         count == CHARACTERS && looks_random
     })
 }
@@ -206,7 +287,9 @@ fn is_in_small_parts(tokens: &[Token<'_>]) -> bool {
     let joined: String = parts.iter().map(|part| part.text).collect();
     let is_whole = length == 1 || joined.len() == CHARACTERS;
     let is_even = rest.iter().all(|part| part.text.len() == length) && last.len() <= length;
-    joined.is_ascii() && is_whole && is_even && changes(joined.as_bytes()) >= 3
+    // A rack's units, one behind the other.
+    let counts_on = length > 1 && rest.iter().all(|part| is_of_series(parts[0].text, part.text));
+    joined.is_ascii() && is_whole && is_even && !counts_on && changes(joined.as_bytes()) >= 3
 }
 
 #[cfg(test)]
@@ -294,6 +377,14 @@ mod tests {
                 .map(|c| if c == '-' { c } else { char::from_u32(u32::from(c) + 0xfee0).unwrap_or(c) })
                 .collect(),
             code.replace('-', "\u{200b}-\u{200b}").replace('-', " "),
+            groups.join(" \u{2011} "),
+            groups.join(";"),
+            groups.join("\t"),
+            groups.join(" ").to_uppercase(),
+            format!("Truck 00012 Halle {}", groups.join(" ")),
+            format!("00:1a:2b:3c:4d:5e {}", groups.join(" ")),
+            format!("r1u10 r1u12 {}", groups.join(" ")),
+            format!("{bare}x"),
         ]
     }
 
@@ -360,6 +451,21 @@ mod tests {
             "+49 30 12345 67890 ext 12",
             "DE89 3704 0044 0532 0130 00",
             "100 TB, 80 kg, 208 V, 2x 10GbE, QSFP28",
+            "Truck 00012 Halle 00034 links",
+            "truck 00012 halle 00034 links",
+            "Truck, 00012, Halle, 00034, links",
+            "CID123e4567-e89b-12d3-a456-426655440000,r1u10 r1u12 r1u14 r1u16 r1u18",
+            "CID123e4567-e89b-12d3-a456-426655440000,r1u10 r1u12 r2u10 r2u12 r3u14,Halle",
+            "CID123e4567-e89b-12d3-a456-426655440000;sn7x2 sn8y4 sn9z1 sn7q3 sn1k5",
+            "CID123e4567-e89b-12d3-a456-426655440000;r01u10 r01u12 r01u14 r01u16 r01u18;left",
+            "rack1a rack1b rack1c rack1d rack1e",
+            "a1b10 a1b12 a1b14, front a1b16 rear",
+            "r1u1 r1u2 r1u3 r1u4 r1u5 r1u6 r",
+            "00:1a:2b:3c:4d:5e;00:1a:2b:3c:4d:5f;1",
+            "00-1A-2B-3C-4D-5E 00-1A-2B-3C-4D-5F 1",
+            "001a.2b3c.4d5e 001a.2b3c.4d5f 1",
+            "SN2023AB12CD34EF56GH78IJ90",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
             "snow-onboard run --plan pallet.csv --parallel 4 --unlock-timeout 30m",
         ] {
             assert!(!holds_hidden_code(text), "{text}");
@@ -375,6 +481,9 @@ mod tests {
             "run|7c0e1 - bab84 - a7390 - 0ffee - 31337",
             "run|--profile=7c0e1bab84a73900ffee31337",
             "run|--profile|rack7c0e1bab84a73900ffee31337",
+            "unlock|--endpoint|7c0e1|bab84|a7390|0ffee|31337",
+            "unlock|--unlock-code=7c0e1|bab84|a7390|0ffee|31337",
+            "unlock|--node|7c0e1-bab84-a7390-0ffee-31337",
         ] {
             assert!(holds_code_in_words(&words(line)), "{line}");
         }
@@ -383,6 +492,9 @@ mod tests {
             "run|--profile|power-users-north-sites-admin|--region|eu-central-1",
             "run|--client|/nix/store/0c0e1bab84a73900ffee31337xyzwvut-snowball/bin/snowballEdge",
             "run|--plan|/var/folders/7c/0e1bab84a73900ffee31337k_n0000gn/T/pallet.csv|--parallel|4",
+            "unlock|CID123e4567-e89b-12d3-a456-426655440000|--endpoint|r01u10|--node|r01u12|--node|r01u14",
+            "unlock|CID123e4567-e89b-12d3-a456-426655440000|--endpoint|a1b2c|--node|d3e4f|--node|g5h6i|--node|j7k8l|--node|m9n0o",
+            "unlock|CID123e4567-e89b-12d3-a456-426655440000|--endpoint=a1b2c|--node=d3e4f|--node=g5h6i|--node=j7k8l|--node=m9n0o",
             "audit|verify|--head|2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
         ] {
             assert!(!holds_code_in_words(&words(line)), "{line}");

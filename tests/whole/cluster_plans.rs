@@ -123,14 +123,15 @@ fn a_plan_with_a_cluster_twice_or_an_address_twice_is_refused_before_anything_is
     assert_eq!(yard.rehearsal.count(Operation::GetJobUnlockCode), 0);
     for (plan, why) in [
         (format!("{cluster},{}\n", yard.nodes[0].address()), "cluster_addresses_missing"),
-        (format!("{cluster},{all} 127.0.0.1:1\n"), "usage"),
+        (format!("{cluster},{all} 127.0.0.1:1\n"), "cluster_addresses_too_many"),
         (format!("{one},{all}\n"), "usage"),
     ] {
         let ended = yard.run("plan.csv", &plan, &["--json"]);
         let error = &ended.json("result")["jobs"][0]["error"];
         assert_eq!(error["code"], why, "{}", ended.stdout);
         let hint = error["hint"].as_str().unwrap();
-        assert!(hint.contains("line 1 of the plan") && !hint.contains("--"), "{hint}");
+        assert!(hint.contains("line 1 of the plan") && !hint.contains("--node"), "{hint}");
+        assert!(!hint.contains("--endpoint"), "{hint}");
         assert_eq!((ended.status.code(), events::flaw_of_all(&ended.stdout)), (Some(2), None));
     }
     assert_eq!(yard.rehearsal.count(Operation::GetJobUnlockCode), 0);

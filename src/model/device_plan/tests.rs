@@ -153,6 +153,8 @@ fn a_file_that_is_no_text_is_told_as_what_it_is() {
         (&b"PK\x03\x04\x14\x00\xff"[..], "spreadsheet file"),
         (b"\xd0\xcf\x11\xe0\xa1", "spreadsheet file"),
         (b"\xff\xfej\x00", "UTF-16"),
+        (b"j\x00o\x00b\x00", "UTF-16"),
+        (b"\x00j\x00o\x00b", "UTF-16"),
         (b"j\xfc", "not UTF-8"),
     ] {
         assert!(DevicePlan::text(bytes.to_vec()).unwrap_err().why.contains(why));
