@@ -207,6 +207,33 @@ mod tests {
         assert_eq!(flags_for_credentials(&settings), ["--keychain", "kernel"]);
     }
 
+    /// With a keychain typed, `forget` searches that one alone: a command that is to remove the rest names none.
+    #[test]
+    fn forget_is_told_a_keychain_only_where_it_was_typed_and_is_to_be_kept_to() {
+        let job: TargetId = "JID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        let of = |origin: Origin| {
+            let mut flags = Flags::new();
+            flags.insert(said(&setting::state_dir, "/srv/x"));
+            flags.insert(Given::read(&setting::keychain, "kernel".to_owned(), origin));
+            Settings::resolve(&flags, &ProcessEnvironment::default()).unwrap()
+        };
+        let typed = of(Origin::Flag(setting::keychain.flag()));
+        let of_variable = of(Origin::Variable("SNOW_ONBOARD_KEYCHAIN".to_owned()));
+        assert_eq!(forget_all_again(&typed), "snow-onboard forget --all --keychain kernel --state-dir /srv/x");
+        assert_eq!(forget_all_again(&of_variable), "snow-onboard forget --all --state-dir /srv/x");
+        for settings in [&typed, &of_variable] {
+            let command = forget_in_keychain_again(&job, settings);
+            assert_eq!(command, format!("snow-onboard forget {job} --keychain kernel --state-dir /srv/x"));
+            let given = given_flags(settings);
+            let takes = |flag: &str, verb: &str| {
+                given.iter().any(|given| given.flags[0] == flag && given.verbs.iter().any(|takes| takes == verb))
+            };
+            let both = ["--keychain", "--state-dir"];
+            assert_eq!(both.map(|flag| takes(flag, "forget")), [false, true]);
+            assert_eq!(both.map(|flag| takes(flag, "unlock")), [true, true]);
+        }
+    }
+
     #[test]
     fn what_is_not_settled_and_what_does_not_matter_is_left_out() {
         let mut flags = Flags::new();
