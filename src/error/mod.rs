@@ -13,6 +13,7 @@ mod why;
 
 pub use exit_code::ExitCode;
 pub(crate) use hint_rules::{GivenFlag, HintRules, LockedSetting, OtherKeychains};
+pub use report::ErrorReport;
 use report::PRIVATE_FOLDER_VARIABLE;
 pub(crate) use report::longer_than;
 use table::errors;
@@ -21,19 +22,6 @@ pub use why::Why;
 pub(crate) use why::io_in_words;
 
 use crate::model::JobState;
-
-/// One error, ready for a person or a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorReport {
-    /// Stable code, such as `keychain_locked`.
-    pub code: &'static str,
-    /// Exit code of the process.
-    pub exit: ExitCode,
-    /// What happened: one sentence or two, without a trailing full stop only if it ends in a path or command.
-    pub sentence: String,
-    /// What to do. May be several lines; a line to paste stands alone, indented by two.
-    pub hint: String,
-}
 
 errors! {
     /// A combination of flags that makes no sense, found after parsing.

@@ -5,8 +5,21 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Error, ErrorReport, Why, io_in_words};
+use super::{Error, ExitCode, Why, io_in_words};
 use crate::safety::path_trust::{Cause, Fault, Flaw, Refused};
+
+/// One error, ready for a person or a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorReport {
+    /// Stable code, such as `keychain_locked`.
+    pub code: &'static str,
+    /// Exit code of the process.
+    pub exit: ExitCode,
+    /// What happened: one sentence or two, without a trailing full stop only if it ends in a path or command.
+    pub sentence: String,
+    /// What to do. May be several lines; a line to paste stands alone, indented by two.
+    pub hint: String,
+}
 
 /// Says where the private folder for the client may be made.
 pub(super) const PRIVATE_FOLDER_VARIABLE: &str = if cfg!(windows) {
