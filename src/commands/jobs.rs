@@ -153,7 +153,10 @@ fn table(rows: &[JobRow], now: OffsetDateTime, in_full: impl Fn(&str) -> String)
         // Another text than an id would be pasted with the command.
         let cluster = row.cluster.as_ref().and_then(|cluster| cluster.parse::<ClusterId>().ok());
         if let Some(cluster) = cluster.filter(|_| row.ready == Some(true)) {
-            text.push_str(&format!("\n    {}", in_full(&format!("unlocked with its cluster: snow-onboard run {cluster}"))));
+            text.push_str(&format!(
+                "\n    {}",
+                in_full(&format!("unlocked with its cluster: snow-onboard run {cluster}"))
+            ));
         }
         text.push('\n');
     }
@@ -211,11 +214,15 @@ mod tests {
             text.starts_with("JID123e4567-e89b-12d3-a456-426655440000  perhaps ready\n    is in transit to you"),
             "{text}"
         );
-        let node = JobFacts { cluster: Some("CID1".to_owned()), ..facts(JobState::WithCustomer) };
+        let node = JobFacts {
+            cluster: Some("CID123e4567-e89b-12d3-a456-426655440001".to_owned()),
+            ..facts(JobState::WithCustomer)
+        };
         let row = JobRow::new(node, &BTreeSet::new());
         assert!(
             !row.is_for_one_device()
-                && table(&[row], now, str::to_owned).contains("with its cluster: snow-onboard run CID1")
+                && table(&[row], now, str::to_owned)
+                    .contains("with its cluster: snow-onboard run CID123e4567-e89b-12d3-a456-426655440001")
         );
     }
 }
