@@ -115,10 +115,7 @@ impl Questions<'_> {
             self.ui.tell(&format!("\n  {} of {}  {}\n     {}", at + 1, self.delivered.len(), it.job, it.words));
             if let Some(device) = self.addresses_of(it, &devices)? {
                 devices.push(device);
-                // Somebody has read them off displays, one by one.
-                let (lines, command) = (plan_text(&devices), run_plan_again("pallet.csv", self.settings));
-                let keep = lines_to_keep("To keep the addresses", &lines, &command);
-                self.ui.on_interruption(move |_| ("Nothing was done.".to_owned(), keep.clone()));
+                self.keep_if_interrupted(&devices);
             }
         }
         if devices.is_empty() {
@@ -129,6 +126,13 @@ impl Questions<'_> {
             .map_err(|flaw| Error::Internal { what: format!("a plan of answers that is none: {}", flaw.why) })
     }
 
+    /// Somebody has read them off displays, one by one.
+    fn keep_if_interrupted(&self, devices: &[PlannedDevice]) {
+        let (lines, command) = (plan_text(devices), run_plan_again("pallet.csv", self.settings));
+        let keep = lines_to_keep("To keep the addresses", &lines, &command);
+        self.ui.on_interruption(move |_| ("Nothing was done.".to_owned(), keep.clone()));
+    }
+
     /// Asks for the address of each node. `None` if the job is to be left out.
     fn addresses_of(&self, of: &Delivered, before: &[PlannedDevice]) -> Result<Option<PlannedDevice>> {
         let Some(endpoint) = self.endpoint_of(of, before, &[])? else { return Ok(None) };
@@ -136,7 +140,13 @@ impl Questions<'_> {
         device.label.clone_from(&of.label);
         for _ in 1..of.nodes {
             let given: Vec<Endpoint> = device.addresses().cloned().collect();
-            let Some(other) = self.endpoint_of(of, before, &given)? else { return Ok(None) };
+            self.keep_if_interrupted(&[before, std::slice::from_ref(&device)].concat());
+            let Some(other) = self.endpoint_of(of, before, &given)? else {
+                if !before.is_empty() {
+                    self.keep_if_interrupted(before);
+                }
+                return Ok(None);
+            };
             device.others.push(other);
         }
         Ok(Some(device))

@@ -3,6 +3,7 @@
 mod table;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use toml::de::{DeTable, DeValue};
 
@@ -149,8 +150,8 @@ impl DevicePlan {
         let mut flaws = Vec::new();
         let (mut jobs, mut addresses) = (HashMap::<&str, &PlannedDevice>::new(), HashMap::new());
         for device in &rows {
-            let before = jobs.insert(device.job.as_str(), device);
-            let of_job = before.map(|first| {
+            let first = *jobs.entry(device.job.as_str()).or_insert(device);
+            let of_job = (!std::ptr::eq(first, device)).then(|| {
                 let what = match (&device.node, &first.node) {
                     (None, None) if matches!(device.job, TargetId::Job(_)) => {
                         format!("{} stands in it twice", device.job)
@@ -164,8 +165,12 @@ impl DevicePlan {
             });
             let mut twice = None;
             for address in device.addresses() {
-                let before = addresses.insert(address.with_port(), device.line);
-                twice = twice.or(before.map(|first| (format!("{address} stands in it twice"), first)));
+                match addresses.entry(address.with_port()) {
+                    Entry::Vacant(place) => _ = place.insert(device.line),
+                    Entry::Occupied(first) => {
+                        twice.get_or_insert((format!("{address} stands in it twice"), *first.get()));
+                    }
+                }
             }
             if let Some((what, first)) = of_job.or(twice) {
                 let first = first.filter(|first| Some(*first) != device.line);
@@ -213,10 +218,30 @@ impl PlanFormat {
     }
 }
 
-/// The text as the label of a planned device, if it can be one.
+/// The text as the label of a planned device, if it can be one. A plan is opened in a spreadsheet, which takes what begins like a
+/// formula for one: the label begins behind that.
 pub(crate) fn plan_label(text: &str) -> Option<String> {
-    let label = trimmed(&crate::safety::sanitize::sanitize(text)).to_owned();
-    (!label.is_empty() && !holds_hidden_code(&label)).then_some(label)
+    let label = crate::safety::sanitize::sanitize(text);
+    let label = label.trim_start_matches(|c: char| c.is_whitespace() || "=+-@".contains(c));
+    let label = trimmed(label).to_owned();
+    (!label.is_empty() && why_no_label(&label).is_none()).then_some(label)
+}
+
+/// Why the text is no label of a planned device, if it is none.
+fn why_no_label(label: &str) -> Option<String> {
+    if holds_hidden_code(label) {
+        return Some(HOLDS_CODE.to_owned());
+    }
+    if label.contains(['\n', '\r']) {
+        return Some(line_break("the label"));
+    }
+    // As of addresses that are values of their own.
+    label.parse::<Endpoint>().is_ok_and(|it| it.is_by_number()).then(|| {
+        format!(
+            "the label “{}” is an address. The addresses of a cluster are one value, with spaces between",
+            sanitize_typed(label)
+        )
+    })
 }
 
 /// A device or a cluster as a row of a plan. What is not known may be empty, for somebody to write.
@@ -224,7 +249,8 @@ pub(crate) fn plan_line(job: &TargetId, addresses: &[Endpoint], label: Option<&s
     let address = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     // Nothing can go wrong in memory.
-    let _ = writer.write_record([job.as_str(), &address].into_iter().chain(label));
+    let label = label.and_then(plan_label);
+    let _ = writer.write_record([job.as_str(), &address].into_iter().chain(label.as_deref()));
     let line = writer.into_inner().unwrap_or_default();
     String::from_utf8_lossy(&line).trim_end().to_owned()
 }
@@ -234,10 +260,12 @@ fn planned((line, job, written, label): Written) -> Result<PlannedDevice, PlanFl
     if std::iter::once(&job).chain(&written).chain(&label).any(|cell| holds_hidden_code(cell)) {
         return Err(flaw(HOLDS_CODE.to_owned()));
     }
-    for (what, value) in [("the job", Some(&job)), ("the label", label.as_ref())] {
-        if value.is_some_and(|value| trimmed(value).contains(['\n', '\r'])) {
-            return Err(flaw(line_break(what)));
-        }
+    if trimmed(&job).contains(['\n', '\r']) {
+        return Err(flaw(line_break("the job")));
+    }
+    let label = label.map(|label| trimmed(&label).to_owned()).filter(|label| !label.is_empty());
+    if let Some(why) = label.as_deref().and_then(why_no_label) {
+        return Err(flaw(why));
     }
     let shown = sanitize_typed;
     let mut addresses = Vec::new();
@@ -252,14 +280,6 @@ fn planned((line, job, written, label): Written) -> Result<PlannedDevice, PlanFl
     let (endpoint, others) = (addresses.remove(0), addresses);
     let job: TargetId =
         TargetId::typed(&job).map_err(|Malformed { why, .. }| flaw(format!("the job id “{}” {why}", shown(&job))))?;
-    let label = label.map(|label| trimmed(&label).to_owned()).filter(|label| !label.is_empty());
-    // As of addresses that are values of their own.
-    if let Some(other) = label.as_ref().filter(|label| label.parse::<Endpoint>().is_ok_and(|it| it.is_by_number())) {
-        return Err(flaw(format!(
-            "the label “{}” is an address. The addresses of a cluster are one value, with spaces between",
-            shown(other)
-        )));
-    }
     Ok(PlannedDevice { line, job, node: None, endpoint, others, label })
 }
 
@@ -359,6 +379,9 @@ fn of_csv(text: &PlanText, flaws: &mut Vec<PlanFlaw>) -> Result<Vec<Written>, Pl
             },
         };
         let Columns { job, address, label, names } = &*columns.insert(known);
+        if names.is_none() && Columns::named_in(&cells) {
+            return Err(flaw("it names the columns, as only the first row may. Delete the rows above it"));
+        }
         let has_name = |at: usize| match names {
             Some(names) => names.get(at).is_some_and(|name| *name),
             None => at < UNNAMED,
@@ -410,6 +433,11 @@ struct Columns {
 }
 
 impl Columns {
+    /// Whether this row has the names of those that a device needs.
+    fn named_in(row: &[String]) -> bool {
+        KEYS[..=ADDRESS].iter().all(|name| row.iter().any(|cell| cell.eq_ignore_ascii_case(name)))
+    }
+
     /// As the first row names them. `None` if it names nothing: then it is a device.
     fn named(first: &[String]) -> Option<Result<Self, String>> {
         let at = |name: &str| first.iter().position(|cell| cell.eq_ignore_ascii_case(name));

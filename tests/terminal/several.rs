@@ -194,6 +194,27 @@ fn site_with_cluster() -> (Site, snow_rehearsal::ClusterHandle) {
 }
 
 #[test]
+fn an_interruption_between_two_nodes_tells_the_addresses_that_were_typed() {
+    let (site, cluster) = site_with_cluster();
+    let mut terminal = site.start(&["run", "--all"], 60);
+    let addresses = cluster.addresses();
+    for at in 1..=2 {
+        let ask = format!("{at} of 2  ");
+        let screen = terminal.wait_for(&ask).screen();
+        if screen[screen.rfind(&ask).unwrap()..].contains(cluster.id()) {
+            terminal.answer("the display of node 1 of 3. Press Enter to leave this cluster out:", &addresses[0]);
+            terminal.wait_for("the display of node 2 of 3.").signal(rustix::process::Signal::INT);
+            break;
+        }
+        terminal.answer("Press Enter to leave this job out:", &site.host(0));
+    }
+    terminal.wait_for("To keep the addresses");
+    terminal.end();
+    let line = format!("{},{}", cluster.id(), addresses[0]);
+    assert!(terminal.screen().replace('\n', "").contains(&line), "{}", terminal.screen());
+}
+
+#[test]
 fn the_addresses_of_a_delivered_cluster_are_asked_for_with_those_of_the_others() {
     let (site, cluster) = site_with_cluster();
     let mut terminal = site.start(&["run", "--all"], 60);

@@ -2,6 +2,7 @@
 //! into one value, and their devices out of the plan, without a word.
 
 use super::{PlanFlaw, PlanText};
+use crate::model::TargetId;
 
 /// A row, and the line in which it begins.
 pub(super) struct PlanRow {
@@ -18,8 +19,8 @@ const SEPARATORS: [char; 3] = [',', ';', '\t'];
 /// # Errors
 /// The first quote that is not where one belongs.
 pub(super) fn rows(text: &PlanText) -> Result<Vec<PlanRow>, PlanFlaw> {
-    let mut reader = PlanReader { rest: text.as_str(), line: 1, separator: SEPARATORS[0] };
-    reader.skip_empty();
+    let mut reader = PlanReader { rest: text.as_str(), line: 1, separator: SEPARATORS[0], is_in_table: false };
+    reader.skip_empty()?;
     let first = reader.rest.lines().next().unwrap_or_default();
     reader.separator = match named_separator(first) {
         None => first_separator(first),
@@ -61,6 +62,8 @@ struct PlanReader<'a> {
     /// The line in which the rest begins, counted from 1.
     line: u64,
     separator: char,
+    /// Whether there was a row.
+    is_in_table: bool,
 }
 
 impl PlanReader<'_> {
@@ -79,11 +82,23 @@ impl PlanReader<'_> {
         while self.next().is_some_and(|c| c != '\n') {}
     }
 
-    /// Goes on behind lines of nothing, and comments.
-    fn skip_empty(&mut self) {
-        while self.rest.lines().next().is_some_and(|line| line.trim().is_empty() || line.starts_with('#')) {
+    /// Goes on behind lines of nothing, and comments. What stands in columns and begins with a label such as #1 is none: its device
+    /// would leave the plan without a word.
+    fn skip_empty(&mut self) -> Result<(), PlanFlaw> {
+        while let Some(line) = self.rest.lines().next() {
+            let is_comment = line.starts_with('#');
+            if !is_comment && !line.trim().is_empty() {
+                break;
+            }
+            let mut others = line.split(self.separator).skip(1).map(|cell| cell.trim_matches(['"', ' ']));
+            if is_comment && self.is_in_table && others.any(|cell| TargetId::typed(cell).is_ok()) {
+                return Err(self.flaw(
+                    "it begins with #, as a comment, and has a job in another column. If it is a device, put its first value in quotes; else delete the line",
+                ));
+            }
             self.skip_line();
         }
+        Ok(())
     }
 
     /// Goes on behind blanks that separate nothing.
@@ -98,10 +113,11 @@ impl PlanReader<'_> {
     }
 
     fn row(&mut self) -> Result<Option<PlanRow>, PlanFlaw> {
-        self.skip_empty();
+        self.skip_empty()?;
         if self.rest.is_empty() {
             return Ok(None);
         }
+        self.is_in_table = true;
         let mut row = PlanRow { line: self.line, cells: Vec::new() };
         loop {
             row.cells.push(self.cell()?.trim().to_owned());

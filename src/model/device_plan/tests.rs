@@ -76,6 +76,19 @@ fn one_flaw_refuses_all_of_it_by_its_line() {
         ("job,address\n".to_owned(), None, "names no device"),
         (format!("{ONE},192.0.2.10\n{ONE},192.0.2.11"), Some(2), "twice, first in line 1"),
         (format!("{ONE},192.0.2.10\n{OTHER},https://192.0.2.10:9091/"), Some(2), "192.0.2.10:9091 stands in it twice"),
+        (
+            format!("{OTHER},192.0.2.9\n{ONE},192.0.2.10\n{ONE},192.0.2.11\n{ONE},192.0.2.12"),
+            Some(3),
+            "twice, first in line 2; line 4: JID11111111-0000-4000-8000-000000000000 stands in it twice, first in line 2",
+        ),
+        (
+            format!("{OTHER},192.0.2.9\n{ONE},192.0.2.9\n{CLUSTER},192.0.2.9"),
+            Some(2),
+            "first in line 1; line 3: 192.0.2.9 stands in it twice, first in line 1",
+        ),
+        (format!("Pallet 7,,\njob,address\n{ONE},192.0.2.10"), Some(2), "it names the columns"),
+        (format!("label;job;address\n#1;{ONE};192.0.2.10\nx;{OTHER};192.0.2.11"), Some(2), "begins with #"),
+        (format!("label,address,job\n#1,192.0.2.10,\"{CLUSTER}\""), Some(2), "begins with #"),
         (format!("{CLUSTER},192.0.2.10 192.0.2.10"), Some(1), "192.0.2.10 stands in it twice"),
         (format!("{CLUSTER},192.0.2.10;192.0.2.11\n{ONE},192.0.2.11"), Some(2), "192.0.2.11 stands in it twice, first"),
         (format!("{CLUSTER};192.0.2.10;192.0.2.11"), Some(1), "the label “192.0.2.11” is an address"),
@@ -116,6 +129,19 @@ fn columns_that_the_first_row_names_may_be_others_and_empty_values_say_nothing()
 }
 
 #[test]
+fn a_row_that_is_commented_out_is_a_comment() {
+    let row = |job: &str, at: u8| (job.to_owned(), format!("192.0.2.{at}"), None::<String>);
+    for text in [
+        format!("{ONE},192.0.2.10\n#{OTHER},192.0.2.11"),
+        format!("job;address\n{ONE};192.0.2.10\n# {OTHER};192.0.2.11\n# see {OTHER}"),
+        format!("# label;{OTHER};192.0.2.11\n{ONE};192.0.2.10"),
+        format!("label;job;address\n;{ONE};192.0.2.10\n#1;swapped;192.0.2.11"),
+    ] {
+        assert_eq!(plan(&text), Ok(vec![row(ONE, 10)]), "{text}");
+    }
+}
+
+#[test]
 fn what_is_written_as_a_line_is_read_again() {
     for code in ["01234-abcde-ABCDE-56789-fghij", "01234 abcde ABCDE 56789 fghij"] {
         let label = plan_label(&format!("gate {code}"));
@@ -129,6 +155,20 @@ fn what_is_written_as_a_line_is_read_again() {
             plan_line(&ONE.parse().unwrap(), &["192.0.2.10".parse().unwrap()], Some(&label))
         );
         assert_eq!(plan(&text), Ok(vec![(ONE.to_owned(), "192.0.2.10".to_owned(), Some(label))]), "{text}");
+    }
+    for (text, label) in [
+        ("=HYPERLINK(1)", Some("HYPERLINK(1)")),
+        ("+-@ dock", Some("dock")),
+        ("\t=1", Some("1")),
+        ("192.168.1.10", None),
+        ("-192.168.1.10", None),
+        ("192.168.1.10 left", Some("192.168.1.10 left")),
+        ("=", None),
+    ] {
+        assert_eq!(plan_label(text).as_deref(), label, "{text}");
+        let line = plan_line(&ONE.parse().unwrap(), &["192.0.2.10".parse().unwrap()], Some(text));
+        let expected = (ONE.to_owned(), "192.0.2.10".to_owned(), label.map(str::to_owned));
+        assert_eq!(plan(&line), Ok(vec![expected]), "{text}");
     }
     let open = plan_line(&ONE.parse().unwrap(), &[], None);
     assert!(plan(&open).unwrap_err().why.contains("needs a job and an address"), "{open}");
