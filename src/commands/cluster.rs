@@ -124,7 +124,7 @@ fn open_cluster(
     let target = TargetId::from(id.clone());
     let reporter = reporter.for_job(&target);
     let record = StateFolder::record_below(&settings.state_dir, &target).ok().flatten();
-    request.addresses = with_remembered(&request.addresses, record.as_ref(), &reporter);
+    request.addresses = with_remembered(&request.addresses, record.as_ref(), &[], &reporter);
     let mut cloud = None;
     // How many there are does not matter to whoever goes on with those that answer.
     if request.addresses.is_empty() || !request.without_missing {

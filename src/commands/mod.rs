@@ -119,7 +119,7 @@ fn run_command(cli: &Cli) -> Ended {
         ui::start_exit_timer();
         false
     });
-    if let Err(error) = told {
+    if let Err(error) = told.and_then(|()| os::have_threads_stand_by()) {
         return ui.failure(None, &Error::of_system("to handle signals", &error)).into();
     }
     let around = ProcessEnvironment::of_this_process();

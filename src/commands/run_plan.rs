@@ -9,13 +9,13 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::cluster::cluster_of;
-use super::several::{DeviceRow, NotOpened, Rows, Shared, open_stored, work_on_all};
+use super::several::{DeviceRow, NotOpened, Rows, Shared, open_stored};
 use crate::cli::run_plan_again;
 use crate::cloud::Cloud;
 use crate::device::Client;
 use crate::error::{Error, ExitCode, Result, Why};
 use crate::flow::{
-    ClusterRequest, Requested, SharedKeychains, addresses_missing, check_address, check_count, target_named,
+    ClusterRequest, Requested, SharedKeychains, addresses_missing, check_address, check_count, target_among,
     warn_all_until_unlocked, warn_of_known_addresses, with_remembered,
 };
 use crate::model::{
@@ -108,7 +108,14 @@ fn read(path: &Path, reporter: &Reporter) -> Result<DevicePlan> {
         bytes
     } else {
         path_trust::read_file(path, Whose::Own, MAX_SIZE)
-            .map_err(|refused| not_read(refused.into_why(path)))?
+            .map_err(|refused| match is_descriptor(path) {
+                true => Error::PlanUnusable {
+                    path: name.clone(),
+                    why: "it is no file but what a pipe brings".to_owned().into(),
+                    hint: "Pipe the plan into the command, and give - in place of a path:\n  --plan -",
+                },
+                false => not_read(refused.into_why(path)),
+            })?
             .ok_or_else(|| Error::PlanUnusable {
                 path: name.clone(),
                 why: "there is no such file".to_owned().into(),
@@ -117,6 +124,11 @@ fn read(path: &Path, reporter: &Reporter) -> Result<DevicePlan> {
     };
     let plan = DevicePlan::text(bytes).and_then(|text| DevicePlan::parse(&text, PlanFormat::of(&name, &text)));
     plan.map_err(|flaw| flawed(path, flaw))
+}
+
+/// Whether the path is the way to what this process has open: /dev/stdin, or what a shell gives for `<(…)`.
+fn is_descriptor(path: &Path) -> bool {
+    ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|of_system| path.starts_with(of_system))
 }
 
 /// All that comes, for as long as somebody who types may take; it is waited for aloud.
@@ -169,10 +181,15 @@ impl<'a> PlanRun<'a> {
     fn with_clusters(&self, plan: DevicePlan) -> Result<(DevicePlan, FailedLookUps), PlanFlaw> {
         let mut failed = FailedLookUps::new();
         let mut devices = plan.devices().to_vec();
+        // Once for all of them: of a machine that has opened many it takes a while.
+        let kept = while_waiting(self.reporter, "what is stored here to be read", || {
+            StateFolder::kept_below(&self.settings.state_dir)
+        });
         for device in &mut devices {
             let TargetId::Job(job) = device.job.clone() else { continue };
             let reporter = self.reporter.for_job(&device.job);
-            let named = target_named(device.job.clone(), &self.settings.state_dir, &reporter);
+            let named =
+                kept.as_ref().map_err(Error::clone).map(|kept| target_among(device.job.clone(), kept, &reporter));
             let named = named.and_then(|named| match named {
                 // A single device has one address.
                 TargetId::Job(_) if !device.others.is_empty() => {
@@ -206,8 +223,8 @@ impl<'a> PlanRun<'a> {
         let keychains = Arc::new(keychains);
         let devices: Vec<_> = fetched.into_iter().map(|device| (device, Arc::clone(&keychains))).collect();
         drop(keychains);
-        let shared = Shared::of(&settings);
-        work_on_all(devices, &settings, |((at, device, nodes), keychains)| {
+        let shared = Shared::of(devices.len(), &settings, reporter);
+        shared.work_on_all(devices, |((at, device, nodes), keychains)| {
             // That it is kept has been told.
             let reporter = reporter.for_job(&device.job).without(Step::Kept);
             let addresses =
@@ -228,14 +245,22 @@ impl<'a> PlanRun<'a> {
         rows: &Rows,
     ) -> Vec<(usize, &'p PlannedDevice, ClusterRequest)> {
         let mut may_ask = failed.values().all(may_ask_after);
+        let mut taken: Vec<(&TargetId, Endpoint)> =
+            plan.devices().iter().flat_map(|it| it.addresses().map(|address| (&it.job, address.clone()))).collect();
         let fetch = |(at, device): (usize, &'p PlannedDevice)| {
             let kept = match failed.remove(&device.job) {
                 Some(error) => Err(error),
-                None => self.fetch(device, may_ask),
+                None => {
+                    let of_others = taken.iter().filter(|(job, _)| **job != device.job).map(|(_, address)| address);
+                    self.fetch(device, &of_others.cloned().collect::<Vec<_>>(), may_ask)
+                }
             };
             may_ask &= kept.as_ref().err().is_none_or(may_ask_after);
             match kept {
-                Ok(nodes) => Some((at, device, nodes)),
+                Ok(nodes) => {
+                    taken.extend(nodes.addresses.iter().map(|address| (&device.job, address.clone())));
+                    Some((at, device, nodes))
+                }
                 Err(error) => {
                     let not_opened = NotOpened::in_plan(not_waited_for(error), device);
                     rows.add(at, DeviceRow::new(named(device), Err(not_opened), self.ui));
@@ -246,8 +271,8 @@ impl<'a> PlanRun<'a> {
         plan.devices().iter().enumerate().filter_map(fetch).collect()
     }
 
-    /// Has the pair kept, and lets go of it again. Gives where the nodes are, of a cluster.
-    fn fetch(&self, device: &PlannedDevice, may_ask: bool) -> Result<ClusterRequest> {
+    /// Has the pair kept, and lets go of it again. Gives where the nodes are, of a cluster: at none of the addresses `of_others`.
+    fn fetch(&self, device: &PlannedDevice, of_others: &[Endpoint], may_ask: bool) -> Result<ClusterRequest> {
         device.addresses().try_for_each(|address| check_address(address, &self.settings, &Nobody))?;
         let reporter = self.reporter.for_job(&device.job);
         let requested = Requested {
@@ -265,7 +290,7 @@ impl<'a> PlanRun<'a> {
         if let TargetId::Cluster(cluster) = &device.job {
             let record = StateFolder::record_below(&self.settings.state_dir, &device.job).ok().flatten();
             let given: Vec<Endpoint> = device.addresses().cloned().collect();
-            nodes.addresses = with_remembered(&given, record.as_ref(), &reporter);
+            nodes.addresses = with_remembered(&given, record.as_ref(), of_others, &reporter);
             let count = match record.filter(|record| record.pair.is_some()) {
                 Some(record) => record.nodes.len(),
                 None => cloud()?.cluster(cluster)?.jobs.len(),

@@ -12,6 +12,7 @@ use crate::flow::{
     ClusterRequest, Requested, SharedClient, SharedKeychains, Unlocked, check_address, keep_after_one_of_several,
 };
 use crate::model::{ClusterNode, Endpoint, PlannedDevice, Purpose, TargetId};
+use crate::os::{self, threads};
 use crate::report::{Event, Nobody, Notify, Reporter};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
@@ -32,7 +33,7 @@ pub(super) fn side_by_side<T: Send, R: Send>(items: Vec<T>, at_once: usize, work
     std::thread::scope(|scope| {
         for _ in 1..workers {
             // Where the system grants no more threads, there are fewer.
-            let _ = std::thread::Builder::new().spawn_scoped(scope, take_on);
+            let _ = threads::begin_in(scope, take_on);
         }
         take_on();
     });
@@ -41,11 +42,37 @@ pub(super) fn side_by_side<T: Send, R: Send>(items: Vec<T>, at_once: usize, work
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// So many devices are waited for at once beside those that are worked on. Each of them is a thread, a lock and a socket.
-const MOST_WAITED_FOR: usize = 256;
+/// How many devices of one command there is room for at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Room {
+    /// With a client each.
+    worked_on: usize,
+    /// Beside those. Each of them is a thread, a lock and, now and then, a socket.
+    waited_for: usize,
+}
+
+impl Room {
+    const MOST_WAITED_FOR: usize = 256;
+    /// What this program has open without a device, with its connections to AWS and the keychain.
+    const FILES: usize = 48;
+    /// What it has open for a device that is worked on: pipes to two guards, and both ends of them for a moment.
+    const FILES_WORKED_ON: usize = 16;
+    const FILES_WAITED_FOR: usize = 3;
+
+    /// For so many devices at once, as far as the limit of open files allows. Those take no more than half of what there is,
+    /// if more than one is worked on: the rest is for waiting.
+    fn within(files: Option<u64>, parallel: usize) -> Self {
+        let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+        let files = files.saturating_sub(Self::FILES);
+        let worked_on = (files / 2 / Self::FILES_WORKED_ON).clamp(1, parallel.max(1));
+        let left = files.saturating_sub(worked_on * Self::FILES_WORKED_ON);
+        Self { worked_on, waited_for: (left / Self::FILES_WAITED_FOR).min(Self::MOST_WAITED_FOR) }
+    }
+}
 
 /// How many of several devices are worked on at once. A device has a place from when its port answers until its end: one that is
-/// still off keeps no place from another.
+/// still off keeps no place from another. A cluster has one from when enough of its nodes answer: a node that is off by then is
+/// waited for in that place.
 struct Turns {
     all: usize,
     free: Mutex<usize>,
@@ -87,12 +114,28 @@ impl Drop for Turn<'_> {
 /// What several devices of one command share.
 pub(super) struct Shared {
     client: SharedClient,
+    room: Room,
     places: Turns,
 }
 
 impl Shared {
-    pub(super) fn of(settings: &Settings) -> Self {
-        Self { client: SharedClient::default(), places: Turns::of(settings.parallel) }
+    /// For so many devices.
+    pub(super) fn of(devices: usize, settings: &Settings, reporter: &Reporter) -> Self {
+        let files = os::raise_file_limit();
+        let room = Room::within(files, settings.parallel);
+        let wanted = settings.parallel.min(devices);
+        if let Some(files) = files.filter(|_| room.worked_on < wanted) {
+            reporter.notify(Event::Warning(format!(
+                "This session may open {files} files (ulimit -n), which is enough for {} devices at a time, not for {wanted}.",
+                room.worked_on
+            )));
+        }
+        Self { client: SharedClient::default(), room, places: Turns::of(room.worked_on) }
+    }
+
+    /// Works on all `devices` of a command, each as soon as it answers, no more at once than there is room for. See [`side_by_side`].
+    pub(super) fn work_on_all<T: Send, R: Send>(&self, devices: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+        side_by_side(devices, self.room.worked_on + self.room.waited_for, work)
     }
 
     /// A place for a device that answers, and what is left of the time until it does. While a place is waited for, no time counts.
@@ -107,15 +150,6 @@ impl Shared {
             }
         }
     }
-}
-
-/// Works on all `devices` of a command, each as soon as it answers, no more than `parallel` at once. See [`side_by_side`].
-pub(super) fn work_on_all<T: Send, R: Send>(
-    devices: Vec<T>,
-    settings: &Settings,
-    work: impl Fn(T) -> R + Sync,
-) -> Vec<R> {
-    side_by_side(devices, settings.parallel + MOST_WAITED_FOR, work)
 }
 
 /// Opens one of several devices, or clusters, from what is stored. Nobody is asked: two questions at once are answered by nobody who knows which
@@ -266,6 +300,7 @@ fn in_words(rows: &[DeviceRow]) -> String {
     let total = match (open, rows.len()) {
         (1, 1) => "The device is UNLOCKED.".to_owned(),
         (0, 1) => "The device is not UNLOCKED.".to_owned(),
+        (1, all) => format!("1 of {all} devices is UNLOCKED."),
         (open, all) => format!("{open} of {all} devices are UNLOCKED."),
     };
     format!("\n{}\n\n{total}", lines.join("\n"))
@@ -348,5 +383,25 @@ mod tests {
         assert_eq!(doubled, (0..9).map(|number| number * 2).collect::<Vec<_>>());
         assert_eq!(most.into_inner(), 3);
         assert!(side_by_side(Vec::<u8>::new(), 3, |it| it).is_empty());
+    }
+
+    #[test]
+    fn no_more_devices_are_begun_than_may_have_files_open() {
+        let room = |files, parallel| {
+            let Room { worked_on, waited_for } = Room::within(files, parallel);
+            (worked_on, waited_for)
+        };
+        assert_eq!(room(None, 64), (64, 256), "no limit");
+        assert_eq!(room(Some(10_240), 64), (64, 256));
+        assert_eq!(room(Some(256), 64), (6, 37), "the limit of macOS, where it can't be raised");
+        assert_eq!(room(Some(256), 1), (1, 64));
+        assert_eq!(room(Some(20), 4), (1, 0), "one is tried, and says what is missing");
+        for files in [100_u64, 256, 1024, 4096, 10_240] {
+            for parallel in [1, 4, 64] {
+                let Room { worked_on, waited_for } = Room::within(Some(files), parallel);
+                let most = Room::FILES + worked_on * Room::FILES_WORKED_ON + waited_for * Room::FILES_WAITED_FOR;
+                assert!(most as u64 <= files, "{files} {parallel}: {most}");
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::several::{DeviceRow, NotOpened, Rows, Shared, open_stored, work_on_all};
+use super::several::{DeviceRow, NotOpened, Rows, Shared, open_stored};
 use super::unlocked::tell;
 use super::{cluster, needs_stored_code};
 use crate::cli::Unlock;
@@ -32,7 +32,7 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
                 return Err(Error::Usage { why });
             }
             if job.job().is_none() {
-                nodes.addresses = with_remembered(&nodes.addresses, Some(&record), reporter);
+                nodes.addresses = with_remembered(&nodes.addresses, Some(&record), &[], reporter);
                 let (given, count) = (&nodes.addresses, record.nodes.len());
                 if given.is_empty() || given.len() < count && !nodes.without_missing {
                     return Err(addresses_missing("unlock", &job, given, count));
@@ -81,8 +81,8 @@ fn unlock_all(
     let rows = Rows::begin(&names, None, ui);
     warn_all_until_unlocked(settings, reporter);
     drop(keychains);
-    let shared = Shared::of(settings);
-    work_on_all(devices.into_iter().enumerate().collect(), settings, |(at, (device, record, keychains))| {
+    let shared = Shared::of(devices.len(), settings, reporter);
+    shared.work_on_all(devices.into_iter().enumerate().collect(), |(at, (device, record, keychains))| {
         let opened = open_again(&device, record, settings, reporter, (keychains, &shared));
         rows.add(at, DeviceRow::new(device, opened, ui));
     });

@@ -66,7 +66,7 @@ use guard::protocol::{Place, Ran, Reads, Run};
 
 use crate::error::{Error, Result, io_in_words};
 use crate::model::KnownClient;
-use crate::os::process;
+use crate::os::{process, threads};
 use crate::report::{Event, Notify, while_waiting};
 
 /// What [`Device::prepare`] needs.
@@ -251,11 +251,12 @@ impl Device {
         }
         let home = device.home().to_owned();
         let help = HelpAsked::begin(guard, places, on_disk, device.help_run(), Arc::clone(&device.notify));
-        let thread = std::thread::spawn(move || {
+        let asking = threads::begin(move || {
             device.version = device.read_version()?;
             device.read_help(help)?;
             Ok(device)
         });
+        let thread = asking.map_err(|error| Error::of_system("a thread that waits for the client", &error))?;
         Ok(Preparing { home, device: Some(ClientAnswer::Asked(thread)) })
     }
 
@@ -439,20 +440,20 @@ impl Device {
 /// Dropping it ends that guard, and with it the client.
 struct HelpAsked {
     end: Receiver<EndSender>,
-    /// Taken by [`HelpAsked::answer`] and by drop alone.
+    /// Taken by [`HelpAsked::answer`] and by drop alone. `None` also where none was to be had.
     thread: Option<JoinHandle<Option<Ran>>>,
 }
 
 impl HelpAsked {
     fn begin(guard: PathBuf, places: Vec<Place>, on_disk: bool, run: Run, notify: Arc<dyn Notify>) -> Self {
         let (sender, end) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
+        let thread = threads::begin(move || {
             // Why it failed is told by the device's own guard, which is then asked for the same.
             let mut handle = GuardHandle::start(&guard, places, on_disk, notify).ok()?;
             sender.send(handle.end_sender()).ok()?;
             handle.run(run).ok()
         });
-        Self { end, thread: Some(thread) }
+        Self { end, thread: thread.ok() }
     }
 
     /// Waits for the answer. `None` if there is none.

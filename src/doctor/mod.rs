@@ -17,9 +17,7 @@ mod device;
 mod keychain;
 mod machine;
 
-use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -27,6 +25,7 @@ use serde::Serialize;
 use crate::cloud::Way;
 use crate::error::ExitCode;
 use crate::model::KeychainKind;
+use crate::os::threads::Beside;
 use crate::report::{Check, Event, Notify, Reporter, Subject, Verdict};
 use crate::settings::Settings;
 use crate::store::StateFolder;
@@ -93,23 +92,18 @@ pub(crate) fn examine(settings: &Settings, reporter: &Reporter) -> Tally {
     };
     let way = Way::of(&settings.cloud());
     std::thread::scope(|scope| {
-        let at_aws = scope.spawn(|| aws::answers(settings, &way, &WarningCollector::by(reporter)));
-        let keychain = scope.spawn(|| vec![keychain::keeps(settings, &WarningCollector::by(reporter))]);
-        let client = scope.spawn(|| client::client_and_folder(settings, &WarningCollector::by(reporter)));
-        let device = scope.spawn(|| vec![device::answers(settings, reporter)]);
+        let at_aws = Beside::begin(scope, || aws::answers(settings, &way, &WarningCollector::by(reporter)));
+        let keychain = Beside::begin(scope, || vec![keychain::keeps(settings, &WarningCollector::by(reporter))]);
+        let client = Beside::begin(scope, || client::client_and_folder(settings, &WarningCollector::by(reporter)));
+        let device = Beside::begin(scope, || vec![device::answers(settings, reporter)]);
         tell(aws::way(&way));
-        tell(joined(at_aws));
-        tell(joined(keychain));
-        tell(joined(client));
+        tell(at_aws.join());
+        tell(keychain.join());
+        tell(client.join());
         tell(machine::machine(settings));
-        tell(joined(device));
+        tell(device.join());
     });
     tally
-}
-
-/// What a thread found.
-fn joined(thread: ScopedJoinHandle<'_, Vec<Check>>) -> Vec<Check> {
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Passes on what is waited for, and keeps the warnings for the check that they belong to.

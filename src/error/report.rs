@@ -60,6 +60,9 @@ impl Error {
     /// An operation on a file that path trust refused: `what` begins the sentence ("Writing"), the path follows it.
     #[must_use]
     pub(crate) fn refused(what: &str, path: &Path, refused: Refused) -> Self {
+        if let Some(full) = refused.too_many_files() {
+            return full;
+        }
         let is_odd = matches!(refused.cause, Cause::Flaw(Flaw { fault: Fault::Link | Fault::Names | Fault::Kind, .. }));
         let why = match refused.into_why(path) {
             Why::Refused(clause, mend) if is_odd && mend.is_empty() => {
@@ -73,12 +76,17 @@ impl Error {
     /// Something that the system did not let this program do at all. `what` begins the clause ("a thread for the network").
     #[must_use]
     pub(crate) fn of_system(what: &str, why: &io::Error) -> Self {
+        Self::if_too_many_files(why)
+            .unwrap_or_else(|| Self::SystemRefused { what: format!("{what} ({})", io_in_words(why)) })
+    }
+
+    /// That too many files are open, if that is what the system said: it is no fault of the file or address that was wanted, nor
+    /// mended there.
+    #[must_use]
+    pub(crate) fn if_too_many_files(why: &io::Error) -> Option<Self> {
         // EMFILE and ENFILE, alike on all of them.
         let is_full = cfg!(unix) && matches!(why.raw_os_error(), Some(23 | 24));
-        if is_full {
-            return Self::TooManyFiles { what: io_in_words(why) };
-        }
-        Self::SystemRefused { what: format!("{what} ({})", io_in_words(why)) }
+        is_full.then(|| Self::TooManyFiles { what: io_in_words(why) })
     }
 
     /// This process was told to end by this signal, or what stands for it on Windows.
@@ -97,7 +105,11 @@ impl Error {
     /// An operation on a file that failed: `what` begins the sentence ("Writing"), the path follows it.
     #[must_use]
     pub fn disk(what: &str, path: &Path, why: io::Error) -> Self {
-        Self::Disk { what: what.to_owned(), path: path.display().to_string(), why: why.into() }
+        Self::if_too_many_files(&why).unwrap_or_else(|| Self::Disk {
+            what: what.to_owned(),
+            path: path.display().to_string(),
+            why: why.into(),
+        })
     }
 }
 

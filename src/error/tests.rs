@@ -75,6 +75,25 @@ fn a_disk_that_is_full_or_read_only_has_a_hint_of_its_own() {
 
 #[cfg(unix)]
 #[test]
+#[cfg(unix)]
+fn too_many_open_files_are_no_fault_of_a_path() {
+    let path = Path::new("/x");
+    for number in [23, 24] {
+        let full = || io::Error::from_raw_os_error(number);
+        let refused = || Refused { path: path.to_owned(), cause: crate::safety::path_trust::Cause::Io(full()) };
+        for error in [
+            Error::of_system("a thread", &full()),
+            Error::disk("Reading", path, full()),
+            Error::refused("Reading", path, refused()),
+            refused().too_many_files().unwrap(),
+        ] {
+            assert_eq!(error.code(), "too_many_files");
+        }
+    }
+    assert_eq!(Error::disk("Reading", path, io::Error::from_raw_os_error(13)).code(), "disk");
+}
+
+#[test]
 fn what_others_can_change_is_told_with_the_command_that_mends_it() {
     use crate::safety::path_trust::{self, Whose};
     use std::os::unix::fs::PermissionsExt;

@@ -19,18 +19,24 @@ use crate::store::{JobFolder, StateFolder};
 /// # Errors
 /// Those of the state folder.
 pub(crate) fn target_named(id: TargetId, state_dir: &Path, reporter: &Reporter) -> Result<TargetId> {
-    let Some(job) = id.job() else { return Ok(id) };
+    if id.job().is_none() {
+        return Ok(id);
+    }
     // The AWS CLI asks for credentials with each of its calls: the other jobs' records are not read for that.
     if StateFolder::one_below(state_dir, &id)?.is_some() {
         return Ok(id);
     }
+    Ok(target_among(id, &StateFolder::kept_below(state_dir)?, reporter))
+}
+
+/// The same where all that is `kept` here has been read.
+pub(crate) fn target_among(id: TargetId, kept: &[(TargetId, Option<Record>)], reporter: &Reporter) -> TargetId {
+    let Some(job) = id.job() else { return id };
     let has_node = |record: &Record| record.nodes.iter().any(|node| node.job == *job);
-    let kept = StateFolder::kept_below(state_dir)?;
-    let Some((cluster, _)) = kept.into_iter().find(|(_, record)| record.as_ref().is_some_and(has_node)) else {
-        return Ok(id);
-    };
+    let cluster = kept.iter().find(|(_, record)| record.as_ref().is_some_and(has_node)).map(|(cluster, _)| cluster);
+    let Some(cluster) = cluster.filter(|_| kept.iter().all(|(kept, _)| *kept != id)) else { return id };
     reporter.notify(Event::Fact(format!("{job} is a node of the cluster {cluster}, whose pair is stored here.")));
-    Ok(cluster)
+    cluster.clone()
 }
 
 /// Refuses addresses of which two lead to the same place: each node has its own.
@@ -164,10 +170,16 @@ pub(super) fn remember(record: &mut Record, told: &[ClusterNode], found: &NodeAd
     found.answered.iter().cloned().chain(others).take(record.nodes.len()).collect()
 }
 
-/// The addresses that were given, and for the other nodes those at which they answered the last time.
-pub(crate) fn with_remembered(given: &[Endpoint], record: Option<&Record>, reporter: &Reporter) -> Vec<Endpoint> {
+/// The addresses that were given, and for the other nodes those at which they answered the last time. What was given for others by
+/// now is nobody else's, whatever is remembered.
+pub(crate) fn with_remembered(
+    given: &[Endpoint],
+    record: Option<&Record>,
+    of_others: &[Endpoint],
+    reporter: &Reporter,
+) -> Vec<Endpoint> {
     let Some(record) = record else { return given.to_vec() };
-    let is_given = |address: &Endpoint| given.iter().any(|given| given.is_same(address));
+    let is_given = |address: &Endpoint| given.iter().chain(of_others).any(|given| given.is_same(address));
     let missing = record.nodes.len().saturating_sub(given.len());
     let mut added: Vec<Endpoint> = record.last_addresses().into_iter().filter(|address| !is_given(address)).collect();
     if missing > 0 && added.len() > missing {
@@ -353,6 +365,12 @@ pub(super) fn incomplete(context: &RunContext<'_>, unlocked: &DeviceUnlocked, ke
 mod tests {
     use super::*;
 
+    struct Deaf;
+
+    impl crate::report::Observer for Deaf {
+        fn event(&self, _: Option<&TargetId>, _: &Event) {}
+    }
+
     #[test]
     fn an_address_may_stand_once_however_it_is_written() {
         let parse = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect::<Vec<Endpoint>>();
@@ -360,6 +378,40 @@ mod tests {
         for twice in [["192.0.2.10", "192.0.2.10"], ["192.0.2.10", "192.0.2.10:9091"]] {
             assert!(check_addresses(&parse(&twice)).unwrap_err().to_string().contains("twice"));
         }
+    }
+
+    #[test]
+    fn what_others_were_given_is_not_taken_for_a_node_s_address() {
+        use crate::model::{HandOverMethod, HandOverRecord};
+        let parse = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect::<Vec<Endpoint>>();
+        let job = |node: u8| format!("JID123e4567-e89b-12d3-a456-42665544000{node}").parse::<JobId>().unwrap();
+        let cluster: TargetId = "CID123e4567-e89b-12d3-a456-426655440000".parse().unwrap();
+        let mut record = Record::new(cluster.clone());
+        record.nodes = (1..4).map(|node| ClusterNode::of(job(node))).collect();
+        let nodes = parse(&["127.0.0.1", "127.0.0.2", "127.0.0.3"]);
+        let record = record.with(&HandOverRecord {
+            at: time::OffsetDateTime::UNIX_EPOCH,
+            endpoint: nodes[0].clone(),
+            nodes: nodes.clone(),
+            method: HandOverMethod::Profile,
+            argv_seconds: None,
+            client: "/opt/snowballEdge".into(),
+            client_version: "1.2.0".to_owned(),
+            client_sha256: serde_json::from_str(&format!("\"{}\"", "0".repeat(64))).unwrap(),
+            client_jvm_is_bare: false,
+            was_open_already: false,
+            device_id: None,
+            unlocked_at: None,
+            audit_head: None,
+        });
+        let reporter = Reporter::new(std::sync::Arc::new(Deaf), None);
+        let with = |of_others: &[Endpoint]| with_remembered(&nodes[..2], Some(&record), of_others, &reporter);
+        assert_eq!(with(&[]), nodes);
+        assert_eq!(with(&parse(&["127.0.0.3:9091"])), nodes[..2]);
+        let kept = [(cluster.clone(), Some(record.clone()))];
+        assert_eq!(target_among(job(2).into(), &kept, &reporter), cluster);
+        let own = [kept[0].clone(), (job(2).into(), None)];
+        assert_eq!(target_among(job(2).into(), &own, &reporter), TargetId::from(job(2)), "it has a pair of its own");
     }
 
     #[test]

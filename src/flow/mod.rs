@@ -28,7 +28,7 @@ pub(crate) use after_unlock::{keep_after_one_of_several, keep_after_unlock};
 pub(crate) use client_command::{ClientCommand, ClientEnd};
 pub(crate) use cluster::{
     AskedAt, address_templates, address_unknown, addresses_missing, check_addresses, check_count, note_nodes,
-    target_named, with_remembered,
+    target_among, target_named, with_remembered,
 };
 pub(crate) use credentials::{DeviceKey, check_keychain, device_key};
 pub(crate) use forget::{forget_job, jobs_in_keychain};

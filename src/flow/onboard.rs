@@ -7,7 +7,6 @@
 
 use std::borrow::Borrow;
 use std::cell::Cell;
-use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +30,7 @@ use crate::model::{
     ClusterNode, Endpoint, HandOverPolicy, HandOverRecord, JobFacts, JobId, Keep, KeychainKind, PairRecord, Purpose,
     Record, TargetId, UnlockCode,
 };
+use crate::os::threads::Beside;
 use crate::report::{Ask, Event, Notify, Reporter, Step, age_in_words, duration_in_words};
 use crate::safety::separation::Separation;
 use crate::settings::Settings;
@@ -169,9 +169,9 @@ impl<'a> Requested<'a> {
         self.reporter.begin(Step::Client);
         // A client's files take a while to look at, and a person at a keychain prompt may take minutes.
         let (preparing, keychain) = std::thread::scope(|scope| {
-            let preparing = scope.spawn(|| self.prepare_device(&state, endpoint, client));
+            let preparing = Beside::begin(scope, || self.prepare_device(&state, endpoint, client));
             let keychain = self.open_keychain(&folder, keychains);
-            (preparing.join().unwrap_or_else(|panic| resume_unwind(panic)), keychain)
+            (preparing.join(), keychain)
         });
         let (keychain, preparing) = (keychain?, preparing?);
         let note = state.note_home(preparing.home())?;

@@ -3,15 +3,18 @@
 //!
 //! One interface, one file an OS. The files named for an OS are the only places that may allow `unsafe`.
 
-use std::sync::mpsc::channel;
+use std::io;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+pub(crate) mod threads;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 pub use unix::real;
 #[cfg(unix)]
-pub(crate) use unix::{core_limit, forget_variable};
+pub(crate) use unix::{core_limit, forget_variable, raise_file_limit};
 #[cfg(unix)]
 pub(crate) use unix::{end_by_signal, on_interrupt};
 #[cfg(unix)]
@@ -63,7 +66,7 @@ pub use windows::real;
 #[cfg(windows)]
 pub(crate) use windows::{
     Access, Ace, core_limit, create_dir, create_file, current_user, forget_variable, harden_process, host_name,
-    is_closed, is_elevated, is_on_disk, names_of, this_account,
+    is_closed, is_elevated, is_on_disk, names_of, raise_file_limit, this_account,
 };
 #[cfg(windows)]
 pub(crate) use windows::{exclude_from_backups, free_space, lies_in_memory, network_drive, settings_for_all, sync_dir};
@@ -77,9 +80,34 @@ pub(crate) use windows_lock::lock_folder;
 /// What `work` gives, unless that takes longer than `limit`: it is left to itself then, until the process ends.
 pub(crate) fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, answer) = channel();
-    // Where there is no thread to be had, nothing is done, and nothing waited for.
-    std::thread::Builder::new().spawn(move || sender.send(work())).ok()?;
+    let job: Job = Box::new(move || _ = sender.send(work()));
+    let (begin, begun) = channel::<Job>();
+    let begin = match threads::begin(move || begun.recv().map(|job| job())) {
+        Ok(_) => begin,
+        // Where there is none at all nothing is done, and nothing waited for.
+        Err(_) => SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop()?,
+    };
+    begin.send(job).ok()?;
     answer.recv_timeout(limit).ok()
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Ways to threads that are there already, each for one job of [`within`] where no other thread is to be had.
+static SPARE: Mutex<Vec<Sender<Job>>> = Mutex::new(Vec::new());
+
+/// Has threads stand by: a process that can have no more must be able to say why it ends, and to say it in another way where the
+/// first one is held up.
+///
+/// # Errors
+/// That there is none by now.
+pub(crate) fn have_threads_stand_by() -> io::Result<()> {
+    for _ in 0..2 {
+        let (begin, begun) = channel::<Job>();
+        threads::begin(move || begun.recv().map(|job| job()))?;
+        SPARE.lock().unwrap_or_else(PoisonError::into_inner).push(begin);
+    }
+    Ok(())
 }
 
 /// How long an interrupted process may take to say so.
@@ -114,6 +142,13 @@ mod tests {
         let (_never, wait) = channel::<()>();
         assert_eq!(within(Duration::from_millis(1), move || wait.recv()), None);
         assert_eq!(within::<()>(an_hour, || panic!("what never comes")), None);
+    }
+
+    #[test]
+    fn the_end_is_told_where_no_thread_is_to_be_had() {
+        have_threads_stand_by().unwrap();
+        let an_hour = Duration::from_secs(3600);
+        assert_eq!(threads::tests::without_threads(|| within(an_hour, || "done")), Some("done"));
     }
 
     #[test]

@@ -16,11 +16,11 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 use rustix::termios::{LocalModes, OptionalActions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::ProcessExit;
 #[cfg(target_os = "linux")]
 use super::process_linux as special;
 #[cfg(not(target_os = "linux"))]
 use super::process_macos as special;
+use super::{ProcessExit, threads};
 
 /// This program, for a helper to be started from. It may have been replaced since it was started; then the helper is to be of
 /// the old one, which speaks as we do.
@@ -47,13 +47,13 @@ pub(crate) fn settle_in(stop: impl Fn() -> bool + Send + 'static) -> io::Result<
     set_private_umask();
     // Handlers and not SIG_IGN, which a program would inherit.
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGHUP, SIGTERM])?;
-    std::thread::spawn(move || {
+    threads::begin(move || {
         for signal in signals.forever() {
             if signal == SIGTERM && !stop() {
                 return;
             }
         }
-    });
+    })?;
     SessionTerminal::take()
 }
 
@@ -107,7 +107,7 @@ impl SessionTerminal {
         let (mut ours, theirs) = pseudo_terminal()?;
         rustix::process::ioctl_tiocsctty(&theirs)?;
         // What a program writes to /dev/tty is for nobody, and must not block it. Ends with the process.
-        std::thread::spawn(move || {
+        threads::begin(move || {
             let mut piece = zeroize::Zeroizing::new([0_u8; 1024]);
             loop {
                 match ours.read(&mut piece[..]) {
@@ -115,7 +115,7 @@ impl SessionTerminal {
                     _ => {}
                 }
             }
-        });
+        })?;
         Ok(Self { theirs })
     }
 
@@ -206,14 +206,18 @@ impl Proc {
 
     /// Calls `told` when the process has ended. It stays a zombie until [`Proc::end`], so that its number can't go to
     /// a stranger between its end and the signal to its group.
-    pub(crate) fn watch(&self, told: impl FnOnce() + Send + 'static) {
+    ///
+    /// # Errors
+    /// That no thread is to be had for it.
+    pub(crate) fn watch(&self, told: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let pid = pid(self.child.id());
-        std::thread::spawn(move || {
+        threads::begin(move || {
             while let Err(Errno::INTR) =
                 rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
             {}
             told();
-        });
+        })?;
+        Ok(())
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {

@@ -133,7 +133,10 @@ impl Proc {
         self.child.id()
     }
 
-    pub(crate) fn watch(&self, _: impl FnOnce() + Send + 'static) {}
+    #[allow(clippy::unnecessary_wraps, reason = "as on the other systems")]
+    pub(crate) fn watch(&self, _: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        Ok(())
+    }
 
     pub(crate) fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))

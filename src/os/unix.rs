@@ -97,6 +97,21 @@ pub(crate) fn core_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Core).current
 }
 
+/// How many files this process may have open at once, once that limit has been raised as far as the administrator allows, and as
+/// this program may ever need; `None` if there is no limit.
+///
+/// It goes no further than to what macOS grants at most. So what the children inherit harms none: one that closes all that it may
+/// have inherited is through with that at once. A JVM raises its own limit.
+pub(crate) fn raise_file_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const MOST: u64 = 10_240;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(MOST, |hard| hard.min(MOST));
+    let is_raised = current.is_some_and(|soft| soft < wanted)
+        && setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).is_ok();
+    if is_raised { Some(wanted) } else { current }
+}
+
 /// What this machine is called, as the kernel has it.
 pub(crate) fn host_name() -> Option<String> {
     Some(rustix::system::uname().nodename().to_string_lossy().into_owned()).filter(|name| !name.is_empty())
@@ -121,14 +136,14 @@ pub(crate) fn on_interrupt(tell: impl Fn(i32) -> bool + Send + Sync + 'static) -
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
     let tell = std::sync::Arc::new(tell);
-    std::thread::spawn(move || {
+    super::threads::begin(move || {
         for signal in signals.forever() {
             let tell = std::sync::Arc::clone(&tell);
             if super::tell_of_end(super::TELLING, move || tell(signal)) {
                 end_by_signal(signal);
             }
         }
-    });
+    })?;
     Ok(())
 }
 

@@ -113,6 +113,11 @@ pub(crate) fn lies_in_memory(_path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
+/// How many files this process may have open at once: there is no limit that it could meet.
+pub(crate) fn raise_file_limit() -> Option<u64> {
+    None
+}
+
 /// The limit of core files: there are none, and the reports that take their place are switched off.
 pub(crate) fn core_limit() -> Option<u64> {
     Some(0)

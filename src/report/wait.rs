@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::{Event, Notify};
+use crate::os::threads;
 
 /// How long a step may be silent (promise 5).
 pub(crate) const SILENCE: Duration = Duration::from_secs(2);
@@ -105,7 +106,8 @@ impl WaitNotice {
 pub(crate) fn while_waiting<R>(notify: &dyn Notify, what: &str, work: impl FnOnce() -> R) -> R {
     std::thread::scope(|scope| {
         let (done, wait) = std::sync::mpsc::channel::<()>();
-        scope.spawn(move || {
+        // Without a thread it is silent, and goes on.
+        let _ = threads::begin_in(scope, move || {
             let mut notice = WaitNotice::new();
             while wait.recv_timeout(notice.until_due()) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 notice.tell(notify, what);

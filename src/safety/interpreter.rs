@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::path_trust::{self, Refused, Whose};
 use super::search_path;
-use crate::error::io_in_words;
+use crate::error::{Error, io_in_words};
 
 /// Longest line that is understood: systems cut longer ones off, each elsewhere.
 const MAX_LINE: u64 = 255;
@@ -30,6 +30,8 @@ pub(crate) struct UnfitScript {
     pub(crate) why: String,
     /// Somebody else can change what runs it; else it is that its first line is not understood.
     pub(crate) is_changeable: bool,
+    /// It is not the script's fault, but this.
+    pub(crate) instead: Option<Error>,
 }
 
 /// Checks what runs `program`, which was found trusted itself, when it is started with the search path `path`. One
@@ -56,7 +58,7 @@ pub(crate) fn check_part(script: &Path, file: &File, path: SearchPath<'_>) -> Re
 }
 
 fn check_in(program: &Path, path: SearchPath<'_>, depth: usize) -> Result<(), UnfitScript> {
-    let unclear = |why: String| UnfitScript { script: program.to_owned(), why, is_changeable: false };
+    let unclear = |why: String| UnfitScript { script: program.to_owned(), why, is_changeable: false, instead: None };
     let file = match path_trust::open_file(program, Whose::Own) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(()),
@@ -64,7 +66,8 @@ fn check_in(program: &Path, path: SearchPath<'_>, depth: usize) -> Result<(), Un
         Err(refused) if refused.is_out_of_reach() => return Ok(()),
         Err(refused) => {
             let why = format!("can't be looked at: {refused}");
-            return Err(UnfitScript { script: program.to_owned(), why, is_changeable: true });
+            let instead = refused.too_many_files();
+            return Err(UnfitScript { script: program.to_owned(), why, is_changeable: true, instead });
         }
     };
     let line = first_line(&file).map_err(|error| unclear(format!("can't be read: {}", io_in_words(&error))))?;
@@ -91,7 +94,7 @@ fn first_line(mut file: &File) -> io::Result<Option<Vec<u8>>> {
 fn check_line(script: &Path, line: &[u8], path: SearchPath<'_>, depth: usize) -> Result<(), UnfitScript> {
     let unclear = |what: &str| {
         let why = format!("is a script whose first line {what}, so that it can't be told what would run it");
-        UnfitScript { script: script.to_owned(), why, is_changeable: false }
+        UnfitScript { script: script.to_owned(), why, is_changeable: false, instead: None }
     };
     if line.len() as u64 + 2 > MAX_LINE && !line.ends_with(b"\n") {
         return Err(unclear(&format!("is longer than {MAX_LINE} bytes")));
@@ -173,7 +176,8 @@ fn run_by(script: &Path, program: &Path, refused: &Refused) -> UnfitScript {
     } else {
         format!("is run by {named} (its first line), and {refused}")
     };
-    UnfitScript { script: script.to_owned(), why, is_changeable: !refused.is_io() }
+    let instead = refused.too_many_files();
+    UnfitScript { script: script.to_owned(), why, is_changeable: !refused.is_io(), instead }
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@ pub(super) fn bad(path: &Path, refused: Refused) -> Error {
 }
 
 fn bad_for(is_administrator: bool, path: &Path, refused: Refused) -> Error {
+    if let Some(full) = refused.too_many_files() {
+        return full;
+    }
     let at_fault = refused.path.display().to_string();
     match refused.owner() {
         Some(owner) if is_administrator => Error::RunAsAnother { path: at_fault, owner: owner.to_owned() },

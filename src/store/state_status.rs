@@ -42,7 +42,8 @@ impl StateFolderStatus {
         parts().try_for_each(|folder| check_private(&folder))?;
         try_writing(&ground).map_err(|error| match exists {
             true => Error::disk("Writing", root, error),
-            false => bad(format!("{} can't be written to: {}", ground.display(), io_in_words(&error))),
+            false => Error::if_too_many_files(&error)
+                .unwrap_or_else(|| bad(format!("{} can't be written to: {}", ground.display(), io_in_words(&error)))),
         })?;
         try_making(&ground)?;
         for part in parts().filter(|part| part.is_dir()) {
@@ -66,7 +67,9 @@ const LOOK: &str = ".snow-onboard-look-";
 /// itself then alone.
 fn try_making(folder: &Path) -> Result<()> {
     let path = || folder.display().to_string();
-    let bad = |error: io::Error| Error::StateFolderBad { path: path(), why: error.into() };
+    let bad = |error: io::Error| {
+        Error::if_too_many_files(&error).unwrap_or_else(|| Error::StateFolderBad { path: path(), why: error.into() })
+    };
     // Of a look that was killed: empty, and by their name and owner ours.
     for path in folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()) {
         let is_of_a_look = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(LOOK));

@@ -104,6 +104,20 @@ fn a_node_stands_for_its_cluster_and_what_fails_is_the_cluster_s_own() {
 }
 
 #[test]
+fn an_address_of_last_time_that_another_row_has_is_no_node_s() {
+    let yard = Yard::new();
+    let (cluster, all, one) = (&yard.cluster, yard.addresses(" "), yard.alone.job_id());
+    yard.run("plan.csv", &format!("{cluster},{all}\n"), &[]).done();
+    let [first, second, third] = [0, 1, 2].map(|at| yard.nodes[at].address());
+    let plan = format!("{cluster},{first} {second}\n{one},{third}\n");
+    let ended = yard.run("plan.csv", &plan, &["--json", "--unlock-timeout", "2s"]);
+    let error = &ended.json("result")["jobs"][0]["error"];
+    assert_eq!(error["code"], "cluster_addresses_missing", "{}", ended.stdout);
+    // Nobody else has it: it is that of the last time.
+    yard.run("plan.csv", &format!("{cluster},{first} {second}\n{}\n", yard.row_of_one()), &[]).done();
+}
+
+#[test]
 fn a_plan_with_a_cluster_twice_or_an_address_twice_is_refused_before_anything_is_fetched() {
     let yard = Yard::new();
     let (cluster, all, one) = (&yard.cluster, yard.addresses(" "), yard.alone.job_id());

@@ -145,7 +145,7 @@ fn one_device_s_failure_is_its_own() {
         told.stdout.contains("UNLOCKED already             dock 2")
             && told.stdout.contains("not unlocked: job_not_ready  dock 0")
             && told.stdout.contains("UNLOCKING at the time limit  dock 1")
-            && told.stdout.contains("\n\n1 of 3 devices are UNLOCKED.\n"),
+            && told.stdout.contains("\n\n1 of 3 devices is UNLOCKED.\n"),
         "{}",
         told.stdout
     );
@@ -214,6 +214,10 @@ fn a_plan_that_others_can_change_is_not_obeyed_and_one_on_stdin_is() {
         Agent::new(&pallet.rehearsal, ["run", "--plan", "-"]).arg("--client").arg(pallet.rehearsal.client_path());
     on_the_bus(agent, &pallet.bus).reading(&plan).end().done();
     assert_eq!(pallet.devices[0].state(), State::Unlocked);
+    let agent = Agent::new(&pallet.rehearsal, ["run", "--plan", "/dev/stdin"])
+        .arg("--client")
+        .arg(pallet.rehearsal.client_path());
+    on_the_bus(agent, &pallet.bus).reading(&plan).end().failed(2, "--plan -");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::io_in_words;
 use crate::os::process::{self, Proc};
+use crate::os::threads;
 
 /// First argument of a process that is to call [`credentials_main`].
 pub(crate) const CREDENTIALS_ARGUMENT: &str = "__credentials";
@@ -73,7 +74,9 @@ pub fn credentials_main() -> i32 {
             return say(&HelperReport::NotStarted { why });
         }
     };
-    read_order(sender.clone());
+    if let Err(error) = read_order(sender.clone()) {
+        return say(&HelperReport::NotStarted { why: io_in_words(&error) });
+    }
     let Ok(HelperEvent::Order(order)) = events.recv() else { return 0 };
     let status = match run(&order, &terminal, &sender, &events) {
         Ok(Some(ran)) => say(&HelperReport::Ended(ran)),
@@ -103,16 +106,18 @@ fn run(
     terminal.put_in_front(proc.group());
     let stdout = proc.child().stdout.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
     let stderr = proc.child().stderr.take().map(|stream| Box::new(stream) as Box<dyn Read + Send>);
-    for (is_output, stream) in [(true, stdout), (false, stderr)] {
-        let (Some(stream), told) = (stream, sender.clone()) else { continue };
-        std::thread::spawn(move || {
-            let _ = told.send(HelperEvent::Said(is_output, beginning(stream)));
-        });
-    }
+    let attend = |stream: Option<Box<dyn Read + Send>>, is_output| {
+        let (Some(stream), told) = (stream, sender.clone()) else { return Ok(()) };
+        threads::begin(move || told.send(HelperEvent::Said(is_output, beginning(stream)))).map(drop)
+    };
     let told = sender.clone();
-    proc.watch(move || {
-        let _ = told.send(HelperEvent::Exited);
-    });
+    let attended = attend(stdout, true).and_then(|()| attend(stderr, false));
+    let attended = attended.and_then(|()| proc.watch(move || _ = told.send(HelperEvent::Exited)));
+    if let Err(error) = attended {
+        proc.end();
+        proc.leave();
+        return Err(error);
+    }
 
     let mut said = [None, None];
     let (mut has_exited, mut is_ended, mut timed_out) = (false, false, false);
@@ -163,8 +168,8 @@ fn say(report: &HelperReport) -> i32 {
 }
 
 /// Reads the order on a thread of its own, which then sees the pipe end.
-fn read_order(sender: Sender<HelperEvent>) {
-    std::thread::spawn(move || {
+fn read_order(sender: Sender<HelperEvent>) -> std::io::Result<()> {
+    threads::begin(move || {
         let mut stdin = std::io::stdin().lock();
         let mut line = String::new();
         let order = stdin.read_line(&mut line).ok().and_then(|_| serde_json::from_str(&line).ok());
@@ -174,5 +179,6 @@ fn read_order(sender: Sender<HelperEvent>) {
             let _ = std::io::copy(&mut stdin, &mut std::io::sink());
         }
         let _ = sender.send(HelperEvent::Stop);
-    });
+    })?;
+    Ok(())
 }

@@ -11,6 +11,7 @@ use crate::device::client::integrity::Tree;
 use crate::device::may_run;
 use crate::error::{Error, Result};
 use crate::model::{ClientDigest, Sourced};
+use crate::os::threads;
 use crate::report::{Notify, while_waiting};
 use crate::safety::path_trust::{self, Position, Whose};
 use crate::safety::quote::quoted;
@@ -112,8 +113,14 @@ impl Client {
                 let _ = client.digest.known.set(Ok(digest));
             }
             None => {
-                let thread = std::thread::spawn(move || tree.digest());
-                *client.digest.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+                let tree = Arc::new(tree);
+                let on_thread = Arc::clone(&tree);
+                match threads::begin(move || on_thread.digest()) {
+                    Ok(thread) => {
+                        *client.digest.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+                    }
+                    Err(_) => _ = client.digest.known.set(tree.digest()),
+                }
             }
         }
         Ok(client)

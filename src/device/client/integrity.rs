@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::unsafe_file::{Unsafe, cannot_look, not_safe, unsafe_because};
+use super::unsafe_file::{Unsafe, cannot_look, cannot_read, not_safe, unsafe_because};
 use crate::device::homes;
-use crate::error::{Result, io_in_words};
+use crate::error::Result;
 use crate::model::ClientDigest;
 use crate::os;
 #[cfg(unix)]
@@ -103,8 +103,7 @@ impl Tree {
             // One alone is digested without its name: its folder is not the vendor's, nor need its name be.
             let name: Vec<&[u8]> = name.components().map(|part| part.as_os_str().as_encoded_bytes()).collect();
             field(hasher, b'n', &name.join(&b"/"[..]));
-            let words =
-                |error: &std::io::Error| unsafe_because(path, &format!("can't be read: {}", io_in_words(error)));
+            let words = |error: &std::io::Error| cannot_read(path, error);
             if let Some(target) = self.links.get(path) {
                 let text = fs::read_link(path).map_err(|error| words(&error))?;
                 field(hasher, b'l', text.as_os_str().as_encoded_bytes());

@@ -15,18 +15,23 @@ pub(super) struct Unsafe {
     fault: Option<Fault>,
     /// It is what runs the file, and not the file.
     is_of_interpreter: bool,
+    /// It is not the file's fault, but this.
+    instead: Option<Error>,
 }
 
 #[cfg(unix)]
 impl From<UnfitScript> for Unsafe {
     fn from(unfit: UnfitScript) -> Self {
-        Self { path: unfit.script, why: unfit.why, fault: None, is_of_interpreter: true }
+        Self { path: unfit.script, why: unfit.why, fault: None, is_of_interpreter: true, instead: unfit.instead }
     }
 }
 
 impl Unsafe {
     /// `root` is the package: what is wrong in it is wrong with all that was unpacked together.
     pub(super) fn into_error(self, root: Option<&Path>) -> Error {
+        if let Some(instead) = self.instead {
+            return instead;
+        }
         const ELSEWHERE: &str = "Unpack the client where only you or an administrator can write.";
         let package = root.filter(|root| self.path.starts_with(root));
         let mend = quoted(&package.unwrap_or(&self.path).display().to_string());
@@ -53,13 +58,23 @@ pub(super) fn not_safe(refused: &Refused) -> Unsafe {
         Cause::Flaw(flaw) => Some(flaw.fault),
         Cause::Io(_) => None,
     };
-    Unsafe { path: refused.path.clone(), why: refused.why(), fault, is_of_interpreter: false }
+    let instead = refused.too_many_files();
+    Unsafe { path: refused.path.clone(), why: refused.why(), fault, is_of_interpreter: false, instead }
 }
 
 pub(super) fn cannot_look(path: &Path, error: &std::io::Error) -> Unsafe {
-    unsafe_because(path, &format!("can't be looked at: {}", io_in_words(error)))
+    cannot(path, "be looked at", error)
+}
+
+pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> Unsafe {
+    cannot(path, "be read", error)
+}
+
+fn cannot(path: &Path, what: &str, error: &std::io::Error) -> Unsafe {
+    let refused = unsafe_because(path, &format!("can't {what}: {}", io_in_words(error)));
+    Unsafe { instead: Error::if_too_many_files(error), ..refused }
 }
 
 pub(super) fn unsafe_because(path: &Path, why: &str) -> Unsafe {
-    Unsafe { path: path.to_owned(), why: why.to_owned(), fault: None, is_of_interpreter: false }
+    Unsafe { path: path.to_owned(), why: why.to_owned(), fault: None, is_of_interpreter: false, instead: None }
 }

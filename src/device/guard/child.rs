@@ -13,6 +13,7 @@ use crate::device::guard::live::{self, LiveStream};
 use crate::device::guard::process::{GuardEvent, Inbox};
 use crate::device::guard::protocol::{Caller, Ran, Run};
 use crate::os::process::{self, Proc};
+use crate::os::threads;
 
 /// Bytes kept of each stream. The rest is read, so that the client does not block, and counted.
 const KEPT: usize = 64 * 1024;
@@ -131,27 +132,33 @@ impl<'a> Running<'a> {
         let (out, err) = (Bounded::default(), Bounded::default());
         let open_streams = sources.len();
         let unsaid = Arc::<AtomicUsize>::default();
-        if let Some(streams) = live {
-            for (errors, (source, stream)) in
-                [false, true].into_iter().zip(std::mem::take(&mut sources).into_iter().zip(*streams))
-            {
-                let sender = sender.clone();
-                live::pass_on(source, stream, errors, &unsaid, move |event| {
-                    sender.send(GuardEvent::Child(number, event)).is_ok()
-                });
+        let attend = || {
+            if let Some(streams) = live {
+                for (errors, (source, stream)) in
+                    [false, true].into_iter().zip(std::mem::take(&mut sources).into_iter().zip(*streams))
+                {
+                    let sender = sender.clone();
+                    live::pass_on(source, stream, errors, &unsaid, move |event| {
+                        sender.send(GuardEvent::Child(number, event)).is_ok()
+                    })?;
+                }
             }
+            for (source, kept) in sources.into_iter().zip([&out, &err]) {
+                let (kept, sender) = (kept.clone(), sender.clone());
+                threads::begin(move || {
+                    kept.fill(source, || sender.send(GuardEvent::Child(number, ChildEvent::Output)).is_ok());
+                    let _ = sender.send(GuardEvent::Child(number, ChildEvent::Closed));
+                })?;
+            }
+            let told = sender.clone();
+            proc.watch(move || _ = told.send(GuardEvent::Child(number, ChildEvent::Exited)))
+        };
+        if let Err(error) = attend() {
+            inbox.group = None;
+            proc.end();
+            proc.leave();
+            return Err(error);
         }
-        for (source, kept) in sources.into_iter().zip([&out, &err]) {
-            let (kept, sender) = (kept.clone(), sender.clone());
-            std::thread::spawn(move || {
-                kept.fill(source, || sender.send(GuardEvent::Child(number, ChildEvent::Output)).is_ok());
-                let _ = sender.send(GuardEvent::Child(number, ChildEvent::Closed));
-            });
-        }
-        let told = sender.clone();
-        proc.watch(move || {
-            let _ = told.send(GuardEvent::Child(number, ChildEvent::Exited));
-        });
         let running =
             Self { proc, inbox, number, started: Instant::now(), open_streams, exited: false, out, err, unsaid };
         Ok((running, input))

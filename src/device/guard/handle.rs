@@ -1,6 +1,6 @@
 //! The agent's end of the pipe to its guard.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::device::guard::process::GUARD_ARGUMENT;
 use crate::device::guard::protocol::{HomeFault, Order, OutputPiece, Place, Ran, Report, Run, VERSION, receive, send};
 use crate::device::guard::{child, environment, home};
 use crate::error::{Error, Result, io_in_words};
-use crate::os::process;
+use crate::os::{process, threads};
 use crate::report::{Event, Notify};
 use crate::safety::path_trust::FolderToRemove;
 
@@ -113,7 +113,6 @@ impl GuardHandle {
         on_disk: bool,
         notify: Arc<dyn Notify>,
     ) -> Result<Self> {
-        let not_started = |why: String| Error::GuardNotStarted { why };
         let (variables, left_out) = environment::trusted(std::env::vars_os());
         let mut command = Command::new(program);
         command
@@ -126,13 +125,13 @@ impl GuardHandle {
             // What it says there is for nobody, so that there is room for what the client may come to read.
             .stderr(process::input_to_hand_on());
         process::prepare_helper(&mut command);
-        let mut guard = command.spawn().map_err(|error| not_started(io_in_words(&error)))?;
+        let mut guard = command.spawn().map_err(|error| not_started(&error))?;
         let (Some(orders), Some(stdout)) = (guard.stdin.take(), guard.stdout.take()) else {
             return Err(Error::Internal { what: "a child without the pipes it was given".to_owned() });
         };
         let (sender, incoming) = sync_channel(BACKLOG);
         let reports = sender.clone();
-        std::thread::spawn(move || {
+        let reading = threads::begin(move || {
             let mut stdout = BufReader::new(stdout);
             while let Some(report) = receive(&mut stdout) {
                 if reports.send(Incoming::Report(report)).is_err() {
@@ -141,6 +140,12 @@ impl GuardHandle {
             }
             let _ = reports.send(Incoming::Ended);
         });
+        if let Err(error) = reading {
+            // It ends with the pipe, and has made nothing yet.
+            drop(orders);
+            let _ = guard.wait();
+            return Err(Error::of_system("a thread that waits for the client", &error));
+        }
         let mut link = Self {
             guard,
             orders: Some(orders),
@@ -169,7 +174,7 @@ impl GuardHandle {
             Report::NoHome(HomeFault::Impossible { why }) => Err(Error::PrivateHomeImpossible { why }),
             Report::NoHome(HomeFault::OnDisk { folder, why }) => Err(Error::PrivateHomeOnDisk { folder, why }),
             Report::NoHome(HomeFault::Unusable { path, why }) => Err(Error::PrivateHomeUnusable { path, why }),
-            Report::NotStarted { why } => Err(not_started(why)),
+            Report::NotStarted { why } => Err(Error::GuardNotStarted { why }),
             _ => Err(link.lost("it sent an unexpected message")),
         }
     }
@@ -298,9 +303,11 @@ impl GuardHandle {
     /// The same for a live command: what it says goes to `streams`, and their input to it.
     fn converse_live(&mut self, order: Order, limit: Duration, streams: &mut ClientStreams<'_>) -> Result<Report> {
         self.end_within(UNATTENDED)?;
+        let run = self.runs + 1;
+        let wanted = streams.input.take().map(|input| read_input(input, run, self.sender.clone())).transpose();
+        let wanted = wanted.map_err(|error| Error::of_system("a thread that reads the client's input", &error))?;
         self.order(order)?;
-        self.runs += 1;
-        let wanted = streams.input.take().map(|input| read_input(input, self.runs, self.sender.clone()));
+        self.runs = run;
         let (mut attended, mut until) = (Instant::now(), Instant::now() + limit + SLACK);
         let mut unread = [false; 2];
         loop {
@@ -311,7 +318,7 @@ impl GuardHandle {
                     let stream = if errors { &mut streams.errors } else { &mut streams.output };
                     match stream.write_all(piece.bytes()).and_then(|()| stream.flush()) {
                         // A reader that has gone is for the client to see, which may have more to do.
-                        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                             unread[usize::from(errors)] = true;
                             self.order(Order::Unread { errors })?;
                         }
@@ -348,7 +355,7 @@ impl GuardHandle {
     fn order(&mut self, order: Order) -> Result<()> {
         let written = match &mut self.orders {
             Some(orders) => send(order, orders),
-            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
         };
         written.map_err(|_| self.lost("it no longer accepts requests"))
     }
@@ -505,16 +512,20 @@ impl GuardHandle {
     }
 }
 
+fn not_started(error: &io::Error) -> Error {
+    Error::if_too_many_files(error).unwrap_or_else(|| Error::GuardNotStarted { why: io_in_words(error) })
+}
+
 /// Reads the input for a live command: a piece, and the next one each time that it is told that the command has that. A read can't
 /// be broken off, so what was read last when the command ends is lost.
-fn read_input(mut input: Box<dyn Read + Send>, number: u32, sender: SyncSender<Incoming>) -> Sender<()> {
+fn read_input(mut input: Box<dyn Read + Send>, number: u32, sender: SyncSender<Incoming>) -> io::Result<Sender<()>> {
     let (wanted, wants) = channel();
-    std::thread::spawn(move || {
+    threads::begin(move || {
         let mut piece = zeroize::Zeroizing::new([0_u8; 8 * 1024]);
         loop {
             let length = match input.read(&mut piece[..]) {
                 Ok(length) => length,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => 0,
             };
             let is_over =
@@ -523,8 +534,8 @@ fn read_input(mut input: Box<dyn Read + Send>, number: u32, sender: SyncSender<I
                 return;
             }
         }
-    });
-    wanted
+    })?;
+    Ok(wanted)
 }
 
 impl Drop for GuardHandle {

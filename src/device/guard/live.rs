@@ -13,6 +13,7 @@ use crate::device::guard::child::{ChildEvent, Input};
 use crate::device::guard::process::say;
 use crate::device::guard::protocol::{OutputPiece, Report};
 use crate::device::guard::redacted_stream::RedactedStream;
+use crate::os::threads;
 
 /// Most that is read at once: what a pipe holds, so that a client that says much is not held up for each piece of it.
 const PIECE: usize = 64 * 1024;
@@ -32,16 +33,19 @@ pub(in crate::device) struct LiveStream {
 
 /// Passes on what `source` says until it ends, and tells of each piece. `unsaid` counts the pieces that were read and not passed
 /// on yet. A reader who takes nothing is waited for, here and not in the guard's main loop.
+///
+/// # Errors
+/// That no thread is to be had for it.
 pub(in crate::device) fn pass_on(
     mut source: impl Read + Send + 'static,
     LiveStream { mut notice, mut redacted, unread }: LiveStream,
     errors: bool,
     unsaid: &Arc<AtomicUsize>,
     told: impl Fn(ChildEvent) -> bool + Send + 'static,
-) {
+) -> io::Result<()> {
     let (sender, pieces) = sync_channel::<Zeroizing<Vec<u8>>>(1);
     let (read, said) = (Arc::clone(unsaid), Arc::clone(unsaid));
-    std::thread::spawn(move || {
+    threads::begin(move || {
         let mut piece = Zeroizing::new([0_u8; PIECE]);
         loop {
             let length = match source.read(&mut piece[..]) {
@@ -58,8 +62,8 @@ pub(in crate::device) fn pass_on(
                 return;
             }
         }
-    });
-    std::thread::spawn(move || {
+    })?;
+    threads::begin(move || {
         let pass = |out: Vec<u8>| out.is_empty() || say(Report::Said { errors, piece: OutputPiece::of(out) });
         loop {
             let next = if redacted.holds() || notice.holds() {
@@ -84,7 +88,8 @@ pub(in crate::device) fn pass_on(
             }
         }
         told(ChildEvent::Closed);
-    });
+    })?;
+    Ok(())
 }
 
 /// Takes lines out of the very beginning of a stream, if they stand there, each exactly as it is known.

@@ -20,7 +20,7 @@ use crate::device::guard::redacted_stream::RedactedStream;
 use crate::device::guard::redaction::Redaction;
 use crate::device::guard::{client_log, configure, environment, live};
 use crate::model::UnlockCode;
-use crate::os::process;
+use crate::os::{process, threads};
 
 /// First argument of a process that is to call [`guard_main`].
 pub(crate) const GUARD_ARGUMENT: &str = "__guard";
@@ -126,7 +126,10 @@ pub fn guard_main() -> i32 {
             return 1;
         }
     }
-    read_orders(inbox.sender.clone());
+    if let Err(error) = read_orders(inbox.sender.clone()) {
+        let _ = say(Report::NotStarted { why: crate::error::io_in_words(&error) });
+        return 1;
+    }
     let Some(Order::Begin { places, on_disk, version }) = inbox.order() else { return 0 };
     if version != VERSION {
         let why = format!("this program was replaced by another version ({VERSION}) while it ran");
@@ -233,8 +236,11 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
         }
         Err(error) => return Report::NotStarted { why: crate::error::io_in_words(&error) },
     };
-    if let Some(input) = input {
-        std::thread::spawn(move || live::feed(input, &pieces));
+    if let Some(input) = input
+        && let Err(error) = threads::begin(move || live::feed(input, &pieces))
+    {
+        running.finish(Woken::Stop);
+        return Report::NotStarted { why: crate::error::io_in_words(&error) };
     }
     let woken = if say(Report::Started { group: running.group() }) { running.wait(until) } else { Woken::Stop };
     let mut ran = running.finish(woken);
@@ -250,8 +256,8 @@ pub(in crate::device) fn say(report: Report) -> bool {
 }
 
 /// Reads orders on a thread of its own: a read of a pipe has no deadline, and its end must be seen at any moment.
-fn read_orders(sender: Sender<GuardEvent>) {
-    std::thread::spawn(move || {
+fn read_orders(sender: Sender<GuardEvent>) -> std::io::Result<()> {
+    threads::begin(move || {
         let mut stdin = std::io::stdin().lock();
         while let Some(order) = receive(&mut stdin) {
             if sender.send(GuardEvent::Order(Box::new(order))).is_err() {
@@ -259,7 +265,8 @@ fn read_orders(sender: Sender<GuardEvent>) {
             }
         }
         let _ = sender.send(GuardEvent::Stop);
-    });
+    })?;
+    Ok(())
 }
 
 #[cfg(test)]

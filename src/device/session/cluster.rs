@@ -7,7 +7,6 @@ mod addresses;
 mod identity;
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
@@ -20,6 +19,7 @@ use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Reads, Run};
 use crate::error::{Error, Result, longer_than};
 use crate::model::{ClusterId, ClusterNode, Endpoint, JobId, NodeAddresses};
+use crate::os::threads::Beside;
 use crate::report::{Backoff, Event, NodeState, Notify, WaitNotice, duration_in_words, while_waiting};
 
 /// A node that does not answer for so long is named.
@@ -514,9 +514,9 @@ pub(super) fn try_ports(addresses: &[Endpoint], checked: &[Option<Endpoint>]) ->
             .iter()
             .enumerate()
             .filter(|(at, _)| checked[*at].is_none())
-            .map(|(at, address)| (at, scope.spawn(move || try_port(address))))
+            .map(|(at, address)| (at, Beside::begin(scope, move || try_port(address))))
             .collect();
-        tries.into_iter().map(|(at, tried)| (at, tried.join().unwrap_or_else(|panic| resume_unwind(panic)))).collect()
+        tries.into_iter().map(|(at, tried)| (at, tried.join())).collect()
     })
 }
 

@@ -10,6 +10,7 @@ use crate::device::client::profile;
 use crate::device::guard::home;
 use crate::error::{Error, Result};
 use crate::model::Endpoint;
+use crate::os::threads;
 use crate::safety::path_trust;
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -52,7 +53,8 @@ impl ContactPort {
             }
         };
         let looked = std::thread::scope(|scope| {
-            scope.spawn(|| {
+            // Without a thread, what came is seen afterwards.
+            let _ = threads::begin_in(scope, || {
                 while !is_over.load(Ordering::Relaxed) {
                     accept();
                     std::thread::sleep(PAUSE);

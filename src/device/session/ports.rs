@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::cluster::{NAMED_AFTER, is_enough, listed, try_ports};
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
 use crate::error::{Error, Result};
-use crate::model::Endpoint;
-use crate::report::{Backoff, Notify, WaitNotice};
+use crate::model::{Endpoint, EndpointHost};
+use crate::report::{Backoff, Notify, WaitNotice, while_waiting};
 
 /// Waits until the port of a device answers, or, of a cluster, those of all its nodes; those of more than half of them are enough
 /// after a few seconds, since one that is open already shows that nobody has to wait for the others. Gives what is left of `patience`. When `patience` is over a
@@ -19,7 +19,7 @@ pub(crate) fn wait_for_ports(addresses: &[Endpoint], patience: Duration, notify:
     let mut checked: Vec<Option<Endpoint>> = vec![None; addresses.len()];
     loop {
         let mut unreachable = None;
-        for (at, tried) in try_ports(addresses, &checked) {
+        for (at, tried) in try_all(addresses, &checked, notify) {
             match tried {
                 Ok(found) => checked[at] = Some(found),
                 Err(error @ Error::DeviceUnreachable { .. }) => unreachable = Some(error),
@@ -43,6 +43,22 @@ pub(crate) fn wait_for_ports(addresses: &[Endpoint], patience: Duration, notify:
         };
         notice.tell(notify, &what);
         std::thread::sleep(pause.next().min(left));
+    }
+}
+
+/// Aloud where a name is to be looked up, which may take longer than one may be silent. An address has answered by then or does not.
+fn try_all(
+    addresses: &[Endpoint],
+    checked: &[Option<Endpoint>],
+    notify: &dyn Notify,
+) -> Vec<(usize, Result<Endpoint>)> {
+    let name = addresses.iter().find_map(|address| match address.host() {
+        EndpointHost::Name(name) => Some(name),
+        EndpointHost::Address(_) => None,
+    });
+    match name {
+        Some(name) => while_waiting(notify, &format!("an answer of {name}"), || try_ports(addresses, checked)),
+        None => try_ports(addresses, checked),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result, io_in_words};
 use crate::model::{Endpoint, EndpointHost};
+use crate::os::threads;
 use crate::report::{Notify, while_waiting};
 
 /// How long a connection may take.
@@ -70,7 +71,10 @@ pub(super) fn try_port(endpoint: &Endpoint) -> Result<Endpoint> {
     for address in addresses.iter().take(4) {
         match TcpStream::connect_timeout(&SocketAddr::new(*address, endpoint.port()), LIMIT) {
             Ok(_) => return Ok(endpoint.at(*address)),
-            Err(error) => why = io_in_words(&error),
+            Err(error) => match Error::if_too_many_files(&error) {
+                Some(full) => return Err(full),
+                None => why = io_in_words(&error),
+            },
         }
     }
     Err(unreachable(why))
@@ -79,12 +83,14 @@ pub(super) fn try_port(endpoint: &Endpoint) -> Result<Endpoint> {
 /// Looks a name up on a thread of its own: the system's resolver knows no deadline.
 fn look_up(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
     let (sender, answer) = std::sync::mpsc::channel();
-    let name = name.to_owned();
-    std::thread::spawn(move || {
-        let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|found| found.ip()).collect());
-        let _ = sender.send(found);
-    });
-    match answer.recv_timeout(LOOK_UP_LIMIT) {
+    let find = |name: &str| (name, 0).to_socket_addrs().map(|found| found.map(|found| found.ip()).collect::<Vec<_>>());
+    let wanted = name.to_owned();
+    let found = match threads::begin(move || sender.send(find(&wanted))) {
+        Ok(_) => answer.recv_timeout(LOOK_UP_LIMIT),
+        // As long as the system takes.
+        Err(_) => Ok(find(name)),
+    };
+    match found {
         Ok(Ok(addresses)) => Ok(addresses),
         Ok(Err(error)) => Err(io_in_words(&error)),
         Err(_) => Err(format!("no answer within {} seconds", LOOK_UP_LIMIT.as_secs())),

@@ -20,7 +20,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Why, io_in_words};
+use crate::error::{Error, Why, io_in_words};
 use crate::safety::quote::quoted;
 
 #[cfg(unix)]
@@ -157,6 +157,14 @@ impl Refused {
     /// There is nothing at `path`.
     pub(crate) fn nothing_at(path: &Path) -> Self {
         Self::io(path, io::ErrorKind::NotFound.into())
+    }
+
+    /// What is to be said instead where it is no fault of the path: see [`Error::if_too_many_files`].
+    pub(crate) fn too_many_files(&self) -> Option<Error> {
+        match &self.cause {
+            Cause::Io(error) => Error::if_too_many_files(error),
+            Cause::Flaw(_) => None,
+        }
     }
 
     /// The end of the sentence "`self.path` …".

@@ -35,7 +35,8 @@ impl Actor {
         static ACTOR: OnceLock<Actor> = OnceLock::new();
         ACTOR.get_or_init(|| {
             let (sender, account) = channel();
-            std::thread::spawn(move || sender.send(account_of_this_process()));
+            // Without a thread the sender is gone, and nothing is waited for.
+            let _ = os::threads::begin(move || sender.send(account_of_this_process()));
             let account = account.recv_timeout(TIMEOUT).unwrap_or_else(|_| number_of_this_process());
             let tidy = |text: String| sanitize(&text);
             Self { user: account.user.map(tidy), host: os::host_name().map(tidy), ..account }
