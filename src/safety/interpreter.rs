@@ -31,7 +31,7 @@ pub(crate) struct UnfitScript {
     /// Somebody else can change what runs it; else it is that its first line is not understood.
     pub(crate) is_changeable: bool,
     /// It is not the script's fault, but this.
-    pub(crate) instead: Option<Error>,
+    pub(crate) instead: Option<Box<Error>>,
 }
 
 /// Checks what runs `program`, which was found trusted itself, when it is started with the search path `path`. One
@@ -66,7 +66,7 @@ fn check_in(program: &Path, path: SearchPath<'_>, depth: usize) -> Result<(), Un
         Err(refused) if refused.is_out_of_reach() => return Ok(()),
         Err(refused) => {
             let why = format!("can't be looked at: {refused}");
-            let instead = refused.too_many_files();
+            let instead = refused.too_many_files().map(Box::new);
             return Err(UnfitScript { script: program.to_owned(), why, is_changeable: true, instead });
         }
     };
@@ -176,7 +176,7 @@ fn run_by(script: &Path, program: &Path, refused: &Refused) -> UnfitScript {
     } else {
         format!("is run by {named} (its first line), and {refused}")
     };
-    let instead = refused.too_many_files();
+    let instead = refused.too_many_files().map(Box::new);
     UnfitScript { script: script.to_owned(), why, is_changeable: !refused.is_io(), instead }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Unsafe {
     /// It is what runs the file, and not the file.
     is_of_interpreter: bool,
     /// It is not the file's fault, but this.
-    instead: Option<Error>,
+    instead: Option<Box<Error>>,
 }
 
 #[cfg(unix)]
@@ -30,7 +30,7 @@ impl Unsafe {
     /// `root` is the package: what is wrong in it is wrong with all that was unpacked together.
     pub(super) fn into_error(self, root: Option<&Path>) -> Error {
         if let Some(instead) = self.instead {
-            return instead;
+            return *instead;
         }
         const ELSEWHERE: &str = "Unpack the client where only you or an administrator can write.";
         let package = root.filter(|root| self.path.starts_with(root));
@@ -58,7 +58,7 @@ pub(super) fn not_safe(refused: &Refused) -> Unsafe {
         Cause::Flaw(flaw) => Some(flaw.fault),
         Cause::Io(_) => None,
     };
-    let instead = refused.too_many_files();
+    let instead = refused.too_many_files().map(Box::new);
     Unsafe { path: refused.path.clone(), why: refused.why(), fault, is_of_interpreter: false, instead }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> Unsafe {
 
 fn cannot(path: &Path, what: &str, error: &std::io::Error) -> Unsafe {
     let refused = unsafe_because(path, &format!("can't {what}: {}", io_in_words(error)));
-    Unsafe { instead: Error::if_too_many_files(error), ..refused }
+    Unsafe { instead: Error::if_too_many_files(error).map(Box::new), ..refused }
 }
 
 pub(super) fn unsafe_because(path: &Path, why: &str) -> Unsafe {
