@@ -1,6 +1,8 @@
 //! `forget`: both halves and the record, gone, of one job or of all; or a profile out of the client's own settings.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -12,7 +14,7 @@ use crate::flow::{
     Agreed, ChosenJob, ForgetChoice, confirm_removal, forget_job, jobs_in_keychain, open_state_folder, stored_in_words,
 };
 use crate::model::{KeychainKind, TargetId};
-use crate::report::{Ask, Event, Notify, Reporter, while_waiting};
+use crate::report::{Ask, Event, Notify, Reporter, WaitNotice, while_waiting};
 use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 use crate::store::{Audit, AuditStep, StateFolder, verify_audit};
@@ -155,6 +157,9 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
         let what = "the unlock codes, manifests and records of these jobs";
         agreed = confirm_removal(asked(is_agreed, ui), &rows, what, &settings.state_dir)?;
     }
+    if is_agreed && !stray.is_empty() {
+        reporter.notify(Event::Warning(strays_in_words(&stray)));
+    }
     let state = open_state_folder(&settings.state_dir, reporter)?;
     let stored = [on_disk, stray].concat();
     let SeveralForgotten { rows, lines, mut failure, is_to_repeat } =
@@ -196,6 +201,18 @@ fn forget_all(is_agreed: bool, settings: &Settings, ui: &Ui, reporter: &Reporter
     }
     ui.result(None, &text, ForgetAllResult { jobs: rows, left });
     Ok(failure.unwrap_or(ExitCode::Done))
+}
+
+/// Where it was said beforehand that all is to go, nobody is shown a list: the log of a script is to have it.
+fn strays_in_words(stray: &[TargetId]) -> String {
+    const MOST: usize = 20;
+    let named: Vec<&str> = stray.iter().take(MOST).map(TargetId::as_str).collect();
+    let more = stray.len().saturating_sub(MOST);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!(
+        "The keychain has codes of jobs whose files are not in this state folder. They are removed as well: {}{more}.",
+        named.join(", ")
+    )
 }
 
 /// That there are jobs now of which nothing was known when those to be removed were listed.
@@ -243,7 +260,15 @@ fn forget_each(
     reporter: &Reporter,
 ) -> SeveralForgotten {
     let (mut rows, mut lines, mut failure, mut is_to_repeat) = (Vec::new(), Vec::new(), None, true);
+    let (all, done) = (jobs.len(), Arc::new(AtomicUsize::new(0)));
+    let so_far = Arc::clone(&done);
+    ui.on_interruption(move |_| {
+        let kept = format!("What is stored of {} of {all} jobs was removed by then.", so_far.load(Ordering::Relaxed));
+        (kept, "Repeat the same command. It removes the rest.".to_owned())
+    });
+    let mut notice = WaitNotice::new();
     for job in jobs {
+        notice.tell(reporter, &format!("the stored data of {all} jobs to be removed"));
         let of_job = reporter.for_job(&job);
         let mut row = ForgottenRow {
             job: job.clone(),
@@ -278,7 +303,9 @@ fn forget_each(
             }
         }
         rows.push(row);
+        done.fetch_add(1, Ordering::Relaxed);
     }
+    ui.no_interruption();
     SeveralForgotten { rows, lines, failure, is_to_repeat }
 }
 

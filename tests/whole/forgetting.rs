@@ -122,7 +122,10 @@ fn a_code_and_a_device_key_without_files_are_found_named_and_removed() {
         );
         assert!(bus.lookup(id).is_some(), "the codes of a folder that was named, and no others");
         let ended = agent(&["forget", "--all", "--yes"]).done();
+        let before = "codes of jobs whose files are not in this state folder. They are removed as well: ";
+        let named = ended.stderr.split(before).nth(1).and_then(|after| after.lines().next()).unwrap_or_default();
         for job in [id, strange] {
+            assert!(named.contains(job), "{}", ended.stderr);
             assert!(ended.stdout.contains(&format!("{job}  code removed from")), "{}", ended.stdout);
         }
         assert_eq!((bus.lookup(id), bus.lookup(&key)), (None, None));
