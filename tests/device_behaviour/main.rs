@@ -7,6 +7,7 @@ mod asking;
 mod endings;
 mod going_stale;
 mod handing_over;
+mod leaving_links;
 mod saying_no_code;
 mod stage;
 mod states;

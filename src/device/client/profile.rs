@@ -3,8 +3,9 @@
 //!
 //! Format: Snowball Edge developer guide, "Managing your devices", `snowball-edge.config`.
 
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -14,7 +15,7 @@ use crate::device::client::data::ProfileData;
 use crate::device::homes;
 use crate::error::{Error, Result, io_in_words};
 use crate::model::{Endpoint, UnlockCode};
-use crate::safety::path_trust;
+use crate::safety::path_trust::{self, Cause, OpenMode};
 
 /// Stands before the code in a file that we wrote.
 const BEFORE_CODE: &[u8] = b"\"unlockCode\":\"";
@@ -48,7 +49,18 @@ pub(in crate::device) fn path_in(home: &Path, data: &ProfileData) -> PathBuf {
     data.file.iter().fold(home.to_owned(), |path, part| path.join(part))
 }
 
-/// Writes the file, and the folders that the client expects, into a home; `code` is wiped on return.
+/// Opens the file, in whose place a client may have put something else: it is no link and has no other name. The way to it is for
+/// the caller to check.
+fn open(path: &Path, access: OpenMode) -> io::Result<File> {
+    path_trust::open_own(path, access)
+        .map_err(|refused| match refused.cause {
+            Cause::Io(error) => error,
+            Cause::Flaw(_) => io::Error::other(refused.to_string()),
+        })?
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// Writes the file, and the folders that the client expects, into a home that is empty; `code` is wiped on return.
 pub(in crate::device) fn write(
     home: &Path,
     data: &ProfileData,
@@ -62,7 +74,7 @@ pub(in crate::device) fn write(
     }
     let text = text(data.version, profile, &code);
     drop(code);
-    let fail = |error: std::io::Error| Error::disk("Writing", &path, error);
+    let fail = |error: io::Error| Error::disk("Writing", &path, error);
     let mut file = path_trust::create_private_file(&path).map_err(fail)?;
     // One write from the wiped buffer: a BufWriter would keep a copy.
     file.write_all(&text).map_err(fail)?;
@@ -77,8 +89,8 @@ pub(in crate::device) fn with_endpoint(
 ) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let quoted = |endpoint: &Endpoint| serde_json::Value::from(endpoint.as_url()).to_string();
     let (from, to) = (quoted(from), quoted(to));
-    let fail = |error: std::io::Error| Error::disk("Reading", path, error);
-    let mut file = std::fs::File::open(path).map_err(fail)?;
+    let fail = |error: io::Error| Error::disk("Reading", path, error);
+    let mut file = open(path, OpenMode::Read).map_err(fail)?;
     let length = usize::try_from(file.metadata().map_err(fail)?.len()).unwrap_or(usize::MAX).min(1 << 20);
     let mut text = Zeroizing::new(vec![0; length]);
     file.read_exact(&mut text).map_err(fail)?;
@@ -94,12 +106,8 @@ fn make_folders(home: &Path, parts: &[String]) -> Result<()> {
     let mut path = home.to_owned();
     for part in parts {
         path.push(part);
-        match path_trust::create_private_dir(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::disk("Making", &path, error));
-            }
-            _ => {}
-        }
+        // One that the client made at its first start may be a link to the user's own.
+        path_trust::private_folder_in_private(&path).map_err(|refused| Error::refused("Making", &path, refused))?;
     }
     Ok(())
 }
@@ -128,8 +136,8 @@ fn text(version: u32, profile: &Profile<'_>, code: &UnlockCode) -> Zeroizing<Vec
 
 /// Takes the code back out of a file that [`write`] wrote. Errors in words, for the guard to tell.
 pub(in crate::device) fn read_code(path: &Path) -> Result<UnlockCode, String> {
-    let words = |error: std::io::Error| format!("{} can't be read: {}", path.display(), io_in_words(&error));
-    let mut file = std::fs::File::open(path).map_err(words)?;
+    let words = |error: io::Error| format!("{} can't be read: {}", path.display(), io_in_words(&error));
+    let mut file = open(path, OpenMode::Read).map_err(words)?;
     let length = usize::try_from(file.metadata().map_err(words)?.len()).unwrap_or(usize::MAX).min(1 << 20);
     let mut text = Zeroizing::new(vec![0; length]);
     file.read_exact(&mut text).map_err(words)?;
@@ -144,10 +152,11 @@ pub(in crate::device) fn read_code(path: &Path) -> Result<UnlockCode, String> {
 /// Gives the profile `name` in a client's file more names. What has one of them already stays. Errors in words, for the guard to
 /// tell. Copies of the code that the parser leaves are zeroed by the allocator when they are freed.
 pub(in crate::device) fn add_names(path: &Path, name: &str, more: &[String]) -> Result<(), String> {
-    let words = |error: std::io::Error| format!("its profile file can't be changed: {}", io_in_words(&error));
+    let words = |error: io::Error| format!("its profile file can't be changed: {}", io_in_words(&error));
     let unknown = || "its profile file has a form that this program does not know".to_owned();
-    let file = std::fs::File::open(path).map_err(words)?;
-    let text = Zeroizing::new(path_trust::read_bounded(file, MAX_SIZE).map_err(words)?);
+    let mut file = open(path, OpenMode::Write).map_err(words)?;
+    let old = file.try_clone().map_err(words)?;
+    let text = Zeroizing::new(path_trust::read_bounded(old, MAX_SIZE).map_err(words)?);
     let mut whole: serde_json::Value = serde_json::from_slice(&text).map_err(|_| unknown())?;
     let profiles = whole.get_mut("profiles").and_then(serde_json::Value::as_object_mut).ok_or_else(unknown)?;
     let profile = profiles.get(name).filter(|profile| profile.is_object()).cloned().ok_or_else(unknown)?;
@@ -162,7 +171,7 @@ pub(in crate::device) fn add_names(path: &Path, name: &str, more: &[String]) -> 
     }
     let text = Zeroizing::new(serde_json::to_vec(&whole).map_err(|_| unknown())?);
     // Over the old one, which holds the same secret and is as private.
-    std::fs::File::create(path).and_then(|mut file| file.write_all(&text)).map_err(words)
+    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text)).map_err(words)
 }
 
 /// A profile file is a few kilobytes; what is larger is told by its size and time alone.

@@ -3,13 +3,14 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::device::guard::redaction::Redaction;
 use crate::model::UnlockCode;
+use crate::safety::path_trust::{self, OpenMode};
 use crate::safety::sanitize::{sanitize, sanitize_lines};
 
 /// Bytes kept of each file: its end, where the failure is.
@@ -29,7 +30,11 @@ const MAX_DEPTH: u32 = 8;
 pub(in crate::device) fn read(home: &Path, folders: &[Vec<String>], code: &UnlockCode) -> Option<String> {
     let mut files = Vec::new();
     for folder in folders {
-        collect(&folder.iter().fold(home.to_owned(), |path, part| path.join(part)), 0, &mut files);
+        let folder = folder.iter().fold(home.to_owned(), |path, part| path.join(part));
+        // Behind a link are the user's own logs.
+        if path_trust::no_link_below(home, &folder.join("log")).is_ok() {
+            collect(&folder, 0, &mut files);
+        }
     }
     let redaction = Redaction::of(code);
     let (mut text, mut names, mut contents) = (String::new(), Zeroizing::new(String::new()), AsWritten::default());
@@ -101,8 +106,10 @@ fn collect(folder: &Path, depth: u32, files: &mut Vec<PathBuf>) {
 }
 
 /// The end of a file, and the length of the whole.
-fn end_of(path: &Path) -> std::io::Result<(Zeroizing<Vec<u8>>, u64)> {
-    let mut file = fs::File::open(path)?;
+fn end_of(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u64)> {
+    // What has another name is not of this home alone.
+    let opened = path_trust::open_own(path, OpenMode::Read).ok().flatten();
+    let mut file = opened.ok_or(io::ErrorKind::PermissionDenied)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(OF_EACH)))?;
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(OF_EACH).unwrap_or_default()));

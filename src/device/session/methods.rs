@@ -11,7 +11,7 @@ use super::{Attempt, Session};
 use crate::device::client::data::Values;
 use crate::device::client::find::unusable;
 use crate::device::client::output::{self, Described};
-use crate::device::client::profile::{self, ProfileSnapshot};
+use crate::device::client::profile::ProfileSnapshot;
 use crate::device::guard::home;
 use crate::device::guard::protocol::{Configure, Order, Outcome, Ran, Report};
 use crate::device::millis;
@@ -252,7 +252,7 @@ impl Session {
 
     /// For a method that needs no profile.
     fn without_profile(&self, why: String) -> Result<MethodResult> {
-        remove(&profile::path_in(self.guard.home(), &self.client.data.profile))?;
+        remove(&self.profile_file()?)?;
         Ok(MethodResult::Down(why))
     }
 
@@ -262,8 +262,8 @@ impl Session {
     fn contacts_the_device(&mut self) -> Result<bool> {
         self.check_again_if_long_ago()?;
         let Some(port) = ContactPort::open() else { return Ok(true) };
-        let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
-        if !profile.exists() {
+        let profile = self.profile_file()?;
+        if profile.symlink_metadata().is_err() {
             return Ok(false);
         }
         let endpoint = self.port.address().clone();
@@ -271,6 +271,7 @@ impl Session {
             return Ok(true);
         }
         let (attempt, is_contacted) = port.watch(|| self.attempt(Instant::now() + CONTACT_TIME));
+        let profile = self.profile_file()?;
         if !replace_endpoint(&profile, &port.endpoint, &endpoint)? {
             // It would go on naming a port that is anybody's from now on.
             remove(&profile)?;
@@ -290,10 +291,10 @@ impl Session {
         self.port.wait(&mut self.guard)?;
         self.check_again_if_long_ago()?;
         let data = self.client.data.configure.clone();
-        let profile = profile::path_in(self.guard.home(), &self.client.data.profile);
+        let profile = self.profile_file()?;
         // Ours is set aside, so that a file under its name afterwards is the client's work.
         let aside = profile.with_extension("aside");
-        if profile.exists() {
+        if profile.symlink_metadata().is_ok() {
             std::fs::rename(&profile, &aside).map_err(|error| Error::disk("Moving", &profile, error))?;
         }
         let snapshot = ProfileSnapshot::look(&self.client.data.profile);
@@ -320,6 +321,7 @@ impl Session {
                 profile: self.profile.clone(),
             });
         }
+        let profile = self.profile_file()?;
         let (outcome, ran) = match report? {
             Report::Configured { outcome, ran } => (outcome, ran),
             Report::NotStarted { why } => {

@@ -18,13 +18,15 @@ pub(in crate::device) mod run;
 mod services;
 pub(in crate::device) mod wait;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::device::client::data::{CommandData, Values};
-use crate::device::client::find::Client;
+use crate::device::client::find::{Client, unusable};
 use crate::device::client::output::{self, Described, State};
 use crate::device::client::own_profiles::{OwnProfile, OwnProfiles};
+use crate::device::client::profile;
 use crate::device::guard::environment::JvmOptions;
 use crate::device::guard::handle::GuardHandle;
 use crate::device::guard::protocol::{Ran, Reads, Run};
@@ -32,6 +34,7 @@ use crate::device::millis;
 use crate::error::{Error, Result, longer_than};
 use crate::model::{Endpoint, HandOverMethod, JobId, ManifestDigest, TargetId};
 use crate::report::{Event, Notify, while_waiting};
+use crate::safety::path_trust;
 use cluster::Cluster;
 use open::ArgvExposure;
 use port::Port;
@@ -297,6 +300,17 @@ impl Session {
         let (profile, manifest) = (&*self.profile, &*self.manifest);
         let nodes = self.cluster.as_ref().map(Cluster::for_client).unwrap_or_default();
         command.args(self.method, &Values { profile, manifest, endpoint: &endpoint, id, nodes: &nodes })
+    }
+
+    /// Where the profile is in our home. Each run of the client may have made a link of a folder on the way there, through which
+    /// the code would get into the user's own.
+    fn profile_file(&self) -> Result<PathBuf> {
+        let file = profile::path_in(self.guard.home(), &self.client.data.profile);
+        path_trust::no_link_below(self.guard.home(), &file).map_err(|refused| {
+            let why = format!("it changed the private folder that its profile is in: {refused}");
+            unusable(self.client.program(), why, false)
+        })?;
+        Ok(file)
     }
 
     fn run_waiting(&mut self, run: Run, waiting_for: &str) -> Result<Ran> {

@@ -4,7 +4,6 @@ use super::access_keys::unreadable;
 use super::contact::replace_endpoint;
 use super::port::Port;
 use super::{Cluster, Session};
-use crate::device::client::profile;
 use crate::device::guard::protocol::{Reads, Run};
 use crate::error::{Error, Result};
 use crate::model::{Endpoint, HandOverMethod, JobId};
@@ -92,8 +91,9 @@ impl Session {
         if self.port.address().is_same(address) {
             return Ok(true);
         }
-        let file = profile::path_in(self.guard.home(), &self.client.data.profile);
-        if self.method != HandOverMethod::Argv && !replace_endpoint(&file, self.port.address(), address)? {
+        if self.method != HandOverMethod::Argv
+            && !replace_endpoint(&self.profile_file()?, self.port.address(), address)?
+        {
             return Ok(false);
         }
         self.port = Port::new(address.clone(), self.port.patience, std::sync::Arc::clone(&self.notify));

@@ -12,6 +12,7 @@ use super::port::Port;
 use crate::device::client::find::Client;
 use crate::device::client::output::{Described, State};
 use crate::device::client::profile::{self, Profile};
+use crate::device::guard::home;
 use crate::device::{Device, millis};
 use crate::error::{Error, Result};
 use crate::model::{Endpoint, HandOverMethod, HandOverPolicy, JobId, ManifestDigest, TargetId, UnlockCode};
@@ -118,6 +119,9 @@ impl Session {
         let of_job = cluster.as_ref().and_then(Cluster::job).map_or(job.as_str(), JobId::as_str);
         let profile =
             Profile { name: &name, job: of_job, manifest: manifest_text, endpoint: port.address(), nodes: &nodes };
+        // The client has run in it: what it left there may be a link to the user's own folder, or stand in the profile's place.
+        let home = guard.home();
+        home::empty(home).map_err(|error| Error::disk("Emptying", home, error))?;
         let written = profile::write(guard.home(), &client.data.profile, &profile, order.code)?;
         guard.take_code(&written)?;
         let mut session = Self {

@@ -66,9 +66,8 @@ impl Session {
     /// # Errors
     /// [`Error::OnlyPrivate`] if the file, which the client may have written, has another form; [`Error::GuardLost`].
     pub(crate) fn name_profile(&mut self) -> Result<()> {
-        let data = &self.client.data.profile;
-        let (file, more) =
-            (profile::path_in(self.guard.home(), data), vec![data.default.clone(), profile::NAME.to_owned()]);
+        let (file, default) = (self.profile_file()?, self.client.data.profile.default.clone());
+        let more = vec![default, profile::NAME.to_owned()];
         self.guard.name_profile(&file, &self.profile, more)
     }
 

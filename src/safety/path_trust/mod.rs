@@ -475,6 +475,35 @@ pub(crate) fn private_folder(path: &Path) -> Result<PathBuf, Refused> {
     sys::private_folder(path)
 }
 
+/// Makes a folder in one that is private. One that is there already will do if it is private too, and no link.
+///
+/// # Errors
+/// Why it is not; what the system says.
+pub(crate) fn private_folder_in_private(path: &Path) -> Result<(), Refused> {
+    match create_private_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => sys::private_folder_at(path),
+        made => made.map_err(|error| Refused::io(path, error)),
+    }
+}
+
+/// Checks that neither the private folder `top` nor anything in it on the way to `path` is a link. What is at the end of the way is
+/// not looked at, nor has it to be there.
+///
+/// # Errors
+/// The first link; what the system says.
+pub(crate) fn no_link_below(top: &Path, path: &Path) -> Result<(), Refused> {
+    let way: Vec<&Path> = path.ancestors().skip(1).take_while(|folder| folder.starts_with(top)).collect();
+    for folder in way.into_iter().rev() {
+        match is_link(folder) {
+            Ok(true) => return Err(Refused::flaw(folder, Flaw::new(Fault::Link, "is a symbolic link"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Refused::io(folder, error)),
+            Ok(false) => {}
+        }
+    }
+    Ok(())
+}
+
 /// What is private is no link: whoever made it would decide what is kept where. For a path whose way was walked.
 fn no_link(path: &Path) -> Result<(), Refused> {
     // With a slash at its end it would be asked what the link leads to.

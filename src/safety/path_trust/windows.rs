@@ -220,11 +220,8 @@ pub(super) fn private_folder(path: &Path) -> Result<PathBuf, Refused> {
     let path = std::path::absolute(path).map_err(|error| Refused::io(path, error))?;
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| folder.symlink_metadata().is_err()).collect();
     for (at, folder) in missing.iter().rev().enumerate() {
-        let made = match create_private_dir(folder) {
-            // Another process of ours was faster, or it is looked at and refused.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private_folder_at(folder),
-            made => made.map_err(|error| Refused::io(folder, error)),
-        };
+        // Where another process of ours was faster, its folder will do.
+        let made = super::private_folder_in_private(folder);
         if made.is_err() {
             // Only what was made here, and is empty.
             missing.iter().rev().take(at).collect::<Vec<_>>().into_iter().rev().for_each(|folder| {
