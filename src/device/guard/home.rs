@@ -1,8 +1,8 @@
 //! The private client home: a fresh folder that only this user can enter, in memory where the system has it, and gone
 //! when the guard is.
 //!
-//! A home holds a lock file that its guard keeps locked, so that a later command can tell a home in use from what a
-//! power cut left ([`remove_stale_homes`](super::stale_homes::remove_stale_homes)).
+//! A home holds a lock file that its guard keeps locked, as it does the folder itself where the system has it, so that a later
+//! command can tell a home in use from what a power cut left ([`remove_stale_homes`](super::stale_homes::remove_stale_homes)).
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -183,11 +183,16 @@ impl Home {
         lock.write_all(LOCK_TEXT)?;
         let name = made.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let path = folder.join(name.replacen(MAKING, PREFIX, 1));
+        let mut folder = FolderToRemove::open(made)?;
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(io::Error::other("it is locked")),
+            // Where the system locks no folders, there is the file.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+        }
         if path != made {
             // Nothing of ours has that name, and in a sticky folder nothing of others gives way to it.
-            fs::rename(made, &path)?;
+            folder.rename(&path)?;
         }
-        let folder = FolderToRemove::open(&path)?;
         homes().insert(path.clone());
         Ok(Self { path, in_memory, rejected: Vec::new(), lock: Some(lock), folder })
     }
@@ -202,6 +207,13 @@ impl Home {
 
     pub(in crate::device) fn is_in_memory(&self) -> bool {
         self.in_memory
+    }
+
+    /// As after a power cut: the folder is there, and nobody holds its locks.
+    #[cfg(test)]
+    pub(super) fn abandon(mut self) -> PathBuf {
+        self.lock = None;
+        self.path.clone()
     }
 
     /// Removes it now; what is left undone is told.
@@ -354,11 +366,8 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let living = Home::make(&[place(base.path())], false).unwrap();
         let left = Home::make(&[place(base.path())], false).unwrap();
-        let path = left.path().to_owned();
-        fs::write(path.join("profile"), "secret").unwrap();
-        // As after a power cut: the folder is there, the lock is not held.
-        let mut left = std::mem::ManuallyDrop::new(left);
-        left.lock = None;
+        fs::write(left.path().join("profile"), "secret").unwrap();
+        let path = left.abandon();
         let in_the_making = base.path().join(format!("{MAKING}0123456789ab"));
         path_trust::create_private_dir(&in_the_making).unwrap();
         let foreign = ["snow-onboard-0.1.0", "snow-onboard-source123", "snow-onboard-0123456789ab"].map(|name| {
@@ -380,7 +389,11 @@ mod tests {
             assert!(remove_stale_homes(&places(base.path())).is_empty());
             return assert!(path.exists(), "too young to tell from one in the making");
         }
-        assert!(remove_stale_homes(&places(base.path())).is_empty());
+        let told = remove_stale_homes(&places(base.path()));
+        assert!(
+            matches!(&told[..], [(path, _)] if *path == foreign[2]),
+            "one that can't be told from a home: {told:?}"
+        );
         assert!(!path.exists(), "the leftover is gone");
         assert!(living.path().exists(), "the one in use stays");
         assert!(in_the_making.exists(), "the one in the making stays");
@@ -499,9 +512,10 @@ mod tests {
                 let home = Home::make(&[place(base.path())], false).unwrap();
                 fs::write(home.path().join("profile"), "secret").unwrap();
                 fs::rename(home.path(), base.path().join(left)).unwrap();
-                let mut home = std::mem::ManuallyDrop::new(home);
-                if !is_held {
-                    home.lock = None;
+                if is_held {
+                    let _ = std::mem::ManuallyDrop::new(home);
+                } else {
+                    home.abandon();
                 }
                 base.path().join(left)
             };
@@ -523,7 +537,7 @@ mod tests {
             for (name, mode) in [("d/e", 0o500), ("d", 0o100), ("", 0o000)] {
                 fs::set_permissions(path.join(name), fs::Permissions::from_mode(mode)).unwrap();
             }
-            std::mem::ManuallyDrop::new(home).lock = None;
+            home.abandon();
             assert!(remove_stale_homes(&places(base.path())).is_empty());
             assert!(!path.exists());
         }
@@ -550,11 +564,16 @@ mod tests {
             assert!(!os::lies_in_memory(Path::new("/proc")).unwrap());
             let file = base.path().join("profile");
             fs::write(&file, "secret").unwrap();
-            // A second name keeps the bytes in sight after the first one is removed.
-            let snapshot = base.path().join("witness");
-            fs::hard_link(&file, &snapshot).unwrap();
+            let mut witness = File::open(&file).unwrap();
             remove_file(&file).unwrap();
-            assert_eq!(fs::read(&snapshot).unwrap(), [0; 6]);
+            let mut text = Vec::new();
+            witness.read_to_end(&mut text).unwrap();
+            assert_eq!((text, file.exists()), (vec![0; 6], false));
+            let other = base.path().join("other");
+            fs::write(&other, "another file of the user's").unwrap();
+            fs::hard_link(&other, &file).unwrap();
+            remove_file(&file).unwrap();
+            assert_eq!(fs::read(&other).unwrap(), b"another file of the user's");
             if !rustix::process::geteuid().is_root() {
                 return snow_rehearsal::skipped("only root can give away a file that a home holds a name of");
             }

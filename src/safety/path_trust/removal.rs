@@ -39,6 +39,27 @@ impl FolderToRemove {
         })
     }
 
+    /// Locks the folder itself, for as long as it is open here. A client can take a lock file in it away, and not this.
+    ///
+    /// # Errors
+    /// Somebody else has it; the system locks no folders.
+    pub(crate) fn try_lock(&self) -> Result<(), fs::TryLockError> {
+        #[cfg(unix)]
+        return self.opened.try_lock();
+        #[cfg(windows)]
+        Err(fs::TryLockError::Error(io::ErrorKind::Unsupported.into()))
+    }
+
+    /// Gives it another name.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn rename(&mut self, to: &Path) -> io::Result<()> {
+        fs::rename(&self.path, to)?;
+        self.path = to.to_owned();
+        Ok(())
+    }
+
     /// The name that it had at first.
     pub(crate) fn path(&self) -> &Path {
         &self.path
