@@ -8,8 +8,20 @@ use std::path::{Path, PathBuf};
 use super::sys_removal as sys;
 use crate::os;
 
-/// Most bytes that are overwritten in one folder. A home of a client holds a few kilobytes.
+/// Most bytes that are overwritten in one folder, beside the first of each file. A home of a client holds a few kilobytes.
 pub(super) const MAX_OVERWRITTEN: u64 = 64 << 20;
+/// What is overwritten of each file, whatever else there is: one that holds a code is far smaller, and a log that is larger than all
+/// that may be overwritten must not keep it from that.
+const OF_EACH: u64 = 1 << 20;
+
+/// How many of a file's `length` bytes are overwritten, where `left` may still be.
+pub(super) fn length_to_overwrite(length: u64, left: &mut u64) -> u64 {
+    let part = length.min(OF_EACH.max(*left));
+    if length > OF_EACH {
+        *left = left.saturating_sub(part);
+    }
+    part
+}
 
 /// A folder of this very user's that is to be removed. Open from the beginning, where the system lets an open folder be removed: it
 /// stays the same whatever it is renamed to.

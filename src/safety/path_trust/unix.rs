@@ -564,12 +564,14 @@ pub fn privacy_flaw(path: &Path) -> io::Result<Option<String>> {
     Ok(Seen::of(opened.as_fd())?.privacy_flaw().map(|flaw| flaw.text))
 }
 
-/// Opens a file of this very user's for overwriting, but not what a link leads to.
+/// Opens a file of this very user's for overwriting, but not what a link leads to, or what has another name.
 pub(crate) fn open_to_overwrite(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
-    // A hard link may be a name of somebody else's file.
-    if is_this_user(file.metadata()?.uid()) { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    // A hard link may be a name of somebody else's file, or of another one of this user's.
+    let meta = file.metadata()?;
+    let is_ours = is_this_user(meta.uid()) && meta.nlink() == 1;
+    if is_ours { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
 pub(super) fn is_own(path: &Path) -> io::Result<bool> {

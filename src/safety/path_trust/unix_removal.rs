@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fchmod, fstat,
 use rustix::io::Errno;
 
 use super::accounts::is_this_user;
-use super::removal::MAX_OVERWRITTEN;
+use super::removal::{MAX_OVERWRITTEN, length_to_overwrite};
 use crate::error::io_in_words;
 
 /// Folders held open one in the other; deeper ones are moved up first.
@@ -28,6 +28,10 @@ pub(super) fn open_folder_to_clear(path: &Path) -> io::Result<File> {
     }
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let above = || statat(CWD, path.parent().unwrap_or(path), AtFlags::empty());
+    if is_mounted(CWD, path, &stat, above)? {
+        return Err(Errno::BUSY.into());
     }
     Ok(open_up(CWD, path, &stat)?.into())
 }
@@ -102,6 +106,9 @@ impl Clearing<'_> {
 
     fn remove(&mut self, folder: BorrowedFd<'_>, name: &CStr, depth: usize) -> rustix::io::Result<()> {
         let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if is_mounted(folder, name, &stat, || fstat(folder))? {
+            return Err(Errno::BUSY);
+        }
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let opened = open_up(folder, name, &stat)?;
@@ -153,8 +160,12 @@ impl Clearing<'_> {
         if !is_this_user(stat.st_uid) || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let mut length = file.metadata()?.len().min(self.left);
-        self.left -= length;
+        // Nor what has a name elsewhere too: that may be a file of the user's, and to destroy it is worse than to leave what a
+        // client that keeps the code outside its home has kept, which it may as well have copied.
+        if stat.st_nlink > 1 {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let mut length = length_to_overwrite(file.metadata()?.len(), &mut self.left);
         let zeros = [0_u8; 4096];
         while length > 0 {
             let part = length.min(zeros.len() as u64);
@@ -163,6 +174,34 @@ impl Clearing<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether another file system, or another part of this one, is mounted there: what is in it was not made here.
+fn is_mounted<Fd: AsFd, Name: rustix::path::Arg>(
+    at: Fd,
+    name: Name,
+    stat: &Stat,
+    above: impl FnOnce() -> rustix::io::Result<Stat>,
+) -> rustix::io::Result<bool> {
+    if let Some(told) = is_told_mounted(at, name) {
+        return Ok(told);
+    }
+    // Of a file it says nothing: some file systems give files other numbers than their folders.
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory && above()?.st_dev != stat.st_dev)
+}
+
+/// What the system says (Linux since 5.8), by which a part of the same file system is told too.
+#[cfg(target_os = "linux")]
+fn is_told_mounted<Fd: AsFd, Name: rustix::path::Arg>(at: Fd, name: Name) -> Option<bool> {
+    use rustix::fs::{StatxAttributes, StatxFlags, statx};
+    let seen = statx(at, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()).ok()?;
+    let is_known = seen.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
+    is_known.then(|| seen.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_told_mounted<Fd: AsFd, Name: rustix::path::Arg>(_at: Fd, _name: Name) -> Option<bool> {
+    None
 }
 
 /// Opens a folder, and takes the rights to enter, read and change it first where its owner has not got them.
@@ -192,7 +231,11 @@ fn give_owner<Fd: AsFd, Name: rustix::path::Arg + Copy>(
         if (now.st_dev, now.st_ino) != (stat.st_dev, stat.st_ino) {
             return Err(Errno::NOENT);
         }
-        rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), mode)
+        rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), mode).map_err(|error| match error {
+            // It is held, so it is there, and /proc is not.
+            Errno::NOENT => Errno::ACCESS,
+            error => error,
+        })
     }
     #[cfg(not(target_os = "linux"))]
     rustix::fs::chmodat(at, name, mode, AtFlags::SYMLINK_NOFOLLOW)
@@ -263,5 +306,114 @@ mod tests {
         assert_eq!(fs::metadata(folder.join("d")).unwrap().permissions().mode() & 0o777, 0o700);
         opened.remove(OsStr::new("last")).unwrap();
         assert!(!folder.exists());
+    }
+
+    /// Names the folder for a test in mounts of its own; absent in a test run that is nobody's child.
+    #[cfg(target_os = "linux")]
+    const NAMED: &str = "REMOVAL_TEST_FOLDER";
+
+    /// Runs the test `name` in mounts that `script` makes, with the folder as `$0`. `false` where that can't be.
+    #[cfg(target_os = "linux")]
+    fn is_run_in_mounts(folder: &Path, script: &str, name: &str) -> bool {
+        let run = |script: &str| {
+            let mut command = std::process::Command::new("unshare");
+            command.args(["--map-root-user", "--mount", "sh", "-c", script]).arg(folder);
+            command.arg(std::env::current_exe().unwrap()).args(["--exact", "--ignored", "--nocapture"]);
+            command.arg(format!("safety::path_trust::unix_removal::tests::{name}")).env(NAMED, folder);
+            command.output().is_ok_and(|output| {
+                let said =
+                    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+                eprintln!("{said}");
+                output.status.success()
+            })
+        };
+        if !run(script) {
+            snow_rehearsal::skipped("no mounts can be made here");
+            return false;
+        }
+        assert!(run(&format!("{script} && exec \"$@\"")), "{name}");
+        true
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[ignore = "run by another test, in mounts of its own"]
+    fn a_folder_with_mounts_in_it() {
+        let Some(folder) = std::env::var_os(NAMED).map(std::path::PathBuf::from) else { return };
+        let (home, theirs) = (folder.join("home"), folder.join("theirs"));
+        let error = FolderToRemove::open(&home).unwrap().remove(OsStr::new("last")).unwrap_err();
+        assert!(error.to_string().contains("2 files and folders"), "{error}");
+        assert_eq!(fs::read(theirs.join("kept")).unwrap(), b"kept");
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 2, "what is mounted alone");
+        assert!(FolderToRemove::open(&home.join("mounted")).is_err(), "nor is it opened for a folder of ours");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_mounted_in_a_folder_is_left_and_told() {
+        // Where files are overwritten, if it can be had.
+        let base = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        for folder in ["home/mounted", "home/d", "theirs"] {
+            fs::create_dir_all(base.path().join(folder)).unwrap();
+        }
+        for file in ["home/file", "home/d/gone"] {
+            fs::write(base.path().join(file), "").unwrap();
+        }
+        fs::write(base.path().join("theirs/kept"), "kept").unwrap();
+        let script =
+            "mount --bind \"$0/theirs\" \"$0/home/mounted\" && mount --bind \"$0/theirs/kept\" \"$0/home/file\"";
+        if is_run_in_mounts(base.path(), script, "a_folder_with_mounts_in_it") {
+            assert!(!base.path().join("home/d").exists());
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[ignore = "run by another test, in mounts of its own"]
+    fn a_closed_folder_without_proc() {
+        let Some(folder) = std::env::var_os(NAMED).map(std::path::PathBuf::from) else { return };
+        let error = FolderToRemove::open(&folder.join("closed")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_cannot_be_opened_up_without_proc_is_not_taken_to_be_gone() {
+        let base = tempfile::tempdir().unwrap();
+        fs::create_dir(base.path().join("closed")).unwrap();
+        chmod(&base.path().join("closed"), 0o000);
+        is_run_in_mounts(base.path(), "mount -t tmpfs none /proc", "a_closed_folder_without_proc");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_small_file_is_wiped_whatever_is_beside_it_and_one_with_another_name_is_not() {
+        use std::io::{Read as _, Seek as _};
+        let Ok(base) = tempfile::tempdir_in("/dev/shm") else {
+            snow_rehearsal::skipped("no /dev/shm to write to, where a folder could be wiped");
+            return;
+        };
+        let folder = base.path().join("folder");
+        fs::create_dir_all(folder.join("logs")).unwrap();
+        let mut witnesses = Vec::new();
+        // Listed in either order, one of the small ones comes after the large one.
+        for name in ["a", "z", "logs/a", "logs/z"] {
+            fs::write(folder.join(name), "secret").unwrap();
+            witnesses.push(fs::File::open(folder.join(name)).unwrap());
+        }
+        for name in ["m", "logs/m"] {
+            // Without holes it would take the memory of the machine that tests this.
+            fs::File::create(folder.join(name)).unwrap().set_len(super::super::removal::MAX_OVERWRITTEN + 1).unwrap();
+        }
+        let theirs = base.path().join("theirs");
+        fs::write(&theirs, "theirs").unwrap();
+        fs::hard_link(&theirs, folder.join("theirs")).unwrap();
+        FolderToRemove::open(&folder).unwrap().remove(OsStr::new("last")).unwrap();
+        for mut witness in witnesses {
+            let mut text = Vec::new();
+            witness.rewind().and_then(|()| witness.read_to_end(&mut text)).unwrap();
+            assert_eq!(text, [0; 6]);
+        }
+        assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
     }
 }

@@ -297,9 +297,10 @@ pub fn privacy_flaw(path: &Path) -> io::Result<Option<String>> {
     Ok(Access::of(path)?.privacy_flaw(&current_user()?).map(|flaw| flaw.text))
 }
 
-/// Opens a file for overwriting, but not what a link leads to.
+/// Opens a file for overwriting, but not what a link leads to, or what has another name.
 pub(crate) fn open_to_overwrite(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
+    let file = OpenOptions::new().write(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)?;
+    if names_of(&file)? == 1 { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
 pub(super) fn is_own(path: &Path) -> io::Result<bool> {

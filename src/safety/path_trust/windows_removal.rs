@@ -3,9 +3,10 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
+use std::os::windows::fs::FileTypeExt as _;
 use std::path::Path;
 
-use super::removal::MAX_OVERWRITTEN;
+use super::removal::{MAX_OVERWRITTEN, length_to_overwrite};
 
 /// Removes all that is in `folder` but `spared`. What will not go does not keep the rest.
 pub(super) fn clear(folder: &Path, spared: Option<&OsStr>, overwrite: bool) -> io::Result<()> {
@@ -14,12 +15,23 @@ pub(super) fn clear(folder: &Path, spared: Option<&OsStr>, overwrite: bool) -> i
     }
     let mut first = None;
     for entry in fs::read_dir(folder)? {
-        let entry = entry?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                first.get_or_insert(error);
+                continue;
+            }
+        };
         if spared.is_some_and(|spared| spared == entry.file_name()) {
             continue;
         }
-        let is_folder = entry.file_type()?.is_dir();
-        let removed = if is_folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+        let path = entry.path();
+        let removed = entry.file_type().and_then(|kind| match kind {
+            kind if kind.is_dir() => fs::remove_dir_all(path),
+            // A junction too. It goes as a folder does, and what it leads to stays.
+            kind if kind.is_symlink_dir() => fs::remove_dir(path),
+            _ => fs::remove_file(path),
+        });
         first = first.or(removed.err());
     }
     first.map_or(Ok(()), Err)
@@ -40,8 +52,7 @@ fn overwrite_below(folder: &Path, left: &mut u64, depth: u32) {
 
 fn overwrite_file(path: &Path, left: &mut u64) -> io::Result<()> {
     let mut file = super::open_to_overwrite(path)?;
-    let length = file.metadata()?.len().min(*left);
-    *left -= length;
+    let length = length_to_overwrite(file.metadata()?.len(), left);
     io::copy(&mut io::Read::take(io::repeat(0), length), &mut file)?;
     file.flush()
 }
