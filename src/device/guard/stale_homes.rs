@@ -100,11 +100,7 @@ fn is_leftover(path: &Path, is_noted: bool) -> io::Result<bool> {
     match path_trust::open_to_overwrite(&path.join(LOCK)) {
         Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => return Ok(file.try_lock().is_ok()),
         // One whose guard was killed at its very beginning or end: there was nothing in it yet, or is nothing any more.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && is_old => {
-            if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()) {
-                return Ok(true);
-            }
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_old && is_empty(path) => return Ok(true),
         _ => {}
     }
     if is_free && is_old && !is_noted {
@@ -113,6 +109,10 @@ fn is_leftover(path: &Path, is_noted: bool) -> io::Result<bool> {
         ));
     }
     Ok(is_free && is_noted)
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Whether a folder of this very user's, of whatever name, holds the lock file of a home, and nobody holds that or the folder.
