@@ -19,7 +19,7 @@ use super::process::{UnfitProgram, check_program};
 use super::usable::usable;
 use super::variables::{self, WebIdentity, profile_of_environment, variable};
 use super::wait::Wait;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Why};
 use crate::model::{Malformed, Origin, Region, Sourced, expanded_path, odd_character};
 use crate::report::moment;
 use crate::safety::path_trust::{self, Position, Whose};
@@ -154,15 +154,16 @@ impl Profiles {
                 && let Some((words, _)) = self.files.process(name)
                 && let Some((program, arguments)) = words.split_first()
             {
-                let TrustedFolders { path, left_out, .. } = TrustedFolders::of_caller();
-                if !left_out.is_empty() {
-                    notes.push(format!("The credential_process of profile “{shown}” runs without these folders, because other users can change them or a program that they lead to: {}.", left_out.join("; ")));
-                }
+                let folders = TrustedFolders::of_caller();
+                notes.extend(folders.found.sentence(&format!("The credential_process of profile “{shown}”")));
                 // One that is not there can't be started either, which is told then.
-                if let Some(program) = search_path::program(program, &path) {
+                if let Some(program) = search_path::program(program, &folders.path) {
                     let what = format!("the credential_process of profile “{shown}”");
-                    check_program(&program, arguments, &path).map_err(|unfit| match unfit {
+                    check_program(&program, arguments, &folders).map_err(|unfit| match unfit {
                         UnfitProgram::Refused(of, refused) => failed(&what, &of, refused),
+                        UnfitProgram::Runs(why, mend) => {
+                            Error::CredentialsFailed { why: Why::Refused(format!("{what} can't be used: {why}"), mend) }
+                        }
                         UnfitProgram::Script(why) => {
                             Error::CredentialsFailed { why: format!("{what} can't be used: {why}").into() }
                         }

@@ -233,13 +233,15 @@ impl Device {
                 handle.rejected().join("; ")
             )));
         }
-        let (left_out, warnings) = (handle.left_out().map(str::to_owned), Vec::new());
+        let left_out: Vec<String> =
+            handle.left_out().map(str::to_owned).into_iter().chain(client.notes().to_vec()).collect();
+        let warnings = Vec::new();
         let mut device =
             Self { client, version: None, warnings, jvm: JvmOptions::All, lists_commands: false, handle, notify };
         left_out.into_iter().for_each(|left_out| device.warn(left_out));
         if device.client.is_alone() {
             device.warn(format!(
-                "The client {} is not inside an unpacked Snowball Edge client package. Only the write permissions of this one file were checked.",
+                "The client {} is not inside an unpacked Snowball Edge client package. That nobody else can change it was checked of this file, of what runs it and of what it may load beside it, and not of what it loads from elsewhere.",
                 device.client.program()
             ));
         }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::{Check, Subject, WarningCollector};
 use crate::device::{Client, Device, HomeProbe, Places, Preparation};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::PrivateHome;
 use crate::report::Notify;
+use crate::safety::sanitize::sanitize;
 use crate::settings::Settings;
 
 /// Looks at both as a run would: the client is started once, to say its version, and in such a folder.
@@ -43,12 +44,12 @@ fn started(client: Client, settings: &Settings, heard: &Arc<WarningCollector>) -
     });
     let device = match prepared {
         Ok(device) => device,
-        Err(error) => return Check::failed(SUBJECT, &error),
+        Err(error) => return failed(&error, heard),
     };
     let client = device.client();
     let digest = match client.sha256(&**heard) {
         Ok(digest) => digest,
-        Err(error) => return Check::failed(SUBJECT, &error),
+        Err(error) => return failed(&error, heard),
     };
     let pinned = if settings.client_sha256.is_some() { "pinned" } else { "not pinned" };
     let version =
@@ -63,11 +64,23 @@ fn started(client: Client, settings: &Settings, heard: &Arc<WarningCollector>) -
     if warnings.is_empty() {
         return Check::ok(SUBJECT, text);
     }
-    Check::warning(
-        SUBJECT,
-        format!("{text}. {}", warnings.join(" ")),
-        "Unpack the vendor's package of the current version into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge",
-    )
+    let hint = if client.is_alone() || device.client_version().is_none() {
+        "Unpack the vendor's package of the current version into a folder of its own, and name the launcher in it:\n  --client /path/to/snowball-client-linux/bin/snowballEdge"
+    } else {
+        "If the client needs a program in one of these places, see to it that only you or an administrator can change them. Else nothing needs to be done."
+    };
+    Check::warning(SUBJECT, format!("{text}. {}", warnings.join(" ")), hint)
+}
+
+/// With what was warned of before it failed, which may be why: a client finds nothing in a folder that it does not get.
+fn failed(error: &Error, heard: &WarningCollector) -> Check {
+    let mut check = Check::failed(Subject::Client, error);
+    let mut warnings = heard.warnings();
+    warnings.dedup();
+    for warning in warnings {
+        check.text = format!("{} {}", check.text, sanitize(&warning));
+    }
+    check
 }
 
 /// What is said of a Java that is not the client's own: it is looked at as well, and is not part of the digest.

@@ -162,22 +162,31 @@ fn trusted_program(script: &Path, program: &Path) -> Result<PathBuf, UnfitScript
 fn check_argument(script: &Path, word: &OsStr) -> Result<(), UnfitScript> {
     let bytes = word.as_bytes();
     let Some(start) = bytes.iter().position(|byte| *byte == b'/') else { return Ok(()) };
+    // Each caller stands in another folder.
+    if bytes[..start].ends_with(b".") {
+        let why = format!(
+            "names {} in its first line, which lies in whatever folder one stands in, so that it can't be told what would run it",
+            word.to_string_lossy()
+        );
+        return Err(UnfitScript { script: script.to_owned(), why, is_changeable: false, instead: None });
+    }
     let named = Path::new(OsStr::from_bytes(&bytes[start..]));
     match path_trust::beside_program(named) {
-        Err(refused) if !refused.is_out_of_reach() => Err(run_by(script, named, &refused)),
+        Err(refused) if !refused.is_out_of_reach() => {
+            Err(unfit(script, &format!("is run with {} (in its first line)", named.display()), named, &refused))
+        }
         _ => Ok(()),
     }
 }
 
 fn run_by(script: &Path, program: &Path, refused: &Refused) -> UnfitScript {
-    let named = program.display();
-    let why = if refused.path == program {
-        format!("is run by {named} (its first line), which {}", refused.why())
-    } else {
-        format!("is run by {named} (its first line), and {refused}")
-    };
-    let instead = refused.too_many_files().map(Box::new);
-    UnfitScript { script: script.to_owned(), why, is_changeable: !refused.is_io(), instead }
+    unfit(script, &format!("is run by {} (its first line)", program.display()), program, refused)
+}
+
+fn unfit(script: &Path, how: &str, named: &Path, refused: &Refused) -> UnfitScript {
+    let why =
+        if refused.path == named { format!("{how}, which {}", refused.why()) } else { format!("{how}, and {refused}") };
+    UnfitScript { script: script.to_owned(), why, is_changeable: !refused.is_io(), instead: refused.too_many_files().map(Box::new) }
 }
 
 #[cfg(test)]
@@ -241,6 +250,7 @@ mod tests {
             "#!/usr/bin/not-there-at-all",
             "#!/usr/bin/env not-there-at-all",
             "#!/usr/bin/sed -f /etc/passwd",
+            "#!/bin/sh /dev/null",
         ] {
             assert!(scene.check(line).is_ok(), "{line}: {:?}", scene.check(line));
         }
@@ -263,7 +273,7 @@ mod tests {
         ] {
             let unfit = scene.check(line).unwrap_err();
             assert!(unfit.is_changeable && unfit.why.contains("can be written by everyone"), "{line}: {unfit:?}");
-            assert!(unfit.why.starts_with("is run by"), "{line}: {unfit:?}");
+            assert!(unfit.why.starts_with("is run "), "{line}: {unfit:?}");
         }
         // A script that is run by a script that is run by somebody else's.
         let own = scene.write("bin/between", &format!("#!{}\n", scene.base.join("open/sh").display()));
@@ -286,6 +296,9 @@ mod tests {
             "#!/usr/bin/env -S \"s\\x68\"",
             "#!/usr/bin/env -S ${HOME}/sh",
             "#!/usr/bin/env bin/sh",
+            "#!/bin/sh ./x",
+            "#!/usr/bin/env -S sh ../x",
+            "#!/usr/bin/perl -I./lib",
             &format!("#!/bin/sh {}", "x".repeat(300)),
         ] {
             let unfit = scene.check(line).unwrap_err();

@@ -103,13 +103,7 @@ fn a_client_that_can_t_be_started_and_one_by_itself() {
         &row,
         &[],
         0,
-        &[Line(
-            "client",
-            "warning",
-            &["Only the write permissions of this one file were checked"],
-            &["--client"],
-            None,
-        )],
+        &[Line("client", "warning", &["was checked of this file, of what runs it"], &["--client"], None)],
     );
 }
 

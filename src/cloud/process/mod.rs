@@ -4,7 +4,6 @@
 mod answer;
 mod helper;
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -42,6 +41,8 @@ const LONGEST_REPORT: u64 = 1 << 20;
 pub(super) enum UnfitProgram {
     /// Somebody else can change it, or a file that it is told to read.
     Refused(PathBuf, Refused),
+    /// It names a program that somebody else can change: a whole clause, and what mends that.
+    Runs(String, String),
     /// It is a script, and this is wrong with what runs it: a whole clause.
     #[cfg_attr(windows, allow(dead_code, reason = "Windows knows no such scripts"))]
     Script(String),
@@ -51,7 +52,7 @@ impl fmt::Display for UnfitProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(_, refused) => refused.fmt(f),
-            Self::Script(why) => f.write_str(why),
+            Self::Script(why) | Self::Runs(why, _) => f.write_str(why),
         }
     }
 }
@@ -61,13 +62,24 @@ impl fmt::Display for UnfitProgram {
 ///
 /// # Errors
 /// The first of which that is not so.
-pub(super) fn check_program(program: &Path, arguments: &[String], path: &OsStr) -> Result<(), UnfitProgram> {
+pub(super) fn check_program(
+    program: &Path,
+    arguments: &[String],
+    folders: &TrustedFolders,
+) -> Result<(), UnfitProgram> {
     let refused = |of: &Path, refused| UnfitProgram::Refused(of.to_owned(), refused);
     path_trust::open_file(program, Whose::Own).map_err(|error| refused(program, error))?;
     #[cfg(unix)]
-    interpreter::check(program, &|| path.to_owned())
+    interpreter::check(program, &|| folders.path.clone())
         .map_err(|unfit| UnfitProgram::Script(format!("{} {}", unfit.script.display(), unfit.why)))?;
-    let _ = path;
+    for (name, doubtful) in folders.doubtful() {
+        let is_named = search_path::is_named_in(name, &search_path::script_text(program))
+            || arguments.iter().any(|argument| search_path::is_named_in(name, argument.as_bytes()));
+        if is_named {
+            let why = format!("it would run {}, which {}", doubtful.path.display(), doubtful.why);
+            return Err(UnfitProgram::Runs(why, doubtful.mend.clone()));
+        }
+    }
     for argument in arguments {
         let value = argument.split_once('=').map(|(_, value)| value);
         for file in [Some(argument.as_str()), value].into_iter().flatten().map(Path::new) {
@@ -134,13 +146,13 @@ impl ProcessProvider {
         process::prepare_helper(&mut command);
         // What was checked is what runs: found by the same rule, started by its path, and with no other folders to find more in.
         let folders = TrustedFolders::of_caller();
-        command.env("PATH", &folders.path);
+        command.env("PATH", &folders.path).envs(search_path::settings(cfg!(windows)));
         folders.dropped.iter().for_each(|name| _ = command.env_remove(name));
         let mut words = self.words.clone();
         if let Some((name, arguments)) = words.split_first_mut() {
-            let found =
-                search_path::program(name, &folders.path).ok_or("can't be started: it is in no folder of PATH")?;
-            check_program(&found, arguments, &folders.path).map_err(|unfit| format!("can't be started: {unfit}"))?;
+            let found = search_path::program(name, &folders.path)
+                .ok_or_else(|| format!("can't be started: {}", folders.why_not_found(name)))?;
+            check_program(&found, arguments, &folders).map_err(|unfit| format!("can't be started: {unfit}"))?;
             *name =
                 found.into_os_string().into_string().map_err(|_| "can't be started: its path is not valid Unicode")?;
         }

@@ -37,6 +37,7 @@ pub struct Client {
     named: PathBuf,
     is_alone: bool,
     has_own_java: bool,
+    notes: Vec<String>,
     digest: Arc<TreeDigest>,
     allow_unknown: bool,
     pub(in crate::device) data: ClientData,
@@ -99,6 +100,7 @@ impl Client {
             named: found,
             is_alone,
             has_own_java: java.is_some(),
+            notes: tree.notes().to_vec(),
             digest: Arc::default(),
             allow_unknown: settings.allow_unknown,
             data,
@@ -191,6 +193,11 @@ impl Client {
     #[must_use]
     pub(crate) fn is_alone(&self) -> bool {
         self.is_alone
+    }
+
+    /// What is to be warned of in what it finds in PATH: whole sentences.
+    pub(in crate::device) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     pub(in crate::device) fn program(&self) -> &str {

@@ -1,10 +1,7 @@
 //! The client's files: which they are, whether others can write to them, and their common digest.
 
-#[cfg(unix)]
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
-#[cfg(unix)]
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,14 +10,13 @@ use sha2::{Digest, Sha256};
 
 use super::unsafe_file::{Unsafe, cannot_look, cannot_read, not_safe, unsafe_because};
 use crate::device::homes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::ClientDigest;
 use crate::os;
 #[cfg(unix)]
 use crate::safety::interpreter;
 use crate::safety::path_trust::{self, Position, Whose};
-#[cfg(unix)]
-use crate::safety::search_path::TrustedFolders;
+use crate::safety::search_path::{TrustedFolders, is_named_in, script_text};
 
 /// Most files and folders looked at. The vendor's tree with its JRE has some hundreds.
 const MAX_ENTRIES: usize = 20_000;
@@ -28,6 +24,8 @@ const MAX_ENTRIES: usize = 20_000;
 const MAX_DEPTH: usize = 64;
 /// The same beside a launcher that lies in no package: what it may load lies near.
 const MAX_DEPTH_BESIDE: usize = 3;
+/// Files that a program loads from beside it, by the ends of their names.
+const LOADED: &[&str] = &["jar", "class", "jmod", "so", "dylib", "jnilib", "dll", "properties"];
 /// Most bytes digested. The vendor's tree has some 200 MB.
 const MAX_BYTES: u64 = 4 << 30;
 
@@ -37,10 +35,13 @@ pub(in crate::device) struct Tree {
     /// The launcher, without links.
     launcher: PathBuf,
     root: PathBuf,
+    /// The root, if it is the vendor's package beyond doubt.
+    package: Option<PathBuf>,
     /// All that belongs to it, below the root and wherever links lead. Sorted.
     entries: BTreeSet<PathBuf>,
     /// What the links among them lead to, if to anything.
     links: BTreeMap<PathBuf, Option<PathBuf>>,
+    notes: Vec<String>,
 }
 
 impl Tree {
@@ -48,16 +49,56 @@ impl Tree {
     /// any of them, or can exchange a folder or link on the way to one; the same for what runs its scripts. `None` if there is no
     /// such launcher.
     pub(in crate::device) fn check(named: &Path) -> Result<Option<Self>> {
-        let way = path_trust::resolve(named, Whose::Own).map_err(|refused| not_safe(&refused).into_error(None))?;
+        let shared = shared_folders();
+        let way = path_trust::resolve(named, Whose::Own).map_err(|refused| {
+            // Where it leads is asked for the hint alone.
+            let package = os::real(named).ok().and_then(|launcher| package_of(&launcher, &shared));
+            not_safe(&refused).into_error(package.as_deref())
+        })?;
         let Some(launcher) = way.target else { return Ok(None) };
-        let root = root_of(&launcher, &shared_folders());
-        let walk = Walk::over(&launcher, &root).map_err(|found| found.into_error(Some(&root)))?;
+        let root = root_of(&launcher, &shared);
+        let package = package_of(&launcher, &shared);
+        let walk = Walk::over(&launcher, &root, &shared).map_err(|found| found.into_error(package.as_deref()))?;
         #[cfg(unix)]
         if launcher.is_file() {
-            interpreter::check(&launcher, &|| walk.search_path.clone())
+            interpreter::check(&launcher, &|| walk.folders.path.clone())
                 .map_err(|unfit| Unsafe::from(unfit).into_error(None))?;
         }
-        Ok(Some(Self { launcher, root, entries: walk.entries, links: walk.links }))
+        let Walk { entries, links, folders, .. } = walk;
+        let mut tree = Self { launcher, root, package, entries, links, notes: Vec::new() };
+        tree.check_programs(&folders)?;
+        Ok(Some(tree))
+    }
+
+    /// Refuses a client that would run a program of PATH that others can change: its Java, if it has none of its own, or what one of
+    /// its scripts names. Of other such programs there is a note.
+    fn check_programs(&mut self, folders: &TrustedFolders) -> Result<()> {
+        let scripts = LazyCell::new(|| self.entries.iter().map(|path| script_text(path)).collect::<Vec<_>>());
+        let mut notes = Vec::new();
+        for (name, doubtful) in folders.doubtful() {
+            let (is_java, path) = (name == "java", doubtful.path.display());
+            let is_run =
+                if is_java { self.own_java().is_none() } else { scripts.iter().any(|text| is_named_in(name, text)) };
+            if is_run {
+                let why = format!("would run {path}, which {}", doubtful.why);
+                let other = if is_java { "\nOr use the vendor's package, which has a Java of its own." } else { "" };
+                let hint = format!("{}{other}", doubtful.mend);
+                return Err(Error::ClientUnsafe { path: self.launcher.display().to_string(), why, hint });
+            }
+            if !is_java {
+                notes.push(format!(
+                    "Other users can change a program in PATH: {path} {}. No script of the client names it.",
+                    doubtful.why
+                ));
+            }
+        }
+        self.notes = notes;
+        Ok(())
+    }
+
+    /// What is to be warned of: whole sentences.
+    pub(in crate::device) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The launcher, without links.
@@ -86,7 +127,7 @@ impl Tree {
         hasher.update(b"snow-onboard/client/2\0");
         let mut done = BTreeSet::from([&*self.root]);
         let digested = self.digest_below(&self.root, &mut hasher, &mut { MAX_BYTES }, &mut done);
-        digested.map_err(|found| found.into_error(Some(&self.root)))?;
+        digested.map_err(|found| found.into_error(self.package.as_deref()))?;
         Ok(ClientDigest::from_hasher(hasher))
     }
 
@@ -162,12 +203,24 @@ fn content(hasher: &mut Sha256, file: File, length: u64) -> std::io::Result<()> 
 fn root_of(launcher: &Path, shared: &[PathBuf]) -> PathBuf {
     let folder =
         launcher.parent().filter(|bin| bin.file_name().is_some_and(|name| name == "bin")).and_then(Path::parent);
-    // The root of a file system or of a drive is nobody's package either.
-    let is_shared = |folder: &Path| folder.parent().is_none() || shared.iter().any(|shared| shared == folder);
     match folder {
-        Some(folder) if folder.join("jre").is_dir() || !is_shared(folder) => folder.to_owned(),
+        Some(folder) if folder.join("jre").is_dir() || !is_shared(folder, shared) => folder.to_owned(),
         _ => launcher.to_owned(),
     }
+}
+
+/// Whether programs of all kinds have their `bin` in it. The root of a file system or of a drive is nobody's package either.
+fn is_shared(folder: &Path, shared: &[PathBuf]) -> bool {
+    folder.parent().is_none() || shared.iter().any(|shared| shared == folder)
+}
+
+/// The root, if it can be nothing but the vendor's package: with the Java that it brings, in no folder that others use, and not
+/// right below `/`, where mounts and what all use lie.
+fn package_of(launcher: &Path, shared: &[PathBuf]) -> Option<PathBuf> {
+    let root = root_of(launcher, shared);
+    let has_jre = root.join("jre").symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    let is_deep = root.parent().and_then(Path::parent).is_some();
+    (has_jre && is_deep && !is_shared(&root, shared)).then_some(root)
 }
 
 /// Folders whose `bin` is for programs of all kinds.
@@ -181,6 +234,12 @@ fn shared_folders() -> Vec<PathBuf> {
         "/opt/local",
         "/home/linuxbrew/.linuxbrew",
         "/snap",
+        "/srv",
+        "/tmp",
+        "/var/tmp",
+        "/mnt",
+        "/media",
+        "/home",
         "/var/lib/flatpak/exports",
     ];
     let of_home = |home: PathBuf| [home.join(".local"), home.join(".cargo"), home.join(".nix-profile"), home];
@@ -197,23 +256,21 @@ struct Walk {
     links: BTreeMap<PathBuf, Option<PathBuf>>,
     /// Those that were not followed yet.
     ahead: Vec<PathBuf>,
-    /// Where the client finds programs. All of PATH is looked at for it, so only where a script asks.
-    #[cfg(unix)]
-    search_path: LazyCell<OsString>,
+    /// Where the client finds programs. All of PATH is looked at for it, so only once its own files have passed, or a script asks.
+    folders: LazyCell<TrustedFolders>,
 }
 
 impl Walk {
     /// All that runs when the launcher does.
-    fn over(launcher: &Path, root: &Path) -> Result<Self, Unsafe> {
+    fn over(launcher: &Path, root: &Path, shared: &[PathBuf]) -> Result<Self, Unsafe> {
         let mut walk = Self {
             entries: BTreeSet::new(),
             links: BTreeMap::new(),
             ahead: Vec::new(),
-            #[cfg(unix)]
-            search_path: LazyCell::new(|| TrustedFolders::of_caller().path),
+            folders: LazyCell::new(TrustedFolders::of_caller),
         };
         if root == launcher {
-            Self::beside(launcher)?;
+            Self::beside(launcher, shared)?;
         }
         walk.way(root)?;
         walk.below(root, 0)?;
@@ -253,7 +310,7 @@ impl Walk {
             // One that may be run is one that the launcher may run.
             #[cfg(unix)]
             Some(file) if path_trust::is_executable(&file).map_err(words)? => {
-                interpreter::check_part(path, &file, &|| self.search_path.clone())?;
+                interpreter::check_part(path, &file, &|| self.folders.path.clone())?;
             }
             Some(_) => {}
             None => {
@@ -278,9 +335,18 @@ impl Walk {
     }
 
     /// Looks at the folder of a launcher that lies in no package, and at what lies in it and near below, which a launcher may
-    /// load. It is not part of what is digested.
-    fn beside(launcher: &Path) -> Result<(), Unsafe> {
+    /// load. It is not part of what is digested. Among programs of all kinds that is no other program, unless the launcher names it.
+    fn beside(launcher: &Path, shared: &[PathBuf]) -> Result<(), Unsafe> {
         let folder = launcher.parent().unwrap_or(launcher);
+        let is_shared_bin = folder.file_name().is_some_and(|name| name == "bin")
+            && folder.parent().is_some_and(|above| is_shared(above, shared));
+        let text = LazyCell::new(|| script_text(launcher));
+        let may_load = |path: &Path| {
+            let is_loaded = |ext: &std::ffi::OsStr| LOADED.iter().any(|loaded| ext.eq_ignore_ascii_case(loaded));
+            path.is_dir()
+                || path.extension().is_some_and(is_loaded)
+                || path.file_name().is_some_and(|name| is_named_in(&name.to_string_lossy(), &text))
+        };
         path_trust::folder_at(folder, Whose::Own, Position::Whole).map_err(|refused| not_safe(&refused))?;
         let (mut ahead, mut count) = (vec![(folder.to_owned(), 1)], 0);
         while let Some((folder, depth)) = ahead.pop() {
@@ -292,6 +358,9 @@ impl Walk {
                 if count > MAX_ENTRIES {
                     let why = format!("lies beside more than {MAX_ENTRIES} files, which can't all be looked at");
                     return Err(unsafe_because(launcher, &why));
+                }
+                if is_shared_bin && depth == 1 && path != launcher && !may_load(&path) {
+                    continue;
                 }
                 let target = path_trust::beside_program(&path).map_err(|refused| not_safe(&refused))?;
                 if depth < MAX_DEPTH_BESIDE && target == path && target.is_dir() {
@@ -375,6 +444,110 @@ mod tests {
 
         fn chmod(path: &Path, mode: u32) {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+
+        /// Followed to the letter, by root too, a hint changes the client's own package and nothing that others use.
+        #[test]
+        fn a_command_that_changes_a_tree_is_for_the_package_alone() {
+            let base = tempfile::tempdir().unwrap();
+            let launcher = unpack(base.path());
+            let root = base.path().canonicalize().unwrap();
+            let package = root.join("client");
+            let hint = |launcher: &Path| Tree::check(launcher).unwrap_err().report().hint;
+            chmod(&package, 0o777);
+            assert!(hint(&launcher).contains(&format!("chmod -R go-w {}", package.display())), "{}", hint(&launcher));
+            chmod(&package, 0o755);
+            // A folder above it, and what a link in it leads to, are for others as well.
+            chmod(&root, 0o777);
+            assert!(!hint(&launcher).contains("-R"), "{}", hint(&launcher));
+            chmod(&root, 0o700);
+            fs::create_dir(root.join("open")).unwrap();
+            chmod(&root.join("open"), 0o777);
+            symlink(root.join("open/x"), package.join("lib/x")).unwrap();
+            assert!(!hint(&launcher).contains("-R"), "{}", hint(&launcher));
+            fs::remove_file(package.join("lib/x")).unwrap();
+            // Without a Java of its own it may be anything, and one alone lies in a folder that may be /tmp.
+            fs::remove_dir_all(package.join("jre")).unwrap();
+            chmod(&package, 0o777);
+            assert!(!hint(&launcher).contains("-R"), "{}", hint(&launcher));
+            let alone = root.join("open/snowballEdge");
+            fs::write(&alone, "x").unwrap();
+            assert!(!hint(&alone).contains("-R"), "{}", hint(&alone));
+        }
+
+        #[test]
+        fn a_package_that_somebody_else_unpacked_is_given_to_this_user() {
+            use crate::safety::path_trust::runs_as_administrator;
+            if !runs_as_administrator() {
+                snow_rehearsal::skipped("only root can give a file to somebody else");
+                return;
+            }
+            let base = tempfile::tempdir().unwrap();
+            let launcher = unpack(base.path());
+            let package = base.path().canonicalize().unwrap().join("client");
+            let give = |path: &Path, to| std::os::unix::fs::chown(path, Some(to), Some(to)).unwrap();
+            let hint = || Tree::check(&launcher).unwrap_err().report().hint;
+            give(&package, 10_143);
+            let command = format!("sudo chown -R \"$(id -un)\" {}", package.display());
+            assert!(hint().contains(&command), "{}", hint());
+            give(&package, 0);
+            give(base.path(), 10_143);
+            assert!(!hint().contains("chown"), "a folder above it is not taken away: {}", hint());
+        }
+
+        /// Among programs of all kinds, as in /usr/local/bin, another one is no matter.
+        #[test]
+        fn in_a_shared_bin_only_what_the_launcher_may_load_counts() {
+            let base = tempfile::tempdir().unwrap();
+            let root = base.path().canonicalize().unwrap();
+            let bin = root.join("bin");
+            fs::create_dir(&bin).unwrap();
+            let launcher = bin.join("snowballEdge");
+            fs::write(&launcher, "#!/bin/sh\n. \"$(dirname \"$0\")/settings.sh\"\n").unwrap();
+            let (shared, own) = ([root.clone()], []);
+            symlink("/dev/null", bin.join("masked")).unwrap();
+            for (name, counts) in [("helm", false), ("a.jar", true), ("settings.sh", true)] {
+                fs::write(bin.join(name), "").unwrap();
+                chmod(&bin.join(name), 0o666);
+                assert_eq!(Walk::beside(&launcher, &shared).is_err(), counts, "{name}");
+                assert!(Walk::beside(&launcher, &own).is_err(), "{name}, in a folder of its own");
+                fs::remove_file(bin.join(name)).unwrap();
+            }
+            fs::create_dir(bin.join("lib")).unwrap();
+            Walk::beside(&launcher, &shared).unwrap_or_else(|found| panic!("{}", found.into_error(None)));
+            chmod(&bin.join("lib"), 0o777);
+            assert!(Walk::beside(&launcher, &shared).is_err());
+        }
+
+        /// As `sudo tar xf jdk…` leaves it: a link of the system's to a JDK of whoever packed it.
+        #[test]
+        fn a_java_of_the_system_that_others_can_change_matters_to_a_client_without_its_own() {
+            use crate::safety::search_path::tests::folders_with_doubtful;
+            let base = tempfile::tempdir().unwrap();
+            let launcher = unpack(base.path());
+            fs::write(&launcher, "#!/bin/sh\ndirname /\n").unwrap();
+            let java = folders_with_doubtful("/usr/bin/java");
+            let mut tree = Tree::check(&launcher).unwrap().unwrap();
+            tree.check_programs(&java).unwrap();
+            assert!(tree.notes().is_empty(), "its own Java is what runs");
+            tree.check_programs(&folders_with_doubtful("/usr/bin/perl")).unwrap();
+            assert!(tree.notes()[0].contains("/usr/bin/perl leads to /opt/x"), "{:?}", tree.notes());
+            let named = tree.check_programs(&folders_with_doubtful("/usr/bin/dirname")).unwrap_err();
+            assert!(named.to_string().contains("would run /usr/bin/dirname, which leads to /opt/x"), "{named}");
+            fs::remove_dir_all(base.path().join("client/jre")).unwrap();
+            let mut tree = Tree::check(&launcher).unwrap().unwrap();
+            let refusal = tree.check_programs(&java).unwrap_err();
+            assert!(refusal.to_string().contains("would run /usr/bin/java, which leads to /opt/x"), "{refusal}");
+            assert!(refusal.report().hint.contains("a Java of its own"));
+        }
+
+        #[test]
+        fn what_others_use_is_no_package() {
+            let shared = shared_folders();
+            for folder in ["/", "/tmp", "/var/tmp", "/srv", "/mnt", "/home", "/usr", "/opt"] {
+                assert!(is_shared(Path::new(folder), &shared), "{folder}");
+                assert_eq!(package_of(&Path::new(folder).join("bin/snowballEdge"), &shared), None, "{folder}");
+            }
         }
 
         #[test]

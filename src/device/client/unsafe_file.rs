@@ -13,8 +13,8 @@ pub(super) struct Unsafe {
     path: PathBuf,
     why: String,
     fault: Option<Fault>,
-    /// It is what runs the file, and not the file.
-    is_of_interpreter: bool,
+    /// What mends it, where it is not the client's own file that is at fault.
+    hint: Option<String>,
     /// It is not the file's fault, but this.
     instead: Option<Box<Error>>,
 }
@@ -22,30 +22,32 @@ pub(super) struct Unsafe {
 #[cfg(unix)]
 impl From<UnfitScript> for Unsafe {
     fn from(unfit: UnfitScript) -> Self {
-        Self { path: unfit.script, why: unfit.why, fault: None, is_of_interpreter: true, instead: unfit.instead }
+        const HINT: &str = "Unpack the vendor's package anew, whose launcher is run by /bin/sh. If the first line is your own, have it name a program by its whole path that only you or an administrator can change, such as #!/bin/sh.";
+        Self { path: unfit.script, why: unfit.why, fault: None, hint: Some(HINT.to_owned()), instead: unfit.instead }
     }
 }
 
 impl Unsafe {
-    /// `root` is the package: what is wrong in it is wrong with all that was unpacked together.
-    pub(super) fn into_error(self, root: Option<&Path>) -> Error {
+    /// `package` is the folder that the client was unpacked to, if it is known to be one: what is wrong in it is wrong with all that
+    /// was unpacked together. A command that changes a whole tree is given for that alone: any other folder, such as /tmp or what a
+    /// link leads to, is as it is for others' sake.
+    pub(super) fn into_error(self, package: Option<&Path>) -> Error {
         if let Some(instead) = self.instead {
             return *instead;
         }
         const ELSEWHERE: &str = "Unpack the client where only you or an administrator can write.";
-        let package = root.filter(|root| self.path.starts_with(root));
-        let mend = quoted(&package.unwrap_or(&self.path).display().to_string());
-        let hint = match self.fault {
+        let package = package.filter(|package| self.path.starts_with(package));
+        let package = package.map(|package| quoted(&package.display().to_string()));
+        let hint = match (self.fault, package) {
             _ if cfg!(windows) => format!(
                 "{ELSEWHERE} On Windows such a folder is one in your user profile, from which nobody else has been given access."
             ),
-            _ if self.is_of_interpreter => "Unpack the vendor's package anew, whose launcher is run by /bin/sh. If the first line is your own, have it name a program by its whole path that only you or an administrator can change, such as #!/bin/sh.".to_owned(),
-            // Somebody else's folder above it is not to be taken away from them.
-            Some(Fault::Owner) if package.is_some() => format!(
-                "If you or an administrator unpacked it, give it to yourself:\n  sudo chown -R \"$(id -un)\" {mend}\nElse unpack it anew, as yourself."
+            _ if self.hint.is_some() => self.hint.unwrap_or_default(),
+            (Some(Fault::Owner), Some(package)) => format!(
+                "If you or an administrator unpacked it, give it to yourself:\n  sudo chown -R \"$(id -un)\" {package}\nElse unpack it anew, as yourself."
             ),
-            Some(Fault::Writable) => format!(
-                "{ELSEWHERE} If the folder belongs to you, remove write permission for others:\n  chmod -R go-w {mend}"
+            (Some(Fault::Writable), Some(package)) => format!(
+                "{ELSEWHERE} If the folder belongs to you, remove write permission for others:\n  chmod -R go-w {package}"
             ),
             _ => ELSEWHERE.to_owned(),
         };
@@ -59,7 +61,7 @@ pub(super) fn not_safe(refused: &Refused) -> Unsafe {
         Cause::Io(_) => None,
     };
     let instead = refused.too_many_files().map(Box::new);
-    Unsafe { path: refused.path.clone(), why: refused.why(), fault, is_of_interpreter: false, instead }
+    Unsafe { path: refused.path.clone(), why: refused.why(), fault, hint: None, instead }
 }
 
 pub(super) fn cannot_look(path: &Path, error: &std::io::Error) -> Unsafe {
@@ -76,5 +78,5 @@ fn cannot(path: &Path, what: &str, error: &std::io::Error) -> Unsafe {
 }
 
 pub(super) fn unsafe_because(path: &Path, why: &str) -> Unsafe {
-    Unsafe { path: path.to_owned(), why: why.to_owned(), fault: None, is_of_interpreter: false, instead: None }
+    Unsafe { path: path.to_owned(), why: why.to_owned(), fault: None, hint: None, instead: None }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::safety::search_path::{SYSTEM_PATH, absolute_entries, trusted_value};
+use crate::safety::search_path::{self, Doubts, SYSTEM_PATH, absolute_entries, trusted_value};
 
 /// What passes from the caller. Never AWS_*, JAVA_*, CLASSPATH, LD_*, DYLD_*: they could redirect the client or load
 /// code into it, and some carry secrets that are none of its business.
@@ -17,20 +17,17 @@ const PASSED: &[&str] =
 pub(in crate::device) fn trusted(
     all: impl Iterator<Item = (OsString, OsString)>,
 ) -> (Vec<(OsString, OsString)>, Option<String>) {
-    let mut left_out = Vec::new();
+    let mut found = Doubts::default();
     let mut kept = passed(all);
-    kept.retain_mut(|(name, value)| match trusted_value(&name.to_string_lossy(), value, &mut left_out) {
+    kept.retain_mut(|(name, value)| match trusted_value(&name.to_string_lossy(), value, &mut found) {
         Some(trusted) => {
             *value = trusted;
             true
         }
         None => false,
     });
-    let sentence = format!(
-        "The client runs without these folders, because other users can change them or a program that they lead to: {}.",
-        left_out.join("; ")
-    );
-    (kept, (!left_out.is_empty()).then_some(sentence))
+    kept.extend(search_path::settings(cfg!(windows)));
+    (kept, found.sentence("The client"))
 }
 
 /// The variables that pass, by their names.

@@ -210,7 +210,6 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
         let Some(code) = code else { return no_code() };
         *arg = code.expose(str::to_owned);
     }
-    let until = Instant::now() + run.limit();
     let redacted = |passes_binary| RedactedStream::new(code.map(Redaction::of), passes_binary);
     let streams = match run.live.take() {
         Some(Live { input, passes_binary, caller }) => {
@@ -242,6 +241,8 @@ fn run_command(mut run: Run, home: &Path, code: Option<&UnlockCode>, inbox: &mut
         running.finish(Woken::Stop);
         return Report::NotStarted { why: crate::error::io_in_words(&error) };
     }
+    // What was looked at before the start is not the client's time.
+    let until = Instant::now() + run.limit();
     let woken = if say(Report::Started { group: running.group() }) { running.wait(until) } else { Woken::Stop };
     let mut ran = running.finish(woken);
     inbox.input = None;

@@ -432,9 +432,19 @@ pub(crate) fn part_of_program(path: &Path) -> Result<Option<File>, Refused> {
 pub(crate) fn beside_program(path: &Path) -> Result<PathBuf, Refused> {
     let way = resolve(path, Whose::Own)?;
     match way.target {
+        // Nobody can put anything there, which is what a name is led there for.
+        Some(target) if cfg!(unix) && target == Path::new("/dev/null") => Ok(target),
         Some(target) => sys::judge_closed(&target).map(|()| target),
         None => folder_at(&way.last, Whose::Own, Position::Whole).map(|()| way.last),
     }
+}
+
+/// The same of what is no link, in a folder at a path without links that was checked whole: no more than the thing itself is asked.
+///
+/// # Errors
+/// Why somebody else can change it.
+pub(crate) fn beside_in_trusted_folder(path: &Path) -> Result<(), Refused> {
+    sys::judge_closed(path)
 }
 
 /// A folder that only this user can enter, as it is or could be made.
