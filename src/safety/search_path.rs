@@ -161,6 +161,17 @@ impl TrustedFolders {
     }
 }
 
+#[cfg(test)]
+impl TrustedFolders {
+    /// The system's search path, in which the program at `path` is one that others can change.
+    pub(crate) fn with_doubtful(path: &str) -> Self {
+        let why = "leads to /opt/x, which belongs to uid 10143".to_owned();
+        let doubtful = DoubtfulProgram { path: path.into(), why, mend: "Mend it.".to_owned() };
+        let found = Doubts { programs: vec![doubtful], ..Doubts::default() };
+        Self { path: SYSTEM_PATH.into(), dropped: Vec::new(), found }
+    }
+}
+
 /// Whether `name` is one of the words of a script, or of an argument: it may be a program that is started there.
 pub(crate) fn is_named_in(name: &str, text: &[u8]) -> bool {
     let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+');
@@ -297,10 +308,10 @@ impl Doubts {
 
 /// Judges one name in a folder that was judged whole, whose path has no links in it. Only a link leads out of it.
 fn judge_program(program: &Path) -> Result<(), Refused> {
-    let judged = match program.symlink_metadata() {
-        Ok(meta) if meta.is_symlink() => path_trust::beside_program(program).map(drop),
+    let judged = match path_trust::is_link(program) {
+        Ok(true) => path_trust::beside_program(program).map(drop),
         // A folder in it is no program.
-        Ok(meta) if !meta.is_dir() => path_trust::beside_in_trusted_folder(program),
+        Ok(false) if !program.is_dir() => path_trust::beside_in_trusted_folder(program),
         _ => Ok(()),
     };
     match judged {
@@ -355,17 +366,9 @@ pub(crate) fn program(name: &str, path: &OsStr) -> Option<PathBuf> {
 
 #[cfg(all(test, unix))]
 #[allow(clippy::unwrap_used)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
-
-    /// A search path of the system in which the program at `path` is one that others can change.
-    pub(crate) fn folders_with_doubtful(path: &str) -> TrustedFolders {
-        let why = "leads to /opt/x, which belongs to uid 10143".to_owned();
-        let doubtful = DoubtfulProgram { path: path.into(), why, mend: "Mend it.".to_owned() };
-        let found = Doubts { programs: vec![doubtful], ..Doubts::default() };
-        TrustedFolders { path: SYSTEM_PATH.into(), dropped: Vec::new(), found }
-    }
 
     #[test]
     fn a_relative_entry_finds_nothing() {
