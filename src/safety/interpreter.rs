@@ -186,7 +186,12 @@ fn run_by(script: &Path, program: &Path, refused: &Refused) -> UnfitScript {
 fn unfit(script: &Path, how: &str, named: &Path, refused: &Refused) -> UnfitScript {
     let why =
         if refused.path == named { format!("{how}, which {}", refused.why()) } else { format!("{how}, and {refused}") };
-    UnfitScript { script: script.to_owned(), why, is_changeable: !refused.is_io(), instead: refused.too_many_files().map(Box::new) }
+    UnfitScript {
+        script: script.to_owned(),
+        why,
+        is_changeable: !refused.is_io(),
+        instead: refused.too_many_files().map(Box::new),
+    }
 }
 
 #[cfg(test)]

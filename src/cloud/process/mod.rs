@@ -305,7 +305,7 @@ mod tests {
         let absolute = std::path::absolute(&file).unwrap().display().to_string();
         let with = |mode: u32, argument: &str| {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-            check_program(Path::new("/bin/sh"), &[argument.to_owned()], OsStr::new("/usr/bin:/bin"))
+            check_program(Path::new("/bin/sh"), &[argument.to_owned()], &TrustedFolders::of_caller())
         };
         let spelled = [absolute, format!("{name}/get.sh"), format!("./{name}/../{name}/get.sh")];
         for argument in spelled.iter().flat_map(|file| [file.clone(), format!("--config={file}")]) {
