@@ -66,7 +66,7 @@ fn about(setting: &Setting) -> String {
 /// The line that sets it, as TOML has it.
 fn line(setting: &Setting, text: &str) -> String {
     match (setting.parse)(text) {
-        Ok(Value::YesNo(_) | Value::Bytes(_)) => format!("{} = {text}\n", setting.key),
+        Ok(Value::YesNo(_) | Value::Bytes(_) | Value::Count(_)) => format!("{} = {text}\n", setting.key),
         _ => format!("{} = \"{}\"\n", setting.key, text.replace('\\', "\\\\")),
     }
 }
@@ -102,6 +102,9 @@ mod tests {
         // The locks' values are not the defaults, which the lines above them say.
         let taken_in = taken_in.join("\n").replacen("handoff = \"auto\"", "handoff = \"private\"", 1);
         let taken_in = taken_in.replacen("private_home = \"ask\"", "private_home = \"memory\"", 1);
+        for number in ["parallel = 4", "manifest_limit = 67108864"] {
+            assert!(taken_in.lines().any(|line| line == number), "{number}");
+        }
         let settings = resolved(&taken_in).unwrap();
         assert!(settings.endpoint.is_some() && settings.client_sha256.is_some());
         assert_eq!(settings.handoff, crate::model::HandOverPolicy::Private);

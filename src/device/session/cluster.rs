@@ -9,6 +9,7 @@ mod identity;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::advice::WaitAdvice;
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
 use super::reach::try_port;
 use super::wait::{SHORTEST_PAUSE, Watch};
@@ -107,6 +108,7 @@ impl Cluster {
         let (started, mut pause) = (Instant::now(), Backoff::new(FIRST_PAUSE, MAX_PAUSE));
         let mut checked: Vec<Option<Endpoint>> = vec![None; order.addresses.len()];
         let (mut is_named, mut why_not, mut waits_until) = (false, String::new(), None);
+        let mut advice = WaitAdvice::new();
         let silent = loop {
             let tried = while_waiting(notify, "the ports of the nodes", || try_ports(order.addresses, &checked));
             for (at, tried) in tried {
@@ -146,6 +148,7 @@ impl Cluster {
                 waits_until = Some(started + patience);
                 break silent;
             }
+            advice.tell(&silent, notify);
             let what = format!("the nodes at {} to start", listed(&silent));
             notify.notify(Event::Waiting { what, so_far: started.elapsed() });
             guard.pause(pause.next().min(left))?;

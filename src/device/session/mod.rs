@@ -6,6 +6,7 @@
 //! What is decided here is decided by exit status and `describe-device`, never by what the client says in words.
 
 mod access_keys;
+mod advice;
 pub(in crate::device) mod cluster;
 pub(in crate::device) mod contact;
 mod methods;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::advice::WaitAdvice;
 use crate::device::guard::handle::GuardHandle;
 use crate::device::session::reach::reach;
 use crate::error::{Error, Result};
@@ -22,12 +23,14 @@ pub(in crate::device) struct Port {
     checked: Option<Endpoint>,
     pub(in crate::device) patience: Duration,
     pub(in crate::device) until: Instant,
+    advice: WaitAdvice,
     notify: Arc<dyn Notify>,
 }
 
 impl Port {
     pub(in crate::device) fn new(endpoint: Endpoint, patience: Duration, notify: Arc<dyn Notify>) -> Self {
-        Self { endpoint, checked: None, patience, until: Instant::now() + patience, notify }
+        let (until, advice) = (Instant::now() + patience, WaitAdvice::new());
+        Self { endpoint, checked: None, patience, until, advice, notify }
     }
 
     /// As the operator gave it.
@@ -45,13 +48,20 @@ impl Port {
     pub(in crate::device) fn wait(&mut self, guard: &mut GuardHandle) -> Result<()> {
         let mut pause = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
         while let Some(why) = self.refusal()? {
-            if Instant::now() >= self.until {
-                let (endpoint, port) = (self.endpoint.with_port(), self.endpoint.port());
-                return Err(Error::DeviceUnreachable { endpoint, port, why });
-            }
-            self.say_starting();
+            self.not_yet(why)?;
             guard.pause(pause.next().min(self.left()))?;
         }
+        Ok(())
+    }
+
+    /// The port does not answer, and there is time left.
+    fn not_yet(&mut self, why: String) -> Result<()> {
+        if Instant::now() >= self.until {
+            let (endpoint, port) = (self.endpoint.with_port(), self.endpoint.port());
+            return Err(Error::DeviceUnreachable { endpoint, port, why });
+        }
+        self.advice.tell(std::slice::from_ref(&self.endpoint), &*self.notify);
+        self.say_starting();
         Ok(())
     }
 
@@ -82,6 +92,20 @@ impl Port {
 mod tests {
     use super::*;
     use crate::report::HeardEvents;
+
+    #[test]
+    fn a_long_wait_says_once_what_to_check() {
+        let heard = Arc::new(HeardEvents::default());
+        let patience = Duration::from_secs(600);
+        let mut device = Port::new("10.0.0.7".parse().unwrap(), patience, Arc::clone(&heard) as Arc<dyn Notify>);
+        device.advice = WaitAdvice::after(Duration::ZERO);
+        (0..2).for_each(|_| device.not_yet("connection refused".to_owned()).unwrap());
+        let told = heard.0.lock().unwrap();
+        assert!(
+            matches!(&told[..], [Event::Warning(check), Event::Waiting { .. }, Event::Waiting { .. }] if check.contains("the cable")),
+            "{told:?}"
+        );
+    }
 
     #[test]
     fn the_client_gets_the_address_that_a_name_led_to() {

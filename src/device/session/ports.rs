@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::advice::WaitAdvice;
 use super::cluster::{NAMED_AFTER, is_enough, listed, try_ports};
 use super::port::{FIRST_PAUSE, MAX_PAUSE};
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use crate::report::{Backoff, Notify, WaitNotice, while_waiting};
 /// [`Error::DeviceUnreachable`] for one device; those of [`reach`](super::reach::reach) that no wait mends.
 pub(crate) fn wait_for_ports(addresses: &[Endpoint], patience: Duration, notify: &dyn Notify) -> Result<Duration> {
     let (started, mut pause, mut notice) = (Instant::now(), Backoff::new(FIRST_PAUSE, MAX_PAUSE), WaitNotice::long());
+    let mut advice = WaitAdvice::new();
     let mut checked: Vec<Option<Endpoint>> = vec![None; addresses.len()];
     loop {
         let mut unreachable = None;
@@ -41,6 +43,7 @@ pub(crate) fn wait_for_ports(addresses: &[Endpoint], patience: Duration, notify:
             [alone] if addresses.len() == 1 => format!("the device at {alone} to start"),
             several => format!("the nodes at {} to start", listed(several)),
         };
+        advice.tell(&silent, notify);
         notice.tell(notify, &what);
         std::thread::sleep(pause.next().min(left));
     }
