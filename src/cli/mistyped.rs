@@ -4,11 +4,10 @@ use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
-use crate::model::{TargetId, is_like_a_hyphen};
+use crate::model::{Endpoint, TargetId, is_like_a_hyphen};
 
 /// What other programs call it, and what does it here.
 const VERBS: &[(&[&str], &str)] = &[
-    (&["help"], "snow-onboard --help"),
     (&["open", "start", "onboard", "unlock-device"], "snow-onboard run JOB --endpoint ADDRESS"),
     (&["download", "get"], "snow-onboard fetch JOB"),
     (&["list", "ls"], "snow-onboard jobs"),
@@ -19,6 +18,18 @@ const VERBS: &[(&[&str], &str)] = &[
     (&["remove", "delete", "rm", "clean"], "snow-onboard forget JOB"),
     (&["config", "configure"], "snow-onboard settings"),
 ];
+
+/// The command line of other programs: what `help` and `version` are there, is a flag here.
+pub(super) fn as_flags(words: &[String]) -> Option<Vec<String>> {
+    let begins_with = |verb: &str| words.first().is_some_and(|word| word == verb);
+    if begins_with("help") {
+        let mut rest: Vec<String> = words.iter().skip_while(|word| *word == "help").cloned().collect();
+        // Before what may follow the verb.
+        rest.insert(rest.len().min(1), "--help".to_owned());
+        return Some(rest);
+    }
+    begins_with("version").then(|| std::iter::once("--version".to_owned()).chain(words[1..].iter().cloned()).collect())
+}
 
 /// A flag of ours with another character, or another number of hyphens, in front: a word processor makes one dash of two
 /// hyphens, and one hyphen would make a value of the name.
@@ -62,6 +73,21 @@ pub(super) fn client_command(complaint: clap::Error) -> clap::Error {
         "“{typed}” is for the vendor's client if it stands after two hyphens: snow-onboard client JOB -- COMMAND …"
     );
     Cli::command().error(ErrorKind::UnknownArgument, text)
+}
+
+/// The parser's complaint of an address that no flag stands before.
+pub(super) fn address(complaint: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(typed)) = complaint.get(ContextKind::InvalidArg) else { return complaint };
+    let is_address = Endpoint::typed(typed).is_ok_and(|endpoint| endpoint.is_by_number());
+    if complaint.kind() != ErrorKind::UnknownArgument || !is_address {
+        return complaint;
+    }
+    Cli::command().error(ErrorKind::UnknownArgument, before_address(typed))
+}
+
+/// What to type before an address.
+pub(crate) fn before_address(typed: &str) -> String {
+    format!("“{typed}” is an address; type --endpoint before it: --endpoint {typed}")
 }
 
 /// The parser's complaint of a job that is missing, where there are other ways to say which are meant.
@@ -121,13 +147,39 @@ mod tests {
     }
 
     #[test]
+    fn help_and_version_are_flags_here() {
+        for (words, flags) in [
+            ("help", Some("--help")),
+            ("help help", Some("--help")),
+            ("help run", Some("run --help")),
+            ("help run --json", Some("run --help --json")),
+            ("version -v", Some("--version -v")),
+            ("run help", None),
+        ] {
+            let typed: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            assert_eq!(as_flags(&typed).map(|flags| flags.join(" ")).as_deref(), flags);
+        }
+    }
+
+    #[test]
+    fn an_address_with_no_flag_before_it_is_told_the_flag() {
+        let told =
+            |line: &str| Cli::try_parse_from(line.split(' ')).map_err(|complaint| address(complaint).to_string()).err();
+        for typed in ["192.168.1.5", "192.168.1.5:9091", "2001:db8::1"] {
+            let told = told(&format!("snow-onboard run JID1 {typed}")).unwrap_or_default();
+            assert!(told.contains(&format!("type --endpoint before it: --endpoint {typed}")), "{told}");
+        }
+        let other = told("snow-onboard run JID1 JID2").unwrap_or_default();
+        assert!(other.contains("JID2") && !other.contains("--endpoint "), "{other}");
+    }
+
+    #[test]
     fn a_verb_of_other_programs_is_told_as_it_is_called_here() {
         let told = |verb_typed: &str| {
             let complaint = Cli::try_parse_from(["snow-onboard", verb_typed]).err();
             complaint.map(|complaint| verb(complaint).to_string()).unwrap_or_default()
         };
         assert!(told("unlock-device").contains("use: snow-onboard run JOB"));
-        assert!(told("help").contains("use: snow-onboard --help"));
         assert!(told("runn").contains("'run'"), "{}", told("runn"));
         let job = "JID123e4567-e89b-12d3-a456-426655440000";
         assert!(told(job).contains(&format!("use: snow-onboard run {job} --endpoint ADDRESS")), "{}", told(job));

@@ -14,6 +14,7 @@ mod receipt;
 mod setup_profile;
 mod status;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -35,6 +36,7 @@ pub(crate) use cluster::NodeFlags;
 pub use credentials::Credentials;
 pub use flags::FlagsOf;
 pub use forget::Forget;
+pub(crate) use mistyped::before_address;
 pub use receipt::ReceiptArgs;
 pub use setup_profile::SetupProfile;
 pub use status::ShowStatus;
@@ -376,13 +378,18 @@ impl Cli {
     /// # Errors
     /// The parser's: help, a version, or a complaint.
     pub fn typed() -> Result<Self, clap::Error> {
-        let typed = || std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-        if let Some(flag) = mistyped::flag(typed()) {
+        let mut words: Vec<OsString> = std::env::args_os().collect();
+        let typed: Vec<String> = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+        if let Some(flag) = mistyped::flag(typed.iter().cloned()) {
             return Err(flag);
         }
-        let mistyped =
-            |complaint| mistyped::missing(mistyped::client_command(mistyped::code(mistyped::verb(complaint))));
-        let matches = example_lines::for_this_system(Self::command()).try_get_matches().map_err(mistyped)?;
+        if let Some(flags) = mistyped::as_flags(&typed) {
+            words.splice(1.., flags.into_iter().map(OsString::from));
+        }
+        let mistyped = |complaint| {
+            mistyped::missing(mistyped::client_command(mistyped::address(mistyped::code(mistyped::verb(complaint)))))
+        };
+        let matches = example_lines::for_this_system(Self::command()).try_get_matches_from(words).map_err(mistyped)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         let no_input = cli.common.no_input;
         let bare = || Command::Run(RunArgs { is_bare: true, ..RunArgs::default() });
@@ -448,10 +455,12 @@ pub(crate) fn is_client_typed() -> bool {
     std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "client")
 }
 
-/// Whether something before the client's own words is an unlock code, whole or in disguise, which belongs on no command line.
+/// Whether something that is none of the client's own words is an unlock code, whole or in disguise, which belongs on no command line.
 #[must_use]
 pub fn is_code_typed() -> bool {
-    let words = std::env::args_os().skip(1).take_while(|word| word != "--");
+    // After two hyphens they are the client's, of that command alone.
+    let is_of_client = is_client_typed();
+    let words = std::env::args_os().skip(1).take_while(|word| !is_of_client || word != "--");
     holds_code_in_words(&words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>())
 }
 

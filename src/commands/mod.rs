@@ -31,7 +31,7 @@ use crate::cloud;
 use crate::device::ClientExit;
 use crate::error::{Error, ExitCode, HintRules, Result};
 use crate::flow::target_named;
-use crate::model::{JobId, KeychainKind, TargetId};
+use crate::model::{Endpoint, JobId, KeychainKind, TargetId};
 use crate::os;
 use crate::report::{OPERATOR, Observer, Reporter};
 use crate::safety::log::{self, Verbosity};
@@ -288,9 +288,10 @@ fn parse_target_and_node(given: &str, settings: &Settings, reporter: &Reporter) 
 }
 
 fn parse_id(given: &str) -> Result<TargetId> {
-    TargetId::typed(given).map_err(|malformed| Error::JobIdInvalid {
-        given: sanitize_typed(given),
-        origin: "argument JOB".to_owned(),
-        why: malformed.why,
+    TargetId::typed(given).map_err(|malformed| {
+        if Endpoint::typed(given).is_ok_and(|endpoint| endpoint.is_by_number()) {
+            return Error::Usage { why: format!("{}.", cli::before_address(&sanitize_typed(given))) };
+        }
+        Error::JobIdInvalid { given: sanitize_typed(given), origin: "argument JOB".to_owned(), why: malformed.why }
     })
 }

@@ -107,7 +107,8 @@ pub(super) fn typed_id(text: &str) -> String {
     format!("{prefix}{}", uuid.chars().map(small).collect::<String>())
 }
 
-pub(super) fn check_id(text: &str, IdKind { prefixes, what, begins }: &IdKind) -> Result<(), Malformed> {
+pub(super) fn check_id(text: &str, kind: &IdKind) -> Result<(), Malformed> {
+    let IdKind { prefixes, what, begins } = kind;
     let refuse = |why: String| Err(Malformed { why });
     if let Some(why) = odd_character(text) {
         return refuse(why);
@@ -116,7 +117,11 @@ pub(super) fn check_id(text: &str, IdKind { prefixes, what, begins }: &IdKind) -
         return refuse("contains what looks like an unlock code. Never type one, and remove this line from the history of your shell".to_owned());
     }
     let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) else {
-        return refuse(format!("does not begin with {begins}"));
+        // A UUID alone is what is left when the three letters were not copied.
+        let meant = prefixes.first().map(|prefix| format!("{prefix}{}", text.to_ascii_lowercase()));
+        let meant = meant.filter(|meant| check_id(meant, kind).is_ok());
+        let tip = meant.map(|meant| format!("; perhaps {meant} was meant")).unwrap_or_default();
+        return refuse(format!("does not begin with {begins}{tip}"));
     };
     let length = text.chars().count();
     if length != JobId::LENGTH {

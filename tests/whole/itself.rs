@@ -19,6 +19,20 @@ fn exit_codes_are_listed_although_the_settings_are_broken() {
     assert!(with_broken_settings(&["exit-codes"]).end().done().stdout.contains("setting_unknown"));
 }
 
+#[test]
+fn help_and_version_are_verbs_too() {
+    let told = |args: &[&str]| with_broken_settings(args).end().done().stdout;
+    for (verbs, flags) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "run"], &["run", "--help"]),
+        (&["version"], &["--version"]),
+        (&["version", "--json"], &["--version", "--json"]),
+    ] {
+        assert_eq!(told(verbs), told(flags), "{verbs:?}");
+    }
+    with_broken_settings(&["help", "runn"]).end().failed(2, "'run'");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_stdout_is_a_failure_and_a_reader_that_has_gone_is_none() {
