@@ -367,8 +367,12 @@ pub(super) fn not_released(job: &JobId, described: DescribedJob) -> Error {
     let DescribedJob { facts, parts } = described;
     let job = job.to_string();
     if facts.is_main {
+        // What is no id is told, and is not there to be pasted.
+        let ids = parts.iter().filter_map(|part| part.parse::<JobId>().ok());
+        let lines: Vec<String> = ids.map(|part| format!("  snow-onboard run {part} --endpoint 192.0.2.10")).collect();
         let parts = parts.iter().map(|part| phrase(part)).collect::<Vec<_>>().join(", ");
-        return Error::JobIsMain { job, parts };
+        let lines = if lines.is_empty() { "  snow-onboard jobs".to_owned() } else { lines.join("\n") };
+        return Error::JobIsMain { job, parts, lines };
     }
     let mut state = facts.state.in_words().to_owned();
     if let JobState::Other(text) = &facts.state {
@@ -461,8 +465,13 @@ mod tests {
         let Error::JobNotUsable { state, .. } = refused("Invented\n", None, &[]) else { panic!() };
         assert_eq!(state, "is in a state this version does not know (“Invented”)");
         assert!(matches!(refused("WithCustomer", None, &[]), Error::JobNotUsable { .. }));
-        let Error::JobIsMain { parts, .. } = refused("WithCustomer", None, &["JIDa", "JIDb"]) else { panic!() };
-        assert_eq!(parts, "JIDa, JIDb");
+        let Error::JobIsMain { parts, lines, .. } = refused("WithCustomer", None, &[JOB, "$(x)"]) else { panic!() };
+        assert_eq!(parts, format!("{JOB}, $(x)"));
+        assert_eq!(
+            lines,
+            format!("  snow-onboard run {JOB} --endpoint 192.0.2.10"),
+            "nothing else is there to be pasted"
+        );
     }
 
     #[test]

@@ -37,14 +37,14 @@ pub(super) fn client(args: &RunClient, settings: &Settings, ui: &Ui, reporter: &
     needs_stored_code("client", settings)?;
     let folder = std::env::current_dir().map_err(|error| Error::disk("Finding", ".".as_ref(), error))?;
     let record = StateFolder::record_below(&settings.state_dir, &job)?;
-    let record = record.ok_or_else(|| Error::PairNotKept { job: job.to_string() })?;
+    let record = record.ok_or_else(|| Error::nothing_kept(&job))?;
     // Any node may be asked what is about the cluster.
     let node = node.filter(|_| !command.is_for_cluster());
     if job.job().is_none() && node.is_none() && settings.endpoint.is_none() && !command.is_for_cluster() {
         return Err(command.needs_node(&job, Some(&record)));
     }
     let asked_at = AskedAt::find((&job, node.as_ref()), Some(&record), settings).map_err(|error| match error {
-        Error::EndpointUnknown { .. } => Error::EndpointMissing,
+        Error::EndpointUnknown { .. } => Error::endpoint_missing(None),
         error => error,
     })?;
 

@@ -145,7 +145,7 @@ fn open_cluster(
             ask_for_addresses(&mut request.addresses, id, nodes, ui)?;
         }
     }
-    let first = request.addresses.first().cloned().ok_or(Error::EndpointMissing)?;
+    let first = request.addresses.first().cloned().ok_or_else(|| Error::endpoint_missing(None))?;
     // Before anything is fetched; somebody who can be asked is asked when it is used.
     if !ui.can_prompt() {
         request.addresses.iter().try_for_each(|address| check_address(address, settings, &Nobody))?;

@@ -59,13 +59,19 @@ pub(super) fn fetch(args: &Fetch, settings: &Settings, ui: &Ui, reporter: &Repor
     let (manifest, keychain, pair) = (kept.manifest(), kept.keychain().to_owned(), kept.pair().clone());
     let was_kept_already = kept.was_kept_already();
     // Pasted as it is, it says what to put there.
-    let endpoint = settings.endpoint.clone().or_else(Endpoint::example);
     let (count, known) = (kept.nodes(), kept.addresses());
+    let last = known.first().filter(|_| settings.endpoint.is_none()).cloned();
+    let endpoint = last.clone().or_else(|| settings.endpoint.clone()).or_else(Endpoint::example);
     // Writing the result may take as long as its reader likes, and the code is of no more use here.
     drop(kept);
     let (when, command) = match job.job() {
         Some(_) => (
-            "When the device is on the network, run, with the address on its display:",
+            match last {
+                Some(_) => {
+                    "When the device is on the network, run, with the address of the last time, or with that on its display if that is another:"
+                }
+                None => "When the device is on the network, run, with the address on its display:",
+            },
             run_again(Some(&job), endpoint.as_ref(), settings, |setting| setting.reopens),
         ),
         None => (

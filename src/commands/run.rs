@@ -11,6 +11,7 @@ use crate::flow::{ClusterRequest, Requested, keep_after_unlock, warn_of_known_ad
 use crate::model::{Endpoint, PlannedDevice, Purpose, Readiness, TargetId};
 use crate::report::{Reporter, Step};
 use crate::settings::Settings;
+use crate::store::StateFolder;
 use crate::ui::Ui;
 
 const EXAMPLE_JOB: &str = "JID123e4567-e89b-12d3-a456-426655440000";
@@ -49,7 +50,10 @@ pub(super) fn run(args: &RunArgs, settings: &Settings, ui: &Ui, reporter: &Repor
         let plan = guide::plan(named, settings, ui, reporter)?;
         return open_or_cluster(plan.job, &plan.endpoint, nodes, &plan.settings, ui, reporter);
     }
-    let endpoint = settings.endpoint.as_ref().ok_or(Error::EndpointMissing)?;
+    let Some(endpoint) = &settings.endpoint else {
+        let record = named.as_ref().and_then(|job| StateFolder::record_below(&settings.state_dir, job).ok().flatten());
+        return Err(Error::endpoint_missing(record.and_then(|record| record.last_endpoint()).as_ref()));
+    };
     let job = match named {
         Some(job) => job,
         None => the_delivered_job(endpoint, settings, reporter)?,

@@ -162,7 +162,7 @@ pub(super) fn open_stored(
     reporter: &Reporter,
     (keychains, shared): (Arc<SharedKeychains>, &Shared),
 ) -> Result<Unlocked> {
-    let endpoint = addresses.first().ok_or(Error::EndpointMissing)?;
+    let endpoint = addresses.first().ok_or_else(|| Error::endpoint_missing(None))?;
     let requested = Requested { job: job.clone(), purpose, settings, reporter: reporter.clone(), ask: &Nobody };
     let mut place = None;
     let checked = requested.check_device_sharing(endpoint, &keychains, &shared.client, || {

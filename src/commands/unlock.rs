@@ -25,7 +25,7 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
         Some(job) => {
             reporter.is_about(&job);
             let record = StateFolder::record_below(&settings.state_dir, &job)?;
-            let record = record.ok_or_else(|| Error::PairNotKept { job: job.to_string() })?;
+            let record = record.ok_or_else(|| Error::nothing_to_unlock_with(&job))?;
             let mut nodes = cluster::request(&args.nodes, None, settings)?;
             if job.job().is_some() && !args.nodes.nodes.is_empty() {
                 let why = format!("--node is for a cluster, and {job} is a job of a single device.");
@@ -41,7 +41,7 @@ pub(super) fn unlock(args: &Unlock, settings: &Settings, ui: &Ui, reporter: &Rep
             let first = nodes.addresses.first().filter(|_| job.job().is_none()).cloned();
             let endpoint = match (&settings.endpoint, record.last_endpoint()) {
                 (Some(given), _) => given.clone(),
-                _ if first.is_some() => first.ok_or(Error::EndpointMissing)?,
+                _ if first.is_some() => first.ok_or_else(|| Error::endpoint_missing(None))?,
                 (None, Some(last)) => {
                     reporter.notify(Event::Fact(format!("The address {last} is that of the last time.")));
                     last

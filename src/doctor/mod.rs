@@ -146,7 +146,7 @@ mod tests {
         tally.count(&Check::warning(Subject::Memory, "text", "hint"));
         assert_eq!((tally.warnings, tally.exit), (1, ExitCode::Done));
         tally.count(&Check::failed(Subject::Region, &Error::RegionMissing));
-        tally.count(&Check::failed(Subject::Device, &Error::EndpointMissing));
+        tally.count(&Check::failed(Subject::Device, &Error::endpoint_missing(None)));
         assert_eq!((tally.failed, tally.exit), (2, ExitCode::Credentials));
         let json = serde_json::to_value(tally).unwrap_or_default();
         assert_eq!(json["exit"], 4);

@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_flag_for_client_goes_before_the_hyphens_and_who_chose_a_method_is_offered_no_other() {
         let rules = HintRules { verb: Some("client".to_owned()), ..HintRules::default() };
-        let hint = rules.apply(&Error::EndpointMissing.report().hint);
+        let hint = rules.apply(&Error::endpoint_missing(None).report().hint);
         assert!(hint.ends_with("--endpoint 192.0.2.10\nPut it before the two hyphens that stand alone."), "{hint}");
         assert!(!rules.apply("See:\n  snow-onboard jobs").contains("hyphens"));
         let refused = Error::HandOverRefused { why: "x".to_owned() }.report().hint;

@@ -60,9 +60,10 @@ errors! {
     EndpointInvalid { given: String, origin: String, why: String } = Usage "endpoint_invalid"
         "The device address “{given}” ({origin}) {why}."
         => "Copy the IP address exactly as the device's display shows it:\n  --endpoint 192.0.2.10";
-    EndpointMissing = Usage "endpoint_missing"
+    /// `hint` is the hint: where the device was the last time, if that is known.
+    EndpointMissing { hint: String } = Usage "endpoint_missing"
         "No device address was given."
-        => "Add the IP address that the device's display shows:\n  --endpoint 192.0.2.10";
+        => "{hint}";
     EndpointUnknown { job: String } = Usage "endpoint_unknown"
         "This machine does not know the address of the device of {job}."
         => "Unlock the device with the IP address that its display shows, which stores the address:\n  snow-onboard unlock {job} --endpoint 192.0.2.10";
@@ -193,9 +194,10 @@ errors! {
     JobNotUsable { job: String, state: String } = Job "job_not_usable"
         "AWS does not release the code and manifest of {job}: the job {state}."
         => "Check that this is the job of the device in front of you:\n  snow-onboard jobs\nIf it is, ask AWS Support for help with this, with the job id.";
-    JobIsMain { job: String, parts: String } = Job "job_is_main"
-        "{job} is the main job of a divided export and has no device of its own."
-        => "Use the part that this device belongs to: {parts}";
+    /// `lines` are the commands, one for each part.
+    JobIsMain { job: String, parts: String, lines: String } = Job "job_is_main"
+        "{job} is the main job of a divided export and has no device of its own. Its parts: {parts}."
+        => "Name the part that this device belongs to:\n{lines}";
     /// `others` is what is on its way instead, as sentences of their own; `hint` begins the hint.
     NoJobReady { others: String, hint: String } = Job "no_job_ready"
         "No job of this account and region has been delivered.{others}"
@@ -242,9 +244,10 @@ errors! {
     NothingToUnlock = Job "nothing_to_unlock"
         "No job is stored on this machine, so there is no device to unlock."
         => "See what AWS has, and unlock a device with a job of that:\n  snow-onboard jobs\n  snow-onboard run JID… --endpoint 192.0.2.10";
-    PairNotKept { job: String } = Job "pair_not_kept"
+    /// `hint` is the hint: a command that fetches both, and leads on.
+    PairNotKept { job: String, hint: String } = Job "pair_not_kept"
         "The code and the manifest of {job} are not both stored on this machine."
-        => "Fetch both from AWS, then repeat the same command:\n  snow-onboard fetch {job}";
+        => "{hint}";
 
     AnswerIncomplete { what: String, missing: String } = Answer "answer_incomplete"
         "{what} answered without {missing}."

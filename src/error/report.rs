@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Error, ExitCode, Why, io_in_words};
+use crate::model::{Endpoint, TargetId};
 use crate::safety::path_trust::{Cause, Fault, Flaw, Refused};
 
 /// One error, ready for a person or a script.
@@ -100,6 +101,48 @@ impl Error {
             _ => "by a signal",
         };
         Self::Interrupted { signal, by, kept, hint }
+    }
+
+    /// Nobody said where the device is. The last time it was there, if that is known.
+    #[must_use]
+    pub(crate) fn endpoint_missing(last: Option<&Endpoint>) -> Self {
+        let hint = match last {
+            Some(last) => format!(
+                "Add the IP address that the device's display shows. The last time it was:\n  --endpoint {last}"
+            ),
+            None => "Add the IP address that the device's display shows:\n  --endpoint 192.0.2.10".to_owned(),
+        };
+        Self::EndpointMissing { hint }
+    }
+
+    /// Not both halves are stored, and it is known where the device is.
+    #[must_use]
+    pub(crate) fn pair_not_kept(job: &TargetId) -> Self {
+        let hint = format!("Fetch both from AWS, then repeat the same command:\n  snow-onboard fetch {job}");
+        Self::PairNotKept { job: job.to_string(), hint }
+    }
+
+    /// Nothing is stored of the job, so that it is not known either where its device is, which `fetch` does not mend.
+    #[must_use]
+    pub(crate) fn nothing_kept(job: &TargetId) -> Self {
+        Self::nothing_kept_then(job, "\nThen repeat the same command.")
+    }
+
+    /// The same for `unlock`, of which nothing is left to do then.
+    #[must_use]
+    pub(crate) fn nothing_to_unlock_with(job: &TargetId) -> Self {
+        Self::nothing_kept_then(job, "")
+    }
+
+    fn nothing_kept_then(job: &TargetId, then: &str) -> Self {
+        // The addresses of a cluster's nodes are asked for when it is known how many there are.
+        if job.job().is_none() {
+            return Self::pair_not_kept(job);
+        }
+        let hint = format!(
+            "Fetch both from AWS and unlock the device, with the IP address that its display shows:\n  snow-onboard run {job} --endpoint 192.0.2.10{then}"
+        );
+        Self::PairNotKept { job: job.to_string(), hint }
     }
 
     /// An operation on a file that failed: `what` begins the sentence ("Writing"), the path follows it.

@@ -142,7 +142,7 @@ fn ask_device(
     settings: &Settings,
     reporter: &Reporter,
 ) -> Result<DeviceKey> {
-    let Some(record) = record else { return Err(Error::PairNotKept { job: job.to_string() }) };
+    let Some(record) = record else { return Err(Error::nothing_kept(job)) };
     let asked_at = AskedAt::find((job, node), Some(&record), settings)?;
     let endpoint = &asked_at.endpoint;
     let requested = Requested {

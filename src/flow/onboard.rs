@@ -307,7 +307,7 @@ impl<'a> Checked<'a> {
     /// # Errors
     /// [`Error::PairNotKept`]; [`Error::PairMismatch`] if what is kept is not a pair.
     pub(crate) fn take_kept(self) -> Result<Kept<'a>> {
-        self.kept_or_not()?.map_err(|checked| Error::PairNotKept { job: checked.context.folder.job().to_string() })
+        self.kept_or_not()?.map_err(|checked| Error::pair_not_kept(checked.context.folder.job()))
     }
 
     fn kept_or_not(mut self) -> Result<std::result::Result<Kept<'a>, Self>> {

@@ -81,7 +81,7 @@ impl JobLook {
         };
         // With it the code is wiped.
         if kept?.is_none() {
-            return Err(Error::PairNotKept { job: job.to_string() });
+            return Err(Error::pair_not_kept(&job));
         }
         if depth == Depth::Stored {
             return Ok(());

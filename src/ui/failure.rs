@@ -29,8 +29,36 @@ pub(super) struct Repeated {
     like: (&'static str, String, String),
     /// Of which it was told.
     first: String,
-    others: usize,
+    /// The others, with what to do about each.
+    others: Vec<(String, String)>,
 }
+
+/// So many of the devices that failed as another did are named.
+const MOST_NAMED: usize = 5;
+
+impl Repeated {
+    /// Which devices failed as the first did, with what to paste for each, where that names it.
+    fn in_words(&self) -> String {
+        let (code, count) = (self.like.0, self.others.len());
+        let mut names: Vec<&str> = self.others.iter().take(MOST_NAMED).map(|(name, _)| name.as_str()).collect();
+        let more = format!("{} more", count - names.len());
+        if count > names.len() {
+            names.push(&more);
+        }
+        let devices = if count == 1 { "1 more device".to_owned() } else { format!("{count} more devices") };
+        let mut text = format!("{devices} failed as {} did ({code}): {}", self.first, names.join(", "));
+        // A hint without a name in it is the first one's.
+        if self.like.2.contains(NAME) {
+            let lines = self.others.iter().take(MOST_NAMED).flat_map(|(_, hint)| hint.lines());
+            let pasted: String = lines.filter(|line| line.starts_with("  ")).map(|line| format!("\n{line}")).collect();
+            text.push_str(&if pasted.is_empty() { pasted } else { format!("\n{pasted}") });
+        }
+        text
+    }
+}
+
+/// Stands for what names a device, where what is said of two is compared.
+const NAME: &str = "…";
 
 impl Reported {
     /// Whether it is none that was told of another device.
@@ -38,14 +66,14 @@ impl Reported {
         let endpoint = device.endpoint.as_ref();
         let names =
             [Some(device.job.to_string()), endpoint.map(Endpoint::with_port), endpoint.map(Endpoint::to_string)];
-        let bare = |text: &str| names.iter().flatten().fold(text.to_owned(), |text, name| text.replace(name, "…"));
+        let bare = |text: &str| names.iter().flatten().fold(text.to_owned(), |text, name| text.replace(name, NAME));
         let like = (failure.code, bare(&failure.text), bare(&failure.hint));
+        let name = self.names.get(&device.job).cloned().unwrap_or_else(|| device.job.to_string());
         if let Some(known) = self.repeated.iter_mut().find(|known| known.like == like) {
-            known.others += 1;
+            known.others.push((name, failure.hint.clone()));
             return false;
         }
-        let first = self.names.get(&device.job).cloned().unwrap_or_else(|| device.job.to_string());
-        self.repeated.push(Repeated { like, first, others: 0 });
+        self.repeated.push(Repeated { like, first: name, others: Vec::new() });
         true
     }
 }
@@ -140,7 +168,7 @@ impl Ui {
         failure
     }
 
-    /// The same for one of several devices. What was told of another already, but for its name, is told again by its number alone, by
+    /// The same for one of several devices. What was told of another already, but for its name, is told again by its name alone, by
     /// [`Ui::tell_repeated`].
     pub(crate) fn failure_of_device(&self, device: &NamedDevice, report: &ErrorReport) -> Failure {
         let failure = self.failure_of_row(report);
@@ -166,10 +194,8 @@ impl Ui {
         if self.mode == OutputMode::Json {
             return;
         }
-        for Repeated { like, first, others } in repeated.iter().filter(|it| it.others > 0) {
-            let devices = if *others == 1 { "1 more device".to_owned() } else { format!("{others} more devices") };
-            let text =
-                format!("{} {devices} failed as {first} did: {}\n", style::of_errors().apply_to("Error:"), like.0);
+        for it in repeated.iter().filter(|it| !it.others.is_empty()) {
+            let text = format!("{} {}\n", style::of_errors().apply_to("Error:"), it.in_words());
             self.status.above(&format!("\n{}", style::sentences(&text, style::Stream::Stderr)));
         }
     }
@@ -235,5 +261,36 @@ fn exit_of(error: &Error) -> u8 {
     match error {
         Error::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(ExitCode::Interrupted as u8),
         error => error.exit() as u8,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_that_fail_as_another_did_are_named_with_what_to_do() {
+        let id = |n: usize| format!("JID0000000{n}-0000-4000-8000-000000000000");
+        let told = |count: usize, hint: &dyn Fn(&str) -> String| {
+            let mut reported = Reported::default();
+            let is_new: Vec<bool> = (0..count)
+                .map(|n| {
+                    let device = NamedDevice { job: id(n).parse().unwrap(), label: None, endpoint: None };
+                    let failure =
+                        Failure { code: "busy", exit: 15, text: format!("{} is busy.", id(n)), hint: hint(&id(n)) };
+                    reported.note_failure(&device, &failure)
+                })
+                .collect();
+            assert!(is_new[0] && is_new[1..].iter().all(|it| !it), "{is_new:?}");
+            reported.repeated[0].in_words()
+        };
+        let bare = told(2, &|_| "Wait:\n  snow-onboard status".to_owned());
+        assert_eq!(bare, format!("1 more device failed as {} did (busy): {}", id(0), id(1)));
+        let named = told(3, &|job| format!("Say where:\n  snow-onboard unlock {job}"));
+        let lines = format!("\n\n  snow-onboard unlock {}\n  snow-onboard unlock {}", id(1), id(2));
+        assert!(named.ends_with(&format!(": {}, {}{lines}", id(1), id(2))), "{named}");
+        let many = told(9, &|_| String::new());
+        assert!(many.starts_with("8 more devices") && many.ends_with(&format!("{}, 3 more", id(5))), "{many}");
     }
 }

@@ -483,7 +483,7 @@ fn the_same_failure_of_several_devices_is_told_once_with_their_number() {
     let pallet = Pallet::of(1, &DeviceOptions::default());
     let row = |at: usize| format!("JID0000000{at}-0000-4000-8000-000000000000,127.0.0.1:{at},dock {at}\n");
     pallet.plan(&(1..6).map(row).collect::<String>());
-    let ended = pallet.agent(&[]).end().failed(6, "Error: 4 more devices failed as dock 1 did: job_unknown");
+    let ended = pallet.agent(&[]).end().failed(6, "Error: 4 more devices failed as dock 1 did (job_unknown): dock ");
     assert_eq!(ended.stderr.matches("Error:").count(), 2, "{}", ended.stderr);
     assert_eq!(ended.stdout.matches("not unlocked: job_unknown").count(), 5, "{}", ended.stdout);
 }

@@ -35,6 +35,14 @@ fn a_power_cut_is_over_without_aws_at_the_address_of_the_last_time() {
     assert_eq!((&result["command"], &result["was_open_already"]), (&"unlock".into(), &true.into()), "{result}");
     assert_eq!(rehearsal.requests().len(), asked, "AWS was not asked");
 
+    // What is to be pasted is where the device was.
+    let flag = format!("--endpoint {}", rehearsal.device().address());
+    let missing = on_the_bus(Agent::new(&rehearsal, ["run", &id]), &bus).end().failed(2, "No device address");
+    assert!(missing.stderr.contains(&format!("The last time it was:\n  {flag}")), "{}", missing.stderr);
+    let fetched = on_the_bus(Agent::new(&rehearsal, ["fetch", "--refresh", &id]), &bus).end().done();
+    assert!(fetched.stdout.contains(&format!("snow-onboard run {id} {flag}")), "{}", fetched.stdout);
+    assert!(fetched.stdout.contains("with the address of the last time"), "{}", fetched.stdout);
+
     assert_eq!(bus.lookup(&id), Some(code.clone()), "the control");
     assert!(files_with(&state(&rehearsal), &code).is_empty());
     for call in rehearsal.client_invocations().unwrap() {

@@ -98,7 +98,7 @@ impl<'a> ProfileRequest<'a> {
         let name = self.name.clone().unwrap_or_else(|| ProfileName::of(job));
         let key = BlockKey { job: job.clone(), name };
         let record = StateFolder::record_below(&settings.state_dir, job)?;
-        let record = record.ok_or_else(|| Error::PairNotKept { job: job.to_string() })?;
+        let record = record.ok_or_else(|| Error::nothing_kept(job))?;
         let asked_at = AskedAt::find((job, self.node), Some(&record), settings)?;
         let endpoint = &asked_at.endpoint;
         let program = own_program()?;
