@@ -39,9 +39,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Keep the stand-ins up until Ctrl-C, to try things by hand; a line “power-cut” on its input cuts the device's power
+    /// Keep the stand-ins up until Ctrl-C, to try things by hand; without --json a line “power-cut” on its input cuts the device's power
     Serve {
-        /// Print one line of JSON instead, and stay until stdin closes
+        /// Print one line of JSON instead, and stay until stdin closes; what is typed there is not read. The variables are in “env”,
+        /// and those that name the CA file, the client and the keychain in “agent_env”
         #[arg(long)]
         json: bool,
         #[command(flatten)]

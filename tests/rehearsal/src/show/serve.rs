@@ -97,7 +97,7 @@ pub(super) fn serve(
         let _ = interrupted.send(());
     });
     if json {
-        say(&describe(&rehearsal, variables, &plan, &cluster).to_string());
+        say(&describe(&rehearsal, variables, keychain, &plan, &cluster).to_string());
         thread::spawn(move || {
             // Closed or broken, either way nobody is left who wants us.
             let _ = io::stdin().read_to_end(&mut Vec::new());
@@ -197,6 +197,19 @@ pub(super) async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
+/// What the agent is told by variables of its own.
+fn of_agent(rehearsal: &Rehearsal, keychain: Keychain) -> Vec<(&'static str, String)> {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let mut variables = vec![
+        ("SNOW_ONBOARD_CA_BUNDLE", path(rehearsal.ca_bundle())),
+        ("SNOW_ONBOARD_CLIENT", path(rehearsal.client_path())),
+    ];
+    if keychain != Keychain::System {
+        variables.push(("SNOW_ONBOARD_KEYCHAIN", keychain.to_string()));
+    }
+    variables
+}
+
 fn explain(
     rehearsal: &Rehearsal,
     (keychain, reasons): (Keychain, &[String]),
@@ -206,12 +219,7 @@ fn explain(
 ) {
     let shell = if cfg!(windows) { "another PowerShell window" } else { "another terminal" };
     say(&format!("The stand-ins are up. In {shell}, to be led by the hand:\n"));
-    let path = |path: &Path| path.to_string_lossy().into_owned();
-    variables.push(("SNOW_ONBOARD_CA_BUNDLE", path(rehearsal.ca_bundle())));
-    variables.push(("SNOW_ONBOARD_CLIENT", path(rehearsal.client_path())));
-    if keychain != Keychain::System {
-        variables.push(("SNOW_ONBOARD_KEYCHAIN", keychain.to_string()));
-    }
+    variables.extend(of_agent(rehearsal, keychain));
     for (name, value) in variables {
         say(&set_variable(name, &value, cfg!(windows)));
     }
@@ -239,7 +247,15 @@ fn explain(
     say("\nCtrl-C ends it and removes everything.");
 }
 
-fn describe(rehearsal: &Rehearsal, variables: Vec<(&str, String)>, plan: &Path, cluster: &ClusterHandle) -> Value {
+fn describe(
+    rehearsal: &Rehearsal,
+    variables: Vec<(&str, String)>,
+    keychain: Option<Keychain>,
+    plan: &Path,
+    cluster: &ClusterHandle,
+) -> Value {
+    // What is measured or tried has settings of its own. Where no keychain is named, none is looked for.
+    let of_agent = of_agent(rehearsal, keychain.unwrap_or(Keychain::System));
     let devices: Vec<Value> = rehearsal
         .devices()
         .iter()
@@ -271,6 +287,7 @@ fn describe(rehearsal: &Rehearsal, variables: Vec<(&str, String)>, plan: &Path, 
         "region": rehearsal.region(),
         "client": rehearsal.client_path(),
         "env": variables.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "agent_env": of_agent.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "jobs": jobs,
         "devices": devices,
         "clusters": rehearsal.clusters(),
@@ -306,6 +323,20 @@ mod tests {
         let told = typed("power-cut CID1", &there);
         assert!(told.contains("snow-onboard unlock CID1"), "{told}");
         assert_eq!(device.state(), crate::State::Booting);
+    }
+
+    #[test]
+    fn a_program_is_told_the_agent_s_variables_apart_from_those_of_any_sdk() {
+        let cluster = Job::new().job_type("LOCAL_USE").snowball_type("EDGE_C");
+        let rehearsal = Rehearsal::builder().cluster(cluster, 3).start().unwrap();
+        let nodes = rehearsal.start_cluster(&rehearsal.clusters()[0], |_| DeviceOptions::default()).unwrap();
+        let told = describe(&rehearsal, rehearsal.env(), Some(Keychain::None), Path::new("plan.csv"), &nodes);
+        let of_agent = |key: &str| {
+            let names = told[key].as_object().unwrap().keys();
+            names.filter(|name| name.starts_with("SNOW_ONBOARD_")).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(of_agent("agent_env"), ["SNOW_ONBOARD_CA_BUNDLE", "SNOW_ONBOARD_CLIENT", "SNOW_ONBOARD_KEYCHAIN"]);
+        assert_eq!(of_agent("env"), [""; 0], "what is measured has settings of its own");
     }
 
     #[test]
