@@ -97,7 +97,7 @@ fn open_again(
     (keychains, shared): (Arc<SharedKeychains>, &Shared),
 ) -> Result<Unlocked, NotOpened> {
     let NamedDevice { job, endpoint, .. } = device;
-    let record = record?.ok_or_else(|| Error::PairNotKept { job: job.to_string() })?;
+    let record = record?.ok_or_else(|| Error::nothing_to_unlock_with(job))?;
     let endpoint = endpoint.as_ref().ok_or_else(|| address_unknown(job, Some(&record)))?;
     let kept_in = record.pair.as_ref().map(|pair| pair.keychain);
     keychains.open_once(settings.keychain_settings(settings.keychain_for(kept_in)), reporter.shared())?;
