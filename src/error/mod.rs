@@ -1,7 +1,6 @@
 //! Everything that can go wrong, in one table: what happened, what to do, a string code and an exit code a variant.
 //!
-//! The sentences are read together and changed together. A sentence says what happened; a hint says what to do next,
-//! as a command to paste where there is one. Texts from outside are sanitized before they get in here.
+//! A sentence says what happened; a hint what to do next, as a command to paste where there is one. Texts from outside are sanitized before.
 
 mod exit_code;
 mod hint_rules;

@@ -75,7 +75,6 @@ fn a_disk_that_is_full_or_read_only_has_a_hint_of_its_own() {
 
 #[cfg(unix)]
 #[test]
-#[cfg(unix)]
 fn too_many_open_files_are_no_fault_of_a_path() {
     let path = Path::new("/x");
     for number in [23, 24] {
@@ -93,6 +92,7 @@ fn too_many_open_files_are_no_fault_of_a_path() {
     assert_eq!(Error::disk("Reading", path, io::Error::from_raw_os_error(13)).code(), "disk");
 }
 
+#[cfg(unix)]
 #[test]
 fn what_others_can_change_is_told_with_the_command_that_mends_it() {
     use crate::safety::path_trust::{self, Whose};

@@ -46,6 +46,7 @@ impl<'scope, T: Send + 'scope, W: Fn() -> T + Copy + Send + 'scope> Beside<'scop
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
     use super::*;
     use std::cell::Cell;

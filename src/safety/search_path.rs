@@ -161,7 +161,7 @@ impl TrustedFolders {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 impl TrustedFolders {
     /// The system's search path, in which the program at `path` is one that others can change.
     pub(crate) fn with_doubtful(path: &str) -> Self {
