@@ -24,8 +24,8 @@ pub(super) fn as_flags(words: &[String]) -> Option<Vec<String>> {
     let begins_with = |verb: &str| words.first().is_some_and(|word| word == verb);
     if begins_with("help") {
         let mut rest: Vec<String> = words.iter().skip_while(|word| *word == "help").cloned().collect();
-        // Before what may follow the verb.
-        rest.insert(rest.len().min(1), "--help".to_owned());
+        let end = rest.iter().position(|word| word == "--").unwrap_or(rest.len());
+        rest.insert(end, "--help".to_owned());
         return Some(rest);
     }
     begins_with("version").then(|| std::iter::once("--version".to_owned()).chain(words[1..].iter().cloned()).collect())
@@ -82,12 +82,21 @@ pub(super) fn address(complaint: clap::Error) -> clap::Error {
     if complaint.kind() != ErrorKind::UnknownArgument || !is_address {
         return complaint;
     }
-    Cli::command().error(ErrorKind::UnknownArgument, before_address(typed))
+    match before_address(typed) {
+        Some(text) => Cli::command().error(ErrorKind::UnknownArgument, text),
+        None => complaint,
+    }
 }
 
-/// What to type before an address.
-pub(crate) fn before_address(typed: &str) -> String {
-    format!("“{typed}” is an address; type --endpoint before it: --endpoint {typed}")
+/// What to type before an address, where the command takes one, or one more.
+pub(crate) fn before_address(typed: &str) -> Option<String> {
+    let command = Cli::command();
+    let verb = command.find_subcommand(super::typed_verb()?)?;
+    let takes = |flag| verb.get_arguments().any(|argument| argument.get_long() == Some(flag));
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != "--");
+    let has_one = words.any(|word| word == "--endpoint" || word == "-e" || word.starts_with("--endpoint="));
+    let flag = if has_one { "node" } else { "endpoint" };
+    takes(flag).then(|| format!("“{typed}” is an address; type --{flag} before it: --{flag} {typed}"))
 }
 
 /// The parser's complaint of a job that is missing, where there are other ways to say which are meant.

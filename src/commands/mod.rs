@@ -289,8 +289,9 @@ fn parse_target_and_node(given: &str, settings: &Settings, reporter: &Reporter) 
 
 fn parse_id(given: &str) -> Result<TargetId> {
     TargetId::typed(given).map_err(|malformed| {
-        if Endpoint::typed(given).is_ok_and(|endpoint| endpoint.is_by_number()) {
-            return Error::Usage { why: format!("{}.", cli::before_address(&sanitize_typed(given))) };
+        let is_address = Endpoint::typed(given).is_ok_and(|endpoint| endpoint.is_by_number());
+        if let Some(text) = is_address.then(|| cli::before_address(&sanitize_typed(given))).flatten() {
+            return Error::Usage { why: format!("{text}.") };
         }
         Error::JobIdInvalid { given: sanitize_typed(given), origin: "argument JOB".to_owned(), why: malformed.why }
     })

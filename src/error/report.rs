@@ -125,22 +125,22 @@ impl Error {
     /// Nothing is stored of the job, so that it is not known either where its device is, which `fetch` does not mend.
     #[must_use]
     pub(crate) fn nothing_kept(job: &TargetId) -> Self {
-        Self::nothing_kept_then(job, "\nThen repeat the same command.")
+        // A run would remove it again where `keep` says so.
+        let hint = format!(
+            "Fetch both from AWS, then repeat the same command with --endpoint and the IP address that the device's display shows:\n  snow-onboard fetch {job}"
+        );
+        if job.job().is_none() { Self::pair_not_kept(job) } else { Self::PairNotKept { job: job.to_string(), hint } }
     }
 
     /// The same for `unlock`, of which nothing is left to do then.
     #[must_use]
     pub(crate) fn nothing_to_unlock_with(job: &TargetId) -> Self {
-        Self::nothing_kept_then(job, "")
-    }
-
-    fn nothing_kept_then(job: &TargetId, then: &str) -> Self {
         // The addresses of a cluster's nodes are asked for when it is known how many there are.
         if job.job().is_none() {
             return Self::pair_not_kept(job);
         }
         let hint = format!(
-            "Fetch both from AWS and unlock the device, with the IP address that its display shows:\n  snow-onboard run {job} --endpoint 192.0.2.10{then}"
+            "Fetch both from AWS and unlock the device, with the IP address that its display shows:\n  snow-onboard run {job} --endpoint 192.0.2.10"
         );
         Self::PairNotKept { job: job.to_string(), hint }
     }

@@ -20,7 +20,7 @@ static SYSTEM_PLACES: Once = Once::new();
 pub(crate) fn open_state_folder(root: &Path, notify: &dyn Notify) -> Result<StateFolder> {
     let state = StateFolder::open(root)?;
     let mut stuck = Vec::new();
-    SYSTEM_PLACES.call_once(|| stuck = device::remove_stale_homes(&Places::of_system()));
+    // Those that were noted are known to be ours, whatever became of them.
     for (note, home) in state.noted_homes(device::is_home_name) {
         match device::remove_stale_home(&home) {
             Ok(true) => HomeNote::remove(note),
@@ -28,7 +28,10 @@ pub(crate) fn open_state_folder(root: &Path, notify: &dyn Notify) -> Result<Stat
             Err(error) => stuck.push((home, error)),
         }
     }
-    for (path, error) in stuck {
+    let mut in_places = Vec::new();
+    SYSTEM_PLACES.call_once(|| in_places = device::remove_stale_homes(&Places::of_system()));
+    in_places.retain(|(path, _)| stuck.iter().all(|(told, _)| told != path));
+    for (path, error) in stuck.into_iter().chain(in_places) {
         notify.notify(Event::Warning(format!(
             "An earlier run left {} behind, which may hold an unlock code, and it can't be removed: {}.",
             path.display(),

@@ -30,9 +30,11 @@
 //! - **A folder with the sticky bit** (`/tmp`) may lie on the way: others can add to it, and can't exchange what is yours.
 //! - **A group of your own** counts as you. Many Linux distributions give each user one, and files the mode 0664 (umask 002):
 //!   your first group, if it has your name and nobody else is in it by `/etc/passwd` and `/etc/group`. Any other group
-//!   that may write is others. Root's group counts as root while no person is in it.
+//!   that may write is others. Root's group counts as root while no person is in it, as do Debian's `staff` without members and macOS's
+//!   administrators (`admin`).
 //! - **PATH and TMPDIR** are passed to programs that are started, without the folders that others can change, or with a program in them
-//!   that leads to what others can change (in the system's own folders, one that start scripts use); a note says which
+//!   that leads to what others can change; a note says which. One such program in a folder of the system leaves the folder: the
+//!   client, or a `credential_process`, is refused if it would run that program
 //!   (`tests/paths/two_users.rs::what_a_second_user_can_change_does_not_reach_the_client`).
 //! - **Scripts**: what the first line of the client's or a `credential_process` names (`#!`, `env`) follows the same rule. A line
 //!   that is not understood is refused. It is not part of the client's SHA-256, nor is a Java that is not the client's own.

@@ -114,7 +114,10 @@ fn follow_stops() {
                 if let Some(modes) = &*before() {
                     set(modes);
                 }
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
+                // Nobody could continue a session's first process, which the system does not stop by this signal either.
+                if rustix::process::getsid(None).is_ok_and(|session| session != rustix::process::getpgrp()) {
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                }
             }
             hide();
         }

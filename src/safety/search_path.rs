@@ -175,7 +175,11 @@ impl TrustedFolders {
 /// Whether `name` is one of the words of a script, or of an argument: it may be a program that is started there.
 pub(crate) fn is_named_in(name: &str, text: &[u8]) -> bool {
     let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+');
-    text.split(|byte| !is_of_word(byte)).any(|word| word == name.as_bytes())
+    text.split(|byte| !is_of_word(byte)).any(|word| match cfg!(windows) {
+        // There `JAVA` and `java.exe` are the same program.
+        true => word.split(|byte| *byte == b'.').next().is_some_and(|stem| stem.eq_ignore_ascii_case(name.as_bytes())),
+        false => word == name.as_bytes(),
+    })
 }
 
 /// The text of a script; of what is none, nothing.

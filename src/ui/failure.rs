@@ -58,7 +58,7 @@ impl Repeated {
 }
 
 /// Stands for what names a device, where what is said of two is compared.
-const NAME: &str = "…";
+const NAME: &str = "\u{1}";
 
 impl Reported {
     /// Whether it is none that was told of another device.

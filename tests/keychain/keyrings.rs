@@ -102,7 +102,9 @@ pub(super) fn session_is_own() -> bool {
 
 /// The permissions of all living keys for a job, from the kernel's own list.
 pub(super) fn perms_of(job: &str) -> Vec<String> {
-    let list = std::fs::read_to_string("/proc/keys").unwrap_or_default();
+    // The list leaves keys out where others are made and removed while it is read.
+    let mut lists = std::iter::repeat_with(|| std::fs::read_to_string("/proc/keys").unwrap_or_default());
+    let list = lists.by_ref().take(20).find(|list| list.contains(job)).unwrap_or_default();
     let keys = list.lines().filter(|line| line.contains(job));
     let fields = keys.map(|line| line.split_whitespace().collect::<Vec<_>>());
     // The flag i is a key that is invalidated and waits to be collected.

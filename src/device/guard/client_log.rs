@@ -11,6 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::device::guard::redaction::Redaction;
 use crate::model::UnlockCode;
 use crate::safety::path_trust::{self, OpenMode};
+use crate::safety::redact::redacted;
 use crate::safety::sanitize::{sanitize, sanitize_lines};
 
 /// Bytes kept of each file: its end, where the failure is.
@@ -53,10 +54,12 @@ pub(in crate::device) fn read(home: &Path, folders: &[Vec<String>], code: &Unloc
         let mut kept = AsWritten::default();
         for line in content.split_inclusive(|byte| *byte == b'\n') {
             let cleaned = Zeroizing::new(sanitize_lines(&String::from_utf8_lossy(line)));
-            if redaction.is_in_bytes(line) || redaction.is_in(&cleaned) {
+            // What has the code's very shape is taken out by itself.
+            let written = Zeroizing::new(redacted(line));
+            if redaction.is_in_bytes(&written) || redaction.is_in(&cleaned) {
                 kept.push(b"\n", "[a line with the unlock code in it]\n");
             } else {
-                kept.push(line, &cleaned);
+                kept.push(&written, &cleaned);
             }
         }
         if kept.holds(&redaction) {

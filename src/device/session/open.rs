@@ -113,15 +113,15 @@ impl Session {
         check_unchanged(&client, (manifest, order.manifest_sha256), job, &*notify)?;
         // Notices a guard that is gone: without it nothing would remove what is written now.
         guard.pause(Duration::ZERO)?;
+        // The client has run in it: what it left there may be a link to the user's own folder, or stand in the profile's place.
+        let home = guard.home();
+        home::empty(home).map_err(|error| Error::disk("Emptying", home, error))?;
         (order.before_code)()?;
         let name = profile::new_name();
         let nodes = cluster.as_ref().map(Cluster::for_client).unwrap_or_default();
         let of_job = cluster.as_ref().and_then(Cluster::job).map_or(job.as_str(), JobId::as_str);
         let profile =
             Profile { name: &name, job: of_job, manifest: manifest_text, endpoint: port.address(), nodes: &nodes };
-        // The client has run in it: what it left there may be a link to the user's own folder, or stand in the profile's place.
-        let home = guard.home();
-        home::empty(home).map_err(|error| Error::disk("Emptying", home, error))?;
         let written = profile::write(guard.home(), &client.data.profile, &profile, order.code)?;
         guard.take_code(&written)?;
         let mut session = Self {
