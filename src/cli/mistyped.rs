@@ -90,13 +90,18 @@ pub(super) fn address(complaint: clap::Error) -> clap::Error {
 
 /// What to type before an address, where the command takes one, or one more.
 pub(crate) fn before_address(typed: &str) -> Option<String> {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let flag = flag_before_address(&words.take_while(|word| word != "--").collect::<Vec<_>>())?;
+    Some(format!("“{typed}” is an address; type --{flag} before it: --{flag} {typed}"))
+}
+
+/// Which flag, on a command line of these words.
+fn flag_before_address(words: &[String]) -> Option<&'static str> {
     let command = Cli::command();
-    let verb = command.find_subcommand(super::typed_verb()?)?;
-    let takes = |flag| verb.get_arguments().any(|argument| argument.get_long() == Some(flag));
-    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != "--");
-    let has_one = words.any(|word| word == "--endpoint" || word == "-e" || word.starts_with("--endpoint="));
+    let verb = words.iter().find_map(|word| command.find_subcommand(word))?;
+    let has_one = words.iter().any(|word| word == "--endpoint" || word == "-e" || word.starts_with("--endpoint="));
     let flag = if has_one { "node" } else { "endpoint" };
-    takes(flag).then(|| format!("“{typed}” is an address; type --{flag} before it: --{flag} {typed}"))
+    verb.get_arguments().any(|argument| argument.get_long() == Some(flag)).then_some(flag)
 }
 
 /// The parser's complaint of a job that is missing, where there are other ways to say which are meant.
@@ -161,7 +166,8 @@ mod tests {
             ("help", Some("--help")),
             ("help help", Some("--help")),
             ("help run", Some("run --help")),
-            ("help run --json", Some("run --help --json")),
+            ("help run --json", Some("run --json --help")),
+            ("help audit show", Some("audit show --help")),
             ("version -v", Some("--version -v")),
             ("run help", None),
         ] {
@@ -171,15 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_with_no_flag_before_it_is_told_the_flag() {
-        let told =
-            |line: &str| Cli::try_parse_from(line.split(' ')).map_err(|complaint| address(complaint).to_string()).err();
-        for typed in ["192.168.1.5", "192.168.1.5:9091", "2001:db8::1"] {
-            let told = told(&format!("snow-onboard run JID1 {typed}")).unwrap_or_default();
-            assert!(told.contains(&format!("type --endpoint before it: --endpoint {typed}")), "{told}");
-        }
-        let other = told("snow-onboard run JID1 JID2").unwrap_or_default();
-        assert!(other.contains("JID2") && !other.contains("--endpoint "), "{other}");
+    fn an_address_with_no_flag_before_it_is_told_the_flag_that_the_command_takes() {
+        let flag = |line: &str| flag_before_address(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(flag("run JID1 192.168.1.5"), Some("endpoint"));
+        assert_eq!(flag("--json unlock 192.168.1.5:9091"), Some("endpoint"));
+        // The same flag again would take the first one's place.
+        assert_eq!(flag("run CID1 --endpoint 192.168.1.5 192.168.1.6"), Some("node"));
+        assert_eq!(flag("forget JID1 192.168.1.5"), None);
+        assert_eq!(flag("192.168.1.5"), None);
     }
 
     #[test]

@@ -189,7 +189,7 @@ mod tests {
                 grow_old(&home);
                 let told = sweep(base.path());
                 assert!(
-                    matches!(&told[..], [(path, why)] if *path == home && why.to_string().contains("no lock file"))
+                    matches!(&told[..], [(path, why)] if *path == home && why.to_string().contains("its lock file is missing"))
                 );
                 assert!(home.join("profile").exists(), "{client}");
             }
