@@ -38,14 +38,14 @@ fn add_key(name: &[u8]) -> Key {
     Key::from_id(i32::try_from(key).unwrap().into())
 }
 
+/// `None` for one that was removed and waits to be collected.
 #[allow(unsafe_code)]
-fn is_keyring(key: i32) -> bool {
+fn is_keyring(key: i32) -> Option<bool> {
     const DESCRIBE: libc::c_int = 6;
     let mut text = [0_u8; 8192];
     // SAFETY: the kernel writes no more than there is room for.
     let length = unsafe { libc::syscall(libc::SYS_keyctl, DESCRIBE, key, text.as_mut_ptr(), text.len()) };
-    assert!(length > 0, "{key}");
-    text.starts_with(b"keyring;")
+    (length > 0).then(|| text.starts_with(b"keyring;"))
 }
 
 #[allow(unsafe_code)]
@@ -102,13 +102,21 @@ pub(super) fn session_is_own() -> bool {
 
 /// The permissions of all living keys for a job, from the kernel's own list.
 pub(super) fn perms_of(job: &str) -> Vec<String> {
-    // The list leaves keys out where others are made and removed while it is read.
-    let mut lists = std::iter::repeat_with(|| std::fs::read_to_string("/proc/keys").unwrap_or_default());
-    let list = lists.by_ref().take(20).find(|list| list.contains(job)).unwrap_or_default();
-    let keys = list.lines().filter(|line| line.contains(job));
-    let fields = keys.map(|line| line.split_whitespace().collect::<Vec<_>>());
-    // The flag i is a key that is invalidated and waits to be collected.
-    fields.filter(|fields| !fields[1].contains('i')).map(|fields| fields[4].to_owned()).collect()
+    let listed = || -> Vec<String> {
+        // Names may be no text, those of other tests' keys too.
+        let list = std::fs::read("/proc/keys").unwrap_or_default();
+        let list = String::from_utf8_lossy(&list);
+        let keys = list.lines().filter(|line| line.contains(job));
+        let fields = keys.map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // The flag i is a key that is invalidated and waits to be collected.
+        fields.filter(|fields| !fields[1].contains('i')).map(|fields| fields[4].to_owned()).collect()
+    };
+    // The list may leave some out where others are made and removed while it is read.
+    let mut lists = std::iter::repeat_with(|| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        listed()
+    });
+    lists.by_ref().take(20).find(|keys| !keys.is_empty()).unwrap_or_default()
 }
 
 fn session() -> KeyRing {
@@ -136,7 +144,7 @@ fn in_session() -> String {
     let mut links = [0_u8; 4096];
     let length = Key::from_id(SESSION.into()).read(&mut links).unwrap();
     let links = links[..length].as_chunks().0.iter().map(|link| i32::from_ne_bytes(*link));
-    let (keyrings, keys): (Vec<_>, Vec<_>) = links.partition(|link| is_keyring(*link));
+    let (keyrings, keys): (Vec<bool>, Vec<bool>) = links.filter_map(is_keyring).partition(|is_keyring| *is_keyring);
     format!("{} keys, {} keyrings", keys.len(), keyrings.len())
 }
 

@@ -53,14 +53,18 @@ pub(super) fn job_id(input: &[u8]) {
             assert!(!is_id(&text, &["JID", "MID"]), "refused: {text}");
             fit_to_show(&malformed.why);
             // An id without its letters is the one thing that is said again.
-            let said = malformed.why.split("; perhaps JID").next().unwrap_or_default();
+            let said = before_tip(&malformed.why);
             no_echo(said, &text, &OWN_WORDS);
         }
     }
     match text.parse::<ClusterId>() {
         Ok(id) => assert!(id.as_str() == text && is_id(&text, &["CID"]), "no cluster id: {text}"),
-        Err(malformed) => no_echo(&malformed.why, &text, &OWN_WORDS),
+        Err(malformed) => no_echo(before_tip(&malformed.why), &text, &OWN_WORDS),
     }
+}
+
+fn before_tip(why: &str) -> &str {
+    why.split("; perhaps ").next().unwrap_or_default()
 }
 
 /// The documented shape (Snowball API, JobId and ClusterId), read in another way than the program does.
