@@ -55,7 +55,7 @@ exit_codes! {
         => "`snow-onboard jobs`";
     Answer = 7 "AWS answered with something unusable; a guest network's sign-in page"
         => "the message says what applies; repeat the command";
-    Keychain = 8 "the keychain: absent, locked, not yours, silent, or not known to be encrypted"
+    Keychain = 8 "the keychain: absent, locked, full, not yours, silent, or not known to be encrypted; or a code stays in one that was not searched"
         => "unlock it; `--keychain kernel` or `none`";
     Disk = 9 "files and folders of this program, its output, the audit log, limits of the system"
         => "space, owner and permissions of the folder named";
@@ -69,7 +69,7 @@ exit_codes! {
         => "display, cable, address";
     DeviceTimeout = 14 "the device did not unlock in time"
         => "`--unlock-timeout 1h`";
-    Busy = 15 "another run is at work on the job"
+    Busy = 15 "another run is at work on the job, or has stored one meanwhile"
         => "let it finish";
     NotTheClients = 125 "`client`: this program failed, and the vendor's client did not run to its end; any other exit code of `client` is the client's own"
         => "the message on stderr";
