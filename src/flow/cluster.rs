@@ -365,9 +365,9 @@ pub(super) fn incomplete(context: &RunContext<'_>, unlocked: &DeviceUnlocked, ke
 mod tests {
     use super::*;
 
-    struct Deaf;
+    struct HearsNothing;
 
-    impl crate::report::Observer for Deaf {
+    impl crate::report::Observer for HearsNothing {
         fn event(&self, _: Option<&TargetId>, _: &Event) {}
     }
 
@@ -404,7 +404,7 @@ mod tests {
             unlocked_at: None,
             audit_head: None,
         });
-        let reporter = Reporter::new(std::sync::Arc::new(Deaf), None);
+        let reporter = Reporter::new(std::sync::Arc::new(HearsNothing), None);
         let with = |of_others: &[Endpoint]| with_remembered(&nodes[..2], Some(&record), of_others, &reporter);
         assert_eq!(with(&[]), nodes);
         assert_eq!(with(&parse(&["127.0.0.3:9091"])), nodes[..2]);
