@@ -105,7 +105,7 @@ fn is_leftover(path: &Path, is_noted: bool) -> io::Result<bool> {
     }
     if is_free && is_old && !is_noted {
         return Err(io::Error::other(
-            "its lock file is missing or was changed, so it can't be told whether this program made it; look at what is in it, and remove it by hand if it is not yours",
+            "its lock file is missing or was changed, so it can't be told whether this program made it; look at what is in it, and remove it if you did not make it",
         ));
     }
     Ok(is_free && is_noted)
